@@ -1,0 +1,1 @@
+"""The rails' adapters: they speak to providers, never to the database."""
