@@ -1,0 +1,246 @@
+"""The children of a plan: command, environment, probe and place in the order."""
+
+import shutil
+import sys
+
+from pettycash.stack import postgres, probes, redis
+from pettycash.stack.plan import FLOWER_USER, Plan
+from pettycash.stack.ports import LOOPBACK
+from pettycash.stack.processes import ChildSpec
+
+SERVERS, OUTSIDE, OURS = 0, 1, 2
+"""Tiers: what keeps data; what stands for the world outside; our own processes."""
+
+WORKERS = {"worker": ("payments",), "worker-default": ("notifications", "default", "batch")}
+"""Payments have a worker of their own, so that nothing else can starve them."""
+
+
+def postgres_spec(plan: Plan) -> ChildSpec:
+    server = plan.postgres
+    return ChildSpec(
+        name="postgres",
+        title="PostgreSQL",
+        tier=SERVERS,
+        command=server.command(),
+        environment=server.environment(),
+        url=f"{LOOPBACK}:{server.port}",
+        probe=server.is_ready,
+        stop_signal=postgres.STOP_SIGNAL,
+        popen={"cwd": "/"} | server.run_as.popen,
+    )
+
+
+def redis_spec(plan: Plan) -> ChildSpec:
+    server = plan.redis
+    return ChildSpec(
+        name="redis",
+        title="Redis",
+        tier=SERVERS,
+        command=server.command(),
+        environment=dict(plan.environ),
+        url=f"{LOOPBACK}:{server.port}",
+        probe=server.is_ready,
+        stop_signal=redis.STOP_SIGNAL,
+    )
+
+
+def own_servers(plan: Plan) -> list[tuple[str, str, int]]:
+    """Servers that are not ours to start: title, URL, usual port."""
+    found = []
+    if plan.own_database:
+        found.append(("PostgreSQL (yours)", plan.environ["DATABASE_URL"], 5432))
+    if plan.own_redis:
+        found.append(("Redis (yours)", plan.environ["REDIS_URL"], 6379))
+    return found
+
+
+def outside(plan: Plan) -> list[ChildSpec]:
+    """What stands for the world outside: the mailbox and the rails' simulators."""
+    if plan.is_production:
+        return []
+    found = [_simulator(plan, "mpesa")]
+    if not plan.own_mail:
+        url = plan.local_url("mailbox")
+        command = _python(
+            "-m",
+            "pettycash.stack.mailbox",
+            "--port",
+            str(plan.port("mailbox")),
+            "--smtp-port",
+            str(plan.port("smtp")),
+            "--folder",
+            str(plan.folder.mailbox),
+        )
+        found.append(
+            ChildSpec(
+                name="mailbox",
+                title="mailbox",
+                tier=OUTSIDE,
+                command=command,
+                environment=dict(plan.environ),
+                url=url,
+                probe=probes.answers_ok(f"{url}/healthz"),
+            )
+        )
+    return found
+
+
+def _simulator(plan: Plan, rail: str) -> ChildSpec:
+    name = f"simulator-{rail}"
+    url = plan.local_url(name)
+    state = plan.folder.simulators / rail
+    command = _python(
+        "-m",
+        f"pettycash.simulators.{rail}",
+        "--host",
+        LOOPBACK,
+        "--port",
+        str(plan.port(name)),
+        "--state",
+        str(state),
+    )
+    return ChildSpec(
+        name=name,
+        title=f"simulator {rail}",
+        tier=OUTSIDE,
+        command=command,
+        environment=dict(plan.environ),
+        url=url,
+        probe=probes.answers_ok(f"{url}/_sim/health"),
+    )
+
+
+def one_shots(plan: Plan) -> list[ChildSpec]:
+    """What runs to its end before our processes start: migrations, then demo data."""
+    found = [
+        ChildSpec(
+            name="migrations",
+            title="migrations",
+            command=_pettycash("db", "upgrade"),
+            environment=plan.environment,
+        )
+    ]
+    if not plan.is_production:
+        found.append(
+            ChildSpec(
+                name="seed",
+                title="seed",
+                command=_pettycash("seed"),
+                environment=plan.environment,
+            )
+        )
+    return found
+
+
+def ours(plan: Plan) -> list[ChildSpec]:
+    """Our own processes, in the order in which they start."""
+    return [
+        _api(plan),
+        _relay(plan),
+        *_workers(plan),
+        _beat(plan),
+        _flower(plan),
+    ]
+
+
+def _api(plan: Plan) -> ChildSpec:
+    url = plan.api_url
+    metrics = plan.folder.path / "metrics"
+    environment = plan.app_environment | {"PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+
+    def empty_metrics() -> None:
+        shutil.rmtree(metrics, ignore_errors=True)
+        metrics.mkdir(mode=0o700)
+
+    return ChildSpec(
+        name="api",
+        title="API",
+        tier=OURS,
+        environment=environment,
+        url=url,
+        command=_python(
+            "-m",
+            "gunicorn",
+            "--config=python:pettycash.stack.gunicorn_conf",
+            f"--bind={LOOPBACK}:{plan.port('api')}",
+            "wsgi:app",
+        ),
+        probe=probes.answers_ok(f"{plan.local_url('api')}/healthz"),
+        before_start=empty_metrics,
+    )
+
+
+def _relay(plan: Plan) -> ChildSpec:
+    return ChildSpec(
+        name="relay",
+        title="relay",
+        tier=OURS,
+        command=_pettycash("relay"),
+        environment=plan.app_environment,
+    )
+
+
+def _workers(plan: Plan) -> list[ChildSpec]:
+    return [
+        ChildSpec(
+            name=name,
+            title=name,
+            tier=OURS,
+            environment=plan.app_environment,
+            command=_celery(
+                "worker",
+                "-Q",
+                ",".join(queues),
+                "-n",
+                f"{name}@%h",
+                "--concurrency",
+                "2",
+                "--without-gossip",
+                "--without-mingle",
+                "--loglevel",
+                "INFO",
+            ),
+        )
+        for name, queues in WORKERS.items()
+    ]
+
+
+def _beat(plan: Plan) -> ChildSpec:
+    return ChildSpec(
+        name="beat",
+        title="beat",
+        tier=OURS,
+        environment=plan.app_environment,
+        command=_celery("beat", "--pidfile", "", "--loglevel", "INFO"),
+    )
+
+
+def _flower(plan: Plan) -> ChildSpec:
+    url = plan.environment["PETTYCASH_FLOWER_URL"]
+    credentials = f"{FLOWER_USER}:{plan.secrets['flower_password']}"
+    return ChildSpec(
+        name="flower",
+        title="Flower",
+        tier=OURS,
+        url=url,
+        environment=plan.app_environment | {"FLOWER_BASIC_AUTH": credentials},
+        command=_celery(
+            "flower",
+            f"--address={LOOPBACK}",
+            f"--port={plan.port('flower')}",
+            "--read_only",
+        ),
+        probe=probes.answers_ok(f"{plan.local_url('flower')}/healthcheck"),
+    )
+
+
+def _python(*arguments: str) -> list[str]:
+    return [sys.executable, *arguments]
+
+
+def _pettycash(*arguments: str) -> list[str]:
+    return _python("-m", "pettycash", *arguments)
+
+
+def _celery(*arguments: str) -> list[str]:
+    return _python("-m", "celery", "-A", "celery_worker", *arguments)

@@ -1,0 +1,58 @@
+"""How gunicorn serves the API, under `up` and in a container alike.
+
+The application is loaded once and forked: the workers share its memory, and each drops the
+pooled connections that it inherited, since two processes on one socket corrupt each other.
+"""
+
+import os
+import re
+from typing import Any
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
+from gunicorn.workers.base import Worker
+from prometheus_client import multiprocess
+
+from pettycash import db
+
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))  # gunicorn's own variable
+threads = 8
+preload_app = True
+timeout = 60
+graceful_timeout = 5
+keepalive = 5
+max_requests = 10_000
+max_requests_jitter = 1_000
+limit_request_line = 8190
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - heartbeat only
+accesslog = "-"
+access_log_format = '%(t)s %(h)s "%(m)s %(U)s" %(s)s %(B)s %(M)sms %({x-request-id}o)s'
+
+_SECRET_IN_PATH = re.compile(r"(/api/callbacks/[^/\s]+/)[^/\s?]+")
+
+
+class CarefulLogger(Logger):  # type: ignore[misc]
+    """An access log without the secret that stands in the path of a callback."""
+
+    def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> dict[str, Any]:
+        """gunicorn's values for one line, with the secret cut out of every one of them."""
+        found: dict[str, Any] = super().atoms(resp, req, environ, request_time)
+        return {
+            name: _SECRET_IN_PATH.sub(r"\1***", value) if isinstance(value, str) else value
+            for name, value in found.items()
+        }
+
+
+logger_class = CarefulLogger
+
+
+def post_fork(_server: Arbiter, _worker: Worker) -> None:
+    """Leave the parent its sockets."""
+    db.dispose(close=False)
+
+
+def child_exit(_server: Arbiter, worker: Worker) -> None:
+    """Take a dead worker's gauges out of /metrics."""
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
