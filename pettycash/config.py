@@ -1,0 +1,122 @@
+"""Reads the environment once. Every variable, its meaning and default: docs/configuration.md."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from environs import Env, EnvError
+from marshmallow.validate import OneOf
+
+from pettycash.settings import Settings
+
+ENVIRONMENTS = ("development", "test", "production")
+
+SECRETS = ("secret_keys", "otp_key", "callback_key", "cursor_key")
+"""Settings that production refuses to start without."""
+
+FIXED_NAMES = {
+    "database_url": "DATABASE_URL",
+    "database_owner_url": "DATABASE_OWNER_URL",
+    "database_system_url": "DATABASE_SYSTEM_URL",
+    "redis_url": "REDIS_URL",
+    "broker_url": "CELERY_BROKER_URL",
+    "smtp_url": "SMTP_URL",
+    "sms_url": "SMS_URL",
+    "sms_token": "SMS_TOKEN",
+    "environment": "PETTYCASH_ENV",
+}
+"""Variables whose names are a contract with the world outside; the rest are PETTYCASH_<NAME>."""
+
+
+class InvalidConfiguration(Exception):
+    """A setting is missing or can't be used; the message names every one of them."""
+
+
+def variable_of(name: str) -> str:
+    """The environment variable that sets a field of Settings."""
+    return FIXED_NAMES.get(name, f"PETTYCASH_{name.upper()}")
+
+
+def read(environ: Mapping[str, str] | None = None) -> Settings:
+    """Build Settings from the environment.
+
+    Raises:
+        InvalidConfiguration: a value can't be read, or production lacks a secret.
+    """
+    if environ is not None:
+        before = dict(os.environ)
+        try:
+            os.environ.clear()
+            os.environ.update(environ)
+            return read()
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+    env = Env(eager=False)
+    values: dict[str, object] = {}
+    for each in fields(Settings):
+        variable = variable_of(each.name)
+        raw_file = os.environ.get(f"{variable}_FILE")
+        if raw_file and variable not in os.environ:
+            os.environ[variable] = Path(raw_file).read_text(encoding="utf-8").strip()
+        default: Any = each.default
+        values[each.name] = _value(env, each.name, variable, default)
+    try:
+        env.seal()
+    except EnvError as error:
+        raise InvalidConfiguration(str(error)) from error
+    for name in ("database_url", "database_owner_url", "database_system_url"):
+        values[name] = _driver(str(values[name]))
+    if not values["broker_url"]:
+        values["broker_url"] = values["redis_url"]
+    if not values["callback_base_url"]:
+        values["callback_base_url"] = values["api_url"]
+    settings = Settings(**values)  # type: ignore[arg-type]
+    _check(settings)
+    return settings
+
+
+def _value(env: Env, name: str, variable: str, default: Any) -> object:
+    """Read one variable as the type of its default. bool comes before int: it is one."""
+    if name == "environment":
+        return env.str(variable, default, validate=OneOf(ENVIRONMENTS))
+    if isinstance(default, tuple):
+        return tuple(env.list(variable, list(default)))
+    if isinstance(default, Path):
+        return Path(env.str(variable, str(default)))
+    for kind, read_as in ((bool, env.bool), (int, env.int), (float, env.float)):
+        if isinstance(default, kind):
+            return read_as(variable, default)
+    if isinstance(default, Decimal):
+        return env.decimal(variable, default)
+    return env.str(variable, default)
+
+
+def _driver(url: str) -> str:
+    """Name psycopg2: a bare postgresql:// means psycopg 3 to SQLAlchemy 2.1."""
+    for prefix in ("postgresql://", "postgres://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg2://" + url.removeprefix(prefix)
+    return url
+
+
+def _check(settings: Settings) -> None:
+    wrong: list[str] = []
+    if settings.environment == "production":
+        for name in SECRETS:
+            value = getattr(settings, name)
+            values = value if isinstance(value, tuple) else (value,)
+            if not values or any(len(each) < 32 for each in values):
+                wrong.append(f"{variable_of(name)} must be set (32 characters or more)")
+        if settings.clock_shift_seconds:
+            wrong.append(f"{variable_of('clock_shift_seconds')} is refused in production")
+        wrong.extend(
+            f"{variable_of(name)} must be set"
+            for name in ("database_url", "redis_url", "smtp_url", "callback_base_url")
+            if not getattr(settings, name)
+        )
+    if wrong:
+        raise InvalidConfiguration("; ".join(wrong))

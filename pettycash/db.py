@@ -1,0 +1,245 @@
+"""Sessions, units of work and their scope.
+
+Two engines: `pettycash_app` sees one company at a time through row-level security,
+`pettycash_system` sees the few tables that cross-company work needs (relay, login, callback
+inbox, nightly run). A unit of work tells PostgreSQL for whom it acts before its first statement.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+
+from pettycash import settings
+
+T = TypeVar("T")
+Row = TypeVar("Row", bound=DeclarativeBase)
+
+RETRIABLE_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
+"""Serialization failure, deadlock, lock time-out: the whole unit of work may be run again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """For whom a unit of work acts. Without a company the app role sees no business row."""
+
+    company_id: UUID | None = None
+    actor_id: UUID | None = None
+    request_id: str = ""
+    source: str = ""
+
+
+_scope: ContextVar[Scope] = ContextVar("pettycash_scope", default=Scope())  # noqa: B039
+_open: ContextVar[dict[str, Session]] = ContextVar("pettycash_open_sessions")
+
+
+@contextmanager
+def scope(**changes: Any) -> Iterator[Scope]:
+    """Act for a company (and person) until the block ends."""
+    token = _scope.set(replace(_scope.get(), **changes))
+    try:
+        yield _scope.get()
+    finally:
+        _scope.reset(token)
+
+
+def set_scope(**changes: Any) -> None:
+    """Narrow the ambient scope for the rest of the request."""
+    _scope.set(replace(_scope.get(), **changes))
+
+
+def current_scope() -> Scope:
+    """The ambient scope."""
+    return _scope.get()
+
+
+class _Database:
+    """One role's engine and session factory."""
+
+    def __init__(self) -> None:
+        self.engine: Engine | None = None
+        self.factory: sessionmaker[Session] | None = None
+
+    def configure(self, url: str, *, pool_size: int, options: str) -> None:
+        self.dispose()
+        self.engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            pool_recycle=1800,
+            pool_timeout=5,
+            connect_args={
+                "options": options,
+                "connect_timeout": 3,
+                "keepalives_idle": 5,
+                "keepalives_interval": 2,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 10_000,
+                "application_name": "pettycash",
+            },
+        )
+        self.factory = sessionmaker(self.engine, expire_on_commit=False)
+
+    def dispose(self, *, close: bool = True) -> None:
+        if self.engine is not None:
+            self.engine.dispose(close=close)
+
+
+_app = _Database()
+_system = _Database()
+
+
+def configure(app_url: str, system_url: str, *, pool_size: int = 10) -> None:
+    """Build both engines. Limits come from the installed settings (security.md row 14)."""
+    limits = settings.current()
+    options = (
+        f"-c statement_timeout={int(limits.statement_timeout_seconds * 1000)}"
+        f" -c lock_timeout={int(limits.lock_timeout_seconds * 1000)}"
+        f" -c idle_in_transaction_session_timeout="
+        f"{int(limits.idle_in_transaction_timeout_seconds * 1000)}"
+        " -c timezone=UTC"
+    )
+    _app.configure(app_url, pool_size=pool_size, options=options)
+    _system.configure(system_url, pool_size=pool_size, options=options)
+
+
+def dispose(*, close: bool = True) -> None:
+    """Drop pooled connections; after a fork with close=False, as the sockets are the parent's."""
+    _app.dispose(close=close)
+    _system.dispose(close=close)
+
+
+def engine(*, system: bool = False) -> Engine:
+    """The engine of a role, for health checks and LISTEN/NOTIFY."""
+    found = (_system if system else _app).engine
+    if found is None:
+        raise RuntimeError("database is not configured: call pettycash.db.configure() first")
+    return found
+
+
+def begin_scope(session: Session) -> None:
+    """Tell PostgreSQL for whom this transaction acts, and read its clock: one round trip."""
+    acting = _scope.get()
+    now = session.execute(
+        text(
+            "SELECT now(), set_config('app.company', :company, true),"
+            " set_config('app.actor', :actor, true),"
+            " set_config('app.request_id', :request_id, true),"
+            " set_config('app.source', :source, true)"
+        ),
+        {
+            "company": str(acting.company_id or ""),
+            "actor": str(acting.actor_id or ""),
+            "request_id": acting.request_id,
+            "source": acting.source,
+        },
+    ).scalar_one()
+    session.info["now"] = now + timedelta(seconds=settings.current().clock_shift_seconds)
+    session.info["scope"] = acting
+
+
+_AFTER_COMMIT: list[Callable[[Session], None]] = []
+
+
+def after_commit(hook: Callable[[Session], None]) -> None:
+    """Register what runs after every commit, outside the transaction (NOTIFY, metrics)."""
+    _AFTER_COMMIT.append(hook)
+
+
+@contextmanager
+def _unit_of_work(role: str, database: _Database) -> Iterator[Session]:
+    sessions = _open.get({})
+    already = sessions.get(role)
+    if already is not None:
+        yield already
+        return
+    if database.factory is None:
+        raise RuntimeError("database is not configured: call pettycash.db.configure() first")
+    with database.factory() as session:
+        token = _open.set({**sessions, role: session})
+        try:
+            with session.begin():
+                begin_scope(session)
+                yield session
+        finally:
+            _open.reset(token)
+        for hook in _AFTER_COMMIT:
+            hook(session)
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """One unit of work as the application role: commits on a clean exit, else rolls back.
+
+    Joins the one that is open: the Idempotency-Key decorator opens it round the whole view.
+    """
+    with _unit_of_work("app", _app) as session:
+        yield session
+
+
+@contextmanager
+def system_transaction() -> Iterator[Session]:
+    """One unit of work as the system role, across companies (named tables only)."""
+    with _unit_of_work("system", _system) as session:
+        yield session
+
+
+@contextmanager
+def joined(session: Session) -> Iterator[Session]:
+    """Make a session that somebody else commits the ambient one (tests, tools)."""
+    token = _open.set({**_open.get({}), "app": session})
+    try:
+        yield session
+    finally:
+        _open.reset(token)
+
+
+def in_transaction(work: Callable[[Session], T], *, attempts: int = 5) -> T:
+    """Run a function in a unit of work, again where PostgreSQL asks for it.
+
+    Retries SQLSTATE 40001, 40P01 and 55P03 only, with jitter. The function must not talk to the
+    network: it may run several times.
+    """
+    for attempt in range(1, attempts + 1):
+        try:
+            with transaction() as session:
+                return work(session)
+        except DBAPIError as error:
+            joined_to_outer = "app" in _open.get({})
+            if joined_to_outer or attempt == attempts or sqlstate(error) not in RETRIABLE_SQLSTATES:
+                raise
+            time.sleep(random.uniform(0, 0.05 * 2**attempt))
+    raise AssertionError("unreachable")
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The five-letter SQLSTATE of a database error, if it has one."""
+    original = getattr(error, "orig", error)
+    found = getattr(original, "pgcode", None)
+    return str(found) if found is not None else None
+
+
+def constraint(error: BaseException) -> str | None:
+    """The name of the constraint that a database error reports."""
+    diagnostics = getattr(getattr(error, "orig", None), "diag", None)
+    name = getattr(diagnostics, "constraint_name", None)
+    return str(name) if name is not None else None
+
+
+def lock(session: Session, model: type[Row], key: UUID) -> Row | None:
+    """SELECT ... FOR UPDATE, re-reading a row that the session already holds.
+
+    Without populate_existing, a row loaded earlier in the same session keeps its old values
+    although the lock was taken: the check would run on stale data.
+    """
+    return session.get(model, key, with_for_update=True, populate_existing=True)

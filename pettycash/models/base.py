@@ -1,0 +1,121 @@
+"""What every table shares: keys, tenancy, types of money and time, named constraints."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+import uuid_utils.compat
+from sqlalchemy import (
+    CHAR,
+    Date,
+    DateTime,
+    Enum,
+    ForeignKey,
+    ForeignKeyConstraint,
+    MetaData,
+    Numeric,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+Money = Annotated[Decimal, mapped_column(Numeric(18, 2))]
+"""An amount; the currency stands in a column beside it."""
+
+CurrencyCode = Annotated[str, mapped_column(CHAR(3))]
+"""ISO 4217."""
+
+Json = Annotated[dict[str, Any], mapped_column(JSONB, default=dict)]
+
+
+def new_id() -> UUID:
+    """A UUID version 7: keys sort by the time they were made (RFC 9562)."""
+    return uuid_utils.compat.uuid7()
+
+
+class Base(DeclarativeBase):
+    """All tables. Time is timestamptz, text is text, enums are text with a CHECK."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: DateTime(timezone=True),
+        date: Date(),
+        Decimal: Numeric(18, 2),
+        UUID: Uuid(),
+        str: Text(),
+        dict[str, Any]: JSONB(),
+        list[Any]: JSONB(),
+        list[str]: JSONB(),
+    }
+
+
+class Keyed(Base):
+    """A row with a UUIDv7 key and the time it was written."""
+
+    __abstract__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Tenanted(Keyed):
+    """A business row: it belongs to one company, and every foreign key to it says so."""
+
+    __abstract__ = True
+
+    @declared_attr
+    @classmethod
+    def company_id(cls) -> Mapped[UUID]:
+        """The tenant."""
+        return mapped_column(ForeignKey("companies.id", ondelete="RESTRICT"), index=False)
+
+
+def own_key() -> UniqueConstraint:
+    """The target of composite foreign keys: (company_id, id)."""
+    return UniqueConstraint("company_id", "id")
+
+
+def within_company(column: str, table: str, *, name: str | None = None) -> ForeignKeyConstraint:
+    """A foreign key that can't leave the company: (company_id, column) → (company_id, id)."""
+    return ForeignKeyConstraint(
+        ("company_id", column),
+        (f"{table}.company_id", f"{table}.id"),
+        ondelete="RESTRICT",
+        name=name,
+    )
+
+
+def member(column: str) -> ForeignKeyConstraint:
+    """A person acting in this company: (company_id, column) → a membership of that user."""
+    return ForeignKeyConstraint(
+        ("company_id", column),
+        ("memberships.company_id", "memberships.user_id"),
+        ondelete="RESTRICT",
+    )
+
+
+def choice(enum: type[StrEnum], name: str, *, values: Sequence[StrEnum] | None = None) -> Enum:
+    """An enum stored as its lower-case text, with a CHECK of that name."""
+    return Enum(
+        enum,
+        values_callable=lambda members: [each.value for each in (values or members)],
+        native_enum=False,
+        create_constraint=True,
+        validate_strings=True,
+        length=40,
+        name=name,
+    )

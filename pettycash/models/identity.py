@@ -1,0 +1,101 @@
+"""Sessions, API keys, throttles and the security log (security.md rows 1-10, 19)."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from pettycash.models.base import Base, Keyed, Tenanted, choice, member, own_key
+
+
+class SessionPurpose(StrEnum):
+    """What a session may be used for."""
+
+    FULL = "full"
+    ENROLMENT = "enrolment"  # a role demands TOTP: only enrolling and signing out
+
+
+class AuthSession(Tenanted):
+    """One sign-in. Tokens are opaque; only their SHA-256 is kept. Refreshing rotates both."""
+
+    __tablename__ = "auth_sessions"
+    __table_args__ = (
+        own_key(),
+        member("user_id"),
+        Index("ix_auth_sessions_user", "user_id"),
+        Index("ix_auth_sessions_family", "family_id"),
+    )
+
+    user_id: Mapped[UUID]
+    family_id: Mapped[UUID]
+    """All rotations of one sign-in; reuse of an old refresh token revokes the family."""
+    purpose: Mapped[SessionPurpose] = mapped_column(choice(SessionPurpose, "purpose"))
+    access_digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    refresh_digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    access_expires_at: Mapped[datetime]
+    family_started_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    """Absolute end of the family."""
+    authenticated_at: Mapped[datetime]
+    """When password (and second factor) were last given: step-up compares with it."""
+    last_seen_at: Mapped[datetime]
+    rotated_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    revoked_reason: Mapped[str | None]
+    ip_address: Mapped[str | None]
+    user_agent: Mapped[str | None]
+
+
+class ApiKey(Tenanted):
+    """A machine client's key: it may raise, read and upload on behalf of users, never decide."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        own_key(),
+        member("created_by"),
+        member("revoked_by"),
+        UniqueConstraint("company_id", "name"),
+    )
+
+    name: Mapped[str]
+    prefix: Mapped[str] = mapped_column(unique=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    scopes: Mapped[list[str]]
+    """Of raise, read, upload."""
+    expires_at: Mapped[datetime]
+    created_by: Mapped[UUID]
+    revoked_by: Mapped[UUID | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class Throttle(Base):
+    """Counts of attempts per subject, in PostgreSQL so that losing Redis opens no door."""
+
+    __tablename__ = "throttles"
+
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    """What is limited, e.g. login:account:<digest> or otp:person:<id>."""
+    window_started_at: Mapped[datetime]
+    attempts: Mapped[int]
+    consecutive_failures: Mapped[int] = mapped_column(default=0)
+    blocked_until: Mapped[datetime | None]
+
+
+class SecurityEvent(Keyed):
+    """Append-only: authentications, refusals, setting changes, auditors' reads."""
+
+    __tablename__ = "security_events"
+    __table_args__ = (Index("ix_security_events_company", "company_id", "id"),)
+
+    sequence: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    company_id: Mapped[UUID | None] = mapped_column(ForeignKey("companies.id", ondelete="RESTRICT"))
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
+    event: Mapped[str]
+    outcome: Mapped[str]
+    detail: Mapped[dict[str, Any]]
+    ip_address: Mapped[str | None]
+    request_id: Mapped[str | None]

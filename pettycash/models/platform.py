@@ -1,0 +1,239 @@
+"""What every domain stands on: obligations, idempotency, two-person changes, cases, pauses."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from pettycash.models.base import Base, Keyed, Tenanted, choice, member, own_key
+
+
+class Obligation(Tenanted):
+    """Something that must happen. A message is only a hint to look at this row.
+
+    `topic` is the name of the Celery task; `key` the thing it is about. `done_at` is set in the
+    transaction of the effect, never when a message was published.
+    """
+
+    __tablename__ = "obligations"
+    __table_args__ = (
+        own_key(),
+        UniqueConstraint("company_id", "topic", "key"),
+        Index(
+            "ix_obligations_due", "due_at", postgresql_where="done_at IS NULL AND parked_at IS NULL"
+        ),
+        Index("ix_obligations_company", "company_id", "id"),
+    )
+
+    topic: Mapped[str]
+    key: Mapped[UUID]
+    due_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(default=0)
+    """How often it was published."""
+    failures: Mapped[int] = mapped_column(default=0)
+    """How often its task ended in an error; parked after a bound."""
+    last_error: Mapped[str | None]
+    done_at: Mapped[datetime | None]
+    parked_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Tenanted):
+    """The stored answer of a request that carried an Idempotency-Key; kept 30 days."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        UniqueConstraint("company_id", "principal", "method", "route", "key"),
+        Index("ix_idempotency_keys_created", "created_at"),
+    )
+
+    principal: Mapped[str]
+    method: Mapped[str]
+    route: Mapped[str]
+    key: Mapped[str]
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+    """SHA-256 of the canonical body."""
+    status: Mapped[int | None]
+    headers: Mapped[dict[str, Any]]
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class ChangeStatus(StrEnum):
+    """Life of a two-person change."""
+
+    PROPOSED = "proposed"
+    EFFECTIVE = "effective"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+
+
+class Change(Tenanted):
+    """A proposal by one person that a second holder of the same right makes effective."""
+
+    __tablename__ = "changes"
+    __table_args__ = (
+        own_key(),
+        member("proposed_by"),
+        member("decided_by"),
+        CheckConstraint(
+            "decided_by IS NULL OR status = 'withdrawn' OR decided_by <> proposed_by",
+            name="two_people",
+        ),
+        Index("ix_changes_status", "company_id", "status", "id"),
+    )
+
+    kind: Mapped[str]
+    """What is changed: threshold, role_assignment, custodian, escalation_approver …"""
+    object_id: Mapped[UUID | None]
+    payload: Mapped[dict[str, Any]]
+    reason: Mapped[str]
+    status: Mapped[ChangeStatus] = mapped_column(choice(ChangeStatus, "status"))
+    proposed_by: Mapped[UUID]
+    decided_by: Mapped[UUID | None]
+    decided_at: Mapped[datetime | None]
+    comment: Mapped[str | None]
+
+
+class CaseKind(StrEnum):
+    """Why a person has to look."""
+
+    IN_DOUBT = "in_doubt"
+    CONTRADICTION = "contradiction"
+    MISMATCH = "mismatch"
+    UNMATCHED_CALLBACK = "unmatched_callback"
+    SHORT_DELIVERY = "short_delivery"
+    LATE_FACT = "late_fact"
+    BELOW_FLOOR = "below_floor"
+    PARKED_OBLIGATION = "parked_obligation"
+    RELEASE_LOCKED = "release_locked"
+
+
+class Severity(StrEnum):
+    """How soon."""
+
+    NOTICE = "notice"
+    WARNING = "warning"
+    SEVERE = "severe"
+
+
+class CaseStatus(StrEnum):
+    """Life of a case: one person proposes how it ends, another one agrees."""
+
+    OPEN = "open"
+    PROPOSED = "proposed"
+    RESOLVED = "resolved"
+
+
+class Case(Tenanted):
+    """Something that the system can't decide alone. One open case per kind and object."""
+
+    __tablename__ = "cases"
+    __table_args__ = (
+        own_key(),
+        member("owner_id"),
+        member("proposed_by"),
+        member("resolved_by"),
+        CheckConstraint("resolved_by IS NULL OR resolved_by <> proposed_by", name="two_people"),
+        Index(
+            "uq_cases_open",
+            "company_id",
+            "kind",
+            "object_type",
+            "object_id",
+            unique=True,
+            postgresql_where="status <> 'resolved'",
+        ),
+        Index("ix_cases_status", "company_id", "status", "id"),
+    )
+
+    kind: Mapped[CaseKind] = mapped_column(choice(CaseKind, "kind"))
+    severity: Mapped[Severity] = mapped_column(choice(Severity, "severity"))
+    status: Mapped[CaseStatus] = mapped_column(choice(CaseStatus, "status"))
+    object_type: Mapped[str]
+    """payment, callback, store, replenishment, obligation, reconciliation_item."""
+    object_id: Mapped[UUID]
+    summary: Mapped[str]
+    evidence: Mapped[dict[str, Any]]
+    owner_id: Mapped[UUID | None]
+    due_at: Mapped[datetime | None]
+    alerted_at: Mapped[datetime | None]
+    proposal: Mapped[dict[str, Any] | None]
+    proposed_by: Mapped[UUID | None]
+    proposed_at: Mapped[datetime | None]
+    resolved_by: Mapped[UUID | None]
+    resolved_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class PauseScope(StrEnum):
+    """What stands still. The whole installation is paused by PlatformPause."""
+
+    COMPANY = "company"
+    PROVIDER_ACCOUNT = "provider_account"
+    STORE = "store"
+
+
+class Pause(Tenanted):
+    """Nothing new is released or sent within it; queries and callbacks go on. Two people end it."""
+
+    __tablename__ = "pauses"
+    __table_args__ = (
+        own_key(),
+        member("paused_by"),
+        member("resume_requested_by"),
+        member("resumed_by"),
+        CheckConstraint(
+            "resumed_by IS NULL OR resumed_by <> resume_requested_by", name="two_people"
+        ),
+        CheckConstraint("(scope = 'company') = (object_id IS NULL)", name="object"),
+        Index(
+            "uq_pauses_open",
+            "company_id",
+            "scope",
+            "object_id",
+            unique=True,
+            postgresql_where="resumed_at IS NULL",
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
+
+    scope: Mapped[PauseScope] = mapped_column(choice(PauseScope, "scope"))
+    object_id: Mapped[UUID | None]
+    reason: Mapped[str]
+    paused_by: Mapped[UUID]
+    resume_requested_by: Mapped[UUID | None]
+    resumed_by: Mapped[UUID | None]
+    resumed_at: Mapped[datetime | None]
+
+
+class PlatformPause(Keyed):
+    """The whole installation stands still (`pettycash pause --all`). Not a business row."""
+
+    __tablename__ = "platform_pauses"
+    __table_args__ = (
+        Index(
+            "uq_platform_pauses_open", "scope", unique=True, postgresql_where="resumed_at IS NULL"
+        ),
+        CheckConstraint(
+            "resumed_by IS NULL OR resumed_by <> resume_requested_by", name="two_people"
+        ),
+    )
+
+    scope: Mapped[str] = mapped_column(default="all")
+    reason: Mapped[str]
+    paused_by: Mapped[str]
+    """Login names of operators on the host."""
+    resume_requested_by: Mapped[str | None]
+    resumed_by: Mapped[str | None]
+    resumed_at: Mapped[datetime | None]
+
+
+class Heartbeat(Base):
+    """The last sign of life of a background part: canary per queue, relay, beat."""
+
+    __tablename__ = "heartbeats"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    beaten_at: Mapped[datetime]

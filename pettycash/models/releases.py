@@ -1,0 +1,174 @@
+"""Release by one-time code: challenges, grants, executions (domain.md §6; security.md 5, 7)."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from pettycash.models.base import (
+    CurrencyCode,
+    Money,
+    Tenanted,
+    choice,
+    member,
+    own_key,
+    within_company,
+)
+
+
+class ChallengeState(StrEnum):
+    """Life of a challenge."""
+
+    LIVE = "live"
+    VERIFIED = "verified"
+    DEAD = "dead"  # expired, too many tries, superseded, or its payment changed
+
+
+class DeathCause(StrEnum):
+    """Why a challenge died; only the first two count towards the lock."""
+
+    TRIES = "tries"
+    EXPIRED = "expired"
+    CHANGED = "changed"
+    REASSIGNED = "reassigned"
+
+
+class ReleaseChallenge(Tenanted):
+    """A code that one executor needs to release one payment or fund one replenishment.
+
+    The code itself is made by the worker that sends it and is stored as a keyed digest only.
+    """
+
+    __tablename__ = "release_challenges"
+    __table_args__ = (
+        own_key(),
+        within_company("payment_id", "payments"),
+        within_company("replenishment_id", "replenishments"),
+        member("executor_id"),
+        CheckConstraint("(payment_id IS NULL) <> (replenishment_id IS NULL)", name="subject"),
+        CheckConstraint("tries >= 0", name="tries"),
+        Index(
+            "uq_release_challenges_live_payment",
+            "payment_id",
+            unique=True,
+            postgresql_where="state = 'live'",
+        ),
+        Index(
+            "uq_release_challenges_live_replenishment",
+            "replenishment_id",
+            unique=True,
+            postgresql_where="state = 'live'",
+        ),
+        Index("ix_release_challenges_payment", "payment_id", "id"),
+        Index("ix_release_challenges_replenishment", "replenishment_id", "id"),
+    )
+
+    payment_id: Mapped[UUID | None]
+    replenishment_id: Mapped[UUID | None]
+    executor_id: Mapped[UUID]
+    subject_digest: Mapped[bytes] = mapped_column(LargeBinary)
+    """Of amount, payee, destination, store, executor: any change voids the challenge."""
+    code_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """HMAC-SHA-256 of the code with a server key and this id; null until the worker made it."""
+    state: Mapped[ChallengeState] = mapped_column(choice(ChallengeState, "state"))
+    death_cause: Mapped[DeathCause | None] = mapped_column(choice(DeathCause, "death_cause"))
+    tries: Mapped[int] = mapped_column(default=0)
+    sends: Mapped[int] = mapped_column(default=1)
+    sent_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime]
+    died_at: Mapped[datetime | None]
+    verified_at: Mapped[datetime | None]
+
+
+class ChallengeSend(Tenanted):
+    """One request to send a code; three per 15 minutes and subject."""
+
+    __tablename__ = "challenge_sends"
+    __table_args__ = (
+        own_key(),
+        within_company("challenge_id", "release_challenges"),
+        Index("ix_challenge_sends_challenge", "challenge_id"),
+    )
+
+    challenge_id: Mapped[UUID]
+    channel: Mapped[str]
+    delivered_at: Mapped[datetime | None]
+
+
+class ReleaseGrant(Tenanted):
+    """What a verified code yields: one release, by the same person, within five minutes."""
+
+    __tablename__ = "release_grants"
+    __table_args__ = (
+        own_key(),
+        within_company("challenge_id", "release_challenges"),
+        member("executor_id"),
+        UniqueConstraint("challenge_id"),
+    )
+
+    challenge_id: Mapped[UUID]
+    executor_id: Mapped[UUID]
+    proof: Mapped[str]
+    """`code` or `totp`."""
+    verified_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    spent_at: Mapped[datetime | None]
+
+
+class PaymentExecution(Tenanted):
+    """Append-only: who released which attempt, with which proof. Triggers keep duties apart."""
+
+    __tablename__ = "payment_executions"
+    __table_args__ = (
+        own_key(),
+        within_company("payment_id", "payments"),
+        within_company("requisition_id", "requisitions"),
+        within_company("grant_id", "release_grants"),
+        member("executor_id"),
+        UniqueConstraint("payment_id", "attempt_number"),
+        UniqueConstraint("grant_id"),
+        Index("ix_payment_executions_requisition", "requisition_id", "executor_id"),
+    )
+
+    payment_id: Mapped[UUID]
+    requisition_id: Mapped[UUID]
+    attempt_number: Mapped[int]
+    originator_reference: Mapped[str]
+    executor_id: Mapped[UUID]
+    amount: Mapped[Money]
+    currency: Mapped[CurrencyCode]
+    grant_id: Mapped[UUID | None]
+    """Null only where the company's policy asks for no code at this amount."""
+    proof: Mapped[str]
+    """`code`, `totp`, or `policy`."""
+    verified_at: Mapped[datetime | None]
+    ip_address: Mapped[str | None]
+    user_agent: Mapped[str | None]
+
+
+class CashAcknowledgement(Tenanted):
+    """The recipient's word that cash was received: a code sent to them, or their signature."""
+
+    __tablename__ = "cash_acknowledgements"
+    __table_args__ = (
+        own_key(),
+        within_company("payment_id", "payments"),
+        within_company("execution_id", "payment_executions"),
+        within_company("attachment_id", "attachments"),
+        UniqueConstraint("execution_id"),
+        CheckConstraint("tries >= 0", name="tries"),
+    )
+
+    payment_id: Mapped[UUID]
+    execution_id: Mapped[UUID]
+    code_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    tries: Mapped[int] = mapped_column(default=0)
+    sends: Mapped[int] = mapped_column(default=0)
+    sent_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    acknowledged_at: Mapped[datetime | None]
+    proof: Mapped[str | None]
+    """`code` or `signature`."""
+    attachment_id: Mapped[UUID | None]
