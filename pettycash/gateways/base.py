@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
+from pettycash import errors
 from pettycash.rails import Rail
 
 
@@ -202,8 +203,11 @@ class FieldError:
     message: str
 
 
-class DestinationNotUnderstood(ValueError):
-    """What was given is no destination on this rail; the text names why, without the number."""
+class DestinationNotUnderstood(errors.RuleViolation):
+    """What was given is no destination on this rail."""
+
+    # the detail names why, without the number
+    code = "payment.invalid_destination"
 
 
 class Gateway(Protocol):
@@ -215,7 +219,7 @@ class Gateway(Protocol):
     # a failure learned by callback needs a query's word before a new attempt is released
     confirms_failure_by_query: ClassVar[bool]
     # how long a payment may be executing before it is in doubt
-    decide_by: ClassVar[timedelta]
+    decide_by: timedelta
 
     def submit(self, instruction: PayoutInstruction) -> Outcome:
         """Send once. A lost answer is IN_DOUBT, never REJECTED. Never raises for the rail."""

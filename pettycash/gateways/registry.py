@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Lock
 
+from pettycash import errors
 from pettycash.gateways.base import Gateway
 from pettycash.rails import Rail
 
@@ -13,8 +14,10 @@ _factories: dict[Rail, Callable[[], Gateway]] = {}
 _gateways: dict[Rail, Gateway] = {}
 
 
-class RailNotServed(LookupError):
-    """No adapter is wired for this rail."""
+class RailNotServed(errors.RuleViolation):
+    """No adapter is wired for this rail, so payments can't be made over it."""
+
+    code = "payment.rail_not_served"
 
 
 def register(rail: Rail, factory: Callable[[], Gateway]) -> None:
