@@ -87,9 +87,12 @@ def _value(env: Env, name: str, variable: str, default: Any) -> object:
         return tuple(env.list(variable, list(default)))
     if isinstance(default, Path):
         return Path(env.str(variable, str(default)))
-    for kind, read_as in ((bool, env.bool), (int, env.int), (float, env.float)):
-        if isinstance(default, kind):
-            return read_as(variable, default)
+    if isinstance(default, bool):
+        return env.bool(variable, default)
+    if isinstance(default, int):
+        return env.int(variable, default)
+    if isinstance(default, float):
+        return env.float(variable, default)
     if isinstance(default, Decimal):
         return env.decimal(variable, default)
     return env.str(variable, default)

@@ -6,7 +6,6 @@ membership. Every "who" in the business refers to a membership by (company_id, u
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
@@ -71,7 +70,7 @@ class User(Keyed):
     __tablename__ = "users"
     # The application role may insert a person before it may see them (no membership yet), so the
     # insert must not come back with RETURNING.
-    __mapper_args__: ClassVar[dict[str, Any]] = {"eager_defaults": False}
+    __mapper_args__ = {"eager_defaults": False}  # noqa: RUF012 - the base declares its type
 
     username: Mapped[str] = mapped_column(unique=True)
     """Lower case; unique in the whole installation."""

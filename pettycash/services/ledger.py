@@ -1,0 +1,234 @@
+"""Posting and holding. The rules live in the database functions of migration 0006 and are called here.
+
+Amounts are positive, the side carries the sign; balances are debits minus credits. Which event makes
+which entry is decided in `posting_rules`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from pettycash import db, errors
+from pettycash.models.base import new_id
+from pettycash.models.ledger import Side
+
+DIMENSIONS = (
+    "fund_id",
+    "branch_id",
+    "department_id",
+    "cost_center_id",
+    "category",
+    "budget_line_id",
+    "party_id",
+    "tax_code",
+    "memo",
+)
+
+
+class Unbalanced(errors.RuleViolation):
+    """Debits and credits of an entry differ, or it has fewer than two postings."""
+
+    code = "ledger.unbalanced"
+
+
+class PeriodClosed(errors.RuleViolation):
+    """The period of this date is closed for decisions; facts would roll forward."""
+
+    code = "ledger.period_closed"
+
+
+class AlreadyPosted(errors.Conflict):
+    """An entry of this source stands in the books already."""
+
+    code = "ledger.already_posted"
+
+
+class InsufficientFunds(errors.RuleViolation):
+    """The store's available money, less this hold, would fall below its floor."""
+
+    code = "ledger.insufficient_funds"
+
+
+class HoldNotOpen(errors.Conflict):
+    """The hold was posted or voided already, or never placed."""
+
+    code = "ledger.hold_not_open"
+
+
+class WrongAccount(errors.RuleViolation):
+    """The account is closed, of another currency, or not of this company."""
+
+    code = "ledger.wrong_account"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One posting to be made."""
+
+    account_id: UUID
+    side: Side
+    amount: Decimal
+    dimensions: Mapping[str, Any] = field(default_factory=dict)
+
+
+def debit(account_id: UUID, amount: Decimal, **dimensions: Any) -> Line:
+    """A debit; dimensions are those of DIMENSIONS."""
+    return Line(account_id=account_id, side=Side.DEBIT, amount=amount, dimensions=dimensions)
+
+
+def credit(account_id: UUID, amount: Decimal, **dimensions: Any) -> Line:
+    """A credit; dimensions are those of DIMENSIONS."""
+    return Line(account_id=account_id, side=Side.CREDIT, amount=amount, dimensions=dimensions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One balanced event. `source` is unique in the company: a replay can't post twice."""
+
+    source: str
+    rule: str
+    description: str
+    occurred_at: datetime
+    currency: str
+    postings: Sequence[Line]
+    created_by: UUID | None = None
+    payment_id: UUID | None = None
+    execution_id: UUID | None = None
+    reverses_entry_id: UUID | None = None
+    decision: bool = False
+    """True: a person wants it, so a closed period refuses it. False: a fact, which rolls forward."""
+
+
+def post(
+    session: Session, entries: Sequence[Entry], *, close_holds: Sequence[str] = ()
+) -> list[UUID]:
+    """Write entries in one round trip, locking their accounts in id order; returns the entry ids.
+
+    Holds named in `close_holds` are closed as posted in the same call, after the accounts are locked.
+
+    Raises:
+        Unbalanced: an entry's sides differ or it has fewer than two postings.
+        AlreadyPosted: the source of an entry stands in the books already.
+        PeriodClosed: a decision is dated in a closed period.
+        WrongAccount: an account is of another company or currency.
+        HoldNotOpen: a hold to close is not open.
+    """
+    ids = [new_id() for _ in entries]
+    payload = [_wire(entry, entry_id) for entry, entry_id in zip(entries, ids, strict=True)]
+    try:
+        with session.begin_nested():
+            session.execute(
+                text("SELECT ledger_post(CAST(:entries AS jsonb), CAST(:holds AS text[]))"),
+                {"entries": json.dumps(payload), "holds": list(close_holds)},
+            )
+    except DBAPIError as error:
+        raise _refusal(error) from error
+    return ids
+
+
+def hold(
+    session: Session,
+    *,
+    account_id: UUID,
+    source: str,
+    currency: str,
+    amount: Decimal,
+    expected_fee: Decimal = Decimal(0),
+) -> None:
+    """Reserve money on an account. Only here is the floor checked, never on a posting.
+
+    Raises:
+        InsufficientFunds: available less amount and fee would fall below the floor.
+        WrongAccount: the account is closed, of another currency or company.
+        AlreadyPosted: the source has a hold already.
+    """
+    try:
+        with session.begin_nested():
+            session.execute(
+                text("SELECT hold_place(:id, :account, :source, :currency, :amount, :fee)"),
+                {
+                    "id": new_id(),
+                    "account": account_id,
+                    "source": source,
+                    "currency": currency,
+                    "amount": amount,
+                    "fee": expected_fee,
+                },
+            )
+    except DBAPIError as error:
+        raise _refusal(error) from error
+
+
+def void_hold(session: Session, *, source: str) -> None:
+    """Give held money back: nothing moved.
+
+    Raises:
+        HoldNotOpen: it was closed already.
+    """
+    try:
+        with session.begin_nested():
+            session.execute(text("SELECT hold_close(:source, 'voided')"), {"source": source})
+    except DBAPIError as error:
+        raise _refusal(error) from error
+
+
+def _wire(entry: Entry, entry_id: UUID) -> dict[str, Any]:
+    difference = sum(
+        (each.amount if each.side is Side.DEBIT else -each.amount for each in entry.postings),
+        Decimal(0),
+    )
+    if len(entry.postings) < 2 or difference != 0:
+        raise Unbalanced(f"Entry {entry.source} has a difference of {difference}.")
+    return {
+        "id": str(entry_id),
+        "source": entry.source,
+        "rule": entry.rule,
+        "description": entry.description,
+        "occurred_at": entry.occurred_at.isoformat(),
+        "currency": entry.currency,
+        "created_by": _text(entry.created_by),
+        "payment_id": _text(entry.payment_id),
+        "execution_id": _text(entry.execution_id),
+        "reverses_entry_id": _text(entry.reverses_entry_id),
+        "decision": entry.decision,
+        "postings": [
+            {
+                "id": str(new_id()),
+                "account_id": str(each.account_id),
+                "side": each.side.value,
+                "amount": str(each.amount),
+                **{name: _text(each.dimensions[name]) for name in each.dimensions},
+            }
+            for each in entry.postings
+        ],
+    }
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+REFUSALS: Mapping[str, type[errors.PettycashError]] = {
+    "PC001": InsufficientFunds,
+    "PC003": Unbalanced,
+    "PC008": WrongAccount,
+    "PC010": PeriodClosed,
+    "PC011": HoldNotOpen,
+    "23505": AlreadyPosted,
+}
+"""SQLSTATEs of the database functions and what they mean to a caller."""
+
+
+def _refusal(error: DBAPIError) -> Exception:
+    refusal = REFUSALS.get(db.sqlstate(error) or "")
+    if refusal is None:
+        return error
+    return refusal(str(error.orig).splitlines()[0].capitalize() + ".")

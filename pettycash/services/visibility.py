@@ -1,0 +1,128 @@
+"""Scope: which rows of their own company a person may see. Beyond it nothing exists (404)."""
+
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, or_, select, true
+from sqlalchemy.orm import Session
+
+from pettycash import errors
+from pettycash.models.funds import Fund, Store
+from pettycash.models.organisation import Branch
+from pettycash.models.payments import Payment
+from pettycash.models.people import Role, ScopeKind
+from pettycash.models.requisitions import Requisition
+from pettycash.models.workflow import ApprovalStep, StepAssignee
+from pettycash.services.actors import Actor
+
+
+class RequisitionNotFound(errors.NotFound):
+    """There is no such requisition within your scope."""
+
+    code = "requisition.not_found"
+
+
+class PaymentNotFound(errors.NotFound):
+    """There is no such payment within your scope."""
+
+    code = "payment.not_found"
+
+
+class FundNotFound(errors.NotFound):
+    """There is no such fund within your scope."""
+
+    code = "fund.not_found"
+
+
+def sees_company(actor: Actor) -> bool:
+    """Whether any role of the actor reaches the whole company (an admin's does not reach money)."""
+    return any(
+        held.scope_kind is ScopeKind.COMPANY and held.role is not Role.ADMIN for held in actor.roles
+    )
+
+
+def requisitions(actor: Actor) -> ColumnElement[bool]:
+    """Own ones, those of the actor's units, and those that the actor decides or decided."""
+    if sees_company(actor):
+        return true()
+    regions = actor.scope_ids(Role.REGIONAL_MANAGER)
+    decides = select(ApprovalStep.requisition_id).join(
+        StepAssignee, StepAssignee.step_id == ApprovalStep.id
+    )
+    return or_(
+        Requisition.requester_id == actor.user_id,
+        Requisition.branch_id.in_(actor.scope_ids(Role.BRANCH_MANAGER)),
+        Requisition.department_id.in_(actor.scope_ids(Role.DEPARTMENT_HEAD)),
+        Requisition.region_id.in_(regions),
+        Requisition.branch_id.in_(select(Branch.id).where(Branch.region_id.in_(regions))),
+        Requisition.id.in_(decides.where(StepAssignee.user_id == actor.user_id)),
+    )
+
+
+def funds(actor: Actor) -> ColumnElement[bool]:
+    """Funds that the actor keeps, and those of the actor's units."""
+    if sees_company(actor) or actor.has(Role.ADMIN):
+        return true()
+    regions = actor.scope_ids(Role.REGIONAL_MANAGER)
+    return or_(
+        Fund.id.in_(actor.scope_ids(Role.CUSTODIAN)),
+        Fund.branch_id.in_(actor.scope_ids(Role.BRANCH_MANAGER)),
+        Fund.department_id.in_(actor.scope_ids(Role.DEPARTMENT_HEAD)),
+        Fund.region_id.in_(regions),
+        Fund.branch_id.in_(select(Branch.id).where(Branch.region_id.in_(regions))),
+    )
+
+
+def payments(actor: Actor) -> ColumnElement[bool]:
+    """Payments of visible requisitions, and those out of funds that the actor keeps."""
+    if sees_company(actor):
+        return true()
+    kept = select(Store.id).where(Store.fund_id.in_(actor.scope_ids(Role.CUSTODIAN)))
+    return or_(
+        Payment.store_id.in_(kept),
+        Payment.requisition_id.in_(select(Requisition.id).where(requisitions(actor))),
+    )
+
+
+def requisition(
+    session: Session, *, actor: Actor, requisition_id: UUID, lock: bool = False
+) -> Requisition:
+    """Load a requisition within the actor's scope, locked where it will be changed.
+
+    Raises:
+        RequisitionNotFound: none such within scope.
+    """
+    query = select(Requisition).where(Requisition.id == requisition_id, requisitions(actor))
+    if lock:
+        query = query.with_for_update(of=Requisition)
+    found = session.execute(query.execution_options(populate_existing=lock)).scalar_one_or_none()
+    if found is None:
+        raise RequisitionNotFound
+    return found
+
+
+def payment(session: Session, *, actor: Actor, payment_id: UUID) -> Payment:
+    """Load a payment within the actor's scope, unlocked: lock requisition, then payment.
+
+    Raises:
+        PaymentNotFound: none such within scope.
+    """
+    found = session.execute(
+        select(Payment).where(Payment.id == payment_id, payments(actor))
+    ).scalar_one_or_none()
+    if found is None:
+        raise PaymentNotFound
+    return found
+
+
+def fund(session: Session, *, actor: Actor, fund_id: UUID) -> Fund:
+    """Load a fund within the actor's scope.
+
+    Raises:
+        FundNotFound: none such within scope.
+    """
+    found = session.execute(
+        select(Fund).where(Fund.id == fund_id, funds(actor))
+    ).scalar_one_or_none()
+    if found is None:
+        raise FundNotFound
+    return found
