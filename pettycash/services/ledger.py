@@ -1,7 +1,7 @@
-"""Posting and holding. The rules live in the database functions of migration 0006 and are called here.
+"""Posting and holding. The rules live in the database (migration 0006) and are called here.
 
-Amounts are positive, the side carries the sign; balances are debits minus credits. Which event makes
-which entry is decided in `posting_rules`.
+Amounts are positive, the side carries the sign; balances are debits minus credits. Which event
+makes which entry is decided in `posting_rules`.
 """
 
 import json
@@ -104,7 +104,7 @@ class Entry:
     execution_id: UUID | None = None
     reverses_entry_id: UUID | None = None
     decision: bool = False
-    """True: a person wants it, so a closed period refuses it. False: a fact, which rolls forward."""
+    """True: a person wants it, so a closed period refuses it. False: a fact rolls forward."""
 
 
 def post(
@@ -112,7 +112,7 @@ def post(
 ) -> list[UUID]:
     """Write entries in one round trip, locking their accounts in id order; returns the entry ids.
 
-    Holds named in `close_holds` are closed as posted in the same call, after the accounts are locked.
+    Holds named in `close_holds` are closed as posted in the same call, under the same locks.
 
     Raises:
         Unbalanced: an entry's sides differ or it has fewer than two postings.
