@@ -1,0 +1,5 @@
+"""`python -m pettycash`: the command line."""
+
+from pettycash.cli import main
+
+main()

@@ -1,0 +1,93 @@
+"""The command line. One row of COMMANDS per command; its module is loaded when it is called.
+
+Loading late keeps `status` quick: it answers without SQLAlchemy, Celery or the models.
+
+A command that needs the database stands under `@composed` (pettycash/cli/composed.py), which
+composes the process from the environment, or, beside a running development stack, from what that
+stack gave its own processes.
+"""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+from flask.cli import FlaskGroup
+
+from pettycash.errors import PettycashError
+from pettycash.stack.state import StackError, StateFolder, folder_from
+
+COMMANDS = {
+    "up": "pettycash.cli.stack:up",
+    "test": "pettycash.cli.checks:test",
+    "status": "pettycash.cli.stack:status",
+    "secrets": "pettycash.cli.stack:show_secrets",
+    "logs": "pettycash.cli.stack:logs",
+    "mailbox": "pettycash.cli.stack:mailbox",
+    "reset": "pettycash.cli.stack:reset",
+    "doctor": "pettycash.cli.doctor:doctor",
+    "db": "pettycash.cli.schema:db",
+}
+"""Command → "module:name of the click command"."""
+
+
+class Commands(FlaskGroup):
+    """Flask's group, for the application context that its commands may ask for; ours load late."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Our commands; Flask's own (run, shell, routes) have no place in operations."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Load the module that has it."""
+        del ctx  # click's signature
+        place = COMMANDS.get(name)
+        if place is None:
+            return None
+        module, attribute = place.split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+def create_app() -> Any:
+    """The Flask application, for the commands that stand on its context."""
+    return importlib.import_module("pettycash.app").create_app()
+
+
+cli = Commands(
+    name="pettycash",
+    create_app=create_app,
+    add_default_commands=False,
+    add_version_option=False,
+    load_dotenv=False,
+    set_debug_flag=False,
+    help="Petty cash, from a requisition to a reconciled payment.",
+)
+# Flask's own options (--app, --debug, --env-file) have nothing to choose between here.
+cli.params.clear()
+
+
+def state_folder() -> StateFolder:
+    """The state folder of this call."""
+    return StateFolder(folder_from(os.environ))
+
+
+def adopt_running_stack() -> None:
+    """Take over the environment of the stack that runs here; what the caller set wins."""
+    folder = state_folder()
+    if os.environ.get("PETTYCASH_ENV") == "production" or not folder.is_held():
+        return
+    run = folder.read_run() or {}
+    for name, value in run.get("environment", {}).items():
+        if name not in {"NOTIFY_SOCKET", "REMAP_SIGTERM"}:
+            os.environ.setdefault(name, str(value))
+
+
+def main() -> None:
+    """Run the command line; what was foreseen ends as one sentence and exit code 1."""
+    try:
+        cli.main(prog_name="bin/pettycash")
+    except (StackError, PettycashError) as error:
+        click.secho(f"pettycash: {error}", fg="red", err=True)
+        sys.exit(1)

@@ -1,0 +1,153 @@
+"""`doctor`: names what is wrong on this machine and what mends it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+import click
+
+from pettycash import config
+from pettycash.cli import state_folder
+from pettycash.stack import postgres, redis
+from pettycash.stack.plan import USUAL_PORTS
+from pettycash.stack.ports import is_free
+from pettycash.stack.processes import ChildState
+from pettycash.stack.state import StackError, StateFolder
+
+FREE_BYTES_MIN = 500_000_000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `mend` says what to do where it is not well."""
+
+    name: str
+    well: bool
+    text: str
+    mend: str = ""
+
+
+def _python(_folder: StateFolder) -> Finding:
+    return Finding("python", True, sys.version.split()[0])
+
+
+def _state(folder: StateFolder) -> Finding:
+    try:
+        folder.prepare()
+    except StackError as error:
+        return Finding("state folder", False, str(error), "set PETTYCASH_STATE_DIR")
+    return Finding("state folder", True, str(folder.path))
+
+
+def _private(folder: StateFolder) -> Finding:
+    for file in (folder.secrets_file, folder.run_file, folder.personas_file):
+        if file.exists() and file.stat().st_mode & 0o077:
+            return Finding("secrets", False, f"{file} can be read by others", f"chmod 600 {file}")
+    return Finding("secrets", True, "readable by their owner only")
+
+
+def _disk(folder: StateFolder) -> Finding:
+    free = shutil.disk_usage(folder.path).free
+    text = f"{free / 1e9:.1f} GB free"
+    return Finding("disk", free >= FREE_BYTES_MIN, text, "free 0.5 GB or name another state folder")
+
+
+def _postgres(folder: StateFolder) -> Finding:
+    if os.environ.get("DATABASE_URL"):
+        return Finding("PostgreSQL", True, "your own, by DATABASE_URL")
+    program = postgres.binaries() / "postgres"
+    how = postgres.run_as(folder.path / "postgres" / "data", program)
+    done = subprocess.run(
+        [*how.prefix, str(program), "--version"],
+        check=False, capture_output=True, text=True, cwd="/", **how.popen,
+    )  # fmt: skip
+    mend = "reinstall: remove .venv and start again, or set DATABASE_URL"
+    return Finding("PostgreSQL", done.returncode == 0, (done.stdout or done.stderr).strip(), mend)
+
+
+def _redis(_folder: StateFolder) -> Finding:
+    if os.environ.get("REDIS_URL"):
+        return Finding("Redis", True, "your own, by REDIS_URL")
+    done = subprocess.run(
+        [str(redis.program()), "--version"], check=False, capture_output=True, text=True
+    )
+    mend = "reinstall: remove .venv and start again, or set REDIS_URL"
+    return Finding("Redis", done.returncode == 0, done.stdout.strip()[:60], mend)
+
+
+def _configuration(_folder: StateFolder) -> Finding:
+    try:
+        # The secrets of a running stack are not in this shell's environment.
+        settings = config.read()
+    except config.InvalidConfiguration as error:
+        return Finding("configuration", False, str(error), "see docs/configuration.md")
+    own_codes = "codes go out by e-mail; a stolen mailbox reads them (TOTP is always accepted)"
+    text = f"{settings.environment}; {own_codes}"
+    return Finding("configuration", True, text)
+
+
+def _ports(folder: StateFolder) -> Finding:
+    if folder.is_held():
+        return Finding("ports", True, "in use by the running stack")
+    taken = [f"{port} ({name})" for name, port in USUAL_PORTS.items() if not is_free(port)]
+    if taken:
+        text = f"taken: {', '.join(taken)}; `up` uses free ones instead"
+        return Finding("ports", True, text)
+    return Finding("ports", True, "all usual ones are free")
+
+
+def _running(folder: StateFolder) -> Finding:
+    if not folder.is_held():
+        return Finding("stack", True, "not running; start it: bin/pettycash up")
+    run = folder.read_run() or {}
+    bad = [each for each in run.get("processes", []) if each["state"] != ChildState.READY]
+    if bad:
+        names = ", ".join(f"{each['name']} ({each['state']})" for each in bad)
+        return Finding(
+            "stack", False, f"not ready: {names}", f"bin/pettycash logs {bad[0]['name']}"
+        )
+    again = [each for each in run.get("processes", []) if each["restarts"]]
+    text = ", ".join(f"{each['name']} restarted {each['restarts']} times" for each in again)
+    return Finding("stack", True, text or "all ready")
+
+
+EXAMINATIONS: tuple[Callable[[StateFolder], Finding], ...] = (
+    _python, _configuration, _state, _private, _disk, _postgres, _redis, _ports, _running,
+)  # fmt: skip
+
+
+def examine(folder: StateFolder) -> Iterator[Finding]:
+    """Look at everything; a look that fails is a finding too."""
+    for look in EXAMINATIONS:
+        try:
+            yield look(folder)
+        except StackError as error:
+            yield Finding(look.__name__.strip("_"), False, str(error), "as the sentence says")
+        except OSError as error:
+            yield Finding(
+                look.__name__.strip("_"), False, str(error), "run it as the owner of the folder"
+            )
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def doctor(as_json: bool) -> None:
+    """Look for what keeps pettycash from running, and say what mends it."""
+    findings = list(examine(state_folder()))
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in findings], indent=2))
+    else:
+        for each in findings:
+            mark = (
+                click.style("well   ", fg="green")
+                if each.well
+                else click.style("PROBLEM", fg="red")
+            )
+            click.echo(f"{mark}  {each.name:<14} {each.text}")
+            if not each.well:
+                click.echo(f"         {'':<14} mend: {each.mend}")
+    sys.exit(0 if all(each.well for each in findings) else 1)
