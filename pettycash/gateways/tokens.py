@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from pettycash.gateways.flight import Deadline
 from pettycash.gateways.http import TransportFailure
@@ -55,8 +57,21 @@ class Token:
     lifetime_seconds: float | None
 
 
+def connect(url: str, *, timeout_seconds: float = 0.5) -> redis.Redis:
+    """A client that gives up at once: it stands on the way of money, and the cache can do without.
+
+    redis-py's own default tries again for seconds.
+    """
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
 class TokenCache:
-    """Tokens by provider account. Give the Redis client short time-outs: it is on the money path.
+    """Tokens by provider account. The client comes from `connect`, or is as impatient as that.
 
     `client` None means that there is no Redis at all.
     """
