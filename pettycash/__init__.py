@@ -1,0 +1,1 @@
+"""Petty cash, from a requisition to a reconciled payment."""
