@@ -1,0 +1,136 @@
+"""Fixtures that every test may ask for: real servers, a session that is rolled back, a live system.
+
+session   the application role in the demo company, in a transaction that is rolled back after
+          SET CONSTRAINTS ALL IMMEDIATE, so that deferred triggers have had their say
+live      a database of one's own where commits are real: for HTTP, races, workers, crashes
+client    Flask's test client on `live`
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from psycopg2.extensions import TRANSACTION_STATUS_INERROR
+from redis import Redis
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from pettycash import db
+from tests import servers as test_servers
+from tests.servers import Database, Servers
+
+FOLDER = pytest.StashKey[Path]()
+CONTROLLER = pytest.StashKey[int]()
+REDIS_DATABASES = 16
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One folder for the run's servers, made by the controller and told to its workers."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        config.stash[FOLDER] = Path(worker["servers_folder"])
+        config.stash[CONTROLLER] = int(worker["controller_pid"])
+        return
+    folder = Path(tempfile.mkdtemp(prefix="pettycash-tests-"))
+    folder.chmod(0o711)  # PostgreSQL may run as another user
+    config.stash[FOLDER] = folder
+    config.stash[CONTROLLER] = os.getpid()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """xdist: called in the controller for each worker."""
+    node.workerinput["servers_folder"] = str(node.config.stash[FOLDER])
+    node.workerinput["controller_pid"] = node.config.stash[CONTROLLER]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The controller has the last word."""
+    if not hasattr(config, "workerinput") and FOLDER in config.stash:
+        test_servers.dismiss(config.stash[FOLDER])
+
+
+@pytest.fixture(scope="session")
+def servers(pytestconfig: pytest.Config) -> Servers:
+    """PostgreSQL and Redis of this run."""
+    return test_servers.obtain(pytestconfig.stash[FOLDER], pytestconfig.stash[CONTROLLER])
+
+
+@pytest.fixture(scope="session")
+def worker_number(worker_id: str) -> int:
+    """0 without xdist, else the worker's number."""
+    return int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 0
+
+
+@pytest.fixture(scope="session")
+def database(servers: Servers, worker_number: int) -> Iterator[Database]:
+    """This worker's database: for tests that roll back."""
+    name = f"pettycash_w{worker_number}"
+    yield servers.clone(name, redis_database=worker_number % REDIS_DATABASES)
+    db.dispose()
+    servers.drop(name)
+
+
+@pytest.fixture(scope="session")
+def demo_company(database: Database, servers: Servers) -> str | None:
+    """The id of the demo organisation; None while nothing seeds one."""
+    connection = servers.postgres.connect(database=database.name)
+    try:
+        cursor = connection.cursor()
+        cursor.execute("SELECT id::text FROM companies ORDER BY id LIMIT 1")
+        row = cursor.fetchone()
+    finally:
+        connection.close()
+    return str(row[0]) if row else None
+
+
+@pytest.fixture
+def session(database: Database, demo_company: str | None) -> Iterator[Session]:
+    """The application role in the demo company; nothing of it stays."""
+    test_servers.compose_for(database)
+    with (
+        db.engine().connect() as connection,
+        connection.begin() as outer,
+        db.scope(company_id=demo_company, source="test"),
+        Session(
+            bind=connection, join_transaction_mode="create_savepoint", expire_on_commit=False
+        ) as opened,
+    ):
+        # Once on the outer transaction, so that a rollback inside the test keeps the scope.
+        connection.execute(
+            text("SELECT set_config('app.company', :id, true)"), {"id": demo_company or ""}
+        )
+        db.begin_scope(opened)
+        with db.joined(opened):
+            yield opened
+            opened.flush()
+            raw = connection.connection.driver_connection
+            if raw.info.transaction_status != TRANSACTION_STATUS_INERROR:
+                connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
+        outer.rollback()
+    db.dispose()
+
+
+@pytest.fixture
+def live(servers: Servers, worker_number: int) -> Iterator[Database]:
+    """A database of the test's own, a fresh copy of the seeded one, and an empty Redis."""
+    name = f"pettycash_live_w{worker_number}"
+    fresh = servers.clone(name, redis_database=worker_number % REDIS_DATABASES)
+    with Redis.from_url(fresh.redis_url) as client:
+        client.flushdb()
+    test_servers.compose_for(fresh)
+    yield fresh
+    db.dispose()
+    servers.drop(name)
+
+
+@pytest.fixture
+def client(live: Database) -> FlaskClient:
+    """Flask's test client on a live database."""
+    application = import_module("pettycash.app").create_app(live.settings)
+    return application.test_client()
