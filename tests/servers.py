@@ -29,13 +29,11 @@ from pettycash import composition, config, db
 from pettycash.settings import Settings
 from pettycash.stack import postgres, redis, schema
 from pettycash.stack.ports import Ports
-from pettycash.stack.processes import Child, ChildSpec
+from pettycash.stack.processes import Child, ChildSpec, is_alive, start_time
 from pettycash.stack.state import ROOT, write_private
 
 TEMPLATE = "pettycash_template"
 START_SECONDS = 60.0
-
-_guardians: list[subprocess.Popen[bytes]] = []
 
 THROW_AWAY = {
     "fsync": "off",
@@ -172,16 +170,12 @@ def obtain(folder: Path, controller: int) -> Servers:
     ready = folder / "ready.json"
     with locked(folder / "servers.lock"):
         if not ready.exists():
-            log = (folder / "guardian.log").open("ab")
-            guardian = subprocess.Popen(
-                [sys.executable, "-m", "tests.servers", str(folder), str(controller)],
-                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-            log.close()
-            _guardians.append(guardian)
-            wait_until(lambda: ready.exists() or guardian.poll() is not None, START_SECONDS)
+            command = [sys.executable, "-m", "tests.servers", str(folder), str(controller)]
+            subprocess.run(command, check=True, cwd=ROOT, stdin=subprocess.DEVNULL)
+            failed = folder / "failed"
+            wait_until(lambda: ready.exists() or failed.exists(), START_SECONDS)
             if not ready.exists():
-                reason = (folder / "guardian.log").read_text(errors="replace")[-2000:]
+                reason = failed.read_text(encoding="utf-8") if failed.exists() else "in time"
                 raise RuntimeError(f"the test servers did not start: {reason}")
     return _servers(folder, json.loads(ready.read_text(encoding="utf-8")))
 
@@ -216,17 +210,32 @@ def wait_until(condition: Callable[[], object], seconds: float, step: float = 0.
 
 
 def dismiss(folder: Path) -> None:
-    """Tell the guardian to end the servers, and wait until it has swept the folder."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
-        os.kill(int((folder / "guardian.pid").read_text(encoding="ascii")), signal.SIGTERM)
-        wait_until(lambda: not (folder / "guardian.pid").exists(), 10.0)
-    for guardian in _guardians:
-        guardian.wait(10)
+    """Tell the guardian to end the servers, and wait until it has."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        guardian = int((folder / "guardian.pid").read_text(encoding="ascii"))
+        started = start_time(guardian)
+        os.kill(guardian, signal.SIGTERM)
+        wait_until(lambda: not is_alive(guardian, started), 10.0)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def guard(folder: Path, controller: int) -> None:
-    """Run the servers until the controller ends or asks; then leave nothing behind."""
+    """Run the servers until the controller ends or asks; then leave nothing behind.
+
+    Goes on in a process of its own, so that it is nobody's child and outlives the test worker
+    that happened to need it first.
+    """
+    if os.fork():
+        return
+    os.setsid()
+    try:
+        _guard(folder, controller)
+    except Exception as error:
+        (folder / "failed").write_text(repr(error), encoding="utf-8")
+        raise
+
+
+def _guard(folder: Path, controller: int) -> None:
     watched = os.pidfd_open(controller)
     stop_read, stop_write = os.pipe()
     for number in (signal.SIGTERM, signal.SIGINT):
