@@ -448,6 +448,7 @@ def upgrade() -> None:
         sa.Column(
             "source",
             sa.Enum(
+                "callback",
                 "gateway_query",
                 "statement",
                 "manual",

@@ -155,7 +155,8 @@ class Payment(Tenanted):
 class EvidenceSource(StrEnum):
     """What proves that a payment and the world agree."""
 
-    GATEWAY_QUERY = "gateway_query"
+    CALLBACK = "callback"  # the rail told us, with secret, reference, amount and payee
+    GATEWAY_QUERY = "gateway_query"  # the rail answered when asked
     STATEMENT = "statement"
     MANUAL = "manual"
     ACKNOWLEDGEMENT = "acknowledgement"
