@@ -247,6 +247,13 @@ def upgrade() -> None:
                SELECT (lpad(to_hex((extract(epoch FROM instant) * 1000)::bigint), 12, '0')
                        || '00000000000000000000')::uuid $$"""
     )
+    # Keys are made in Python; a statement that inserts a whole set of rows makes them here, alike.
+    op.execute(
+        """CREATE FUNCTION new_key() RETURNS uuid LANGUAGE sql VOLATILE AS $$
+               SELECT encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
+                   PLACING substring(int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+                       FROM 3) FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::uuid $$"""
+    )
     for table in PARTITIONED:
         partition_monthly(table)
     function(
@@ -295,6 +302,7 @@ def downgrade() -> None:
         "accounting_date",
         "ensure_partitions",
         "uuid_of_instant",
+        "new_key",
     ):
         op.execute(f"DROP FUNCTION {name}")
     for table in APPEND_ONLY:

@@ -1,0 +1,27 @@
+"""Nightly reconciliation: the books against themselves, payments against what the rails proved.
+
+A run belongs to one company and one business day. It is started once, advanced until nothing is
+left to wait for, and closed; running a day again makes a new numbered run, and the newest counts
+(domain.md §8). Every step may be repeated: a killed run goes on where it was.
+"""
+
+from pettycash.services.reconciliation.books import Finding, check_books
+from pettycash.services.reconciliation.evidence import reconcile_by_hand
+from pettycash.services.reconciliation.runs import (
+    RunNotFound,
+    advance,
+    find_run,
+    newest,
+    start,
+)
+
+__all__ = [
+    "Finding",
+    "RunNotFound",
+    "advance",
+    "check_books",
+    "find_run",
+    "newest",
+    "reconcile_by_hand",
+    "start",
+]

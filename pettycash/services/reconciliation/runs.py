@@ -1,0 +1,332 @@
+"""Runs: start, advance, close; one open run per company and business day."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from pettycash import clock, db, errors, money, settings
+from pettycash.models.attempts import LIVE, PaymentAttempt
+from pettycash.models.funds import Fund
+from pettycash.models.payments import ON_THE_WAY, Payment, PaymentReconciliation, PaymentStatus
+from pettycash.models.platform import CaseKind, Severity
+from pettycash.models.reconciliation import (
+    ItemState,
+    ReconciliationItem,
+    ReconciliationRun,
+    RunStatus,
+)
+from pettycash.services import cases, company_settings, imprest, outbox
+from pettycash.services.reconciliation.books import Finding, check_books
+from pettycash.services.reconciliation.evidence import match_day
+
+RUN_TOPIC = "reconciliation.run"
+RESOLVE_TOPIC = "payments.resolve"
+
+DEADLINE = timedelta(minutes=15)
+"""How long a run waits for rails to answer what it asked them."""
+
+
+class RunNotFound(errors.NotFound):
+    """There is no such reconciliation run."""
+
+    code = "reconciliation.run_not_found"
+
+
+class DayNotOver(errors.RuleViolation):
+    """A business day that has not begun yet can't be reconciled."""
+
+    code = "reconciliation.day_not_begun"
+
+
+def start(
+    session: Session,
+    *,
+    business_date: date,
+    now: datetime,
+    started_by: UUID | None = None,
+) -> ReconciliationRun:
+    """Open the next numbered run of a day, or return the one that is still open.
+
+    Raises:
+        DayNotOver: the day lies in the future, in company time.
+    """
+    company_id = session.info["scope"].company_id
+    timezone = company_settings.current(session).timezone
+    if business_date > clock.business_date(now, timezone):
+        raise DayNotOver(f"{business_date} has not begun in {timezone}.")
+    last = session.execute(
+        select(func.max(ReconciliationRun.sequence)).where(
+            ReconciliationRun.business_date == business_date
+        )
+    ).scalar()
+    session.execute(
+        insert(ReconciliationRun)
+        .values(
+            company_id=company_id,
+            business_date=business_date,
+            sequence=(last or 0) + 1,
+            status=RunStatus.RUNNING,
+            started_by=started_by,
+            deadline_at=now + DEADLINE,
+            counts={},
+            totals={},
+            mismatches=[],
+        )
+        .on_conflict_do_nothing()
+    )
+    run = session.execute(
+        select(ReconciliationRun).where(
+            ReconciliationRun.business_date == business_date,
+            ReconciliationRun.status != RunStatus.CLOSED,
+        )
+    ).scalar_one()
+    outbox.owe(session, topic=RUN_TOPIC, key=run.id)
+    return run
+
+
+def advance(session: Session, *, run_id: UUID, now: datetime) -> ReconciliationRun:
+    """Do the next step of a run. Repeating it changes nothing that was done.
+
+    RUNNING: check the books, match proof, ask the rails about what is open, then WAITING.
+    WAITING: close when every question has an answer or the deadline has passed.
+
+    Raises:
+        RunNotFound: no such run in this company.
+    """
+    run = db.lock(session, ReconciliationRun, run_id)
+    if run is None:
+        raise RunNotFound
+    if run.status is RunStatus.RUNNING:
+        _ask(session, run, now=now)
+        run.status = RunStatus.WAITING
+        session.flush()  # the next step counts these rows
+    if run.status is RunStatus.WAITING:
+        _take_answers(session, run, now=now)
+        waiting = _items(session, run, ItemState.ASKING, ItemState.WAITING)
+        if not waiting or now >= run.deadline_at:
+            _close(session, run, unanswered=waiting, now=now)
+    return run
+
+
+def find_run(session: Session, run_id: UUID) -> ReconciliationRun:
+    """One run.
+
+    Raises:
+        RunNotFound: no such run in this company.
+    """
+    run = session.get(ReconciliationRun, run_id)
+    if run is None:
+        raise RunNotFound
+    return run
+
+
+def newest(session: Session, business_date: date) -> ReconciliationRun | None:
+    """The run that counts for a day."""
+    return session.execute(
+        select(ReconciliationRun)
+        .where(ReconciliationRun.business_date == business_date)
+        .order_by(ReconciliationRun.sequence.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def _bounds(session: Session, run: ReconciliationRun) -> tuple[datetime, datetime]:
+    return clock.day_bounds(run.business_date, company_settings.current(session).timezone)
+
+
+def _ask(session: Session, run: ReconciliationRun, *, now: datetime) -> None:
+    """Note every payment whose end is open and wake its query; note successes without proof."""
+    _, until = _bounds(session, run)
+    match_day(session, run_id=run.id, until=until)
+    overdue = now - timedelta(seconds=settings.current().decide_by_seconds)
+    open_ends = session.execute(
+        select(Payment, PaymentAttempt)
+        .join(PaymentAttempt, PaymentAttempt.payment_id == Payment.id)
+        .where(
+            Payment.status.in_(ON_THE_WAY),
+            PaymentAttempt.state.in_(LIVE),
+            PaymentAttempt.created_at < until,
+            (Payment.status == PaymentStatus.IN_DOUBT) | (Payment.status_changed_at < overdue),
+        )
+    ).all()
+    for payment, attempt in open_ends:
+        _note(session, run, payment, ItemState.ASKING, finding=None)
+        outbox.owe(session, topic=RESOLVE_TOPIC, key=attempt.id)
+    for payment in _without_proof(session, until):
+        _note(session, run, payment, ItemState.BROKEN, finding="success_without_evidence")
+
+
+def _without_proof(session: Session, until: datetime) -> Sequence[Payment]:
+    proven = select(PaymentReconciliation.payment_id)
+    return (
+        session.execute(
+            select(Payment).where(
+                Payment.status == PaymentStatus.SUCCESS,
+                Payment.paid_at < until,
+                Payment.id.not_in(proven),
+            )
+        )
+        .scalars()
+        .all()
+    )
+
+
+def _note(
+    session: Session,
+    run: ReconciliationRun,
+    payment: Payment,
+    state: ItemState,
+    *,
+    finding: str | None,
+) -> None:
+    session.execute(
+        insert(ReconciliationItem)
+        .values(
+            company_id=run.company_id,
+            run_id=run.id,
+            payment_id=payment.id,
+            state=state,
+            finding=finding,
+            detail={
+                "number": payment.number,
+                "amount": money.text(payment.amount, payment.currency),
+                "currency": payment.currency,
+                "status": payment.status.value,
+            },
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+def _items(
+    session: Session, run: ReconciliationRun, *states: ItemState
+) -> Sequence[ReconciliationItem]:
+    return (
+        session.execute(
+            select(ReconciliationItem)
+            .where(ReconciliationItem.run_id == run.id, ReconciliationItem.state.in_(states))
+            .order_by(ReconciliationItem.id)
+        )
+        .scalars()
+        .all()
+    )
+
+
+def _take_answers(session: Session, run: ReconciliationRun, *, now: datetime) -> None:
+    """See which questions have been answered since: a final status is an answer."""
+    for item in _items(session, run, ItemState.ASKING, ItemState.WAITING):
+        payment = session.get_one(Payment, item.payment_id, populate_existing=True)
+        if payment.status in ON_THE_WAY:
+            item.state = ItemState.WAITING
+            continue
+        item.state = ItemState.MATCHED
+        item.finding = f"became_{payment.status.value}"
+        item.settled_at = now
+
+
+def _close(
+    session: Session,
+    run: ReconciliationRun,
+    *,
+    unanswered: Sequence[ReconciliationItem],
+    now: datetime,
+) -> None:
+    for item in unanswered:
+        item.state = ItemState.BROKEN
+        item.finding = "no_answer_from_rail"
+        item.settled_at = now
+    since, until = _bounds(session, run)
+    match_day(session, run_id=run.id, until=until)
+    findings = [*check_books(session), *_identity_breaks(session)]
+    broken = _items(session, run, ItemState.BROKEN)
+    run.mismatches = [
+        *(
+            {"kind": each.finding, "payment_id": str(each.payment_id), **each.detail}
+            for each in broken
+        ),
+        *(
+            {"kind": each.check, each.object_type + "_id": each.object_id, **each.detail}
+            for each in findings
+        ),
+    ]
+    run.counts, run.totals = _figures(session, run, since=since, until=until)
+    run.counts["book_findings"] = len(findings)
+    run.counts["broken"] = len(broken)
+    run.status = RunStatus.CLOSED
+    run.closed_at = now
+    _open_cases(session, run, findings, broken)
+    outbox.done(session, topic=RUN_TOPIC, key=run.id)
+
+
+def _identity_breaks(session: Session) -> list[Finding]:
+    breaks = []
+    for fund in session.execute(select(Fund).where(Fund.is_active)).scalars():
+        identity = imprest.identity(session, fund.id)
+        if identity.difference != 0:
+            breaks.append(
+                Finding(
+                    check="imprest_identity",
+                    object_type="fund",
+                    object_id=str(fund.id),
+                    detail=identity.as_json(),
+                )
+            )
+    return breaks
+
+
+def _figures(
+    session: Session, run: ReconciliationRun, *, since: datetime, until: datetime
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    rows = session.execute(
+        select(Payment.status, Payment.currency, func.count(), func.sum(Payment.amount))
+        .where(Payment.status_changed_at >= since, Payment.status_changed_at < until)
+        .group_by(Payment.status, Payment.currency)
+    ).all()
+    counts: Counter[str] = Counter()
+    totals: dict[str, Decimal] = {}
+    for status, currency, number, amount in rows:
+        counts[status.value] += number
+        if status is PaymentStatus.SUCCESS:
+            totals[currency] = totals.get(currency, Decimal(0)) + amount
+    matched = session.execute(
+        select(func.count()).where(PaymentReconciliation.run_id == run.id)
+    ).scalar_one()
+    return (
+        {**counts, "matched": matched},
+        {currency: money.text(amount, currency) for currency, amount in totals.items()},
+    )
+
+
+def _open_cases(
+    session: Session,
+    run: ReconciliationRun,
+    findings: Sequence[Finding],
+    broken: Sequence[ReconciliationItem],
+) -> None:
+    for item in broken:
+        cases.open_case(
+            session,
+            kind=CaseKind.MISMATCH,
+            object_type="payment",
+            object_id=item.payment_id,
+            summary=f"Reconciliation of {run.business_date}: {item.finding}",
+            evidence={"run_id": str(run.id), **item.detail},
+            severity=Severity.WARNING,
+        )
+    for finding in findings:
+        cases.open_case(
+            session,
+            kind=CaseKind.MISMATCH,
+            object_type=finding.object_type,
+            object_id=UUID(finding.object_id),
+            summary=f"The books break their own rule: {finding.check}",
+            evidence={"run_id": str(run.id), **finding.detail},
+            severity=Severity.SEVERE,
+        )
