@@ -63,7 +63,8 @@ CHECKS: Mapping[str, tuple[str, str]] = {
         "journal_entry",
         """
         SELECT e.id AS object_id, count(p.id) AS postings,
-            coalesce(sum(CASE p.side WHEN 'debit' THEN p.amount ELSE -p.amount END), 0) AS difference
+            coalesce(sum(CASE p.side WHEN 'debit' THEN p.amount ELSE -p.amount END), 0)
+                AS difference
         FROM journal_entries e LEFT JOIN postings p ON p.entry_id = e.id
         GROUP BY e.id
         HAVING count(p.id) < 2
