@@ -114,6 +114,8 @@ def _check(settings: Settings) -> None:
             values = value if isinstance(value, tuple) else (value,)
             if not values or any(len(each) < 32 for each in values):
                 wrong.append(f"{variable_of(name)} must be set (32 characters or more)")
+        if settings.hash_memory_kib < 19_456 or settings.hash_rounds < 2:
+            wrong.append("argon2id needs 19456 KiB and 2 rounds at least")
         if settings.clock_shift_seconds:
             wrong.append(f"{variable_of('clock_shift_seconds')} is refused in production")
         wrong.extend(

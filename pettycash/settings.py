@@ -43,9 +43,13 @@ class Settings:
     writes_per_person_per_minute: int = 60
     reads_per_person_per_minute: int = 600
     hashes_at_once: int = 2
+    hash_memory_kib: int = 65_536
+    hash_rounds: int = 3
+    hash_lanes: int = 4
     password_length_min: int = 15
     password_with_mfa_length_min: int = 8
     access_token_minutes: int = 30
+    session_idle_minutes: int = 30
     session_hours: int = 12
     session_hours_treasury: int = 8
     code_lifetime_seconds: int = 300

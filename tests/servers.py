@@ -51,6 +51,9 @@ KEYS = {
     "PETTYCASH_OTP_KEY": "tests-only-otp-key-tests-only-otp-key",
     "PETTYCASH_CALLBACK_KEY": "tests-only-callback-key-tests-only-key",
     "PETTYCASH_CURSOR_KEY": "tests-only-cursor-key-tests-only-cursor",
+    # The cheapest argon2id there is: what is tested is the use of it, not its price.
+    "PETTYCASH_HASH_MEMORY_KIB": "32",
+    "PETTYCASH_HASH_ROUNDS": "1",
 }
 
 

@@ -1,0 +1,172 @@
+"""Passwords and secrets at rest: argon2id, authenticated encryption, digests of tokens.
+
+Numbers and their sources: security.md rows 2, 9 and 16.
+"""
+
+import hashlib
+import hmac
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from pettycash import errors, settings
+
+HASH_WAIT_SECONDS = 5.0
+"""How long a request waits for its turn to hash before it is told to come back."""
+
+TOKEN_BYTES = 32
+
+
+class TooManyHashes(errors.Unavailable):
+    """Too many passwords are being checked at this moment; try again shortly."""
+
+    code = "auth.busy"
+
+
+class Undecipherable(Exception):
+    """A ciphertext belongs to another row, to a key that is not installed, or was tampered with."""
+
+
+class _Turns:
+    """At most so many hashes at once in this process: each takes 64 MiB."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._free: threading.BoundedSemaphore | None = None
+        self._size = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        size = settings.current().hashes_at_once
+        with self._lock:
+            if self._free is None or self._size != size:
+                self._free, self._size = threading.BoundedSemaphore(size), size
+            free = self._free
+        if not free.acquire(timeout=HASH_WAIT_SECONDS):
+            raise TooManyHashes
+        try:
+            yield
+        finally:
+            free.release()
+
+
+_turns = _Turns()
+
+
+@lru_cache(maxsize=4)
+def _hasher(memory_kib: int, rounds: int, lanes: int) -> PasswordHasher:
+    return PasswordHasher(time_cost=rounds, memory_cost=memory_kib, parallelism=lanes)
+
+
+def _current_hasher() -> PasswordHasher:
+    profile = settings.current()
+    return _hasher(profile.hash_memory_kib, profile.hash_rounds, profile.hash_lanes)
+
+
+def hash_password(text: str) -> str:
+    """Hash a password with argon2id (default m = 64 MiB, t = 3, p = 4), as typed.
+
+    Raises:
+        TooManyHashes: no turn within HASH_WAIT_SECONDS.
+    """
+    with _turns.one():
+        return _current_hasher().hash(text)
+
+
+def password_matches(text: str, stored: str) -> bool:
+    """Whether a password is the one that was hashed; a hash that can't be read matches nothing.
+
+    Raises:
+        TooManyHashes: no turn within HASH_WAIT_SECONDS.
+    """
+    with _turns.one():
+        try:
+            return _current_hasher().verify(stored, text)
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+def needs_rehash(stored: str) -> bool:
+    """Whether a hash was made with other parameters than those in force."""
+    return _current_hasher().check_needs_rehash(stored)
+
+
+@lru_cache(maxsize=4)
+def hash_of_nobody(memory_kib: int, rounds: int, lanes: int) -> str:
+    """A hash that no password matches, to spend the same time on users that do not exist."""
+    return _hasher(memory_kib, rounds, lanes).hash(secrets.token_urlsafe(TOKEN_BYTES))
+
+
+def spend_the_same_time(text: str) -> None:
+    """Verify against nobody's hash: the answer for an unknown user takes as long as any other."""
+    profile = settings.current()
+    nobody = hash_of_nobody(profile.hash_memory_kib, profile.hash_rounds, profile.hash_lanes)
+    password_matches(text, nobody)
+
+
+@lru_cache(maxsize=4)
+def _box(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in keys])
+
+
+def encrypt(plaintext: str, *, bound_to: UUID) -> str:
+    """Encrypt with the first of PETTYCASH_SECRET_KEYS, bound to the row that will hold it.
+
+    Fernet has no additional authenticated data, so the id goes into the plaintext and `decrypt`
+    compares it: a ciphertext copied into another row can't be read there.
+    """
+    payload = bound_to.bytes + plaintext.encode("utf-8")
+    return _box(settings.current().secret_keys).encrypt(payload).decode("ascii")
+
+
+def decrypt(ciphertext: str, *, bound_to: UUID) -> str:
+    """Read what `encrypt` wrote for the same row, under any of the installed keys.
+
+    Raises:
+        Undecipherable: another row's, another key's, or tampered with.
+    """
+    try:
+        payload = _box(settings.current().secret_keys).decrypt(ciphertext.encode("ascii"))
+    except (InvalidToken, UnicodeEncodeError) as error:
+        raise Undecipherable("the ciphertext can't be read") from error
+    if not hmac.compare_digest(payload[:16], bound_to.bytes):
+        raise Undecipherable("the ciphertext belongs to another row")
+    return payload[16:].decode("utf-8")
+
+
+def rotate(ciphertext: str) -> str:
+    """Encrypt again under the first key; the binding stays what it was.
+
+    Raises:
+        Undecipherable: no installed key reads it.
+    """
+    try:
+        return _box(settings.current().secret_keys).rotate(ciphertext.encode("ascii")).decode()
+    except InvalidToken as error:
+        raise Undecipherable("the ciphertext can't be read") from error
+
+
+def under_first_key(ciphertext: str) -> bool:
+    """Whether the newest key alone reads it, so that the others may be dropped."""
+    try:
+        Fernet(settings.current().secret_keys[0]).decrypt(ciphertext.encode("ascii"))
+    except InvalidToken:
+        return False
+    return True
+
+
+def new_token(kind: str) -> str:
+    """A token of 256 random bits; its first letters say what it is, for secret scanners."""
+    return f"pc_{kind}_{secrets.token_urlsafe(TOKEN_BYTES)}"
+
+
+def token_digest(token: str) -> bytes:
+    """What is kept of a token: SHA-256, which 256 random bits do not need salted or slowed."""
+    return hashlib.sha256(token.encode("utf-8")).digest()
