@@ -1,0 +1,285 @@
+"""A company's settings: versioned rows, typed and validated; the highest version counts.
+
+A key that no version names has the default of `CompanyPolicy`. Keys that take two people
+(domain.md §3) can't be set here alone; they arrive through `changes`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import Session
+
+from pettycash import errors, money
+from pettycash.models.organisation import Company, CompanySettings
+from pettycash.models.people import Membership, User
+
+TIMEZONE_DEFAULT = "Africa/Nairobi"
+WORKING_DAYS_DEFAULT = (1, 2, 3, 4, 5)
+HOLIDAYS_MAX = 400
+
+
+class UnknownSetting(errors.RuleViolation):
+    """There is no setting of this name."""
+
+    code = "settings.unknown_key"
+
+
+class InvalidSetting(errors.RuleViolation):
+    """A setting's value is not one that it can take."""
+
+    code = "settings.invalid_value"
+
+
+class SettingNeedsTwoPeople(errors.RuleViolation):
+    """This setting changes through a two-person change (`POST /api/changes/`), never alone."""
+
+    code = "settings.needs_two_people"
+
+
+class SettingsChanged(errors.StalePrecondition):
+    """Somebody else changed the settings since you read them."""
+
+    code = "settings.stale"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompanyPolicy:
+    """What holds in a company now. Amounts are in the company's own currency."""
+
+    version: int
+    """0: no version was ever written, all is default."""
+    currency: str
+    """ISO 4217, of the company itself; not a setting."""
+    timezone: str = TIMEZONE_DEFAULT
+    """IANA name; business dates are computed in it."""
+    working_days: tuple[int, ...] = WORKING_DAYS_DEFAULT
+    """ISO 8601: Monday is 1."""
+    holidays: tuple[date, ...] = ()
+    otp_floor: Decimal = Decimal(0)
+    """Treasury releases from this amount up take a code; 0: all of them."""
+    code_by_email: bool = True
+    code_by_sms: bool = True
+    small_team: bool = False
+    """True: a requisition validated unchanged has its requester as payment maker."""
+    escalation_approver_id: UUID | None = None
+    case_due_hours: int = 24
+    """How long a severe case may wait before it is overdue."""
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidSetting("It is true or false.")
+    return value
+
+
+def _timezone(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", value):
+        raise InvalidSetting("It is an IANA time zone such as Africa/Nairobi.")
+    return value
+
+
+def _working_days(value: object) -> list[int]:
+    if (
+        not isinstance(value, list)
+        or not value
+        or any(type(day) is not int or day not in range(1, 8) for day in value)
+        or len(set(value)) != len(value)
+    ):
+        raise InvalidSetting("They are different numbers from 1 (Monday) to 7, at least one.")
+    return sorted(value)
+
+
+def _holidays(value: object) -> list[str]:
+    if not isinstance(value, list) or len(value) > HOLIDAYS_MAX:
+        raise InvalidSetting(f"They are a list of at most {HOLIDAYS_MAX} dates.")
+    try:
+        return sorted({date.fromisoformat(day).isoformat() for day in value})
+    except (TypeError, ValueError) as error:
+        raise InvalidSetting("Each is a date such as 2026-12-12.") from error
+
+
+def _amount(value: object) -> str:
+    return str(money.parse(value, zero=True))
+
+
+def _hours(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 24 * 30:
+        raise InvalidSetting("It is a whole number of hours, from 1 to 720.")
+    return value
+
+
+ALONE: Mapping[str, Callable[[object], Any]] = {
+    "timezone": _timezone,
+    "working_days": _working_days,
+    "holidays": _holidays,
+    "otp_floor": _amount,
+    "code_by_email": _boolean,
+    "code_by_sms": _boolean,
+    "small_team": _boolean,
+    "case_due_hours": _hours,
+}
+"""Setting → what reads its wire form into its stored form. One administrator changes these."""
+
+TWO_PEOPLE = frozenset({"escalation_approver_id"})
+
+
+def current(session: Session) -> CompanyPolicy:
+    """The settings of the company in scope."""
+    company_id = session.info["scope"].company_id
+    currency = session.execute(
+        select(Company.currency).where(Company.id == company_id)
+    ).scalar_one()
+    row = _latest(session, company_id)
+    if row is None:
+        return CompanyPolicy(version=0, currency=currency)
+    return _policy(row, currency)
+
+
+def _latest(session: Session, company_id: UUID) -> CompanySettings | None:
+    return session.execute(
+        select(CompanySettings)
+        .where(CompanySettings.company_id == company_id)
+        .order_by(CompanySettings.version.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def _policy(row: CompanySettings, currency: str) -> CompanyPolicy:
+    data = dict(row.data)
+    for name, read in (("otp_floor", Decimal), ("escalation_approver_id", UUID)):
+        if data.get(name) is not None:
+            data[name] = read(data[name])
+    if "working_days" in data:
+        data["working_days"] = tuple(data["working_days"])
+    if "holidays" in data:
+        data["holidays"] = tuple(date.fromisoformat(day) for day in data["holidays"])
+    return CompanyPolicy(version=row.version, currency=currency, **data)
+
+
+def checked(session: Session, values: Mapping[str, object]) -> dict[str, Any]:
+    """Read wire values into stored ones; every wrong one is named.
+
+    Raises:
+        UnknownSetting: a key is not a setting.
+        SettingNeedsTwoPeople: a key takes a two-person change.
+        InvalidSetting: a value can't be taken.
+    """
+    unknown = sorted(set(values) - set(ALONE) - TWO_PEOPLE)
+    if unknown:
+        raise UnknownSetting(errors={name: ["There is no such setting."] for name in unknown})
+    guarded = sorted(set(values) & TWO_PEOPLE)
+    if guarded:
+        raise SettingNeedsTwoPeople(
+            errors={name: ["Propose it at /api/changes/."] for name in guarded}
+        )
+    stored: dict[str, Any] = {}
+    wrong: dict[str, list[str]] = {}
+    for name, value in values.items():
+        try:
+            stored[name] = ALONE[name](value)
+        except errors.RuleViolation as refusal:
+            wrong[name] = [refusal.detail]
+    if "timezone" in stored and not _known_to_database(session, stored["timezone"]):
+        wrong["timezone"] = ["The database knows no such time zone."]
+    if wrong:
+        raise InvalidSetting(errors=wrong)
+    return stored
+
+
+def _known_to_database(session: Session, timezone: str) -> bool:
+    """The database computes accounting dates in it, so the database has to know it."""
+    try:
+        with session.begin_nested():
+            session.execute(text("SELECT now() AT TIME ZONE :name"), {"name": timezone})
+    except DBAPIError:
+        return False
+    return True
+
+
+def update(
+    session: Session,
+    *,
+    values: Mapping[str, object],
+    expected_version: int,
+    changed_by: UUID | None,
+) -> CompanyPolicy:
+    """Write a new version of the settings; what `values` does not name stays.
+
+    Raises:
+        UnknownSetting, SettingNeedsTwoPeople, InvalidSetting: see `checked`.
+        SettingsChanged: `expected_version` is not the newest any more.
+    """
+    return _write(
+        session,
+        stored=checked(session, values),
+        expected_version=expected_version,
+        changed_by=changed_by,
+    )
+
+
+def set_escalation_approver(
+    session: Session, *, user_id: UUID | None, changed_by: UUID | None
+) -> CompanyPolicy:
+    """Name who takes a step that nobody else can; called once two people agreed.
+
+    Raises:
+        InvalidSetting: the person is no active member of the company.
+    """
+    if user_id is not None:
+        check_active_member(session, user_id=user_id, field="user_id")
+    return _write(
+        session,
+        stored={"escalation_approver_id": str(user_id) if user_id else None},
+        expected_version=current(session).version,
+        changed_by=changed_by,
+    )
+
+
+def check_active_member(session: Session, *, user_id: UUID, field: str) -> None:
+    """Refuse a person who does not work here (any more).
+
+    Raises:
+        InvalidSetting: no membership, or it or the login is not active.
+    """
+    works_here = session.execute(
+        select(Membership.id)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.user_id == user_id, Membership.is_active, User.is_active)
+    ).scalar_one_or_none()
+    if works_here is None:
+        raise InvalidSetting(errors={field: ["There is no such active person in the company."]})
+
+
+def _write(
+    session: Session,
+    *,
+    stored: Mapping[str, Any],
+    expected_version: int,
+    changed_by: UUID | None,
+) -> CompanyPolicy:
+    company_id = session.info["scope"].company_id
+    latest = _latest(session, company_id)
+    version = latest.version if latest else 0
+    if version != expected_version:
+        raise SettingsChanged(f"The settings are at version {version}.")
+    row = CompanySettings(
+        company_id=company_id,
+        version=version + 1,
+        data={**(latest.data if latest else {}), **stored},
+        changed_by=changed_by,
+    )
+    try:
+        with session.begin_nested():
+            session.add(row)
+            # Flushed here, as the unique version decides between two writers.
+            session.flush()
+    except IntegrityError as error:
+        raise SettingsChanged from error
+    return current(session)

@@ -1,0 +1,158 @@
+"""How a company begins: the one time when roles are given without a second person.
+
+`create_company` runs as the system role, which alone may write a new tenant; `bootstrap` runs in
+the company's own scope and can happen once. The exception is recorded: `bootstrapped_at`, role
+assignments without a proposer, and a line in the security log.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash import db, errors
+from pettycash.models.organisation import Company
+from pettycash.models.people import SCOPE_OF, Membership, Role, RoleAssignment, ScopeKind, User
+from pettycash.money import Currency
+from pettycash.services import accounts, company_settings
+
+CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}", re.ASCII)
+
+
+class CompanyExists(errors.Conflict):
+    """A company of this code or name exists already."""
+
+    code = "company.exists"
+
+
+class AlreadyBootstrapped(errors.Conflict):
+    """The company has its first people; from now on roles take two people."""
+
+    code = "company.already_bootstrapped"
+
+
+class InvalidCompany(errors.RuleViolation):
+    """The code, name or currency of a company can't be used."""
+
+    code = "company.invalid"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstRole:
+    """A role that the bootstrap gives."""
+
+    role: Role
+    scope_id: UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstPerson:
+    """Somebody who is there from the start. The password comes hashed, the seed encrypted."""
+
+    user_id: UUID
+    username: str
+    display_name: str
+    email: str
+    password_hash: str = field(repr=False)
+    password_is_temporary: bool = True
+    totp_seed: str | None = field(default=None, repr=False)
+    phone: str | None = None
+    roles: tuple[FirstRole, ...] = ()
+    place: Mapping[str, UUID] = field(default_factory=dict)
+    """Of region_id, branch_id, department_id, cost_center_id, position_id."""
+
+
+def create_company(session: Session, *, code: str, name: str, currency: Currency) -> Company:
+    """Write a new tenant, empty (system role).
+
+    Raises:
+        InvalidCompany: a code that is not capitals, digits, - and _; an empty name.
+        CompanyExists: the code or the name is taken.
+    """
+    if CODE.fullmatch(code) is None:
+        raise InvalidCompany("A code is 1 to 32 capitals, digits, hyphens and underscores.")
+    if not name.strip():
+        raise InvalidCompany("A company has a name.")
+    taken = select(Company.id).where((Company.code == code) | (Company.name == name.strip()))
+    if session.execute(taken).first() is not None:
+        raise CompanyExists(f"{code} or its name is taken.")
+    company = Company(code=code, name=name.strip(), currency=currency.value)
+    session.add(company)
+    return company
+
+
+def bootstrap(
+    session: Session,
+    *,
+    company_id: UUID,
+    people: Sequence[FirstPerson],
+    settings: Mapping[str, object],
+    escalation_approver_id: UUID | None = None,
+    now: datetime,
+) -> Company:
+    """Give a new company settings version 1, its account template, and its first people.
+
+    Runs in the company's own scope, once. What the places of people and the scopes of roles name
+    has to be written before, in the same transaction.
+
+    Raises:
+        AlreadyBootstrapped: it has happened.
+        InvalidSetting, UnknownSetting: see `company_settings.checked`.
+    """
+    company = db.lock(session, Company, company_id)
+    if company is None:
+        raise errors.NotFound("There is no such company.")
+    if company.bootstrapped_at is not None:
+        raise AlreadyBootstrapped(f"{company.code} was set up at {company.bootstrapped_at}.")
+    company.bootstrapped_at = now
+    company_settings.update(session, values=settings, expected_version=0, changed_by=None)
+    accounts.create_template(session, company)
+    for person in people:
+        _admit(session, company_id=company_id, person=person, now=now)
+    if escalation_approver_id is not None:
+        company_settings.set_escalation_approver(
+            session, user_id=escalation_approver_id, changed_by=None
+        )
+    return company
+
+
+def _admit(session: Session, *, company_id: UUID, person: FirstPerson, now: datetime) -> None:
+    session.add(
+        User(
+            id=person.user_id,
+            username=person.username,
+            display_name=person.display_name,
+            email=person.email,
+            password_hash=person.password_hash,
+            password_changed_at=now,
+            must_change_password=person.password_is_temporary,
+            totp_seed=person.totp_seed,
+            totp_enrolled_at=now if person.totp_seed else None,
+        )
+    )
+    # No relationship tells the session that a membership needs its user first.
+    session.flush()
+    session.add(
+        Membership(
+            company_id=company_id, user_id=person.user_id, phone=person.phone, **person.place
+        )
+    )
+    session.flush()
+    for first in person.roles:
+        kind = SCOPE_OF[first.role]
+        if (first.scope_id is None) is not (kind in (ScopeKind.SELF, ScopeKind.COMPANY)):
+            raise InvalidCompany(f"The role {first.role} takes a scope of kind {kind}.")
+        session.add(
+            RoleAssignment(
+                company_id=company_id,
+                user_id=person.user_id,
+                role=first.role,
+                scope_kind=kind,
+                scope_id=first.scope_id,
+                valid_from=now,
+            )
+        )
