@@ -1,4 +1,4 @@
-"""One token for all workers, on a real Redis: fetched once, dropped with care, never a condition."""
+"""One token for all workers, on a real Redis: fetched once, dropped with care, not a condition."""
 
 from __future__ import annotations
 
