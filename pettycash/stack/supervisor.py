@@ -79,10 +79,17 @@ class Supervisor:
         deadline = time.monotonic() + seconds
         while not until():
             self._check_stop()
+            self._note_ready()
             if time.monotonic() > deadline:
                 return False
             time.sleep(TICK_SECONDS)
         return True
+
+    def _note_ready(self) -> None:
+        """Parts that start beside the one that is waited for are ready when they say so."""
+        for child in self.children:
+            if child.state is ChildState.STARTING and child.probe():
+                child.note_ready()
 
     # -- start
 
@@ -156,7 +163,8 @@ class Supervisor:
 
     def _await_ready(self, child: Child, began: float | None = None) -> None:
         def ready_or_gone() -> bool:
-            return child.exit_code() is not None or child.probe()
+            self._note_ready()
+            return child.exit_code() is not None or child.state is ChildState.READY
 
         ready = self._wait(ready_or_gone, child.spec.ready_within_seconds)
         if child.exit_code() is not None:
@@ -166,7 +174,6 @@ class Supervisor:
             raise StartFailed(
                 f"{child.spec.title} was not ready after {seconds:.0f} s", child.log_tail()
             )
-        child.note_ready()
         self.publish()
         seconds = child.ready_at - (began or child.started_at)
         console.step(child.spec.title, seconds, child.spec.url)

@@ -1,0 +1,328 @@
+"""The whole stack as real processes: it comes up, heals, and goes without a trace."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg2
+import pytest
+import redis
+
+from pettycash.stack.plan import USUAL_PORTS
+from pettycash.stack.ports import LOOPBACK, is_free
+from pettycash.stack.processes import is_alive
+from tests.servers import wait_until
+from tests.stack.running import Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack"), pytest.mark.timeout(240)]
+
+IN_ORDER = [
+    "PostgreSQL", "Redis", "migrations", "seed", "simulator mpesa", "API", "relay", "worker",
+    "beat", "Flower",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that PostgreSQL's own user can reach into."""
+    folder = tmp_path_factory.mktemp("stack")
+    for each in (folder, *folder.parents):
+        if each.stat().st_uid == os.geteuid() and str(each).startswith("/tmp/"):
+            each.chmod(0o711)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stack(home: Path) -> Iterator[Stack]:
+    """A running stack that the tests of this module share."""
+    found = Stack(home / "shared")
+    found.up()
+    yield found
+    found.end()
+
+
+def sql(stack: Stack, statement: str) -> list[tuple[object, ...]]:
+    """Run a statement as the owner."""
+    url = stack.secrets()["database_owner_url"].replace("+psycopg2", "")
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    try:
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        return list(cursor.fetchall()) if cursor.description else []
+    finally:
+        connection.close()
+
+
+def test_each_part_is_announced_in_order_with_its_seconds(stack: Stack) -> None:
+    lines = [line.strip() for line in stack.output.splitlines()]
+    ready = [line for line in lines if " ready " in line and line.split("  ")[0] in IN_ORDER]
+    assert [line.split("  ")[0] for line in ready] == IN_ORDER
+    assert all(" s" in line for line in ready)
+
+
+def test_nothing_follows_the_banner(stack: Stack) -> None:
+    assert stack.output.count("pettycash is up after") == 1
+    assert stack.output.rstrip().splitlines()[-1].startswith("Try: ")
+
+
+def test_status_says_ready_at_once(stack: Stack) -> None:
+    began = time.monotonic()
+    done = stack.call("status")
+    assert time.monotonic() - began < 3
+    assert done.returncode == 0
+    found = stack.status()
+    assert found["ready"] is True
+    assert {each["state"] for each in found["processes"]} == {"ready"}
+    assert {"name", "pid", "url", "state", "restarts"} == set(found["processes"][0])
+
+
+def test_secrets_open_every_door(stack: Stack) -> None:
+    secrets = stack.secrets()
+    for name, role in (
+        ("database_url", "pettycash_app"),
+        ("database_owner_url", "pettycash_owner"),
+        ("database_system_url", "pettycash_system"),
+    ):
+        connection = psycopg2.connect(secrets[name].replace("+psycopg2", ""))
+        cursor = connection.cursor()
+        cursor.execute(
+            "SELECT current_user, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user"
+        )
+        assert cursor.fetchone() == (role, False, False)
+        connection.close()
+    with redis.Redis.from_url(secrets["redis_url"]) as client:
+        assert client.ping()
+        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+    assert secrets["simulators"]["mpesa"].startswith("http://127.0.0.1:")
+    assert secrets["mailbox"].startswith("http://127.0.0.1:")
+    assert urlsplit(secrets["flower"]).password
+    assert {"staff", "treasury", "treasury_2", "custodian", "other_company"} <= set(
+        secrets["personas"]
+    )
+    for persona in secrets["personas"].values():
+        assert {"username", "password", "totp_secret"} <= set(persona)
+
+
+def test_secrets_are_for_their_owner_only(stack: Stack) -> None:
+    for name in ("secrets.json", "run.json", "personas.json", "redis/redis.conf"):
+        assert (stack.state / name).stat().st_mode & 0o077 == 0, name
+    for folder in ("logs", "mailbox", "simulators", "postgres"):
+        assert (stack.state / folder).stat().st_mode & 0o077 == 0, folder
+
+
+def test_no_secret_stands_on_a_command_line(stack: Stack) -> None:
+    secrets = (stack.state / "secrets.json").read_text()
+    hidden = [line.split('"')[3] for line in secrets.splitlines() if '": "' in line]
+    assert len(hidden) >= 8
+    for pid, _ in stack.everyone():
+        command = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+        assert not [each for each in hidden if each in command], command
+
+
+def test_our_processes_never_see_the_owners_url(stack: Stack) -> None:
+    for name in ("api", "relay", "worker", "worker-default", "beat", "flower"):
+        environment = Path(f"/proc/{stack.pids()[name]}/environ").read_bytes()
+        assert b"DATABASE_URL=" in environment
+        assert b"DATABASE_OWNER_URL=" not in environment
+
+
+def test_everything_listens_on_loopback_only(stack: Stack) -> None:
+    ours = {f"socket:[{inode}]" for inode in listening_elsewhere()}
+    for pid, _ in stack.everyone():
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                assert os.readlink(descriptor) not in ours  # noqa: PTH115 - not a path
+            except FileNotFoundError:
+                continue
+
+
+def listening_elsewhere() -> list[str]:
+    """Inodes of sockets that listen on more than loopback."""
+    found = []
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            address, state, inode = fields[1].split(":")[0], fields[3], fields[9]
+            if state == "0A" and not address.endswith("0100007F"):
+                found.append(inode)
+    return found
+
+
+def test_a_second_up_says_where_the_first_one_runs(stack: Stack) -> None:
+    done = stack.call("up")
+    assert done.returncode == 3
+    assert stack.secrets()["api_url"] in done.stderr
+    assert str(stack.process.pid) in done.stderr
+    assert stack.status()["ready"] is True
+
+
+def test_reset_is_refused_while_it_runs(stack: Stack) -> None:
+    done = stack.call("reset", "--yes")
+    assert done.returncode == 1
+    assert "stop it first" in done.stderr
+    assert stack.status()["ready"] is True
+
+
+def test_doctor_finds_nothing(stack: Stack) -> None:
+    done = stack.call("doctor")
+    assert done.returncode == 0, done.stdout
+
+
+def test_logs_are_there_by_name(stack: Stack) -> None:
+    assert "ready to accept connections" in stack.call("logs", "postgres").stdout
+    assert "there is no log of 'nonsense'" in stack.call("logs", "nonsense").stderr
+
+
+def test_flower_is_read_only_and_behind_a_password(stack: Stack) -> None:
+    flower = urlsplit(stack.secrets()["flower"])
+    with socket.create_connection((LOOPBACK, flower.port), timeout=5) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert b" 401 " in connection.recv(100)
+
+
+@pytest.mark.parametrize(
+    "name", ["api", "relay", "worker", "beat", "flower", "redis", "postgres", "simulator-mpesa"]
+)
+def test_a_killed_child_comes_back(stack: Stack, name: str) -> None:
+    before = stack.pids()
+    os.kill(before[name], signal.SIGKILL)
+
+    def is_back() -> bool:
+        found = stack.status()
+        again = next(each for each in found["processes"] if each["name"] == name)
+        return bool(again["restarts"]) and again["state"] == "ready" and found["ready"]
+
+    assert wait_until(is_back, 60, step=0.3), stack.output[-3000:]
+    assert stack.pids()[name] != before[name]
+    assert f"{name}: killed by signal 9" in stack.output
+
+
+def test_ctrl_c_stops_within_15_seconds_and_keeps_the_data(home: Path) -> None:
+    stack = Stack(home / "kept")
+    try:
+        stack.up()
+        sql(stack, "CREATE TABLE kept AS SELECT 42 AS answer")
+        personas = stack.secrets()["personas"]
+        left = stack.everyone()
+        began = time.monotonic()
+        assert stack.interrupt() == 0
+        assert time.monotonic() - began < 15
+        assert not [each for each in left if is_alive(*each)]
+        assert stack.status() == {"running": False, "ready": False, "pid": None, "processes": []}
+        assert "database system is shut down" in stack.call("logs", "postgres").stdout
+
+        stack.up()
+        assert sql(stack, "SELECT answer FROM kept") == [(42,)]
+        assert stack.secrets()["personas"] == personas
+        assert "was not properly shut down" not in stack.call("logs", "postgres").stdout
+    finally:
+        stack.end()
+
+
+def test_kill_of_the_supervisor_leaves_no_orphan_and_a_clean_database(home: Path) -> None:
+    stack = Stack(home / "killed")
+    try:
+        stack.up()
+        sql(stack, "CREATE TABLE kept AS SELECT 42 AS answer")
+        left = stack.everyone()
+        assert len(left) > 10
+        stack.kill()
+        assert wait_until(lambda: not any(is_alive(*each) for each in left), 15)
+        assert stack.status()["running"] is False
+
+        # At once: the successor waits for what its predecessor left.
+        stack.up()
+        assert sql(stack, "SELECT answer FROM kept") == [(42,)]
+        left = stack.everyone()
+        stack.kill()
+        stack.up()
+        assert sql(stack, "SELECT answer FROM kept") == [(42,)]
+        assert (
+            "was not properly shut down" not in stack.call("logs", "-n", "200", "postgres").stdout
+        )
+    finally:
+        stack.end()
+
+
+def test_a_taken_port_gives_way(home: Path) -> None:
+    if not is_free(USUAL_PORTS["api"]):
+        pytest.skip("somebody else uses the port that this test would take")
+    stack = Stack(home / "moved", arguments=())
+    with socket.socket() as squatter:
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        squatter.bind((LOOPBACK, USUAL_PORTS["api"]))
+        squatter.listen()
+        try:
+            stack.up()
+            port = urlsplit(stack.secrets()["api_url"]).port
+            assert port != USUAL_PORTS["api"]
+            assert f"port {USUAL_PORTS['api']} is taken, api uses {port}" in stack.output
+            assert stack.status()["ready"] is True
+        finally:
+            stack.end()
+
+
+def test_ctrl_c_while_starting_leaves_nothing(home: Path) -> None:
+    stack = Stack(home / "hasty")
+    try:
+        stack.begin()
+        assert wait_until(lambda: "Redis" in stack.output, 30)
+        left = stack.everyone()
+        assert stack.interrupt() == 0
+        assert not [each for each in left if is_alive(*each)]
+    finally:
+        stack.end()
+
+
+def test_a_part_that_can_not_start_is_named_with_its_log(home: Path) -> None:
+    stack = Stack(home / "broken")
+    stack.state.mkdir(mode=0o711)
+    (stack.state / "postgres").mkdir(mode=0o700)
+    (stack.state / "postgres" / "made").touch()
+    (stack.state / "postgres" / "data").mkdir()
+    stack.begin()
+    try:
+        assert stack.process.wait(30) == 1
+        assert "PostgreSQL ended while starting" in stack.output
+        assert "  | " in stack.output
+        assert "Traceback" not in stack.output
+    finally:
+        stack.end()
+
+
+def test_own_servers_are_used_instead(home: Path, stack: Stack) -> None:
+    """The running stack's servers stand in for the servers that somebody has."""
+    secrets = stack.secrets()
+    names = ("database_url", "database_owner_url", "database_system_url", "redis_url")
+    own = Stack(home / "own", environ={name.upper(): secrets[name] for name in names})
+    try:
+        own.up()
+        assert {"postgres", "redis"}.isdisjoint(own.pids())
+        assert "PostgreSQL (yours)" in own.output
+        assert own.secrets()["database_url"] == secrets["database_url"]
+    finally:
+        own.end()
+
+
+def test_an_owner_url_must_stand_beside_a_database_url(tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "half", environ={"DATABASE_URL": "postgresql://a@127.0.0.1/b"})
+    done = stack.call("up")
+    assert done.returncode == 1
+    assert "DATABASE_OWNER_URL" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_production_without_its_secrets_does_not_start(tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "production", environ={"PETTYCASH_ENV": "production"})
+    done = stack.call("up")
+    assert done.returncode == 1
+    for name in ("PETTYCASH_SECRET_KEYS", "PETTYCASH_OTP_KEY", "SMTP_URL"):
+        assert name in done.stderr
+    assert "Traceback" not in done.stderr
+    for command in ("reset", "secrets"):
+        assert stack.call(command).returncode == 1
