@@ -2,7 +2,6 @@
 
 import signal
 import sys
-import threading
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ from pettycash.simulators.mpesa import server
 from pettycash.simulators.mpesa.configuration import Configuration
 from pettycash.simulators.mpesa.store import AlreadyRunning
 
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 _DEFAULTS = Configuration(state=Path())
 
 
@@ -78,9 +78,9 @@ def main(
     originator_id_max: int,
 ) -> None:
     """Simulate Safaricom's M-Pesa Daraja gateway. Every option is also MPESA_SIM_<OPTION>."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    # Blocked before any thread starts and taken with sigwait: a signal that comes between two
+    # steps of the start is kept for it, where a handler that sets an event could be missed.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     configuration = Configuration(
         state=state,
         consumer_key=consumer_key,
@@ -102,7 +102,9 @@ def main(
         originator_id_max=originator_id_max,
     )
     try:
-        server.run(configuration, host=host, port=port, stop=stop)
+        server.run(
+            configuration, host=host, port=port, wait_for_end=lambda: signal.sigwait(_ENDING)
+        )
     except (AlreadyRunning, OSError) as error:
         click.echo(f"M-Pesa simulator: {error}", err=True)
         sys.exit(1)

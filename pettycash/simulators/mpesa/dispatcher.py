@@ -51,7 +51,8 @@ class Dispatcher:
         """Stop taking work. What is on the wire is left to end or to be sent again next time."""
         self._stopping.set()
         self._news.set()
-        self._thread.join(timeout=2)
+        if self._thread.is_alive():
+            self._thread.join(timeout=2)
 
     def deliver_now(self, callback_id: int) -> None:
         """Deliver one callback before returning, unless it is under way already."""

@@ -181,8 +181,10 @@ class Handler(BaseHTTPRequestHandler):
         os.close(self.connection.detach())
 
 
-def run(configuration: Configuration, *, host: str, port: int, stop: threading.Event) -> None:
-    """Serve until `stop` is set. Prints its address once it listens; port 0 takes a free one.
+def run(
+    configuration: Configuration, *, host: str, port: int, wait_for_end: Callable[[], object]
+) -> None:
+    """Serve until `wait_for_end` returns. Prints its address once it listens; port 0: a free one.
 
     Raises:
         AlreadyRunning: another simulator uses the state folder.
@@ -194,9 +196,9 @@ def run(configuration: Configuration, *, host: str, port: int, stop: threading.E
             thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
             thread.start()
             simulator.start()
-            print(f"M-Pesa simulator: http://{host}:{server.server_address[1]}", flush=True)  # noqa: T201
-            while not stop.wait(3600):
-                pass
+            address = f"http://{host}:{server.server_address[1]}"
+            print(f"M-Pesa simulator: {address}", flush=True)  # noqa: T201 - whoever started it reads
+            wait_for_end()
             server.stopping.set()
             server.shutdown()
             thread.join()
