@@ -16,16 +16,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from psycopg2 import sql
 
 from pettycash import composition, config, db
+from pettycash.cli import seed
 from pettycash.settings import Settings
 from pettycash.stack import postgres, redis, schema
 from pettycash.stack.ports import Ports
@@ -117,7 +116,7 @@ class Servers:
             if not built.exists():
                 self.drop(TEMPLATE)
                 self.postgres.make_database(TEMPLATE)
-                build_template(self.database(TEMPLATE).owner_url)
+                build_template(self.database(TEMPLATE), self.folder)
                 built.touch()
         return TEMPLATE
 
@@ -153,11 +152,13 @@ class Servers:
             connection.close()
 
 
-def build_template(owner_url: str) -> None:
+def build_template(database: Database, folder: Path) -> None:
     """Migrate an empty database to head and seed it with the demo organisation."""
-    schema.upgrade(owner_url)
-    if find_spec("pettycash.cli.seed") is not None:
-        import_module("pettycash.cli.seed").seed_demo()
+    schema.upgrade(database.owner_url)
+    composition.compose(replace(database.settings, state_dir=folder / "seed"))
+    seed.seed_demo()
+    # A database that somebody is connected to can't be cloned.
+    db.dispose()
 
 
 @contextlib.contextmanager

@@ -207,14 +207,14 @@ END
 
 CHECK_ENTRY = """
 DECLARE
-    entry uuid := CASE TG_TABLE_NAME WHEN 'journal_sources' THEN NEW.entry_id ELSE NULL END;
+    entry uuid;
     parent journal_entries;
     lines integer;
     difference numeric;
     strangers integer;
 BEGIN
-    IF TG_ARGV[0] = 'entry' THEN entry := NEW.id; END IF;
-    IF TG_ARGV[0] = 'posting' THEN entry := NEW.entry_id; END IF;
+    -- One branch is planned per table: a journal entry has no field entry_id.
+    IF TG_ARGV[0] = 'entry' THEN entry := NEW.id; ELSE entry := NEW.entry_id; END IF;
     SELECT * INTO parent FROM journal_entries WHERE id = entry;
     IF NOT FOUND OR parent.company_id IS DISTINCT FROM NEW.company_id THEN
         RAISE EXCEPTION 'journal entry % is missing', entry USING ERRCODE = 'PC003';

@@ -28,6 +28,7 @@ COMMANDS = {
     "reset": "pettycash.cli.stack:reset",
     "doctor": "pettycash.cli.doctor:doctor",
     "db": "pettycash.cli.schema:db",
+    "seed": "pettycash.cli.seed:seed",
 }
 """Command → "module:name of the click command"."""
 

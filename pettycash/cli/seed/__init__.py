@@ -1,0 +1,167 @@
+"""`seed`: the demo organisation, its people and its money. Safe to run again; never in production.
+
+A second run writes nothing that is there already. It renews what a moved state folder took away:
+sign-ins that nobody knows any more, and the address of the M-Pesa simulator.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+import click
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash import db, settings
+from pettycash.cli.composed import composed
+from pettycash.cli.seed import organisation, personas
+from pettycash.cli.seed.personas import PERSONAS, Credentials, Persona, fixed_credentials
+from pettycash.models.base import new_id
+from pettycash.models.funds import ProviderAccount
+from pettycash.models.organisation import Company
+from pettycash.models.people import User
+from pettycash.money import Currency
+from pettycash.services import onboarding, secrets_box
+from pettycash.simulators.mpesa.configuration import Configuration
+from pettycash.simulators.mpesa.credentials import Credentials as SimulatorKeys
+from pettycash.stack.state import StackError, StateFolder
+
+__all__ = ["PERSONAS", "Credentials", "Persona", "fixed_credentials", "seed", "seed_demo"]
+
+MAIL_DOMAIN = "demo.example"
+PHONE_FIRST = 254712000100
+"""Personas are numbered from here; none is a number that the simulator answers with a fault."""
+
+
+def seed_demo() -> None:
+    """Write the demo organisation where it is missing, in a process that is composed.
+
+    Raises:
+        StackError: in production, where demo people would be a way in.
+    """
+    if settings.current().environment == "production":
+        raise StackError("demo data is refused in production")
+    folder = StateFolder(settings.current().state_dir)
+    known = personas.load(folder.personas_file)
+    certificate = _certificate(folder)
+    fresh = personas.make() if known is None else {}
+    credentials = known or fresh
+    hashes = personas.hashes(fresh)
+    for code, spec in organisation.COMPANIES.items():
+        company_id = _company_id(code, spec)
+        with db.scope(company_id=company_id, source="seed"), db.transaction() as session:
+            company = session.get_one(Company, company_id)
+            if company.bootstrapped_at is None:
+                hashes = hashes or personas.hashes(credentials)
+                _write_company(session, company, spec, credentials, hashes, certificate)
+            else:
+                _renew(session, fresh, hashes, certificate, now=session.info["now"])
+    if fresh:
+        personas.save(folder.personas_file, fresh)
+
+
+def _company_id(code: str, spec: organisation.CompanySpec) -> UUID:
+    with db.system_transaction() as session:
+        found = session.execute(select(Company.id).where(Company.code == code)).scalar_one_or_none()
+        if found is not None:
+            return found
+        made = onboarding.create_company(
+            session, code=code, name=spec.name, currency=Currency(spec.currency)
+        )
+        session.flush()
+        return made.id
+
+
+def _certificate(folder: StateFolder) -> str:
+    """The simulator's certificate; its key pair is made here if it never ran."""
+    room = folder.simulators / "mpesa"
+    room.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return SimulatorKeys(Configuration(state=Path(room))).certificate.decode("ascii")
+
+
+def _write_company(
+    session: Session,
+    company: Company,
+    spec: organisation.CompanySpec,
+    credentials: Mapping[str, Credentials],
+    hashes: Mapping[str, str],
+    certificate: str,
+) -> None:
+    now = session.info["now"]
+    units = organisation.write_units(session, company.id, spec)
+    names = [name for name, each in PERSONAS.items() if each.company == company.code]
+    ids = {name: new_id() for name in names}
+    onboarding.bootstrap(
+        session,
+        company_id=company.id,
+        people=[_person(name, ids[name], units, credentials[name], hashes[name]) for name in names],
+        settings={"timezone": "Africa/Nairobi"},
+        escalation_approver_id=ids[spec.escalation_approver],
+        now=now,
+    )
+    organisation.write_thresholds(session, company.id, now)
+    organisation.write_money(
+        session, company, spec, units, people=ids, certificate=certificate, now=now
+    )
+
+
+def _person(
+    name: str,
+    user_id: UUID,
+    units: organisation.Units,
+    credentials: Credentials,
+    password_hash: str,
+) -> onboarding.FirstPerson:
+    persona = PERSONAS[name]
+    return onboarding.FirstPerson(
+        user_id=user_id,
+        username=credentials.username,
+        display_name=persona.display_name,
+        email=f"{name}@{MAIL_DOMAIN}",
+        password_hash=password_hash,
+        password_is_temporary=False,
+        totp_seed=secrets_box.encrypt(credentials.totp_secret, bound_to=user_id),
+        phone=f"+{PHONE_FIRST + list(PERSONAS).index(name)}",
+        roles=tuple(
+            onboarding.FirstRole(role=role, scope_id=units.reached_by(role, code))
+            for role, code in persona.roles
+        ),
+        place=units.place(
+            branch=persona.branch, department=persona.department, position=persona.position
+        ),
+    )
+
+
+def _renew(
+    session: Session,
+    fresh: Mapping[str, Credentials],
+    hashes: Mapping[str, str],
+    certificate: str,
+    *,
+    now: datetime,
+) -> None:
+    """Give personas sign-ins that are known again; lead provider accounts to where the rail is."""
+    for user in session.execute(select(User).where(User.username.in_(fresh))).scalars():
+        user.password_hash = hashes[user.username]
+        user.password_changed_at = now
+        user.totp_seed = secrets_box.encrypt(fresh[user.username].totp_secret, bound_to=user.id)
+        user.totp_last_step = None
+    here = settings.current().simulator_mpesa_url or organisation.SIMULATOR_URL
+    codes = [spec.provider_account[0] for spec in organisation.COMPANIES.values()]
+    query = select(ProviderAccount).where(ProviderAccount.code.in_(codes))
+    for account in session.execute(query).scalars():
+        is_simulated = account.base_url.startswith("http://127.0.0.1:")
+        stored = json.loads(secrets_box.decrypt(account.credentials, bound_to=account.id))
+        is_current = (account.base_url, stored.get("certificate_pem")) == (here, certificate)
+        if is_simulated and not is_current:
+            organisation.point_at_simulator(account, certificate)
+
+
+@click.command()
+@composed
+def seed() -> None:
+    """Write the demo organisation where it is missing."""
+    seed_demo()
+    click.echo("the demo organisation is there")
