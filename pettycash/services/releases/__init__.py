@@ -1,0 +1,49 @@
+"""Release by one-time code: a challenge, a code that a worker sends, a grant that is spent once.
+
+Generic for what is released: payments and replenishments hand in a `Subject`. Source of the rules:
+domain.md §6 (release), security.md rows 5 to 7.
+"""
+
+from pettycash.services.releases.challenges import (
+    assign,
+    expire,
+    request_code,
+    unlock,
+    void,
+)
+from pettycash.services.releases.checking import (
+    CodeRequired,
+    CodeResult,
+    check_code,
+    spend_grant,
+)
+from pettycash.services.releases.sending import CodeMessage, code_delivered, make_code
+from pettycash.services.releases.subjects import (
+    NotSeparate,
+    NotTheExecutor,
+    ReleaseLocked,
+    Subject,
+    TreasuryFirst,
+    check_releaser,
+)
+
+__all__ = [
+    "CodeMessage",
+    "CodeRequired",
+    "CodeResult",
+    "NotSeparate",
+    "NotTheExecutor",
+    "ReleaseLocked",
+    "Subject",
+    "TreasuryFirst",
+    "assign",
+    "check_code",
+    "check_releaser",
+    "code_delivered",
+    "expire",
+    "make_code",
+    "request_code",
+    "spend_grant",
+    "unlock",
+    "void",
+]

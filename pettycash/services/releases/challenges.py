@@ -1,0 +1,384 @@
+"""Challenges: who claims a release, and when a challenge dies."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from pettycash import errors, settings
+from pettycash.models.platform import CaseKind, Severity
+from pettycash.models.releases import (
+    ChallengeSend,
+    ChallengeState,
+    DeathCause,
+    ReleaseChallenge,
+    ReleaseGrant,
+)
+from pettycash.services import cases, company_settings, outbox, security_log
+from pettycash.services.actors import Actor
+from pettycash.services.releases.subjects import (
+    NotSeparate,
+    Releasable,
+    ReleaseLocked,
+    Subject,
+    SubjectKind,
+    about,
+    bound_digest,
+    check_releaser,
+    locked_row,
+    may_release,
+)
+
+EXPIRY_TOPIC = "otp.expire"
+"""Owed with every challenge: one that expires ends its claim and counts, whoever looks next."""
+
+COUNTED_DEATHS = (DeathCause.TRIES, DeathCause.EXPIRED)
+"""Deaths that may be somebody guessing."""
+
+
+class ReleaseClaimed(errors.Conflict):
+    """Somebody else is releasing this; their claim ends with their code or grant."""
+
+    code = "release.claimed"
+
+
+class TooManyCodes(errors.TooManyRequests):
+    """Too many codes were asked for; wait before asking for another one."""
+
+    code = "release.too_many_codes"
+
+
+class CannotRelease(errors.RuleViolation):
+    """The person named can't release this: role, scope or segregation of duties."""
+
+    code = "release.cannot_release"
+
+
+class NotLocked(errors.Conflict):
+    """The release is not locked."""
+
+    code = "release.not_locked"
+
+
+def request_code(
+    session: Session, *, subject: Subject, actor: Actor, now: datetime
+) -> ReleaseChallenge:
+    """Claim the release and owe the executor a code; asking again replaces the code.
+
+    A worker makes and sends it. Where the company sends none, the executor's TOTP app serves.
+
+    Raises:
+        NotSeparate, TreasuryFirst: the actor may not release this.
+        ReleaseLocked: too many challenges died; a second person unlocks.
+        ReleaseClaimed: another executor's claim lives.
+        TooManyCodes: three were asked for within 15 minutes.
+    """
+    row = locked_row(session, subject)
+    check_releaser(session, subject=subject, actor=actor, now=now)
+    if row.release_locked_at is not None:
+        raise ReleaseLocked
+    live = _settle(session, subject=subject, row=row, now=now)
+    if row.release_locked_at is not None:
+        # What has just expired was one too many; `otp.expire` keeps what this refusal undoes.
+        raise ReleaseLocked
+    if row.executor_id is not None and row.executor_id != actor.user_id:
+        raise ReleaseClaimed
+    _count_sends(session, subject=subject, now=now)
+    timing = settings.current()
+    bound = bound_digest(subject, actor.user_id)
+    if live is not None and live.subject_digest != bound:
+        kill(session, challenge=live, cause=DeathCause.CHANGED, at=now)
+        live = None
+    if live is None:
+        _revoke_grants(session, subject=subject, now=now)
+        live = ReleaseChallenge(
+            company_id=row.company_id,
+            payment_id=subject.id if subject.kind == "payment" else None,
+            replenishment_id=subject.id if subject.kind == "replenishment" else None,
+            executor_id=actor.user_id,
+            subject_digest=bound,
+            state=ChallengeState.LIVE,
+            tries=0,
+            sends=1,
+            expires_at=now + timedelta(seconds=timing.code_lifetime_seconds),
+        )
+        session.add(live)
+    else:
+        # The old code dies now, not when the worker comes round; its tries stay counted.
+        live.code_digest = None
+        live.sent_at = None
+        live.sends += 1
+        live.expires_at = now + timedelta(seconds=timing.code_lifetime_seconds)
+    row.executor_id = actor.user_id
+    session.flush()  # the send refers to the challenge
+    _owe_sending(session, challenge=live)
+    outbox.owe(session, topic=EXPIRY_TOPIC, key=live.id, due_at=live.expires_at)
+    outbox.postpone(session, topic=EXPIRY_TOPIC, key=live.id, due_at=live.expires_at)
+    security_log.record(
+        session,
+        event="release.code_requested",
+        outcome="ok",
+        detail=_detail(subject),
+        actor=actor,
+    )
+    return live
+
+
+def void(session: Session, *, subject: Subject, cause: DeathCause, now: datetime) -> None:
+    """End whatever lives of a subject's release, since it changed or is cancelled.
+
+    The caller holds the subject's row lock.
+    """
+    for challenge in session.execute(
+        select(ReleaseChallenge).where(
+            about(subject), ReleaseChallenge.state == ChallengeState.LIVE
+        )
+    ).scalars():
+        kill(session, challenge=challenge, cause=cause, at=now)
+    _revoke_grants(session, subject=subject, now=now, cause=cause)
+
+
+def assign(
+    session: Session, *, subject: Subject, executor_id: UUID, actor: Actor, now: datetime
+) -> None:
+    """Name who releases; whatever claim there was ends.
+
+    Raises:
+        CannotRelease: that person may not release this.
+        ReleaseLocked: a second person unlocks first.
+    """
+    row = locked_row(session, subject)
+    if row.release_locked_at is not None:
+        raise ReleaseLocked
+    if not may_release(session, subject=subject, user_id=executor_id, now=now):
+        raise CannotRelease(errors={"executor_id": ["This person can't release it."]})
+    void(session, subject=subject, cause=DeathCause.REASSIGNED, now=now)
+    row.executor_id = executor_id
+    row.version += 1
+    security_log.record(
+        session,
+        event="release.executor_assigned",
+        outcome="ok",
+        detail=_detail(subject) | {"executor_id": str(executor_id)},
+        actor=actor,
+    )
+
+
+def unlock(session: Session, *, subject: Subject, actor: Actor, now: datetime) -> None:
+    """Let the release go on after too many dead challenges; the role is the permission table's.
+
+    Raises:
+        NotLocked: it is not locked.
+        NotSeparate: the challenges that died were this person's own.
+    """
+    row = locked_row(session, subject)
+    if row.release_locked_at is None:
+        raise NotLocked
+    window = timedelta(seconds=settings.current().dead_challenges_window_seconds)
+    executors = session.execute(
+        select(ReleaseChallenge.executor_id).where(
+            about(subject),
+            ReleaseChallenge.state == ChallengeState.DEAD,
+            ReleaseChallenge.died_at > row.release_locked_at - window,
+        )
+    ).scalars()
+    if actor.user_id in set(executors) | {row.executor_id}:
+        raise NotSeparate("Somebody else than the executor unlocks.")
+    row.release_locked_at = None
+    row.executor_id = None
+    row.version += 1
+    cases.close(
+        session,
+        kind=CaseKind.RELEASE_LOCKED,
+        object_type=subject.kind,
+        object_id=subject.id,
+        resolved_by=actor.user_id,
+        note="unlocked",
+        now=now,
+    )
+    security_log.record(
+        session, event="release.unlocked", outcome="ok", detail=_detail(subject), actor=actor
+    )
+
+
+def kill(session: Session, *, challenge: ReleaseChallenge, cause: DeathCause, at: datetime) -> None:
+    """End a challenge; nothing revives it."""
+    challenge.state = ChallengeState.DEAD
+    challenge.death_cause = cause
+    challenge.died_at = at
+    challenge.code_digest = None
+    session.flush()  # the next look at the living must not find it
+    outbox.done(session, topic=EXPIRY_TOPIC, key=challenge.id)
+
+
+def bury(
+    session: Session,
+    *,
+    subject: Subject,
+    row: Releasable,
+    challenge: ReleaseChallenge,
+    cause: DeathCause,
+    at: datetime,
+    now: datetime,
+) -> None:
+    """A challenge died that may have been a guess: its claim ends, too many lock the release."""
+    kill(session, challenge=challenge, cause=cause, at=at)
+    row.executor_id = None
+    row.version += 1
+    limits = settings.current()
+    dead = session.execute(
+        select(func.count())
+        .select_from(ReleaseChallenge)
+        .where(
+            about(subject),
+            ReleaseChallenge.state == ChallengeState.DEAD,
+            ReleaseChallenge.death_cause.in_(COUNTED_DEATHS),
+            ReleaseChallenge.died_at
+            > now - timedelta(seconds=limits.dead_challenges_window_seconds),
+        )
+    ).scalar_one()
+    if dead < limits.dead_challenges_max:
+        return
+    row.release_locked_at = now
+    cases.open_case(
+        session,
+        kind=CaseKind.RELEASE_LOCKED,
+        object_type=subject.kind,
+        object_id=subject.id,
+        summary=f"{dead} codes died within the hour; the release is locked.",
+        evidence={"challenges": dead, "last_executor_id": str(challenge.executor_id)},
+        severity=Severity.SEVERE,
+    )
+
+
+def expire(session: Session, *, challenge_id: UUID, now: datetime) -> None:
+    """Bury a challenge whose time has passed; owed by `request_code`, safe to run at any time."""
+    challenge = session.get(ReleaseChallenge, challenge_id)
+    if challenge is None:
+        return
+    subject = _bare_subject(challenge)
+    row = locked_row(session, subject)
+    session.refresh(challenge)
+    if challenge.state is not ChallengeState.LIVE:
+        outbox.done(session, topic=EXPIRY_TOPIC, key=challenge.id)
+    elif challenge.expires_at > now:
+        outbox.postpone(session, topic=EXPIRY_TOPIC, key=challenge.id, due_at=challenge.expires_at)
+    else:
+        bury(
+            session,
+            subject=subject,
+            row=row,
+            challenge=challenge,
+            cause=DeathCause.EXPIRED,
+            at=challenge.expires_at,
+            now=now,
+        )
+
+
+def _settle(
+    session: Session, *, subject: Subject, row: Releasable, now: datetime
+) -> ReleaseChallenge | None:
+    """Bury what has expired and end claims whose grant has; the challenge that lives, if any."""
+    live = session.execute(
+        select(ReleaseChallenge).where(
+            about(subject), ReleaseChallenge.state == ChallengeState.LIVE
+        )
+    ).scalar_one_or_none()
+    if live is not None:
+        if live.expires_at > now:
+            return live
+        bury(
+            session,
+            subject=subject,
+            row=row,
+            challenge=live,
+            cause=DeathCause.EXPIRED,
+            at=live.expires_at,
+            now=now,
+        )
+        return None
+    stale = session.execute(
+        select(ReleaseGrant.expires_at)
+        .join(ReleaseChallenge, ReleaseChallenge.id == ReleaseGrant.challenge_id)
+        .where(
+            about(subject),
+            ReleaseChallenge.state == ChallengeState.VERIFIED,
+            ReleaseGrant.spent_at.is_(None),
+        )
+    ).scalars()
+    expiries = list(stale)
+    if expiries and max(expiries) <= now:
+        row.executor_id = None
+    return None
+
+
+def _revoke_grants(
+    session: Session,
+    *,
+    subject: Subject,
+    now: datetime,
+    cause: DeathCause = DeathCause.REASSIGNED,
+) -> None:
+    """A verified code that was not spent releases nothing any more."""
+    for challenge in session.execute(
+        select(ReleaseChallenge)
+        .join(ReleaseGrant, ReleaseGrant.challenge_id == ReleaseChallenge.id)
+        .where(
+            about(subject),
+            ReleaseChallenge.state == ChallengeState.VERIFIED,
+            ReleaseGrant.spent_at.is_(None),
+        )
+    ).scalars():
+        kill(session, challenge=challenge, cause=cause, at=now)
+
+
+def _count_sends(session: Session, *, subject: Subject, now: datetime) -> None:
+    limits = settings.current()
+    window = timedelta(seconds=limits.code_sends_window_seconds)
+    sent = session.execute(
+        select(func.count(), func.min(ChallengeSend.created_at))
+        .select_from(ChallengeSend)
+        .join(ReleaseChallenge, ReleaseChallenge.id == ChallengeSend.challenge_id)
+        .where(about(subject), ChallengeSend.created_at > now - window)
+    ).one()
+    if sent[0] >= limits.code_sends_max:
+        wait = (sent[1] + window - now).total_seconds()
+        raise TooManyCodes(retry_after_seconds=max(1, int(wait) + 1))
+
+
+def _owe_sending(session: Session, *, challenge: ReleaseChallenge) -> None:
+    policy = company_settings.current(session)
+    channels = [
+        name
+        for name, wanted in (("email", policy.code_by_email), ("sms", policy.code_by_sms))
+        if wanted
+    ]
+    send = ChallengeSend(
+        company_id=challenge.company_id,
+        challenge_id=challenge.id,
+        channel=",".join(channels) or "totp",
+        created_at=session.info["now"],
+    )
+    session.add(send)
+    session.flush()  # its key is the obligation's
+    if channels:
+        outbox.owe(session, topic="otp.send", key=send.id)
+
+
+def _bare_subject(challenge: ReleaseChallenge) -> Subject:
+    """Enough of a subject to find its row and its challenges."""
+    kind: SubjectKind = "payment" if challenge.payment_id is not None else "replenishment"
+    found = challenge.payment_id or challenge.replenishment_id
+    assert found is not None, "a challenge is about something (CHECK)"
+    return Subject(kind=kind, id=found, digest=b"", amount=Decimal(0), currency="", payee_text="")
+
+
+def _detail(subject: Subject) -> dict[str, str]:
+    return {
+        "kind": subject.kind,
+        "id": str(subject.id),
+        "amount": str(subject.amount),
+        "currency": subject.currency,
+    }

@@ -1,0 +1,284 @@
+"""Codes are counted before they are compared; a right one yields a grant that is spent once."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from pettycash import errors, settings
+from pettycash.models.releases import (
+    ChallengeState,
+    DeathCause,
+    ReleaseChallenge,
+    ReleaseGrant,
+)
+from pettycash.services import identity, outbox, security_log
+from pettycash.services.actors import Actor
+from pettycash.services.releases.challenges import EXPIRY_TOPIC, bury, kill
+from pettycash.services.releases.subjects import (
+    NotTheExecutor,
+    Releasable,
+    ReleaseLocked,
+    Subject,
+    about,
+    bound_digest,
+    check_releaser,
+    locked_row,
+)
+
+
+class NoChallenge(errors.RuleViolation):
+    """No code was asked for, or nothing is left of it: send a code first."""
+
+    code = "release.no_challenge"
+
+
+class WrongCode(errors.RuleViolation):
+    """The code is wrong; the try is counted."""
+
+    code = "release.wrong_code"
+
+
+class TriesExhausted(errors.RuleViolation):
+    """All tries of this code are used up: ask for a new one."""
+
+    code = "release.tries_exhausted"
+
+
+class CodeExpired(errors.RuleViolation):
+    """The code has expired: ask for a new one."""
+
+    code = "release.code_expired"
+
+
+class CodeUsed(errors.RuleViolation):
+    """The code has been verified already; what it granted is spent once."""
+
+    code = "release.code_used"
+
+
+class SubjectChanged(errors.RuleViolation):
+    """Amount, payee, destination or store changed since the code was asked for."""
+
+    code = "release.subject_changed"
+
+
+class CodeRequired(errors.RuleViolation):
+    """This release needs a verified code."""
+
+    code = "release.code_required"
+
+
+class GrantExpired(errors.RuleViolation):
+    """The code was verified too long ago: ask for a new one."""
+
+    code = "release.grant_expired"
+
+
+class GrantUsed(errors.RuleViolation):
+    """What the verified code granted was spent already."""
+
+    code = "release.grant_used"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeResult:
+    """What became of one try. The caller commits, as the try counts, and then raises a refusal."""
+
+    grant: ReleaseGrant | None = None
+    refusal: errors.PettycashError | None = None
+
+
+def keyed_digest(code: str, challenge_id: UUID) -> bytes:
+    """HMAC-SHA-256 of a code with the server's key and its challenge's id (security.md row 5)."""
+    key = settings.current().otp_key.encode() + challenge_id.bytes
+    return hmac.new(key, code.encode(), hashlib.sha256).digest()
+
+
+def check_code(
+    session: Session, *, subject: Subject, actor: Actor, code: str, now: datetime
+) -> CodeResult:
+    """Count a try, then compare it with the sent code or the executor's TOTP app.
+
+    Raises:
+        NotSeparate, TreasuryFirst: the actor may not release this; no try is counted.
+        NotTheExecutor: the code is somebody else's; theirs is not spent on it.
+        ReleaseLocked: a second person unlocks first.
+    """
+    row = locked_row(session, subject)
+    check_releaser(session, subject=subject, actor=actor, now=now)
+    if row.release_locked_at is not None:
+        raise ReleaseLocked
+    challenge = _counted(session, subject=subject, actor=actor)
+    if challenge is None:
+        return _nothing_to_count(session, subject=subject, row=row, actor=actor)
+    refusal = _refusal(
+        session, subject=subject, row=row, challenge=challenge, actor=actor, code=code, now=now
+    )
+    if isinstance(refusal, errors.PettycashError):
+        security_log.record(
+            session,
+            event="release.code_refused",
+            outcome=refusal.code,
+            detail={"kind": subject.kind, "id": str(subject.id), "tries": challenge.tries},
+            actor=actor,
+        )
+        return CodeResult(refusal=refusal)
+    challenge.state = ChallengeState.VERIFIED
+    challenge.verified_at = now
+    challenge.code_digest = None
+    grant = ReleaseGrant(
+        company_id=challenge.company_id,
+        challenge_id=challenge.id,
+        executor_id=actor.user_id,
+        proof=refusal,
+        verified_at=now,
+        expires_at=now + timedelta(seconds=settings.current().grant_lifetime_seconds),
+    )
+    session.add(grant)
+    outbox.done(session, topic=EXPIRY_TOPIC, key=challenge.id)
+    security_log.record(
+        session,
+        event="release.code_verified",
+        outcome="ok",
+        detail={"kind": subject.kind, "id": str(subject.id), "proof": refusal},
+        actor=actor,
+    )
+    return CodeResult(grant=grant)
+
+
+def spend_grant(session: Session, *, subject: Subject, actor: Actor, now: datetime) -> ReleaseGrant:
+    """Spend the actor's grant for exactly this subject as it stands now. Once.
+
+    Raises:
+        CodeRequired: no code was verified for it.
+        NotTheExecutor: the verified code is somebody else's.
+        SubjectChanged, GrantExpired, GrantUsed: it releases nothing any more.
+    """
+    found = session.execute(
+        select(ReleaseGrant, ReleaseChallenge)
+        .join(ReleaseChallenge, ReleaseChallenge.id == ReleaseGrant.challenge_id)
+        .where(about(subject))
+        .order_by(ReleaseGrant.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if found is None:
+        raise CodeRequired
+    grant, challenge = found
+    if grant.executor_id != actor.user_id:
+        raise NotTheExecutor
+    if grant.spent_at is not None:
+        raise GrantUsed
+    if challenge.death_cause is DeathCause.CHANGED or challenge.subject_digest != bound_digest(
+        subject, actor.user_id
+    ):
+        raise SubjectChanged
+    if challenge.state is not ChallengeState.VERIFIED:
+        raise CodeRequired
+    if grant.expires_at <= now:
+        raise GrantExpired
+    spent = session.execute(
+        update(ReleaseGrant)
+        .where(ReleaseGrant.id == grant.id, ReleaseGrant.spent_at.is_(None))
+        .values(spent_at=now)
+        .returning(ReleaseGrant.id)
+    ).one_or_none()
+    if spent is None:
+        raise GrantUsed
+    session.refresh(grant)
+    return grant
+
+
+def _counted(session: Session, *, subject: Subject, actor: Actor) -> ReleaseChallenge | None:
+    """One statement counts the try on the actor's newest challenge, dead of tries or alive."""
+    newest = (
+        select(ReleaseChallenge.id)
+        .where(about(subject), ReleaseChallenge.executor_id == actor.user_id)
+        .order_by(ReleaseChallenge.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    counted = session.execute(
+        update(ReleaseChallenge)
+        .where(
+            ReleaseChallenge.id == newest,
+            or_(
+                ReleaseChallenge.state == ChallengeState.LIVE,
+                ReleaseChallenge.death_cause == DeathCause.TRIES,
+            ),
+        )
+        .values(tries=ReleaseChallenge.tries + 1)
+        .returning(ReleaseChallenge)
+        .execution_options(populate_existing=True)
+    )
+    return counted.scalar_one_or_none()
+
+
+def _nothing_to_count(
+    session: Session, *, subject: Subject, row: Releasable, actor: Actor
+) -> CodeResult:
+    newest = session.execute(
+        select(ReleaseChallenge).where(about(subject)).order_by(ReleaseChallenge.id.desc()).limit(1)
+    ).scalar_one_or_none()
+    if row.executor_id is not None and row.executor_id != actor.user_id:
+        raise NotTheExecutor
+    if newest is None or newest.executor_id != actor.user_id:
+        return CodeResult(refusal=NoChallenge())
+    if newest.state is ChallengeState.VERIFIED:
+        return CodeResult(refusal=CodeUsed())
+    if newest.death_cause is DeathCause.EXPIRED:
+        return CodeResult(refusal=CodeExpired())
+    if newest.death_cause is DeathCause.CHANGED:
+        return CodeResult(refusal=SubjectChanged())
+    return CodeResult(refusal=NoChallenge())
+
+
+def _refusal(
+    session: Session,
+    *,
+    subject: Subject,
+    row: Releasable,
+    challenge: ReleaseChallenge,
+    actor: Actor,
+    code: str,
+    now: datetime,
+) -> errors.PettycashError | str:
+    """Why a counted try is refused; the proof's name where it is not."""
+    tries_max = settings.current().code_tries_max
+    if challenge.state is ChallengeState.DEAD or challenge.tries > tries_max:
+        return TriesExhausted()
+    if challenge.expires_at <= now:
+        bury(
+            session,
+            subject=subject,
+            row=row,
+            challenge=challenge,
+            cause=DeathCause.EXPIRED,
+            at=challenge.expires_at,
+            now=now,
+        )
+        return CodeExpired()
+    if challenge.subject_digest != bound_digest(subject, actor.user_id):
+        kill(session, challenge=challenge, cause=DeathCause.CHANGED, at=now)
+        row.executor_id = None
+        return SubjectChanged()
+    sent = challenge.code_digest
+    if sent is not None and hmac.compare_digest(sent, keyed_digest(code, challenge.id)):
+        return "code"
+    if identity.verify_totp(session, user_id=actor.user_id, code=code, now=now):
+        return "totp"
+    if challenge.tries >= tries_max:
+        bury(
+            session,
+            subject=subject,
+            row=row,
+            challenge=challenge,
+            cause=DeathCause.TRIES,
+            at=now,
+            now=now,
+        )
+    return WrongCode()

@@ -1,0 +1,166 @@
+"""What is released, and who may release it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import Session
+
+from pettycash import db, errors
+from pettycash.models.imprest import Replenishment
+from pettycash.models.payments import Payment
+from pettycash.models.people import Membership, Role, RoleAssignment, User
+from pettycash.models.releases import ReleaseChallenge
+from pettycash.services import digests
+from pettycash.services.actors import Actor
+
+SubjectKind = Literal["payment", "replenishment"]
+
+
+class NotSeparate(errors.NotAllowed):
+    """Requester, approvers, maker, recipient and executor are different people."""
+
+    code = "release.not_separate"
+
+
+class TreasuryFirst(errors.NotAllowed):
+    """A treasury officer can release this; the cfo steps in only where none can."""
+
+    code = "release.treasury_first"
+
+
+class NotTheExecutor(errors.NotAllowed):
+    """Somebody else releases this one, with their own code."""
+
+    code = "release.not_executor"
+
+
+class ReleaseLocked(errors.Conflict):
+    """Too many codes died: treasury or cfo, not the executor, unlocks the release first."""
+
+    code = "release.locked"
+
+
+class SubjectGone(errors.NotFound):
+    """What was to be released is not there."""
+
+    code = "release.subject_not_found"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What one code releases: the facts that the code's message shows, and who is ruled out.
+
+    `digest` covers everything that may not change between code and release. `excluded` are people
+    whom segregation of duties keeps from releasing it; `only`, where given, names the only ones who
+    may (the custodian and the alternate of a cash voucher), instead of treasury and cfo.
+    """
+
+    kind: SubjectKind
+    id: UUID
+    digest: bytes
+    amount: Decimal
+    currency: str
+    payee_text: str
+    excluded: frozenset[UUID] = frozenset()
+    only: frozenset[UUID] | None = None
+
+
+Releasable = Payment | Replenishment
+"""The rows that carry an executor and a release lock."""
+
+
+def bound_digest(subject: Subject, executor_id: UUID) -> bytes:
+    """What a challenge is bound to: the facts, as the message shows them, and the executor."""
+    return digests.digest(
+        {
+            "kind": subject.kind,
+            "id": subject.id,
+            "subject": subject.digest.hex(),
+            "amount": subject.amount,
+            "currency": subject.currency,
+            "payee": subject.payee_text,
+            "executor": executor_id,
+        }
+    )
+
+
+def locked_row(session: Session, subject: Subject) -> Releasable:
+    """The subject's row, locked: codes, releases and changes of one subject take turns.
+
+    Raises:
+        SubjectGone: no such row in this company.
+    """
+    row: Releasable | None
+    if subject.kind == "payment":
+        row = db.lock(session, Payment, subject.id)
+    else:
+        row = db.lock(session, Replenishment, subject.id)
+    if row is None:
+        raise SubjectGone
+    return row
+
+
+def about(subject: Subject) -> ColumnElement[bool]:
+    """Challenges of this subject."""
+    if subject.kind == "payment":
+        return ReleaseChallenge.payment_id == subject.id
+    return ReleaseChallenge.replenishment_id == subject.id
+
+
+def check_releaser(session: Session, *, subject: Subject, actor: Actor, now: datetime) -> None:
+    """Refuse who may not release this.
+
+    Raises:
+        NotSeparate: they requested, approved, made or receive it, or cash is not theirs to pay.
+        TreasuryFirst: the cfo, while a treasury officer qualifies.
+    """
+    if actor.user_id in subject.excluded:
+        raise NotSeparate
+    if subject.only is not None:
+        if actor.user_id not in subject.only:
+            raise NotSeparate("Cash is paid by the custodian of its fund.")
+        return
+    if actor.has(Role.TREASURY):
+        return
+    if not actor.has(Role.CFO):
+        raise NotSeparate("Treasury releases payments.")
+    if _treasury_qualifies(session, excluded=subject.excluded, now=now):
+        raise TreasuryFirst
+
+
+def may_release(session: Session, *, subject: Subject, user_id: UUID, now: datetime) -> bool:
+    """Whether a person other than the caller could release it: for assigning an executor."""
+    if user_id in subject.excluded:
+        return False
+    if subject.only is not None:
+        return user_id in subject.only
+    if user_id in _holders(session, Role.TREASURY, now=now):
+        return True
+    return user_id in _holders(session, Role.CFO, now=now) and not _treasury_qualifies(
+        session, excluded=subject.excluded, now=now
+    )
+
+
+def _treasury_qualifies(session: Session, *, excluded: frozenset[UUID], now: datetime) -> bool:
+    return bool(_holders(session, Role.TREASURY, now=now) - excluded)
+
+
+def _holders(session: Session, role: Role, *, now: datetime) -> frozenset[UUID]:
+    """Active people with a live assignment of a role in this company."""
+    found = session.execute(
+        select(RoleAssignment.user_id)
+        .join(Membership, Membership.user_id == RoleAssignment.user_id)
+        .join(User, User.id == RoleAssignment.user_id)
+        .where(
+            RoleAssignment.role == role,
+            RoleAssignment.valid_from <= now,
+            or_(RoleAssignment.valid_until.is_(None), RoleAssignment.valid_until > now),
+            Membership.is_active,
+            User.is_active,
+        )
+    ).scalars()
+    return frozenset(found)
