@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from pettycash import db, settings
 from pettycash.cli.composed import composed
-from pettycash.cli.seed import organisation, personas
+from pettycash.cli.seed import money, organisation, personas
 from pettycash.cli.seed.personas import PERSONAS, Credentials, Persona, fixed_credentials
 from pettycash.models.base import new_id
 from pettycash.models.funds import ProviderAccount
@@ -55,7 +55,13 @@ def seed_demo() -> None:
             company = session.get_one(Company, company_id)
             if company.bootstrapped_at is None:
                 hashes = hashes or personas.hashes(credentials)
-                _write_company(session, company, spec, credentials, hashes, certificate)
+                _write_company(
+                    session,
+                    company,
+                    credentials=credentials,
+                    hashes=hashes,
+                    certificate=certificate,
+                )
             else:
                 _renew(session, fresh, hashes, certificate, now=session.info["now"])
     if fresh:
@@ -84,12 +90,13 @@ def _certificate(folder: StateFolder) -> str:
 def _write_company(
     session: Session,
     company: Company,
-    spec: organisation.CompanySpec,
+    *,
     credentials: Mapping[str, Credentials],
     hashes: Mapping[str, str],
     certificate: str,
 ) -> None:
     now = session.info["now"]
+    spec = organisation.COMPANIES[company.code]
     units = organisation.write_units(session, company.id, spec)
     names = [name for name, each in PERSONAS.items() if each.company == company.code]
     ids = {name: new_id() for name in names}
@@ -102,9 +109,14 @@ def _write_company(
         now=now,
     )
     organisation.write_thresholds(session, company.id, now)
-    organisation.write_money(
-        session, company, spec, units, people=ids, certificate=certificate, now=now
-    )
+    money.Opening(
+        session=session,
+        company=company,
+        units=units,
+        people=ids,
+        certificate=certificate,
+        now=now,
+    ).write(spec)
 
 
 def _person(
@@ -148,7 +160,7 @@ def _renew(
         user.password_changed_at = now
         user.totp_seed = secrets_box.encrypt(fresh[user.username].totp_secret, bound_to=user.id)
         user.totp_last_step = None
-    here = settings.current().simulator_mpesa_url or organisation.SIMULATOR_URL
+    here = settings.current().simulator_mpesa_url or money.SIMULATOR_URL
     codes = [spec.provider_account[0] for spec in organisation.COMPANIES.values()]
     query = select(ProviderAccount).where(ProviderAccount.code.in_(codes))
     for account in session.execute(query).scalars():
@@ -156,7 +168,7 @@ def _renew(
         stored = json.loads(secrets_box.decrypt(account.credentials, bound_to=account.id))
         is_current = (account.base_url, stored.get("certificate_pem")) == (here, certificate)
         if is_simulated and not is_current:
-            organisation.point_at_simulator(account, certificate)
+            money.point_at_simulator(account, certificate)
 
 
 @click.command()

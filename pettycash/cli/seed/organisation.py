@@ -1,12 +1,10 @@
-"""The units, approval policy and money of the demo organisation, as tables and what writes them.
+"""The units and the approval policy of the demo organisation, as tables and what writes them.
 
 Everything here runs inside the transaction that bootstraps a company, so rows may name each other
 by code and nothing needs a second person.
 """
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -14,22 +12,11 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pettycash import settings
 from pettycash.models.base import new_id
-from pettycash.models.funds import Fund, ProviderAccount, Store, StoreKind
-from pettycash.models.ledger import AccountKind, LedgerAccount
-from pettycash.models.organisation import (
-    Branch,
-    Company,
-    CostCenter,
-    Department,
-    Position,
-    Region,
-)
+from pettycash.models.funds import StoreKind
+from pettycash.models.organisation import Branch, CostCenter, Department, Position, Region
 from pettycash.models.people import Role
 from pettycash.models.workflow import ApprovalThreshold, ThresholdOrigin
-from pettycash.rails import Method
-from pettycash.services import accounts, ledger, secrets_box
 
 R = Role
 
@@ -51,8 +38,7 @@ class FundSpec:
     code: str
     name: str
     currency: str
-    branch: str | None
-    department: str | None
+    branch: str
     custodian: str
     alternate: str | None
     target: str
@@ -94,7 +80,7 @@ COMPANIES: Mapping[str, CompanySpec] = {
         escalation_approver="ceo",
         funds=(
             FundSpec(
-                "WESTLANDS", "Westlands petty cash", "KES", "WESTLANDS", None,
+                "WESTLANDS", "Westlands petty cash", "KES", "WESTLANDS",
                 "custodian", "custodian_2", "50000.00", "40000.00", "5000.00",
                 (
                     StoreSpec("WESTLANDS-MPESA", "Westlands on M-Pesa", SHARE, "40000.00"),
@@ -102,17 +88,17 @@ COMPANIES: Mapping[str, CompanySpec] = {
                 ),
             ),
             FundSpec(
-                "MOMBASA", "Mombasa petty cash", "KES", "MOMBASA", None,
+                "MOMBASA", "Mombasa petty cash", "KES", "MOMBASA",
                 "custodian_mombasa", None, "20000.00", "10000.00", "5000.00",
                 (StoreSpec("MOMBASA-DRAWER", "Mombasa cash drawer", DRAWER, "20000.00"),),
             ),
             FundSpec(
-                "HQ", "Head office petty cash", "KES", "HQ", None,
+                "HQ", "Head office petty cash", "KES", "HQ",
                 "custodian_hq", None, "1000000.00", "400000.00", "10000.00",
                 (StoreSpec("HQ-MPESA", "Head office on M-Pesa", SHARE, "1000000.00"),),
             ),
             FundSpec(
-                "HQ-UGX", "Head office petty cash, Uganda shillings", "UGX", "HQ", None,
+                "HQ-UGX", "Head office petty cash, Uganda shillings", "UGX", "HQ",
                 "custodian_hq", None, "2000000", "500000", "300000",
                 (StoreSpec("HQ-UGX-DRAWER", "Head office drawer, UGX", DRAWER, "2000000"),),
             ),
@@ -128,7 +114,7 @@ COMPANIES: Mapping[str, CompanySpec] = {
         escalation_approver="other_company",
         funds=(
             FundSpec(
-                "KISUMU", "Kisumu petty cash", "KES", "KISUMU", None,
+                "KISUMU", "Kisumu petty cash", "KES", "KISUMU",
                 "other_company", None, "50000.00", "20000.00", "5000.00",
                 (
                     StoreSpec("KISUMU-MPESA", "Kisumu on M-Pesa", SHARE, "40000.00"),
@@ -165,16 +151,6 @@ CHAINS: Mapping[ThresholdOrigin, tuple[tuple[Role, ...], ...]] = {
 }
 FASTTRACK_TIERS = (2, 3)
 CFO_TIERS = (3,)
-
-SIMULATOR_CREDENTIALS = {
-    "consumer_key": "sim-consumer-key",
-    "consumer_secret": "sim-consumer-secret",
-    "initiator_name": "testapi",
-    "initiator_password": "Safaricom999!*!",
-}
-"""What the M-Pesa simulator accepts unless it is told otherwise."""
-
-SIMULATOR_URL = "http://127.0.0.1:8100"
 
 
 @dataclass
@@ -288,133 +264,3 @@ def write_thresholds(session: Session, company_id: UUID, now: datetime) -> None:
                     )
                 )
                 below = upper or below
-
-
-def write_money(
-    session: Session,
-    company: Company,
-    spec: CompanySpec,
-    units: Units,
-    *,
-    people: Mapping[str, UUID],
-    certificate: str,
-    now: datetime,
-) -> None:
-    """The provider account, the funds with their stores, and what they open with."""
-    code, shortcode = spec.provider_account
-    provider = ProviderAccount(
-        id=new_id(),
-        company_id=company.id,
-        code=code,
-        name=f"M-Pesa {shortcode}",
-        method=Method.MPESA,
-        currency="KES",
-        environment="sandbox",
-        base_url="",
-        shortcode=shortcode,
-        credentials="",
-        credentials_key_id="",
-        options={},
-    )
-    point_at_simulator(provider, certificate)
-    session.add(provider)
-    entries = []
-    for fund in spec.funds:
-        session.add(_fund(company, fund, units, people))
-        session.flush()
-        for store in fund.stores:
-            account_id = _write_store(session, company, fund, store, units, provider.id)
-            entries.append(_opening(session, fund, store, units, account_id, now))
-    ledger.post(session, entries)
-
-
-def point_at_simulator(account: ProviderAccount, certificate: str) -> None:
-    """Lead a provider account to the simulator that runs here."""
-    credentials = {**SIMULATOR_CREDENTIALS, "certificate_pem": certificate}
-    account.base_url = settings.current().simulator_mpesa_url or SIMULATOR_URL
-    account.credentials = secrets_box.encrypt(json.dumps(credentials), bound_to=account.id)
-    key = settings.current().secret_keys[0]
-    account.credentials_key_id = hashlib.sha256(key.encode()).hexdigest()[:16]
-
-
-def _fund(company: Company, spec: FundSpec, units: Units, people: Mapping[str, UUID]) -> Fund:
-    return Fund(
-        id=units.funds[spec.code],
-        company_id=company.id,
-        code=spec.code,
-        name=spec.name,
-        currency=spec.currency,
-        branch_id=units.branches[spec.branch] if spec.branch else None,
-        department_id=units.departments[spec.department] if spec.department else None,
-        custodian_id=people[spec.custodian],
-        alternate_custodian_id=people[spec.alternate] if spec.alternate else None,
-        target_balance=Decimal(spec.target),
-        reorder_level=Decimal(spec.reorder),
-        minimum_balance=Decimal(0),
-        maximum_balance=Decimal(spec.target),
-        cash_limit=Decimal(spec.cash_limit),
-    )
-
-
-def _write_store(
-    session: Session,
-    company: Company,
-    fund: FundSpec,
-    store: StoreSpec,
-    units: Units,
-    provider_id: UUID,
-) -> UUID:
-    is_share = store.kind is StoreKind.PROVIDER_SHARE
-    account = LedgerAccount(
-        id=new_id(),
-        company_id=company.id,
-        code=f"{accounts.PLAN[AccountKind.STORE].number}.{store.code}",
-        name=store.name,
-        kind=AccountKind.STORE,
-        currency=fund.currency,
-        fund_id=units.funds[fund.code],
-        provider_account_id=provider_id if is_share else None,
-    )
-    session.add(account)
-    session.flush()
-    session.add(
-        Store(
-            company_id=company.id,
-            fund_id=units.funds[fund.code],
-            code=store.code,
-            name=store.name,
-            kind=store.kind,
-            account_id=account.id,
-            provider_account_id=provider_id if is_share else None,
-            currency=fund.currency,
-        )
-    )
-    return account.id
-
-
-def _opening(
-    session: Session,
-    fund: FundSpec,
-    store: StoreSpec,
-    units: Units,
-    account_id: UUID,
-    now: datetime,
-) -> ledger.Entry:
-    """The cut-over entry of a store. Bootstrap: elsewhere it takes two people."""
-    equity = accounts.find(session, kind=AccountKind.EQUITY, currency=fund.currency)
-    opening = Decimal(store.opening)
-    dimensions = {
-        "fund_id": units.funds[fund.code],
-        "branch_id": units.branches[fund.branch] if fund.branch else None,
-    }
-    return ledger.Entry(
-        source=f"store:{store.code}:opening",
-        rule="opening_balance",
-        description=f"Opening balance of {store.name}",
-        occurred_at=now,
-        currency=fund.currency,
-        postings=[
-            ledger.debit(account_id, opening, **dimensions),
-            ledger.credit(equity.id, opening, **dimensions),
-        ],
-    )
