@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,8 +21,14 @@ from cryptography.x509.oid import NameOID
 
 from pettycash.gateways import tokens
 from pettycash.gateways.base import CallbackUrls, PayoutInstruction, ProviderAccountView
+from pettycash.gateways.http import RailSession
+from pettycash.gateways.mpesa import MpesaGateway
+from pettycash.gateways.tokens import TokenCache
 from pettycash.rails import Rail
+from pettycash.stack.redis import program as redis_program
+from tests.gateways.bench import QUICK, Bench
 from tests.gateways.loopback import Answer, ScriptedRail
+from tests.simulators.daraja import PASSWORD, SHORTCODE, Receiver, Simulator
 
 TOKEN_PATH = "/oauth/v1/generate"
 PAYMENT_PATH = "/mpesa/b2c/v3/paymentrequest"
@@ -149,10 +153,8 @@ class OwnRedis:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        binary = shutil.which("redis-server", path=str(Path(sys.executable).parent))
-        assert binary is not None, "no redis-server beside the interpreter"
         self.process = subprocess.Popen(
-            [binary, "--port", "0", "--unixsocket", str(self.socket), "--save", ""],
+            [str(redis_program()), "--port", "0", "--unixsocket", str(self.socket), "--save", ""],
             stdout=subprocess.DEVNULL,
         )
         until = time.monotonic() + 10
@@ -197,3 +199,38 @@ def redis_server(own_redis: OwnRedis) -> OwnRedis:
 def redis_client(redis_server: OwnRedis) -> Iterator[redis.Redis]:
     with redis_server.client() as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    process = Simulator(tmp_path_factory.mktemp("mpesa"), "--callback-delay", "0.05").start()
+    yield process
+    process.end()
+
+
+@pytest.fixture
+def bench(simulator: Simulator, receiver: Receiver) -> Bench:
+    simulator.forget("faults")
+    account = ProviderAccountView(
+        id=UUID(int=7),
+        company_id=UUID(int=8),
+        rail=Rail.MPESA,
+        base_url=simulator.url,
+        shortcode=SHORTCODE,
+        credentials={
+            "consumer_key": "sim-consumer-key",
+            "consumer_secret": "sim-consumer-secret",
+            "initiator_name": "testapi",
+            "initiator_password": PASSWORD,
+            "certificate_pem": simulator.certificate().decode(),
+        },
+    )
+    gateway = MpesaGateway(RailSession([simulator.url], QUICK), TokenCache(None))
+    return Bench(simulator, receiver, account, gateway)
