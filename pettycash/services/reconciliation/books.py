@@ -100,7 +100,7 @@ CHECKS: Mapping[str, tuple[str, str]] = {
         """
         SELECT p.id AS object_id, p.status, p.paid_amount AS expected, e.id AS entry
         FROM payments p LEFT JOIN journal_entries e
-            ON e.payment_id = p.id AND e.rule IN ('expense_paid', 'advance_paid')
+            ON e.payment_id = p.id AND e.rule IN ('expense', 'advance')
         WHERE (p.status IN ('success', 'reversed')) <> (e.id IS NOT NULL)
         """,
     ),
