@@ -199,6 +199,7 @@ class Posting(Base):
         within_company("account_id", "ledger_accounts"),
         CheckConstraint("amount > 0", name="amount"),
         Index("ix_postings_account", "account_id", "sequence"),
+        Index("ix_postings_statement", "account_id", "entry_id"),
         Index("ix_postings_id", "id"),
         {"postgresql_partition_by": "RANGE (entry_id)"},
     )

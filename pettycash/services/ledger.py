@@ -12,13 +12,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors
 from pettycash.models.base import new_id
-from pettycash.models.ledger import Side
+from pettycash.models.ledger import JournalSource, Side
 
 DIMENSIONS = (
     "fund_id",
@@ -110,7 +110,9 @@ class Entry:
 def post(
     session: Session, entries: Sequence[Entry], *, close_holds: Sequence[str] = ()
 ) -> list[UUID]:
-    """Write entries in one round trip, locking their accounts in id order; returns the entry ids.
+    """Write entries, locking their accounts in id order; returns the entry ids.
+
+    Takes the same few statements for one entry as for a hundred.
 
     Holds named in `close_holds` are closed as posted in the same call, under the same locks.
 
@@ -121,10 +123,12 @@ def post(
         WrongAccount: an account is of another company or currency.
         HoldNotOpen: a hold to close is not open.
     """
-    ids = [new_id() for _ in entries]
-    payload = [_wire(entry, entry_id) for entry, entry_id in zip(entries, ids, strict=True)]
+    for entry in entries:
+        _check_balance(entry)
     try:
         with session.begin_nested():
+            ids = _ids_after(len(entries), _lock(session, entries, close_holds))
+            payload = [_wire(entry, key) for entry, key in zip(entries, ids, strict=True)]
             session.execute(
                 text("SELECT ledger_post(CAST(:entries AS jsonb), CAST(:holds AS text[]))"),
                 {"entries": json.dumps(payload), "holds": list(close_holds)},
@@ -180,13 +184,87 @@ def void_hold(session: Session, *, source: str) -> None:
         raise _refusal(error) from error
 
 
-def _wire(entry: Entry, entry_id: UUID) -> dict[str, Any]:
+def is_posted(session: Session, *, source: str) -> bool:
+    """Whether an entry of this source stands in the books."""
+    found = session.execute(select(JournalSource.entry_id).where(JournalSource.source == source))
+    return found.first() is not None
+
+
+def hold_period_gate(session: Session) -> None:
+    """Wait until no posting of the company is under way and keep new ones waiting (to commit).
+
+    A period is closed behind this gate: no entry dated by the old state arrives after it.
+    """
+    session.execute(text(CLOSE_GATE))
+
+
+CLOSE_GATE = """
+    SELECT pg_advisory_xact_lock(hashtextextended(current_setting('app.company', true), 0))
+"""
+
+LOCK = """
+    WITH gate AS MATERIALIZED (
+        SELECT pg_advisory_xact_lock_shared(
+            hashtextextended(current_setting('app.company', true), 0))
+    )
+    SELECT a.id FROM gate, ledger_accounts a
+    WHERE a.id IN (
+        SELECT unnest(CAST(:accounts AS uuid[]))
+        UNION SELECT account_id FROM holds WHERE source = ANY(CAST(:holds AS text[]))
+    )
+    ORDER BY a.id FOR UPDATE OF a
+"""
+"""Postings share the gate that the closing of a period takes alone, and lock in id order."""
+
+LAST = """
+    SELECT newest.entry_id FROM unnest(CAST(:accounts AS uuid[])) AS account (id)
+    CROSS JOIN LATERAL (
+        SELECT p.entry_id FROM postings p WHERE p.account_id = account.id
+        ORDER BY p.entry_id DESC LIMIT 1
+    ) AS newest
+    ORDER BY newest.entry_id DESC LIMIT 1
+"""
+
+
+def _lock(session: Session, entries: Sequence[Entry], close_holds: Sequence[str]) -> UUID | None:
+    """Lock every account of the call in id order; returns the newest entry on any of them.
+
+    Two statements, since what is read under a lock has to be read after it was taken.
+    """
+    touched = sorted({str(each.account_id) for entry in entries for each in entry.postings})
+    session.execute(text(LOCK), {"accounts": touched, "holds": list(close_holds)})
+    return session.execute(text(LAST), {"accounts": touched}).scalar_one_or_none()
+
+
+def _ids_after(count: int, newest: UUID | None) -> list[UUID]:
+    """Keys for new entries, each above the one before and above what their accounts have.
+
+    So on every account the order of keys is the order of its `sequence`, whatever the clocks of
+    two hosts say, and a running balance can be read from the keys alone.
+    """
+    ids: list[UUID] = []
+    floor = newest
+    for _ in range(count):
+        key = new_id()
+        if floor is not None and key <= floor:
+            # The next millisecond after it; the rest stays random (RFC 9562, version 7).
+            key = UUID(int=((floor.int >> 80) + 1 << 80) | (key.int & ((1 << 80) - 1)))
+        ids.append(key)
+        floor = key
+    return ids
+
+
+def _check_balance(entry: Entry) -> None:
     difference = sum(
         (each.amount if each.side is Side.DEBIT else -each.amount for each in entry.postings),
         Decimal(0),
     )
     if len(entry.postings) < 2 or difference != 0:
         raise Unbalanced(f"Entry {entry.source} has a difference of {difference}.")
+
+
+def _wire(entry: Entry, entry_id: UUID) -> dict[str, Any]:
+    posting_ids = sorted(new_id() for _ in entry.postings)
     return {
         "id": str(entry_id),
         "source": entry.source,
@@ -201,13 +279,13 @@ def _wire(entry: Entry, entry_id: UUID) -> dict[str, Any]:
         "decision": entry.decision,
         "postings": [
             {
-                "id": str(new_id()),
+                "id": str(posting_id),
                 "account_id": str(each.account_id),
                 "side": each.side.value,
                 "amount": str(each.amount),
                 **{name: _text(each.dimensions[name]) for name in each.dimensions},
             }
-            for each in entry.postings
+            for posting_id, each in zip(posting_ids, entry.postings, strict=True)
         ],
     }
 

@@ -38,8 +38,8 @@ def opening(
     """The money that lay in a store when its books began."""
     equity = accounts.find(session, kind=K.EQUITY, currency=store.currency)
     return entry(
-        "opening",
-        source=f"store:{store.id}:opening",
+        "opening_balance",
+        source=f"store:{store.code}:opening",
         description=f"Opening balance of {store.code}",
         occurred_at=occurred_at,
         currency=store.currency,

@@ -60,11 +60,11 @@ RULES: Mapping[str, Rule] = {
         credit=(K.EXPENSE, K.ADVANCES),
         source="given by the caller",
     ),
-    "opening": Rule(
+    "opening_balance": Rule(
         event="A store's money at the cut-over, proposed and confirmed by two people",
         debit=(K.STORE,),
         credit=(K.EQUITY,),
-        source="store:<id>:opening",
+        source="store:<code>:opening",
         is_decision=True,
     ),
     "top_up_sent": Rule(
