@@ -28,6 +28,7 @@ QUEUES = ("payments", "notifications", "default", "batch")
 ROUTES = {
     "payments.*": {"queue": "payments"},
     "notifications.*": {"queue": "notifications"},
+    "otp.*": {"queue": "notifications"},
     "reconciliation.*": {"queue": "batch"},
     "ledger.*": {"queue": "batch"},
 }
@@ -35,8 +36,6 @@ ROUTES = {
 
 BEAT_LOCK = 0x7065_7474_7963_6173
 """The advisory lock of the one beat that acts ("pettycas" in ASCII)."""
-
-BEAT_RETRY_SECONDS = 5.0
 
 BROKER_OPTIONS = {
     # Twice the hard time limit and more, or a message comes back while its task still runs.
@@ -60,8 +59,8 @@ def _guarded_connparams(self: Any, *args: Any, **kwargs: Any) -> Any:
     """Celery 5.7.0 and kombu 5.7.0: a worker with unacked messages ends when Redis restarts.
 
     Their clean-up meets a closed transport and raises AttributeError, which nothing catches; said
-    as a connection error it is ignored as it should be. tests/stack/test_broker_restart.py tells
-    when an upgrade makes this needless.
+    as a connection error it is ignored as it should be. tests/stack/test_celery.py tells when
+    an upgrade makes this needless.
     """
     if self.connection is None or self.connection.client is None:
         raise RedisConnectionError("broker connection is already closed")
@@ -79,6 +78,9 @@ class LeaderScheduler(Scheduler):
     made up for one that was missed; so every periodic task does "all that is due".
     """
 
+    retry_seconds = 5.0
+    """How often it asks whether it may lead, and whether it still does."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._connection: Connection | None = None
         self._leads = False
@@ -88,11 +90,11 @@ class LeaderScheduler(Scheduler):
         """Run what is due if we lead; seconds until the next look."""
         led, self._leads = self._leads, self._holds_lock()
         if not self._leads:
-            return BEAT_RETRY_SECONDS
+            return self.retry_seconds
         if not led:
             logger.info("this beat leads")
         wait = super().tick(*args, **kwargs)
-        return float(min(wait, BEAT_RETRY_SECONDS))
+        return float(min(wait, self.retry_seconds))
 
     def _holds_lock(self) -> bool:
         try:

@@ -9,7 +9,7 @@ import click
 
 from pettycash.stack.state import ROOT
 
-CODE = ("pettycash", "migrations", "tests", "bin", "wsgi.py", "celery_worker.py")
+CODE = ("pettycash", "migrations", "tests", "bin", "docker", "wsgi.py", "celery_worker.py")
 
 CHECKS = {
     "format": ("-m", "ruff", "format", "--check", *CODE),

@@ -1,6 +1,5 @@
 """The children of a plan: command, environment, probe and place in the order."""
 
-import shutil
 import sys
 
 from pettycash.stack import postgres, probes, redis
@@ -145,18 +144,12 @@ def ours(plan: Plan) -> list[ChildSpec]:
 
 def _api(plan: Plan) -> ChildSpec:
     url = plan.api_url
-    metrics = plan.folder.path / "metrics"
-    environment = plan.app_environment | {"PROMETHEUS_MULTIPROC_DIR": str(metrics)}
-
-    def empty_metrics() -> None:
-        shutil.rmtree(metrics, ignore_errors=True)
-        metrics.mkdir(mode=0o700)
-
+    metrics = str(plan.folder.path / "metrics")
     return ChildSpec(
         name="api",
         title="API",
         tier=OURS,
-        environment=environment,
+        environment=plan.app_environment | {"PROMETHEUS_MULTIPROC_DIR": metrics},
         url=url,
         command=_python(
             "-m",
@@ -166,7 +159,6 @@ def _api(plan: Plan) -> ChildSpec:
             "wsgi:app",
         ),
         probe=probes.answers_ok(f"{plan.local_url('api')}/healthz"),
-        before_start=empty_metrics,
     )
 
 

@@ -6,6 +6,8 @@ pooled connections that it inherited, since two processes on one socket corrupt 
 
 import os
 import re
+import shutil
+from pathlib import Path
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
@@ -28,6 +30,12 @@ limit_request_line = 8190
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - heartbeat only
 accesslog = "-"
 access_log_format = '%(t)s %(h)s "%(m)s %(U)s" %(s)s %(B)s %(M)sms %({x-request-id}o)s'
+
+_metrics = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+if _metrics:
+    # What the processes of an earlier run counted would be added to what these will count.
+    shutil.rmtree(_metrics, ignore_errors=True)
+    Path(_metrics).mkdir(mode=0o700, parents=True)
 
 _SECRET_IN_PATH = re.compile(r"(/api/callbacks/[^/\s]+/)[^/\s?]+")
 
@@ -54,5 +62,5 @@ def post_fork(_server: Arbiter, _worker: Worker) -> None:
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:
     """Take a dead worker's gauges out of /metrics."""
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    if _metrics:
         multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

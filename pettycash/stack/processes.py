@@ -50,7 +50,6 @@ class ChildSpec:
     probe: Callable[[], bool] | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     popen: Mapping[str, Any] = field(default_factory=dict)
-    before_start: Callable[[], None] | None = None
     tier: int = 0
     """Children of a higher tier need those below; they stop tier by tier, from the top."""
     ready_within_seconds: float = 60.0
@@ -113,8 +112,6 @@ class Child:
 
     def start(self) -> None:
         """Fork and exec. Only from the main thread (see die_with_parent)."""
-        if self.spec.before_start is not None:
-            self.spec.before_start()
         environment = dict(self.spec.environment)
         if self.spec.probe is None:
             environment["NOTIFY_SOCKET"] = self._listen()

@@ -1,0 +1,205 @@
+"""docker-compose.yml, Dockerfile and what they name, without a Docker daemon."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pettycash import celery_app, config
+from pettycash.stack.ports import LOOPBACK, Ports
+from pettycash.stack.processes import Child, ChildSpec
+from pettycash.stack.redis import answers_ping, program
+from pettycash.stack.state import ROOT
+from tests.servers import Database, wait_until
+
+COMPOSE = ROOT / "docker-compose.yml"
+SERVERS = {"db", "redis"}
+OURS = {"migrate", "api", "relay", "worker-payments", "worker-default", "beat", "flower"}
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
+    return content
+
+
+def call(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(part) for part in command], check=False, capture_output=True, text=True, cwd=ROOT
+    )
+
+
+def test_it_is_valid_against_the_compose_schema() -> None:
+    done = call(
+        sys.executable, "-m", "check_jsonschema",
+        "--builtin-schema", "vendor.compose-spec", COMPOSE,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_schema_check_can_fail(tmp_path: Path) -> None:
+    broken = tmp_path / "docker-compose.yml"
+    broken.write_text(COMPOSE.read_text().replace("read_only: true", "readonly: true"))
+    done = call(
+        sys.executable, "-m", "check_jsonschema",
+        "--builtin-schema", "vendor.compose-spec", broken,
+    )  # fmt: skip
+    assert done.returncode == 1
+
+
+def test_the_dockerfile_is_clean() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    if not hadolint.exists():
+        pytest.skip("there is no hadolint for this machine")
+    done = call(hadolint, "Dockerfile")
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_part_of_the_system_is_a_service(compose: dict[str, Any]) -> None:
+    assert set(compose["services"]) == SERVERS | OURS | {"simulator-mpesa"}
+    assert compose["services"]["simulator-mpesa"]["profiles"] == ["simulators"]
+
+
+def test_every_service_is_confined(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert service["deploy"]["resources"]["limits"]["memory"], name
+        assert not str(service["user"]).startswith(("0", "root")), name
+        if name != "migrate":
+            assert service["healthcheck"]["test"], name
+            assert service["restart"] == "unless-stopped", name
+        for port in service.get("ports", []):
+            assert port.startswith(f"{LOOPBACK}:"), name
+
+
+def test_no_secret_stands_in_the_file(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        for variable, value in service.get("environment", {}).items():
+            if re.search(r"PASSWORD|SECRET|KEY|URL(_FILE)?$", variable) and "API" not in variable:
+                public = variable.endswith(("CALLBACK_BASE_URL", "SIMULATOR_MPESA_URL"))
+                assert public or value.startswith("/run/secrets/"), (name, variable)
+
+
+def test_only_migrate_may_own_the_schema(compose: dict[str, Any]) -> None:
+    holders = {
+        name
+        for name, service in compose["services"].items()
+        if "database_owner_url" in service.get("secrets", [])
+        or "DATABASE_OWNER_URL_FILE" in service.get("environment", {})
+    }
+    assert holders == {"migrate"}
+
+
+def test_every_secret_that_is_read_is_mounted(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        mounted = set(service.get("secrets", []))
+        assert mounted <= set(compose["secrets"]), name
+        text = yaml.safe_dump(
+            {key: service.get(key) for key in ("environment", "command", "healthcheck")}
+        )
+        assert set(re.findall(r"/run/secrets/(\w+)", text)) <= mounted, name
+
+
+@pytest.fixture
+def secrets_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "secrets"
+    url = "smtp://user:password@mail.example:587"
+    done = call(sys.executable, ROOT / "docker" / "make-secrets", folder, "--smtp-url", url)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_make_secrets_makes_each_of_them_once(
+    compose: dict[str, Any], secrets_folder: Path
+) -> None:
+    made = {file.name: file.read_text() for file in secrets_folder.iterdir()}
+    assert set(made) == set(compose["secrets"])
+    again = "smtp://other"
+    call(sys.executable, ROOT / "docker" / "make-secrets", secrets_folder, "--smtp-url", again)
+    assert {file.name: file.read_text() for file in secrets_folder.iterdir()} == made
+    assert secrets_folder.stat().st_mode & 0o077 == 0
+
+
+def test_production_starts_on_what_make_secrets_made(
+    compose: dict[str, Any], secrets_folder: Path
+) -> None:
+    """The API's own environment, with its secret files where they are on this machine."""
+    environ = {
+        variable: value.replace("/run/secrets", str(secrets_folder))
+        for variable, value in compose["services"]["api"]["environment"].items()
+        if variable.endswith("_FILE")
+    }
+    environ |= {"PETTYCASH_ENV": "production", "PETTYCASH_CALLBACK_BASE_URL": "https://pay.example"}
+    settings = config.read(environ)
+    assert settings.environment == "production"
+    assert "@db:5432/pettycash" in settings.database_url
+    assert settings.database_owner_url == ""
+
+
+def test_the_workers_listen_to_every_queue(compose: dict[str, Any]) -> None:
+    heard: list[str] = []
+    for service in compose["services"].values():
+        command = service.get("command", [])
+        if "worker" in command:
+            heard += command[command.index("-Q") + 1].split(",")
+    assert sorted(heard) == sorted(celery_app.QUEUES)
+
+
+def test_a_worker_has_time_for_its_soft_shutdown(compose: dict[str, Any]) -> None:
+    for name in ("worker-payments", "worker-default"):
+        assert compose["services"][name]["stop_grace_period"] == "60s"
+
+
+def test_redis_as_a_service_lets_celery_work_and_nobody_wipe(
+    secrets_folder: Path, tmp_path: Path, database: Database
+) -> None:
+    """docker/redis/redis.conf and the ACL, on the embedded server."""
+    port = Ports(usual=False).take(0)
+    text = (ROOT / "docker" / "redis" / "redis.conf").read_text()
+    text = text.replace("/run/secrets", str(secrets_folder)).replace("dir /data", f"dir {tmp_path}")
+    (tmp_path / "redis.conf").write_text(f"{text}\nport {port}\nbind {LOOPBACK}\n")
+    password = (secrets_folder / "redis_password").read_text().strip()
+    child = Child(
+        ChildSpec(
+            name="redis", title="Redis", environment={},
+            command=[str(program()), str(tmp_path / "redis.conf")],
+            probe=lambda: answers_ping(LOOPBACK, port, password, "pettycash"),
+        ),
+        tmp_path,
+    )  # fmt: skip
+    child.start()
+    try:
+        assert wait_until(child.probe, 10), child.log_tail()
+        url = f"redis://pettycash:{password}@{LOOPBACK}:{port}/0"
+        celery = celery_app.create_celery(config.read(database.environ | {"REDIS_URL": url}))
+        celery.send_task("payments.nothing", kwargs={"obligation_id": "1"})
+        with celery.connection_for_read() as connection:
+            queue = connection.SimpleQueue("payments")
+            message = queue.get(timeout=5)
+            assert message.headers["task"] == "payments.nothing"
+            message.ack()
+            queue.close()
+            client = connection.default_channel.client
+            for forbidden in ("FLUSHALL", "SHUTDOWN", "CONFIG GET *", "ACL LIST", "KEYS *"):
+                with pytest.raises(Exception, match=r"(?i)no permissions"):
+                    client.execute_command(*forbidden.split())
+        assert not answers_ping(LOOPBACK, port)
+    finally:
+        child.finish()
+
+
+def test_the_image_copies_what_runs() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    ignored = (ROOT / ".dockerignore").read_text()
+    for path in ("pettycash", "migrations", "wsgi.py", "celery_worker.py", "requirements/lock.txt"):
+        assert path in dockerfile
+        assert f"!{path}" in ignored
+        assert (ROOT / path).exists()
+    assert "--require-hashes" in dockerfile
+    assert re.search(r"^USER \d+", dockerfile, re.MULTILINE)
