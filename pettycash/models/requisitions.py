@@ -94,7 +94,7 @@ TRANSITIONS: Mapping[RequisitionStatus, frozenset[RequisitionStatus]] = {
     | {R.IN_PAYMENT, R.CHANGES_REQUESTED, R.REJECTED, R.CANCELLED},
     R.IN_PAYMENT: frozenset({R.PAID, R.CLOSED_SHORT, R.CANCELLED}),
     R.PAID: frozenset({R.REVIEWED, R.IN_PAYMENT}),  # back when a payment is reversed by the rail
-    R.REVIEWED: frozenset(),
+    R.REVIEWED: frozenset({R.IN_PAYMENT}),  # a reversal after the review is a fact too
     R.REJECTED: frozenset(),
     R.CANCELLED: frozenset(),
     R.CLOSED_SHORT: frozenset({R.REVIEWED, R.PAID}),  # paid: a late proof fills the gap

@@ -1,0 +1,111 @@
+"""What an approval approves: the facts, their digest, and what it means to change them.
+
+The facts of a round are a JSON object of texts; their digest binds every decision to what stood
+there when it was read (domain.md §4, "Resolution" point 1 and "After submit").
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from pettycash.models.requisitions import Requisition, RequisitionLine
+from pettycash.models.workflow import ApprovalRound
+from pettycash.services import digests
+
+_REDIRECTING = frozenset({"method", "destination"})
+_REDUCING = frozenset({"amount", "lines"})
+
+
+class Materiality(StrEnum):
+    """What a change after submit does to approvals."""
+
+    NONE = "none"  # the approved facts are the same
+    LOWER = "lower"  # a lower amount: voids nothing
+    REDIRECTED = "redirected"  # another destination of the same payee: the last approver again
+    MATERIAL = "material"  # anything else: the round is void, resolve again
+
+
+def facts(requisition: Requisition, lines: Sequence[RequisitionLine]) -> dict[str, Any]:
+    """The approved facts, in a form that JSON stores without loss."""
+    return {
+        "kind": requisition.kind.value,
+        "origin": requisition.origin.value,
+        "region_id": _text(requisition.region_id),
+        "branch_id": _text(requisition.branch_id),
+        "department_id": _text(requisition.department_id),
+        "cost_center_id": _text(requisition.cost_center_id),
+        "amount": _amount(requisition.amount),
+        "currency": requisition.currency,
+        "purpose": requisition.purpose,
+        "payee_name": requisition.payee_name,
+        "payee_user_id": _text(requisition.payee_user_id),
+        "method": requisition.method.value,
+        "destination": requisition.destination,
+        "is_urgent": requisition.is_urgent,
+        "urgency_reason": requisition.urgency_reason,
+        "lines": [
+            {
+                "description": line.description,
+                "amount": _amount(line.amount),
+                "category": line.category,
+                "cost_center_id": _text(line.cost_center_id),
+                "budget_line_id": _text(line.budget_line_id),
+                "tax_code": line.tax_code,
+                "tax_amount": None if line.tax_amount is None else _amount(line.tax_amount),
+            }
+            for line in sorted(lines, key=lambda line: line.position)
+        ],
+    }
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _amount(value: Decimal) -> str:
+    return f"{value:.2f}"
+
+
+def digest_of(stated: Mapping[str, Any]) -> bytes:
+    """SHA-256 of the versioned canonical JSON of facts."""
+    return digests.digest(stated)
+
+
+def decision_digest(approval_round: ApprovalRound) -> str:
+    """What a decider sends back: it changes with the round and with every approved fact. Hex."""
+    return digests.digest(
+        {
+            "requisition_id": approval_round.requisition_id,
+            "round": approval_round.number,
+            "facts": approval_round.digest.hex(),
+        }
+    ).hex()
+
+
+def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> Materiality:
+    """Say what a change of facts does to approvals that were given on the old ones."""
+    changed = {key for key in {*before, *after} if before.get(key) != after.get(key)}
+    if not changed:
+        return Materiality.NONE
+    rest = changed - _REDUCING
+    if changed & _REDUCING and not _only_lower(before, after):
+        return Materiality.MATERIAL
+    if not rest:
+        return Materiality.LOWER
+    return Materiality.REDIRECTED if rest <= _REDIRECTING else Materiality.MATERIAL
+
+
+def _only_lower(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether the total fell, and every line that is left was there and did not rise."""
+    if Decimal(after["amount"]) >= Decimal(before["amount"]):
+        return False
+    old = iter(before["lines"])
+    return all(any(_lowered(line, candidate) for candidate in old) for line in after["lines"])
+
+
+def _lowered(line: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Whether a line is an old one with no larger amount; consumed in order by the caller."""
+    return Decimal(line["amount"]) <= Decimal(before["amount"]) and all(
+        line[key] == before[key] for key in before if key not in ("amount", "tax_amount")
+    )

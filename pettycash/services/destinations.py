@@ -1,0 +1,83 @@
+"""Where money goes, per method: one spelling of it, and whether the method can reach it."""
+
+import re
+
+import phonenumbers
+
+from pettycash import errors
+from pettycash.gateways import registry
+from pettycash.gateways.base import DestinationNotUnderstood
+from pettycash.money import Currency
+from pettycash.rails import Method
+
+_EMAIL = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)+", re.ASCII)
+_HOME_OF: dict[Currency, str | None] = {
+    Currency.KES: "KE",
+    Currency.TZS: "TZ",
+    Currency.UGX: "UG",
+    Currency.RWF: "RW",
+    Currency.USD: None,
+}
+"""Where a phone number without a country code lives; dollars have no home."""
+
+
+class InvalidDestination(errors.RuleViolation):
+    """The destination is not one that the method can reach."""
+
+    code = "requisition.invalid_destination"
+
+
+class MethodNotAvailable(errors.RuleViolation):
+    """The payment method is reserved for later, or can't carry this currency."""
+
+    code = "requisition.method_not_available"
+
+
+def normalise(raw: str, *, method: Method, currency: Currency) -> str:
+    """The one spelling of a destination: per rail, or for cash an E.164 phone or an e-mail.
+
+    Raises:
+        MethodNotAvailable: the method is reserved or does not carry the currency.
+        RailNotServed: no adapter is wired for it.
+        InvalidDestination: the method can't reach it.
+    """
+    facts = method.facts
+    if facts.reserved:
+        raise MethodNotAvailable(
+            f"{facts.label} can't be used yet.", errors={"method": ["It is reserved for later."]}
+        )
+    if facts.currencies and currency.value not in facts.currencies:
+        raise MethodNotAvailable(
+            f"{facts.label} carries {', '.join(sorted(facts.currencies))} only.",
+            errors={"currency": [f"{facts.label} does not carry {currency.value}."]},
+        )
+    if not facts.has_gateway:
+        return _person(raw, currency=currency)
+    gateway = registry.for_rail(method)
+    try:
+        return gateway.normalise_destination(raw)
+    except DestinationNotUnderstood as error:
+        raise InvalidDestination(error.detail, errors={"destination": [error.detail]}) from error
+
+
+def _person(raw: str, *, currency: Currency) -> str:
+    """Whom cash is handed to: their phone or their e-mail, as the acknowledgement goes there."""
+    text = raw.strip()
+    if "@" in text:
+        address = text.lower()
+        if len(address) > 254 or _EMAIL.fullmatch(address) is None:
+            raise _not_a_person("This is no e-mail address.")
+        return address
+    if len(text) > 32 or re.fullmatch(r"\+?[0-9 ()./-]+", text, re.ASCII) is None:
+        raise _not_a_person("Cash goes to a person's phone number or e-mail address.")
+    try:
+        number = phonenumbers.parse(text, _HOME_OF[currency])
+    except phonenumbers.NumberParseException as error:
+        raise _not_a_person("This is no phone number.") from error
+    if not phonenumbers.is_valid_number(number):
+        raise _not_a_person("No such phone number can exist.")
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _not_a_person(detail: str) -> InvalidDestination:
+    return InvalidDestination(detail, errors={"destination": [detail]})

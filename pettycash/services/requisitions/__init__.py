@@ -1,0 +1,32 @@
+"""Requisitions: raising, changing, submitting, and what becomes of them (domain.md §4)."""
+
+from pettycash.services.requisitions.lifecycle import (
+    cancel,
+    close_short,
+    hold,
+    lift_hold,
+    recall,
+    return_to_requester,
+    review,
+    submit,
+)
+from pettycash.services.requisitions.progress import payment_progress
+from pettycash.services.requisitions.raising import CHANGEABLE, create, update
+from pettycash.services.requisitions.stating import Stated, StatedLine
+
+__all__ = [
+    "CHANGEABLE",
+    "Stated",
+    "StatedLine",
+    "cancel",
+    "close_short",
+    "create",
+    "hold",
+    "lift_hold",
+    "payment_progress",
+    "recall",
+    "return_to_requester",
+    "review",
+    "submit",
+    "update",
+]

@@ -1,0 +1,375 @@
+"""Steps of a requisition's life that are no approval: submit, recall, cancel, hold, review …"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash import errors
+from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.people import Role
+from pettycash.models.releases import PaymentExecution
+from pettycash.models.requisitions import (
+    IN_APPROVAL,
+    IllegalRequisitionState,
+    Requisition,
+    RequisitionStatus,
+)
+from pettycash.models.workflow import RoundStatus, TrailAction
+from pettycash.services import rounds, texts, trail, visibility
+from pettycash.services.actors import Actor
+from pettycash.services.requisitions.progress import money_moved
+from pettycash.services.requisitions.raising import (
+    BEFORE_SUBMIT,
+    NotRequester,
+    withdraw_approval,
+)
+
+R = RequisitionStatus
+AT_TREASURY = frozenset({R.PENDING_TREASURY_VALIDATION})
+
+
+class PaymentsUnderWay(errors.Conflict):
+    """Payments of the requisition are pending, sent or in doubt: cancel or settle them first."""
+
+    code = "requisition.payments_under_way"
+
+
+class MoneyHasMoved(errors.Conflict):
+    """Some of the money was paid, so the requisition is closed short, not cancelled."""
+
+    code = "requisition.money_has_moved"
+
+
+class NothingPaid(errors.Conflict):
+    """None of the money was paid, so the requisition is cancelled, not closed short."""
+
+    code = "requisition.nothing_paid"
+
+
+class HoldUnchanged(errors.Conflict):
+    """The requisition is on hold already, or is not."""
+
+    code = "requisition.hold_unchanged"
+
+
+class NotIndependent(errors.NotAllowed):
+    """A requisition is reviewed by somebody who neither raised, approved nor paid it."""
+
+    code = "requisition.reviewer_not_independent"
+
+
+class PartyToIt(errors.NotAllowed):
+    """Treasury's part is not for the requester or an approver of the same requisition."""
+
+    code = "requisition.party_to_it"
+
+
+def submit(session: Session, *, requisition_id: UUID, actor: Actor, now: datetime) -> Requisition:
+    """Hand a requisition in: threshold, chain and snapshot in one transaction.
+
+    Raises:
+        RequisitionNotFound: none such within scope.
+        NotRequester: somebody else raised it.
+        IllegalRequisitionState: it was submitted already, or has ended.
+        NoThreshold, MissingScope, NoApprover: it can't be resolved.
+    """
+    requisition = _own(session, requisition_id=requisition_id, actor=actor)
+    _expect(requisition, BEFORE_SUBMIT, "submitted")
+    rounds.open_round(session, requisition=requisition, actor=actor, now=now)
+    return requisition
+
+
+def recall(
+    session: Session,
+    *,
+    requisition_id: UUID,
+    comment: str | None = None,
+    actor: Actor,
+    now: datetime,
+) -> Requisition:
+    """Take a submitted requisition back into draft; its round is void.
+
+    Raises:
+        RequisitionNotFound, NotRequester: see `submit`.
+        IllegalRequisitionState: no step waits for a decision.
+    """
+    requisition = _own(session, requisition_id=requisition_id, actor=actor)
+    _expect(requisition, IN_APPROVAL, "recalled")
+    _close_open_round(session, requisition, RoundStatus.VOIDED, now=now)
+    requisition.move_to(R.DRAFT, at=now)
+    trail.write(
+        session,
+        requisition,
+        TrailAction.RECALLED,
+        actor=actor,
+        role=Role.STAFF.value,
+        comment=texts.optional(comment, field="comment"),
+    )
+    return requisition
+
+
+def cancel(
+    session: Session,
+    *,
+    requisition_id: UUID,
+    comment: str | None = None,
+    actor: Actor,
+    now: datetime,
+) -> Requisition:
+    """End a requisition that shall not be paid. In payment, treasury may do so too.
+
+    Raises:
+        RequisitionNotFound: none such within scope.
+        NotRequester: somebody else raised it, and it is not treasury's to end.
+        IllegalRequisitionState: it has ended.
+        PaymentsUnderWay, MoneyHasMoved: what its payments did stands in the way.
+    """
+    requisition = visibility.requisition(
+        session, actor=actor, requisition_id=requisition_id, lock=True
+    )
+    own = requisition.requester_id == actor.user_id
+    at_treasury = requisition.status is R.IN_PAYMENT and actor.has(Role.TREASURY)
+    if not own and not at_treasury:
+        raise NotRequester("Only its requester cancels a requisition.")
+    reason = texts.optional(comment, field="comment")
+    if not own:
+        reason = texts.required(comment, field="comment")
+    _expect(requisition, BEFORE_SUBMIT | IN_APPROVAL | AT_TREASURY | {R.IN_PAYMENT}, "cancelled")
+    if requisition.status is R.IN_PAYMENT:
+        _refuse_under_way(session, requisition)
+        if money_moved(session, requisition.id) > 0:
+            raise MoneyHasMoved
+    else:
+        withdraw_approval(requisition)  # with payments it stays: a late proof may still post
+    _close_open_round(session, requisition, RoundStatus.VOIDED, now=now)
+    requisition.move_to(R.CANCELLED, at=now)
+    trail.write(
+        session,
+        requisition,
+        TrailAction.CANCELLED,
+        actor=actor,
+        role=(Role.STAFF if own else Role.TREASURY).value,
+        comment=reason,
+    )
+    return requisition
+
+
+def return_to_requester(
+    session: Session, *, requisition_id: UUID, comment: str, actor: Actor, now: datetime
+) -> Requisition:
+    """Treasury can't pay it as it stands: back to the requester, and through approval again.
+
+    Raises:
+        RequisitionNotFound: none such within scope.
+        PartyToIt: the actor raised or approved it.
+        IllegalRequisitionState: it does not wait for treasury.
+    """
+    requisition = _treasurys(session, requisition_id=requisition_id, actor=actor)
+    _expect(requisition, AT_TREASURY, "returned")
+    reason = texts.required(comment, field="comment")
+    approved = rounds.latest(session, requisition.id)
+    if approved is not None:
+        rounds.close_round(session, approved, RoundStatus.CHANGES_REQUESTED, now=now)
+    withdraw_approval(requisition)
+    requisition.held_at = None
+    requisition.hold_reason = None
+    requisition.move_to(R.CHANGES_REQUESTED, at=now)
+    trail.write(
+        session,
+        requisition,
+        TrailAction.RETURNED,
+        actor=actor,
+        role=Role.TREASURY.value,
+        comment=reason,
+    )
+    return requisition
+
+
+def hold(
+    session: Session, *, requisition_id: UUID, comment: str, actor: Actor, now: datetime
+) -> Requisition:
+    """Keep an approved requisition from being validated until the hold is lifted.
+
+    Raises:
+        RequisitionNotFound, PartyToIt, IllegalRequisitionState: see `return_to_requester`.
+        HoldUnchanged: it is on hold already.
+    """
+    requisition = _treasurys(session, requisition_id=requisition_id, actor=actor)
+    _expect(requisition, AT_TREASURY, "held")
+    if requisition.held_at is not None:
+        raise HoldUnchanged("It is on hold already.")
+    requisition.held_at = now
+    requisition.hold_reason = texts.required(comment, field="comment")
+    requisition.version += 1
+    trail.write(
+        session,
+        requisition,
+        TrailAction.HELD,
+        actor=actor,
+        role=Role.TREASURY.value,
+        comment=requisition.hold_reason,
+    )
+    return requisition
+
+
+def lift_hold(session: Session, *, requisition_id: UUID, comment: str, actor: Actor) -> Requisition:
+    """Let a held requisition be validated again.
+
+    Raises:
+        RequisitionNotFound, PartyToIt, IllegalRequisitionState: see `return_to_requester`.
+        HoldUnchanged: it is not on hold.
+    """
+    requisition = _treasurys(session, requisition_id=requisition_id, actor=actor)
+    _expect(requisition, AT_TREASURY, "released from hold")
+    if requisition.held_at is None:
+        raise HoldUnchanged("It is not on hold.")
+    requisition.held_at = None
+    requisition.hold_reason = None
+    requisition.version += 1
+    trail.write(
+        session,
+        requisition,
+        TrailAction.RELEASED_FROM_HOLD,
+        actor=actor,
+        role=Role.TREASURY.value,
+        comment=texts.required(comment, field="comment"),
+    )
+    return requisition
+
+
+def close_short(
+    session: Session, *, requisition_id: UUID, comment: str, actor: Actor, now: datetime
+) -> Requisition:
+    """Let the remainder of a partly paid requisition go; what was paid stands.
+
+    Raises:
+        RequisitionNotFound, PartyToIt: see `return_to_requester`.
+        IllegalRequisitionState: it is not in payment.
+        PaymentsUnderWay, NothingPaid: what its payments did stands in the way.
+    """
+    requisition = _treasurys(session, requisition_id=requisition_id, actor=actor)
+    _expect(requisition, frozenset({R.IN_PAYMENT}), "closed short")
+    _refuse_under_way(session, requisition)
+    if money_moved(session, requisition.id) == 0:
+        raise NothingPaid
+    requisition.move_to(R.CLOSED_SHORT, at=now)
+    trail.write(
+        session,
+        requisition,
+        TrailAction.CLOSED_SHORT,
+        actor=actor,
+        role=Role.TREASURY.value,
+        comment=texts.required(comment, field="comment"),
+    )
+    return requisition
+
+
+def review(
+    session: Session,
+    *,
+    requisition_id: UUID,
+    comment: str | None = None,
+    actor: Actor,
+    now: datetime,
+) -> Requisition:
+    """Look at a paid requisition afterwards, as somebody who had no part in it.
+
+    Raises:
+        RequisitionNotFound: none such within scope.
+        NotIndependent: the actor raised, approved, made or released it.
+        IllegalRequisitionState: it is not paid or closed short.
+    """
+    requisition = visibility.requisition(
+        session, actor=actor, requisition_id=requisition_id, lock=True
+    )
+    _expect(requisition, frozenset({R.PAID, R.CLOSED_SHORT}), "reviewed")
+    if actor.user_id in _parties(session, requisition):
+        raise NotIndependent
+    requisition.move_to(R.REVIEWED, at=now)
+    trail.write(
+        session,
+        requisition,
+        TrailAction.REVIEWED,
+        actor=actor,
+        role=Role.FPA.value,
+        comment=texts.optional(comment, field="comment"),
+    )
+    return requisition
+
+
+def _own(session: Session, *, requisition_id: UUID, actor: Actor) -> Requisition:
+    requisition = visibility.requisition(
+        session, actor=actor, requisition_id=requisition_id, lock=True
+    )
+    if requisition.requester_id != actor.user_id:
+        raise NotRequester
+    return requisition
+
+
+def _treasurys(session: Session, *, requisition_id: UUID, actor: Actor) -> Requisition:
+    requisition = visibility.requisition(
+        session, actor=actor, requisition_id=requisition_id, lock=True
+    )
+    approvers = rounds.approvers_of(session, requisition.id)
+    if actor.user_id in approvers | {requisition.requester_id}:
+        raise PartyToIt
+    return requisition
+
+
+def _expect(requisition: Requisition, allowed: frozenset[RequisitionStatus], done: str) -> None:
+    if requisition.status not in allowed:
+        raise IllegalRequisitionState(
+            f"A requisition that is {requisition.status} can't be {done}."
+        )
+
+
+def _close_open_round(
+    session: Session, requisition: Requisition, status: RoundStatus, *, now: datetime
+) -> None:
+    current = rounds.latest(session, requisition.id)
+    if current is not None and current.status is RoundStatus.OPEN:
+        rounds.close_round(session, current, status, now=now)
+
+
+def _refuse_under_way(session: Session, requisition: Requisition) -> None:
+    """Refuse while a payment may still move money; the requisition's lock keeps new ones out."""
+    under_way = session.execute(
+        select(Payment.number)
+        .where(
+            Payment.requisition_id == requisition.id,
+            Payment.status.in_(
+                [
+                    PaymentStatus.PENDING,
+                    PaymentStatus.SCHEDULED,
+                    PaymentStatus.EXECUTING,
+                    PaymentStatus.IN_DOUBT,
+                ]
+            )
+            | ((Payment.status == PaymentStatus.FAILED) & ~Payment.failure_confirmed),
+        )
+        .order_by(Payment.ordinal)
+    ).scalars()
+    numbers = list(under_way)
+    if numbers:
+        raise PaymentsUnderWay(f"Not while {', '.join(numbers)} may still move money.")
+
+
+def _parties(session: Session, requisition: Requisition) -> set[UUID]:
+    released = session.execute(
+        select(PaymentExecution.executor_id).where(
+            PaymentExecution.requisition_id == requisition.id
+        )
+    ).scalars()
+    made = session.execute(
+        select(Payment.maker_id).where(
+            Payment.requisition_id == requisition.id, Payment.maker_id.is_not(None)
+        )
+    ).scalars()
+    return {
+        requisition.requester_id,
+        *rounds.approvers_of(session, requisition.id),
+        *released,
+        *(maker for maker in made if maker is not None),
+    }

@@ -1,0 +1,237 @@
+"""Raising a requisition and changing it: before submit freely, afterwards by materiality."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from pettycash import db, errors
+from pettycash.models.people import Role
+from pettycash.models.requisitions import (
+    IN_APPROVAL,
+    IllegalRequisitionState,
+    Requisition,
+    RequisitionLine,
+    RequisitionStatus,
+)
+from pettycash.models.workflow import ApprovalRound, RoundStatus, TrailAction
+from pettycash.services import approved_facts, numbers, rounds, trail, visibility
+from pettycash.services.actors import Actor
+from pettycash.services.approved_facts import Materiality
+from pettycash.services.requisitions import stating
+from pettycash.services.requisitions.stating import Stated
+
+R = RequisitionStatus
+EXTERNAL_REFERENCE_UNIQUE = "uq_requisitions_external_reference"
+BEFORE_SUBMIT = frozenset({R.DRAFT, R.CHANGES_REQUESTED})
+
+CHANGEABLE = frozenset(
+    {
+        "kind",
+        "origin",
+        "amount",
+        "purpose",
+        "payee_name",
+        "payee_user_id",
+        "method",
+        "destination",
+        "lines",
+        "region_id",
+        "branch_id",
+        "department_id",
+        "cost_center_id",
+        "is_urgent",
+        "urgency_reason",
+        "external_reference",
+        "metadata",
+    }
+)
+"""Fields of `Stated` that a change may name; the currency stays what it was."""
+
+
+class NotRequester(errors.NotAllowed):
+    """Only the person who raised a requisition does this with it."""
+
+    code = "requisition.not_requester"
+
+
+class ExternalReferenceTaken(errors.Conflict):
+    """This client used the external reference for another requisition."""
+
+    code = "requisition.external_reference_taken"
+
+
+def create(session: Session, *, said: Stated, actor: Actor, now: datetime) -> Requisition:
+    """Raise a draft; the actor is its requester.
+
+    Raises:
+        ExternalReferenceTaken: the client used it before.
+        InvalidRequisition and the other refusals of `stating.checked`.
+    """
+    said = stating.checked(session, stating.at_home(session, said, actor=actor), actor=actor)
+    requisition = Requisition(
+        company_id=actor.company_id,
+        requester_id=actor.user_id,
+        client_id=actor.client_id,
+        currency=said.currency.value,
+        status=R.DRAFT,
+        status_changed_at=now,
+        number=numbers.next_number(session, prefix="REQ", now=now),
+    )
+    _say(requisition, said)
+    _write_unique(session, requisition)
+    _write_lines(session, requisition, said)
+    return requisition
+
+
+def update(
+    session: Session,
+    *,
+    requisition_id: UUID,
+    changes: Mapping[str, Any],
+    actor: Actor,
+    now: datetime,
+) -> Requisition:
+    """Change what a requisition says.
+
+    After submit a lower amount voids nothing; another destination of the same payee goes to the
+    last approver; anything else that was approved voids the round and resolves again.
+
+    Raises:
+        RequisitionNotFound: none such within scope.
+        NotRequester: somebody else raised it.
+        IllegalRequisitionState: it is in payment, or ended.
+        ExternalReferenceTaken and the refusals of `stating.checked`.
+        NoThreshold, MissingScope, NoApprover: it can't be resolved as it would stand.
+    """
+    requisition = visibility.requisition(
+        session, actor=actor, requisition_id=requisition_id, lock=True
+    )
+    if requisition.requester_id != actor.user_id:
+        raise NotRequester("Only its requester changes a requisition.")
+    if requisition.status not in BEFORE_SUBMIT | IN_APPROVAL | {R.PENDING_TREASURY_VALIDATION}:
+        raise IllegalRequisitionState(f"A requisition that is {requisition.status} is not changed.")
+
+    lines = rounds.lines_of(session, requisition.id)
+    before = approved_facts.facts(requisition, lines)
+    said = stating.stated(requisition, lines)
+    if "branch_id" in changes and "region_id" not in changes:
+        said = replace(said, region_id=None)  # it follows the branch
+    said = stating.checked(session, replace(said, **changes), actor=actor)
+    _say(requisition, said)
+    requisition.version += 1
+    _write_unique(session, requisition)
+    if "lines" in changes:
+        session.execute(
+            delete(RequisitionLine).where(RequisitionLine.requisition_id == requisition.id)
+        )
+        _write_lines(session, requisition, said)
+
+    after = rounds.facts_of(session, requisition)
+    if requisition.status not in BEFORE_SUBMIT:
+        _reconsider(session, requisition, before=before, after=after, actor=actor, now=now)
+    return requisition
+
+
+def _say(requisition: Requisition, said: Stated) -> None:
+    for name in CHANGEABLE - {"lines", "metadata"}:
+        setattr(requisition, name, getattr(said, name))
+    requisition.client_metadata = dict(said.metadata)
+
+
+def _write_unique(session: Session, requisition: Requisition) -> None:
+    try:
+        with session.begin_nested():
+            session.add(requisition)
+            # Here, as the unique index decides, and lines need their requisition.
+            session.flush()
+    except IntegrityError as error:
+        if db.constraint(error) != EXTERNAL_REFERENCE_UNIQUE:
+            raise
+        raise ExternalReferenceTaken(errors={"external_reference": ["It is taken."]}) from error
+
+
+def _write_lines(session: Session, requisition: Requisition, said: Stated) -> None:
+    session.add_all(
+        RequisitionLine(
+            company_id=requisition.company_id,
+            requisition_id=requisition.id,
+            position=position,
+            description=line.description,
+            amount=line.amount,
+            category=line.category,
+            cost_center_id=line.cost_center_id,
+        )
+        for position, line in enumerate(said.lines, start=1)
+    )
+    session.flush()  # facts are read back from the table
+
+
+def _reconsider(
+    session: Session,
+    requisition: Requisition,
+    *,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    actor: Actor,
+    now: datetime,
+) -> None:
+    materiality = approved_facts.compare(before, after)
+    current = rounds.latest(session, requisition.id)
+    if materiality is Materiality.NONE or current is None:
+        return
+    _tell(session, requisition, before=before, after=after, actor=actor, what=materiality)
+    approved = current.status is RoundStatus.APPROVED
+    if materiality is Materiality.LOWER or (materiality is Materiality.REDIRECTED and not approved):
+        # The last approver has yet to decide and will see it; everybody's digest is stale now.
+        rounds.take_facts(current, after)
+        if approved:
+            requisition.approved_amount = requisition.amount
+            requisition.approved_digest = current.digest
+        return
+    withdraw_approval(requisition)
+    if materiality is Materiality.REDIRECTED:
+        asked = rounds.ask_last_approver_again(
+            session, requisition=requisition, approved=current, facts=after, now=now
+        )
+        if asked is not None:
+            return
+    _void(session, current, now=now)
+    rounds.open_round(session, requisition=requisition, actor=actor, now=now)
+
+
+def _tell(
+    session: Session,
+    requisition: Requisition,
+    *,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    actor: Actor,
+    what: Materiality,
+) -> None:
+    changed = sorted(key for key in after if after[key] != before[key])
+    trail.write(
+        session,
+        requisition,
+        TrailAction.CHANGED,
+        actor=actor,
+        role=Role.STAFF.value,
+        comment=f"{what.value}: {', '.join(changed)}",
+        digest=approved_facts.digest_of(after),
+    )
+
+
+def _void(session: Session, current: ApprovalRound, *, now: datetime) -> None:
+    rounds.close_round(session, current, RoundStatus.VOIDED, now=now)
+
+
+def withdraw_approval(requisition: Requisition) -> None:
+    """Nothing of it is approved any more, so nothing of it can be paid."""
+    requisition.approved_amount = None
+    requisition.approved_digest = None
+    requisition.approved_at = None

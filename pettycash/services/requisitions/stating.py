@@ -1,0 +1,289 @@
+"""What a requisition states, checked: texts, amounts, lines, destination, units."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash import errors, money
+from pettycash.models.organisation import Branch, CostCenter, Department, Region
+from pettycash.models.people import Membership, Role, User
+from pettycash.models.requisitions import Origin, Requisition, RequisitionKind, RequisitionLine
+from pettycash.money import Currency
+from pettycash.rails import Method
+from pettycash.services import destinations, texts, visibility
+from pettycash.services.actors import Actor
+
+Unit = TypeVar("Unit", Region, Branch, Department, CostCenter)
+
+LINES_MAX = 100
+_CATEGORY = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
+
+
+class InvalidRequisition(errors.RuleViolation):
+    """A field of the requisition breaks a rule; `errors` names it."""
+
+    code = "requisition.invalid"
+
+
+class LinesDoNotAddUp(errors.RuleViolation):
+    """The gross amounts of the lines don't add up to the requisition's amount."""
+
+    code = "requisition.lines_do_not_add_up"
+
+
+class OutsideYourUnits(errors.RuleViolation):
+    """A requisition is raised for one's own branch, department or region, or one in one's scope."""
+
+    code = "requisition.outside_your_units"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatedLine:
+    """One thing that is bought; gross amount."""
+
+    description: str
+    amount: Decimal
+    category: str
+    cost_center_id: UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stated:
+    """Everything that the requester says. Null units are taken from the requester's membership."""
+
+    kind: RequisitionKind
+    origin: Origin
+    amount: Decimal
+    currency: Currency
+    purpose: str
+    payee_name: str
+    method: Method
+    destination: str
+    lines: Sequence[StatedLine]
+    payee_user_id: UUID | None = None
+    region_id: UUID | None = None
+    branch_id: UUID | None = None
+    department_id: UUID | None = None
+    cost_center_id: UUID | None = None
+    is_urgent: bool = False
+    urgency_reason: str | None = None
+    external_reference: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def stated(requisition: Requisition, lines: Sequence[RequisitionLine]) -> Stated:
+    """What a stored requisition states."""
+    return Stated(
+        kind=requisition.kind,
+        origin=requisition.origin,
+        amount=requisition.amount,
+        currency=Currency(requisition.currency),
+        purpose=requisition.purpose,
+        payee_name=requisition.payee_name,
+        method=requisition.method,
+        destination=requisition.destination,
+        lines=[
+            StatedLine(
+                description=line.description,
+                amount=line.amount,
+                category=line.category,
+                cost_center_id=line.cost_center_id,
+            )
+            for line in lines
+        ],
+        payee_user_id=requisition.payee_user_id,
+        region_id=requisition.region_id,
+        branch_id=requisition.branch_id,
+        department_id=requisition.department_id,
+        cost_center_id=requisition.cost_center_id,
+        is_urgent=requisition.is_urgent,
+        urgency_reason=requisition.urgency_reason,
+        external_reference=requisition.external_reference,
+        metadata=requisition.client_metadata,
+    )
+
+
+def at_home(session: Session, said: Stated, *, actor: Actor) -> Stated:
+    """Fill the units that were not named with those of the requester's own membership."""
+    home = session.execute(
+        select(Membership).where(Membership.user_id == actor.user_id)
+    ).scalar_one()
+    if said.branch_id is None and said.origin is Origin.BRANCH:
+        said = replace(said, branch_id=home.branch_id)
+    if said.region_id is None and said.origin is Origin.FIELD and said.branch_id is None:
+        region_id = home.region_id
+        if region_id is None and home.branch_id is not None:
+            region_id = session.get_one(Branch, home.branch_id).region_id
+        said = replace(said, region_id=region_id)
+    if said.department_id is None:
+        said = replace(said, department_id=home.department_id)
+    if said.cost_center_id is None and home.cost_center_id is not None:
+        center = session.get_one(CostCenter, home.cost_center_id)
+        if center.is_active and _fits(center, said):
+            said = replace(said, cost_center_id=center.id)
+    return said
+
+
+def checked(session: Session, said: Stated, *, actor: Actor) -> Stated:
+    """Everything in its stored form.
+
+    Raises:
+        InvalidText, InvalidAmount, InvalidRequisition, LinesDoNotAddUp, OutsideYourUnits,
+        InvalidDestination, MethodNotAvailable, RailNotServed: what is wrong.
+    """
+    reason = texts.optional(said.urgency_reason, field="urgency_reason")
+    if said.is_urgent and reason is None:
+        raise _invalid("urgency_reason", "An urgent requisition says why.")
+    if not said.is_urgent and reason is not None:
+        raise _invalid("urgency_reason", "It is for urgent requisitions.")
+    said = replace(
+        said,
+        amount=_amount(said.amount, said.currency, field="amount"),
+        purpose=texts.required(said.purpose, field="purpose"),
+        payee_name=texts.required(said.payee_name, field="payee_name", longest=140),
+        urgency_reason=reason,
+        external_reference=texts.optional(
+            said.external_reference, field="external_reference", longest=100
+        ),
+        metadata=texts.metadata(said.metadata),
+        lines=_lines(session, said),
+        destination=destinations.normalise(
+            texts.required(said.destination, field="destination", longest=254),
+            method=said.method,
+            currency=said.currency,
+        ),
+    )
+    if said.payee_user_id is not None:
+        _check_payee(session, said.payee_user_id)
+    return _placed(session, said, actor=actor)
+
+
+def _invalid(name: str, message: str) -> InvalidRequisition:
+    return InvalidRequisition(f"{name}: {message}", errors={name: [message]})
+
+
+def _amount(amount: Decimal, currency: Currency, *, field: str) -> Decimal:
+    if not amount.is_finite() or not 0 < amount <= money.AMOUNT_MAX:
+        raise _invalid(field, "It is greater than zero and has at most 16 digits.")
+    try:
+        return money.checked(amount, currency)
+    except money.InvalidAmount as refusal:
+        raise money.InvalidAmount(refusal.detail, errors={field: [refusal.detail]}) from refusal
+
+
+def _lines(session: Session, said: Stated) -> list[StatedLine]:
+    if not 1 <= len(said.lines) <= LINES_MAX:
+        raise _invalid("lines", f"There are 1 to {LINES_MAX} of them.")
+    lines = []
+    for position, line in enumerate(said.lines):
+        at = f"lines.{position}"
+        category = line.category.strip().lower()
+        if _CATEGORY.fullmatch(category) is None:
+            raise _invalid(f"{at}.category", "It is a word such as travel.")
+        lines.append(
+            StatedLine(
+                description=texts.required(
+                    line.description, field=f"{at}.description", longest=500
+                ),
+                amount=_amount(line.amount, said.currency, field=f"{at}.amount"),
+                category=category,
+                cost_center_id=line.cost_center_id,
+            )
+        )
+    named = {line.cost_center_id for line in lines if line.cost_center_id is not None}
+    known = session.execute(
+        select(CostCenter.id).where(CostCenter.id.in_(named), CostCenter.is_active)
+    ).scalars()
+    if named - set(known):
+        raise _invalid("lines", "One names a cost centre that does not exist.")
+    total = sum((line.amount for line in lines), Decimal(0))
+    if total != said.amount:
+        raise LinesDoNotAddUp(
+            f"The lines add up to {money.text(total, said.currency)},"
+            f" the requisition says {money.text(said.amount, said.currency)}.",
+            errors={"lines": ["Their sum is the requisition's amount."]},
+        )
+    return lines
+
+
+def _check_payee(session: Session, user_id: UUID) -> None:
+    found = session.execute(
+        select(Membership.id)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.user_id == user_id, Membership.is_active, User.is_active)
+    ).scalar_one_or_none()
+    if found is None:
+        raise _invalid("payee_user_id", "There is no such active person in the company.")
+
+
+def _placed(session: Session, said: Stated, *, actor: Actor) -> Stated:
+    """Check that units exist, agree with each other and are the requester's to charge."""
+    home = session.execute(
+        select(Membership).where(Membership.user_id == actor.user_id)
+    ).scalar_one()
+    everywhere = visibility.sees_company(actor)
+    regions = actor.scope_ids(Role.REGIONAL_MANAGER)
+    branch = _branch(session, said)
+    if branch is not None:
+        said = replace(said, region_id=branch.region_id)
+        theirs = branch.id == home.branch_id or branch.id in actor.scope_ids(Role.BRANCH_MANAGER)
+        if not (everywhere or theirs or branch.region_id in regions):
+            raise _outside("branch_id")
+    elif said.region_id is not None:
+        _active(session, Region, said.region_id, field="region_id")
+        own = {home.region_id}
+        if home.branch_id is not None:
+            own.add(session.get_one(Branch, home.branch_id).region_id)
+        if not (everywhere or said.region_id in own or said.region_id in regions):
+            raise _outside("region_id")
+    if said.origin is Origin.BRANCH and said.branch_id is None:
+        raise _invalid("branch_id", "A requisition of origin branch names its branch.")
+    if said.origin is Origin.FIELD and said.region_id is None:
+        raise _invalid("region_id", "A requisition of origin field names its region.")
+    if said.department_id is not None:
+        _active(session, Department, said.department_id, field="department_id")
+        heads = actor.scope_ids(Role.DEPARTMENT_HEAD)
+        theirs = said.department_id == home.department_id or said.department_id in heads
+        if not (everywhere or theirs):
+            raise _outside("department_id")
+    if said.cost_center_id is not None:
+        center = _active(session, CostCenter, said.cost_center_id, field="cost_center_id")
+        if not _fits(center, said):
+            raise _invalid("cost_center_id", "It belongs to another branch or department.")
+    return said
+
+
+def _branch(session: Session, said: Stated) -> Branch | None:
+    if said.branch_id is None:
+        return None
+    branch = _active(session, Branch, said.branch_id, field="branch_id")
+    if said.region_id is not None and said.region_id != branch.region_id:
+        raise _invalid("region_id", "The branch belongs to another region.")
+    return branch
+
+
+def _active(session: Session, model: type[Unit], unit_id: UUID, *, field: str) -> Unit:
+    unit = session.get(model, unit_id)
+    if unit is None or not unit.is_active:
+        raise _invalid(field, "There is no such active unit in the company.")
+    return unit
+
+
+def _fits(center: CostCenter, said: Stated) -> bool:
+    return center.branch_id in (None, said.branch_id) and center.department_id in (
+        None,
+        said.department_id,
+    )
+
+
+def _outside(field: str) -> OutsideYourUnits:
+    return OutsideYourUnits(
+        f"{field}: it is neither yours nor in your scope.",
+        errors={field: ["It is neither yours nor in your scope."]},
+    )

@@ -1,0 +1,37 @@
+"""Who decides a requisition, in which order (domain.md §4, "Resolution").
+
+`core` is the algorithm, a pure function of a snapshot; `loading` takes the snapshot.
+"""
+
+from pettycash.services.resolution.core import (
+    ESCALATION_APPROVER,
+    RANKS,
+    TREASURY_REQUESTER,
+    Chain,
+    ChainStep,
+    Holder,
+    MissingScope,
+    NoApprover,
+    People,
+    Policy,
+    Subject,
+    resolve,
+)
+from pettycash.services.resolution.loading import holds_step_role, load_people
+
+__all__ = [
+    "ESCALATION_APPROVER",
+    "RANKS",
+    "TREASURY_REQUESTER",
+    "Chain",
+    "ChainStep",
+    "Holder",
+    "MissingScope",
+    "NoApprover",
+    "People",
+    "Policy",
+    "Subject",
+    "holds_step_role",
+    "load_people",
+    "resolve",
+]

@@ -1,0 +1,132 @@
+"""The snapshot of people that resolution works on, taken in the company's own scope."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from pettycash.models.people import Membership, Role, RoleAssignment, User
+from pettycash.models.requisitions import Requisition
+from pettycash.models.workflow import ApprovalStep, StepAssignee, StepStatus
+from pettycash.services import company_settings
+from pettycash.services.resolution.core import (
+    ESCALATION_APPROVER,
+    RANKS,
+    Holder,
+    People,
+)
+
+
+def live_role(now: datetime) -> ColumnElement[bool]:
+    """Assignments in force: begun, not ended, of a person who is active here and may sign in."""
+    return and_(
+        RoleAssignment.valid_from <= now,
+        or_(RoleAssignment.valid_until.is_(None), RoleAssignment.valid_until > now),
+        Membership.is_active,
+        User.is_active,
+    )
+
+
+def live_assignments(now: datetime) -> Select[RoleAssignment]:
+    """Select the assignments in force, oldest first."""
+    return (
+        select(RoleAssignment)
+        .join(
+            Membership,
+            and_(
+                Membership.company_id == RoleAssignment.company_id,
+                Membership.user_id == RoleAssignment.user_id,
+            ),
+        )
+        .join(User, User.id == RoleAssignment.user_id)
+        .where(live_role(now))
+        .order_by(RoleAssignment.id)
+    )
+
+
+def load_people(session: Session, *, requisition: Requisition, now: datetime) -> People:
+    """Take the snapshot for one requisition: approving ranks in its units, its requester's roles.
+
+    Row-level security keeps it within the company.
+    """
+    units = [
+        unit
+        for unit in (requisition.department_id, requisition.branch_id, requisition.region_id)
+        if unit is not None
+    ]
+    rows = session.execute(
+        live_assignments(now).where(
+            or_(
+                and_(
+                    RoleAssignment.role.in_(RANKS),
+                    or_(RoleAssignment.scope_id.is_(None), RoleAssignment.scope_id.in_(units)),
+                ),
+                and_(
+                    RoleAssignment.role == Role.TREASURY,
+                    RoleAssignment.user_id == requisition.requester_id,
+                ),
+            )
+        )
+    ).scalars()
+    holders = tuple(
+        Holder(user_id=row.user_id, role=row.role, scope_id=row.scope_id) for row in rows
+    )
+    return People(
+        holders=holders,
+        open_approvals=_open_approvals(session, {holder.user_id for holder in holders}),
+        escalation_approver_id=_escalation_approver(session),
+    )
+
+
+def _open_approvals(session: Session, people: set[UUID]) -> dict[UUID, int]:
+    rows = session.execute(
+        select(StepAssignee.user_id, func.count())
+        .join(ApprovalStep, ApprovalStep.id == StepAssignee.step_id)
+        .where(ApprovalStep.status == StepStatus.OPEN, StepAssignee.user_id.in_(people))
+        .group_by(StepAssignee.user_id)
+    )
+    return dict(row.tuple() for row in rows)
+
+
+def _escalation_approver(session: Session) -> UUID | None:
+    """The company's escalation approver, if still active."""
+    named = company_settings.current(session).escalation_approver_id
+    if named is None:
+        return None
+    return session.execute(
+        select(Membership.user_id)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.user_id == named, Membership.is_active, User.is_active)
+    ).scalar_one_or_none()
+
+
+def holds_step_role(
+    session: Session, *, user_id: UUID, role: str, requisition: Requisition, now: datetime
+) -> bool:
+    """Whether a person still stands where the step was given to them (defect D14).
+
+    A role that ended, a person who was moved or deactivated, or a company that named another
+    escalation approver since: then the step is not theirs to decide any more.
+    """
+    if role == ESCALATION_APPROVER:
+        return _escalation_approver(session) == user_id
+    scope_of = {
+        Role.DEPARTMENT_HEAD: requisition.department_id,
+        Role.BRANCH_MANAGER: requisition.branch_id,
+        Role.REGIONAL_MANAGER: requisition.region_id,
+    }
+    scope_id = scope_of.get(Role(role))
+    in_scope = (
+        RoleAssignment.scope_id.is_(None)
+        if scope_id is None
+        else RoleAssignment.scope_id == scope_id
+    )
+    return (
+        session.execute(
+            live_assignments(now)
+            .where(RoleAssignment.user_id == user_id, RoleAssignment.role == Role(role), in_scope)
+            .limit(1)
+        ).scalar_one_or_none()
+        is not None
+    )

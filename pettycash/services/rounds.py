@@ -1,0 +1,355 @@
+"""Rounds of approval: opened at submit, walked step by step, closed or voided.
+
+The caller holds the requisition's lock. Rounds → steps → assignees → append-only decisions.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from pettycash.models.people import Role
+from pettycash.models.requisitions import Requisition, RequisitionLine, RequisitionStatus
+from pettycash.models.workflow import (
+    ApprovalRound,
+    ApprovalStep,
+    ApprovalThreshold,
+    Decision,
+    RoundStatus,
+    StepAssignee,
+    StepStatus,
+    TrailAction,
+    Verdict,
+)
+from pettycash.services import approved_facts, resolution, thresholds, trail
+from pettycash.services.actors import Actor
+
+R = RequisitionStatus
+STATUS_OF_ROLE: dict[str, RequisitionStatus] = {
+    Role.DEPARTMENT_HEAD: R.PENDING_DEPT_APPROVAL,
+    Role.BRANCH_MANAGER: R.PENDING_BRANCH_APPROVAL,
+    Role.REGIONAL_MANAGER: R.PENDING_REGIONAL_REVIEW,
+    Role.GROUP_FINANCE_MANAGER: R.PENDING_FINANCE_REVIEW,
+    Role.CFO: R.PENDING_CFO_APPROVAL,
+    Role.CEO: R.PENDING_CEO_APPROVAL,
+}
+"""The status while a step of this role is open; `pending` where none fits."""
+
+GIVEN = (Verdict.APPROVED, Verdict.URGENCY_CONFIRMED)
+"""Verdicts that approve."""
+
+
+def lines_of(session: Session, requisition_id: UUID) -> list[RequisitionLine]:
+    """The lines in their order."""
+    return list(
+        session.execute(
+            select(RequisitionLine)
+            .where(RequisitionLine.requisition_id == requisition_id)
+            .order_by(RequisitionLine.position)
+        ).scalars()
+    )
+
+
+def facts_of(session: Session, requisition: Requisition) -> dict[str, Any]:
+    """The facts as they stand now."""
+    return approved_facts.facts(requisition, lines_of(session, requisition.id))
+
+
+def latest(session: Session, requisition_id: UUID) -> ApprovalRound | None:
+    """The newest round; earlier ones are history."""
+    return session.execute(
+        select(ApprovalRound)
+        .where(ApprovalRound.requisition_id == requisition_id)
+        .order_by(ApprovalRound.number.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def steps_of(session: Session, round_id: UUID) -> list[ApprovalStep]:
+    """The steps in their order."""
+    return list(
+        session.execute(
+            select(ApprovalStep)
+            .where(ApprovalStep.round_id == round_id)
+            .order_by(ApprovalStep.position)
+        ).scalars()
+    )
+
+
+def assignees_of(session: Session, round_id: UUID) -> dict[UUID, list[UUID]]:
+    """Step → the people who may decide it."""
+    found: dict[UUID, list[UUID]] = {}
+    for step_id, user_id in session.execute(
+        select(StepAssignee.step_id, StepAssignee.user_id)
+        .where(StepAssignee.round_id == round_id)
+        .order_by(StepAssignee.id)
+    ):
+        found.setdefault(step_id, []).append(user_id)
+    return found
+
+
+def approvers_of(session: Session, requisition_id: UUID) -> set[UUID]:
+    """Everybody who approved in any round, void ones included: they never pay (segregation)."""
+    return set(
+        session.execute(
+            select(Decision.user_id).where(
+                Decision.requisition_id == requisition_id, Decision.verdict.in_(GIVEN)
+            )
+        ).scalars()
+    )
+
+
+def open_round(
+    session: Session, *, requisition: Requisition, actor: Actor, now: datetime
+) -> ApprovalRound:
+    """Resolve the chain for the facts as they stand and open its first step.
+
+    Raises:
+        NoThreshold: no tier serves the amount, currency and origin.
+        MissingScope: a role of the chain needs a unit that the requisition does not name.
+        NoApprover: nobody may take a step.
+    """
+    facts = facts_of(session, requisition)
+    threshold = thresholds.require(
+        session,
+        currency=requisition.currency,
+        origin=requisition.origin,
+        amount=requisition.amount,
+        at=now,
+    )
+    chain = resolution.resolve(
+        resolution.Policy(
+            tier=threshold.tier,
+            roles_sequence=threshold.roles_sequence,
+            requires_cfo=threshold.requires_cfo,
+        ),
+        resolution.Subject(
+            requester_id=requisition.requester_id,
+            payee_id=requisition.payee_user_id,
+            department_id=requisition.department_id,
+            branch_id=requisition.branch_id,
+            region_id=requisition.region_id,
+        ),
+        resolution.load_people(session, requisition=requisition, now=now),
+    )
+    opened = _new_round(
+        session,
+        requisition=requisition,
+        threshold_id=threshold.id,
+        policy=_snapshot(session, threshold, requisition=requisition, now=now),
+        facts=facts,
+        override=chain.override,
+    )
+    steps = [
+        _new_step(
+            session,
+            opened,
+            position=position,
+            role=link.role,
+            original_role=link.original_role,
+            user_id=link.user_id,
+            escalation_reason=link.escalation_reason,
+            confirms_urgency=requisition.is_urgent and position == 1,
+        )
+        for position, link in enumerate(chain.steps, start=1)
+    ]
+    requisition.tier = threshold.tier
+    requisition.submitted_at = now
+    trail.write(
+        session,
+        requisition,
+        TrailAction.SUBMITTED,
+        actor=actor,
+        role=Role.STAFF.value,
+        digest=opened.digest,
+        override=chain.override,
+        skipped_roles=list(chain.skipped_roles),
+    )
+    for step in steps:
+        if step.auto_escalated:
+            trail.write(
+                session,
+                requisition,
+                TrailAction.ESCALATED,
+                actor=None,
+                role=step.original_role.value,
+                auto_escalated=True,
+                escalation_reason=step.escalation_reason,
+            )
+    open_step(requisition, steps[0], now=now)
+    return opened
+
+
+def _snapshot(
+    session: Session, threshold: ApprovalThreshold, *, requisition: Requisition, now: datetime
+) -> dict[str, Any]:
+    """The policy as it stood: what is published later does not touch this round."""
+    return {
+        "threshold_id": str(threshold.id),
+        "version": threshold.version,
+        "name": threshold.name,
+        "tier": threshold.tier,
+        "top_tier": thresholds.top_tier(
+            session, currency=requisition.currency, origin=requisition.origin, at=now
+        ),
+        "origin": threshold.origin.value,
+        "currency": threshold.currency,
+        "min_amount": f"{threshold.min_amount:.2f}",
+        "max_amount": None if threshold.max_amount is None else f"{threshold.max_amount:.2f}",
+        "roles_sequence": list(threshold.roles_sequence),
+        "requires_cfo": threshold.requires_cfo,
+        "allow_urgent_fasttrack": threshold.allow_urgent_fasttrack,
+    }
+
+
+def _new_round(
+    session: Session,
+    *,
+    requisition: Requisition,
+    threshold_id: UUID,
+    policy: dict[str, Any],
+    facts: dict[str, Any],
+    override: str | None,
+) -> ApprovalRound:
+    number = session.execute(
+        select(func.coalesce(func.max(ApprovalRound.number), 0) + 1).where(
+            ApprovalRound.requisition_id == requisition.id
+        )
+    ).scalar_one()
+    opened = ApprovalRound(
+        company_id=requisition.company_id,
+        requisition_id=requisition.id,
+        number=number,
+        threshold_id=threshold_id,
+        policy=policy,
+        facts=facts,
+        digest=approved_facts.digest_of(facts),
+        status=RoundStatus.OPEN,
+        override=override,
+    )
+    session.add(opened)
+    # No relationship tells the session that steps need their round, and assignees their step.
+    session.flush()
+    return opened
+
+
+def _new_step(
+    session: Session,
+    opened: ApprovalRound,
+    *,
+    position: int,
+    role: str,
+    original_role: Role,
+    user_id: UUID,
+    escalation_reason: str | None,
+    confirms_urgency: bool,
+) -> ApprovalStep:
+    step = ApprovalStep(
+        company_id=opened.company_id,
+        requisition_id=opened.requisition_id,
+        round_id=opened.id,
+        position=position,
+        role=role,
+        original_role=original_role,
+        status=StepStatus.WAITING,
+        confirms_urgency=confirms_urgency,
+        auto_escalated=escalation_reason is not None,
+        escalation_reason=escalation_reason,
+    )
+    session.add(step)
+    session.flush()  # see _new_round
+    session.add(
+        StepAssignee(
+            company_id=opened.company_id, step_id=step.id, round_id=opened.id, user_id=user_id
+        )
+    )
+    return step
+
+
+def open_step(requisition: Requisition, step: ApprovalStep, *, now: datetime) -> None:
+    """Let a step wait for its assignee; the requisition's status follows it."""
+    step.status = StepStatus.OPEN
+    step.opened_at = now
+    waiting = (
+        R.PENDING_URGENCY_CONFIRMATION
+        if step.confirms_urgency
+        else STATUS_OF_ROLE.get(step.role, R.PENDING)
+    )
+    requisition.move_to(waiting, at=now)
+
+
+def close_step(step: ApprovalStep, status: StepStatus, *, now: datetime) -> None:
+    """End a step."""
+    step.status = status
+    step.closed_at = now
+
+
+def close_round(
+    session: Session, closing: ApprovalRound, status: RoundStatus, *, now: datetime
+) -> None:
+    """End a round; its steps that nobody decided are void."""
+    closing.status = status
+    closing.closed_at = now
+    for step in steps_of(session, closing.id):
+        if step.status in (StepStatus.OPEN, StepStatus.WAITING):
+            close_step(step, StepStatus.VOIDED, now=now)
+    # The partial unique indexes on open rounds and steps must see these closed before new ones.
+    session.flush()
+
+
+def take_facts(approval_round: ApprovalRound, facts: dict[str, Any]) -> None:
+    """Let a round stand for changed facts: earlier digests are stale from now on."""
+    approval_round.facts = facts
+    approval_round.digest = approved_facts.digest_of(facts)
+
+
+def ask_last_approver_again(
+    session: Session,
+    *,
+    requisition: Requisition,
+    approved: ApprovalRound,
+    facts: dict[str, Any],
+    now: datetime,
+) -> ApprovalRound | None:
+    """Open a round of one step for whoever approved last: another destination, same payee.
+
+    The earlier approvals stand, in the round that they were given in. None where the last
+    approver may not decide it any more; then the whole chain has to be resolved again.
+    """
+    last = max(
+        (step for step in steps_of(session, approved.id) if step.status is StepStatus.APPROVED),
+        key=lambda step: step.position,
+    )
+    (user_id,) = assignees_of(session, approved.id)[last.id]
+    if not resolution.holds_step_role(
+        session, user_id=user_id, role=last.role, requisition=requisition, now=now
+    ):
+        return None
+    opened = _new_round(
+        session,
+        requisition=requisition,
+        threshold_id=approved.threshold_id,
+        policy=approved.policy,
+        facts=facts,
+        override=approved.override,
+    )
+    step = _new_step(
+        session,
+        opened,
+        position=1,
+        role=last.role,
+        original_role=last.original_role,
+        user_id=user_id,
+        escalation_reason=last.escalation_reason,
+        confirms_urgency=False,
+    )
+    open_step(requisition, step, now=now)
+    return opened
+
+
+def waiting_steps(steps: Sequence[ApprovalStep]) -> list[ApprovalStep]:
+    """Steps that are still to come, in order."""
+    return [step for step in steps if step.status is StepStatus.WAITING]

@@ -1,0 +1,46 @@
+"""Approval thresholds: a tier serves `min_amount < amount ≤ max_amount` (domain.md §4)."""
+
+from pettycash.services.thresholds.coverage import Coverage, Gap, coverage, gaps
+from pettycash.services.thresholds.finding import (
+    NoThreshold,
+    ThresholdNotFound,
+    find,
+    get,
+    live,
+    require,
+    serving,
+    top_tier,
+)
+from pettycash.services.thresholds.publishing import (
+    Draft,
+    InvalidThreshold,
+    RoleCannotApprove,
+    ThresholdEnded,
+    ThresholdsOverlap,
+    ThresholdsOverlapNow,
+    draft,
+    retire,
+)
+
+__all__ = [
+    "Coverage",
+    "Draft",
+    "Gap",
+    "InvalidThreshold",
+    "NoThreshold",
+    "RoleCannotApprove",
+    "ThresholdEnded",
+    "ThresholdNotFound",
+    "ThresholdsOverlap",
+    "ThresholdsOverlapNow",
+    "coverage",
+    "draft",
+    "find",
+    "gaps",
+    "get",
+    "live",
+    "require",
+    "retire",
+    "serving",
+    "top_tier",
+]
