@@ -1,0 +1,383 @@
+"""Cases: what the system can't decide alone. Two people end one, or the fact that settles it.
+
+`open_case` is safe to call as often as the trouble is met: while a case of the same kind and object
+is open it only gathers evidence. What a resolution does to money is decided elsewhere, in the same
+transaction as `confirm`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from pettycash import db, errors
+from pettycash.models.base import new_id
+from pettycash.models.people import Membership, Role, RoleAssignment, User
+from pettycash.models.platform import Case, CaseKind, CaseStatus, Severity
+from pettycash.services import company_settings, outbox, security_log
+from pettycash.services.actors import Actor
+
+ALERT_TOPIC = "notifications.alert"
+ALERTED_ROLES = (Role.TREASURY, Role.CFO, Role.OPERATOR)
+RESOLVERS = (Role.TREASURY, Role.CFO, Role.GROUP_FINANCE_MANAGER)
+OWNERS = (*RESOLVERS, Role.OPERATOR)
+
+RANK = {Severity.NOTICE: 0, Severity.WARNING: 1, Severity.SEVERE: 2}
+
+EARLIER = "earlier"
+"""Key of `evidence` under which values stand that newer ones have replaced."""
+EARLIER_MAX = 50
+
+
+class CaseNotFound(errors.NotFound):
+    """There is no such case in this company."""
+
+    code = "case.not_found"
+
+
+class CaseResolved(errors.Conflict):
+    """The case has been resolved already."""
+
+    code = "case.already_resolved"
+
+
+class NothingProposed(errors.Conflict):
+    """Nobody has proposed how this case ends, or new evidence has voided the proposal."""
+
+    code = "case.nothing_proposed"
+
+
+class ProposalStands(errors.Conflict):
+    """Somebody has proposed how this case ends; it is confirmed or declined first."""
+
+    code = "case.already_proposed"
+
+
+class OwnProposal(errors.NotAllowed):
+    """Who proposed how a case ends can't be the second person."""
+
+    code = "case.own_proposal"
+
+
+class NotAResolver(errors.NotAllowed):
+    """Your roles do not let you decide how a case ends."""
+
+    code = "case.not_a_resolver"
+
+
+class NotAnOwner(errors.RuleViolation):
+    """A case is assigned to an active holder of a role that looks after cases."""
+
+    code = "case.not_an_owner"
+
+
+class StaleCase(errors.StalePrecondition):
+    """The case has changed since you read it."""
+
+    code = "case.stale"
+
+
+def open_case(
+    session: Session,
+    *,
+    kind: CaseKind,
+    object_type: str,
+    object_id: UUID,
+    summary: str,
+    evidence: Mapping[str, Any],
+    severity: Severity,
+    due_at: datetime | None = None,
+) -> Case:
+    """Open a case, or add to the open one of this kind and object. Evidence is JSON values.
+
+    A severe one alerts people, once for each time it becomes severe. New evidence voids a proposal,
+    since that was made without it.
+    """
+    now = session.info["now"]
+    if due_at is None and severity is Severity.SEVERE:
+        due_at = now + timedelta(hours=company_settings.current(session).case_due_hours)
+    made = session.execute(
+        insert(Case)
+        .values(
+            id=new_id(),
+            company_id=session.info["scope"].company_id,
+            kind=kind,
+            severity=severity,
+            status=CaseStatus.OPEN,
+            object_type=object_type,
+            object_id=object_id,
+            summary=summary,
+            evidence=dict(evidence),
+            due_at=due_at,
+            version=1,
+        )
+        .on_conflict_do_nothing(
+            index_elements=["company_id", "kind", "object_type", "object_id"],
+            index_where=text("status <> 'resolved'"),
+        )
+        .returning(Case)
+    ).scalar_one_or_none()
+    if made is not None:
+        if severity is Severity.SEVERE:
+            outbox.owe(session, topic=ALERT_TOPIC, key=made.id)
+        return made
+    found = _locked_open(session, kind=kind, object_type=object_type, object_id=object_id)
+    if found is None:  # resolved between the two statements: this is a new one
+        return open_case(
+            session,
+            kind=kind,
+            object_type=object_type,
+            object_id=object_id,
+            summary=summary,
+            evidence=evidence,
+            severity=severity,
+            due_at=due_at,
+        )
+    _add_evidence(found, evidence)
+    if RANK[severity] > RANK[found.severity]:
+        found.severity, found.summary, found.due_at = severity, summary, due_at
+        found.version += 1
+        if severity is Severity.SEVERE:
+            found.alerted_at = None
+            outbox.owe(session, topic=ALERT_TOPIC, key=found.id)
+    return found
+
+
+def close(
+    session: Session,
+    *,
+    kind: CaseKind,
+    object_type: str,
+    object_id: UUID,
+    resolved_by: UUID | None,
+    note: str,
+    now: datetime,
+) -> Case | None:
+    """A fact has settled what the case was about. None where no such case is open.
+
+    `resolved_by` is None where the system found the fact; somebody who proposed an end is not
+    named as the second person of it.
+    """
+    found = _locked_open(session, kind=kind, object_type=object_type, object_id=object_id)
+    if found is None:
+        return None
+    found.status = CaseStatus.RESOLVED
+    found.resolved_at = now
+    found.resolved_by = resolved_by if resolved_by != found.proposed_by else None
+    found.evidence = {**found.evidence, "closed": note}
+    found.version += 1
+    return found
+
+
+def get(session: Session, *, case_id: UUID) -> Case:
+    """One case of the company.
+
+    Raises:
+        CaseNotFound: none such.
+    """
+    found = session.get(Case, case_id)
+    if found is None:
+        raise CaseNotFound
+    return found
+
+
+def assign(
+    session: Session,
+    *,
+    case_id: UUID,
+    owner_id: UUID | None,
+    expected_version: int | None,
+    actor: Actor,
+    now: datetime,
+) -> Case:
+    """Say who looks after a case; None takes it from everybody.
+
+    Raises:
+        CaseNotFound, CaseResolved: there is nothing to assign.
+        StaleCase: `expected_version` is given and is not the current one.
+        NotAnOwner: the person holds no role of OWNERS, or is not active.
+    """
+    case = _locked(session, case_id)
+    if expected_version is not None and case.version != expected_version:
+        raise StaleCase
+    if owner_id is not None and not _may_own(session, owner_id, now):
+        raise NotAnOwner(errors={"owner_id": ["No active person who looks after cases."]})
+    case.owner_id = owner_id
+    case.version += 1
+    _remember(session, case, "assigned", actor, {"owner_id": str(owner_id) if owner_id else None})
+    return case
+
+
+def propose(
+    session: Session,
+    *,
+    case_id: UUID,
+    proposal: Mapping[str, Any],
+    actor: Actor,
+    now: datetime,
+) -> Case:
+    """Say how a case should end, with evidence; a second person confirms. JSON values.
+
+    Raises:
+        CaseNotFound, CaseResolved, ProposalStands: there is nothing to propose.
+        NotAResolver: the actor holds no role of RESOLVERS.
+    """
+    _check_resolver(actor)
+    case = _locked(session, case_id)
+    if case.status is CaseStatus.PROPOSED:
+        raise ProposalStands
+    case.status = CaseStatus.PROPOSED
+    case.proposal = dict(proposal)
+    case.proposed_by = actor.user_id
+    case.proposed_at = now
+    case.version += 1
+    _remember(session, case, "proposed", actor, {"proposal": case.proposal})
+    return case
+
+
+def confirm(session: Session, *, case_id: UUID, actor: Actor, now: datetime) -> Case:
+    """Agree to what was proposed; the caller then does what the proposal says.
+
+    Raises:
+        CaseNotFound, CaseResolved, NothingProposed: there is nothing to confirm.
+        OwnProposal: the proposer confirms.
+        NotAResolver: the actor holds no role of RESOLVERS.
+    """
+    case = _second_person(session, case_id, actor)
+    case.status = CaseStatus.RESOLVED
+    case.resolved_by = actor.user_id
+    case.resolved_at = now
+    case.version += 1
+    _remember(session, case, "resolved", actor, {"proposal": case.proposal})
+    return case
+
+
+def decline(session: Session, *, case_id: UUID, reason: str, actor: Actor) -> Case:
+    """Disagree with what was proposed: the case is open again, the proposal stays as evidence.
+
+    Raises:
+        CaseNotFound, CaseResolved, NothingProposed, NotAResolver: as `confirm`.
+    """
+    _check_resolver(actor)
+    case = _locked(session, case_id)
+    if case.status is not CaseStatus.PROPOSED:
+        raise NothingProposed
+    declined = {"declined_by": str(actor.user_id), "reason": reason}
+    _void_proposal(case, **declined)
+    case.version += 1
+    _remember(session, case, "declined", actor, declined)
+    return case
+
+
+def alerted_addresses(session: Session, *, now: datetime) -> list[str]:
+    """The e-mail addresses of everybody whom a severe case concerns."""
+    return list(
+        session.execute(
+            select(User.email)
+            .distinct()
+            .join(Membership, Membership.user_id == User.id)
+            .join(RoleAssignment, RoleAssignment.user_id == User.id)
+            .where(
+                User.is_active,
+                Membership.is_active,
+                RoleAssignment.role.in_(ALERTED_ROLES),
+                RoleAssignment.valid_from <= now,
+                (RoleAssignment.valid_until.is_(None)) | (RoleAssignment.valid_until > now),
+            )
+            .order_by(User.email)
+        ).scalars()
+    )
+
+
+def _add_evidence(case: Case, evidence: Mapping[str, Any]) -> None:
+    """Merge; a value that a newer one replaces is kept, since evidence is never lost."""
+    changed = {name: value for name, value in evidence.items() if case.evidence.get(name) != value}
+    if not changed:
+        return
+    replaced = {name: case.evidence[name] for name in changed if name in case.evidence}
+    earlier = list(case.evidence.get(EARLIER, []))
+    if replaced:
+        earlier = [*earlier, replaced][-EARLIER_MAX:]
+    case.evidence = {**case.evidence, **changed, **({EARLIER: earlier} if earlier else {})}
+    if case.status is CaseStatus.PROPOSED:
+        _void_proposal(case, voided_by="new evidence")
+    case.version += 1
+
+
+def _void_proposal(case: Case, **why: str) -> None:
+    past = {"proposal": case.proposal, "proposed_by": str(case.proposed_by), **why}
+    earlier = [*case.evidence.get(EARLIER, []), past][-EARLIER_MAX:]
+    case.evidence = {**case.evidence, EARLIER: earlier}
+    case.status = CaseStatus.OPEN
+    case.proposal = case.proposed_by = case.proposed_at = None
+
+
+def _locked_open(
+    session: Session, *, kind: CaseKind, object_type: str, object_id: UUID
+) -> Case | None:
+    return session.execute(
+        select(Case)
+        .where(
+            Case.kind == kind,
+            Case.object_type == object_type,
+            Case.object_id == object_id,
+            Case.status != CaseStatus.RESOLVED,
+        )
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).scalar_one_or_none()
+
+
+def _locked(session: Session, case_id: UUID) -> Case:
+    case = db.lock(session, Case, case_id)
+    if case is None:
+        raise CaseNotFound
+    if case.status is CaseStatus.RESOLVED:
+        raise CaseResolved
+    return case
+
+
+def _second_person(session: Session, case_id: UUID, actor: Actor) -> Case:
+    _check_resolver(actor)
+    case = _locked(session, case_id)
+    if case.status is not CaseStatus.PROPOSED:
+        raise NothingProposed
+    if case.proposed_by == actor.user_id:
+        raise OwnProposal
+    return case
+
+
+def _check_resolver(actor: Actor) -> None:
+    if not actor.has(*RESOLVERS):
+        raise NotAResolver
+
+
+def _may_own(session: Session, user_id: UUID, now: datetime) -> bool:
+    found = session.execute(
+        select(RoleAssignment.id)
+        .join(Membership, Membership.user_id == RoleAssignment.user_id)
+        .where(
+            RoleAssignment.user_id == user_id,
+            RoleAssignment.role.in_(OWNERS),
+            RoleAssignment.valid_from <= now,
+            (RoleAssignment.valid_until.is_(None)) | (RoleAssignment.valid_until > now),
+            Membership.is_active,
+        )
+    )
+    return found.first() is not None
+
+
+def _remember(
+    session: Session, case: Case, outcome: str, actor: Actor, detail: Mapping[str, Any]
+) -> None:
+    security_log.record(
+        session,
+        event=f"case.{outcome}",
+        outcome="ok",
+        detail={"case_id": str(case.id), "kind": case.kind.value, **detail},
+        actor=actor,
+    )

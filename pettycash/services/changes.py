@@ -1,0 +1,320 @@
+"""Two-person changes: proposed by one, made effective by a second holder of the same right.
+
+One mechanism for everything that no one may change alone (domain.md §3). The module of a domain
+registers its kinds when it is imported; a proposal keeps the checked payload, and confirming it
+calls the kind's `apply` in the same transaction.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from pettycash import db, errors
+from pettycash.models.base import new_id
+from pettycash.models.people import Role
+from pettycash.models.platform import Change, ChangeStatus
+from pettycash.services import security_log
+from pettycash.services.actors import Actor
+
+Apply = Callable[[Session, Change, Actor, datetime], None]
+Subject = Callable[[Change], UUID | None]
+
+REASON_LENGTH_MAX = 1000
+
+
+class ChangeNotFound(errors.NotFound):
+    """There is no such proposed change in this company."""
+
+    code = "change.not_found"
+
+
+class UnknownChange(errors.RuleViolation):
+    """This kind of change does not exist, or is proposed at an endpoint of its own."""
+
+    code = "change.unknown_kind"
+
+
+class ReasonMissing(errors.RuleViolation):
+    """A proposal, and a refusal of one, says why."""
+
+    code = "change.reason_required"
+
+
+class AlreadyDecided(errors.Conflict):
+    """The change was confirmed, rejected or withdrawn already."""
+
+    code = "change.already_decided"
+
+
+class OwnChange(errors.NotAllowed):
+    """Who proposed a change can't be the second person."""
+
+    code = "change.own"
+
+
+class OwnBenefit(errors.NotAllowed):
+    """Whom a change is about can't be the one who confirms it."""
+
+    code = "change.about_yourself"
+
+
+class NotAProposer(errors.NotAllowed):
+    """Your roles do not let you propose this kind of change."""
+
+    code = "change.not_a_proposer"
+
+
+class NotAConfirmer(errors.NotAllowed):
+    """Your roles do not let you decide this kind of change."""
+
+    code = "change.not_a_confirmer"
+
+
+class NotTheProposer(errors.NotAllowed):
+    """Only who proposed a change withdraws it; others reject it."""
+
+    code = "change.not_the_proposer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """What somebody wants to change, as it came over the wire."""
+
+    object_id: UUID | None
+    payload: Mapping[str, Any]
+
+
+Read = Callable[[Session, Proposal, datetime], Proposal]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One kind of change and who may take part in it."""
+
+    proposers: frozenset[Role]
+    confirmers: frozenset[Role]
+    apply: Apply
+    read: Read | None
+    """Checks a proposal that comes through the general endpoint; None: it has its own endpoint."""
+    about: Subject | None
+    """The person whom the change is about, if any: they can't confirm it."""
+
+
+_KINDS: dict[str, Kind] = {}
+
+
+def register(
+    kind: str,
+    *,
+    proposers: frozenset[Role],
+    confirmers: frozenset[Role],
+    apply: Apply,
+    read: Read | None = None,
+    about: Subject | None = None,
+) -> None:
+    """Make a kind of change known. Called once, when the domain's module is imported."""
+    if kind in _KINDS:
+        raise RuntimeError(f"the change {kind} is registered twice")
+    _KINDS[kind] = Kind(
+        proposers=proposers, confirmers=confirmers, apply=apply, read=read, about=about
+    )
+
+
+def kinds() -> Mapping[str, Kind]:
+    """Every registered kind by name."""
+    return _KINDS
+
+
+def propose(
+    session: Session,
+    *,
+    kind: str,
+    object_id: UUID | None,
+    payload: Mapping[str, Any],
+    reason: str,
+    actor: Actor,
+    now: datetime,
+) -> Change:
+    """Keep a proposal whose payload the caller has checked; JSON values only.
+
+    Raises:
+        UnknownChange: nobody registered the kind.
+        NotAProposer: the actor lacks the role.
+        ReasonMissing: the reason is blank or longer than REASON_LENGTH_MAX.
+    """
+    del now  # the row carries the database's own time
+    known = _known(kind)
+    if not actor.has(*known.proposers):
+        raise NotAProposer
+    change = Change(
+        id=new_id(),
+        company_id=actor.company_id,
+        kind=kind,
+        object_id=object_id,
+        payload=dict(payload),
+        reason=_reason(reason),
+        status=ChangeStatus.PROPOSED,
+        proposed_by=actor.user_id,
+    )
+    session.add(change)
+    session.flush()  # its time is the database's, and the answer shows it
+    _remember(session, change, "proposed", actor)
+    return change
+
+
+def propose_any(
+    session: Session,
+    *,
+    kind: str,
+    object_id: UUID | None,
+    payload: Mapping[str, Any],
+    reason: str,
+    actor: Actor,
+    now: datetime,
+) -> Change:
+    """Propose a change of a kind that reads its own payload.
+
+    Raises:
+        UnknownChange: no such kind, or it is proposed at its own endpoint.
+        NotAProposer, ReasonMissing: see `propose`; and what the kind itself refuses.
+    """
+    known = _known(kind)
+    if known.read is None:
+        raise UnknownChange(f"A change of kind {kind} is proposed at its own endpoint.")
+    if not actor.has(*known.proposers):
+        raise NotAProposer
+    checked = known.read(session, Proposal(object_id=object_id, payload=payload), now)
+    return propose(
+        session,
+        kind=kind,
+        object_id=checked.object_id,
+        payload=checked.payload,
+        reason=reason,
+        actor=actor,
+        now=now,
+    )
+
+
+def get(session: Session, *, change_id: UUID) -> Change:
+    """One change of the company, whatever became of it.
+
+    Raises:
+        ChangeNotFound: none such.
+    """
+    found = session.get(Change, change_id)
+    if found is None:
+        raise ChangeNotFound
+    return found
+
+
+def confirm(
+    session: Session, *, change_id: UUID, actor: Actor, now: datetime, comment: str | None = None
+) -> Change:
+    """Make a proposal effective, as the second person.
+
+    Raises:
+        ChangeNotFound, AlreadyDecided: there is nothing to decide.
+        OwnChange: the proposer confirms.
+        NotAConfirmer: neither a holder of the kind's right nor the cfo.
+        OwnBenefit: the change is about the confirmer.
+        Whatever the kind refuses when it is applied.
+    """
+    change = _open(session, change_id)
+    kind = _second_person(change, actor)
+    if kind.about is not None and kind.about(change) == actor.user_id:
+        raise OwnBenefit
+    _decide(change, ChangeStatus.EFFECTIVE, actor, comment=comment, now=now)
+    kind.apply(session, change, actor, now)
+    _remember(session, change, "confirmed", actor)
+    return change
+
+
+def reject(
+    session: Session, *, change_id: UUID, actor: Actor, now: datetime, comment: str
+) -> Change:
+    """Refuse a proposal, with a reason, as the second person.
+
+    Raises:
+        ChangeNotFound, AlreadyDecided, OwnChange, NotAConfirmer: see `confirm`.
+        ReasonMissing: no comment.
+    """
+    change = _open(session, change_id)
+    _second_person(change, actor)
+    _decide(change, ChangeStatus.REJECTED, actor, comment=_reason(comment), now=now)
+    _remember(session, change, "rejected", actor)
+    return change
+
+
+def withdraw(session: Session, *, change_id: UUID, actor: Actor, now: datetime) -> Change:
+    """Take one's own proposal back.
+
+    Raises:
+        ChangeNotFound, AlreadyDecided: there is nothing to withdraw.
+        NotTheProposer: it is somebody else's.
+    """
+    change = _open(session, change_id)
+    if change.proposed_by != actor.user_id:
+        raise NotTheProposer
+    _decide(change, ChangeStatus.WITHDRAWN, actor, comment=None, now=now)
+    _remember(session, change, "withdrawn", actor)
+    return change
+
+
+def _known(kind: str) -> Kind:
+    known = _KINDS.get(kind)
+    if known is None:
+        raise UnknownChange(f"There is no change of kind {kind}.")
+    return known
+
+
+def _open(session: Session, change_id: UUID) -> Change:
+    change = db.lock(session, Change, change_id)
+    if change is None:
+        raise ChangeNotFound
+    if change.status is not ChangeStatus.PROPOSED:
+        raise AlreadyDecided(f"The change is {change.status.value}.")
+    return change
+
+
+def _second_person(change: Change, actor: Actor) -> Kind:
+    kind = _known(change.kind)
+    if change.proposed_by == actor.user_id:
+        raise OwnChange
+    if not actor.has(*kind.confirmers, Role.CFO):
+        raise NotAConfirmer
+    return kind
+
+
+def _decide(
+    change: Change, status: ChangeStatus, actor: Actor, *, comment: str | None, now: datetime
+) -> None:
+    change.status = status
+    change.decided_by = actor.user_id
+    change.decided_at = now
+    change.comment = comment
+
+
+def _reason(text: str) -> str:
+    stripped = text.strip()
+    if not stripped or len(stripped) > REASON_LENGTH_MAX:
+        raise ReasonMissing(f"A reason has 1 to {REASON_LENGTH_MAX} characters.")
+    return stripped
+
+
+def _remember(session: Session, change: Change, outcome: str, actor: Actor) -> None:
+    security_log.record(
+        session,
+        event=f"change.{outcome}",
+        outcome="ok",
+        detail={
+            "change_id": str(change.id),
+            "kind": change.kind,
+            "object_id": str(change.object_id) if change.object_id else None,
+            "payload": change.payload,
+        },
+        actor=actor,
+    )

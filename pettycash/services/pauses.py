@@ -1,0 +1,260 @@
+"""Pause and resume: nothing new is released or sent within a pause; queries and callbacks go on.
+
+A company, a provider account or a store is paused by one person of PAUSERS and resumed by two
+different ones. The whole installation is paused on the host, by name, in a table of its own.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from pettycash import db, errors
+from pettycash.models.base import new_id
+from pettycash.models.funds import ProviderAccount, Store
+from pettycash.models.people import Role
+from pettycash.models.platform import Pause, PauseScope, PlatformPause
+from pettycash.services import security_log
+from pettycash.services.actors import Actor
+
+PAUSERS = (Role.OPERATOR, Role.TREASURY, Role.CFO)
+
+
+class Paused(errors.Unavailable):
+    """Payments are paused here; what was asked has not happened."""
+
+    code = "platform.paused"
+
+
+class PauseNotFound(errors.NotFound):
+    """There is no such pause, or nothing of this name to pause."""
+
+    code = "pause.not_found"
+
+
+class AlreadyPaused(errors.Conflict):
+    """It is paused already."""
+
+    code = "pause.already_paused"
+
+
+class AlreadyResumed(errors.Conflict):
+    """The pause is over already."""
+
+    code = "pause.already_resumed"
+
+
+class SecondPersonNeeded(errors.NotAllowed):
+    """Who asked to resume can't be the second of the two people."""
+
+    code = "pause.second_person_needed"
+
+
+class NotAPauser(errors.NotAllowed):
+    """Only an operator, treasury or the cfo pauses and resumes."""
+
+    code = "pause.not_a_pauser"
+
+
+class PauseReasonMissing(errors.RuleViolation):
+    """A pause says why."""
+
+    code = "pause.reason_required"
+
+
+def check(
+    session: Session, *, store_id: UUID | None = None, provider_account_id: UUID | None = None
+) -> None:
+    """Refuse where the installation, the company, the store or its provider account is paused.
+
+    Raises:
+        Paused: one of them is.
+    """
+    everything = session.execute(
+        select(PlatformPause.id).where(PlatformPause.resumed_at.is_(None)).limit(1)
+    ).first()
+    if everything is not None:
+        raise Paused("The whole installation is paused.")
+    objects: list[ColumnElement[bool]] = [Pause.object_id.is_(None)]
+    if store_id is not None:
+        objects.append(Pause.object_id == store_id)
+        objects.append(
+            Pause.object_id.in_(select(Store.provider_account_id).where(Store.id == store_id))
+        )
+    if provider_account_id is not None:
+        objects.append(Pause.object_id == provider_account_id)
+    found = session.execute(
+        select(Pause.scope)
+        .where(
+            Pause.company_id == session.info["scope"].company_id,
+            Pause.resumed_at.is_(None),
+            or_(*objects),
+        )
+        .limit(1)
+    ).scalar_one_or_none()
+    if found is not None:
+        raise Paused(f"The {found.value.replace('_', ' ')} is paused.")
+
+
+def pause(
+    session: Session,
+    *,
+    scope: PauseScope,
+    object_id: UUID | None,
+    reason: str,
+    actor: Actor,
+) -> Pause:
+    """Stop new releases and sends at once.
+
+    Raises:
+        NotAPauser: the actor holds no role of PAUSERS.
+        PauseReasonMissing: the reason is blank.
+        PauseNotFound: there is no such store or provider account in the company.
+        AlreadyPaused: it is.
+    """
+    _check_pauser(actor)
+    if not reason.strip():
+        raise PauseReasonMissing
+    _check_object(session, scope, object_id)
+    row = Pause(
+        id=new_id(),
+        company_id=actor.company_id,
+        scope=scope,
+        object_id=object_id,
+        reason=reason.strip(),
+        paused_by=actor.user_id,
+    )
+    try:
+        with session.begin_nested():
+            session.add(row)
+            session.flush()  # here, as the unique index decides between two
+    except IntegrityError as error:
+        raise AlreadyPaused from error
+    _remember(session, row, "paused", actor)
+    return row
+
+
+def resume(session: Session, *, pause_id: UUID, actor: Actor, now: datetime) -> Pause:
+    """Ask to resume, or, as a second person, resume: see `resumed_at`.
+
+    Raises:
+        NotAPauser: the actor holds no role of PAUSERS.
+        PauseNotFound, AlreadyResumed: there is nothing to resume.
+        SecondPersonNeeded: the actor has asked before; somebody else has to agree.
+    """
+    _check_pauser(actor)
+    row = db.lock(session, Pause, pause_id)
+    if row is None:
+        raise PauseNotFound
+    if row.resumed_at is not None:
+        raise AlreadyResumed
+    if row.resume_requested_by is None:
+        row.resume_requested_by = actor.user_id
+        _remember(session, row, "resume_requested", actor)
+        return row
+    if row.resume_requested_by == actor.user_id:
+        raise SecondPersonNeeded
+    row.resumed_by = actor.user_id
+    row.resumed_at = now
+    _remember(session, row, "resumed", actor)
+    return row
+
+
+def open_pause(session: Session, *, scope: PauseScope, object_id: UUID | None) -> Pause:
+    """The pause that stands now for this object.
+
+    Raises:
+        PauseNotFound: it is not paused.
+    """
+    same = Pause.object_id.is_(None) if object_id is None else Pause.object_id == object_id
+    found = session.execute(
+        select(Pause).where(
+            Pause.company_id == session.info["scope"].company_id,
+            Pause.scope == scope,
+            same,
+            Pause.resumed_at.is_(None),
+        )
+    ).scalar_one_or_none()
+    if found is None:
+        raise PauseNotFound("It is not paused.")
+    return found
+
+
+def pause_everything(session: Session, *, reason: str, by: str) -> PlatformPause:
+    """Stop the whole installation (system role); `by` is a login name.
+
+    Raises:
+        PauseReasonMissing: the reason is blank.
+        AlreadyPaused: it is.
+    """
+    if not reason.strip():
+        raise PauseReasonMissing
+    row = PlatformPause(id=new_id(), reason=reason.strip(), paused_by=by)
+    try:
+        with session.begin_nested():
+            session.add(row)
+            session.flush()  # here, as the unique index decides between two
+    except IntegrityError as error:
+        raise AlreadyPaused from error
+    security_log.record(
+        session, event="pause.paused", outcome="ok", detail={"scope": "all", "by": by}
+    )
+    return row
+
+
+def resume_everything(session: Session, *, by: str, now: datetime) -> PlatformPause:
+    """Ask to resume the installation, or, under a second name, resume it (system role).
+
+    Raises:
+        PauseNotFound: it is not paused.
+        SecondPersonNeeded: the same name asked before.
+    """
+    row = session.execute(
+        select(PlatformPause).where(PlatformPause.resumed_at.is_(None)).with_for_update()
+    ).scalar_one_or_none()
+    if row is None:
+        raise PauseNotFound("The installation is not paused.")
+    if row.resume_requested_by is None:
+        row.resume_requested_by = by
+        outcome = "resume_requested"
+    elif row.resume_requested_by == by:
+        raise SecondPersonNeeded
+    else:
+        row.resumed_by = by
+        row.resumed_at = now
+        outcome = "resumed"
+    security_log.record(
+        session, event=f"pause.{outcome}", outcome="ok", detail={"scope": "all", "by": by}
+    )
+    return row
+
+
+def _check_pauser(actor: Actor) -> None:
+    if not actor.has(*PAUSERS):
+        raise NotAPauser
+
+
+def _check_object(session: Session, scope: PauseScope, object_id: UUID | None) -> None:
+    if scope is PauseScope.COMPANY:
+        if object_id is not None:
+            raise PauseNotFound("A pause of the company names no object.")
+        return
+    model = Store if scope is PauseScope.STORE else ProviderAccount
+    if object_id is None or session.get(model, object_id) is None:
+        raise PauseNotFound(f"There is no such {scope.value.replace('_', ' ')}.")
+
+
+def _remember(session: Session, row: Pause, outcome: str, actor: Actor) -> None:
+    security_log.record(
+        session,
+        event=f"pause.{outcome}",
+        outcome="ok",
+        detail={
+            "pause_id": str(row.id),
+            "scope": row.scope.value,
+            "object_id": str(row.object_id) if row.object_id else None,
+        },
+        actor=actor,
+    )

@@ -1,0 +1,1 @@
+"""Makers of what tests need, over the real services and the seeded organisation."""

@@ -1,0 +1,42 @@
+"""Actors and ids of the seeded organisation."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash import db
+from pettycash.models.organisation import Company
+from pettycash.models.people import SCOPE_OF, Membership, Role, RoleAssignment, User
+from pettycash.services.actors import Actor, HeldRole
+
+
+def company_id(code: str) -> UUID:
+    """The id of a seeded company, DEMO or OTHER."""
+    with db.system_transaction() as session:
+        return session.execute(select(Company.id).where(Company.code == code)).scalar_one()
+
+
+def user_id(session: Session, name: str) -> UUID:
+    """The id of a persona of the company in scope."""
+    return session.execute(select(User.id).where(User.username == name)).scalar_one()
+
+
+def acting(session: Session, name: str, *also: Role) -> Actor:
+    """A persona as the API would let them act; `also` adds roles without an assignment."""
+    member = session.execute(
+        select(Membership).join(User, User.id == Membership.user_id).where(User.username == name)
+    ).scalar_one()
+    roles = session.execute(
+        select(RoleAssignment).where(RoleAssignment.user_id == member.user_id)
+    ).scalars()
+    held = [HeldRole(each.role, each.scope_kind, each.scope_id) for each in roles]
+    held.extend(HeldRole(role, SCOPE_OF[role]) for role in also)
+    return Actor(
+        user_id=member.user_id,
+        company_id=member.company_id,
+        roles=tuple(held),
+        branch_id=member.branch_id,
+        department_id=member.department_id,
+        region_id=member.region_id,
+    )
