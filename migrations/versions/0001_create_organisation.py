@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from migrations.security import create_roles, secure
+from migrations.security import APP, SYSTEM, create_roles, secure
 
 revision = "0001"
 down_revision = None
@@ -17,6 +17,8 @@ depends_on = None
 
 def upgrade() -> None:
     create_roles()
+    # /readyz compares it with what the program knows.
+    op.execute(f"GRANT SELECT ON alembic_version TO {APP}, {SYSTEM}")
     op.execute(
         """CREATE FUNCTION current_company() RETURNS uuid LANGUAGE sql STABLE
            AS $$ SELECT nullif(current_setting('app.company', true), '')::uuid $$"""

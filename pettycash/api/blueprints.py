@@ -1,0 +1,99 @@
+"""Blueprints that read requests strictly: what can be read in two ways is not read at all."""
+
+import json
+from typing import Any, NoReturn
+
+import flask_smorest
+import marshmallow as ma
+from flask import Request
+from webargs import core
+from webargs.flaskparser import FlaskParser
+
+from pettycash import errors
+
+
+class BrokenJson(errors.BadRequest):
+    """The body is not JSON, or JSON that two readers would understand differently."""
+
+    code = "request.broken_json"
+
+
+class UnreadableText(errors.BadRequest):
+    """A text holds a character that can't be stored: NUL, or half of a surrogate pair."""
+
+    code = "request.unreadable_text"
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise BrokenJson(f"{word} is not JSON.")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise BrokenJson("A name stands twice in one JSON object.")
+    return found
+
+
+def parse_json(raw: bytes) -> Any:
+    """Read strict JSON: UTF-8, no NaN, no name twice, no text that PostgreSQL can't store.
+
+    Raises:
+        BrokenJson: it is none of that, or nested too deeply.
+        UnreadableText: a NUL or a lone surrogate stands in a string.
+    """
+    try:
+        text = raw.decode("utf-8")
+        value = json.loads(
+            text, parse_constant=_refuse_constant, object_pairs_hook=_without_repeats
+        )
+    except (ValueError, RecursionError) as error:
+        raise BrokenJson("The body is not valid JSON.") from error
+    # Only an escape can smuggle these in: raw ones are no valid UTF-8 or no valid JSON.
+    if "\\u" in text:
+        _check_text(json.dumps(value, ensure_ascii=False))
+    return value
+
+
+def _check_text(text: str) -> None:
+    # json.dumps leaves a surrogate as it is and writes NUL as an escape.
+    if "\\u0000" in text.replace("\\\\", "") or any("\ud800" <= each <= "\udfff" for each in text):
+        raise UnreadableText
+
+
+class StrictParser(FlaskParser):
+    """webargs with our JSON, and nothing ignored: unknown names are refused everywhere."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012 - webargs declares it so
+        "json": None,
+        "form": ma.RAISE,
+        "json_or_form": ma.RAISE,
+        "querystring": ma.RAISE,
+        "query": ma.RAISE,
+        "headers": ma.EXCLUDE,
+        "cookies": ma.EXCLUDE,
+        "files": ma.RAISE,
+        "view_args": ma.RAISE,
+        "path": ma.RAISE,
+    }
+
+    def _raw_load_json(self, req: Request) -> Any:
+        raw = req.get_data(cache=True)
+        return parse_json(raw) if raw else core.missing
+
+    def pre_load(
+        self, location_data: Any, *, schema: ma.Schema, req: Request, location: str
+    ) -> Any:
+        """Refuse NUL in what came by query or form; JSON was looked at when it was parsed."""
+        del schema
+        source = {"query": req.args, "querystring": req.args, "form": req.form}.get(location)
+        for name, values in source.lists() if source is not None else ():
+            if "\0" in name or any("\0" in value for value in values):
+                raise UnreadableText
+        return location_data
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # flask-smorest is untyped
+    """The one kind of blueprint that `pettycash.app` registers."""
+
+    ARGUMENTS_PARSER = StrictParser()

@@ -1,0 +1,55 @@
+"""Versions of things over HTTP: If-Match on PATCH (412, 428), If-None-Match on GET (304)."""
+
+from flask import Response, g, request
+
+from pettycash import errors
+
+
+class IfMatchMissing(errors.PreconditionRequired):
+    """A change needs an If-Match header with the ETag of what you have seen."""
+
+    code = "request.if_match_required"
+
+
+class ChangedMeanwhile(errors.StalePrecondition):
+    """The thing was changed since you read it; read it again."""
+
+    code = "request.stale"
+
+
+def set_etag(version: int | str) -> None:
+    """Give the answer the ETag of this version; a GET that knows it already becomes a 304."""
+    g.etag = f"v{version}"
+
+
+def require_if_match() -> None:
+    """Refuse a change that does not say which version it changes.
+
+    Raises:
+        IfMatchMissing: no If-Match header.
+    """
+    if "If-Match" not in request.headers:
+        raise IfMatchMissing
+
+
+def check_etag(version: int | str) -> None:
+    """Compare the version of the locked row with If-Match; weak tags match nothing (RFC 9110).
+
+    Raises:
+        IfMatchMissing: no If-Match header.
+        ChangedMeanwhile: it names another version.
+    """
+    require_if_match()
+    g.etag_checked = True
+    tags = request.if_match
+    if not (tags.star_tag or tags.is_strong(f"v{version}")):
+        raise ChangedMeanwhile
+
+
+def apply(response: Response) -> Response:
+    """Write the ETag and answer 304 where the client has this version."""
+    tag = g.get("etag")
+    if tag is not None and response.status_code < 300:
+        response.set_etag(tag)
+        response.make_conditional(request)
+    return response

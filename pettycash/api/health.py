@@ -1,0 +1,147 @@
+"""Is it alive, is it ready, what has it done: for supervisors, balancers and Prometheus."""
+
+import logging
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import marshmallow as ma
+from alembic.script import ScriptDirectory
+from flask import Response
+from flask.views import MethodView
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+import pettycash
+from pettycash import db
+from pettycash.api import metrics
+from pettycash.api.access import operation
+from pettycash.api.blueprints import Blueprint
+from pettycash.api.schemas.fields import Schema
+from pettycash.services import heartbeats
+
+logger = logging.getLogger(__name__)
+
+MIGRATIONS = Path(pettycash.__file__).parent.parent / "migrations"
+
+blp = Blueprint("health", __name__, description="Alive, ready, and how it is doing.")
+
+
+class LiveSchema(Schema):
+    """The process answers."""
+
+    status = ma.fields.String(required=True, validate=ma.validate.OneOf(["ok"]))
+
+
+class CheckSchema(Schema):
+    """One thing that must be well."""
+
+    name = ma.fields.String(required=True)
+    ok = ma.fields.Boolean(required=True)
+    detail = ma.fields.String(required=True)
+
+
+class ReadySchema(Schema):
+    """Whether requests and background work can be served."""
+
+    status = ma.fields.String(required=True, validate=ma.validate.OneOf(["ready", "not_ready"]))
+    checks = ma.fields.List(ma.fields.Nested(CheckSchema), required=True)
+
+
+READY_EXAMPLE = {
+    "status": "ready",
+    "checks": [
+        {"name": "database", "ok": True, "detail": "reached"},
+        {"name": "migrations", "ok": True, "detail": "at head"},
+        {"name": "relay", "ok": True, "detail": "0 s ago"},
+    ],
+}
+
+
+@blp.route("/healthz")
+class Live(MethodView):
+    """Liveness."""
+
+    @operation("health.live")
+    @blp.response(200, LiveSchema, example={"status": "ok"})
+    def get(self) -> dict[str, str]:
+        """Tell that the process answers; looks at nothing else."""
+        return {"status": "ok"}
+
+
+@blp.route("/readyz")
+class Ready(MethodView):
+    """Readiness."""
+
+    @operation("health.ready")
+    @blp.response(200, ReadySchema, example=READY_EXAMPLE)
+    @blp.alt_response(
+        503,
+        schema=ReadySchema,
+        description="Something is missing.",
+        example={
+            "status": "not_ready",
+            "checks": [{"name": "relay", "ok": False, "detail": "never heard of"}],
+        },
+    )
+    def get(self) -> tuple[dict[str, Any], int]:
+        """Tell whether the database, its schema and every background part are well."""
+        checks = readiness()
+        well = all(each["ok"] for each in checks)
+        return {"status": "ready" if well else "not_ready", "checks": checks}, 200 if well else 503
+
+
+@blp.route("/metrics")
+class Metrics(MethodView):
+    """Prometheus."""
+
+    @operation("health.metrics")
+    @blp.response(
+        200,
+        {"type": "string"},
+        content_type="text/plain",
+        example="pettycash_http_requests_total 1.0",
+    )
+    def get(self) -> Response:
+        """Give Prometheus' text format, all processes of the API together."""
+        return Response(metrics.exposition(), content_type="text/plain; version=0.0.4")
+
+
+@lru_cache(maxsize=1)
+def head() -> str | None:
+    """The newest migration that this program knows."""
+    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+
+def readiness() -> list[dict[str, Any]]:
+    """Every check; with the database away that is the only one."""
+    try:
+        with db.transaction() as session:
+            session.execute(text("SELECT 1"))
+        with db.system_transaction() as session:
+            at = session.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            parts = heartbeats.signs(session, now=session.info["now"])
+    except SQLAlchemyError:
+        logger.warning("not ready: the database does not answer", exc_info=True)
+        return [{"name": "database", "ok": False, "detail": "does not answer"}]
+    known = head()
+    return [
+        {"name": "database", "ok": True, "detail": "reached"},
+        {
+            "name": "migrations",
+            "ok": at == known,
+            "detail": "at head" if at == known else f"at {at}, this program knows {known}",
+        },
+        *(
+            {
+                "name": each.name,
+                "ok": each.is_alive,
+                "detail": (
+                    "never heard of"
+                    if each.age_seconds is None
+                    else f"{max(0, round(each.age_seconds))} s ago"
+                ),
+            }
+            for each in parts
+        ),
+    ]

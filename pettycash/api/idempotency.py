@@ -1,0 +1,279 @@
+"""Idempotency-Key: a request that is sent again has its effect once.
+
+The key's row is inserted in the transaction of the effect, so there is no moment at which one
+exists without the other (draft-ietf-httpapi-idempotency-key-header-07; reliability.md §1).
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import wraps
+from typing import Any, ParamSpec, cast
+from uuid import UUID
+
+from flask import Response, current_app, g, make_response, request
+from sqlalchemy import select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from pettycash import db, errors, settings
+from pettycash.api.blueprints import parse_json
+from pettycash.api.errors import Remembered, from_error
+from pettycash.models.base import new_id
+from pettycash.models.platform import IdempotencyKey
+
+P = ParamSpec("P")
+
+WAIT_MILLISECONDS = 200
+"""How long a second request waits for the first before it is told that the key is at work."""
+
+ATTEMPTS = 5
+KEPT_HEADERS = ("Location", "ETag", "Content-Type")
+
+HEADER = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "description": "A UUID, quoted or bare. The same key and request have one effect; the answer"
+    " is kept for 30 days and comes again with `Idempotency-Replayed: true`.",
+    "schema": {"type": "string", "pattern": '^"?[0-9a-fA-F-]{36}"?$'},
+    "example": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0a01",
+}
+
+
+class KeyMissing(errors.BadRequest):
+    """This request needs an Idempotency-Key header, a UUID of your own."""
+
+    code = "idempotency.key_missing"
+
+
+class KeyMalformed(errors.BadRequest):
+    """The Idempotency-Key header is not a UUID."""
+
+    code = "idempotency.key_malformed"
+
+
+class KeyReused(errors.RuleViolation):
+    """The Idempotency-Key was used for another request; a new request needs a new key."""
+
+    code = "idempotency.key_reused"
+
+
+class KeyAtWork(errors.Conflict):
+    """The first request with this Idempotency-Key is still running; ask again shortly."""
+
+    code = "idempotency.key_at_work"
+
+
+class AnswerNotKept(errors.Conflict):
+    """This request was carried out; its answer held a secret, which is shown only once."""
+
+    code = "idempotency.answer_not_kept"
+
+
+def refuse_and_remember(refusal: errors.PettycashError) -> Remembered:
+    """Raise this where a refusal's own rows must stay: a wrong code, a refused release.
+
+    Under `@idempotent` the transaction is the decorator's, so raising the refusal itself would
+    undo its counter. The refusal becomes the answer that is kept for the key. Elsewhere, leave the
+    transaction first.
+    """
+    return Remembered(refusal)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Claim:
+    principal: str
+    method: str
+    route: str
+    key: str
+    fingerprint: bytes
+
+
+def idempotent(
+    *, required: bool = False, secret: bool = False
+) -> Callable[[Callable[P, Any]], Callable[P, Response]]:
+    """Run view and dump in one transaction, and once for each key. Stands under `@operation`.
+
+    `secret` keeps the answer's body out of the database: its replay is a 409.
+    The view may run several times where PostgreSQL asks for it (40001, 40P01), always from a clean
+    transaction; so it must not talk to the network.
+    """
+
+    def decorator(view: Callable[P, Any]) -> Callable[P, Response]:
+        @wraps(view)
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> Response:
+            key = _key(required)
+            claim = None if key is None else _claim(key)
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    return _once(lambda: make_response(view(*args, **kwargs)), claim, secret)
+                except DBAPIError as error:
+                    retriable = db.sqlstate(error) in ("40001", "40P01")
+                    if not retriable or attempt == ATTEMPTS:
+                        raise
+                    g.pop("etag", None)
+                    time.sleep(0.02 * 2**attempt)
+            raise AssertionError("unreachable")
+
+        wrapper._apidoc = _documented(  # type: ignore[attr-defined]
+            deepcopy(getattr(view, "_apidoc", {})), required
+        )
+        wrapper.idempotency_required = required  # type: ignore[attr-defined]
+        return wrapper
+
+    return decorator
+
+
+def _once(view: Callable[[], Response], claim: _Claim | None, secret: bool) -> Response:
+    with db.transaction() as session:
+        if claim is not None:
+            stored = _take(session, claim)
+            if stored is not None:
+                return _replay(stored, claim)
+        try:
+            answer = view()
+        except Remembered as remembered:
+            answer = from_error(remembered.refusal)
+        if claim is not None:
+            _store(session, claim, answer, secret)
+        return answer
+
+
+def _key(required: bool) -> str | None:
+    raw = request.headers.get("Idempotency-Key", "").strip()
+    if not raw:
+        if required:
+            raise KeyMissing
+        return None
+    bare = raw[1:-1] if len(raw) > 1 and raw[0] == raw[-1] == '"' else raw
+    try:
+        if len(bare) != 36:
+            raise KeyMalformed
+        return str(UUID(bare))
+    except ValueError as error:
+        raise KeyMalformed from error
+
+
+def _claim(key: str) -> _Claim:
+    rule = request.url_rule
+    return _Claim(
+        principal=str(g.get("principal", "")),
+        method=request.method,
+        route=rule.rule if rule is not None else request.path,
+        key=key,
+        fingerprint=fingerprint(),
+    )
+
+
+def fingerprint() -> bytes:
+    """SHA-256 of what is asked: path, query and body, however the JSON is spelt."""
+    digest = hashlib.sha256()
+    query = sorted((name, value) for name, value in request.args.items(multi=True))
+    parts: list[object] = [request.path.rstrip("/"), query]
+    if request.mimetype == "multipart/form-data":
+        parts.append(sorted((name, value) for name, value in request.form.items(multi=True)))
+        for name, file in sorted(request.files.items(multi=True), key=lambda item: item[0]):
+            content = file.stream.read()
+            file.stream.seek(0)
+            parts.append([name, file.filename, hashlib.sha256(content).hexdigest()])
+    else:
+        raw = request.get_data(cache=True)
+        parts.append(parse_json(raw) if raw and request.is_json else raw.hex())
+    digest.update(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode())
+    return digest.digest()
+
+
+def _take(session: Session, claim: _Claim) -> IdempotencyKey | None:
+    """Take the key, or return what the request that had it first was answered."""
+    now = session.info["now"]
+    values = {
+        "company_id": session.info["scope"].company_id,
+        "principal": claim.principal,
+        "method": claim.method,
+        "route": claim.route,
+        "key": claim.key,
+    }
+    row = insert(IdempotencyKey).values(
+        id=new_id(), fingerprint=claim.fingerprint, headers={}, **values
+    )
+    kept_since = now - timedelta(days=settings.current().idempotency_days)
+    statement = row.on_conflict_do_update(
+        index_elements=list(values),
+        # Only one that is too old to be kept is taken over.
+        set_={
+            "fingerprint": claim.fingerprint,
+            "status": None,
+            "body": None,
+            "headers": {},
+            "created_at": now,
+        },
+        where=IdempotencyKey.created_at < kept_since,
+    ).returning(IdempotencyKey.id)
+    _wait_at_most(session, WAIT_MILLISECONDS)
+    try:
+        taken = session.execute(statement).scalar_one_or_none()
+    except DBAPIError as error:
+        if db.sqlstate(error) == "55P03":
+            raise KeyAtWork from error
+        raise
+    _wait_at_most(session, int(settings.current().lock_timeout_seconds * 1000))
+    if taken is not None:
+        return None
+    return session.execute(
+        select(IdempotencyKey).filter_by(**values).execution_options(populate_existing=True)
+    ).scalar_one()
+
+
+def _wait_at_most(session: Session, milliseconds: int) -> None:
+    session.execute(
+        text("SELECT set_config('lock_timeout', :value, true)"), {"value": f"{milliseconds}ms"}
+    )
+
+
+def _replay(stored: IdempotencyKey, claim: _Claim) -> Response:
+    if stored.fingerprint != claim.fingerprint:
+        raise KeyReused
+    if stored.status is None:
+        raise KeyAtWork
+    if stored.body is None:
+        raise AnswerNotKept
+    answer = current_app.response_class(
+        bytes(stored.body), status=stored.status, headers=cast("dict[str, str]", stored.headers)
+    )
+    answer.headers["Idempotency-Replayed"] = "true"
+    return answer
+
+
+def _store(session: Session, claim: _Claim, answer: Response, secret: bool) -> None:
+    headers = {name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
+    if g.get("etag"):
+        headers["ETag"] = f'"{g.etag}"'
+    session.execute(
+        update(IdempotencyKey)
+        .where(
+            IdempotencyKey.principal == claim.principal,
+            IdempotencyKey.method == claim.method,
+            IdempotencyKey.route == claim.route,
+            IdempotencyKey.key == claim.key,
+        )
+        .values(
+            status=answer.status_code,
+            headers=headers,
+            body=None if secret else answer.get_data(),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _documented(doc: dict[str, Any], required: bool) -> dict[str, Any]:
+    parameters = doc.setdefault("arguments", {}).setdefault("parameters", [])
+    parameters.append(HEADER | {"required": required})
+    responses = doc.setdefault("response", {}).setdefault("responses", {})
+    responses.setdefault(400, []).append("BAD_REQUEST")
+    responses.setdefault(409, []).append("CONFLICT")
+    return doc

@@ -1,0 +1,75 @@
+"""How often a person may ask: Flask-Limiter on Redis, in memory while Redis is away.
+
+These limits guard capacity. Those that guard secrets (signing in, codes) are counted in PostgreSQL:
+`services.identity.throttles` (security.md row 14).
+"""
+
+from typing import Any
+
+from flask import Flask, Response, g, request
+from flask_limiter import ApplicationLimit, Limiter, RateLimitExceeded
+
+from pettycash import errors
+from pettycash.api.errors import from_error
+from pettycash.settings import Settings
+
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+WINDOW_SECONDS = 60
+REDIS_TIMEOUT_SECONDS = 0.3
+"""What a Redis that hangs may cost a request, once, before memory takes over."""
+
+
+class TooManyReads(errors.TooManyRequests):
+    """You read more often than your limit allows; wait as long as Retry-After says."""
+
+    code = "request.too_many_reads"
+
+
+class TooManyWrites(errors.TooManyRequests):
+    """You write more often than your limit allows; wait as long as Retry-After says."""
+
+    code = "request.too_many_writes"
+
+
+def _who() -> str:
+    """The person or machine client; where nobody is signed in, the address."""
+    return str(g.get("principal") or f"address:{request.remote_addr}")
+
+
+def _kind(_endpoint: str = "") -> str:
+    return "reads" if request.method in READS else "writes"
+
+
+def install(application: Flask, settings: Settings) -> None:
+    """Count every request against its sender's limit, after `access.admit` knows the sender."""
+
+    def allowance() -> str:
+        per_minute = (
+            settings.reads_per_person_per_minute
+            if request.method in READS
+            else settings.writes_per_person_per_minute
+        )
+        return f"{per_minute} per minute"
+
+    options: dict[str, Any] = {}
+    if settings.redis_url:
+        options = {
+            "socket_timeout": REDIS_TIMEOUT_SECONDS,
+            "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
+        }
+    limiter = Limiter(
+        _who,
+        default_limits=[ApplicationLimit(allowance, scope=_kind)],
+        storage_uri=settings.redis_url or "memory://",
+        storage_options=options,
+        in_memory_fallback_enabled=True,
+        key_prefix="pettycash-limits",
+        headers_enabled=False,
+    )
+    limiter.init_app(application)
+    application.register_error_handler(RateLimitExceeded, _refuse)
+
+
+def _refuse(_error: RateLimitExceeded) -> Response:
+    kind = TooManyReads if request.method in READS else TooManyWrites
+    return from_error(kind(retry_after_seconds=WINDOW_SECONDS))

@@ -1,0 +1,239 @@
+"""Sessions: opaque tokens, rotation with reuse detection, idle and absolute time-outs.
+
+A sign-in begins a *family*; each refresh adds a row to it and retires the one before. A refresh
+token that comes a second time was stolen, from one side or the other: the family ends.
+Sources: security.md rows 9 and 10.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from pettycash import errors, settings
+from pettycash.models.base import new_id
+from pettycash.models.identity import AuthSession, SessionPurpose
+from pettycash.models.people import Role
+from pettycash.services import secrets_box, security_log
+from pettycash.services.identity import people
+from pettycash.services.identity.people import Origin, Placed
+
+SEEN_EVERY = timedelta(seconds=60)
+"""How exactly `last_seen_at` is kept: not every read need be a write."""
+
+
+class SessionEnded(errors.NotAuthenticated):
+    """The session has ended, or there never was one; sign in again."""
+
+    code = "auth.session_ended"
+
+
+class SessionNotFound(errors.NotFound):
+    """You have no such session."""
+
+    code = "session.not_found"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """What a client is given, once."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    """Seconds until the access token ends."""
+    purpose: SessionPurpose
+
+
+@dataclass(frozen=True, kw_only=True)
+class Authenticated:
+    """A live session and whose it is."""
+
+    auth: AuthSession
+    placed: Placed
+
+
+def start(session: Session, *, placed: Placed, origin: Origin, now: datetime) -> Tokens:
+    """Begin a family (system role): 12 hours at most, 8 for treasury."""
+    limits = settings.current()
+    hours = limits.session_hours_treasury if placed.has(Role.TREASURY) else limits.session_hours
+    return _issue(
+        session,
+        placed=placed,
+        family_id=new_id(),
+        family_started_at=now,
+        ends_at=now + timedelta(hours=hours),
+        authenticated_at=now,
+        origin=origin,
+        now=now,
+    )
+
+
+def _issue(
+    session: Session,
+    *,
+    placed: Placed,
+    family_id: UUID,
+    family_started_at: datetime,
+    ends_at: datetime,
+    authenticated_at: datetime,
+    origin: Origin,
+    now: datetime,
+) -> Tokens:
+    access, refresh = secrets_box.new_token("at"), secrets_box.new_token("rt")
+    access_ends = min(now + timedelta(minutes=settings.current().access_token_minutes), ends_at)
+    purpose = purpose_of(placed)
+    session.add(
+        AuthSession(
+            company_id=placed.company.id,
+            user_id=placed.user.id,
+            family_id=family_id,
+            purpose=purpose,
+            access_digest=secrets_box.token_digest(access),
+            refresh_digest=secrets_box.token_digest(refresh),
+            access_expires_at=access_ends,
+            family_started_at=family_started_at,
+            ends_at=ends_at,
+            authenticated_at=authenticated_at,
+            last_seen_at=now,
+            ip_address=origin.ip_address,
+            user_agent=(origin.user_agent or "")[:400] or None,
+        )
+    )
+    return Tokens(
+        access_token=access,
+        refresh_token=refresh,
+        expires_in=int((access_ends - now).total_seconds()),
+        purpose=purpose,
+    )
+
+
+def purpose_of(placed: Placed) -> SessionPurpose:
+    """What a session of this person is good for now: roles and passwords change under it."""
+    lacks_totp = placed.must_have_totp and placed.user.totp_enrolled_at is None
+    if lacks_totp or has_temporary_password(placed.user.password_changed_at):
+        return SessionPurpose.ENROLMENT
+    return SessionPurpose.FULL
+
+
+def has_temporary_password(password_changed_at: datetime) -> bool:
+    """Whether the password was given by somebody else: its owner's last change is the epoch."""
+    return password_changed_at.timestamp() <= 0
+
+
+def authenticate(session: Session, *, access_token: str, now: datetime) -> Authenticated:
+    """Whose access token this is (system role).
+
+    Raises:
+        SessionEnded: unknown, rotated, revoked, expired, idle too long, or nobody's any more.
+    """
+    found = session.execute(
+        select(AuthSession).where(
+            AuthSession.access_digest == secrets_box.token_digest(access_token)
+        )
+    ).scalar_one_or_none()
+    if found is None or not _lives(found, now) or found.access_expires_at <= now:
+        raise SessionEnded
+    placed = people.place(session, user_id=found.user_id, company_id=found.company_id, now=now)
+    if placed is None:
+        raise SessionEnded
+    if found.last_seen_at < now - SEEN_EVERY:
+        session.execute(
+            update(AuthSession).where(AuthSession.id == found.id).values(last_seen_at=now)
+        )
+    return Authenticated(auth=found, placed=placed)
+
+
+def _lives(auth: AuthSession, now: datetime) -> bool:
+    idle = timedelta(minutes=settings.current().session_idle_minutes)
+    return (
+        auth.revoked_at is None
+        and auth.rotated_at is None
+        and auth.ends_at > now
+        and auth.last_seen_at > now - idle
+    )
+
+
+def refresh(
+    session: Session, *, refresh_token: str, origin: Origin, now: datetime
+) -> Tokens | SessionEnded:
+    """Rotate both tokens (system role).
+
+    A refusal is returned, not raised: the end of a family must be committed.
+    """
+    found = session.execute(
+        select(AuthSession)
+        .where(AuthSession.refresh_digest == secrets_box.token_digest(refresh_token))
+        .with_for_update()
+    ).scalar_one_or_none()
+    if found is None:
+        return SessionEnded()
+    if found.rotated_at is not None and found.revoked_at is None:
+        end_family(session, family_id=found.family_id, reason="refresh_reused", now=now)
+        security_log.record(
+            session,
+            event="auth.refresh",
+            outcome="refused",
+            detail={"reason": "reused", "family_id": str(found.family_id)},
+            user_id=found.user_id,
+            company_id=found.company_id,
+            ip_address=origin.ip_address,
+        )
+        return SessionEnded("A refresh token was used twice; the session has ended for safety.")
+    placed = people.place(session, user_id=found.user_id, company_id=found.company_id, now=now)
+    if placed is None or not _lives(found, now):
+        return SessionEnded()
+    found.rotated_at = now
+    return _issue(
+        session,
+        placed=placed,
+        family_id=found.family_id,
+        family_started_at=found.family_started_at,
+        ends_at=found.ends_at,
+        authenticated_at=found.authenticated_at,
+        origin=origin,
+        now=now,
+    )
+
+
+def end_family(session: Session, *, family_id: UUID, reason: str, now: datetime) -> None:
+    """End one sign-in with all its rotations."""
+    session.execute(
+        update(AuthSession)
+        .where(AuthSession.family_id == family_id, AuthSession.revoked_at.is_(None))
+        .values(revoked_at=now, revoked_reason=reason)
+    )
+
+
+def end_all(session: Session, *, user_id: UUID, reason: str, now: datetime) -> None:
+    """End every session of a person: in this company (application role) or all (system role)."""
+    session.execute(
+        update(AuthSession)
+        .where(AuthSession.user_id == user_id, AuthSession.revoked_at.is_(None))
+        .values(revoked_at=now, revoked_reason=reason)
+    )
+
+
+def confirm_again(session: Session, *, session_id: UUID, now: datetime) -> None:
+    """The person has just proven who they are once more (step-up)."""
+    session.execute(
+        update(AuthSession).where(AuthSession.id == session_id).values(authenticated_at=now)
+    )
+
+
+def revoke(session: Session, *, user_id: UUID, family_id: UUID, now: datetime) -> None:
+    """End one of one's own sessions; ending it twice is the same.
+
+    Raises:
+        SessionNotFound: not this person's.
+    """
+    owned = session.execute(
+        select(AuthSession.id)
+        .where(AuthSession.user_id == user_id, AuthSession.family_id == family_id)
+        .limit(1)
+    ).scalar_one_or_none()
+    if owned is None:
+        raise SessionNotFound
+    end_family(session, family_id=family_id, reason="revoked_by_owner", now=now)
