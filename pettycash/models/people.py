@@ -78,8 +78,7 @@ class User(Keyed):
     email: Mapped[str]
     password_hash: Mapped[str]
     password_changed_at: Mapped[datetime]
-    must_change_password: Mapped[bool] = mapped_column(default=False, server_default="false")
-    """Somebody else knows it: until it is changed, sessions are of purpose ENROLMENT only."""
+    """By its owner; the epoch where somebody else gave it, so that it has to be changed first."""
     is_active: Mapped[bool] = mapped_column(default=True)
     totp_seed: Mapped[str | None]
     """Encrypted (MultiFernet), bound to the user's id."""

@@ -8,7 +8,7 @@ assignments without a proposer, and a line in the security log.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import select
@@ -19,6 +19,9 @@ from pettycash.models.organisation import Company
 from pettycash.models.people import SCOPE_OF, Membership, Role, RoleAssignment, ScopeKind, User
 from pettycash.money import Currency
 from pettycash.services import accounts, company_settings
+
+GIVEN = datetime.fromtimestamp(0, UTC)
+"""`password_changed_at` of a password that its owner has not chosen yet."""
 
 CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}", re.ASCII)
 
@@ -128,8 +131,7 @@ def _admit(session: Session, *, company_id: UUID, person: FirstPerson, now: date
             display_name=person.display_name,
             email=person.email,
             password_hash=person.password_hash,
-            password_changed_at=now,
-            must_change_password=person.password_is_temporary,
+            password_changed_at=GIVEN if person.password_is_temporary else now,
             totp_seed=person.totp_seed,
             totp_enrolled_at=now if person.totp_seed else None,
         )

@@ -17,6 +17,7 @@ from pettycash.models.ledger import LedgerAccount
 from pettycash.models.organisation import Company
 from pettycash.models.people import MFA_ROLES, RoleAssignment, User
 from pettycash.services import secrets_box
+from pettycash.services.identity import sessions
 from pettycash.stack.state import StackError
 from tests.servers import Database, Servers
 
@@ -45,7 +46,7 @@ def test_every_persona_of_the_platform_can_sign_in(session: Session) -> None:
         assert users[name].totp_seed is not None
         seed = secrets_box.decrypt(users[name].totp_seed, bound_to=users[name].id)
         assert seed == known.totp_secret
-        assert not users[name].must_change_password
+        assert not sessions.has_temporary_password(users[name].password_changed_at)
     assert secrets_box.password_matches(
         fixed_credentials("staff").password, users["staff"].password_hash
     )
