@@ -1,0 +1,190 @@
+"""Treasury takes an approved requisition over and makes its payments (domain.md §3, §4).
+
+Who validates is the payment's maker, so that somebody else releases it; in a company that calls
+itself a small team, validating unchanged leaves the requester as the maker. Where nobody would be
+left to release the money, validating is refused and says who is missing.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash import errors, money
+from pettycash.models.payments import Payment
+from pettycash.models.people import Membership, Role, RoleAssignment, User
+from pettycash.models.requisitions import (
+    IllegalRequisitionState,
+    Requisition,
+    RequisitionStatus,
+)
+from pettycash.models.workflow import TrailAction
+from pettycash.services import (
+    approvals,
+    company_settings,
+    releases,
+    rounds,
+    texts,
+    trail,
+    visibility,
+)
+from pettycash.services.actors import Actor
+from pettycash.services.payments import facts
+from pettycash.services.payments.creation import Part, create_for_validation
+from pettycash.services.requisitions.lifecycle import PartyToIt
+from pettycash.services.resolution.loading import live_assignments
+
+R = RequisitionStatus
+PARTS_MAX = 50
+
+
+class OnHold(errors.Conflict):
+    """The requisition is on hold; lift that first."""
+
+    code = "requisition.on_hold"
+
+
+class InvalidParts(errors.RuleViolation):
+    """The parts are too many, or don't add up to what was approved."""
+
+    code = "requisition.invalid_parts"
+
+
+class NobodyLeft(errors.RuleViolation):
+    """Nobody would be left to release the payment; the detail names who is missing."""
+
+    code = "payment.nobody_left_to_release"
+
+
+def validate(
+    session: Session,
+    *,
+    requisition_id: UUID,
+    digest: str,
+    parts: Sequence[Part] | None = None,
+    comment: str | None = None,
+    actor: Actor,
+    now: datetime,
+) -> tuple[Requisition, list[Payment]]:
+    """Make the payments of an approved requisition: one for all of it, or the listed parts.
+
+    Parts add up to the approved amount; a part's method, destination and store are the
+    requisition's own where it names none.
+
+    Raises:
+        RequisitionNotFound: none such within scope.
+        PartyToIt: the actor raised or approved it.
+        IllegalRequisitionState: it does not wait for treasury.
+        OnHold: treasury holds it.
+        StaleDigest: what was read is not what stands there now.
+        InvalidParts: they don't add up.
+        NobodyLeft: nobody could release one of the payments.
+        and what `payments.create_for_validation` refuses.
+    """
+    requisition = visibility.requisition(
+        session, actor=actor, requisition_id=requisition_id, lock=True
+    )
+    if actor.user_id in {requisition.requester_id, *rounds.approvers_of(session, requisition.id)}:
+        raise PartyToIt
+    if requisition.status is not R.PENDING_TREASURY_VALIDATION:
+        raise IllegalRequisitionState(
+            f"A requisition that is {requisition.status} can't be validated."
+        )
+    if requisition.held_at is not None:
+        raise OnHold(f"It is on hold: {requisition.hold_reason}")
+    approved = rounds.latest(session, requisition.id)
+    assert approved is not None, "what waits for treasury was approved in a round"
+    approvals.check_digest(session, requisition=requisition, approval_round=approved, digest=digest)
+
+    whole = [Part(amount=requisition.amount)]
+    wanted = whole if parts is None else list(parts)
+    _check_parts(requisition, wanted)
+    small_team = company_settings.current(session).small_team
+    is_unchanged = not _reshapes(requisition, wanted)
+    # The maker stays open where it is the requester: no payment is ever released by them anyway.
+    maker_id = None if is_unchanged and small_team else actor.user_id
+
+    requisition.move_to(R.IN_PAYMENT, at=now)
+    requisition.validated_at = now
+    requisition.validated_by = actor.user_id
+    made = create_for_validation(
+        session,
+        requisition=requisition,
+        parts=wanted,
+        maker_id=maker_id,
+        actor=actor,
+        now=now,
+    )
+    for payment in made:
+        _somebody_is_left(session, requisition=requisition, payment=payment, now=now)
+    trail.write(
+        session,
+        requisition,
+        TrailAction.VALIDATED,
+        actor=actor,
+        role=Role.TREASURY.value,
+        comment=texts.optional(comment, field="comment"),
+        digest=approved.digest,
+    )
+    return requisition, made
+
+
+def _check_parts(requisition: Requisition, parts: Sequence[Part]) -> None:
+    if not 1 <= len(parts) <= PARTS_MAX:
+        raise InvalidParts(
+            "That is not how it can be split.",
+            errors={"parts": [f"There are 1 to {PARTS_MAX} of them."]},
+        )
+    total = sum(part.amount for part in parts)
+    if total != requisition.approved_amount:
+        approved = money.text(requisition.amount, requisition.currency)
+        raise InvalidParts(
+            f"The parts don't add up to the approved {approved}.",
+            errors={"parts": [f"Their sum is {approved}."]},
+        )
+
+
+def _reshapes(requisition: Requisition, parts: Sequence[Part]) -> bool:
+    """Whether treasury splits or redirects; naming the store that pays is part of validating."""
+    (first, *more) = parts
+    return bool(
+        more
+        or first.amount != requisition.amount
+        or first.method not in (None, requisition.method)
+        or first.destination not in (None, requisition.destination)
+    )
+
+
+def _somebody_is_left(
+    session: Session, *, requisition: Requisition, payment: Payment, now: datetime
+) -> None:
+    subject = facts.subject_of(session, payment=payment, requisition=requisition)
+    left = _candidates(session, subject, now=now) - subject.excluded
+    if left:
+        return
+    if subject.only is not None:
+        raise NobodyLeft(
+            "Missing: a custodian of the fund who neither raised, approved nor made this payment"
+            " nor receives it."
+        )
+    raise NobodyLeft(
+        "Missing: a treasury officer, or else a cfo, who neither raised, approved nor made this"
+        " payment nor receives it."
+    )
+
+
+def _candidates(session: Session, subject: releases.Subject, *, now: datetime) -> set[UUID]:
+    """Active people who release such things: custodians of the fund, or treasury and the cfo."""
+    if subject.only is not None:
+        found = session.execute(
+            select(Membership.user_id)
+            .join(User, User.id == Membership.user_id)
+            .where(Membership.user_id.in_(subject.only), Membership.is_active, User.is_active)
+        ).scalars()
+        return set(found)
+    officers = session.execute(
+        live_assignments(now).where(RoleAssignment.role.in_((Role.TREASURY, Role.CFO)))
+    ).scalars()
+    return {officer.user_id for officer in officers}
