@@ -178,3 +178,18 @@ def test_the_operators_lock_outlives_a_restart(start: Callable[..., Daraja]) -> 
     client.simulator.start()
 
     assert client.pay().results()[0].result["ResultCode"] == 8006
+
+
+def test_a_scenario_that_an_older_version_knew_stops_nothing(start: Callable[..., Daraja]) -> None:
+    client = start()
+    paid = client.pay(scenario="settle_late:2")
+    client.simulator.end(signal.SIGKILL)
+    database = sqlite3.connect(client.simulator.state / "ledger.sqlite3")
+    database.execute("UPDATE payments SET scenario = 'forgotten_by_now'")
+    database.commit()
+    database.close()
+    client.simulator.start()
+
+    assert paid.results()[0].result["ResultCode"] == 0
+    assert len(paid.movements) == 1
+    assert paid.again().json["errorCode"] == "500.002.1001"

@@ -1,6 +1,8 @@
 """The wire: token, order of checks, fields, identifiers, the plain payment."""
 
+import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -342,6 +344,22 @@ def test_the_certificate_is_past_its_date_and_served(client: Daraja) -> None:
 
 def test_bodies_above_a_mebibyte_are_refused(client: Daraja) -> None:
     assert code(client.post(PAY, b" " * (1024 * 1024 + 1))) == (400, "400.002.05")
+
+
+def test_a_request_that_ends_early_is_none(client: Daraja) -> None:
+    client.get_token()
+    reference = new_reference()
+    body = json.dumps(client.payment_body(OriginatorConversationID=reference)).encode()
+    host, port = client.simulator.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        head = f"POST {PAY} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.token}\r\n"
+        length = len(body) + 1
+        connection.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode() + body)
+        connection.shutdown(socket.SHUT_WR)
+        told = connection.recv(4096)
+
+    assert b"400.002.05" in told
+    assert client.simulator.movements(reference) == []
 
 
 def test_the_rate_limit_answers_in_both_envelopes(start: Callable[..., Daraja]) -> None:

@@ -184,7 +184,7 @@ class Payments:
         payment = _by_id(db, payment_id)
         if payment is None or payment["status"] != INITIATED:
             return []
-        scenario = scenarios.parse(payment["scenario"])
+        scenario = scenarios.recall(payment["scenario"])
         code = self._verdict(db, payment, scenario, at)
         if code == codes.SUCCESS:
             self._move(db, payment, at)
@@ -284,7 +284,7 @@ class Payments:
     ) -> Answer:
         """Refuse an id that was received before, in the form that a scenario asks for."""
         reference = first["originator_reference"]
-        remembered = scenarios.parse(first["scenario"]).part(Dimension.DUPLICATE)
+        remembered = scenarios.recall(first["scenario"]).part(Dimension.DUPLICATE)
         part = scenario.part(Dimension.DUPLICATE) or remembered
         if part is None:
             return answers.duplicate()

@@ -107,7 +107,7 @@ class Queries:
         if query is None:
             return
         body = json.loads(query["body"])
-        part = scenarios.parse(query["scenario"]).part(Dimension.QUERY)
+        part = scenarios.recall(query["scenario"]).part(Dimension.QUERY)
         name = part.name if part else ""
         payment = _payment(db, body)
         reference = (

@@ -103,6 +103,14 @@ def parse(text: str) -> Scenario:
     return Scenario("+".join(atoms), parts)
 
 
+def recall(text: str) -> Scenario:
+    """A scenario read back from the state folder; one that an older version knew has no fault."""
+    try:
+        return parse(text)
+    except UnknownScenario:
+        return NO_FAULT
+
+
 def of_phone(phone: str) -> Scenario:
     """The scenario of a test number (`TEST_NUMBERS`); any other number has none."""
     match = _TEST_NUMBER.fullmatch(phone)

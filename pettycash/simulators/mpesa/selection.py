@@ -74,7 +74,7 @@ class Selector:
             reference, scenario = subject.reference, NO_FAULT
             if row is not None:
                 reference = row["originator_reference"]
-                scenario = scenarios.parse(row["scenario"])
+                scenario = scenarios.recall(row["scenario"])
             elif plan := read_plan(db):
                 scenario = plan.scenario(reference)
             part = scenario.part(Dimension.QUERY)
@@ -140,4 +140,4 @@ def _take(db: sqlite3.Connection, operation: str, subject: Subject) -> Scenario 
         db.execute("DELETE FROM faults WHERE id = ?", (row["id"],))
     else:
         db.execute("UPDATE faults SET remaining = remaining - 1 WHERE id = ?", (row["id"],))
-    return scenarios.parse(row["scenario"])
+    return scenarios.recall(row["scenario"])

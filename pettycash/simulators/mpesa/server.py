@@ -13,7 +13,7 @@ from typing import ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from pettycash.simulators.mpesa.admin import PREFIX, Admin
-from pettycash.simulators.mpesa.answers import Answer, Delivery, refusal
+from pettycash.simulators.mpesa.answers import Answer, Delivery, nothing, refusal
 from pettycash.simulators.mpesa.configuration import Configuration
 from pettycash.simulators.mpesa.credentials import Credentials
 from pettycash.simulators.mpesa.dispatcher import Dispatcher
@@ -38,11 +38,13 @@ class Simulator:
         self._dispatcher = Dispatcher(configuration, self._store, payments, queries)
         self._gateway = Gateway(configuration, self._store, tokens, payments, queries)
         self._admin = Admin(configuration, self._store, credentials, self._dispatcher)
+        self._stopped = False
 
     def start(self) -> None:
         self._dispatcher.start()
 
     def stop(self) -> None:
+        self._stopped = True
         self._dispatcher.stop()
         self._store.close()
 
@@ -53,6 +55,8 @@ class Simulator:
                 return self._admin.answer(call)
             answer = self._gateway.answer(call)
         except Exception:  # noqa: BLE001 - the client gets an answer, the terminal the reason
+            if self._stopped:  # the database closed under a connection that was kept alive
+                return nothing(Delivery.LOST)
             traceback.print_exc(file=sys.stderr)
             return refusal(500, "500.003.1001", "Internal Server Error")
         if answer.callback_first is not None:
