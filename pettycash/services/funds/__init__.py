@@ -1,0 +1,46 @@
+"""Funds, the stores that their money lies in, and who keeps them (domain.md §5).
+
+A fund is an authority to hold money; each store is one ledger account. A fund's balance is the sum
+of its stores, its available money the balance less what is held.
+"""
+
+from pettycash.services.funds.balances import (
+    FundBalance,
+    StoreBalance,
+    available,
+    balance,
+    store_account,
+    watch_floors,
+)
+from pettycash.services.funds.custody import InvalidCustodian, is_keeper
+from pettycash.services.funds.keeping import FundInUse, InvalidFund, create, locked, update
+from pettycash.services.funds.opening import propose_opening
+from pettycash.services.funds.stores import (
+    StoreNotFound,
+    create_store,
+    locked_store,
+    store,
+    update_store,
+)
+
+__all__ = [
+    "FundBalance",
+    "FundInUse",
+    "InvalidCustodian",
+    "InvalidFund",
+    "StoreBalance",
+    "StoreNotFound",
+    "available",
+    "balance",
+    "create",
+    "create_store",
+    "is_keeper",
+    "locked",
+    "locked_store",
+    "propose_opening",
+    "store",
+    "store_account",
+    "update",
+    "update_store",
+    "watch_floors",
+]

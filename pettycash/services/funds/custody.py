@@ -1,0 +1,155 @@
+"""Who keeps a fund: the custodian and an alternate, changed by two people (domain.md §3, §5)."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from pettycash import db, errors
+from pettycash.models.base import new_id
+from pettycash.models.funds import Fund
+from pettycash.models.people import (
+    SCOPE_OF,
+    Membership,
+    Role,
+    RoleAssignment,
+    User,
+)
+from pettycash.models.platform import Change
+from pettycash.services import changes, visibility
+from pettycash.services.actors import Actor
+
+KIND = "custodian"
+INSTANT = timedelta(microseconds=1)
+HOLDERS = frozenset({Role.TREASURY, Role.GROUP_FINANCE_MANAGER, Role.CFO})
+
+
+class InvalidCustodian(errors.RuleViolation):
+    """Custodian and alternate are two active members, and neither decides on their own post."""
+
+    code = "fund.invalid_custodian"
+
+
+def is_keeper(fund: Fund, user_id: UUID) -> bool:
+    """Whether the person is the fund's custodian or alternate."""
+    return user_id in (fund.custodian_id, fund.alternate_custodian_id)
+
+
+def read(session: Session, proposal: changes.Proposal, now: datetime) -> changes.Proposal:
+    """Refuse a proposal that could not become effective.
+
+    Raises:
+        FundNotFound: no such fund.
+        InvalidCustodian: not two different active members.
+    """
+    del now
+    if proposal.object_id is None or session.get(Fund, proposal.object_id) is None:
+        raise visibility.FundNotFound
+    custodian_id, alternate_id = _people(proposal.payload)
+    for person in (custodian_id, alternate_id):
+        if person is not None:
+            _check_member(session, person)
+    return changes.Proposal(
+        object_id=proposal.object_id,
+        payload={
+            "custodian_id": str(custodian_id),
+            "alternate_custodian_id": str(alternate_id) if alternate_id is not None else None,
+        },
+    )
+
+
+def apply(session: Session, change: Change, actor: Actor, now: datetime) -> None:
+    """Hand the fund over: the roles of those who leave end, those who come get theirs.
+
+    Raises:
+        InvalidCustodian: the facts changed since the proposal, or somebody appoints themselves.
+    """
+    read(session, changes.Proposal(object_id=change.object_id, payload=change.payload), now)
+    custodian_id, alternate_id = _people(change.payload)
+    fund = db.lock(session, Fund, change.object_id) if change.object_id is not None else None
+    if fund is None:
+        raise visibility.FundNotFound
+    if {change.proposed_by, actor.user_id} & {custodian_id, alternate_id}:
+        raise InvalidCustodian("Nobody appoints themselves.")
+    fund.custodian_id = custodian_id
+    fund.alternate_custodian_id = alternate_id
+    fund.version += 1
+    _hand_over(
+        session,
+        fund=fund,
+        keepers={person for person in (custodian_id, alternate_id) if person is not None},
+        change=change,
+        confirmed_by=actor.user_id,
+        now=now,
+    )
+
+
+def _people(payload: Mapping[str, Any]) -> tuple[UUID, UUID | None]:
+    strangers = sorted(set(payload) - {"custodian_id", "alternate_custodian_id"})
+    if strangers:
+        raise InvalidCustodian(errors={each: ["Unknown field."] for each in strangers})
+    try:
+        custodian_id = UUID(str(payload["custodian_id"]))
+        alternate = payload.get("alternate_custodian_id")
+        alternate_id = UUID(str(alternate)) if alternate is not None else None
+    except (KeyError, ValueError) as error:
+        raise InvalidCustodian(errors={"custodian_id": ["It is the id of a member."]}) from error
+    if custodian_id == alternate_id:
+        raise InvalidCustodian(errors={"alternate_custodian_id": ["It is somebody else."]})
+    return custodian_id, alternate_id
+
+
+def _check_member(session: Session, user_id: UUID) -> None:
+    found = session.execute(
+        select(Membership.id)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.user_id == user_id, Membership.is_active, User.is_active)
+    ).scalar_one_or_none()
+    if found is None:
+        raise InvalidCustodian(errors={"custodian_id": ["There is no such active member."]})
+
+
+def _hand_over(
+    session: Session,
+    *,
+    fund: Fund,
+    keepers: set[UUID],
+    change: Change,
+    confirmed_by: UUID,
+    now: datetime,
+) -> None:
+    live = list(
+        session.execute(
+            select(RoleAssignment)
+            .where(
+                RoleAssignment.role == Role.CUSTODIAN,
+                RoleAssignment.scope_id == fund.id,
+                or_(RoleAssignment.valid_until.is_(None), RoleAssignment.valid_until > now),
+            )
+            .with_for_update()
+        ).scalars()
+    )
+    for each in live:
+        if each.user_id not in keepers:
+            # The schema wants an end after the beginning, also where both are now.
+            each.valid_until = max(now, each.valid_from + INSTANT)
+    for person in sorted(keepers - {each.user_id for each in live}):
+        session.add(
+            RoleAssignment(
+                id=new_id(),
+                company_id=fund.company_id,
+                user_id=person,
+                role=Role.CUSTODIAN,
+                scope_kind=SCOPE_OF[Role.CUSTODIAN],
+                scope_id=fund.id,
+                valid_from=now,
+                proposed_by=change.proposed_by,
+                confirmed_by=confirmed_by,
+            )
+        )
+
+
+changes.register(KIND, proposers=HOLDERS, confirmers=HOLDERS, apply=apply, read=read)
