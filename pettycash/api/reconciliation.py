@@ -1,0 +1,69 @@
+"""Reconciliation runs: read them, start one for a day by hand."""
+
+from typing import Any
+from uuid import UUID
+
+from flask.views import MethodView
+from sqlalchemy import select
+
+from pettycash.api.access import current_actor, operation
+from pettycash.api.blueprints import Blueprint
+from pettycash.api.idempotency import idempotent
+from pettycash.api.pages import example_page, optional, page, page_of
+from pettycash.api.schemas.reconciliation import EXAMPLE_RUN, RunQuery, RunRequestSchema, RunSchema
+from pettycash.db import transaction
+from pettycash.models.reconciliation import ReconciliationRun
+from pettycash.services import reconciliation
+
+blp = Blueprint(
+    "reconciliation",
+    __name__,
+    url_prefix="/api/reconciliation/runs",
+    description="The books against themselves, payments against what the rails proved.",
+)
+
+
+@blp.route("/")
+class ReconciliationRuns(MethodView):
+    """All runs."""
+
+    @operation("reconciliation.list")
+    @blp.arguments(RunQuery, location="query")
+    @blp.response(200, page_of(RunSchema), example=example_page(EXAMPLE_RUN))
+    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """List runs, the newest first."""
+        with transaction() as session:
+            query = select(ReconciliationRun).where(
+                optional(ReconciliationRun.business_date, arguments["business_date"]),
+                optional(ReconciliationRun.status, arguments["status"]),
+            )
+            return page(session, query, order=(ReconciliationRun.id.desc(),), arguments=arguments)
+
+    @operation("reconciliation.start")
+    @idempotent()
+    @blp.arguments(RunRequestSchema, example={"business_date": "2026-11-20"})
+    @blp.response(202, RunSchema, example={**EXAMPLE_RUN, "status": "running", "closed_at": None})
+    def post(self, body: dict[str, Any]) -> ReconciliationRun:
+        """Start the next run of a day, or get the one that is still open.
+
+        Workers advance it; read it again until `status` is `closed`.
+        """
+        with transaction() as session:
+            return reconciliation.start(
+                session,
+                business_date=body["business_date"],
+                now=session.info["now"],
+                started_by=current_actor().user_id,
+            )
+
+
+@blp.route("/<uuid:run_id>/")
+class OneReconciliationRun(MethodView):
+    """One run."""
+
+    @operation("reconciliation.get")
+    @blp.response(200, RunSchema, example=EXAMPLE_RUN)
+    def get(self, run_id: UUID) -> ReconciliationRun:
+        """Read one run with its counts, totals and mismatches."""
+        with transaction() as session:
+            return reconciliation.find_run(session, run_id)
