@@ -1,0 +1,230 @@
+"""People of a company: logins and places. Roles take two people: `role_assignments`.
+
+A login made here has a password that its owner has to replace before anything else; whoever holds a
+role of MFA_ROLES has to enrol an authenticator as well (security.md rows 1 and 4).
+"""
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import phonenumbers
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from pettycash import errors
+from pettycash.models.base import new_id
+from pettycash.models.people import Membership, User
+from pettycash.services import organisation, secrets_box, security_log
+from pettycash.services.actors import Actor
+from pettycash.services.identity import sessions
+from pettycash.services.onboarding import GIVEN
+
+USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,62}[a-z0-9]", re.ASCII)
+HOME_REGION = "KE"
+"""Where a phone number without a country code lives."""
+
+PLACES = ("region_id", "branch_id", "department_id", "cost_center_id", "position_id")
+LOGIN_FIELDS = ("display_name", "email")
+
+
+class PersonNotFound(errors.NotFound):
+    """There is no such person in this company."""
+
+    code = "user.not_found"
+
+
+class UsernameTaken(errors.Conflict):
+    """Somebody has this username; they are unique in the whole installation."""
+
+    code = "user.username_taken"
+
+
+class InvalidPerson(errors.RuleViolation):
+    """A username or phone number that can't be used."""
+
+    code = "user.invalid"
+
+
+class LoginShared(errors.Conflict):
+    """This person works in another company too, so no single one changes name or e-mail."""
+
+    code = "user.login_shared"
+
+
+class NotYourself(errors.NotAllowed):
+    """Nobody deactivates themselves."""
+
+    code = "user.not_yourself"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """A login with its place in the company."""
+
+    user: User
+    membership: Membership
+
+    @property
+    def version(self) -> str:
+        """What an ETag of both is made of."""
+        return f"{self.user.version}.{self.membership.version}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admitted(Person):
+    """Somebody new, and the password to hand over; it is stored nowhere."""
+
+    temporary_password: str = field(repr=False)
+
+
+def find(session: Session, *, user_id: UUID, lock: bool = False) -> Person:
+    """One person of the company.
+
+    Raises:
+        PersonNotFound: none such.
+    """
+    query = (
+        select(User, Membership)
+        .join(Membership, Membership.user_id == User.id)
+        .where(Membership.user_id == user_id)
+    )
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    row = session.execute(query).one_or_none()
+    if row is None:
+        raise PersonNotFound
+    return Person(user=row[0], membership=row[1])
+
+
+def admit(
+    session: Session,
+    *,
+    username: str,
+    display_name: str,
+    email: str,
+    phone: str | None,
+    places: Mapping[str, UUID | None],
+    actor: Actor,
+) -> Admitted:
+    """Make a login and place it in the company, without any role.
+
+    Raises:
+        InvalidPerson: username or phone can't be used.
+        UsernameTaken: somebody has it, perhaps in another company.
+        UnknownUnit: a place is not an active unit.
+    """
+    name = username.strip().lower()
+    if USERNAME.fullmatch(name) is None:
+        raise InvalidPerson(
+            errors={"username": ["3 to 64 letters, digits, dots, hyphens and underscores."]}
+        )
+    organisation.check_places(session, places)
+    password = secrets.token_urlsafe(15)
+    user = User(
+        id=new_id(),
+        username=name,
+        display_name=display_name,
+        email=email,
+        password_hash=secrets_box.hash_password(password),
+        password_changed_at=GIVEN,
+    )
+    membership = Membership(
+        id=new_id(),
+        company_id=actor.company_id,
+        user_id=user.id,
+        phone=e164(phone),
+        **{name: places.get(name) for name in PLACES},
+    )
+    try:
+        with session.begin_nested():
+            session.add(user)
+            session.flush()  # the membership refers to it, and a taken name must be told here
+            session.add(membership)
+            session.flush()
+    except IntegrityError as error:
+        raise UsernameTaken(errors={"username": ["Somebody has it."]}) from error
+    _remember(session, "user.created", user.id, {"username": name}, actor)
+    return Admitted(user=user, membership=membership, temporary_password=password)
+
+
+def update(
+    session: Session, person: Person, *, values: Mapping[str, Any], actor: Actor, now: datetime
+) -> Person:
+    """Change a (locked) person: name, e-mail, phone, places, is_active. The rest stays.
+
+    Who is deactivated is signed out at once, in this company.
+
+    Raises:
+        LoginShared: name or e-mail of somebody who works in another company too.
+        NotYourself: one's own deactivation.
+        InvalidPerson, UnknownUnit: see `admit`.
+    """
+    wanted = dict(values)
+    if "phone" in wanted:
+        wanted["phone"] = e164(wanted["phone"])
+    organisation.check_places(session, wanted)
+    changed: dict[str, list[Any]] = {}
+    for name, value in wanted.items():
+        row: User | Membership = person.user if name in LOGIN_FIELDS else person.membership
+        if getattr(row, name) != value:
+            changed[name] = [getattr(row, name), value]
+    if not changed:
+        return person
+    if not changed.keys().isdisjoint(LOGIN_FIELDS):
+        if session.execute(select(func.works_elsewhere(person.user.id))).scalar_one():
+            raise LoginShared
+        person.user.version += 1
+    if changed.get("is_active") == [True, False]:
+        if actor.user_id == person.user.id:
+            raise NotYourself
+        sessions.end_all(session, user_id=person.user.id, reason="deactivated", now=now)
+    for name, (_, value) in changed.items():
+        setattr(person.user if name in LOGIN_FIELDS else person.membership, name, value)
+    person.membership.version += 1
+    detail = {
+        name: [_masked(name, old), _masked(name, new)] for name, (old, new) in changed.items()
+    }
+    _remember(session, "user.updated", person.user.id, detail, actor)
+    return person
+
+
+def e164(phone: str | None) -> str | None:
+    """A phone number in its one spelling, +254712345678; None and blank stay None.
+
+    Raises:
+        InvalidPerson: it is no possible number.
+    """
+    if phone is None or not phone.strip():
+        return None
+    try:
+        parsed = phonenumbers.parse(phone, HOME_REGION)
+    except phonenumbers.NumberParseException as error:
+        raise InvalidPerson(errors={"phone": ["Not a phone number."]}) from error
+    if not phonenumbers.is_valid_number(parsed):
+        raise InvalidPerson(errors={"phone": ["Not a phone number."]})
+    return str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _masked(name: str, value: Any) -> Any:
+    """What the security log may hold: no full phone number (security.md row 19)."""
+    if name == "phone" and value:
+        return f"…{value[-3:]}"
+    return str(value) if isinstance(value, UUID) else value
+
+
+def _remember(
+    session: Session, event: str, user_id: UUID, detail: Mapping[str, Any], actor: Actor
+) -> None:
+    security_log.record(
+        session,
+        event=event,
+        outcome="ok",
+        detail={"subject_id": str(user_id), **detail},
+        actor=actor,
+    )
