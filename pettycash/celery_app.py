@@ -12,7 +12,7 @@ from typing import Any
 
 from celery import Celery, signals
 from celery.beat import Scheduler
-from kombu import Queue
+from kombu import Exchange, Queue
 from kombu.transport import redis as kombu_redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import Connection, text
@@ -133,7 +133,11 @@ def create_celery(settings: Settings) -> Celery:
     over_redis = settings.broker_url.startswith(("redis", "rediss"))
     arguments = None if over_redis else {"x-queue-type": "quorum"}
     celery.conf.update(
-        task_queues=[Queue(name, queue_arguments=arguments) for name in QUEUES],
+        task_queues=[
+            # Named in full: without a key of its own a queue would get Celery's default one.
+            Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
+            for name in QUEUES
+        ],
         task_default_queue="default",
         task_create_missing_queues=False,
         task_routes=ROUTES,

@@ -91,7 +91,8 @@ def test_a_task_goes_to_the_queue_of_its_domain(database: Database) -> None:
         ("reconciliation.run", "batch"),
         ("imprest.raise_replenishment", "default"),
     ):
-        assert router.route({}, name)["queue"].name == queue
+        found = router.route({}, name)["queue"]
+        assert (found.name, found.routing_key, found.exchange.name) == (queue, queue, queue)
 
 
 def test_the_guard_is_still_needed() -> None:
@@ -125,13 +126,13 @@ def test_a_worker_outlives_a_restart_of_redis_under_a_running_task(
     arguments = ("worker", "-Q", "payments", "-c", "1", "--without-mingle", "--without-gossip")
     try:
         with celery(tmp_path, environ, *arguments) as worker:
-            for round_number, how in enumerate((signal.SIGTERM, signal.SIGKILL, signal.SIGTERM)):
+            for round_number, how in enumerate((signal.SIGTERM, signal.SIGKILL)):
                 name = f"round-{round_number}"
                 sender.send_task("payments.slow", kwargs={"obligation_id": name})
                 assert wait_until(lambda name=name: f"began {name}" in probe.read_text(), 30)
                 redis_child.process.send_signal(how)
                 assert wait_until(lambda: redis_child.exit_code() is not None, 10)
-                time.sleep(0.5)
+                time.sleep(3)
                 redis_child.start()
                 assert wait_until(lambda name=name: f"ended {name}" in probe.read_text(), 30)
                 assert wait_until(redis_child.probe, 10)
