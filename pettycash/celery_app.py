@@ -5,7 +5,9 @@ a hint to look at a row; these settings make each of the three rarer, none remov
 """
 
 import logging
+import math
 import pkgutil
+import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
@@ -19,6 +21,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from pettycash import composition, db, readiness
+from pettycash.services import heartbeats
 from pettycash.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -81,9 +84,13 @@ class LeaderScheduler(Scheduler):
     retry_seconds = 5.0
     """How often it asks whether it may lead, and whether it still does."""
 
+    sign_every_seconds = 20.0
+    """How often the leader leaves its sign of life, which /readyz reads."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._connection: Connection | None = None
         self._leads = False
+        self._signed_at = -math.inf
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
@@ -93,8 +100,20 @@ class LeaderScheduler(Scheduler):
             return self.retry_seconds
         if not led:
             logger.info("this beat leads")
+        self._leave_sign()
         wait = super().tick(*args, **kwargs)
         return float(min(wait, self.retry_seconds))
+
+    def _leave_sign(self) -> None:
+        if time.monotonic() - self._signed_at < self.sign_every_seconds:
+            return
+        try:
+            with db.system_transaction() as session:
+                heartbeats.beat(session, name="beat", now=session.info["now"])
+        except SQLAlchemyError:
+            logger.warning("beat can't leave its sign of life", exc_info=True)
+        else:
+            self._signed_at = time.monotonic()
 
     def _holds_lock(self) -> bool:
         try:

@@ -9,7 +9,6 @@ client    Flask's test client on `live`
 import os
 import tempfile
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pettycash import db
+from pettycash.app import create_app
 from tests import servers as test_servers
 from tests.servers import Database, Servers
 
@@ -132,5 +132,4 @@ def live(servers: Servers, worker_number: int) -> Iterator[Database]:
 @pytest.fixture
 def client(live: Database) -> FlaskClient:
     """Flask's test client on a live database."""
-    application = import_module("pettycash.app").create_app(live.settings)
-    return application.test_client()
+    return create_app(live.settings).test_client()

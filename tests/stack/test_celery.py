@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,11 +13,11 @@ from kombu.transport import redis as kombu_redis
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from pettycash import celery_app, config
+from pettycash import celery_app, config, db
+from pettycash.services import heartbeats
 from pettycash.stack.ports import Ports
 from pettycash.stack.processes import Child, ChildSpec
 from pettycash.stack.redis import RedisServer
-from pettycash.stack.state import ROOT
 from tests.servers import Database, wait_until
 
 BEATS_A_SECOND = 2
@@ -148,6 +147,9 @@ def test_a_second_beat_is_harmless_and_takes_over(live: Database, tmp_path: Path
     arguments = ("beat", "--pidfile", "")
     with celery(tmp_path, live.environ, *arguments, name="first") as first:
         assert wait_until(lambda: queued(live.redis_url) > 0, 10)
+        with db.system_transaction() as session:
+            signs = heartbeats.signs(session, now=session.info["now"])
+        assert [each.name for each in signs if each.is_alive] == ["beat"]
         with celery(tmp_path, live.environ, *arguments, name="second"):
             before, began = queued(live.redis_url), time.monotonic()
             time.sleep(4)
@@ -160,14 +162,3 @@ def test_a_second_beat_is_harmless_and_takes_over(live: Database, tmp_path: Path
             assert wait_until(lambda: first.exit_code() is not None, 5)
             before = queued(live.redis_url)
             assert wait_until(lambda: queued(live.redis_url) >= before + 3, 10)
-
-
-def test_the_entry_point_needs_no_server_to_be_loaded() -> None:
-    """`celery -A celery_worker` must come up while its broker is still down."""
-    environ = {"PATH": "/usr/bin:/bin", "REDIS_URL": "redis://127.0.0.1:9/0"}
-    environ |= {"DATABASE_URL": "postgresql://a:b@127.0.0.1:9/c"}
-    done = subprocess.run(
-        [sys.executable, "-c", "import celery_worker; print(celery_worker.celery.main)"],
-        check=False, capture_output=True, text=True, cwd=ROOT, env=environ,
-    )  # fmt: skip
-    assert done.stdout.strip() == "pettycash", done.stderr
