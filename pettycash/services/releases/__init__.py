@@ -15,9 +15,15 @@ from pettycash.services.releases.checking import (
     CodeRequired,
     CodeResult,
     check_code,
+    keyed_digest,
     spend_grant,
 )
-from pettycash.services.releases.sending import CodeMessage, code_delivered, make_code
+from pettycash.services.releases.sending import (
+    CodeMessage,
+    code_delivered,
+    make_code,
+    new_code,
+)
 from pettycash.services.releases.subjects import (
     NotSeparate,
     NotTheExecutor,
@@ -41,7 +47,9 @@ __all__ = [
     "check_releaser",
     "code_delivered",
     "expire",
+    "keyed_digest",
     "make_code",
+    "new_code",
     "request_code",
     "spend_grant",
     "unlock",

@@ -1,0 +1,66 @@
+"""Payments: made, released, sent, proven (domain.md §6).
+
+`creation` and `changing` shape a payment, `releasing` and `execution` release it, `claiming` and
+`recording` send it, `resolving` asks, `evidence` weighs what is said, and `settlement` alone moves
+payment and books. `cash` is the one method without a rail.
+"""
+
+from pettycash.services.payments.cash import (
+    AcknowledgementMessage,
+    acknowledge,
+    acknowledge_by_signature,
+    acknowledgement_delivered,
+    make_acknowledgement_code,
+    resend_acknowledgement,
+)
+from pettycash.services.payments.changing import CHANGEABLE, cancel, change
+from pettycash.services.payments.claiming import Claim, ClaimLost, claim, mark_sending
+from pettycash.services.payments.creation import Part, create, create_for_validation
+from pettycash.services.payments.execution import execute
+from pettycash.services.payments.facts import locked, subject_of
+from pettycash.services.payments.reconciling import reconcile
+from pettycash.services.payments.recording import record_outcome
+from pettycash.services.payments.releasing import (
+    assign_executor,
+    send_code,
+    unlock_release,
+    verify_code,
+)
+from pettycash.services.payments.resolving import (
+    Question,
+    next_question,
+    record_answer,
+    requery,
+)
+
+__all__ = [
+    "CHANGEABLE",
+    "AcknowledgementMessage",
+    "Claim",
+    "ClaimLost",
+    "Part",
+    "Question",
+    "acknowledge",
+    "acknowledge_by_signature",
+    "acknowledgement_delivered",
+    "assign_executor",
+    "cancel",
+    "change",
+    "claim",
+    "create",
+    "create_for_validation",
+    "execute",
+    "locked",
+    "make_acknowledgement_code",
+    "mark_sending",
+    "next_question",
+    "reconcile",
+    "record_answer",
+    "record_outcome",
+    "requery",
+    "resend_acknowledgement",
+    "send_code",
+    "subject_of",
+    "unlock_release",
+    "verify_code",
+]

@@ -1,0 +1,340 @@
+"""Cash changes hands: the recipient's acknowledgement, by a code sent to them or by a signature.
+
+The custodian has released the payment and holds the money out; with the acknowledgement it is paid.
+The code belongs to the recipient, so a right one shows that they were there (domain.md §5).
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from pettycash import db, errors, money, settings
+from pettycash.models.attempts import ExchangeType, PaymentAttempt
+from pettycash.models.base import new_id
+from pettycash.models.payments import (
+    EvidenceSource,
+    IllegalTransition,
+    Payment,
+    PaymentReconciliation,
+    PaymentStatus,
+)
+from pettycash.models.releases import CashAcknowledgement
+from pettycash.models.requisitions import Attachment, AttachmentContent
+from pettycash.rails import Method
+from pettycash.services import outbox, releases, security_log
+from pettycash.services.actors import Actor
+from pettycash.services.payments import exchanges, facts, settlement
+from pettycash.services.payments.facts import Matter
+
+TOPIC = "notifications.acknowledgement_code"
+SIGNATURE_BYTES_MAX = 500_000
+IMAGE_TYPES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+"""First bytes → type: what a signature may be, found from its content."""
+
+
+class NotCash(errors.Conflict):
+    """Only cash that a custodian has released is acknowledged."""
+
+    code = "acknowledgement.not_cash"
+
+
+class WrongAcknowledgement(errors.RuleViolation):
+    """The recipient's code is wrong; the try is counted."""
+
+    code = "acknowledgement.wrong_code"
+
+
+class AcknowledgementExpired(errors.RuleViolation):
+    """The recipient's code has expired or was not sent yet: have a new one sent."""
+
+    code = "acknowledgement.code_expired"
+
+
+class AcknowledgementTriesExhausted(errors.RuleViolation):
+    """All tries are used up: a signature acknowledges, or the cash is voided."""
+
+    code = "acknowledgement.tries_exhausted"
+
+
+class TooManyAcknowledgementCodes(errors.TooManyRequests):
+    """The recipient was sent too many codes; wait before sending another one."""
+
+    code = "acknowledgement.too_many_codes"
+
+
+class NotASignature(errors.RuleViolation):
+    """A signature is a PNG or JPEG image of at most 500 kB."""
+
+    code = "acknowledgement.not_a_signature"
+
+
+class SignatureUsed(errors.Conflict):
+    """This very image has been used before."""
+
+    code = "acknowledgement.signature_used"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcknowledgementMessage:
+    """The recipient's code on its way to them; never shown by `repr`."""
+
+    subject: str
+    text: str = field(repr=False)
+    email: str | None = field(default=None, repr=False)
+    phone: str | None = field(default=None, repr=False)
+
+
+def begin(session: Session, *, payment: Payment, execution_id: UUID) -> CashAcknowledgement:
+    """Await the recipient's word on cash that was just released; a code is owed to them."""
+    row = CashAcknowledgement(
+        id=new_id(),
+        company_id=payment.company_id,
+        payment_id=payment.id,
+        execution_id=execution_id,
+        tries=0,
+        sends=1,
+    )
+    session.add(row)
+    session.flush()  # the obligation's key is the row's
+    outbox.owe(session, topic=TOPIC, key=row.id)
+    return row
+
+
+def make_acknowledgement_code(
+    session: Session, *, acknowledgement_id: UUID, now: datetime
+) -> AcknowledgementMessage | None:
+    """Make the recipient's code, in the worker; None where it is not wanted any more."""
+    row = db.lock(session, CashAcknowledgement, acknowledgement_id)
+    payment = session.get(Payment, row.payment_id) if row is not None else None
+    if (
+        row is None
+        or payment is None
+        or row.acknowledged_at is not None
+        or payment.status is not PaymentStatus.EXECUTING
+    ):
+        outbox.done(session, topic=TOPIC, key=acknowledgement_id)
+        return None
+    code = releases.new_code()
+    lifetime = settings.current().code_lifetime_seconds
+    row.code_digest = _keyed(code, row.id)
+    row.sent_at = now
+    row.expires_at = now + timedelta(seconds=lifetime)
+    amount = money.text(payment.amount, payment.currency)
+    is_mail = "@" in payment.destination
+    return AcknowledgementMessage(
+        subject="Your cash is ready",
+        text=(
+            f"{code} acknowledges that you received {payment.currency} {amount} in cash"
+            f" ({payment.number}). Tell it to the custodian once you have the money, not before."
+            f" It is valid for {lifetime // 60} minutes."
+        ),
+        email=payment.destination if is_mail else None,
+        phone=None if is_mail else payment.destination,
+    )
+
+
+def acknowledgement_delivered(session: Session, *, acknowledgement_id: UUID) -> None:
+    """The message left; the obligation is done."""
+    outbox.done(session, topic=TOPIC, key=acknowledgement_id)
+
+
+def resend_acknowledgement(
+    session: Session, *, payment_id: UUID, actor: Actor, now: datetime
+) -> Payment:
+    """Have the recipient sent a new code; the old one dies, its tries stay counted.
+
+    Raises:
+        as `acknowledge`; TooManyAcknowledgementCodes: too many within the window.
+    """
+    matter, row = _awaiting(session, payment_id=payment_id, actor=actor)
+    limits = settings.current()
+    window = timedelta(seconds=limits.code_sends_window_seconds)
+    began = row.sent_at or row.created_at
+    if row.sends >= limits.code_sends_max and began > now - window:
+        wait = (began + window - now).total_seconds()
+        raise TooManyAcknowledgementCodes(retry_after_seconds=max(1, int(wait) + 1))
+    row.sends = 1 if row.sends >= limits.code_sends_max else row.sends + 1
+    row.code_digest = None
+    row.expires_at = None
+    outbox.owe(session, topic=TOPIC, key=row.id)
+    return matter.payment
+
+
+def acknowledge(
+    session: Session, *, payment_id: UUID, code: str, actor: Actor, now: datetime
+) -> errors.PettycashError | None:
+    """Count a try, then compare it with the recipient's code; a right one pays.
+
+    A refusal is returned, as the try counts: the caller commits and then raises it.
+
+    Raises:
+        PaymentNotFound: none such within scope.
+        NotCash: it is no cash, or nobody has released it.
+        NotSeparate: the actor does not keep this fund.
+    """
+    matter, row = _awaiting(session, payment_id=payment_id, actor=actor)
+    tries, expected, expires_at = session.execute(
+        update(CashAcknowledgement)
+        .where(CashAcknowledgement.id == row.id)
+        .values(tries=CashAcknowledgement.tries + 1)
+        .returning(
+            CashAcknowledgement.tries,
+            CashAcknowledgement.code_digest,
+            CashAcknowledgement.expires_at,
+        )
+    ).one()
+    refusal: errors.PettycashError | None = None
+    if tries > settings.current().code_tries_max:
+        refusal = AcknowledgementTriesExhausted()
+    elif expected is None or expires_at is None or expires_at <= now:
+        refusal = AcknowledgementExpired()
+    elif not hmac.compare_digest(expected, _keyed(code, row.id)):
+        refusal = WrongAcknowledgement()
+    if refusal is not None:
+        security_log.record(
+            session,
+            event="payment.acknowledgement_refused",
+            outcome="refused",
+            detail={"payment_id": str(payment_id), "tries": tries, "why": refusal.code},
+            actor=actor,
+        )
+        return refusal
+    _pay(session, matter=matter, row=row, proof="code", actor=actor, now=now)
+    return None
+
+
+def acknowledge_by_signature(
+    session: Session, *, payment_id: UUID, image: bytes, actor: Actor, now: datetime
+) -> Payment:
+    """The recipient signed; the image is kept with the payment, and it is paid.
+
+    Raises:
+        as `acknowledge`; NotASignature: no image, or too large; SignatureUsed: seen before.
+    """
+    matter, row = _awaiting(session, payment_id=payment_id, actor=actor)
+    content_type = next((IMAGE_TYPES[head] for head in IMAGE_TYPES if image.startswith(head)), None)
+    if content_type is None or len(image) > SIGNATURE_BYTES_MAX:
+        raise NotASignature(errors={"signature": ["A PNG or JPEG image of at most 500 kB."]})
+    digest = hashlib.sha256(image).digest()
+    seen = session.execute(select(Attachment.id).where(Attachment.digest == digest)).first()
+    if seen is not None:
+        raise SignatureUsed
+    attachment = Attachment(
+        id=new_id(),
+        company_id=matter.payment.company_id,
+        payment_id=matter.payment.id,
+        filename=f"signature-{matter.payment.number}.{content_type.rpartition('/')[2]}",
+        content_type=content_type,
+        size=len(image),
+        digest=digest,
+        uploaded_by=actor.user_id,
+    )
+    session.add(attachment)
+    session.flush()  # content and acknowledgement refer to it
+    session.add(
+        AttachmentContent(
+            company_id=attachment.company_id, attachment_id=attachment.id, content=image
+        )
+    )
+    row.attachment_id = attachment.id
+    _pay(session, matter=matter, row=row, proof="signature", actor=actor, now=now)
+    return matter.payment
+
+
+def log_void(session: Session, *, payment: Payment, attempt: PaymentAttempt) -> None:
+    """The exchange log's row for cash that nobody collected."""
+    exchanges.log_own(
+        session,
+        payment=payment,
+        attempt=attempt,
+        request_type=ExchangeType.CANCEL,
+        status="rejected",
+        code="cash.not_collected",
+        message="Voided by the custodian.",
+        request={},
+        success=True,
+    )
+
+
+def _awaiting(
+    session: Session, *, payment_id: UUID, actor: Actor
+) -> tuple[Matter, CashAcknowledgement]:
+    requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
+    if payment.method is not Method.CASH:
+        raise NotCash
+    if actor.user_id not in facts.custodians(session, payment):
+        raise releases.NotSeparate("Cash is paid by the custodian of its fund.")
+    if payment.status is not PaymentStatus.EXECUTING:
+        raise IllegalTransition(f"A payment that is {payment.status} awaits no acknowledgement.")
+    attempt = facts.live_attempt(session, payment_id=payment.id)
+    assert attempt is not None, "an executing payment has a live attempt"
+    row = session.execute(
+        select(CashAcknowledgement)
+        .where(CashAcknowledgement.execution_id == attempt.execution_id)
+        .with_for_update()
+    ).scalar_one()
+    return Matter(requisition=requisition, payment=payment, attempt=attempt), row
+
+
+def _pay(
+    session: Session,
+    *,
+    matter: Matter,
+    row: CashAcknowledgement,
+    proof: str,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    payment, attempt = matter.payment, matter.attempt
+    row.acknowledged_at = now
+    row.proof = proof
+    row.code_digest = None
+    outbox.done(session, topic=TOPIC, key=row.id)
+    exchanges.log_own(
+        session,
+        payment=payment,
+        attempt=attempt,
+        request_type=ExchangeType.CONFIRM,
+        status="settled",
+        code=f"cash.{proof}",
+        message="Acknowledged by the recipient.",
+        request={"paid_by": str(actor.user_id)},
+        success=True,
+    )
+    settlement.settle(
+        session,
+        matter=matter,
+        proof=settlement.Proof(
+            amount=attempt.amount,
+            provider_reference=attempt.originator_reference,
+            occurred_at=now,
+            code=f"cash.{proof}",
+            message="Acknowledged by the recipient.",
+        ),
+        now=now,
+    )
+    session.add(
+        PaymentReconciliation(
+            company_id=payment.company_id,
+            payment_id=payment.id,
+            source=EvidenceSource.ACKNOWLEDGEMENT,
+            evidence={"proof": proof, "acknowledgement_id": str(row.id)},
+            created_at=now,
+        )
+    )
+    security_log.record(
+        session,
+        event="payment.acknowledged",
+        outcome="ok",
+        detail={"payment_id": str(payment.id), "proof": proof},
+        actor=actor,
+    )
+
+
+def _keyed(code: str, acknowledgement_id: UUID) -> bytes:
+    return releases.keyed_digest(code, acknowledgement_id)

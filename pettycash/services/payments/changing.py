@@ -1,0 +1,165 @@
+"""Changing and cancelling a payment before anything of it was sent."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from pettycash import money
+from pettycash.models.payments import IllegalTransition, Payment, PaymentStatus
+from pettycash.models.people import Role
+from pettycash.models.releases import DeathCause
+from pettycash.models.requisitions import Requisition
+from pettycash.money import Currency
+from pettycash.rails import Method
+from pettycash.services import (
+    company_settings,
+    destinations,
+    releases,
+    requisitions,
+    security_log,
+)
+from pettycash.services.actors import Actor
+from pettycash.services.payments import cash, facts, rules, settlement
+from pettycash.services.payments.creation import check_maker
+
+CHANGEABLE = frozenset({"amount", "store_id", "method", "destination", "metadata"})
+
+
+def change(
+    session: Session,
+    *,
+    requisition: Requisition,
+    payment: Payment,
+    changes: Mapping[str, Any],
+    actor: Actor,
+    now: datetime,
+) -> Payment:
+    """Change a pending payment, both rows locked. Who changes it is its maker; live codes die.
+
+    `changes` holds some of CHANGEABLE; the payee stays who was approved.
+
+    Raises:
+        IllegalTransition: it is not pending any more.
+        NotSeparate: the actor requested or approved it.
+        ExceedsApproved: more than is left of the approved amount.
+        and what `rules` refuses.
+    """
+    if payment.status is not PaymentStatus.PENDING:
+        raise IllegalTransition(f"A payment that is {payment.status} can't be changed.")
+    check_maker(session, requisition=requisition, actor=actor)
+    unknown = set(changes) - CHANGEABLE
+    assert not unknown, f"not changeable: {unknown}"
+    if "metadata" in changes:
+        payment.client_metadata = dict(changes["metadata"])
+    method: Method = changes.get("method", payment.method)
+    store = rules.fitting_store(
+        session,
+        store_id=changes.get("store_id", payment.store_id),
+        requisition=requisition,
+        method=method,
+        actor=actor,
+    )
+    destination = payment.destination
+    if "destination" in changes or method is not payment.method:
+        destination = destinations.normalise(
+            changes.get("destination", payment.destination),
+            method=method,
+            currency=Currency(payment.currency),
+        )
+    amount: Decimal = changes.get("amount", payment.amount)
+    rules.check_amount(session, method=method, store=store, amount=amount, destination=destination)
+    left = rules.remainder(session, requisition=requisition) + payment.amount
+    if amount > left:
+        left_text = money.text(left, payment.currency)
+        raise rules.ExceedsApproved(errors={"amount": [f"At most {left_text}."]})
+    before = payment.digest
+    payment.amount = amount
+    payment.method = method
+    payment.destination = destination
+    payment.store_id = store.id
+    payment.provider_account_id = store.provider_account_id
+    payment.digest = facts.digest_of(payment)
+    payment.version += 1
+    if payment.digest != before:
+        payment.maker_id = actor.user_id
+        payment.executor_id = None
+        payment.otp_required = amount >= company_settings.current(session).otp_floor
+        _void_release(
+            session, payment=payment, requisition=requisition, cause=DeathCause.CHANGED, now=now
+        )
+    security_log.record(
+        session,
+        event="payment.changed",
+        outcome="ok",
+        detail={"payment_id": str(payment.id), "fields": sorted(changes)},
+        actor=actor,
+    )
+    return payment
+
+
+def cancel(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -> Payment:
+    """Give a payment up: pending or provably failed ones end; uncollected cash is voided.
+
+    Treasury cancels what nothing was sent of. A custodian ends cash that nobody collected: the
+    payment has then failed, its money is free again, and it was never in doubt.
+
+    Raises:
+        PaymentNotFound: none such within scope.
+        IllegalTransition: it is on the wire, paid or over.
+        NotSeparate: cash of another fund.
+        FailureUnconfirmed, BlockedByCase: it may yet turn out to be paid.
+    """
+    requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
+    is_cash_on_the_way = payment.method is Method.CASH and payment.status is PaymentStatus.EXECUTING
+    if is_cash_on_the_way:
+        if actor.user_id not in facts.custodians(session, payment):
+            raise releases.NotSeparate("Cash is voided by the custodian of its fund.")
+        attempt = facts.live_attempt(session, payment_id=payment.id)
+        assert attempt is not None, "an executing payment has a live attempt"
+        settlement.fail(
+            session,
+            matter=facts.Matter(requisition=requisition, payment=payment, attempt=attempt),
+            code="cash.not_collected",
+            message="Not collected; voided by the custodian.",
+            confirmed=True,
+            now=now,
+        )
+        cash.log_void(session, payment=payment, attempt=attempt)
+    else:
+        if not actor.has(Role.TREASURY):
+            raise releases.NotSeparate("Treasury cancels payments.")
+        if payment.status is PaymentStatus.FAILED and not payment.failure_confirmed:
+            raise rules.FailureUnconfirmed
+        if payment.blocked_by_case_id is not None:
+            raise rules.BlockedByCase
+        payment.move_to(PaymentStatus.CANCELLED, at=now)
+        payment.executor_id = None
+        _void_release(
+            session, payment=payment, requisition=requisition, cause=DeathCause.CHANGED, now=now
+        )
+        session.flush()  # progress counts what stands in the table
+        requisitions.payment_progress(session, requisition_id=requisition.id, now=now)
+    security_log.record(
+        session,
+        event="payment.voided" if is_cash_on_the_way else "payment.cancelled",
+        outcome="ok",
+        detail={"payment_id": str(payment.id)},
+        actor=actor,
+    )
+    return payment
+
+
+def _void_release(
+    session: Session,
+    *,
+    payment: Payment,
+    requisition: Requisition,
+    cause: DeathCause,
+    now: datetime,
+) -> None:
+    subject = facts.subject_of(session, payment=payment, requisition=requisition)
+    releases.void(session, subject=subject, cause=cause, now=now)

@@ -1,0 +1,184 @@
+"""Taking an attempt for sending, with a fencing token: delivered twice, it is sent once.
+
+`queued → claimed → sending`. The claim and the step to `sending` are commits of their own, the
+second one just before the first byte; every later write names the token (reliability.md §1).
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from sqlalchemy import case, func, or_, update
+from sqlalchemy.orm import Session
+
+from pettycash import settings
+from pettycash.gateways import registry
+from pettycash.gateways.base import PayoutInstruction
+from pettycash.models.attempts import AttemptState, PaymentAttempt
+from pettycash.models.funds import ProviderAccount
+from pettycash.models.payments import ON_THE_WAY
+from pettycash.rails import Rail
+from pettycash.services import outbox, pauses
+from pettycash.services.payments import facts, instructions, settlement
+from pettycash.services.payments.facts import Matter
+from pettycash.services.payments.settlement import SUBMIT
+
+logger = logging.getLogger(__name__)
+
+PAUSE_RECHECK_SECONDS = 15.0
+"""How soon a payment that stands still is looked at again."""
+
+
+class ClaimLost(Exception):
+    """Another worker took the attempt over, or it was withdrawn: nothing may be sent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The right to send one attempt once; every write that follows names the token."""
+
+    token: UUID
+    attempt_id: UUID
+    rail: Rail
+    instruction: PayoutInstruction
+
+
+def claim(session: Session, *, attempt_id: UUID, now: datetime) -> Claim | None:
+    """Take an attempt that waits; None where there is nothing to send now.
+
+    Then the obligation is done, or due again when that may have changed: paused, switched off,
+    blocked by a case, in the hands of a worker that may have died.
+    """
+    matter = facts.matter(session, attempt_id=attempt_id)
+    if matter is None:
+        outbox.done(session, topic=SUBMIT, key=attempt_id)
+        return None
+    lease = timedelta(seconds=settings.current().claim_lease_seconds)
+    attempt = matter.attempt
+    if not _waits(session, matter, lease=lease, now=now):
+        return None
+    token = uuid4()
+    taken = session.execute(
+        update(PaymentAttempt)
+        .where(
+            PaymentAttempt.id == attempt_id,
+            or_(
+                PaymentAttempt.state == AttemptState.QUEUED,
+                (PaymentAttempt.state == AttemptState.CLAIMED)
+                & (PaymentAttempt.claimed_at < now - lease),
+            ),
+        )
+        .values(
+            state=AttemptState.CLAIMED,
+            state_changed_at=now,
+            claim=token,
+            claimed_at=now,
+            tries=PaymentAttempt.tries + 1,
+        )
+        .returning(PaymentAttempt.id)
+    ).one_or_none()
+    if taken is None:
+        return None
+    session.refresh(attempt)
+    # If this worker dies, the next one comes when the lease has ended.
+    outbox.postpone(session, topic=SUBMIT, key=attempt_id, due_at=now + lease)
+    return Claim(
+        token=token,
+        attempt_id=attempt_id,
+        rail=matter.payment.method,
+        instruction=instructions.of(session, attempt),
+    )
+
+
+def mark_sending(session: Session, *, claim: Claim, now: datetime) -> None:
+    """Commit that bytes are about to leave. From here on a silence is unknown, never nothing.
+
+    Raises:
+        ClaimLost: the token is not valid any more.
+    """
+    decide_by = now + registry.for_rail(claim.rail).decide_by
+    sending = session.execute(
+        update(PaymentAttempt)
+        .where(
+            PaymentAttempt.id == claim.attempt_id,
+            PaymentAttempt.claim == claim.token,
+            PaymentAttempt.state == AttemptState.CLAIMED,
+        )
+        .values(
+            state=AttemptState.SENDING,
+            state_changed_at=now,
+            last_sent_at=now,
+            # The clock of an attempt starts with its first byte and is not wound up again.
+            first_sent_at=func.coalesce(PaymentAttempt.first_sent_at, now),
+            decide_by=case(
+                (PaymentAttempt.first_sent_at.is_(None), decide_by), else_=PaymentAttempt.decide_by
+            ),
+        )
+        .returning(PaymentAttempt.id)
+    ).one_or_none()
+    if sending is None:
+        raise ClaimLost
+
+
+def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime) -> bool:
+    """Whether the attempt may be taken now; its obligation is put where it belongs if not."""
+    attempt, payment = matter.attempt, matter.payment
+    match attempt.state:
+        case AttemptState.QUEUED:
+            pass
+        case AttemptState.CLAIMED if attempt.claimed_at and attempt.claimed_at < now - lease:
+            pass
+        case AttemptState.CLAIMED:
+            assert attempt.claimed_at is not None, "a claimed attempt knows since when"
+            due_at = attempt.claimed_at + lease + timedelta(seconds=1)
+            outbox.postpone(session, topic=SUBMIT, key=attempt.id, due_at=due_at)
+            return False
+        case AttemptState.SENDING:
+            assert attempt.last_sent_at is not None, "a sending attempt knows since when"
+            if attempt.last_sent_at < now - lease:
+                lose_track(session, matter=matter, now=now)
+            else:
+                due_at = attempt.last_sent_at + lease + timedelta(seconds=1)
+                outbox.postpone(session, topic=SUBMIT, key=attempt.id, due_at=due_at)
+            return False
+        case _:
+            outbox.done(session, topic=SUBMIT, key=attempt.id)
+            return False
+    if payment.status not in ON_THE_WAY:
+        outbox.done(session, topic=SUBMIT, key=attempt.id)
+        return False
+    if _stands_still(session, matter):
+        due_at = now + timedelta(seconds=PAUSE_RECHECK_SECONDS)
+        outbox.postpone(session, topic=SUBMIT, key=attempt.id, due_at=due_at)
+        return False
+    return True
+
+
+def _stands_still(session: Session, matter: Matter) -> bool:
+    """Paused, switched off, or waiting for people: not claimed, only looked at again."""
+    payment = matter.payment
+    if payment.blocked_by_case_id is not None:
+        return True
+    if not session.get_one(ProviderAccount, matter.attempt.provider_account_id).is_active:
+        return True
+    try:
+        pauses.check(
+            session,
+            store_id=payment.store_id,
+            provider_account_id=matter.attempt.provider_account_id,
+        )
+    except pauses.Paused:
+        return True
+    return False
+
+
+def lose_track(session: Session, *, matter: Matter, now: datetime) -> None:
+    """Whoever was sending is gone, and what became of it is unknown: ask, don't send again."""
+    logger.warning("sending was cut off", extra={"attempt_id": str(matter.attempt.id)})
+    matter.attempt.ever_unknown = True
+    matter.attempt.outcome_code = "local.cut_off"
+    matter.attempt.outcome_message = "The worker ended while it was sending."
+    settlement.move(matter, AttemptState.UNKNOWN, now)
+    outbox.done(session, topic=SUBMIT, key=matter.attempt.id)
+    settlement.ask_at_once(session, matter=matter, now=now)

@@ -1,0 +1,205 @@
+"""Payments come to be: from a validation, or for what is left of one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from pettycash import db, errors, money
+from pettycash.models.base import new_id
+from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.requisitions import Requisition
+from pettycash.money import Currency
+from pettycash.rails import Method
+from pettycash.services import (
+    company_settings,
+    destinations,
+    numbers,
+    releases,
+    visibility,
+)
+from pettycash.services.actors import Actor
+from pettycash.services.payments import facts, rules
+
+
+class ExternalReferenceTaken(errors.Conflict):
+    """This client has used the external reference for another payment."""
+
+    code = "payment.external_reference_taken"
+
+
+class NothingLeft(errors.RuleViolation):
+    """Everything that was approved is committed to payments already."""
+
+    code = "payment.nothing_left"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One payment to be made. What is None comes from the requisition, the store by its place."""
+
+    amount: Decimal
+    store_id: UUID | None = None
+    method: Method | None = None
+    destination: str | None = None
+    external_reference: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def create_for_validation(
+    session: Session,
+    *,
+    requisition: Requisition,
+    parts: Sequence[Part],
+    maker_id: UUID | None,
+    actor: Actor,
+    now: datetime,
+) -> list[Payment]:
+    """Make the payments of a requisition that treasury validates, in the caller's transaction.
+
+    The caller holds the requisition's lock and has set its approved amount. `maker_id` is None
+    where validation changed nothing and the company is a small team (domain.md §3).
+
+    Raises:
+        ExceedsApproved: the parts are more than was approved.
+        and what `rules` refuses of a part.
+    """
+    return [
+        _make(session, requisition=requisition, part=part, maker_id=maker_id, actor=actor, now=now)
+        for part in parts
+    ]
+
+
+def create(
+    session: Session,
+    *,
+    requisition_id: UUID,
+    amount: Decimal | None,
+    currency: str | None = None,
+    store_id: UUID | None = None,
+    method: Method | None = None,
+    destination: str | None = None,
+    external_reference: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    actor: Actor,
+    now: datetime,
+) -> Payment:
+    """Make a payment for what is left of a validated requisition. The actor is its maker.
+
+    Raises:
+        RequisitionNotFound: none such within scope.
+        NotSeparate: the actor requested or approved it.
+        RequisitionNotPayable, FailureUnconfirmed: not now.
+        NothingLeft, ExceedsApproved: more than is left of the approved amount.
+        and what `rules` refuses.
+    """
+    requisition = visibility.requisition(
+        session, actor=actor, requisition_id=requisition_id, lock=True
+    )
+    check_maker(session, requisition=requisition, actor=actor)
+    rules.check_payable(session, requisition=requisition)
+    if currency is not None and currency != requisition.currency:
+        raise rules.WrongCurrency(
+            errors={"currency": [f"The requisition is in {requisition.currency}."]}
+        )
+    left = rules.remainder(session, requisition=requisition)
+    if left <= 0:
+        raise NothingLeft
+    part = Part(
+        amount=left if amount is None else amount,
+        store_id=store_id,
+        method=method,
+        destination=destination,
+        external_reference=external_reference,
+        metadata=metadata or {},
+    )
+    return _make(
+        session, requisition=requisition, part=part, maker_id=actor.user_id, actor=actor, now=now
+    )
+
+
+def check_maker(session: Session, *, requisition: Requisition, actor: Actor) -> None:
+    """Who shapes a payment is neither requester nor approver.
+
+    Raises:
+        NotSeparate: the actor is one of them.
+    """
+    approvers = facts.approvers(session, requisition_id=requisition.id)
+    if actor.user_id == requisition.requester_id or actor.user_id in approvers:
+        raise releases.NotSeparate("Requester and approvers don't make payments of it.")
+
+
+def _make(
+    session: Session,
+    *,
+    requisition: Requisition,
+    part: Part,
+    maker_id: UUID | None,
+    actor: Actor,
+    now: datetime,
+) -> Payment:
+    method = part.method or requisition.method
+    store = rules.fitting_store(
+        session, store_id=part.store_id, requisition=requisition, method=method, actor=actor
+    )
+    destination = requisition.destination
+    if part.destination is not None or method is not requisition.method:
+        destination = destinations.normalise(
+            part.destination or requisition.destination,
+            method=method,
+            currency=Currency(requisition.currency),
+        )
+    rules.check_amount(
+        session, method=method, store=store, amount=part.amount, destination=destination
+    )
+    left = rules.remainder(session, requisition=requisition)
+    if part.amount > left:
+        left_text = money.text(max(left, Decimal(0)), requisition.currency)
+        raise rules.ExceedsApproved(
+            f"Of the approved amount {left_text} is left.",
+            errors={"amount": [f"At most {left_text}."]},
+        )
+    ordinal = session.execute(
+        select(func.coalesce(func.max(Payment.ordinal), 0)).where(
+            Payment.requisition_id == requisition.id
+        )
+    ).scalar_one()
+    payment = Payment(
+        id=new_id(),
+        company_id=requisition.company_id,
+        number=numbers.next_number(session, prefix="PAY", now=now),
+        requisition_id=requisition.id,
+        ordinal=ordinal + 1,
+        store_id=store.id,
+        provider_account_id=store.provider_account_id,
+        client_id=actor.client_id,
+        external_reference=part.external_reference,
+        client_metadata=dict(part.metadata),
+        amount=part.amount,
+        currency=requisition.currency,
+        method=method,
+        payee_name=requisition.payee_name,
+        payee_user_id=requisition.payee_user_id,
+        destination=destination,
+        digest=b"",
+        status=PaymentStatus.PENDING,
+        status_changed_at=now,
+        maker_id=maker_id,
+        otp_required=part.amount >= company_settings.current(session).otp_floor,
+    )
+    payment.digest = facts.digest_of(payment)
+    session.add(payment)
+    try:
+        with session.begin_nested():
+            session.flush()  # the next part counts this one
+    except IntegrityError as error:
+        if db.constraint(error) == "uq_payments_external_reference":
+            raise ExternalReferenceTaken from error
+        raise
+    return payment

@@ -1,0 +1,290 @@
+"""What an answer or a callback means for a payment, by what it proves and who says it.
+
+The rail's own answers (to a sending or a question) count as they are. A callback only settles with
+the secret, our reference, the amount and the payee; anything less, and every failure, is a reason
+to ask. Nothing contradictory is ever taken silently (domain.md §6).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash.gateways.base import Agreement, Outcome, OutcomeKind
+from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
+from pettycash.models.payments import ON_THE_WAY, PaymentStatus
+from pettycash.models.platform import CaseKind, Severity
+from pettycash.services import cases
+from pettycash.services.payments import exchanges, settlement
+from pettycash.services.payments.facts import Matter
+
+
+class Source(StrEnum):
+    """Who says it."""
+
+    SENDING = "sending"  # the rail's answer to what we sent
+    QUERY = "query"  # the rail's answer to our question
+    QUERY_CALLBACK = "query_callback"  # the same, where it comes by callback
+    CALLBACK = "callback"  # the rail, unasked
+    NOTICE = "notice"  # "this took too long": says nothing of the money
+
+
+class Verdict(StrEnum):
+    """What became of it, as a callback's row tells."""
+
+    SETTLED = "settled"
+    REJECTED = "rejected"
+    ACCEPTED = "accepted"
+    ASKED = "asked"  # proves nothing by itself: the rail is asked
+    IGNORED = "ignored"  # known already
+    CASE = "case"  # people have to look
+
+
+IDENTITY = frozenset({"reference", "destination"})
+
+OWN_ANSWERS = frozenset({Source.SENDING, Source.QUERY, Source.QUERY_CALLBACK})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """One thing that was said about an attempt."""
+
+    outcome: Outcome
+    agreement: Agreement
+    source: Source
+    confirms_failure_by_query: bool
+    callback_id: UUID | None = None
+
+    @property
+    def is_rails_own(self) -> bool:
+        return self.source in OWN_ANSWERS
+
+    @property
+    def is_about_other_money(self) -> bool:
+        return bool(IDENTITY & set(self.agreement.contradicted))
+
+    @property
+    def is_about_nobody(self) -> bool:
+        """An answer by callback that names neither our reference nor the payee."""
+        return self.source is Source.QUERY_CALLBACK and set(self.agreement.unproven) >= IDENTITY
+
+    def as_evidence(self, matter: Matter) -> dict[str, Any]:
+        """For a case: what was said beside what was instructed; no phone numbers."""
+        outcome = self.outcome
+        return {
+            "said_by": self.source.value,
+            "outcome": outcome.kind.value,
+            "code": outcome.code,
+            "message": outcome.message,
+            "contradicts": list(self.agreement.contradicted),
+            "provider_reference": outcome.provider_reference,
+            "amount_said": None if outcome.amount is None else str(outcome.amount),
+            "amount_instructed": str(matter.attempt.amount),
+            "originator_reference": matter.attempt.originator_reference,
+            "callback_id": str(self.callback_id) if self.callback_id else None,
+        }
+
+
+def take(session: Session, *, matter: Matter, word: Word, now: datetime) -> Verdict:
+    """Log what was said and do what follows from it. The matter's rows are locked."""
+    outcome = word.outcome
+    exchanges.log(session, payment=matter.payment, attempt=matter.attempt, said=outcome)
+    if word.is_rails_own and not word.is_about_other_money:
+        _remember_ids(matter.attempt, outcome)
+    match outcome.kind:
+        case OutcomeKind.SETTLED | OutcomeKind.REJECTED if word.is_about_nobody:
+            return _ask(session, matter, now)
+        case OutcomeKind.SETTLED:
+            return _settled(session, matter, word, now)
+        case OutcomeKind.REJECTED:
+            return _rejected(session, matter, word, now)
+        case OutcomeKind.ACCEPTED:
+            return _accepted(matter, now)
+        case _:
+            return _unknown(session, matter, word, now)
+
+
+def _settled(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
+    if word.is_about_other_money:
+        return _contradiction(session, matter, word, now)
+    if matter.attempt.state is AttemptState.SETTLED:
+        return _settled_again(session, matter, word, now)
+    amount = word.outcome.amount
+    if amount is None or (not word.is_rails_own and not word.agreement.complete):
+        if word.agreement.contradicted:
+            return _contradiction(session, matter, word, now)
+        return _ask(session, matter, now)
+    if _receipt_is_taken(session, matter, word):
+        return _contradiction(session, matter, word, now)
+    expected = matter.attempt.state in LIVE and matter.payment.status in ON_THE_WAY
+    if not expected and not word.is_rails_own:
+        # "Failed" was said before; which of the two is true only the rail itself can tell.
+        return _contradiction(session, matter, word, now)
+    settlement.settle(session, matter=matter, proof=_proof(word), now=now)
+    if word.agreement.contradicted:
+        settlement.contradict(
+            session,
+            payment=matter.payment,
+            summary=f"{matter.payment.number} was paid with another amount than released.",
+            evidence=word.as_evidence(matter),
+        )
+    return Verdict.SETTLED
+
+
+def _settled_again(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
+    """A proof of what is proven: the same receipt says nothing new, but may name the fee."""
+    said, attempt = word.outcome, matter.attempt
+    same_receipt = said.provider_reference == attempt.provider_reference
+    if not same_receipt or (said.amount is not None and said.amount != attempt.settled_amount):
+        return _contradiction(session, matter, word, now)
+    if said.fee is not None and word.is_rails_own:
+        settlement.learn_fee(
+            session, matter=matter, fee=said.fee, evidence=word.source.value, now=now
+        )
+    return Verdict.IGNORED
+
+
+def _rejected(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
+    attempt, payment = matter.attempt, matter.payment
+    if word.agreement.contradicted or attempt.state is AttemptState.SETTLED:
+        return _contradiction(session, matter, word, now)
+    if word.source is Source.SENDING:
+        if attempt.state is AttemptState.REJECTED:
+            return Verdict.IGNORED
+        if attempt.ever_unknown:
+            # A repeat was refused: that says nothing of what was sent before it.
+            return _unknown(session, matter, word, now)
+        confirmed = True
+    elif word.is_rails_own:
+        if attempt.state is AttemptState.REJECTED:
+            if attempt.failure_confirmed_at is None:
+                settlement.confirm_failure(session, matter=matter, now=now)
+                return Verdict.REJECTED
+            return Verdict.IGNORED
+        confirmed = True
+    else:
+        if "reference" in word.agreement.unproven:
+            return _ask(session, matter, now)
+        if attempt.state is AttemptState.REJECTED:
+            return Verdict.IGNORED
+        confirmed = not word.confirms_failure_by_query
+    settlement.fail(
+        session,
+        matter=matter,
+        code=word.outcome.code,
+        message=word.outcome.message,
+        confirmed=confirmed,
+        now=now,
+    )
+    assert payment.status is not PaymentStatus.EXECUTING
+    return Verdict.REJECTED
+
+
+def _accepted(matter: Matter, now: datetime) -> Verdict:
+    if matter.attempt.state is AttemptState.SENDING:
+        settlement.move(matter, AttemptState.ACCEPTED, now)
+    return Verdict.ACCEPTED
+
+
+def _unknown(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
+    """Nothing is proven. What was sent is unknown from now on; the rail is asked."""
+    attempt = matter.attempt
+    loses_track = (
+        attempt.state is AttemptState.SENDING
+        if word.source is Source.SENDING
+        else attempt.state is AttemptState.ACCEPTED
+        and word.source in (Source.CALLBACK, Source.NOTICE)
+    )
+    if loses_track:
+        attempt.ever_unknown = True
+        attempt.outcome_code = word.outcome.code
+        attempt.outcome_message = word.outcome.message
+        settlement.move(matter, AttemptState.UNKNOWN, now)
+    if word.source in (Source.QUERY, Source.QUERY_CALLBACK):
+        return Verdict.ASKED  # the next question has its own turn
+    return _ask(session, matter, now)
+
+
+def _ask(session: Session, matter: Matter, now: datetime) -> Verdict:
+    undecided = matter.attempt.state in LIVE or not matter.payment.failure_confirmed
+    if not undecided:
+        return Verdict.IGNORED
+    settlement.ask_at_once(session, matter=matter, now=now)
+    return Verdict.ASKED
+
+
+def _contradiction(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
+    """Record what was said in a case; the rail's own answer is asked for."""
+    evidence = word.as_evidence(matter)
+    if "reference" in word.agreement.contradicted and word.callback_id is not None:
+        cases.open_case(
+            session,
+            kind=CaseKind.UNMATCHED_CALLBACK,
+            object_type="callback",
+            object_id=word.callback_id,
+            summary=f"A callback to {matter.payment.number} is about another payment.",
+            evidence=evidence,
+            severity=Severity.WARNING,
+        )
+    else:
+        settlement.contradict(
+            session,
+            payment=matter.payment,
+            summary=_summary(matter, word.agreement.contradicted),
+            evidence=evidence,
+        )
+    if not word.is_rails_own:
+        settlement.ask_at_once(session, matter=matter, now=now)
+    return Verdict.CASE
+
+
+def _summary(matter: Matter, contradicted: tuple[str, ...]) -> str:
+    number = matter.payment.number
+    if contradicted:
+        return f"What was said about {number} does not fit it: {', '.join(contradicted)}."
+    return f"What was said about {number} contradicts that it is {matter.payment.status}."
+
+
+def _receipt_is_taken(session: Session, matter: Matter, word: Word) -> bool:
+    """Whether the rail names a receipt that has proven another attempt already."""
+    receipt = word.outcome.provider_reference
+    if receipt is None:
+        return False
+    other = session.execute(
+        select(PaymentAttempt.id).where(
+            PaymentAttempt.provider_account_id == matter.attempt.provider_account_id,
+            PaymentAttempt.provider_reference == receipt,
+            PaymentAttempt.id != matter.attempt.id,
+        )
+    ).first()
+    return other is not None
+
+
+def _proof(word: Word) -> settlement.Proof:
+    outcome = word.outcome
+    assert outcome.amount is not None, "checked before"
+    return settlement.Proof(
+        amount=outcome.amount,
+        provider_reference=outcome.provider_reference,
+        occurred_at=outcome.occurred_at,
+        code=outcome.code,
+        message=outcome.message,
+        fee=outcome.fee if word.is_rails_own else None,
+        fee_evidence=word.source.value,
+    )
+
+
+def _remember_ids(attempt: PaymentAttempt, outcome: Outcome) -> None:
+    """The rail's own ids, once: callbacks that carry only these are matched by them."""
+    found: Mapping[str, str | None] = {
+        "conversation_id": outcome.conversation_id,
+        "provider_originator_id": outcome.provider_originator_id,
+    }
+    for name, value in found.items():
+        if value is not None and getattr(attempt, name) is None:
+            setattr(attempt, name, value)

@@ -1,0 +1,82 @@
+"""The exchange log: one append-only row for every conversation with a rail, sanitised by it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from pettycash.gateways.base import Asked, Exchange, Outcome, OutcomeKind
+from pettycash.models.attempts import ExchangeType, PaymentAttempt, PaymentTransaction
+from pettycash.models.payments import Payment
+from pettycash.rails import Method
+
+SUCCESSFUL = frozenset({OutcomeKind.ACCEPTED, OutcomeKind.SETTLED})
+
+
+def log(
+    session: Session, *, payment: Payment, attempt: PaymentAttempt, said: Outcome | Asked
+) -> None:
+    """Write what was said, the exchanges before the decisive one first."""
+    kind = "asked" if isinstance(said, Asked) else said.kind.value
+    success = isinstance(said, Asked) or said.kind in SUCCESSFUL
+    for earlier in said.earlier_exchanges:
+        _write(session, payment, attempt, earlier, status="superseded", success=False)
+    _write(session, payment, attempt, said.exchange, status=kind, success=success)
+
+
+def log_own(
+    session: Session,
+    *,
+    payment: Payment,
+    attempt: PaymentAttempt,
+    request_type: ExchangeType,
+    status: str,
+    code: str,
+    message: str,
+    request: Mapping[str, Any],
+    success: bool,
+) -> None:
+    """Write what no rail said: cash that changed hands or did not, evidence that people gave."""
+    session.add(
+        PaymentTransaction(
+            company_id=attempt.company_id,
+            payment_id=payment.id,
+            attempt_id=attempt.id,
+            gateway=Method.CASH.value if attempt.provider_account_id is None else "evidence",
+            request_type=request_type,
+            request=dict(request),
+            response={},
+            code=code,
+            message=message,
+            status=status,
+            success=success,
+        )
+    )
+
+
+def _write(
+    session: Session,
+    payment: Payment,
+    attempt: PaymentAttempt,
+    exchange: Exchange,
+    *,
+    status: str,
+    success: bool,
+) -> None:
+    session.add(
+        PaymentTransaction(
+            company_id=attempt.company_id,
+            payment_id=payment.id,
+            attempt_id=attempt.id,
+            gateway=payment.method.value,
+            request_type=ExchangeType(exchange.request_type.value),
+            request=dict(exchange.request),
+            response=dict(exchange.response or {}),
+            http_status=exchange.http_status,
+            code=exchange.code,
+            message=exchange.message,
+            status=status,
+            success=success,
+            processing_time_ms=exchange.processing_time_ms,
+        )
+    )

@@ -1,0 +1,247 @@
+"""Releasing a payment: everything is checked again under lock, money is held, a sending is owed."""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from pettycash import settings
+from pettycash.gateways import registry
+from pettycash.models.attempts import AttemptState, PaymentAttempt
+from pettycash.models.base import new_id
+from pettycash.models.funds import ProviderAccount
+from pettycash.models.payments import (
+    TRANSITIONS,
+    IllegalTransition,
+    Payment,
+    PaymentStatus,
+)
+from pettycash.models.releases import PaymentExecution
+from pettycash.models.requisitions import Requisition, RequisitionStatus
+from pettycash.rails import Method
+from pettycash.services import (
+    company_settings,
+    ledger,
+    outbox,
+    pauses,
+    releases,
+    replenishments,
+    security_log,
+)
+from pettycash.services.actors import Actor
+from pettycash.services.payments import cash, facts, rules
+from pettycash.services.payments.settlement import RESOLVE, SUBMIT
+
+CASH_COLLECTED_WITHIN = timedelta(days=7)
+"""When uncollected cash is overdue. It is then voided by its custodian, never in doubt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """What releases one attempt: a spent grant, or the company's policy where it asks for none."""
+
+    grant_id: UUID | None
+    proof: str
+    verified_at: datetime | None
+
+
+def execute(
+    session: Session, *, payment_id: UUID, actor: Actor, now: datetime
+) -> tuple[Payment, PaymentExecution]:
+    """Release a payment: hold its money, record who released it, owe its sending.
+
+    Of any number of callers at once one releases it; the others find it executing.
+
+    Raises:
+        PaymentNotFound: none such within scope.
+        IllegalTransition: it is executing, paid or over.
+        RequisitionNotPayable: its requisition is not in payment.
+        FailureUnconfirmed, BlockedByCase, RetriesExhausted: not a further attempt, or not yet.
+        NotSeparate, TreasuryFirst, NotTheExecutor: the actor may not release it.
+        ReleaseLocked: a second person unlocks first.
+        CodeRequired, SubjectChanged, GrantExpired, GrantUsed: no code releases it as it stands.
+        Paused: company, store or provider account stand still.
+        InsufficientFunds: the store has not enough that is free.
+        and what `rules` refuses.
+    """
+    requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
+    check_state(requisition, payment)
+    subject = facts.subject_of(session, payment=payment, requisition=requisition)
+    releases.check_releaser(session, subject=subject, actor=actor, now=now)
+    if payment.release_locked_at is not None:
+        raise releases.ReleaseLocked
+    if payment.executor_id is not None and payment.executor_id != actor.user_id:
+        raise releases.NotTheExecutor
+    pauses.check(
+        session, store_id=payment.store_id, provider_account_id=payment.provider_account_id
+    )
+    store = rules.fitting_store(
+        session, store_id=payment.store_id, requisition=requisition, method=payment.method
+    )
+    rules.check_amount(
+        session,
+        method=payment.method,
+        store=store,
+        amount=payment.amount,
+        destination=payment.destination,
+    )
+    release = _release(session, payment=payment, subject=subject, actor=actor, now=now)
+    number = _next_number(session, payment)
+    attempt_id = new_id()
+    ledger.hold(
+        session,
+        account_id=store.account_id,
+        source=facts.hold_source(attempt_id),
+        currency=payment.currency,
+        amount=payment.amount,
+        expected_fee=_expected_fee(payment),
+    )
+    reference = _reference(requisition, payment, number)
+    execution = PaymentExecution(
+        id=new_id(),
+        company_id=payment.company_id,
+        payment_id=payment.id,
+        requisition_id=requisition.id,
+        attempt_number=number,
+        originator_reference=reference,
+        executor_id=actor.user_id,
+        amount=payment.amount,
+        currency=payment.currency,
+        grant_id=release.grant_id,
+        proof=release.proof,
+        verified_at=release.verified_at,
+        ip_address=actor.ip_address,
+        user_agent=(actor.user_agent or "")[:500] or None,
+    )
+    session.add(execution)
+    session.flush()  # its trigger keeps duties apart, and the attempt refers to it
+    attempt = _attempt(
+        session,
+        attempt_id=attempt_id,
+        payment=payment,
+        execution=execution,
+        remarks=requisition.number,
+        now=now,
+    )
+    payment.executor_id = actor.user_id
+    payment.originator_reference = reference
+    payment.gateway_status = AttemptState.QUEUED.value
+    payment.retry_count = number - 1
+    payment.last_error = None
+    payment.move_to(PaymentStatus.EXECUTING, at=now)
+    session.flush()  # what follows counts what stands in the table
+    if payment.method is Method.CASH:
+        cash.begin(session, payment=payment, execution_id=execution.id)
+    else:
+        first_look = now + timedelta(seconds=settings.current().query_first_seconds)
+        outbox.owe(session, topic=SUBMIT, key=attempt.id)
+        outbox.owe(session, topic=RESOLVE, key=attempt.id, due_at=first_look)
+    security_log.record(
+        session,
+        event="payment.released",
+        outcome="ok",
+        detail={
+            "payment_id": str(payment.id),
+            "attempt": number,
+            "amount": str(payment.amount),
+            "currency": payment.currency,
+            "proof": release.proof,
+        },
+        actor=actor,
+    )
+    replenishments.consider(session, fund_id=store.fund_id, now=now, store_id=store.id)
+    return payment, execution
+
+
+def check_state(requisition: Requisition, payment: Payment) -> None:
+    if PaymentStatus.EXECUTING not in TRANSITIONS[payment.status]:
+        raise IllegalTransition(f"A payment that is {payment.status} can't be released.")
+    if requisition.status is not RequisitionStatus.IN_PAYMENT:
+        raise rules.RequisitionNotPayable(f"The requisition is {requisition.status}.")
+    if payment.blocked_by_case_id is not None:
+        raise rules.BlockedByCase
+    if not payment.failure_confirmed:
+        raise rules.FailureUnconfirmed
+    if payment.status is PaymentStatus.FAILED and payment.retry_count >= payment.max_retries:
+        raise rules.RetriesExhausted
+
+
+def _release(
+    session: Session, *, payment: Payment, subject: releases.Subject, actor: Actor, now: datetime
+) -> Release:
+    """Spend the executor's grant. A policy that was tightened since the payment was made counts."""
+    floor = company_settings.current(session).otp_floor
+    if not payment.otp_required and payment.amount < floor:
+        return Release(grant_id=None, proof="policy", verified_at=None)
+    grant = releases.spend_grant(session, subject=subject, actor=actor, now=now)
+    return Release(grant_id=grant.id, proof=grant.proof, verified_at=grant.verified_at)
+
+
+def _next_number(session: Session, payment: Payment) -> int:
+    last = session.execute(
+        select(func.max(PaymentExecution.attempt_number)).where(
+            PaymentExecution.payment_id == payment.id
+        )
+    ).scalar_one()
+    return (last or 0) + 1
+
+
+def _expected_fee(payment: Payment) -> Decimal:
+    """Held beside the amount where the rail takes its fee from the paying account.
+
+    None of the rails that are served does: M-Pesa debits the charges account.
+    """
+    assert not payment.method.facts.fee_from_paying_account, "no tariff is known for this rail"
+    return Decimal(0)
+
+
+def _reference(requisition: Requisition, payment: Payment, number: int) -> str:
+    derived = facts.derived_reference(
+        requisition_id=requisition.id, ordinal=payment.ordinal, number=number
+    )
+    if payment.method is Method.CASH:
+        digest = hashlib.sha256(derived.encode()).digest()
+        return f"PC-{base64.b32encode(digest).decode()[:16]}"
+    return registry.for_rail(payment.method).shape_reference(derived)
+
+
+def _attempt(
+    session: Session,
+    *,
+    attempt_id: UUID,
+    payment: Payment,
+    execution: PaymentExecution,
+    remarks: str,
+    now: datetime,
+) -> PaymentAttempt:
+    account = None
+    decide_by = now + CASH_COLLECTED_WITHIN
+    if payment.method is not Method.CASH:
+        account = session.get_one(ProviderAccount, payment.provider_account_id)
+        decide_by = now + registry.for_rail(payment.method).decide_by
+    attempt = PaymentAttempt(
+        id=attempt_id,
+        company_id=payment.company_id,
+        payment_id=payment.id,
+        execution_id=execution.id,
+        number=execution.attempt_number,
+        provider_account_id=account.id if account else None,
+        base_url=account.base_url if account else None,
+        originator_reference=execution.originator_reference,
+        amount=payment.amount,
+        currency=payment.currency,
+        destination=payment.destination,
+        payee_name=payment.payee_name,
+        remarks=remarks,
+        state=AttemptState.QUEUED,
+        state_changed_at=now,
+        decide_by=decide_by,
+    )
+    session.add(attempt)
+    session.flush()  # the reference is taken, or the release is refused, now
+    return attempt

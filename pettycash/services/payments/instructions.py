@@ -1,0 +1,48 @@
+"""What a gateway is told about an attempt: built anew for each call, kept nowhere."""
+
+import json
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from pettycash.gateways.base import PayoutInstruction, ProviderAccountView
+from pettycash.models.attempts import PaymentAttempt
+from pettycash.models.funds import ProviderAccount
+from pettycash.services import callback_addresses, secrets_box
+
+
+def of(session: Session, attempt: PaymentAttempt) -> PayoutInstruction:
+    """The same for every repeat of one attempt, wherever its account points to by now.
+
+    Raises:
+        Undecipherable: the credentials can't be read with the installed keys.
+    """
+    account = session.get_one(ProviderAccount, attempt.provider_account_id)
+    return PayoutInstruction(
+        originator_reference=attempt.originator_reference,
+        amount=attempt.amount,
+        currency=attempt.currency,
+        destination=attempt.destination,
+        payee_name=attempt.payee_name,
+        remarks=attempt.remarks,
+        account=view(account, base_url=attempt.base_url or account.base_url),
+        callbacks=callback_addresses.urls_of(attempt.id),
+    )
+
+
+def view(account: ProviderAccount, *, base_url: str) -> ProviderAccountView:
+    """An account with its credentials opened, for the time of a call."""
+    return ProviderAccountView(
+        id=account.id,
+        company_id=account.company_id,
+        rail=account.method,
+        base_url=base_url,
+        shortcode=account.shortcode,
+        credentials=_credentials(account.credentials, account.id),
+        environment=account.environment,
+    )
+
+
+def _credentials(sealed: str, account_id: UUID) -> dict[str, str]:
+    opened: dict[str, str] = json.loads(secrets_box.decrypt(sealed, bound_to=account_id))
+    return opened

@@ -1,0 +1,92 @@
+"""Recording what a rail answered to a sending; only the claim that sent it may."""
+
+import random
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from pettycash import settings
+from pettycash.gateways import registry
+from pettycash.gateways.base import Outcome, OutcomeKind
+from pettycash.models.attempts import LIVE, AttemptState
+from pettycash.services import outbox
+from pettycash.services.payments import evidence, exchanges, facts, settlement
+from pettycash.services.payments.claiming import Claim
+from pettycash.services.payments.evidence import Source, Verdict, Word
+from pettycash.services.payments.facts import Matter
+from pettycash.services.payments.settlement import RESOLVE, SUBMIT
+
+RETRY_SECONDS = 5.0
+THROTTLED_SECONDS = 30.0
+RETRY_SECONDS_MAX = 300.0
+
+
+def record_outcome(session: Session, *, claim: Claim, outcome: Outcome, now: datetime) -> Verdict:
+    """Record the answer to what this claim sent.
+
+    An answer under a token that is not valid any more is logged; if it proves something it counts,
+    as a fact does whoever brings it, but it moves no state that another claim owns.
+    """
+    matter = facts.matter(session, attempt_id=claim.attempt_id)
+    assert matter is not None, "attempts are never deleted"
+    attempt = matter.attempt
+    owns = attempt.claim == claim.token and attempt.state in (
+        AttemptState.SENDING,
+        AttemptState.UNKNOWN,
+    )
+    proves = outcome.kind is OutcomeKind.SETTLED
+    if not owns and not proves:
+        exchanges.log(session, payment=matter.payment, attempt=attempt, said=outcome)
+        return Verdict.IGNORED
+    if outcome.kind is OutcomeKind.NOT_SENT:
+        return _not_sent(session, matter, outcome, now)
+    gateway = registry.for_rail(claim.rail)
+    verdict = evidence.take(
+        session,
+        matter=matter,
+        word=Word(
+            outcome=outcome,
+            agreement=outcome.agreement(claim.instruction, conversation_id=attempt.conversation_id),
+            source=Source.SENDING,
+            confirms_failure_by_query=gateway.confirms_failure_by_query,
+        ),
+        now=now,
+    )
+    outbox.done(session, topic=SUBMIT, key=attempt.id)
+    if attempt.state is AttemptState.ACCEPTED:
+        due_at = now + timedelta(seconds=settings.current().query_first_seconds)
+        attempt.next_query_at = due_at
+        outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
+    return verdict
+
+
+def _not_sent(session: Session, matter: Matter, outcome: Outcome, now: datetime) -> Verdict:
+    """Provably never processed: again under the same reference, later, and not for ever."""
+    attempt = matter.attempt
+    exchanges.log(session, payment=matter.payment, attempt=attempt, said=outcome)
+    attempt.outcome_code, attempt.outcome_message = outcome.code, outcome.message
+    matter.payment.last_error = f"{outcome.code}: {outcome.message}"[:500]
+    if attempt.ever_unknown:
+        # Only this repeat was not sent; what became of the first sending is still unknown.
+        settlement.move(matter, AttemptState.UNKNOWN, now)
+        outbox.done(session, topic=SUBMIT, key=attempt.id)
+        settlement.ask_at_once(session, matter=matter, now=now)
+        return Verdict.ASKED
+    if attempt.tries >= settings.current().send_tries_max:
+        settlement.fail(
+            session,
+            matter=matter,
+            code=outcome.code,
+            message=outcome.message,
+            confirmed=True,
+            now=now,
+        )
+        return Verdict.REJECTED
+    attempt.claim = None
+    settlement.move(matter, AttemptState.QUEUED, now)
+    base = THROTTLED_SECONDS if outcome.throttled else RETRY_SECONDS
+    ceiling = min(base * 2 ** (attempt.tries - 1), RETRY_SECONDS_MAX)
+    wait = timedelta(seconds=random.uniform(ceiling / 2, ceiling))
+    outbox.postpone(session, topic=SUBMIT, key=attempt.id, due_at=now + wait)
+    assert attempt.state in LIVE
+    return Verdict.IGNORED

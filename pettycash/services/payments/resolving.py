@@ -1,0 +1,247 @@
+"""Asking a rail what became of a payment: at once, then at growing intervals, until it is proven.
+
+`payments.resolve` is owed for every attempt from its release to its proof. Past its decide-by time
+the payment is in doubt, later still a case; where the rail refuses a second payment under one
+reference, the same instruction is sent again. Never under a new reference (domain.md §6).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from pettycash import settings
+from pettycash.gateways import registry
+from pettycash.gateways.base import Asked, Outcome, PayoutInstruction
+from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
+from pettycash.models.funds import ProviderAccount
+from pettycash.models.payments import ON_THE_WAY, PaymentStatus
+from pettycash.models.platform import CaseKind, Severity
+from pettycash.rails import Rail
+from pettycash.services import cases, outbox, pauses, security_log
+from pettycash.services.actors import Actor
+from pettycash.services.payments import evidence, exchanges, facts, instructions, settlement
+from pettycash.services.payments.claiming import lose_track
+from pettycash.services.payments.evidence import Source, Verdict, Word
+from pettycash.services.payments.facts import Matter
+from pettycash.services.payments.rules import RequisitionNotPayable
+from pettycash.services.payments.settlement import RESOLVE, SUBMIT
+
+
+class NothingToAsk(RequisitionNotPayable):
+    """Nothing of this payment was sent to a rail that could be asked."""
+
+    code = "payment.nothing_to_ask"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What to ask the rail, outside any transaction."""
+
+    attempt_id: UUID
+    rail: Rail
+    instruction: PayoutInstruction
+    conversation_id: str | None
+    provider_reference: str | None
+
+
+def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Question | None:
+    """Do what time asks of an attempt, and say what the rail shall be asked now, if anything."""
+    matter = facts.matter(session, attempt_id=attempt_id)
+    if matter is None or matter.attempt.provider_account_id is None:
+        outbox.done(session, topic=RESOLVE, key=attempt_id)
+        return None
+    attempt = matter.attempt
+    _notice_silence(session, matter, now)
+    if not _is_open(matter, now):
+        outbox.done(session, topic=RESOLVE, key=attempt_id)
+        return None
+    _notice_time(session, matter, now)
+    if attempt.first_sent_at is None:
+        # Nothing has left, so nothing can be asked; the sending has its own obligation.
+        _look_again(session, matter, now)
+        return None
+    if attempt.next_query_at is not None and attempt.next_query_at > now:
+        _look_again(session, matter, now)
+        return None
+    _send_again(session, matter, now)
+    attempt.queries += 1
+    attempt.last_query_at = now
+    attempt.next_query_at = now + _interval(attempt.queries)
+    _look_again(session, matter, now)
+    return Question(
+        attempt_id=attempt.id,
+        rail=matter.payment.method,
+        instruction=instructions.of(session, attempt),
+        conversation_id=attempt.conversation_id,
+        provider_reference=(
+            attempt.provider_reference if attempt.state is AttemptState.SETTLED else None
+        ),
+    )
+
+
+def record_answer(
+    session: Session, *, question: Question, answer: Outcome | Asked, now: datetime
+) -> Verdict:
+    """Record what the rail said; `Asked` means that its answer will be a callback."""
+    matter = facts.matter(session, attempt_id=question.attempt_id)
+    assert matter is not None, "attempts are never deleted"
+    if isinstance(answer, Asked):
+        exchanges.log(session, payment=matter.payment, attempt=matter.attempt, said=answer)
+        return Verdict.ASKED
+    gateway = registry.for_rail(question.rail)
+    return evidence.take(
+        session,
+        matter=matter,
+        word=Word(
+            outcome=answer,
+            agreement=answer.agreement(
+                question.instruction, conversation_id=matter.attempt.conversation_id
+            ),
+            source=Source.QUERY,
+            confirms_failure_by_query=gateway.confirms_failure_by_query,
+        ),
+        now=now,
+    )
+
+
+def requery(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -> PaymentAttempt:
+    """Ask the rail now, because a person wants to know.
+
+    Raises:
+        PaymentNotFound: none such within scope.
+        NothingToAsk: nothing was sent to a rail.
+    """
+    requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
+    attempt = facts.newest_attempt(session, payment_id=payment.id)
+    if attempt is None or attempt.first_sent_at is None:
+        raise NothingToAsk
+    matter = facts.Matter(requisition=requisition, payment=payment, attempt=attempt)
+    settlement.ask_at_once(session, matter=matter, now=now)
+    security_log.record(
+        session,
+        event="payment.requeried",
+        outcome="ok",
+        detail={"payment_id": str(payment.id)},
+        actor=actor,
+    )
+    return attempt
+
+
+def _notice_silence(session: Session, matter: Matter, now: datetime) -> None:
+    lease = timedelta(seconds=settings.current().claim_lease_seconds)
+    attempt = matter.attempt
+    if (
+        attempt.state is AttemptState.SENDING
+        and attempt.last_sent_at is not None
+        and attempt.last_sent_at < now - lease
+    ):
+        lose_track(session, matter=matter, now=now)
+
+
+def _is_open(matter: Matter, now: datetime) -> bool:
+    """Whether the rail could still tell us something that we need."""
+    attempt, payment = matter.attempt, matter.payment
+    if attempt.state in LIVE:
+        return True
+    timing = settings.current()
+    since = now - attempt.state_changed_at
+    if attempt.state is AttemptState.SETTLED:
+        # The fee, which the settling callback did not name; what is never told is not asked for
+        # for ever: statements name it too.
+        is_wanted = attempt.fee is None
+        return is_wanted and since.total_seconds() < timing.query_interval_max_seconds
+    if attempt.failure_confirmed_at is None:
+        return True
+    was_asked_for = attempt.next_query_at is not None and attempt.next_query_at <= now
+    is_contradicted = payment.blocked_by_case_id is not None
+    return (
+        was_asked_for or is_contradicted
+    ) and since.total_seconds() < timing.resend_until_seconds
+
+
+def _notice_time(session: Session, matter: Matter, now: datetime) -> None:
+    """Past decide-by it is in doubt; past that, people are told."""
+    attempt, payment = matter.attempt, matter.payment
+    if attempt.first_sent_at is None:
+        return
+    if (
+        payment.status is PaymentStatus.EXECUTING
+        and attempt.state in LIVE
+        and attempt.decide_by <= now
+    ):
+        payment.gateway_status = attempt.state.value
+        payment.move_to(PaymentStatus.IN_DOUBT, at=now)
+    undecided = payment.status is PaymentStatus.IN_DOUBT or not payment.failure_confirmed
+    if undecided and now >= _case_at(attempt):
+        cases.open_case(
+            session,
+            kind=CaseKind.IN_DOUBT,
+            object_type="payment",
+            object_id=payment.id,
+            summary=f"The rail does not say whether {payment.number} was paid.",
+            evidence={
+                "attempt": attempt.number,
+                "originator_reference": attempt.originator_reference,
+                "first_sent_at": attempt.first_sent_at.isoformat(),
+                "questions": attempt.queries,
+                "last_answer": attempt.outcome_code,
+            },
+            severity=Severity.SEVERE,
+        )
+
+
+def _send_again(session: Session, matter: Matter, now: datetime) -> None:
+    """Send the same instruction again where that can't pay twice, and the rail stays silent."""
+    attempt, payment = matter.attempt, matter.payment
+    timing = settings.current()
+    if (
+        attempt.state is not AttemptState.UNKNOWN
+        or payment.status not in ON_THE_WAY
+        or payment.blocked_by_case_id is not None
+        or attempt.queries == 0
+        or attempt.first_sent_at is None
+        or attempt.last_sent_at is None
+        or attempt.last_sent_at + timedelta(seconds=timing.resend_after_seconds) > now
+        or attempt.first_sent_at + timedelta(seconds=timing.resend_until_seconds) <= now
+        or not registry.for_rail(payment.method).same_id_is_safe
+        or not session.get_one(ProviderAccount, attempt.provider_account_id).is_active
+    ):
+        return
+    try:
+        pauses.check(
+            session, store_id=payment.store_id, provider_account_id=attempt.provider_account_id
+        )
+    except pauses.Paused:
+        return
+    attempt.claim = None
+    settlement.move(matter, AttemptState.QUEUED, now)
+    outbox.owe(session, topic=SUBMIT, key=attempt.id)
+
+
+def _look_again(session: Session, matter: Matter, now: datetime) -> None:
+    """Be due when the next thing happens: a question, the decide-by time, the case."""
+    attempt, payment = matter.attempt, matter.payment
+    moments = [attempt.next_query_at or now + _interval(1)]
+    if payment.status is PaymentStatus.EXECUTING and attempt.first_sent_at is not None:
+        moments.append(attempt.decide_by)
+    if payment.status is PaymentStatus.IN_DOUBT:
+        moments.append(_case_at(attempt))
+    if attempt.state is AttemptState.SENDING and attempt.last_sent_at is not None:
+        lease = settings.current().claim_lease_seconds
+        moments.append(attempt.last_sent_at + timedelta(seconds=lease + 1))
+    due_at = min((each for each in moments if each > now), default=now + _interval(1))
+    outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
+
+
+def _case_at(attempt: PaymentAttempt) -> datetime:
+    assert attempt.first_sent_at is not None, "asked only of what was sent"
+    return attempt.first_sent_at + timedelta(seconds=settings.current().case_after_seconds)
+
+
+def _interval(questions: int) -> timedelta:
+    """20 s, 40 s, 80 s … up to a quarter of an hour, by default."""
+    timing = settings.current()
+    seconds = timing.query_first_seconds * 2 ** min(questions - 1, 16)
+    return timedelta(seconds=min(seconds, timing.query_interval_max_seconds))

@@ -1,0 +1,238 @@
+"""What a payment has to satisfy before money may be promised to it."""
+
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from pettycash import errors, money
+from pettycash.gateways import registry
+from pettycash.models.funds import Fund, ProviderAccount, Store, StoreKind
+from pettycash.models.organisation import Branch
+from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.requisitions import Requisition, RequisitionStatus
+from pettycash.money import Currency
+from pettycash.rails import Method
+from pettycash.services import visibility
+from pettycash.services.actors import Actor
+
+
+class MethodReserved(errors.RuleViolation):
+    """This method is reserved for later."""
+
+    code = "payment.method_reserved"
+
+
+class StoreUnknown(errors.RuleViolation):
+    """There is no such active store in this company, or none that fits."""
+
+    code = "payment.store_not_found"
+
+
+class MethodDoesNotFit(errors.RuleViolation):
+    """Money of this store can't leave by this method."""
+
+    code = "payment.method_does_not_fit"
+
+
+class WrongCurrency(errors.RuleViolation):
+    """Requisition, store and payment share one currency."""
+
+    code = "payment.wrong_currency"
+
+
+class RailRefuses(errors.RuleViolation):
+    """The rail would refuse this payment: amount, currency or destination."""
+
+    code = "payment.rail_refuses"
+
+
+class AboveCashLimit(errors.RuleViolation):
+    """The voucher is above what the fund pays in cash."""
+
+    code = "payment.above_cash_limit"
+
+
+class AccountInactive(errors.Conflict):
+    """The provider account is switched off."""
+
+    code = "payment.provider_account_inactive"
+
+
+class ExceedsApproved(errors.RuleViolation):
+    """The payments of a requisition may not exceed what was approved."""
+
+    code = "payment.exceeds_approved"
+
+
+class RequisitionNotPayable(errors.Conflict):
+    """Only a requisition that treasury has validated is paid."""
+
+    code = "payment.requisition_not_payable"
+
+
+class FailureUnconfirmed(errors.Conflict):
+    """A failure is known from a callback alone; the rail's own word on it is awaited."""
+
+    code = "payment.failure_unconfirmed"
+
+
+class BlockedByCase(errors.Conflict):
+    """A contradiction about this payment waits for two people; until then nothing is released."""
+
+    code = "payment.blocked_by_case"
+
+
+class RetriesExhausted(errors.Conflict):
+    """The payment has failed too often; cancel it and make another one."""
+
+    code = "payment.retries_exhausted"
+
+
+def fitting_store(
+    session: Session,
+    *,
+    store_id: UUID | None,
+    requisition: Requisition,
+    method: Method,
+    actor: Actor | None = None,
+) -> Store:
+    """The store that is named, or else the one that the requisition's place and method lead to.
+
+    Raises:
+        MethodReserved: the method is for later.
+        StoreUnknown: none such within scope, not active, or none fits.
+        WrongCurrency, MethodDoesNotFit: the named store is of another currency or kind.
+    """
+    if method.facts.reserved:
+        raise MethodReserved(errors={"method": [f"{method.facts.label} is reserved for later."]})
+    if store_id is None:
+        return _store_by_place(session, requisition=requisition, method=method)
+    query = (
+        select(Store)
+        .join(Fund, Fund.id == Store.fund_id)
+        .where(Store.id == store_id, Store.is_active, Fund.is_active)
+    )
+    if actor is not None:
+        query = query.where(visibility.funds(actor))
+    store = session.execute(query).scalar_one_or_none()
+    if store is None:
+        raise StoreUnknown(errors={"store_id": ["There is no such active store."]})
+    if store.currency != requisition.currency:
+        raise WrongCurrency(errors={"store_id": [f"This store keeps {store.currency}."]})
+    if not _leaves_by(session, store=store, method=method):
+        raise MethodDoesNotFit(errors={"method": [f"{store.code} does not pay by it."]})
+    return store
+
+
+def check_amount(
+    session: Session, *, method: Method, store: Store, amount: Decimal, destination: str
+) -> None:
+    """The limits of currency, rail, provider account and drawer.
+
+    Raises:
+        InvalidAmount: more decimals than the currency has.
+        RailRefuses, AboveCashLimit: a limit is broken.
+        AccountInactive: the kill switch of the provider account is on.
+    """
+    money.checked(amount, Currency(store.currency))
+    if method is Method.CASH:
+        limit = session.get_one(Fund, store.fund_id).cash_limit
+        if limit is not None and amount > limit:
+            raise AboveCashLimit(
+                errors={"amount": [f"At most {money.text(limit, store.currency)} in cash."]}
+            )
+        return
+    account = session.get_one(ProviderAccount, store.provider_account_id)
+    if not account.is_active:
+        raise AccountInactive
+    found = registry.for_rail(method).validate(amount, store.currency, destination)
+    wrong: dict[str, list[str]] = {}
+    for each in found:
+        wrong.setdefault(each.field, []).append(each.message)
+    for bound, broken in (
+        (account.amount_min, account.amount_min is not None and amount < account.amount_min),
+        (account.amount_max, account.amount_max is not None and amount > account.amount_max),
+    ):
+        if broken and bound is not None:
+            limit_text = money.text(bound, store.currency)
+            wrong.setdefault("amount", []).append(f"The account's limit is {limit_text}.")
+    if wrong:
+        raise RailRefuses(errors=wrong)
+
+
+def check_payable(session: Session, *, requisition: Requisition) -> None:
+    """A requisition takes no further payment while it is not validated or a failure is unproven.
+
+    Raises:
+        RequisitionNotPayable: its status is another one than in_payment.
+        FailureUnconfirmed: a failed payment of it may yet turn out to be paid.
+    """
+    if requisition.status is not RequisitionStatus.IN_PAYMENT:
+        raise RequisitionNotPayable(f"The requisition is {requisition.status}.")
+    unproven = session.execute(
+        select(Payment.id)
+        .where(
+            Payment.requisition_id == requisition.id,
+            Payment.status == PaymentStatus.FAILED,
+            ~Payment.failure_confirmed,
+        )
+        .limit(1)
+    ).first()
+    if unproven is not None:
+        raise FailureUnconfirmed
+
+
+def remainder(session: Session, *, requisition: Requisition) -> Decimal:
+    """What is approved and not committed to any payment: the failed and cancelled don't count."""
+    committed = session.execute(
+        select(func.coalesce(func.sum(Payment.amount), 0)).where(
+            Payment.requisition_id == requisition.id,
+            Payment.status.not_in((PaymentStatus.CANCELLED, PaymentStatus.REVERSED)),
+            or_(Payment.status != PaymentStatus.FAILED, ~Payment.failure_confirmed),
+        )
+    ).scalar_one()
+    return (requisition.approved_amount or Decimal(0)) - Decimal(committed)
+
+
+def _leaves_by(session: Session, *, store: Store, method: Method) -> bool:
+    if store.kind is StoreKind.DRAWER:
+        return method is Method.CASH
+    account = session.get_one(ProviderAccount, store.provider_account_id)
+    return account.method is method
+
+
+def _store_by_place(session: Session, *, requisition: Requisition, method: Method) -> Store:
+    """The nearest fund that pays so: department and branch before region before company."""
+    region_id = requisition.region_id
+    if region_id is None and requisition.branch_id is not None:
+        region_id = session.get_one(Branch, requisition.branch_id).region_id
+    places = (
+        (Fund.department_id, requisition.department_id),
+        (Fund.branch_id, requisition.branch_id),
+        (Fund.region_id, region_id),
+    )
+    query = (
+        select(Store)
+        .join(Fund, Fund.id == Store.fund_id)
+        .outerjoin(ProviderAccount, ProviderAccount.id == Store.provider_account_id)
+        .where(
+            Store.is_active,
+            Fund.is_active,
+            Store.currency == requisition.currency,
+            *(or_(column.is_(None), column == value) for column, value in places),
+            Store.kind == StoreKind.DRAWER
+            if method is Method.CASH
+            else ProviderAccount.method == method,
+        )
+        .order_by(*(column.is_(None) for column, _ in places), Store.code)
+        .limit(1)
+    )
+    store = session.execute(query).scalar_one_or_none()
+    if store is None:
+        raise StoreUnknown(
+            f"No fund of this place pays {requisition.currency} by {method.facts.label}.",
+            errors={"store_id": ["Name the store that pays."]},
+        )
+    return store

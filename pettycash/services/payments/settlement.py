@@ -1,0 +1,326 @@
+"""What a proof does to attempt, payment and books: one place, one transaction, one lock order.
+
+Decisions may be refused, facts never: a settlement posts below a floor, after a failure, and a
+second time (then the payee owes it back). Every surprise opens a case.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy.orm import Session
+
+from pettycash import settings
+from pettycash.models.attempts import LIVE, AttemptState
+from pettycash.models.funds import Store
+from pettycash.models.payments import ON_THE_WAY, Payment, PaymentStatus
+from pettycash.models.platform import CaseKind, Severity
+from pettycash.rails import Method
+from pettycash.services import (
+    cases,
+    ledger,
+    outbox,
+    posting_rules,
+    replenishments,
+    requisitions,
+)
+from pettycash.services.payments import facts
+from pettycash.services.payments.facts import Matter
+
+SUBMIT, RESOLVE = "payments.submit", "payments.resolve"
+"""The two obligations of an attempt; both have its id as key."""
+
+WAITING = frozenset({AttemptState.QUEUED, AttemptState.CLAIMED})
+"""States in which nothing (more) of an attempt has left."""
+
+CLOCK_TOLERANCE = timedelta(days=1)
+"""A rail's clock is believed within this; what lies outside is dated when we learned it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """That money moved: what the rail, a statement or two people say of it."""
+
+    amount: Decimal
+    provider_reference: str | None
+    occurred_at: datetime | None
+    code: str
+    message: str
+    fee: Decimal | None = None
+    """None: not proven, which is not the same as none."""
+    fee_evidence: str | None = None
+
+
+def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> None:
+    """Record that an attempt moved money, whatever the payment's state says by now.
+
+    A payment that is on its way or had failed becomes a success. Where another attempt has paid it
+    already, or it was cancelled or reversed, this is a second movement: recoverable from the payee.
+    """
+    payment, attempt = matter.payment, matter.attempt
+    if attempt.state is AttemptState.SETTLED:
+        return
+    occurred_at = _dated(matter, proof, now)
+    holds = [facts.hold_source(attempt.id)] if attempt.state in LIVE else []
+    before = payment.status
+    pays = before in ON_THE_WAY or before is PaymentStatus.FAILED
+    if pays:
+        entry = posting_rules.settlement(
+            session,
+            payment=payment,
+            requisition=matter.requisition,
+            occurred_at=occurred_at,
+            amount=proof.amount,
+            execution_id=attempt.execution_id,
+        )
+    else:
+        entry = posting_rules.second_movement(
+            session,
+            payment=payment,
+            amount=proof.amount,
+            occurred_at=occurred_at,
+            source=f"attempt:{attempt.id}:second",
+            execution_id=attempt.execution_id,
+        )
+    attempt.settled_amount = proof.amount
+    attempt.provider_reference = proof.provider_reference
+    attempt.outcome_code, attempt.outcome_message = proof.code, proof.message
+    entries = [entry, *_fee_entries(session, matter=matter, proof=proof, occurred_at=occurred_at)]
+    ledger.post(session, entries, close_holds=holds)
+    _move(matter, AttemptState.SETTLED, now)
+    if pays:
+        _paid(matter, proof, occurred_at=occurred_at, now=now)
+        _withdraw_unsent(session, payment=payment, matter=matter, now=now)
+        if before is PaymentStatus.FAILED:
+            contradict(
+                session,
+                payment=payment,
+                summary=f"{payment.number} was proven paid after it had failed.",
+                evidence=_evidence(matter, proof),
+            )
+    else:
+        contradict(
+            session,
+            payment=payment,
+            summary=f"{payment.number} moved money twice; the payee owes it back.",
+            evidence=_evidence(matter, proof),
+        )
+    _after_sending(session, matter=matter, fee_known=attempt.fee is not None, now=now)
+    _after_decision(session, payment=payment, now=now)
+
+
+def fail(
+    session: Session,
+    *,
+    matter: Matter,
+    code: str,
+    message: str,
+    confirmed: bool,
+    now: datetime,
+) -> None:
+    """Record that an attempt moved no money: its hold is void, the payment has failed.
+
+    `confirmed` is False where a callback alone says so: until the rail's own answer, nothing new is
+    released and nothing else is paid instead.
+    """
+    payment, attempt = matter.payment, matter.attempt
+    assert attempt.state in LIVE, "only a live attempt fails"
+    ledger.void_hold(session, source=facts.hold_source(attempt.id))
+    attempt.outcome_code, attempt.outcome_message = code, message
+    attempt.failure_confirmed_at = now if confirmed else None
+    _move(matter, AttemptState.REJECTED, now)
+    if payment.status in ON_THE_WAY:
+        payment.last_error = f"{code}: {message}"[:500]
+        payment.gateway_status = AttemptState.REJECTED.value
+        payment.failure_confirmed = confirmed
+        payment.executor_id = None
+        payment.move_to(PaymentStatus.FAILED, at=now)
+    outbox.done(session, topic=SUBMIT, key=attempt.id)
+    if confirmed:
+        outbox.done(session, topic=RESOLVE, key=attempt.id)
+        _end_doubt(session, payment=payment, now=now)
+    else:
+        ask_at_once(session, matter=matter, now=now)
+    session.flush()  # progress counts what stands in the table
+    requisitions.payment_progress(session, requisition_id=payment.requisition_id, now=now)
+
+
+def confirm_failure(session: Session, *, matter: Matter, now: datetime) -> None:
+    """The rail's own answer says what a callback had said: it failed, and may be tried again."""
+    payment, attempt = matter.payment, matter.attempt
+    attempt.failure_confirmed_at = now
+    if payment.status is PaymentStatus.FAILED:
+        payment.failure_confirmed = True
+        payment.version += 1
+    outbox.done(session, topic=RESOLVE, key=attempt.id)
+    _end_doubt(session, payment=payment, now=now)
+    session.flush()  # progress counts what stands in the table
+    requisitions.payment_progress(session, requisition_id=payment.requisition_id, now=now)
+
+
+def learn_fee(
+    session: Session, *, matter: Matter, fee: Decimal, evidence: str, now: datetime
+) -> None:
+    """Post a fee that was proven after the settlement; a second proof of it changes nothing."""
+    attempt = matter.attempt
+    if attempt.fee is not None:
+        return
+    proof = Proof(
+        amount=attempt.settled_amount or attempt.amount,
+        provider_reference=attempt.provider_reference,
+        occurred_at=matter.payment.paid_at,
+        code="",
+        message="",
+        fee=fee,
+        fee_evidence=evidence,
+    )
+    entries = _fee_entries(
+        session, matter=matter, proof=proof, occurred_at=_dated(matter, proof, now)
+    )
+    if entries:
+        ledger.post(session, entries)
+    outbox.done(session, topic=RESOLVE, key=attempt.id)
+    _after_decision(session, payment=matter.payment, now=now)
+
+
+def contradict(
+    session: Session, *, payment: Payment, summary: str, evidence: dict[str, object]
+) -> None:
+    """Two words about one payment don't agree: no further attempt until two people settled it."""
+    case = cases.open_case(
+        session,
+        kind=CaseKind.CONTRADICTION,
+        object_type="payment",
+        object_id=payment.id,
+        summary=summary,
+        evidence=evidence,
+        severity=Severity.SEVERE,
+    )
+    session.flush()  # the payment refers to the case
+    payment.blocked_by_case_id = case.id
+    payment.version += 1
+
+
+def ask_at_once(session: Session, *, matter: Matter, now: datetime) -> None:
+    """Owe the question to the rail now, whatever its next turn was."""
+    matter.attempt.next_query_at = now
+    outbox.owe(session, topic=RESOLVE, key=matter.attempt.id)
+
+
+def move(matter: Matter, state: AttemptState, now: datetime) -> None:
+    """Bring an attempt to another state that decides nothing."""
+    _move(matter, state, now)
+    if matter.payment.status in ON_THE_WAY:
+        matter.payment.gateway_status = state.value
+
+
+def _move(matter: Matter, state: AttemptState, now: datetime) -> None:
+    matter.attempt.state = state
+    matter.attempt.state_changed_at = now
+
+
+def _paid(matter: Matter, proof: Proof, *, occurred_at: datetime, now: datetime) -> None:
+    payment = matter.payment
+    payment.paid_at = occurred_at
+    payment.paid_amount = proof.amount
+    payment.provider_reference = proof.provider_reference
+    payment.originator_reference = matter.attempt.originator_reference
+    payment.gateway_status = AttemptState.SETTLED.value
+    payment.failure_confirmed = True
+    payment.last_error = None
+    payment.move_to(PaymentStatus.SUCCESS, at=now)
+
+
+def _withdraw_unsent(session: Session, *, payment: Payment, matter: Matter, now: datetime) -> None:
+    """Another attempt paid it: one that waits to be sent (again) is taken back before it is."""
+    session.flush()  # the attempt just settled is not live any more
+    other = facts.live_attempt(session, payment_id=payment.id)
+    if other is None or other.state not in WAITING:
+        return
+    other.state_changed_at = now
+    other.claim = None
+    outbox.done(session, topic=SUBMIT, key=other.id)
+    if other.ever_unknown:
+        other.state = AttemptState.UNKNOWN
+        return
+    ledger.void_hold(session, source=facts.hold_source(other.id))
+    other.state = AttemptState.REJECTED
+    other.failure_confirmed_at = now
+    other.outcome_code = "local.withdrawn"
+    other.outcome_message = f"Attempt {matter.attempt.number} was proven paid."
+    outbox.done(session, topic=RESOLVE, key=other.id)
+
+
+def _after_sending(session: Session, *, matter: Matter, fee_known: bool, now: datetime) -> None:
+    attempt = matter.attempt
+    outbox.done(session, topic=SUBMIT, key=attempt.id)
+    if fee_known or matter.payment.method is Method.CASH:
+        outbox.done(session, topic=RESOLVE, key=attempt.id)
+        return
+    # The rail's own answer names the fee, which the callback does not.
+    due_at = now + timedelta(seconds=settings.current().query_first_seconds)
+    attempt.next_query_at = due_at
+    attempt.queries = 0
+    outbox.owe(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
+    outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
+
+
+def _after_decision(session: Session, *, payment: Payment, now: datetime) -> None:
+    _end_doubt(session, payment=payment, now=now)
+    session.flush()  # progress counts what stands in the table
+    requisitions.payment_progress(session, requisition_id=payment.requisition_id, now=now)
+    store = session.get_one(Store, payment.store_id)
+    replenishments.consider(session, fund_id=store.fund_id, now=now, store_id=store.id)
+
+
+def _end_doubt(session: Session, *, payment: Payment, now: datetime) -> None:
+    cases.close(
+        session,
+        kind=CaseKind.IN_DOUBT,
+        object_type="payment",
+        object_id=payment.id,
+        resolved_by=None,
+        note="The rail has answered.",
+        now=now,
+    )
+
+
+def _fee_entries(
+    session: Session, *, matter: Matter, proof: Proof, occurred_at: datetime
+) -> list[ledger.Entry]:
+    """The entry of a fee that is proven for the first time; none for a fee of nothing."""
+    attempt = matter.attempt
+    if proof.fee is None or attempt.fee is not None:
+        return []
+    attempt.fee = proof.fee
+    attempt.fee_evidence = proof.fee_evidence
+    if proof.fee == 0:
+        return []
+    return [
+        posting_rules.fee(
+            session,
+            payment=matter.payment,
+            fee=proof.fee,
+            occurred_at=occurred_at,
+            source=f"attempt:{attempt.id}:fee",
+            execution_id=attempt.execution_id,
+        )
+    ]
+
+
+def _dated(matter: Matter, proof: Proof, now: datetime) -> datetime:
+    """When it happened in the world, if the rail's clock can be believed."""
+    if proof.occurred_at is None:
+        return now
+    earliest = (matter.attempt.first_sent_at or matter.attempt.created_at) - CLOCK_TOLERANCE
+    return proof.occurred_at if earliest <= proof.occurred_at <= now + CLOCK_TOLERANCE else now
+
+
+def _evidence(matter: Matter, proof: Proof) -> dict[str, object]:
+    return {
+        "attempt": matter.attempt.number,
+        "originator_reference": matter.attempt.originator_reference,
+        "provider_reference": proof.provider_reference,
+        "amount": str(proof.amount),
+        "code": proof.code,
+    }
