@@ -11,6 +11,7 @@ from typing import Any
 
 import flask_smorest
 import marshmallow as ma
+from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask, Response
 from flask_smorest.utils import prepare_response
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -186,10 +187,30 @@ class ProblemSchema(ma.Schema):
     request_id = ma.fields.String(required=True)
 
 
+def name_of(schema: type[ma.Schema] | ma.Schema) -> str:
+    """The name of a schema in the OpenAPI document; a variant is named by what differs."""
+    kind = schema if isinstance(schema, type) else type(schema)
+    name = kind.__name__.removesuffix("Schema")
+    if isinstance(schema, type):
+        return name
+    plain = kind()
+    if schema.partial:
+        name += "Partial"
+    for modifier, word in (("only", "With"), ("exclude", "Without")):
+        wanted = set(getattr(schema, modifier) or ())
+        if wanted and wanted != set(getattr(plain, modifier) or ()):
+            name += word + "".join(each.title().replace("_", "") for each in sorted(wanted))
+    return name
+
+
 class Api(flask_smorest.Api):  # type: ignore[misc] # flask-smorest is untyped
     """flask-smorest whose errors are problems."""
 
     ERROR_SCHEMA = ProblemSchema
+
+    def __init__(self, application: Flask) -> None:
+        plugin = MarshmallowPlugin(schema_name_resolver=name_of)
+        super().__init__(application, spec_kwargs={"marshmallow_plugin": plugin})
 
     def _register_responses(self) -> None:
         for status in HTTPStatus:

@@ -6,7 +6,7 @@ Sources: security.md rows 9 and 10.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -19,6 +19,9 @@ from pettycash.models.people import Role
 from pettycash.services import secrets_box, security_log
 from pettycash.services.identity import people
 from pettycash.services.identity.people import Origin, Placed
+
+GIVEN = datetime.fromtimestamp(0, UTC)
+"""`password_changed_at` of a password that its owner has not chosen yet: somebody gave it."""
 
 SEEN_EVERY = timedelta(seconds=60)
 """How exactly `last_seen_at` is kept: not every read need be a write."""
@@ -119,8 +122,8 @@ def purpose_of(placed: Placed) -> SessionPurpose:
 
 
 def has_temporary_password(password_changed_at: datetime) -> bool:
-    """Whether the password was given by somebody else: its owner's last change is the epoch."""
-    return password_changed_at.timestamp() <= 0
+    """Whether its owner has not chosen it."""
+    return password_changed_at <= GIVEN
 
 
 def authenticate(session: Session, *, access_token: str, now: datetime) -> Authenticated:

@@ -1,0 +1,122 @@
+"""Which passwords are refused: too short, too common, or made of who and where one is.
+
+No composition rules, no expiry, any character, checked as typed (security.md row 1; NIST
+SP 800-63B-4 §3.1.1.2: 15 characters, or 8 beside a second factor).
+"""
+
+import re
+from collections.abc import Collection, Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from pettycash import errors, settings
+
+LENGTH_MAX = 128
+WORDS = Path(__file__).with_name("common_words.txt")
+PRODUCT_WORDS = ("pettycash", "petty", "cash", "mpesa", "imprest", "payment", "float")
+CONTEXT_WORD_MIN = 4
+
+KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "1234567890", "abcdefghijklmnopqrstuvwxyz")
+LOOK_ALIKES = str.maketrans("@4831!05$7|", "aabeiiosstl")
+
+
+class PasswordTooShort(errors.RuleViolation):
+    """A password has 15 characters or more; 8 beside a second factor."""
+
+    code = "password.too_short"
+
+
+class PasswordTooLong(errors.RuleViolation):
+    """A password has 128 characters or fewer."""
+
+    code = "password.too_long"
+
+
+class PasswordTooCommon(errors.RuleViolation):
+    """The password is among the first that somebody would try; use several unrelated words."""
+
+    code = "password.too_common"
+
+
+class PasswordUnchanged(errors.RuleViolation):
+    """The new password is the old one."""
+
+    code = "password.unchanged"
+
+
+def check(text: str, *, has_second_factor: bool, context: Iterable[str]) -> None:
+    """Refuse a weak new password. `context`: names of the person, company and places.
+
+    Raises:
+        PasswordTooShort, PasswordTooLong, PasswordTooCommon.
+    """
+    limits = settings.current()
+    shortest = (
+        limits.password_with_mfa_length_min if has_second_factor else limits.password_length_min
+    )
+    if len(text) < shortest:
+        raise PasswordTooShort(errors={"new_password": [f"At least {shortest} characters."]})
+    if len(text) > LENGTH_MAX:
+        raise PasswordTooLong(errors={"new_password": [f"At most {LENGTH_MAX} characters."]})
+    if is_common(text, context):
+        raise PasswordTooCommon(errors={"new_password": ["Too easily guessed."]})
+
+
+def is_common(text: str, context: Iterable[str] = ()) -> bool:
+    """Whether nothing but one common word, or a row of keys, stands behind the decoration.
+
+    A password is taken apart into words (of the list and of the context), numbers, rows of keys and
+    repetitions. Where that explains all of it with one different word at most, it is refused.
+    """
+    words = _words() | {
+        word
+        for phrase in (*context, *PRODUCT_WORDS)
+        for word in (*re.split(r"[\W_]+", phrase.casefold()), _letters(phrase.casefold()))
+        if len(word) >= CONTEXT_WORD_MIN
+    }
+    plain = text.casefold()
+    return any(_explained(form, words) for form in (plain, plain.translate(LOOK_ALIKES)))
+
+
+def _explained(text: str, words: Collection[str]) -> bool:
+    """Whether the text falls apart into at most one different word and decoration."""
+    longest = max(map(len, words))
+    # position → the sets of different words that lead there; two words are already unrelated enough
+    reached: dict[int, set[frozenset[str]]] = {0: {frozenset()}}
+    for start in range(len(text)):
+        for used in reached.get(start, ()):
+            for end in _decorations(text, start):
+                reached.setdefault(end, set()).add(used)
+            for length in range(3, min(longest, len(text) - start) + 1):
+                piece = text[start : start + length]
+                if piece in words and len(used | {piece}) <= 1:
+                    reached.setdefault(start + length, set()).add(used | {piece})
+    return len(text) in reached
+
+
+def _decorations(text: str, start: int) -> Iterable[int]:
+    """Where a sign, a digit, a repetition or a row of keys that begins here may end."""
+    if not text[start].isalpha():
+        yield start + 1
+    run = start + 1
+    while run < len(text) and text[run] == text[start]:
+        run += 1
+    if run - start >= 3:
+        yield run
+    for length in range(4, len(text) - start + 1):
+        piece = text[start : start + length]
+        if not any(piece in row or piece[::-1] in row for row in KEYBOARD):
+            break
+        yield start + length
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text)
+
+
+@lru_cache(maxsize=1)
+def _words() -> frozenset[str]:
+    lines = WORDS.read_text(encoding="utf-8").splitlines()
+    return frozenset(
+        word for line in lines if not line.startswith("#") for word in line.split() if len(word) > 2
+    )

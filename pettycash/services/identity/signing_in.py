@@ -1,0 +1,184 @@
+"""Username and password to a session: the same answer and time whether somebody exists or not.
+
+A login is three steps, each committed: count the attempt, compare (no transaction is open while
+argon2 works), then note how it ended. So attempts that run at once are all counted before any of
+them is compared (security.md row 3).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash import db, errors
+from pettycash.models.organisation import Company
+from pettycash.models.people import User
+from pettycash.services import secrets_box, security_log
+from pettycash.services.actors import Actor
+from pettycash.services.identity import passwords, people, sessions, throttles, totp
+from pettycash.services.identity.people import Origin
+from pettycash.services.identity.sessions import Tokens
+
+
+class WrongCredentials(errors.NotAuthenticated):
+    """Username, password or code is wrong."""
+
+    code = "auth.wrong_credentials"
+
+
+class MfaRequired(errors.NotAuthenticated):
+    """The password is right; send the TOTP app's code with it as `totp_code`."""
+
+    code = "auth.mfa_required"
+
+
+class CompanyRequired(errors.RuleViolation):
+    """You work in several companies; say in which one you sign in: `company` is its code."""
+
+    code = "auth.company_required"
+
+
+class PasswordWrong(errors.RuleViolation):
+    """The current password is wrong."""
+
+    code = "auth.password_wrong"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What is needed of a user to compare; None of it leaves this module."""
+
+    user_id: UUID | None
+    password_hash: str | None
+
+
+def find(session: Session, *, username: str) -> Known:
+    """Look somebody up by the name typed (system role)."""
+    row = session.execute(
+        select(User.id, User.password_hash).where(
+            User.username == username.strip().casefold(), User.is_active
+        )
+    ).one_or_none()
+    return Known(user_id=row[0] if row else None, password_hash=row[1] if row else None)
+
+
+def matches(known: Known, password: str) -> bool:
+    """Compare, at the same price for users that do not exist; with no transaction open."""
+    if len(password) > passwords.LENGTH_MAX:
+        password = ""  # no hash is of it; comparing it costs what any other does
+    if known.password_hash is None:
+        secrets_box.spend_the_same_time(password)
+        return False
+    return secrets_box.password_matches(password, known.password_hash)
+
+
+def complete(
+    session: Session,
+    *,
+    known: Known,
+    password_is_right: bool,
+    totp_code: str | None,
+    company: str | None,
+    subjects: throttles.LoginSubjects,
+    origin: Origin,
+    now: datetime,
+) -> Tokens | errors.PettycashError:
+    """Note how an attempt ended and begin the session (system role).
+
+    Refusals are returned, not raised: what they count and log is to be committed.
+    """
+    user_id = known.user_id
+    if not password_is_right or user_id is None:
+        return _refused(session, WrongCredentials(), origin=origin, user_id=user_id)
+    user = session.get_one(User, user_id)
+    if user.totp_enrolled_at is not None:
+        if not totp_code:
+            throttles.take_back(session, subjects=subjects, now=now)
+            return _refused(session, MfaRequired(), origin=origin, user_id=user_id)
+        if not totp.verify_totp(session, user_id=user_id, code=totp_code, now=now):
+            return _refused(session, WrongCredentials(), origin=origin, user_id=user_id)
+    chosen = _company(session, user_id=user_id, company=company)
+    if isinstance(chosen, errors.PettycashError):
+        throttles.take_back(session, subjects=subjects, now=now)
+        return _refused(session, chosen, origin=origin, user_id=user_id)
+    placed = people.place(session, user_id=user_id, company_id=chosen.id, now=now)
+    if placed is None:
+        return _refused(session, WrongCredentials(), origin=origin, user_id=user_id)
+    throttles.succeeded(session, subjects=subjects)
+    tokens = sessions.start(session, placed=placed, origin=origin, now=now)
+    security_log.record(
+        session,
+        event="auth.login",
+        outcome="ok",
+        detail={"purpose": tokens.purpose.value},
+        user_id=user_id,
+        company_id=chosen.id,
+        ip_address=origin.ip_address,
+    )
+    return tokens
+
+
+def rehash(session: Session, *, known: Known, new_hash: str) -> None:
+    """Store a hash made with today's parameters, unless the password changed meanwhile."""
+    user = db.lock(session, User, known.user_id) if known.user_id else None
+    if user is not None and user.password_hash == known.password_hash:
+        user.password_hash = new_hash
+
+
+def _company(
+    session: Session, *, user_id: UUID, company: str | None
+) -> Company | errors.PettycashError:
+    found = people.companies_of(session, user_id=user_id)
+    if company is not None:
+        wanted = company.casefold()
+        found = [each for each in found if wanted in (each.code.casefold(), str(each.id))]
+    if not found:
+        return WrongCredentials()
+    if len(found) > 1:
+        return CompanyRequired(errors={"company": [f"One of {', '.join(c.code for c in found)}."]})
+    return found[0]
+
+
+def _refused(
+    session: Session, refusal: errors.PettycashError, *, origin: Origin, user_id: UUID | None
+) -> errors.PettycashError:
+    security_log.record(
+        session,
+        event="auth.login",
+        outcome="refused",
+        detail={"code": refusal.code},
+        user_id=user_id,
+        ip_address=origin.ip_address,
+    )
+    return refusal
+
+
+def change_password(
+    session: Session, *, user_id: UUID, new_hash: str, actor: Actor, now: datetime
+) -> None:
+    """Store the hash of a password that was checked; all sessions end everywhere (system role)."""
+    user = db.lock(session, User, user_id)
+    if user is None:
+        raise sessions.SessionEnded
+    user.password_hash = new_hash
+    user.password_changed_at = now
+    user.version += 1
+    sessions.end_all(session, user_id=user_id, reason="password_changed", now=now)
+    security_log.record(session, event="auth.password_changed", outcome="ok", actor=actor)
+
+
+def give_password(session: Session, *, user_id: UUID, new_hash: str, now: datetime) -> None:
+    """Replace a forgotten password by a temporary one that its owner has to change (system role).
+
+    The account's failures are forgotten, and its sessions end.
+    """
+    user = db.lock(session, User, user_id)
+    if user is None:
+        raise totp.UserNotFound
+    user.password_hash = new_hash
+    user.password_changed_at = sessions.GIVEN
+    user.version += 1
+    sessions.end_all(session, user_id=user_id, reason="password_given", now=now)
+    throttles.reopen_account(session, username=user.username)
