@@ -123,6 +123,10 @@ class Plan:
                 }
             defaults |= {
                 "PETTYCASH_SIMULATOR_MPESA_URL": self.local_url("simulator-mpesa"),
+                # One machine plays everybody: its address and its few people are busier than
+                # any of production's.
+                "PETTYCASH_LOGIN_PER_ADDRESS_PER_MINUTE": "600",
+                "PETTYCASH_OTP_PER_PERSON_PER_MINUTE": "60",
                 "PETTYCASH_SECRET_KEYS": self.secrets["secret_key"],
                 "PETTYCASH_OTP_KEY": self.secrets["otp_key"],
                 "PETTYCASH_CALLBACK_KEY": self.secrets["callback_key"],
