@@ -81,12 +81,12 @@ def load_people(session: Session, *, requisition: Requisition, now: datetime) ->
 
 def _open_approvals(session: Session, people: set[UUID]) -> dict[UUID, int]:
     rows = session.execute(
-        select(StepAssignee.user_id, func.count())
+        select(StepAssignee.user_id, func.count().label("waiting"))
         .join(ApprovalStep, ApprovalStep.id == StepAssignee.step_id)
         .where(ApprovalStep.status == StepStatus.OPEN, StepAssignee.user_id.in_(people))
         .group_by(StepAssignee.user_id)
     )
-    return dict(row.tuple() for row in rows)
+    return {row.user_id: row.waiting for row in rows}
 
 
 def _escalation_approver(session: Session) -> UUID | None:

@@ -1,0 +1,123 @@
+"""Requisitions of the seeded organisation, at any point of their life."""
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash.models.people import User
+from pettycash.models.requisitions import IN_APPROVAL, Origin, Requisition, RequisitionKind
+from pettycash.models.workflow import ApprovalStep, StepAssignee, StepStatus
+from pettycash.money import Currency
+from pettycash.rails import Method
+from pettycash.services import approvals, approved_facts, requisitions, rounds
+from pettycash.services.requisitions import Stated, StatedLine
+from tests.factories.people import acting
+
+PHONE = "0712345678"
+NORMALISED_PHONE = "254712345678"
+
+
+def stated(amount: str = "1500.00", **more: Any) -> Stated:
+    """A plain expense over M-Pesa, of one line unless told otherwise."""
+    facts: dict[str, Any] = {
+        "kind": RequisitionKind.EXPENSE,
+        "origin": Origin.BRANCH,
+        "amount": Decimal(amount),
+        "currency": Currency.KES,
+        "purpose": "Water for the office",
+        "payee_name": "Spring Water",
+        "method": Method.MPESA,
+        "destination": PHONE,
+    } | more
+    facts.setdefault("lines", [line(str(facts["amount"]))])
+    return Stated(**facts)
+
+
+def line(amount: str, description: str = "Water", **more: Any) -> StatedLine:
+    """One line."""
+    return StatedLine(
+        description=description, amount=Decimal(amount), **({"category": "utilities"} | more)
+    )
+
+
+def raised(
+    session: Session, amount: str = "1500.00", *, by: str = "staff", **more: Any
+) -> Requisition:
+    """A draft."""
+    return requisitions.create(
+        session, said=stated(amount, **more), actor=acting(session, by), now=session.info["now"]
+    )
+
+
+def submitted(
+    session: Session, amount: str = "1500.00", *, by: str = "staff", **more: Any
+) -> Requisition:
+    """One that waits for its first approver."""
+    return requisitions.submit(
+        session,
+        requisition_id=raised(session, amount, by=by, **more).id,
+        actor=acting(session, by),
+        now=session.info["now"],
+    )
+
+
+def approved(
+    session: Session, amount: str = "1500.00", *, by: str = "staff", **more: Any
+) -> Requisition:
+    """One that waits for treasury."""
+    requisition = submitted(session, amount, by=by, **more)
+    while requisition.status in IN_APPROVAL:
+        approve(session, requisition, waiting_for(session, requisition))
+    return requisition
+
+
+def approve(session: Session, requisition: Requisition, by: str, **more: Any) -> Requisition:
+    """One approval of what stands there."""
+    return approvals.approve(
+        session,
+        **{
+            "requisition_id": requisition.id,
+            "digest": digest(session, requisition.id),
+            "actor": acting(session, by),
+            "now": session.info["now"],
+        }
+        | more,
+    )
+
+
+def digest(session: Session, requisition_id: UUID) -> str:
+    """What a decider reads and sends back."""
+    latest = rounds.latest(session, requisition_id)
+    assert latest is not None
+    return approved_facts.decision_digest(latest)
+
+
+def waiting_for(session: Session, requisition: Requisition) -> str:
+    """The username of whoever has to decide now."""
+    return session.execute(
+        select(User.username)
+        .join(StepAssignee, StepAssignee.user_id == User.id)
+        .join(ApprovalStep, ApprovalStep.id == StepAssignee.step_id)
+        .where(
+            ApprovalStep.requisition_id == requisition.id, ApprovalStep.status == StepStatus.OPEN
+        )
+    ).scalar_one()
+
+
+def chain(session: Session, requisition: Requisition) -> list[tuple[str, str, str]]:
+    """(role, username, status) of each step of the newest round."""
+    latest = rounds.latest(session, requisition.id)
+    assert latest is not None
+    return [
+        (step.role, name, step.status.value)
+        for step, name in session.execute(
+            select(ApprovalStep, User.username)
+            .join(StepAssignee, StepAssignee.step_id == ApprovalStep.id)
+            .join(User, User.id == StepAssignee.user_id)
+            .where(ApprovalStep.round_id == latest.id)
+            .order_by(ApprovalStep.position)
+        )
+    ]
