@@ -71,7 +71,18 @@ class Replenishment(Tenanted):
             unique=True,
             postgresql_where="status IN ('pending', 'approved', 'funded')",
         ),
+        Index(
+            "uq_replenishments_bank_reference",
+            "company_id",
+            "bank_reference",
+            unique=True,
+            postgresql_where="bank_reference IS NOT NULL",
+        ),
         CheckConstraint("requested_amount > 0", name="requested_amount"),
+        CheckConstraint(
+            "received_amount IS NULL OR received_amount + lost_amount <= approved_amount",
+            name="received_amount",
+        ),
         CheckConstraint(
             "approved_by IS NULL OR requested_by IS NULL OR approved_by <> requested_by",
             name="approver",
@@ -120,6 +131,9 @@ class Replenishment(Tenanted):
     received_by: Mapped[UUID | None]
     received_at: Mapped[datetime | None]
     received_amount: Mapped[Money | None]
+    """All of its deliveries so far."""
+    lost_amount: Mapped[Money] = mapped_column(server_default="0")
+    """Of a short delivery, what two people agreed will not come."""
     release_locked_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=1)
 

@@ -9,6 +9,7 @@ from pettycash.services.funds.balances import (
     StoreBalance,
     available,
     balance,
+    settle_floors,
     store_account,
     watch_floors,
 )
@@ -16,7 +17,9 @@ from pettycash.services.funds.custody import InvalidCustodian, is_keeper
 from pettycash.services.funds.keeping import FundInUse, InvalidFund, create, locked, update
 from pettycash.services.funds.opening import propose_opening
 from pettycash.services.funds.stores import (
+    MethodDoesNotFit,
     StoreNotFound,
+    check_method,
     create_store,
     locked_store,
     store,
@@ -28,16 +31,19 @@ __all__ = [
     "FundInUse",
     "InvalidCustodian",
     "InvalidFund",
+    "MethodDoesNotFit",
     "StoreBalance",
     "StoreNotFound",
     "available",
     "balance",
+    "check_method",
     "create",
     "create_store",
     "is_keeper",
     "locked",
     "locked_store",
     "propose_opening",
+    "settle_floors",
     "store",
     "store_account",
     "update",

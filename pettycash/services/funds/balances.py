@@ -1,6 +1,7 @@
 """What a fund and its stores hold, read from the ledger accounts as they are now."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -150,3 +151,18 @@ def watch_floors(session: Session, found: FundBalance) -> None:
             },
             severity=Severity.SEVERE if each.balance < 0 else Severity.WARNING,
         )
+
+
+def settle_floors(session: Session, found: FundBalance, *, now: datetime) -> None:
+    """End the cases of stores that lie at or above their floor again."""
+    for each in found.stores:
+        if each.available >= each.floor:
+            cases.close(
+                session,
+                kind=CaseKind.BELOW_FLOOR,
+                object_type="store",
+                object_id=each.store_id,
+                resolved_by=None,
+                note="The store lies above its floor again.",
+                now=now,
+            )

@@ -1,0 +1,64 @@
+"""Replenishments: asked for below the reorder level, approved, funded, received (domain.md §5)."""
+
+from pettycash.services.replenishments.deciding import (
+    MustBeCfo,
+    NotSeparate,
+    approve,
+    cancel,
+    reject,
+)
+from pettycash.services.replenishments.funding import (
+    BankReferenceUsed,
+    check_code,
+    fund,
+    request_code,
+    subject,
+    unlock,
+)
+from pettycash.services.replenishments.raising import (
+    AlreadyOpen,
+    InvalidReplenishment,
+    NothingToReplenish,
+    active_funds,
+    consider,
+    raise_by_hand,
+    sweep,
+)
+from pettycash.services.replenishments.receiving import (
+    MoreThanFunded,
+    NothingMissing,
+    NotTheKeeper,
+    receive,
+    write_off_rest,
+)
+from pettycash.services.replenishments.scope import ReplenishmentNotFound, get, locked, visible
+
+__all__ = [
+    "AlreadyOpen",
+    "BankReferenceUsed",
+    "InvalidReplenishment",
+    "MoreThanFunded",
+    "MustBeCfo",
+    "NotSeparate",
+    "NotTheKeeper",
+    "NothingMissing",
+    "NothingToReplenish",
+    "ReplenishmentNotFound",
+    "active_funds",
+    "approve",
+    "cancel",
+    "check_code",
+    "consider",
+    "fund",
+    "get",
+    "locked",
+    "raise_by_hand",
+    "receive",
+    "reject",
+    "request_code",
+    "subject",
+    "sweep",
+    "unlock",
+    "visible",
+    "write_off_rest",
+]

@@ -1,0 +1,135 @@
+"""Approving, rejecting, cancelling: the amount is reckoned anew when it is approved."""
+
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from pettycash import errors
+from pettycash.models.funds import Fund, StoreKind
+from pettycash.models.imprest import IllegalReplenishmentState, Replenishment, ReplenishmentStatus
+from pettycash.models.people import Role
+from pettycash.models.releases import DeathCause
+from pettycash.services import funds, imprest, releases
+from pettycash.services.actors import Actor
+from pettycash.services.replenishments.funding import subject
+from pettycash.services.replenishments.raising import ASKED, NothingToReplenish
+from pettycash.services.replenishments.scope import locked
+
+
+class NotSeparate(errors.NotAllowed):
+    """Who asked for a replenishment does not decide on it."""
+
+    code = "replenishment.own_request"
+
+
+class MustBeCfo(errors.NotAllowed):
+    """Beyond the float, or more than vouchers account for: the cfo approves that."""
+
+    code = "replenishment.cfo_required"
+
+
+class DrawerTooSmall(errors.RuleViolation):
+    """The drawer would hold more than the fund allows in it; choose another store or amount."""
+
+    code = "replenishment.drawer_too_small"
+
+
+class ReasonMissing(errors.RuleViolation):
+    """Who says no says why."""
+
+    code = "replenishment.reason_required"
+
+
+def approve(
+    session: Session, *, replenishment_id: UUID, actor: Actor, now: datetime
+) -> Replenishment:
+    """Approve a pending replenishment for what the fund needs now.
+
+    The group finance manager approves what fills the float and is vouched for; the cfo anything
+    else. A requester's own amount stands as it was asked.
+
+    Raises:
+        ReplenishmentNotFound: none such within scope.
+        IllegalReplenishmentState: it is not pending.
+        NotSeparate: the approver asked for it.
+        NothingToReplenish: the fund has filled up meanwhile; cancel it.
+        MustBeCfo: only the cfo may approve this amount.
+        DrawerTooSmall: the drawer would hold too much.
+    """
+    found = locked(session, actor=actor, replenishment_id=replenishment_id)
+    if found.status is not ReplenishmentStatus.PENDING:
+        raise IllegalReplenishmentState(f"The replenishment is {found.status.value}.")
+    if found.requested_by == actor.user_id:
+        raise NotSeparate
+    state = imprest.identity(session, found.fund_id)
+    asked = found.identity.get(ASKED)
+    amount = state.requested if asked is None else Decimal(asked)
+    if amount <= 0:
+        raise NothingToReplenish
+    is_ordinary = amount <= state.requested and amount <= state.vouched and state.difference == 0
+    if not is_ordinary and not actor.has(Role.CFO):
+        raise MustBeCfo
+    _check_drawer(session, found, amount)
+    found.approved_amount = amount
+    found.approved_by = actor.user_id
+    found.approved_at = now
+    found.identity = state.as_json() | ({ASKED: asked} if asked is not None else {})
+    found.move_to(ReplenishmentStatus.APPROVED, at=now)
+    return found
+
+
+def reject(
+    session: Session, *, replenishment_id: UUID, actor: Actor, reason: str, now: datetime
+) -> Replenishment:
+    """Say no; the fund asks again by itself only after a while.
+
+    Raises:
+        ReplenishmentNotFound: none such within scope.
+        IllegalReplenishmentState: it is not pending.
+        NotSeparate: one's own request is cancelled, not rejected.
+        ReasonMissing: no reason.
+    """
+    found = locked(session, actor=actor, replenishment_id=replenishment_id)
+    if found.requested_by == actor.user_id:
+        raise NotSeparate("One's own request is cancelled, not rejected.")
+    if not reason.strip():
+        raise ReasonMissing
+    found.move_to(ReplenishmentStatus.REJECTED, at=now)
+    found.rejected_by = actor.user_id
+    found.rejected_at = now
+    found.decision_reason = reason.strip()
+    return found
+
+
+def cancel(
+    session: Session, *, replenishment_id: UUID, actor: Actor, reason: str, now: datetime
+) -> Replenishment:
+    """Withdraw a replenishment that was not funded; whatever code was out for it is void.
+
+    Raises:
+        ReplenishmentNotFound: none such within scope.
+        IllegalReplenishmentState: it was funded, or is over.
+        ReasonMissing: no reason.
+    """
+    found = locked(session, actor=actor, replenishment_id=replenishment_id)
+    if not reason.strip():
+        raise ReasonMissing
+    was_approved = found.status is ReplenishmentStatus.APPROVED
+    found.move_to(ReplenishmentStatus.CANCELLED, at=now)
+    if was_approved:
+        releases.void(session, subject=subject(session, found), cause=DeathCause.CHANGED, now=now)
+    found.cancelled_by = actor.user_id
+    found.cancelled_at = now
+    found.decision_reason = reason.strip()
+    found.executor_id = None
+    return found
+
+
+def _check_drawer(session: Session, found: Replenishment, amount: Decimal) -> None:
+    limit = session.get_one(Fund, found.fund_id).maximum_balance
+    stores = {each.store_id: each for each in funds.balance(session, found.fund_id).stores}
+    store = stores[found.store_id]
+    if store.kind is StoreKind.DRAWER and limit is not None and store.balance + amount > limit:
+        raise DrawerTooSmall

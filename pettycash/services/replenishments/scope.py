@@ -1,0 +1,51 @@
+"""Which replenishments a person sees: those of the funds in their scope."""
+
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from pettycash import errors
+from pettycash.models.funds import Fund
+from pettycash.models.imprest import Replenishment
+from pettycash.services import visibility
+from pettycash.services.actors import Actor
+
+
+class ReplenishmentNotFound(errors.NotFound):
+    """There is no such replenishment within your scope."""
+
+    code = "replenishment.not_found"
+
+
+def visible(actor: Actor) -> ColumnElement[bool]:
+    """Those of visible funds."""
+    return Replenishment.fund_id.in_(select(Fund.id).where(visibility.funds(actor)))
+
+
+def get(session: Session, *, actor: Actor, replenishment_id: UUID) -> Replenishment:
+    """One replenishment within the actor's scope.
+
+    Raises:
+        ReplenishmentNotFound: none such within scope.
+    """
+    return _find(session, actor=actor, replenishment_id=replenishment_id, lock=False)
+
+
+def locked(session: Session, *, actor: Actor, replenishment_id: UUID) -> Replenishment:
+    """The same, locked and as it stands under the lock.
+
+    Raises:
+        ReplenishmentNotFound: none such within scope.
+    """
+    return _find(session, actor=actor, replenishment_id=replenishment_id, lock=True)
+
+
+def _find(session: Session, *, actor: Actor, replenishment_id: UUID, lock: bool) -> Replenishment:
+    query = select(Replenishment).where(Replenishment.id == replenishment_id, visible(actor))
+    if lock:
+        query = query.with_for_update(of=Replenishment)
+    found = session.execute(query.execution_options(populate_existing=lock)).scalar_one_or_none()
+    if found is None:
+        raise ReplenishmentNotFound
+    return found
