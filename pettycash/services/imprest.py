@@ -29,8 +29,11 @@ paid AS (
     FROM payments p JOIN own ON own.id = p.store_id JOIN requisitions r ON r.id = p.requisition_id
 ),
 settled AS (
-    SELECT sum(t.settled_amount) AS moved, sum(t.fee) FILTER (WHERE paid.fee_from_store) AS fees
+    SELECT paid.id, count(*) AS attempts, sum(t.settled_amount) AS moved,
+        sum(t.fee) FILTER (WHERE paid.fee_from_store) AS fees,
+        CASE WHEN paid.status IN ('success', 'reversed') THEN paid.paid_amount ELSE 0 END AS known
     FROM payment_attempts t JOIN paid ON paid.id = t.payment_id WHERE t.state = 'settled'
+    GROUP BY paid.id, paid.status, paid.paid_amount
 )
 SELECT f.currency, f.target_balance,
     (SELECT sum(a.balance) FROM own JOIN ledger_accounts a ON a.id = own.account_id) AS stores,
@@ -45,10 +48,9 @@ SELECT f.currency, f.target_balance,
     (SELECT sum(lost_amount) FROM replenishments WHERE fund_id = f.id) AS lost,
     (SELECT sum(paid_amount) FROM paid WHERE status = 'success' AND is_advance) AS advances,
     (SELECT sum(paid_amount) FROM paid WHERE status = 'success' AND NOT is_advance) AS spent,
-    (SELECT sum(paid_amount) FROM paid WHERE status IN ('success', 'reversed')) AS once,
     (SELECT sum(amount) FROM paid WHERE status IN ('executing', 'in_doubt')) AS under_way,
-    (SELECT moved FROM settled) AS moved,
-    (SELECT fees FROM settled) AS fees,
+    (SELECT sum(moved - known) FROM settled WHERE attempts > 1 OR known = 0) AS moved_again,
+    (SELECT sum(fees) FROM settled) AS fees,
     (SELECT sum(v.variance_amount) FROM variance_adjustments v JOIN own ON own.id = v.store_id
         LEFT JOIN paid ON paid.id = v.payment_id
         WHERE v.status = 'approved' AND (v.kind <> 'fee' OR coalesce(paid.fee_from_store, true))
@@ -138,9 +140,10 @@ def identity(session: Session, fund_id: UUID) -> Identity:
         for name, value in row.items()
         if name not in ("currency", "target_balance")
     }
-    # What moved beyond the first proof of each payment: recoverable, gone from the stores for now.
-    moved_again = term["moved"] - term["once"]
-    spent = term["spent"] + moved_again + term["fees"] + term["variances"] + term["lost"]
+    # `moved_again` is what further attempts paid: recoverable, and gone from the stores for now.
+    spent = sum(
+        (term[each] for each in ("spent", "moved_again", "fees", "variances", "lost")), NOTHING
+    )
     ahead = spent + term["under_way"] - term["restored"]
     return Identity(
         fund_id=fund_id,
