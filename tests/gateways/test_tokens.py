@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import redis
@@ -143,6 +144,27 @@ def test_twenty_workers_whose_token_was_refused_fetch_one_new_one(
 
     assert set(at_once(20, refused_and_again)) == {"token-2"}
     assert rail.fetched == 2
+
+
+def test_a_token_stored_between_the_look_and_the_lock_is_used(redis_server: OwnRedis) -> None:
+    class LateLook(redis.Redis):
+        """Its first look finds nothing; just after it, the last holder stores and unlocks."""
+
+        looked = False
+
+        def get(self, name: Any, *args: Any, **kwargs: Any) -> Any:
+            if not self.looked:
+                self.looked = True
+                self.set(name, "token-of-the-last-holder")
+                return None
+            return super().get(name, *args, **kwargs)
+
+    rail = Rail()
+    with LateLook(unix_socket_path=str(redis_server.socket)) as client:
+        token = TokenCache(client).get("a", rail.fetch, soon())
+
+    assert token == "token-of-the-last-holder"
+    assert rail.fetched == 0
 
 
 def test_a_failed_fetch_reaches_its_own_caller_and_frees_the_lock(

@@ -48,16 +48,22 @@ def read_answer(answer: RailAnswer, config: MpesaConfig) -> SyncAnswer:
     error_code = word_of(parsed.get("errorCode"))
     response_code = word_of(parsed.get("ResponseCode"))
     fault = parsed.get("fault")
-    said = [each for each in (error_code, response_code, fault) if each is not None]
-    if len(said) != 1:
+    said = [
+        name
+        for name in ("errorCode", "ResponseCode", "fault")
+        if parsed.get(name) not in (None, "")
+    ]
+    if len(said) != 1:  # nothing, or two things at once
         verdict = _by_status(answer.status, message) if not said else UNKNOWN
         code = error_code or response_code or f"http.{answer.status}"
     elif error_code is not None:
         verdict, code = _error(error_code, answer.status, message, config), error_code
     elif response_code is not None:
         verdict, code = _response(response_code, answer.status, message, config), response_code
-    else:
+    elif fault is not None:
         verdict, code = _fault(fault, answer.status, message, config)
+    else:  # a code that is no word
+        verdict, code = UNKNOWN, f"http.{answer.status}"
     if "duplicate" in message.lower():
         # whatever the code: this id was received before, and its fate is not told
         verdict = UNKNOWN
