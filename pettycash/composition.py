@@ -8,7 +8,6 @@ import logging
 import logging.config
 from typing import Any
 
-import redis
 import structlog
 from structlog.typing import EventDict
 
@@ -17,7 +16,7 @@ from pettycash import settings as installed
 from pettycash.gateways import registry
 from pettycash.gateways.http import HttpLimits, RailSession
 from pettycash.gateways.mpesa import MpesaConfig, MpesaGateway
-from pettycash.gateways.tokens import TokenCache
+from pettycash.gateways.tokens import TokenCache, connect
 from pettycash.rails import Rail
 from pettycash.settings import Settings
 
@@ -46,17 +45,9 @@ def _mpesa(settings: Settings) -> MpesaGateway:
     hosts = list(settings.rail_hosts)
     if settings.simulator_mpesa_url and settings.environment != "production":
         hosts.append(settings.simulator_mpesa_url)
+    tokens = TokenCache(connect(settings.redis_url) if settings.redis_url else None)
     config = MpesaConfig(amount_min=settings.mpesa_amount_min, amount_max=settings.mpesa_amount_max)
-    return MpesaGateway(RailSession(hosts, limits), TokenCache(_redis(settings)), config)
-
-
-def _redis(settings: Settings) -> redis.Redis | None:
-    """A client that gives up quickly: it stands on the way of money, which must not wait for it."""
-    if not settings.redis_url:
-        return None
-    return redis.Redis.from_url(
-        settings.redis_url, socket_timeout=1.0, socket_connect_timeout=1.0, health_check_interval=10
-    )
+    return MpesaGateway(RailSession(hosts, limits), tokens, config)
 
 
 def _with_scope(_logger: Any, _method: str, event: EventDict) -> EventDict:
