@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pettycash import composition, db, readiness
 from pettycash.services import heartbeats
 from pettycash.settings import Settings
+from pettycash.tasks.schedule import SCHEDULE
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +53,6 @@ BROKER_OPTIONS = {
     "health_check_interval": 10,
     "global_keyprefix": "pettycash:",
 }
-
-BEAT_SCHEDULE: Mapping[str, Mapping[str, Any]] = {}
 
 _connparams = kombu_redis.Channel._connparams  # type: ignore[attr-defined]
 
@@ -187,7 +186,7 @@ def create_celery(settings: Settings) -> Celery:
         enable_utc=True,
         timezone="UTC",
         beat_scheduler=LeaderScheduler,
-        beat_schedule=dict(BEAT_SCHEDULE),
+        beat_schedule=dict(SCHEDULE),
         beat_max_loop_interval=30,
         beat_enable_remote_control=True,
         worker_send_task_events=True,

@@ -3,6 +3,8 @@
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+ONE_DAY = timedelta(days=1)
+
 
 def business_date(instant: datetime, timezone: str) -> date:
     """The calendar date of an instant in a company's time zone."""

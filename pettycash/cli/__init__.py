@@ -29,6 +29,8 @@ COMMANDS = {
     "doctor": "pettycash.cli.doctor:doctor",
     "db": "pettycash.cli.schema:db",
     "seed": "pettycash.cli.seed:seed",
+    "reconcile": "pettycash.cli.reconcile:reconcile",
+    "demo": "pettycash.cli.demo:demo",
 }
 """Command → "module:name of the click command"."""
 

@@ -8,6 +8,7 @@ left to wait for, and closed; running a day again makes a new numbered run, and 
 from pettycash.services.reconciliation.books import Finding, check_books
 from pettycash.services.reconciliation.evidence import reconcile_by_hand
 from pettycash.services.reconciliation.runs import (
+    RUN_TOPIC,
     RunNotFound,
     advance,
     find_run,
@@ -16,6 +17,7 @@ from pettycash.services.reconciliation.runs import (
 )
 
 __all__ = [
+    "RUN_TOPIC",
     "Finding",
     "RunNotFound",
     "advance",
