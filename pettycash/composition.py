@@ -6,6 +6,7 @@ can differ in which rails it serves or what it writes to its log.
 
 import logging
 import logging.config
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -46,7 +47,11 @@ def _mpesa(settings: Settings) -> MpesaGateway:
     if settings.simulator_mpesa_url and settings.environment != "production":
         hosts.append(settings.simulator_mpesa_url)
     tokens = TokenCache(connect(settings.redis_url) if settings.redis_url else None)
-    config = MpesaConfig(amount_min=settings.mpesa_amount_min, amount_max=settings.mpesa_amount_max)
+    config = MpesaConfig(
+        amount_min=settings.mpesa_amount_min,
+        amount_max=settings.mpesa_amount_max,
+        decide_by=timedelta(seconds=settings.decide_by_seconds),
+    )
     return MpesaGateway(RailSession(hosts, limits), tokens, config)
 
 

@@ -4,18 +4,49 @@
 and calls `done` in the transaction of its effect (reliability.md §1).
 """
 
+import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import case, select, text, update
+from sqlalchemy import case, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from pettycash import settings
+from pettycash import db, errors, settings
 from pettycash.models.platform import Obligation
+from pettycash.services import security_log
+from pettycash.services.actors import Actor
+
+logger = logging.getLogger(__name__)
 
 OWES = "pettycash_owes"
 """Mark in session.info: something is due now, so the relay may be woken after the commit."""
+
+CHANNEL = "pettycash_outbox"
+"""What the relay listens to."""
+
+GUARDS_MONEY = frozenset({"payments.resolve", "callbacks.process"})
+"""Topics that a person does not park: they find out what became of money."""
+
+
+class ObligationNotFound(errors.NotFound):
+    """There is no such obligation in this company."""
+
+    code = "obligation.not_found"
+
+
+class ObligationDone(errors.Conflict):
+    """The obligation is done; there is nothing to retry or park."""
+
+    code = "obligation.done"
+
+
+class ObligationGuardsMoney(errors.RuleViolation):
+    """What finds out about money on its way is not parked; pause the sending instead."""
+
+    code = "obligation.guards_money"
 
 
 def owe(session: Session, *, topic: str, key: UUID, due_at: datetime | None = None) -> None:
@@ -44,11 +75,35 @@ def owe(session: Session, *, topic: str, key: UUID, due_at: datetime | None = No
         session.info[OWES] = True
 
 
-def find(session: Session, obligation_id: UUID) -> Obligation | None:
-    """The obligation, unlocked, whichever company it belongs to (system role)."""
+def begin(session: Session, *, obligation_id: UUID) -> Obligation | None:
+    """A task starts on it (system role): counted before anything runs, since a task may kill its
+    process. None where it is done or parked; `parked_at` is set where it has just been parked for
+    having begun too often without an end.
+    """
+    bound = settings.current().obligation_attempts_max
     return session.execute(
-        select(Obligation).where(Obligation.id == obligation_id)
+        update(Obligation)
+        .where(
+            Obligation.id == obligation_id,
+            Obligation.done_at.is_(None),
+            Obligation.parked_at.is_(None),
+        )
+        .values(
+            failures=Obligation.failures + 1,
+            parked_at=case((Obligation.failures >= bound, session.info["now"]), else_=None),
+        )
+        .returning(Obligation)
+        .execution_options(populate_existing=True)
     ).scalar_one_or_none()
+
+
+def ended(session: Session, *, obligation_id: UUID) -> None:
+    """The task came to its end without an error (system role): what was counted is forgotten."""
+    session.execute(
+        update(Obligation)
+        .where(Obligation.id == obligation_id, Obligation.parked_at.is_(None))
+        .values(failures=0, last_error=None)
+    )
 
 
 def done(session: Session, *, topic: str, key: UUID) -> None:
@@ -61,24 +116,26 @@ def done(session: Session, *, topic: str, key: UUID) -> None:
 
 
 def postpone(session: Session, *, topic: str, key: UUID, due_at: datetime) -> None:
-    """Look again later; resets nothing else."""
+    """Look again later; the relay's backoff starts anew, as this is no failure."""
     session.execute(
         update(Obligation)
         .where(Obligation.topic == topic, Obligation.key == key, Obligation.done_at.is_(None))
-        .values(due_at=due_at)
+        .values(due_at=due_at, attempts=0)
     )
 
 
 def failed(session: Session, *, obligation_id: UUID, error: str) -> bool:
-    """Count a failure of the task; True where that parked the obligation."""
+    """Keep why a task ended in an error (system role); True where that parked the obligation.
+
+    `begin` has counted it; this parks it at the bound, as the next beginning would.
+    """
     bound = settings.current().obligation_attempts_max
     parked_at = session.execute(
         update(Obligation)
         .where(Obligation.id == obligation_id, Obligation.done_at.is_(None))
         .values(
-            failures=Obligation.failures + 1,
             last_error=error[:500],
-            parked_at=case((Obligation.failures + 1 >= bound, text("now()")), else_=None),
+            parked_at=case((Obligation.failures >= bound, session.info["now"]), else_=None),
         )
         .returning(Obligation.parked_at)
     ).scalar_one_or_none()
@@ -112,3 +169,100 @@ def claim_due(session: Session, *, limit: int) -> list[tuple[UUID, str]]:
         row.attempts += 1
         row.due_at = session.info["now"] + timedelta(seconds=wait)
     return [(row.id, row.topic) for row in rows]
+
+
+def unclaim(session: Session, obligation_ids: Sequence[UUID], *, due_at: datetime) -> None:
+    """The broker did not take them (system role): due again soon, not counted as published."""
+    session.execute(
+        update(Obligation)
+        .where(Obligation.id.in_(obligation_ids), Obligation.done_at.is_(None))
+        .values(due_at=due_at, attempts=func.greatest(Obligation.attempts - 1, 0))
+    )
+
+
+def retry(session: Session, *, obligation_id: UUID, actor: Actor, now: datetime) -> Obligation:
+    """Make an obligation due now, parked or not, with all its tries before it.
+
+    Raises:
+        ObligationNotFound: none such in this company.
+        ObligationDone: its effect has happened.
+    """
+    row = _open(session, obligation_id)
+    row.due_at = now
+    row.parked_at = None
+    row.attempts = row.failures = 0
+    session.info[OWES] = True
+    _remember(session, row, "retried", actor)
+    return row
+
+
+def park(session: Session, *, obligation_id: UUID, actor: Actor, now: datetime) -> Obligation:
+    """Take an obligation out of the relay's hands until somebody retries it.
+
+    Raises:
+        ObligationNotFound: none such in this company.
+        ObligationDone: its effect has happened.
+        ObligationGuardsMoney: the questions about money on its way are not stopped.
+    """
+    row = _open(session, obligation_id)
+    if row.topic in GUARDS_MONEY:
+        raise ObligationGuardsMoney
+    row.parked_at = now
+    _remember(session, row, "parked", actor)
+    return row
+
+
+def remove_old(session: Session, *, days: int, limit: int) -> int:
+    """Delete done obligations and kept answers older than so many days (system role).
+
+    At most `limit` of each; returns how many of the larger kind went.
+    """
+    before = session.info["now"] - timedelta(days=days)
+    counts = []
+    for table, column in (("obligations", "done_at"), ("idempotency_keys", "created_at")):
+        gone = session.execute(
+            text(
+                f"DELETE FROM {table} WHERE id IN"  # noqa: S608 - names are ours
+                f" (SELECT id FROM {table} WHERE {column} < :before LIMIT :limit)"
+            ),
+            {"before": before, "limit": limit},
+        )
+        counts.append(int(getattr(gone, "rowcount", 0)))
+    return max(counts)
+
+
+def _open(session: Session, obligation_id: UUID) -> Obligation:
+    row = db.lock(session, Obligation, obligation_id)
+    if row is None:
+        raise ObligationNotFound
+    if row.done_at is not None:
+        raise ObligationDone
+    return row
+
+
+def _remember(session: Session, row: Obligation, outcome: str, actor: Actor) -> None:
+    security_log.record(
+        session,
+        event=f"obligation.{outcome}",
+        outcome="ok",
+        detail={"obligation_id": str(row.id), "topic": row.topic, "key": str(row.key)},
+        actor=actor,
+    )
+
+
+def _wake_relay(session: Session) -> None:
+    """Tell the relay that something is due; best effort, since it looks by itself each second.
+
+    After the commit and on a connection of its own: inside the transaction a NOTIFY would make
+    commits wait for each other.
+    """
+    if not session.info.pop(OWES, False):
+        return
+    try:
+        with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text(f"NOTIFY {CHANNEL}"))
+    except SQLAlchemyError:
+        logger.debug("the relay was not woken", exc_info=True)
+
+
+db.after_commit(_wake_relay)

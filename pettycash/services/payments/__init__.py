@@ -18,7 +18,6 @@ from pettycash.services.payments.claiming import Claim, ClaimLost, claim, mark_s
 from pettycash.services.payments.creation import Part, create, create_for_validation
 from pettycash.services.payments.execution import execute
 from pettycash.services.payments.facts import locked, subject_of
-from pettycash.services.payments.reconciling import reconcile
 from pettycash.services.payments.recording import record_outcome
 from pettycash.services.payments.releasing import (
     assign_executor,
@@ -54,7 +53,6 @@ __all__ = [
     "make_acknowledgement_code",
     "mark_sending",
     "next_question",
-    "reconcile",
     "record_answer",
     "record_outcome",
     "requery",

@@ -17,10 +17,8 @@ from pettycash import db, errors, money, settings
 from pettycash.models.attempts import ExchangeType, PaymentAttempt
 from pettycash.models.base import new_id
 from pettycash.models.payments import (
-    EvidenceSource,
     IllegalTransition,
     Payment,
-    PaymentReconciliation,
     PaymentStatus,
 )
 from pettycash.models.releases import CashAcknowledgement
@@ -317,15 +315,6 @@ def _pay(
             message="Acknowledged by the recipient.",
         ),
         now=now,
-    )
-    session.add(
-        PaymentReconciliation(
-            company_id=payment.company_id,
-            payment_id=payment.id,
-            source=EvidenceSource.ACKNOWLEDGEMENT,
-            evidence={"proof": proof, "acknowledgement_id": str(row.id)},
-            created_at=now,
-        )
     )
     security_log.record(
         session,

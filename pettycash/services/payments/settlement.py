@@ -49,6 +49,8 @@ class Proof:
     fee: Decimal | None = None
     """None: not proven, which is not the same as none."""
     fee_evidence: str | None = None
+    by_people: bool = False
+    """True: two people settled a case with it, so what it contradicts needs no further one."""
 
 
 def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> None:
@@ -91,7 +93,7 @@ def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> 
     if pays:
         _paid(matter, proof, occurred_at=occurred_at, now=now)
         _withdraw_unsent(session, payment=payment, matter=matter, now=now)
-        if before is PaymentStatus.FAILED:
+        if before is PaymentStatus.FAILED and not proof.by_people:
             contradict(
                 session,
                 payment=payment,

@@ -1,0 +1,189 @@
+"""The inbox of what rails report: stored first, answered 200, processed by obligation.
+
+Arrival order means nothing: what a callback proves is weighed against the state that the attempt
+has when it is processed (`payments.evidence`).
+"""
+
+import hashlib
+import ipaddress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from pettycash import db, errors, settings
+from pettycash.gateways import base, registry
+from pettycash.gateways.sanitising import cut_secrets
+from pettycash.models.attempts import AttemptState, Callback, CallbackPurpose, PaymentAttempt
+from pettycash.models.base import new_id
+from pettycash.models.funds import ProviderAccount
+from pettycash.services import callback_addresses, outbox, security_log
+from pettycash.services.actors import Actor
+from pettycash.services.payments import evidence, facts, instructions
+from pettycash.services.payments.evidence import Source, Verdict, Word
+
+TOPIC = "callbacks.process"
+
+EARLY_RETRY_SECONDS = 2.0
+"""A callback that overtakes the answer to our sending is looked at again after this."""
+
+SOURCES: dict[CallbackPurpose, Source] = {
+    CallbackPurpose.RESULT: Source.CALLBACK,
+    CallbackPurpose.TIMEOUT: Source.NOTICE,
+    CallbackPurpose.QUERY_RESULT: Source.QUERY_CALLBACK,
+    CallbackPurpose.QUERY_TIMEOUT: Source.QUERY_CALLBACK,
+}
+
+
+class NoSuchCallback(errors.NotFound):
+    """There is nothing here."""
+
+    code = "request.not_found"
+
+
+class CallbackNotFound(errors.NotFound):
+    """There is no such stored callback in this company."""
+
+    code = "callback.not_found"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Whose callback address was called."""
+
+    attempt_id: UUID
+    company_id: UUID
+    purpose: CallbackPurpose
+
+
+def locate(session: Session, *, slug: str, secret: str, remote_address: str | None) -> Address:
+    """Whose address this is (system role). The secret is compared before anything is looked up.
+
+    Raises:
+        NoSuchCallback: a wrong secret, no such attempt, or an address that the provider account
+            does not expect to be called from. They look alike from outside.
+    """
+    read = callback_addresses.read(slug, secret)
+    if read is None:
+        raise NoSuchCallback
+    attempt_id, purpose = read
+    found = session.execute(
+        select(PaymentAttempt.company_id, ProviderAccount.options)
+        .join(ProviderAccount, ProviderAccount.id == PaymentAttempt.provider_account_id)
+        .where(PaymentAttempt.id == attempt_id)
+    ).one_or_none()
+    if found is None or not _is_expected(remote_address, found.options.get("callback_sources")):
+        raise NoSuchCallback
+    return Address(attempt_id=attempt_id, company_id=found.company_id, purpose=purpose)
+
+
+def receive(
+    session: Session,
+    *,
+    address: Address,
+    body: bytes,
+    content_type: str | None,
+    remote_address: str | None,
+) -> UUID:
+    """Store what was sent, named secrets cut out, and owe its processing; a repeat is counted.
+
+    Whatever the bytes are: what can't be read is kept too, since a person may have to.
+    """
+    row = insert(Callback).values(
+        id=new_id(),
+        company_id=address.company_id,
+        attempt_id=address.attempt_id,
+        purpose=address.purpose,
+        dedup_key=hashlib.sha256(body).digest(),
+        body=cut_secrets(body),
+        content_type=(content_type or "")[:200] or None,
+        remote_address=remote_address,
+        deliveries=1,
+    )
+    callback_id, deliveries = session.execute(
+        row.on_conflict_do_update(
+            index_elements=[Callback.attempt_id, Callback.purpose, Callback.dedup_key],
+            set_={"deliveries": Callback.deliveries + 1},
+        ).returning(Callback.id, Callback.deliveries)
+    ).one()
+    if deliveries == 1:
+        outbox.owe(session, topic=TOPIC, key=callback_id)
+    return UUID(str(callback_id))
+
+
+def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | None:
+    """Do what a stored callback proves; None where it is too early to tell."""
+    seen = session.get(Callback, callback_id)
+    matter = facts.matter(session, attempt_id=seen.attempt_id) if seen is not None else None
+    callback = db.lock(session, Callback, callback_id)
+    if matter is None or callback is None or callback.processed_at is not None:
+        outbox.done(session, topic=TOPIC, key=callback_id)
+        return None
+    attempt = matter.attempt
+    instruction = instructions.of(session, attempt)
+    gateway = registry.for_rail(matter.payment.method)
+    purpose = base.CallbackPurpose(callback.purpose.value)
+    outcome = gateway.read_callback(purpose, bytes(callback.body), instruction)
+    word = Word(
+        outcome=outcome,
+        agreement=outcome.agreement(instruction, conversation_id=attempt.conversation_id),
+        source=SOURCES[callback.purpose],
+        confirms_failure_by_query=gateway.confirms_failure_by_query,
+        callback_id=callback.id,
+    )
+    if _is_early(attempt, callback, word, now=now):
+        due_at = now + timedelta(seconds=EARLY_RETRY_SECONDS)
+        outbox.postpone(session, topic=TOPIC, key=callback_id, due_at=due_at)
+        return None
+    verdict = evidence.take(session, matter=matter, word=word, now=now)
+    callback.processed_at = now
+    callback.verdict = verdict.value
+    outbox.done(session, topic=TOPIC, key=callback_id)
+    return verdict
+
+
+def replay(session: Session, *, callback_id: UUID, actor: Actor) -> Callback:
+    """Have a stored callback processed again; what it proved before, it proves once.
+
+    Raises:
+        CallbackNotFound: none such in this company.
+    """
+    callback = db.lock(session, Callback, callback_id)
+    if callback is None:
+        raise CallbackNotFound
+    callback.processed_at = None
+    callback.verdict = None
+    outbox.owe(session, topic=TOPIC, key=callback.id)
+    security_log.record(
+        session,
+        event="callback.replayed",
+        outcome="ok",
+        detail={"callback_id": str(callback.id)},
+        actor=actor,
+    )
+    return callback
+
+
+def _is_expected(remote_address: str | None, networks: object) -> bool:
+    """Whether the account's list of addresses, if it has one, holds the caller's."""
+    if not isinstance(networks, list) or not networks:
+        return True
+    try:
+        caller = ipaddress.ip_address(remote_address or "")
+        return any(caller in ipaddress.ip_network(str(each), strict=False) for each in networks)
+    except ValueError:
+        return False
+
+
+def _is_early(attempt: PaymentAttempt, callback: Callback, word: Word, *, now: datetime) -> bool:
+    """It came before the answer that names the ids by which it could be matched."""
+    lease = timedelta(seconds=settings.current().claim_lease_seconds)
+    return (
+        attempt.state is AttemptState.SENDING
+        and attempt.conversation_id is None
+        and "reference" in word.agreement.unproven
+        and callback.created_at > now - lease
+    )

@@ -1,0 +1,253 @@
+"""How cases about money end: two people say what happened, with evidence, and the books follow.
+
+Neither of the two released the payment. What they agree on is a fact from then on: `paid` settles
+it, `not_paid` fails it; a later proof of the contrary is a fact again, and a new case.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash import errors
+from pettycash.models.attempts import LIVE, AttemptState, ExchangeType, PaymentAttempt
+from pettycash.models.payments import Payment
+from pettycash.models.platform import Case, CaseKind
+from pettycash.services import cases, releases
+from pettycash.services.actors import Actor
+from pettycash.services.payments import exchanges, facts, settlement
+from pettycash.services.payments.facts import Matter
+
+ABOUT_MONEY = frozenset({CaseKind.IN_DOUBT, CaseKind.CONTRADICTION})
+
+
+class Ending(StrEnum):
+    """What two people say about a case."""
+
+    PAID = "paid"  # the money reached the payee
+    NOT_PAID = "not_paid"  # it never left
+    NOTED = "noted"  # nothing follows for the payment: looked into, understood
+
+
+class EndingDoesNotFit(errors.RuleViolation):
+    """A case of this kind, or a payment in this state, does not end like that."""
+
+    code = "case.ending_does_not_fit"
+
+
+class EvidenceMissing(errors.RuleViolation):
+    """This ending needs evidence: a note, and for `paid` the rail's reference."""
+
+    code = "case.evidence_required"
+
+
+class ReferenceTaken(errors.RuleViolation):
+    """The provider reference proves another payment already."""
+
+    code = "case.reference_taken"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """What one person proposes and another one confirms."""
+
+    ending: Ending
+    note: str
+    provider_reference: str | None = None
+    amount: Decimal | None = None
+    occurred_at: datetime | None = None
+    attempt_number: int | None = None
+    """Which attempt is meant; None: the newest that is not proven paid."""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "ending": self.ending.value,
+            "note": self.note,
+            "provider_reference": self.provider_reference,
+            "amount": None if self.amount is None else str(self.amount),
+            "occurred_at": None if self.occurred_at is None else self.occurred_at.isoformat(),
+            "attempt_number": self.attempt_number,
+        }
+
+    @classmethod
+    def of_json(cls, stored: Mapping[str, Any]) -> "Proposal":
+        amount, occurred_at = stored["amount"], stored["occurred_at"]
+        return cls(
+            ending=Ending(stored["ending"]),
+            note=stored["note"],
+            provider_reference=stored["provider_reference"],
+            amount=None if amount is None else Decimal(amount),
+            occurred_at=None if occurred_at is None else datetime.fromisoformat(occurred_at),
+            attempt_number=stored["attempt_number"],
+        )
+
+
+def propose(
+    session: Session, *, case_id: UUID, proposal: Proposal, actor: Actor, now: datetime
+) -> Case:
+    """Say how a case ended; nothing follows until a second person confirms.
+
+    Raises:
+        CaseNotFound, CaseResolved, ProposalStands, NotAResolver: see `cases.propose`.
+        NotSeparate: the actor released the payment.
+        EvidenceMissing, EndingDoesNotFit, ReferenceTaken: it can't end like that.
+    """
+    case = cases.get(session, case_id=case_id)
+    matter = _matter(session, case, proposal, actor)
+    _check(session, case, matter, proposal)
+    return cases.propose(
+        session, case_id=case_id, proposal=proposal.as_json(), actor=actor, now=now
+    )
+
+
+def confirm(session: Session, *, case_id: UUID, actor: Actor, now: datetime) -> Case:
+    """Agree, as a second person; payment and books follow in the same transaction.
+
+    Raises:
+        CaseNotFound, CaseResolved, NothingProposed, OwnProposal, NotAResolver: see `cases.confirm`.
+        NotSeparate: the actor released the payment.
+        EndingDoesNotFit, ReferenceTaken: what happened meanwhile speaks against it.
+    """
+    case = cases.get(session, case_id=case_id)
+    if case.proposal is None:
+        raise cases.NothingProposed
+    proposal = Proposal.of_json(case.proposal)
+    # Payment before case: the order of everybody who opens one.
+    matter = _matter(session, case, proposal, actor)
+    case = cases.confirm(session, case_id=case_id, actor=actor, now=now)
+    session.flush()  # a further case of this kind may be opened by what follows
+    _check(session, case, matter, proposal)
+    if matter is not None:
+        if proposal.ending is not Ending.NOTED:
+            _carry_out(session, matter=matter, proposal=proposal, case=case, now=now)
+        if matter.payment.blocked_by_case_id == case.id:
+            matter.payment.blocked_by_case_id = None
+            matter.payment.version += 1
+    return case
+
+
+def decline(session: Session, *, case_id: UUID, reason: str, actor: Actor) -> Case:
+    """Disagree with a proposal; the case is open again.
+
+    Raises:
+        as `cases.decline`.
+    """
+    return cases.decline(session, case_id=case_id, reason=reason, actor=actor)
+
+
+def _matter(session: Session, case: Case, proposal: Proposal, actor: Actor) -> Matter | None:
+    """The payment of the case, locked, with the attempt that is meant; None for other things."""
+    if case.object_type != "payment":
+        return None
+    requisition, payment = facts.locked(session, payment_id=case.object_id)
+    if actor.user_id in facts.executors(session, payment_id=payment.id):
+        raise releases.NotSeparate("Who released a payment does not say what became of it.")
+    attempt = _meant(session, payment, proposal)
+    if attempt is None:
+        return None
+    return Matter(requisition=requisition, payment=payment, attempt=attempt)
+
+
+def _meant(session: Session, payment: Payment, proposal: Proposal) -> PaymentAttempt | None:
+    query = select(PaymentAttempt).where(PaymentAttempt.payment_id == payment.id)
+    if proposal.attempt_number is not None:
+        query = query.where(PaymentAttempt.number == proposal.attempt_number)
+    else:
+        # The one that is not proven paid; where all are, the newest.
+        query = query.order_by(
+            PaymentAttempt.state == AttemptState.SETTLED, PaymentAttempt.number.desc()
+        )
+    query = query.limit(1).with_for_update().execution_options(populate_existing=True)
+    return session.execute(query).scalar_one_or_none()
+
+
+def _check(session: Session, case: Case, matter: Matter | None, proposal: Proposal) -> None:
+    if not proposal.note.strip():
+        raise EvidenceMissing(errors={"note": ["Say what you found, and where."]})
+    if case.kind is CaseKind.RELEASE_LOCKED:
+        raise EndingDoesNotFit("It ends with unlock_release.")
+    if proposal.ending is Ending.NOTED:
+        if case.kind in ABOUT_MONEY and matter is not None and _is_undecided(matter):
+            raise EndingDoesNotFit("What became of the money is still open: paid or not paid?")
+        return
+    if case.kind not in ABOUT_MONEY or matter is None:
+        raise EndingDoesNotFit(f"A case of {case.kind} is only noted.")
+    if proposal.ending is Ending.NOT_PAID:
+        if not _is_undecided(matter):
+            raise EndingDoesNotFit(f"The attempt is {matter.attempt.state} already.")
+        if matter.attempt.first_sent_at is None:
+            raise EndingDoesNotFit("Nothing of it was sent yet.")
+        return
+    if matter.attempt.state is AttemptState.SETTLED:
+        raise EndingDoesNotFit("It is proven paid already.")
+    if not (proposal.provider_reference or "").strip():
+        raise EvidenceMissing(errors={"provider_reference": ["The rail's receipt or reference."]})
+    taken = session.execute(
+        select(PaymentAttempt.id).where(
+            PaymentAttempt.provider_account_id == matter.attempt.provider_account_id,
+            PaymentAttempt.provider_reference == proposal.provider_reference,
+        )
+    ).first()
+    if taken is not None:
+        raise ReferenceTaken(errors={"provider_reference": ["It proves another payment."]})
+
+
+def _is_undecided(matter: Matter) -> bool:
+    return (
+        matter.attempt.state in LIVE
+        or (matter.attempt.failure_confirmed_at is None
+        and (matter.attempt.state is AttemptState.REJECTED))
+    )
+
+
+def _carry_out(
+    session: Session, *, matter: Matter, proposal: Proposal, case: Case, now: datetime
+) -> None:
+    is_paid = proposal.ending is Ending.PAID
+    message = f"Two people settled the case: {proposal.note}"[:500]
+    exchanges.log_own(
+        session,
+        payment=matter.payment,
+        attempt=matter.attempt,
+        request_type=ExchangeType.CONFIRM,
+        status="settled" if is_paid else "rejected",
+        code=f"people.{proposal.ending.value}",
+        message=message,
+        request={
+            "case_id": str(case.id),
+            "proposed_by": str(case.proposed_by),
+            "confirmed_by": str(case.resolved_by),
+        },
+        success=is_paid,
+    )
+    if is_paid:
+        settlement.settle(
+            session,
+            matter=matter,
+            proof=settlement.Proof(
+                amount=proposal.amount or matter.attempt.amount,
+                provider_reference=proposal.provider_reference,
+                occurred_at=proposal.occurred_at,
+                code="people.paid",
+                message=message,
+                by_people=True,
+            ),
+            now=now,
+        )
+    elif matter.attempt.state in LIVE:
+        settlement.fail(
+            session,
+            matter=matter,
+            code="people.not_paid",
+            message=message,
+            confirmed=True,
+            now=now,
+        )
+    else:
+        settlement.confirm_failure(session, matter=matter, now=now)

@@ -1,0 +1,22 @@
+"""The recipient's code for cash: made, kept as a digest, sent to them."""
+
+from pettycash import db
+from pettycash.services import payments
+from pettycash.tasks import delivery
+from pettycash.tasks.running import Duty, owed_task
+
+
+@owed_task("notifications.acknowledgement_code")
+def send_acknowledgement_code(duty: Duty) -> None:
+    """Make and send the code with which a recipient acknowledges cash."""
+    with db.transaction() as session:
+        message = payments.make_acknowledgement_code(
+            session, acknowledgement_id=duty.key, now=session.info["now"]
+        )
+    if message is None:
+        return
+    delivery.deliver(
+        subject=message.subject, text=message.text, email=message.email, phone=message.phone
+    )
+    with db.transaction() as session:
+        payments.acknowledgement_delivered(session, acknowledgement_id=duty.key)

@@ -1,0 +1,28 @@
+"""Release codes: made, kept as a digest, sent. The plaintext lives in one call only."""
+
+from pettycash import db
+from pettycash.services import releases
+from pettycash.tasks import delivery
+from pettycash.tasks.running import Duty, owed_task
+
+
+@owed_task("otp.send")
+def send(duty: Duty) -> None:
+    """Make the code of one request and send it; after a crash a new code replaces it."""
+    with db.transaction() as session:
+        message = releases.make_code(session, send_id=duty.key, now=session.info["now"])
+    if message is None:
+        return
+    delivery.deliver(
+        subject=message.subject, text=message.text, email=message.email, phone=message.phone
+    )
+    with db.transaction() as session:
+        releases.code_delivered(session, send_id=duty.key, now=session.info["now"])
+
+
+@owed_task("otp.expire")
+def expire(duty: Duty) -> None:
+    """Bury a challenge whose time has passed, so that its claim ends and it is counted."""
+    db.in_transaction(
+        lambda session: releases.expire(session, challenge_id=duty.key, now=session.info["now"])
+    )

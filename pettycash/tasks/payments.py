@@ -1,0 +1,54 @@
+"""Sending a payment and asking what became of it; no transaction is open during a call."""
+
+import logging
+
+from pettycash import db
+from pettycash.gateways import registry
+from pettycash.services import payments
+from pettycash.tasks.running import Duty, owed_task
+
+logger = logging.getLogger(__name__)
+
+
+@owed_task("payments.submit")
+def submit(duty: Duty) -> None:
+    """Send one released attempt. Delivered twice, it is still sent once.
+
+    Claim, commit; mark as sending, commit; call; record, commit. A worker that dies before the
+    second commit has sent nothing and another one claims it; after it, the rail is asked.
+    """
+    with db.transaction() as session:
+        claim = payments.claim(session, attempt_id=duty.key, now=session.info["now"])
+    if claim is None:
+        return
+    try:
+        with db.transaction() as session:
+            payments.mark_sending(session, claim=claim, now=session.info["now"])
+    except payments.ClaimLost:
+        logger.warning("claim lost before sending", extra={"attempt_id": str(duty.key)})
+        return
+    outcome = registry.for_rail(claim.rail).submit(claim.instruction)
+    db.in_transaction(
+        lambda session: payments.record_outcome(
+            session, claim=claim, outcome=outcome, now=session.info["now"]
+        )
+    )
+
+
+@owed_task("payments.resolve")
+def resolve(duty: Duty) -> None:
+    """Ask the rail about one attempt, if it is time to."""
+    with db.transaction() as session:
+        question = payments.next_question(session, attempt_id=duty.key, now=session.info["now"])
+    if question is None:
+        return
+    answer = registry.for_rail(question.rail).query(
+        question.instruction,
+        conversation_id=question.conversation_id,
+        provider_reference=question.provider_reference,
+    )
+    db.in_transaction(
+        lambda session: payments.record_answer(
+            session, question=question, answer=answer, now=session.info["now"]
+        )
+    )

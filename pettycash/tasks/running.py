@@ -1,0 +1,102 @@
+"""How every owed task runs: its obligation is counted, its company set, its end remembered.
+
+A task that raises, or kills its process, comes again with backoff and is parked after a bound; a
+case tells people. The task itself closes its obligation, in the transaction of its effect.
+"""
+
+import functools
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from celery import shared_task
+
+from pettycash import db
+from pettycash.models.platform import CaseKind, Obligation, Severity
+from pettycash.services import cases, outbox
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duty:
+    """What a task is asked to do: `key` is the thing that the obligation is about."""
+
+    obligation_id: UUID
+    topic: str
+    key: UUID
+    company_id: UUID
+
+
+def owed_task(topic: str) -> Callable[[Callable[[Duty], None]], Callable[..., None]]:
+    """Make a function the Celery task of a topic. It is called in the scope of its company.
+
+    The function opens its own transactions, talks to the network between them only, and calls
+    `outbox.done` or `outbox.postpone`; safe to run twice and to be killed at any line.
+    """
+
+    def decorator(function: Callable[[Duty], None]) -> Callable[..., None]:
+        @shared_task(name=topic)
+        @functools.wraps(function)
+        def task(*, obligation_id: str, **_from_newer_publishers: object) -> None:
+            run(topic, UUID(obligation_id), function)
+
+        made: Callable[..., None] = task
+        return made
+
+    return decorator
+
+
+def run(topic: str, obligation_id: UUID, function: Callable[[Duty], None]) -> None:
+    """Run one obligation's task now, in this process."""
+    with db.scope(source=f"task:{topic}", request_id=str(obligation_id), actor_id=None):
+        with db.system_transaction() as session:
+            row = outbox.begin(session, obligation_id=obligation_id)
+        if row is None:
+            logger.info("nothing is owed any more", extra={"obligation_id": str(obligation_id)})
+            return
+        if row.topic != topic:
+            raise ValueError(f"obligation {obligation_id} is owed to {row.topic}, not to {topic}")
+        with db.scope(company_id=row.company_id):
+            if row.parked_at is not None:
+                _tell(row, "It began too often without coming to an end.")
+                return
+            _run(row, function)
+
+
+def _run(row: Obligation, function: Callable[[Duty], None]) -> None:
+    duty = Duty(obligation_id=row.id, topic=row.topic, key=row.key, company_id=row.company_id)
+    try:
+        function(duty)
+    except Exception as error:
+        reason = _without_values(error)
+        with db.system_transaction() as session:
+            parked = outbox.failed(session, obligation_id=row.id, error=reason)
+        if parked:
+            _tell(row, reason)
+        raise
+    with db.system_transaction() as session:
+        outbox.ended(session, obligation_id=row.id)
+
+
+def _tell(row: Obligation, reason: str) -> None:
+    logger.error("obligation parked", extra={"obligation_id": str(row.id), "topic": row.topic})
+    with db.transaction() as session:
+        cases.open_case(
+            session,
+            kind=CaseKind.PARKED_OBLIGATION,
+            object_type="obligation",
+            object_id=row.id,
+            summary=f"{row.topic} was given up after too many failures.",
+            evidence={"topic": row.topic, "key": str(row.key), "last_error": reason},
+            severity=Severity.SEVERE,
+        )
+
+
+def _without_values(error: Exception) -> str:
+    """The kind of an error and, of a database error, not its parameters: they may be personal."""
+    original = getattr(error, "orig", None)
+    if original is not None:
+        return f"{type(error).__name__}: {str(original).splitlines()[0]}"[:500]
+    return f"{type(error).__name__}: {error}"[:500]
