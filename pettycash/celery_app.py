@@ -8,7 +8,6 @@ import logging
 import math
 import pkgutil
 import time
-from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
