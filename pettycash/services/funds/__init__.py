@@ -25,10 +25,12 @@ from pettycash.services.funds.stores import (
     store,
     update_store,
 )
+from pettycash.services.visibility import FundNotFound
 
 __all__ = [
     "FundBalance",
     "FundInUse",
+    "FundNotFound",
     "InvalidCustodian",
     "InvalidFund",
     "MethodDoesNotFit",

@@ -1,14 +1,17 @@
 """Replenishments: asked for below the reorder level, approved, funded, received (domain.md §5)."""
 
 from pettycash.services.replenishments.deciding import (
+    DrawerTooSmall,
     MustBeCfo,
     NotSeparate,
+    ReasonMissing,
     approve,
     cancel,
     reject,
 )
 from pettycash.services.replenishments.funding import (
     BankReferenceUsed,
+    InvalidEvidence,
     check_code,
     fund,
     request_code,
@@ -36,6 +39,8 @@ from pettycash.services.replenishments.scope import ReplenishmentNotFound, get, 
 __all__ = [
     "AlreadyOpen",
     "BankReferenceUsed",
+    "DrawerTooSmall",
+    "InvalidEvidence",
     "InvalidReplenishment",
     "MoreThanFunded",
     "MustBeCfo",
@@ -43,6 +48,7 @@ __all__ = [
     "NotTheKeeper",
     "NothingMissing",
     "NothingToReplenish",
+    "ReasonMissing",
     "ReplenishmentNotFound",
     "active_funds",
     "approve",
