@@ -6,12 +6,16 @@ a hint to look at a row; these settings make each of the three rarer, none remov
 
 import logging
 import math
+import os
 import pkgutil
+import signal
+import threading
 import time
+from datetime import timedelta
 from importlib.util import find_spec
 from typing import Any
 
-from celery import Celery, signals
+from celery import Celery, current_app, signals
 from celery.beat import Scheduler
 from kombu import Exchange, Queue
 from kombu.transport import redis as kombu_redis
@@ -22,11 +26,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from pettycash import composition, db, readiness
 from pettycash.services import heartbeats
 from pettycash.settings import Settings
-from pettycash.tasks.schedule import SCHEDULE
+from pettycash.tasks import schedule
 
 logger = logging.getLogger(__name__)
-
-QUEUES = ("payments", "notifications", "default", "batch")
 
 ROUTES = {
     "payments.*": {"queue": "payments"},
@@ -39,6 +41,15 @@ ROUTES = {
 
 BEAT_LOCK = 0x7065_7474_7963_6173
 """The advisory lock of the one beat that acts ("pettycas" in ASCII)."""
+
+LONG_AGO = timedelta(days=366)
+
+SOFT_SHUTDOWN_SECONDS = {"production": 25.0}
+SOFT_SHUTDOWN_ELSEWHERE_SECONDS = 3.0
+"""How long a worker that must stop gives its running tasks."""
+
+STUCK_AFTER_SECONDS = 5.0
+"""What a stopping worker may take beyond that before it is stuck."""
 
 BROKER_OPTIONS = {
     # Twice the hard time limit and more, or a message comes back while its task still runs.
@@ -98,9 +109,16 @@ class LeaderScheduler(Scheduler):
             return self.retry_seconds
         if not led:
             logger.info("this beat leads")
+            self._begin_with_everything()
         self._leave_sign()
         wait = super().tick(*args, **kwargs)
         return float(min(wait, self.retry_seconds))
+
+    def _begin_with_everything(self) -> None:
+        """Nobody may have beaten for long: every entry is due, since each does all that is due."""
+        for entry in self.schedule.values():
+            entry.last_run_at = entry.default_now() - LONG_AGO
+        self._heap = None
 
     def _leave_sign(self) -> None:
         if time.monotonic() - self._signed_at < self.sign_every_seconds:
@@ -153,7 +171,7 @@ def create_celery(settings: Settings) -> Celery:
         task_queues=[
             # Named in full: without a key of its own a queue would get Celery's default one.
             Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
-            for name in QUEUES
+            for name in schedule.QUEUES
         ],
         task_default_queue="default",
         task_create_missing_queues=False,
@@ -166,7 +184,9 @@ def create_celery(settings: Settings) -> Celery:
         task_time_limit=120,
         task_soft_time_limit=90,
         worker_prefetch_multiplier=1,
-        worker_soft_shutdown_timeout=25.0 if is_production else 3.0,
+        worker_soft_shutdown_timeout=SOFT_SHUTDOWN_SECONDS.get(
+            settings.environment, SOFT_SHUTDOWN_ELSEWHERE_SECONDS
+        ),
         worker_enable_soft_shutdown_on_idle=is_production,
         # A payment must not be shot between "sent" and "recorded".
         worker_cancel_long_running_tasks_on_connection_loss=False,
@@ -185,7 +205,7 @@ def create_celery(settings: Settings) -> Celery:
         enable_utc=True,
         timezone="UTC",
         beat_scheduler=LeaderScheduler,
-        beat_schedule=dict(SCHEDULE),
+        beat_schedule=dict(schedule.SCHEDULE),
         beat_max_loop_interval=30,
         beat_enable_remote_control=True,
         worker_send_task_events=True,
@@ -210,6 +230,26 @@ def _log_as_json(**_rest: object) -> None:
 @signals.worker_process_init.connect
 def _leave_the_parent_its_sockets(**_rest: object) -> None:
     db.dispose(close=False)
+
+
+@signals.worker_shutting_down.connect
+def _never_hang_while_stopping(**_rest: object) -> None:
+    """End the process where Celery does not.
+
+    A worker whose broker goes away while it stops waits for it for ever (seen with 5.7.0). What it
+    had not finished is still owed, so ending hard loses nothing.
+    """
+    allowed = current_app.conf.worker_soft_shutdown_timeout + STUCK_AFTER_SECONDS
+    end = threading.Timer(allowed, _end_hard)
+    end.daemon = True
+    end.start()
+
+
+def _end_hard() -> None:
+    logger.error("the worker is stuck while stopping and is ended")
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(1)
 
 
 @signals.worker_ready.connect

@@ -21,6 +21,7 @@ worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))  # gunicorn's own variable
 threads = 8
 preload_app = True
+control_socket_disable = True  # it would lie in the home folder, one for all stacks
 timeout = 60
 graceful_timeout = 5
 keepalive = 5

@@ -208,8 +208,9 @@ class PostgresServer:
         )
         password_file.unlink()
         if done.returncode != 0:
-            reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-            raise StackError(f"PostgreSQL's initdb failed: {' '.join(reason)}")
+            said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no word"]
+            reason = next((line for line in said if "error" in line or "FATAL" in line), said[-1])
+            raise StackError(f"PostgreSQL's initdb failed: {reason}")
         made.touch(mode=0o600)
         return True
 

@@ -163,7 +163,6 @@ class Supervisor:
 
     def _await_ready(self, child: Child, began: float | None = None) -> None:
         def ready_or_gone() -> bool:
-            self._note_ready()
             return child.exit_code() is not None or child.state is ChildState.READY
 
         ready = self._wait(ready_or_gone, child.spec.ready_within_seconds)

@@ -14,6 +14,7 @@ from pettycash.stack.ports import LOOPBACK, Ports
 from pettycash.stack.processes import Child, ChildSpec
 from pettycash.stack.redis import answers_ping, program
 from pettycash.stack.state import ROOT
+from pettycash.tasks import schedule
 from tests.servers import Database, wait_until
 
 COMPOSE = ROOT / "docker-compose.yml"
@@ -148,7 +149,7 @@ def test_the_workers_listen_to_every_queue(compose: dict[str, Any]) -> None:
         command = service.get("command", [])
         if "worker" in command:
             heard += command[command.index("-Q") + 1].split(",")
-    assert sorted(heard) == sorted(celery_app.QUEUES)
+    assert sorted(heard) == sorted(schedule.QUEUES)
 
 
 def test_a_worker_has_time_for_its_soft_shutdown(compose: dict[str, Any]) -> None:

@@ -1,8 +1,10 @@
 """The whole stack as real processes: it comes up, heals, and goes without a trace."""
 
 import os
+import shutil
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import redis
 from pettycash.stack.plan import USUAL_PORTS
 from pettycash.stack.ports import LOOPBACK, is_free
 from pettycash.stack.processes import is_alive
-from tests.servers import wait_until
+from tests.servers import Servers, wait_until
 from tests.stack.running import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack"), pytest.mark.timeout(240)]
@@ -27,13 +29,12 @@ IN_ORDER = [
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that PostgreSQL's own user can reach into."""
-    folder = tmp_path_factory.mktemp("stack")
-    for each in (folder, *folder.parents):
-        if each.stat().st_uid == os.geteuid() and str(each).startswith("/tmp/"):
-            each.chmod(0o711)
-    return folder
+def home() -> Iterator[Path]:
+    """A folder that PostgreSQL's own user can reach into, which pytest's own are not."""
+    folder = Path(tempfile.mkdtemp(prefix="pettycash-stack-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
@@ -295,18 +296,27 @@ def test_a_part_that_can_not_start_is_named_with_its_log(home: Path) -> None:
         stack.end()
 
 
-def test_own_servers_are_used_instead(home: Path, stack: Stack) -> None:
-    """The running stack's servers stand in for the servers that somebody has."""
-    secrets = stack.secrets()
-    names = ("database_url", "database_owner_url", "database_system_url", "redis_url")
-    own = Stack(home / "own", environ={name.upper(): secrets[name] for name in names})
+def test_own_servers_are_used_instead(home: Path, servers: Servers) -> None:
+    """The test run's servers stand in for the servers that somebody has."""
+    servers.drop("pettycash_own")
+    servers.postgres.make_database("pettycash_own")
+    database = servers.database("pettycash_own", redis_database=15)
+    environ = {
+        "DATABASE_URL": database.app_url,
+        "DATABASE_OWNER_URL": database.owner_url,
+        "DATABASE_SYSTEM_URL": database.system_url,
+        "REDIS_URL": database.redis_url,
+    }
+    own = Stack(home / "own", environ=environ)
     try:
         own.up()
         assert {"postgres", "redis"}.isdisjoint(own.pids())
         assert "PostgreSQL (yours)" in own.output
-        assert own.secrets()["database_url"] == secrets["database_url"]
+        assert own.secrets()["database_url"] == database.app_url
+        assert own.status()["ready"] is True
     finally:
         own.end()
+        servers.drop("pettycash_own")
 
 
 def test_an_owner_url_must_stand_beside_a_database_url(tmp_path: Path) -> None:
