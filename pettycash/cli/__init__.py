@@ -29,6 +29,10 @@ COMMANDS = {
     "doctor": "pettycash.cli.doctor:doctor",
     "db": "pettycash.cli.schema:db",
     "seed": "pettycash.cli.seed:seed",
+    "relay": "pettycash.cli.relay:relay",
+    "payments": "pettycash.cli.payments:payments",
+    "outbox": "pettycash.cli.outbox:outbox",
+    "rotate": "pettycash.cli.rotation:rotate",
     "reconcile": "pettycash.cli.reconcile:reconcile",
     "demo": "pettycash.cli.demo:demo",
 }

@@ -199,10 +199,9 @@ def _check(session: Session, case: Case, matter: Matter | None, proposal: Propos
 
 
 def _is_undecided(matter: Matter) -> bool:
-    return (
-        matter.attempt.state in LIVE
-        or (matter.attempt.failure_confirmed_at is None
-        and (matter.attempt.state is AttemptState.REJECTED))
+    return matter.attempt.state in LIVE or (
+        matter.attempt.failure_confirmed_at is None
+        and (matter.attempt.state is AttemptState.REJECTED)
     )
 
 

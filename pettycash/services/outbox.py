@@ -6,7 +6,9 @@ and calls `done` in the transaction of its effect (reliability.md §1).
 
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import case, func, select, text, update
@@ -180,7 +182,9 @@ def unclaim(session: Session, obligation_ids: Sequence[UUID], *, due_at: datetim
     )
 
 
-def retry(session: Session, *, obligation_id: UUID, actor: Actor, now: datetime) -> Obligation:
+def retry(
+    session: Session, *, obligation_id: UUID, actor: Actor | None, now: datetime
+) -> Obligation:
     """Make an obligation due now, parked or not, with all its tries before it.
 
     Raises:
@@ -196,7 +200,9 @@ def retry(session: Session, *, obligation_id: UUID, actor: Actor, now: datetime)
     return row
 
 
-def park(session: Session, *, obligation_id: UUID, actor: Actor, now: datetime) -> Obligation:
+def park(
+    session: Session, *, obligation_id: UUID, actor: Actor | None, now: datetime
+) -> Obligation:
     """Take an obligation out of the relay's hands until somebody retries it.
 
     Raises:
@@ -210,6 +216,64 @@ def park(session: Session, *, obligation_id: UUID, actor: Actor, now: datetime) 
     row.parked_at = now
     _remember(session, row, "parked", actor)
     return row
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicCount:
+    """How much of one topic is owed."""
+
+    topic: str
+    due: int
+    waiting: int
+    parked: int
+    late_seconds: float
+    """How long the oldest due one has been due."""
+
+    def as_json(self) -> dict[str, Any]:
+        """For commands and metrics."""
+        return asdict(self)
+
+
+def counts(session: Session) -> list[TopicCount]:
+    """What is owed, by topic (system role)."""
+    now = session.info["now"]
+    is_due = Obligation.parked_at.is_(None) & (Obligation.due_at <= now)
+    rows = session.execute(
+        select(
+            Obligation.topic,
+            func.count().filter(is_due),
+            func.count().filter(Obligation.parked_at.is_(None) & (Obligation.due_at > now)),
+            func.count().filter(Obligation.parked_at.is_not(None)),
+            func.min(Obligation.due_at).filter(is_due),
+        )
+        .where(Obligation.done_at.is_(None))
+        .group_by(Obligation.topic)
+        .order_by(Obligation.topic)
+    )
+    return [
+        TopicCount(
+            topic=topic,
+            due=due,
+            waiting=waiting,
+            parked=parked,
+            late_seconds=(now - oldest).total_seconds() if oldest else 0.0,
+        )
+        for topic, due, waiting, parked, oldest in rows
+    ]
+
+
+def company_of(session: Session, *, obligation_id: UUID) -> UUID:
+    """Whose obligation it is (system role).
+
+    Raises:
+        ObligationNotFound: none such.
+    """
+    found = session.execute(
+        select(Obligation.company_id).where(Obligation.id == obligation_id)
+    ).scalar_one_or_none()
+    if found is None:
+        raise ObligationNotFound
+    return found
 
 
 def remove_old(session: Session, *, days: int, limit: int) -> int:
@@ -240,7 +304,7 @@ def _open(session: Session, obligation_id: UUID) -> Obligation:
     return row
 
 
-def _remember(session: Session, row: Obligation, outcome: str, actor: Actor) -> None:
+def _remember(session: Session, row: Obligation, outcome: str, actor: Actor | None) -> None:
     security_log.record(
         session,
         event=f"obligation.{outcome}",

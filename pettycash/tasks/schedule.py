@@ -1,6 +1,7 @@
 """What beat owes the queues, as data. Each entry does "all that is due", no "run of 14:00".
 
-`expires` keeps a stopped queue from filling with copies that would all do the same.
+Nothing but a canary expires: expiry compares two hosts' clocks, and a worker whose clock is ahead
+would drop everything.
 """
 
 from collections.abc import Mapping
@@ -26,22 +27,18 @@ SCHEDULE: Mapping[str, Mapping[str, Any]] = {
     "replenishments-sweep": {
         "task": "replenishments.sweep",
         "schedule": timedelta(minutes=10),
-        "options": {"expires": 600},
     },
     "reconciliation-nightly": {
         "task": "reconciliation.run_nightly",
         # Company time decides whether a company's night has come, so it is asked all day long.
         "schedule": timedelta(minutes=15),
-        "options": {"expires": 900},
     },
     "ledger-partitions": {
         "task": "ledger.ensure_partitions",
         "schedule": crontab(hour="*/6", minute="20"),
-        "options": {"expires": 3600},
     },
     "outbox-sweep-out": {
         "task": "outbox.sweep_out",
         "schedule": crontab(hour="*", minute="40"),
-        "options": {"expires": 3600},
     },
 }

@@ -106,8 +106,10 @@ def record_answer(
     )
 
 
-def requery(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -> PaymentAttempt:
-    """Ask the rail now, because a person wants to know.
+def requery(
+    session: Session, *, payment_id: UUID, actor: Actor | None, now: datetime
+) -> PaymentAttempt:
+    """Ask the rail now, because a person wants to know; no actor: an operator on the host.
 
     Raises:
         PaymentNotFound: none such within scope.
