@@ -1,5 +1,6 @@
 """Replenishments: the formula, one open per fund, four people, deliveries, and every refusal."""
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -885,8 +886,10 @@ def test_fifty_decreases_at_once_raise_one(demo: UUID) -> None:
 def test_two_decreases_that_do_not_see_each_other_still_ask(demo: UUID) -> None:
     """6,000 out of each of two stores: either leaves 44,000, both 38,000, below 40,000."""
 
+    both_hold = threading.Barrier(2)
+
     def decrease(code: str) -> None:
-        def work(session: Session) -> None:
+        with db.transaction() as session:
             ledger.hold(
                 session,
                 account_id=books.store(session, code).account_id,
@@ -894,10 +897,10 @@ def test_two_decreases_that_do_not_see_each_other_still_ask(demo: UUID) -> None:
                 currency="KES",
                 amount=KES("6000.00"),
             )
-            session.execute(text("SELECT pg_sleep(0.2)"))
+            both_hold.wait(10)
             replenishments.consider(session, fund_id=demo, now=session.info["now"])
-
-        db.in_transaction(work)
+            # Neither has committed when the other one looks, unless they take turns.
+            session.execute(text("SELECT pg_sleep(0.5)"))
 
     codes = ("WESTLANDS-MPESA", "WESTLANDS-DRAWER")
     assert together([partial(decrease, code) for code in codes]) == [None, None]
