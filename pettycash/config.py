@@ -116,8 +116,11 @@ def _check(settings: Settings) -> None:
                 wrong.append(f"{variable_of(name)} must be set (32 characters or more)")
         if settings.hash_memory_kib < 19_456 or settings.hash_rounds < 2:
             wrong.append("argon2id needs 19456 KiB and 2 rounds at least")
-        if settings.clock_shift_seconds:
-            wrong.append(f"{variable_of('clock_shift_seconds')} is refused in production")
+        wrong.extend(
+            f"{variable_of(name)} is refused in production"
+            for name in ("clock_shift_seconds", "crash_at")
+            if getattr(settings, name)
+        )
         wrong.extend(
             f"{variable_of(name)} must be set"
             for name in ("database_url", "redis_url", "smtp_url", "callback_base_url")

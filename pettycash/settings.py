@@ -37,6 +37,7 @@ class Settings:
     callback_key: str = field(default="", repr=False)
     cursor_key: str = field(default="", repr=False)
     clock_shift_seconds: float = 0.0
+    crash_at: tuple[str, ...] = ()
     login_per_address_per_minute: int = 20
     login_per_account_per_minute: int = 10
     otp_per_person_per_minute: int = 5

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from pettycash import db, errors, settings
 from pettycash.api.blueprints import parse_json
 from pettycash.api.errors import Remembered, from_error
+from pettycash.crash_points import reach
 from pettycash.models.base import new_id
 from pettycash.models.platform import IdempotencyKey
 
@@ -141,7 +142,9 @@ def _once(view: Callable[[], Response], claim: _Claim | None, secret: bool) -> R
             answer = from_error(remembered.refusal)
         if claim is not None:
             _store(session, claim, answer, secret)
-        return answer
+        reach("api.stored")
+    reach("api.committed")
+    return answer
 
 
 def _key(required: bool) -> str | None:

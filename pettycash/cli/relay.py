@@ -22,6 +22,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from pettycash import composition, config, db, readiness, settings
 from pettycash.celery_app import create_celery
 from pettycash.cli import adopt_running_stack
+from pettycash.crash_points import reach
 from pettycash.services import heartbeats, outbox
 from pettycash.tasks.schedule import CANARY_SECONDS, QUEUES
 
@@ -78,7 +79,11 @@ class Relay:
                 if time.monotonic() - self._beaten > HEARTBEAT_SECONDS:
                     heartbeats.beat(session, name="relay", now=session.info["now"])
                     self._beaten = time.monotonic()
-            taken = self._publish(due) if due else 0
+            if not due:
+                return 0
+            reach("relay.claimed")
+            taken = self._publish(due)
+            reach("relay.published")
             if taken < len(due):
                 self._give_back([each for each, _ in due[taken:]])
         return len(due)

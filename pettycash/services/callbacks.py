@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, settings
+from pettycash.crash_points import reach
 from pettycash.gateways import base, registry
 from pettycash.gateways.sanitising import cut_secrets
 from pettycash.models.attempts import AttemptState, Callback, CallbackPurpose, PaymentAttempt
@@ -111,6 +112,7 @@ def receive(
     ).one()
     if deliveries == 1:
         outbox.owe(session, topic=TOPIC, key=callback_id)
+    reach("callbacks.received")
     return UUID(str(callback_id))
 
 
@@ -142,6 +144,7 @@ def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | 
     callback.processed_at = now
     callback.verdict = verdict.value
     outbox.done(session, topic=TOPIC, key=callback_id)
+    reach("callbacks.weighed")
     return verdict
 
 

@@ -1,6 +1,7 @@
 """Processing what rails reported, from the inbox."""
 
 from pettycash import db
+from pettycash.crash_points import reach
 from pettycash.services import callbacks
 from pettycash.tasks.running import Duty, owed_task
 
@@ -8,6 +9,8 @@ from pettycash.tasks.running import Duty, owed_task
 @owed_task("callbacks.process")
 def process(duty: Duty) -> None:
     """Do what one stored callback proves; in the order in which they are looked at."""
+    reach("callbacks.delivered")
     db.in_transaction(
         lambda session: callbacks.process(session, callback_id=duty.key, now=session.info["now"])
     )
+    reach("callbacks.processed")

@@ -3,6 +3,7 @@
 import logging
 
 from pettycash import db
+from pettycash.crash_points import reach
 from pettycash.gateways import registry
 from pettycash.services import payments
 from pettycash.tasks.running import Duty, owed_task
@@ -17,22 +18,29 @@ def submit(duty: Duty) -> None:
     Claim, commit; mark as sending, commit; call; record, commit. A worker that dies before the
     second commit has sent nothing and another one claims it; after it, the rail is asked.
     """
+    reach("payments.delivered")
     with db.transaction() as session:
         claim = payments.claim(session, attempt_id=duty.key, now=session.info["now"])
+        reach("payments.claiming")
     if claim is None:
         return
+    reach("payments.claimed")
     try:
         with db.transaction() as session:
             payments.mark_sending(session, claim=claim, now=session.info["now"])
+            reach("payments.marking")
     except payments.ClaimLost:
         logger.warning("claim lost before sending", extra={"attempt_id": str(duty.key)})
         return
+    reach("payments.sending")
     outcome = registry.for_rail(claim.rail).submit(claim.instruction)
+    reach("payments.answered")
     db.in_transaction(
         lambda session: payments.record_outcome(
             session, claim=claim, outcome=outcome, now=session.info["now"]
         )
     )
+    reach("payments.recorded")
 
 
 @owed_task("payments.resolve")
@@ -42,11 +50,13 @@ def resolve(duty: Duty) -> None:
         question = payments.next_question(session, attempt_id=duty.key, now=session.info["now"])
     if question is None:
         return
+    reach("payments.asking")
     answer = registry.for_rail(question.rail).query(
         question.instruction,
         conversation_id=question.conversation_id,
         provider_reference=question.provider_reference,
     )
+    reach("payments.told")
     db.in_transaction(
         lambda session: payments.record_answer(
             session, question=question, answer=answer, now=session.info["now"]

@@ -13,6 +13,7 @@ from uuid import UUID
 from celery import shared_task
 
 from pettycash import db
+from pettycash.crash_points import reach
 from pettycash.models.platform import CaseKind, Obligation, Severity
 from pettycash.services import cases, outbox
 
@@ -53,6 +54,7 @@ def run(topic: str, obligation_id: UUID, function: Callable[[Duty], None]) -> No
     with db.scope(source=f"task:{topic}", request_id=str(obligation_id), actor_id=None):
         with db.system_transaction() as session:
             row = outbox.begin(session, obligation_id=obligation_id)
+        reach("tasks.begun")
         if row is None:
             logger.info("nothing is owed any more", extra={"obligation_id": str(obligation_id)})
             return

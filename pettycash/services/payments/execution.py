@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pettycash import settings
+from pettycash.crash_points import reach
 from pettycash.gateways import registry
 from pettycash.models.attempts import AttemptState, PaymentAttempt
 from pettycash.models.base import new_id
@@ -101,6 +102,7 @@ def execute(
         amount=payment.amount,
         expected_fee=_expected_fee(payment),
     )
+    reach("releases.held")
     reference = _reference(requisition, payment, number)
     execution = PaymentExecution(
         id=new_id(),
@@ -155,6 +157,7 @@ def execute(
         actor=actor,
     )
     replenishments.consider(session, fund_id=store.fund_id, now=now, store_id=store.id)
+    reach("releases.executed")
     return payment, execution
 
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from pettycash import settings
+from pettycash.crash_points import reach
 from pettycash.models.attempts import LIVE, AttemptState
 from pettycash.models.funds import Store
 from pettycash.models.payments import ON_THE_WAY, Payment, PaymentStatus
@@ -89,6 +90,7 @@ def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> 
     attempt.outcome_code, attempt.outcome_message = proof.code, proof.message
     entries = [entry, *_fee_entries(session, matter=matter, proof=proof, occurred_at=occurred_at)]
     ledger.post(session, entries, close_holds=holds)
+    reach("settlement.posted")
     _move(matter, AttemptState.SETTLED, now)
     if pays:
         _paid(matter, proof, occurred_at=occurred_at, now=now)
@@ -128,6 +130,7 @@ def fail(
     payment, attempt = matter.payment, matter.attempt
     assert attempt.state in LIVE, "only a live attempt fails"
     ledger.void_hold(session, source=facts.hold_source(attempt.id))
+    reach("settlement.voided")
     attempt.outcome_code, attempt.outcome_message = code, message
     attempt.failure_confirmed_at = now if confirmed else None
     _move(matter, AttemptState.REJECTED, now)
