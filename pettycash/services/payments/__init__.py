@@ -18,6 +18,7 @@ from pettycash.services.payments.claiming import Claim, ClaimLost, claim, mark_s
 from pettycash.services.payments.creation import Part, create, create_for_validation
 from pettycash.services.payments.execution import execute
 from pettycash.services.payments.facts import locked, subject_of
+from pettycash.services.payments.instructions import of as instruction_of
 from pettycash.services.payments.recording import record_outcome
 from pettycash.services.payments.releasing import (
     assign_executor,
@@ -49,6 +50,7 @@ __all__ = [
     "create",
     "create_for_validation",
     "execute",
+    "instruction_of",
     "locked",
     "make_acknowledgement_code",
     "mark_sending",

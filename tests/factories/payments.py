@@ -1,0 +1,200 @@
+"""Payments of the seeded organisation, at any point of their life."""
+
+import json
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from pettycash.gateways.base import Outcome
+from pettycash.models.attempts import PaymentAttempt
+from pettycash.models.ledger import Hold, JournalEntry
+from pettycash.models.payments import Payment
+from pettycash.models.platform import Case, CaseStatus, Obligation
+from pettycash.models.releases import ChallengeSend, PaymentExecution
+from pettycash.rails import Method
+from pettycash.services import payments, releases, treasury_validation
+from pettycash.services.payments import evidence, facts
+from pettycash.services.payments.evidence import Source, Verdict, Word
+from tests.factories.people import acting
+from tests.factories.requisitions import approved, digest
+
+MAKER, EXECUTOR = "treasury", "treasury_2"
+
+
+def pending(session: Session, amount: str = "1500.00", **more: Any) -> Payment:
+    """One that treasury made for the whole of an approved requisition."""
+    requisition = approved(session, amount, **more)
+    _, (payment,) = treasury_validation.validate(
+        session,
+        requisition_id=requisition.id,
+        digest=digest(session, requisition.id),
+        actor=acting(session, MAKER),
+        now=session.info["now"],
+    )
+    return payment
+
+
+def cash(session: Session, amount: str = "1500.00", **more: Any) -> Payment:
+    """A voucher that the custodian of Westlands pays."""
+    return pending(
+        session, amount, **{"method": Method.CASH, "destination": "+254712345678"} | more
+    )
+
+
+def code_for(session: Session, payment: Payment, *, by: str = EXECUTOR) -> str:
+    """Ask for a code and read it from the message, as the worker sends it."""
+    challenge = payments.send_code(
+        session, payment_id=payment.id, actor=acting(session, by), now=session.info["now"]
+    )
+    return sent_code(session, challenge.id)
+
+
+def sent_code(session: Session, challenge_id: UUID) -> str:
+    """Do the worker's part for the newest request of a challenge."""
+    send_id = session.execute(
+        select(ChallengeSend.id)
+        .where(ChallengeSend.challenge_id == challenge_id)
+        .order_by(ChallengeSend.id.desc())
+        .limit(1)
+    ).scalar_one()
+    message = releases.make_code(session, send_id=send_id, now=session.info["now"])
+    assert message is not None
+    releases.code_delivered(session, send_id=send_id, now=session.info["now"])
+    return message.text.split()[0]
+
+
+def verified(session: Session, payment: Payment, *, by: str = EXECUTOR) -> None:
+    """Give an executor a grant."""
+    code = code_for(session, payment, by=by)
+    result = payments.verify_code(
+        session,
+        payment_id=payment.id,
+        code=code,
+        actor=acting(session, by),
+        now=session.info["now"],
+    )
+    assert result.refusal is None, result.refusal
+
+
+def released(session: Session, payment: Payment, *, by: str = EXECUTOR) -> PaymentExecution:
+    """Release a payment with a code."""
+    verified(session, payment, by=by)
+    _, execution = payments.execute(
+        session, payment_id=payment.id, actor=acting(session, by), now=session.info["now"]
+    )
+    return execution
+
+
+def executing(session: Session, amount: str = "1500.00", **more: Any) -> Payment:
+    """One that waits to be sent."""
+    payment = pending(session, amount, **more)
+    released(session, payment)
+    return payment
+
+
+def attempt_of(session: Session, payment: Payment) -> PaymentAttempt:
+    """The newest attempt."""
+    found = facts.newest_attempt(session, payment_id=payment.id)
+    assert found is not None
+    return found
+
+
+def sending(session: Session, payment: Payment) -> payments.Claim:
+    """Claim the newest attempt and mark it as leaving."""
+    attempt = attempt_of(session, payment)
+    claim = payments.claim(session, attempt_id=attempt.id, now=session.info["now"])
+    assert claim is not None
+    payments.mark_sending(session, claim=claim, now=session.info["now"])
+    session.refresh(attempt)
+    return claim
+
+
+def answered(session: Session, payment: Payment, outcome: Outcome) -> payments.Claim:
+    """Send the newest attempt and record an answer."""
+    claim = sending(session, payment)
+    payments.record_outcome(session, claim=claim, outcome=outcome, now=session.info["now"])
+    return claim
+
+
+def said(
+    session: Session,
+    payment: Payment,
+    outcome: Outcome,
+    source: Source,
+    *,
+    attempt: PaymentAttempt | None = None,
+    callback_id: UUID | None = None,
+) -> Verdict:
+    """Let somebody say something about the newest attempt, or the one that is named."""
+    chosen = attempt or attempt_of(session, payment)
+    matter = facts.matter(session, attempt_id=chosen.id)
+    assert matter is not None
+    instruction = payments.instruction_of(session, chosen)
+    return evidence.take(
+        session,
+        matter=matter,
+        word=Word(
+            outcome=outcome,
+            agreement=outcome.agreement(instruction, conversation_id=chosen.conversation_id),
+            source=source,
+            confirms_failure_by_query=True,
+            callback_id=callback_id,
+        ),
+        now=session.info["now"],
+    )
+
+
+def open_holds(session: Session, payment: Payment) -> Decimal:
+    """What is held for a payment's attempts."""
+    sources = [
+        facts.hold_source(each)
+        for each in session.execute(
+            select(PaymentAttempt.id).where(PaymentAttempt.payment_id == payment.id)
+        ).scalars()
+    ]
+    held = session.execute(
+        select(Hold.amount).where(Hold.source.in_(sources), Hold.state == "open")
+    ).scalars()
+    return sum(held, Decimal(0))
+
+
+def entries(session: Session, payment: Payment) -> list[str]:
+    """The rules of the journal entries about a payment, in order."""
+    return list(
+        session.execute(
+            select(JournalEntry.rule)
+            .where(JournalEntry.payment_id == payment.id)
+            .order_by(JournalEntry.id)
+        ).scalars()
+    )
+
+
+def open_cases(session: Session, object_id: UUID | None = None) -> list[str]:
+    """The kinds of the cases that are open, about one thing or all."""
+    query = select(Case.kind).where(Case.status != CaseStatus.RESOLVED).order_by(Case.id)
+    if object_id is not None:
+        query = query.where(Case.object_id == object_id)
+    return [kind.value for kind in session.execute(query).scalars()]
+
+
+def obligation(session: Session, topic: str, key: UUID) -> Obligation | None:
+    """What is owed, as it stands in the database."""
+    return session.execute(
+        select(Obligation)
+        .where(Obligation.topic == topic, Obligation.key == key)
+        .execution_options(populate_existing=True)
+    ).scalar_one_or_none()
+
+
+def set_attempt(session: Session, attempt: PaymentAttempt, **values: Any) -> None:
+    """Turn back clocks of an attempt."""
+    session.execute(update(PaymentAttempt).where(PaymentAttempt.id == attempt.id).values(**values))
+    session.refresh(attempt)
+
+
+def as_json(**facts_: Any) -> bytes:
+    """A body that FakeGateway reads."""
+    return json.dumps(facts_).encode()

@@ -1,0 +1,456 @@
+"""Codes: who may ask, what a try costs, what a grant is good for (security.md rows 5 to 7)."""
+
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+
+import pyotp
+import pytest
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from pettycash import db, errors
+from pettycash.models.payments import Payment
+from pettycash.models.people import Role, RoleAssignment, User
+from pettycash.models.releases import (
+    ChallengeSend,
+    ChallengeState,
+    DeathCause,
+    ReleaseChallenge,
+    ReleaseGrant,
+)
+from pettycash.services import company_settings, payments, releases, secrets_box
+from tests.factories import payments as making
+from tests.factories.people import acting, company_id, user_id
+from tests.races import together
+from tests.servers import Database
+
+WRONG = "000000"
+
+
+def request(session: Session, payment: Payment, by: str = "treasury_2") -> ReleaseChallenge:
+    return payments.send_code(
+        session, payment_id=payment.id, actor=acting(session, by), now=session.info["now"]
+    )
+
+
+def verify(
+    session: Session, payment: Payment, code: str, by: str = "treasury_2", **more: object
+) -> releases.CodeResult:
+    return payments.verify_code(
+        session,
+        payment_id=payment.id,
+        code=code,
+        actor=acting(session, by),
+        **{"now": session.info["now"]} | more,
+    )
+
+
+def newest(session: Session, payment: Payment) -> ReleaseChallenge:
+    return session.execute(
+        select(ReleaseChallenge)
+        .where(ReleaseChallenge.payment_id == payment.id)
+        .order_by(ReleaseChallenge.id.desc())
+        .limit(1)
+        .execution_options(populate_existing=True)
+    ).scalar_one()
+
+
+def other_than(code: str) -> str:
+    return f"{(int(code) + 1) % 1_000_000:06d}"
+
+
+def test_the_right_code_yields_one_grant(session: Session) -> None:
+    payment = making.pending(session)
+    code = making.code_for(session, payment)
+
+    result = verify(session, payment, code)
+
+    assert result.refusal is None
+    assert result.grant is not None
+    assert result.grant.proof == "code"
+    assert result.grant.expires_at == session.info["now"] + timedelta(minutes=5)
+    assert newest(session, payment).state is ChallengeState.VERIFIED
+
+
+def test_the_code_is_kept_as_a_digest_only_and_named_in_no_other_place(session: Session) -> None:
+    payment = making.pending(session)
+    code = making.code_for(session, payment)
+
+    challenge = newest(session, payment)
+
+    assert challenge.code_digest == releases.keyed_digest(code, challenge.id)
+    assert code.encode() not in bytes(challenge.code_digest)
+    rows = session.execute(select(func.to_jsonb(ReleaseChallenge.__table__.table_valued()))).all()
+    assert not any(f'"{code}"' in str(row) for row in rows)
+
+
+def test_the_message_names_amount_and_payee(session: Session) -> None:
+    payment = making.pending(session, "1500.00")
+    challenge = request(session, payment)
+    send_id = session.execute(
+        select(ChallengeSend.id).where(ChallengeSend.challenge_id == challenge.id)
+    ).scalar_one()
+
+    message = releases.make_code(session, send_id=send_id, now=session.info["now"])
+
+    assert message is not None
+    assert "KES 1500.00 to Spring Water" in message.text
+    assert message.email == "treasury_2@demo.example"
+    assert message.phone
+    assert message.text.split()[0] not in repr(message)
+
+
+def test_the_code_goes_to_the_executor_and_not_to_the_requester(session: Session) -> None:
+    payment = making.pending(session)
+    challenge = request(session, payment)
+
+    assert challenge.executor_id == user_id(session, "treasury_2")
+    assert payment.executor_id == user_id(session, "treasury_2")
+
+
+@pytest.mark.parametrize(
+    ("by_email", "by_sms", "channel"),
+    [
+        (True, True, "email,sms"),
+        (True, False, "email"),
+        (False, True, "sms"),
+        (False, False, "totp"),
+    ],
+)
+def test_company_policy_decides_the_ways(
+    session: Session, by_email: bool, by_sms: bool, channel: str
+) -> None:
+    payment = making.pending(session)
+    company_settings.update(
+        session,
+        values={"code_by_email": by_email, "code_by_sms": by_sms},
+        expected_version=company_settings.current(session).version,
+        changed_by=None,
+    )
+
+    challenge = request(session, payment)
+
+    send = session.execute(
+        select(ChallengeSend).where(ChallengeSend.challenge_id == challenge.id)
+    ).scalar_one()
+    assert send.channel == channel
+    assert (making.obligation(session, "otp.send", send.id) is None) == (channel == "totp")
+
+
+def test_a_totp_code_is_accepted_instead(session: Session) -> None:
+    payment = making.pending(session)
+    request(session, payment)
+    person = session.get_one(User, user_id(session, "treasury_2"))
+    seed = secrets_box.decrypt(person.totp_seed or "", bound_to=person.id)
+
+    result = verify(session, payment, pyotp.TOTP(seed).at(session.info["now"]))
+
+    assert result.grant is not None
+    assert result.grant.proof == "totp"
+
+
+@pytest.mark.parametrize("who", ["staff", "branch_manager", "treasury"])
+def test_requester_approver_and_maker_can_not_ask(session: Session, who: str) -> None:
+    payment = making.pending(session)
+    actor = acting(session, who, Role.TREASURY)
+
+    with pytest.raises(releases.NotSeparate):
+        payments.send_code(session, payment_id=payment.id, actor=actor, now=session.info["now"])
+
+
+def test_the_recipient_can_not_ask(session: Session) -> None:
+    payment = making.pending(session, payee_user_id=user_id(session, "treasury_2"))
+
+    with pytest.raises(releases.NotSeparate):
+        request(session, payment)
+
+
+def test_the_cfo_comes_second(session: Session) -> None:
+    payment = making.pending(session)
+
+    with pytest.raises(releases.TreasuryFirst):
+        request(session, payment, by="cfo")
+
+    others = [user_id(session, name) for name in ("treasury_2", "treasury_3")]
+    session.execute(
+        update(RoleAssignment)
+        .where(RoleAssignment.user_id.in_(others), RoleAssignment.role == Role.TREASURY)
+        .values(valid_until=session.info["now"])
+    )
+    assert request(session, payment, by="cfo").executor_id == user_id(session, "cfo")
+
+
+def test_somebody_elses_claim_stands_until_it_dies(session: Session) -> None:
+    payment = making.pending(session)
+    request(session, payment)
+
+    with pytest.raises(errors.Conflict) as refusal:
+        request(session, payment, by="treasury_3")
+    assert refusal.value.code == "release.claimed"
+
+    later = session.info["now"] + timedelta(minutes=5, seconds=1)
+    taken = payments.send_code(
+        session, payment_id=payment.id, actor=acting(session, "treasury_3"), now=later
+    )
+    assert taken.executor_id == user_id(session, "treasury_3")
+
+
+def test_asking_again_replaces_the_code_and_keeps_the_tries(session: Session) -> None:
+    payment = making.pending(session)
+    first = making.code_for(session, payment)
+    verify(session, payment, other_than(first))
+    again = request(session, payment)
+
+    refused = verify(session, payment, first)  # the first one died when the second was asked for
+    second = making.sent_code(session, again.id)
+    accepted = verify(session, payment, second)
+
+    assert isinstance(refused.refusal, errors.RuleViolation)
+    assert accepted.refusal is None
+    assert newest(session, payment).tries == 3
+
+
+def test_three_codes_in_a_quarter_of_an_hour(session: Session) -> None:
+    payment = making.pending(session)
+    for _ in range(3):
+        request(session, payment)
+
+    with pytest.raises(errors.TooManyRequests) as refusal:
+        request(session, payment)
+
+    assert refusal.value.code == "release.too_many_codes"
+    assert 0 < refusal.value.retry_after_seconds <= 901
+
+
+def test_the_sixth_try_is_counted_and_refused_although_right(session: Session) -> None:
+    payment = making.pending(session)
+    code = making.code_for(session, payment)
+    refusals = [verify(session, payment, other_than(code)).refusal for _ in range(5)]
+
+    sixth = verify(session, payment, code)
+
+    assert [each.code for each in refusals if each] == ["release.wrong_code"] * 5
+    assert sixth.refusal is not None
+    assert sixth.refusal.code == "release.tries_exhausted"
+    challenge = newest(session, payment)
+    assert challenge.tries == 6
+    assert (challenge.state, challenge.death_cause) == (ChallengeState.DEAD, DeathCause.TRIES)
+    assert payment.executor_id is None
+
+
+def test_an_expired_code_is_counted_and_dead(session: Session) -> None:
+    payment = making.pending(session)
+    code = making.code_for(session, payment)
+
+    late = verify(session, payment, code, now=session.info["now"] + timedelta(minutes=5, seconds=1))
+
+    assert late.refusal is not None
+    assert late.refusal.code == "release.code_expired"
+    challenge = newest(session, payment)
+    assert (challenge.tries, challenge.death_cause) == (1, DeathCause.EXPIRED)
+
+
+def test_a_used_code_is_used(session: Session) -> None:
+    payment = making.pending(session)
+    code = making.code_for(session, payment)
+    verify(session, payment, code)
+
+    again = verify(session, payment, code)
+
+    assert again.refusal is not None
+    assert again.refusal.code == "release.code_used"
+
+
+def test_another_persons_code_is_not_spent(session: Session) -> None:
+    payment = making.pending(session)
+    code = making.code_for(session, payment)
+
+    with pytest.raises(releases.NotTheExecutor):
+        verify(session, payment, code, by="treasury_3")
+
+    assert newest(session, payment).tries == 0
+
+
+def test_without_a_challenge_there_is_nothing_to_verify(session: Session) -> None:
+    payment = making.pending(session)
+
+    result = verify(session, payment, WRONG)
+
+    assert result.refusal is not None
+    assert result.refusal.code == "release.no_challenge"
+
+
+def dead_challenges(session: Session, payment: Payment, count: int) -> None:
+    for _ in range(count):
+        code = making.code_for(session, payment)
+        for _ in range(5):
+            verify(session, payment, other_than(code))
+
+
+def test_three_dead_challenges_lock_the_release_until_a_second_person_unlocks(
+    session: Session,
+) -> None:
+    payment = making.pending(session)
+    dead_challenges(session, payment, 3)
+
+    assert payment.release_locked_at is not None
+    assert making.open_cases(session, payment.id) == ["release_locked"]
+    with pytest.raises(releases.ReleaseLocked):
+        request(session, payment)
+    with pytest.raises(releases.NotSeparate):
+        payments.unlock_release(
+            session,
+            payment_id=payment.id,
+            actor=acting(session, "treasury_2"),
+            now=session.info["now"],
+        )
+
+    payments.unlock_release(
+        session, payment_id=payment.id, actor=acting(session, "cfo"), now=session.info["now"]
+    )
+
+    assert payment.release_locked_at is None
+    assert making.open_cases(session, payment.id) == []
+    later = session.info["now"] + timedelta(minutes=16)
+    payments.send_code(
+        session, payment_id=payment.id, actor=acting(session, "treasury_3"), now=later
+    )
+
+
+def test_two_dead_challenges_do_not_lock(session: Session) -> None:
+    payment = making.pending(session)
+    dead_challenges(session, payment, 2)
+
+    assert payment.release_locked_at is None
+
+
+def test_expiry_is_counted_whoever_looks(session: Session) -> None:
+    payment = making.pending(session)
+    challenge = request(session, payment)
+    duty = making.obligation(session, "otp.expire", challenge.id)
+    assert duty is not None
+    assert duty.due_at == challenge.expires_at
+
+    releases.expire(session, challenge_id=challenge.id, now=session.info["now"])
+    assert challenge.state is ChallengeState.LIVE
+    late = session.info["now"] + timedelta(minutes=6)
+    releases.expire(session, challenge_id=challenge.id, now=late)
+
+    assert (challenge.state, challenge.death_cause) == (ChallengeState.DEAD, DeathCause.EXPIRED)
+    assert payment.executor_id is None
+    done = making.obligation(session, "otp.expire", challenge.id)
+    assert done is not None
+    assert done.done_at is not None
+
+
+def test_changing_the_payment_kills_the_code(session: Session) -> None:
+    payment = making.pending(session)
+    code = making.code_for(session, payment)
+    requisition, _ = payments.locked(session, payment_id=payment.id)
+
+    payments.change(
+        session,
+        requisition=requisition,
+        payment=payment,
+        changes={"amount": Decimal("1400.00")},
+        actor=acting(session, "treasury"),
+        now=session.info["now"],
+    )
+    result = verify(session, payment, code)
+
+    assert result.refusal is not None
+    assert result.refusal.code == "release.subject_changed"
+    assert newest(session, payment).death_cause is DeathCause.CHANGED
+
+
+def test_assigning_ends_the_claim_and_binds_the_release(session: Session) -> None:
+    payment = making.pending(session)
+    code = making.code_for(session, payment)
+
+    payments.assign_executor(
+        session,
+        payment_id=payment.id,
+        executor_id=user_id(session, "treasury_3"),
+        actor=acting(session, "cfo"),
+        now=session.info["now"],
+    )
+
+    assert newest(session, payment).death_cause is DeathCause.REASSIGNED
+    with pytest.raises(releases.NotTheExecutor):
+        verify(session, payment, code)
+    with pytest.raises(errors.Conflict):
+        request(session, payment)
+    assert request(session, payment, by="treasury_3")
+
+
+@pytest.mark.parametrize("who", ["staff", "treasury", "cfo", "custodian"])
+def test_nobody_is_assigned_who_may_not_release(session: Session, who: str) -> None:
+    payment = making.pending(session)
+
+    with pytest.raises(errors.RuleViolation) as refusal:
+        payments.assign_executor(
+            session,
+            payment_id=payment.id,
+            executor_id=user_id(session, who),
+            actor=acting(session, "cfo"),
+            now=session.info["now"],
+        )
+
+    assert refusal.value.code == "release.cannot_release"
+
+
+def test_a_late_worker_sends_nothing(session: Session) -> None:
+    payment = making.pending(session)
+    challenge = request(session, payment)
+    send_id = session.execute(
+        select(ChallengeSend.id).where(ChallengeSend.challenge_id == challenge.id)
+    ).scalar_one()
+
+    late = session.info["now"] + timedelta(minutes=6)
+
+    assert releases.make_code(session, send_id=send_id, now=late) is None
+
+
+def test_a_hundred_threads_with_the_right_code_make_one_grant(live: Database) -> None:
+    with db.scope(company_id=company_id("DEMO")):
+        with db.transaction() as session:
+            payment = making.pending(session)
+            code = making.code_for(session, payment)
+
+        def attempt() -> str:
+            with db.transaction() as session:
+                result = verify(session, payment, code)
+            return result.refusal.code if result.refusal else "granted"
+
+        results = together([partial(attempt) for _ in range(100)])
+
+        with db.transaction() as session:
+            grants = session.execute(select(func.count()).select_from(ReleaseGrant)).scalar_one()
+            tries = newest(session, payment).tries
+    assert results.count("granted") == 1, results
+    assert grants == 1
+    assert tries == 1
+
+
+def test_parallel_guesses_compare_five_at_most(live: Database) -> None:
+    with db.scope(company_id=company_id("DEMO")):
+        with db.transaction() as session:
+            payment = making.pending(session)
+            code = making.code_for(session, payment)
+
+        def guess(number: int) -> str:
+            def work(session: Session) -> str:
+                wrong = f"{(int(code) + 1 + number) % 1_000_000:06d}"
+                refusal = verify(session, payment, wrong).refusal
+                return refusal.code if refusal else "granted"
+
+            return db.in_transaction(work)
+
+        results = together([partial(guess, number) for number in range(30)])
+
+        with db.transaction() as session:
+            challenge = newest(session, payment)
+    compared = [each for each in results if each == "release.wrong_code"]
+    assert len(compared) == 5, results
+    assert challenge.death_cause is DeathCause.TRIES
