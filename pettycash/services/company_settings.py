@@ -132,14 +132,16 @@ TWO_PEOPLE = frozenset({"escalation_approver_id"})
 
 def current(session: Session) -> CompanyPolicy:
     """The settings of the company in scope."""
-    company_id = session.info["scope"].company_id
-    currency = session.execute(
-        select(Company.currency).where(Company.id == company_id)
-    ).scalar_one()
-    row = _latest(session, company_id)
+    currency = _currency(session)
+    row = _latest(session, session.info["scope"].company_id)
     if row is None:
         return CompanyPolicy(version=0, currency=currency)
     return _policy(row, currency)
+
+
+def _currency(session: Session) -> str:
+    company_id = session.info["scope"].company_id
+    return session.execute(select(Company.currency).where(Company.id == company_id)).scalar_one()
 
 
 def _latest(session: Session, company_id: UUID) -> CompanySettings | None:
@@ -186,6 +188,11 @@ def checked(session: Session, values: Mapping[str, object]) -> dict[str, Any]:
             stored[name] = ALONE[name](value)
         except errors.RuleViolation as refusal:
             wrong[name] = [refusal.detail]
+    if "otp_floor" in stored:
+        try:
+            money.checked(Decimal(stored["otp_floor"]), money.Currency(_currency(session)))
+        except money.InvalidAmount as refusal:
+            wrong["otp_floor"] = [refusal.detail]
     if "timezone" in stored and not _known_to_database(session, stored["timezone"]):
         wrong["timezone"] = ["The database knows no such time zone."]
     if wrong:
