@@ -75,12 +75,6 @@ class NotAnOwner(errors.RuleViolation):
     code = "case.not_an_owner"
 
 
-class StaleCase(errors.StalePrecondition):
-    """The case has changed since you read it."""
-
-    code = "case.stale"
-
-
 def open_case(
     session: Session,
     *,
@@ -190,7 +184,6 @@ def assign(
     *,
     case_id: UUID,
     owner_id: UUID | None,
-    expected_version: int | None,
     actor: Actor,
     now: datetime,
 ) -> Case:
@@ -198,12 +191,9 @@ def assign(
 
     Raises:
         CaseNotFound, CaseResolved: there is nothing to assign.
-        StaleCase: `expected_version` is given and is not the current one.
         NotAnOwner: the person holds no role of OWNERS, or is not active.
     """
     case = _locked(session, case_id)
-    if expected_version is not None and case.version != expected_version:
-        raise StaleCase
     if owner_id is not None and not _may_own(session, owner_id, now):
         raise NotAnOwner(errors={"owner_id": ["No active person who looks after cases."]})
     case.owner_id = owner_id

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from pettycash import errors
+from pettycash.gateways.sanitising import mask_phone
 from pettycash.models.base import new_id
 from pettycash.models.people import Membership, User
 from pettycash.services import organisation, secrets_box, security_log
@@ -214,7 +215,7 @@ def e164(phone: str | None) -> str | None:
 def _masked(name: str, value: Any) -> Any:
     """What the security log may hold: no full phone number (security.md row 19)."""
     if name == "phone" and value:
-        return f"…{value[-3:]}"
+        return mask_phone(value)
     return str(value) if isinstance(value, UUID) else value
 
 

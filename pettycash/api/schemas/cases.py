@@ -1,0 +1,71 @@
+"""Cases on the wire."""
+
+from typing import Any
+
+import marshmallow as ma
+
+from pettycash.api.schemas.fields import Choice, DatedListQuery, Schema, Text, UtcDateTime
+from pettycash.models.platform import CaseKind, CaseStatus, Severity
+
+
+class CaseQuery(DatedListQuery):
+    """Filters of the list of cases."""
+
+    kind = Choice(CaseKind, load_default=None)
+    status = Choice(CaseStatus, load_default=None)
+    severity = Choice(Severity, load_default=None)
+    object_type = Text(longest=64, load_default=None)
+    object_id = ma.fields.UUID(load_default=None)
+    owner_id = ma.fields.UUID(load_default=None)
+    is_overdue = ma.fields.Boolean(
+        load_default=None, metadata={"description": "Not resolved, and its time has passed."}
+    )
+
+
+class CaseSchema(Schema):
+    """Something that the system can't decide alone."""
+
+    id = ma.fields.UUID(dump_only=True)
+    kind = Choice(CaseKind, dump_only=True)
+    severity = Choice(Severity, dump_only=True)
+    status = Choice(CaseStatus, dump_only=True)
+    object_type = ma.fields.String(dump_only=True)
+    object_id = ma.fields.UUID(dump_only=True)
+    summary = ma.fields.String(dump_only=True)
+    evidence = ma.fields.Dict(dump_only=True)
+    owner_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    due_at = UtcDateTime(dump_only=True, allow_none=True)
+    alerted_at = UtcDateTime(dump_only=True, allow_none=True)
+    proposal = ma.fields.Dict(dump_only=True, allow_none=True)
+    proposed_by_id = ma.fields.UUID(attribute="proposed_by", dump_only=True, allow_none=True)
+    proposed_at = UtcDateTime(dump_only=True, allow_none=True)
+    resolved_by_id = ma.fields.UUID(attribute="resolved_by", dump_only=True, allow_none=True)
+    resolved_at = UtcDateTime(dump_only=True, allow_none=True)
+    created_at = UtcDateTime(dump_only=True)
+
+
+class CaseOwnerSchema(Schema):
+    """Who looks after a case; null for nobody."""
+
+    owner_id = ma.fields.UUID(required=True, allow_none=True)
+
+
+EXAMPLE_CASE: dict[str, Any] = {
+    "id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0f01",
+    "kind": "in_doubt",
+    "severity": "severe",
+    "status": "open",
+    "object_type": "payment",
+    "object_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0f02",
+    "summary": "Nobody knows yet whether this payment was made.",
+    "evidence": {"attempt_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0f03", "queries": 12},
+    "owner_id": None,
+    "due_at": "2026-11-21T08:00:00+00:00",
+    "alerted_at": "2026-11-20T08:00:04+00:00",
+    "proposal": None,
+    "proposed_by_id": None,
+    "proposed_at": None,
+    "resolved_by_id": None,
+    "resolved_at": None,
+    "created_at": "2026-11-20T08:00:00+00:00",
+}

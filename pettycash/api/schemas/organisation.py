@@ -1,0 +1,152 @@
+"""Companies and their units on the wire."""
+
+import marshmallow as ma
+
+from pettycash.api.schemas.fields import ListQuery, Schema, Text, UtcDateTime
+
+CODE = ma.validate.Regexp(
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
+    error="Letters, digits, dots, hyphens and underscores, beginning with a letter or digit.",
+)
+
+
+def code_field(**kwargs: object) -> Text:
+    """A unit's code: unique within the company, kept as it is typed."""
+    return Text(shortest=1, longest=32, validate=CODE, **kwargs)
+
+
+class CompanySchema(Schema):
+    """The tenant. Code and currency stay for ever."""
+
+    id = ma.fields.UUID(dump_only=True)
+    code = ma.fields.String(dump_only=True)
+    name = ma.fields.String(dump_only=True)
+    currency = ma.fields.String(dump_only=True)
+    is_active = ma.fields.Boolean(dump_only=True)
+    created_at = UtcDateTime(dump_only=True)
+    bootstrapped_at = UtcDateTime(
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "When its first people were admitted without a second person."},
+    )
+
+
+class CompanyChangeSchema(Schema):
+    """What can be changed of a company."""
+
+    name = Text(shortest=1, longest=200, required=True)
+
+
+class CompanyQuery(ListQuery):
+    """The list holds the one company that you act in."""
+
+
+class UnitQuery(ListQuery):
+    """Filters of every list of units."""
+
+    q = Text(longest=100, load_default=None, metadata={"description": "In code and name."})
+    code = Text(longest=32, load_default=None)
+    is_active = ma.fields.Boolean(load_default=None)
+
+
+class UnitSchema(Schema):
+    """What every unit has."""
+
+    id = ma.fields.UUID(dump_only=True)
+    company_id = ma.fields.UUID(dump_only=True)
+    code = code_field(required=True)
+    name = Text(shortest=1, longest=200, required=True)
+    is_active = ma.fields.Boolean()
+    created_at = UtcDateTime(dump_only=True)
+
+
+class RegionSchema(UnitSchema):
+    """A group of branches."""
+
+
+class BranchSchema(UnitSchema):
+    """A place where money is spent."""
+
+    region_id = ma.fields.UUID(required=True)
+    address = Text(longest=500, allow_none=True)
+
+
+class DepartmentSchema(UnitSchema):
+    """A department, over all branches."""
+
+
+class CostCenterSchema(UnitSchema):
+    """Where a cost is charged to."""
+
+    branch_id = ma.fields.UUID(allow_none=True)
+    department_id = ma.fields.UUID(allow_none=True)
+
+
+class PositionSchema(Schema):
+    """A job title with a level."""
+
+    id = ma.fields.UUID(dump_only=True)
+    company_id = ma.fields.UUID(dump_only=True)
+    code = code_field(required=True)
+    title = Text(shortest=1, longest=200, required=True)
+    level = ma.fields.Integer(strict=True, validate=ma.validate.Range(min=0, max=1000))
+    is_active = ma.fields.Boolean()
+    created_at = UtcDateTime(dump_only=True)
+
+
+class BranchQuery(UnitQuery):
+    """Filters of the list of branches."""
+
+    region_id = ma.fields.UUID(load_default=None)
+
+
+class CostCenterQuery(UnitQuery):
+    """Filters of the list of cost centres."""
+
+    branch_id = ma.fields.UUID(load_default=None)
+    department_id = ma.fields.UUID(load_default=None)
+
+
+def change_of(schema: type[ma.Schema]) -> ma.Schema:
+    """The shape of a PATCH: every field may be left out."""
+    name = schema.__name__.removesuffix("Schema")
+    change: type[ma.Schema] = type(f"{name}ChangeSchema", (schema,), {})
+    return change(partial=True)
+
+
+ID = "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0b01"
+COMPANY_ID = "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0b00"
+MADE_AT = "2026-11-20T08:00:00+00:00"
+
+EXAMPLE_COMPANY = {
+    "id": COMPANY_ID,
+    "code": "DEMO",
+    "name": "Demo organisation",
+    "currency": "KES",
+    "is_active": True,
+    "created_at": MADE_AT,
+    "bootstrapped_at": MADE_AT,
+}
+
+_KEPT = {"id": ID, "company_id": COMPANY_ID, "is_active": True, "created_at": MADE_AT}
+
+EXAMPLE_REGION = {"code": "NAIROBI", "name": "Nairobi region"}
+EXAMPLE_BRANCH = {
+    "code": "WESTLANDS",
+    "name": "Westlands",
+    "region_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0b02",
+    "address": "Woodvale Grove",
+}
+EXAMPLE_DEPARTMENT = {"code": "OPS", "name": "Operations"}
+EXAMPLE_COST_CENTER = {
+    "code": "WESTLANDS-OPS",
+    "name": "Westlands, Operations",
+    "branch_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0b03",
+    "department_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0b04",
+}
+EXAMPLE_POSITION = {"code": "OFFICER", "title": "Officer", "level": 1}
+
+
+def example_of(body: dict[str, object]) -> dict[str, object]:
+    """The answer that belongs to a request's example."""
+    return {**_KEPT, **body}

@@ -1,0 +1,215 @@
+"""People and role assignments on the wire."""
+
+from typing import Any
+
+import marshmallow as ma
+
+from pettycash.api.schemas.fields import Choice, ListQuery, Schema, Text, UtcDateTime
+from pettycash.models.people import Role, ScopeKind
+
+ROLE_ALIASES = {"fp&a": Role.FPA}
+
+LABELS = {
+    Role.GROUP_FINANCE_MANAGER: "Group finance manager",
+    Role.CFO: "CFO",
+    Role.FPA: "FP&A",
+    Role.CEO: "CEO",
+}
+CENTRALISED = frozenset({Role.GROUP_FINANCE_MANAGER, Role.CFO, Role.CEO})
+"""Roles that approve for the whole company."""
+
+
+def label(role: Role) -> str:
+    """A role in words for people."""
+    return LABELS.get(role, role.value.replace("_", " ").capitalize())
+
+
+class UserQuery(ListQuery):
+    """Filters of the list of people."""
+
+    q = Text(longest=100, load_default=None, metadata={"description": "In names and e-mail."})
+    username = Text(longest=64, load_default=None)
+    branch_id = ma.fields.UUID(load_default=None)
+    department_id = ma.fields.UUID(load_default=None)
+    role = Choice(Role, aliases=ROLE_ALIASES, load_default=None)
+    is_active = ma.fields.Boolean(load_default=None)
+
+
+class HeldRoleSchema(Schema):
+    """A role that is held now."""
+
+    role = Choice(Role)
+    role_display = ma.fields.String()
+    scope_kind = Choice(ScopeKind)
+    scope_id = ma.fields.UUID(allow_none=True)
+
+
+class UserSchema(Schema):
+    """A person in the company. Only administrators see the phone number whole."""
+
+    id = ma.fields.UUID(dump_only=True)
+    company_id = ma.fields.UUID(dump_only=True)
+    username = ma.fields.String(dump_only=True)
+    display_name = ma.fields.String(dump_only=True)
+    email = ma.fields.String(dump_only=True)
+    phone = ma.fields.String(dump_only=True, allow_none=True)
+    region_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    branch_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    department_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    cost_center_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    position_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    position_title = ma.fields.String(dump_only=True, allow_none=True)
+    is_active = ma.fields.Boolean(dump_only=True)
+    mfa_enrolled = ma.fields.Boolean(dump_only=True)
+    must_change_password = ma.fields.Boolean(dump_only=True)
+    is_centralized_approver = ma.fields.Boolean(
+        dump_only=True, metadata={"description": "Holds a role that approves company-wide."}
+    )
+    roles = ma.fields.List(ma.fields.Nested(HeldRoleSchema), dump_only=True)
+    created_at = UtcDateTime(dump_only=True)
+
+
+class PlacesSchema(Schema):
+    """Where somebody works."""
+
+    region_id = ma.fields.UUID(allow_none=True)
+    branch_id = ma.fields.UUID(allow_none=True)
+    department_id = ma.fields.UUID(allow_none=True)
+    cost_center_id = ma.fields.UUID(allow_none=True)
+    position_id = ma.fields.UUID(allow_none=True)
+
+
+class NewUserSchema(PlacesSchema):
+    """Somebody new. Roles are given afterwards, by two people."""
+
+    username = Text(
+        shortest=3,
+        longest=64,
+        required=True,
+        metadata={"description": "Unique in the whole installation; kept in lower case."},
+    )
+    display_name = Text(shortest=1, longest=200, required=True)
+    email = ma.fields.Email(required=True, validate=ma.validate.Length(max=254))
+    phone = Text(longest=32, allow_none=True, metadata={"example": "+254712345678"})
+
+
+class AdmittedSchema(UserSchema):
+    """The one answer that holds the password to hand over."""
+
+    temporary_password = ma.fields.String(
+        dump_only=True,
+        metadata={"description": "Shown once; its owner has to replace it first of all."},
+    )
+
+
+class UserChangeSchema(PlacesSchema):
+    """What can be changed of a person; what is left out stays."""
+
+    display_name = Text(shortest=1, longest=200)
+    email = ma.fields.Email(validate=ma.validate.Length(max=254))
+    phone = Text(longest=32, allow_none=True)
+    is_active = ma.fields.Boolean()
+
+
+class RoleAssignmentQuery(ListQuery):
+    """Filters of the list of role assignments."""
+
+    user_id = ma.fields.UUID(load_default=None)
+    role = Choice(Role, aliases=ROLE_ALIASES, load_default=None)
+    scope_id = ma.fields.UUID(load_default=None)
+    is_live = ma.fields.Boolean(
+        load_default=None, metadata={"description": "Begun and not ended, or the opposite."}
+    )
+
+
+class RoleAssignmentSchema(Schema):
+    """A role of a person for a time, with both names behind it."""
+
+    id = ma.fields.UUID(dump_only=True)
+    user_id = ma.fields.UUID(dump_only=True)
+    role = Choice(Role, dump_only=True)
+    scope_kind = Choice(ScopeKind, dump_only=True)
+    scope_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    valid_from = UtcDateTime(dump_only=True)
+    valid_until = UtcDateTime(dump_only=True, allow_none=True)
+    proposed_by_id = ma.fields.UUID(
+        attribute="proposed_by",
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "Null: given when the company was set up."},
+    )
+    confirmed_by_id = ma.fields.UUID(attribute="confirmed_by", dump_only=True, allow_none=True)
+    created_at = UtcDateTime(dump_only=True)
+
+
+class NewRoleSchema(Schema):
+    """A role to be given."""
+
+    user_id = ma.fields.UUID(required=True)
+    role = Choice(Role, aliases=ROLE_ALIASES, required=True)
+    scope_id = ma.fields.UUID(
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "The department, branch, region or fund that the role is for."},
+    )
+    valid_from = UtcDateTime(load_default=None, allow_none=True)
+    valid_until = UtcDateTime(load_default=None, allow_none=True)
+    reason = Text(shortest=1, longest=1000, required=True)
+
+
+class RoleEndSchema(Schema):
+    """A role to be ended."""
+
+    valid_until = UtcDateTime(
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Left out: as soon as the change is confirmed."},
+    )
+    reason = Text(shortest=1, longest=1000, required=True)
+
+
+USER_ID = "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0c01"
+BRANCH_ID = "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0c02"
+MADE_AT = "2026-11-20T08:00:00+00:00"
+
+EXAMPLE_NEW_USER: dict[str, Any] = {
+    "username": "cashier.westlands",
+    "display_name": "Cashier, Westlands",
+    "email": "cashier@demo.example",
+    "phone": "+254712345678",
+    "branch_id": BRANCH_ID,
+}
+EXAMPLE_USER: dict[str, Any] = {
+    "id": USER_ID,
+    "company_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0c00",
+    **EXAMPLE_NEW_USER,
+    "region_id": None,
+    "department_id": None,
+    "cost_center_id": None,
+    "position_id": None,
+    "position_title": None,
+    "is_active": True,
+    "mfa_enrolled": False,
+    "must_change_password": True,
+    "is_centralized_approver": False,
+    "roles": [{"role": "staff", "role_display": "Staff", "scope_kind": "self", "scope_id": None}],
+    "created_at": MADE_AT,
+}
+EXAMPLE_NEW_ROLE: dict[str, Any] = {
+    "user_id": USER_ID,
+    "role": "branch_manager",
+    "scope_id": BRANCH_ID,
+    "reason": "Takes over the branch in December.",
+}
+EXAMPLE_ASSIGNMENT: dict[str, Any] = {
+    "id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0c03",
+    "user_id": USER_ID,
+    "role": "branch_manager",
+    "scope_kind": "branch",
+    "scope_id": BRANCH_ID,
+    "valid_from": MADE_AT,
+    "valid_until": None,
+    "proposed_by_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0c04",
+    "confirmed_by_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0c05",
+    "created_at": MADE_AT,
+}
