@@ -48,7 +48,7 @@ SOFT_SHUTDOWN_SECONDS = {"production": 25.0}
 SOFT_SHUTDOWN_ELSEWHERE_SECONDS = 3.0
 """How long a worker that must stop gives its running tasks."""
 
-STUCK_AFTER_SECONDS = 5.0
+STUCK_AFTER_SECONDS = 3.0
 """What a stopping worker may take beyond that before it is stuck."""
 
 BROKER_OPTIONS = {
