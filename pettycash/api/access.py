@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from flask import Flask, current_app, g, request
 from flask_smorest.utils import deepupdate
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import LengthRequired, UnsupportedMediaType
 
 from pettycash import db, errors, settings
 from pettycash.api import etags, limits
@@ -213,9 +213,17 @@ def origin() -> Origin:
 
 
 def _limit_body(described: Operation) -> None:
-    request.max_content_length = described.body_max_bytes
-    if (request.content_length or 0) > described.body_max_bytes:
+    limit = described.body_max_bytes
+    request.max_content_length = limit
+    if (request.content_length or 0) > limit:
         raise BodyTooLarge
+    if request.content_length is None and "Transfer-Encoding" in request.headers:
+        if described.locations & {"form", "files"}:
+            raise LengthRequired
+        # werkzeug would cut such a body at the limit without a word.
+        request.max_content_length = limit + 1
+        if len(request.get_data(cache=True, parse_form_data=False)) > limit:
+            raise BodyTooLarge
 
 
 def _admit(described: Operation) -> None:

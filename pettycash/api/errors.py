@@ -47,6 +47,7 @@ CODE_BY_STATUS: Mapping[int, str] = {
     405: "request.method_not_allowed",
     406: "request.not_acceptable",
     409: errors.Conflict.code,
+    411: "request.length_required",
     412: errors.StalePrecondition.code,
     413: errors.PayloadTooLarge.code,
     415: "request.unsupported_media_type",

@@ -1,0 +1,206 @@
+"""Views that do as little as a view can, to look at what the foundation adds to every one."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import marshmallow as ma
+from flask import Flask
+from flask.views import MethodView
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from pettycash import db, errors
+from pettycash.api.access import current_actor, operation
+from pettycash.api.blueprints import Blueprint
+from pettycash.api.etags import check_etag, set_etag
+from pettycash.api.idempotency import idempotent, refuse_and_remember
+from pettycash.api.pages import matches, page, page_of, within_days
+from pettycash.api.schemas.fields import Amount, Choice, Metadata, Schema, SearchQuery, Text
+from pettycash.models.base import new_id
+from pettycash.models.organisation import Department
+from pettycash.money import Currency
+
+
+class ProbeRefused(errors.RuleViolation):
+    """A refusal of the probe's."""
+
+    code = "probe.refused"
+
+
+class LineSchema(Schema):
+    amount = Amount(required=True)
+
+
+class ProbeSchema(Schema):
+    id = ma.fields.UUID(dump_only=True)
+    code = Text(required=True, longest=60)
+    name = Text(longest=60)
+    amount = Amount()
+    currency = Choice(Currency)
+    lines = ma.fields.List(ma.fields.Nested(LineSchema))
+    metadata = Metadata(attribute="client_metadata")
+
+
+class ProbeQuery(SearchQuery):
+    name = Text(longest=60, load_default=None)
+
+
+class Gate:
+    """Lets a test hold a view in the middle of its transaction."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.may_go_on = threading.Event()
+
+
+class Probe:
+    """The blueprint and what its views do; registered on one application."""
+
+    def __init__(self, application: Flask) -> None:
+        self.reset()
+        application.register_blueprint(self._blueprint())
+
+    def reset(self) -> None:
+        """Forget what other tests did."""
+        self.gates: dict[str, Gate] = {}
+        self.runs: list[str] = []
+        self.before: Callable[[Session], None] | None = None
+
+    def _enter(self, body: dict[str, Any]) -> None:
+        self.runs.append(body["code"])
+        gate = self.gates.get(body["code"])
+        if gate is not None:
+            gate.entered.set()
+            assert gate.may_go_on.wait(20)
+
+    def _make(self, body: dict[str, Any]) -> dict[str, Any]:
+        with db.transaction() as session:
+            if self.before is not None:
+                self.before(session)
+            made = Department(
+                id=new_id(),
+                company_id=current_actor().company_id,
+                code=body["code"],
+                name=body.get("name", ""),
+            )
+            session.add(made)
+            session.flush()
+            self._enter(body)
+            return body | {"id": made.id}
+
+    def _blueprint(self) -> Blueprint:
+        blp = Blueprint("probe", __name__, url_prefix="/api/probe")
+        probe = self
+
+        @blp.route("/")
+        class Things(MethodView):
+            @operation("departments.list")
+            @blp.arguments(ProbeQuery, location="query")
+            @blp.response(200, page_of(ProbeSchema))
+            def get(self, arguments: dict[str, Any]) -> Any:
+                with db.transaction() as session:
+                    return page(
+                        session,
+                        select(Department).where(
+                            matches(arguments["q"], Department.code, Department.name),
+                            within_days(Department.created_at, arguments, "Africa/Nairobi"),
+                        ),
+                        order=(Department.name, Department.id.desc()),
+                        arguments=arguments,
+                    )
+
+            @operation("auth.me")
+            @idempotent(required=True)
+            @blp.arguments(ProbeSchema)
+            @blp.response(201, ProbeSchema)
+            def post(self, body: dict[str, Any]) -> Any:
+                return probe._make(body)
+
+        @blp.route("/optional/")
+        class Optional(MethodView):
+            @operation("auth.me")
+            @idempotent()
+            @blp.arguments(ProbeSchema)
+            @blp.response(201, ProbeSchema)
+            def post(self, body: dict[str, Any]) -> Any:
+                return probe._make(body)
+
+        @blp.route("/remembered/")
+        class RememberedRefusal(MethodView):
+            @operation("auth.me")
+            @idempotent(required=True)
+            @blp.arguments(ProbeSchema)
+            @blp.response(201, ProbeSchema)
+            def post(self, body: dict[str, Any]) -> Any:
+                probe._make(body)
+                raise refuse_and_remember(ProbeRefused())
+
+        @blp.route("/refused/")
+        class Refused(MethodView):
+            @operation("auth.me")
+            @idempotent(required=True)
+            @blp.arguments(ProbeSchema)
+            @blp.response(201, ProbeSchema)
+            def post(self, body: dict[str, Any]) -> Any:
+                probe._make(body)
+                raise ProbeRefused
+
+        @blp.route("/bare/")
+        class Bare(MethodView):
+            @operation("auth.me")
+            @blp.response(204)
+            def post(self) -> None:
+                probe.runs.append("bare")
+
+            @operation("auth.me")
+            @blp.response(200)
+            def get(self) -> dict[str, str]:
+                return {}
+
+        @blp.route("/files/")
+        class Files(MethodView):
+            @operation("auth.me", uploads=True)
+            @idempotent()
+            @blp.arguments(_FileSchema, location="files")
+            @blp.response(200)
+            def post(self, files: dict[str, Any]) -> dict[str, int]:
+                probe.runs.append("file")
+                return {"size": len(files["file"].read())}
+
+        @blp.route("/<uuid:department_id>/")
+        class Thing(MethodView):
+            @operation("departments.get")
+            @blp.response(200, ProbeSchema)
+            def get(self, department_id: UUID) -> Any:
+                with db.transaction() as session:
+                    found = session.get_one(Department, department_id)
+                    set_etag(found.version)
+                    return found
+
+            @operation("auth.me")
+            @blp.arguments(ProbeSchema)
+            @blp.response(200, ProbeSchema)
+            def patch(self, body: dict[str, Any], department_id: UUID) -> Any:
+                with db.transaction() as session:
+                    found = db.lock(session, Department, department_id)
+                    assert found is not None
+                    check_etag(found.version)
+                    found.name = body["name"]
+                    found.version += 1
+                    set_etag(found.version)
+                    return found
+
+        return blp
+
+
+class _FileSchema(Schema):
+    file = ma.fields.Raw(required=True, metadata={"type": "string", "format": "binary"})
+
+
+def departments(session: Session, code: str) -> int:
+    """How many departments of the session's company have a code that begins so."""
+    return session.execute(
+        select(func.count()).select_from(Department).where(Department.code.startswith(code))
+    ).scalar_one()
