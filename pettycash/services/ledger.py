@@ -19,6 +19,8 @@ from sqlalchemy.orm import Session
 from pettycash import db, errors
 from pettycash.models.base import new_id
 from pettycash.models.ledger import JournalSource, Side
+from pettycash.models.platform import CaseKind, Severity
+from pettycash.services import cases
 
 DIMENSIONS = (
     "fund_id",
@@ -135,6 +137,7 @@ def post(
             )
     except DBAPIError as error:
         raise _refusal(error) from error
+    _watch_dates(session, ids)
     return ids
 
 
@@ -234,6 +237,35 @@ def _lock(session: Session, entries: Sequence[Entry], close_holds: Sequence[str]
     touched = sorted({str(each.account_id) for entry in entries for each in entry.postings})
     session.execute(text(LOCK), {"accounts": touched, "holds": list(close_holds)})
     return session.execute(text(LAST), {"accounts": touched}).scalar_one_or_none()
+
+
+ROLLED = """
+    SELECT e.id, e.source, e.occurred_at, e.accounting_date FROM journal_entries e
+    WHERE e.id = ANY(CAST(:ids AS uuid[])) AND e.accounting_date > (
+        e.occurred_at AT TIME ZONE coalesce((
+            SELECT s.data ->> 'timezone' FROM company_settings s
+            WHERE s.company_id = e.company_id ORDER BY s.version DESC LIMIT 1
+        ), 'Africa/Nairobi')
+    )::date
+"""
+
+
+def _watch_dates(session: Session, ids: Sequence[UUID]) -> None:
+    """Open a case for each fact whose own month was closed for good, so that it counts later."""
+    rolled = session.execute(text(ROLLED), {"ids": [str(each) for each in ids]})
+    for row in rolled:
+        cases.open_case(
+            session,
+            kind=CaseKind.LATE_FACT,
+            object_type="journal_entry",
+            object_id=row.id,
+            summary=f"{row.source} happened in a closed month and counts in a later one.",
+            evidence={
+                "occurred_at": row.occurred_at.isoformat(),
+                "accounting_date": row.accounting_date.isoformat(),
+            },
+            severity=Severity.WARNING,
+        )
 
 
 def _ids_after(count: int, newest: UUID | None) -> list[UUID]:

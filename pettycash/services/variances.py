@@ -1,0 +1,260 @@
+"""Variances: a mismatch that one person records and the cfo decides; approval posts (domain.md §8).
+
+Amounts are money *out*: `original` as the books have it, `adjusted` as it really was. A fee is an
+extra outflow, so it raises what left; it never makes a payment smaller (D41).
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash import db, errors, money
+from pettycash.models.base import new_id
+from pettycash.models.funds import Store, StoreKind
+from pettycash.models.imprest import VarianceAdjustment, VarianceKind, VarianceStatus
+from pettycash.models.ledger import LedgerAccount
+from pettycash.models.payments import Payment
+from pettycash.models.platform import Case
+from pettycash.money import Currency
+from pettycash.services import (
+    accounts,
+    ledger,
+    numbers,
+    posting_rules,
+    replenishments,
+    visibility,
+)
+from pettycash.services.actors import Actor
+
+RISES = frozenset({VarianceKind.FEE, VarianceKind.OVERPAID})
+FALLS = frozenset({VarianceKind.UNDERPAID})
+
+
+class VarianceNotFound(errors.NotFound):
+    """There is no such variance in this company."""
+
+    code = "variance.not_found"
+
+
+class NotPaid(errors.Conflict):
+    """Only what the books have as paid can differ from them."""
+
+    code = "variance.payment_not_paid"
+
+
+class InvalidVariance(errors.RuleViolation):
+    """The amounts, the kind and the counter account of the variance do not fit together."""
+
+    code = "variance.invalid"
+
+
+class WrongDirection(errors.RuleViolation):
+    """A fee or an overpayment means that more left than the books say, an underpayment less."""
+
+    code = "variance.wrong_direction"
+
+
+class AlreadyPending(errors.Conflict):
+    """A variance of this kind waits for the cfo's decision on this payment already."""
+
+    code = "variance.already_pending"
+
+
+class AlreadyDecided(errors.Conflict):
+    """The variance was approved or rejected already."""
+
+    code = "variance.already_decided"
+
+
+class OwnVariance(errors.NotAllowed):
+    """Who recorded a variance does not decide on it."""
+
+    code = "variance.own"
+
+
+class ReasonMissing(errors.RuleViolation):
+    """A variance, and a refusal of one, says why."""
+
+    code = "variance.reason_required"
+
+
+def record(
+    session: Session,
+    *,
+    payment_id: UUID,
+    kind: VarianceKind,
+    adjusted_amount: Decimal,
+    reason: str,
+    actor: Actor,
+    now: datetime,
+    original_amount: Decimal | None = None,
+    counter_account_id: UUID | None = None,
+    case_id: UUID | None = None,
+) -> VarianceAdjustment:
+    """Record that another amount left for a payment than the books say. Posts nothing yet.
+
+    `original_amount` is the books'; a caller may send it to be told where they think otherwise.
+
+    Raises:
+        PaymentNotFound: none such within scope.
+        NotPaid: the books have no payment of it.
+        AlreadyPending: one of this kind waits for a decision.
+        WrongDirection, InvalidVariance, ReasonMissing: what was said can't be so.
+    """
+    visibility.payment(session, actor=actor, payment_id=payment_id)
+    # Two recorders take turns; nothing else is locked after it.
+    payment = db.lock(session, Payment, payment_id)
+    if payment is None or payment.paid_amount is None:
+        raise NotPaid
+    if not reason.strip():
+        raise ReasonMissing
+    store = session.get_one(Store, payment.store_id)
+    if original_amount not in (None, payment.paid_amount):
+        paid = money.text(payment.paid_amount, payment.currency)
+        raise InvalidVariance(errors={"original_amount": [f"The books have {paid}."]})
+    _check_amounts(kind, payment.paid_amount, adjusted_amount, currency=payment.currency)
+    if kind is VarianceKind.COUNT and store.kind is not StoreKind.DRAWER:
+        raise InvalidVariance(errors={"kind": ["Only a drawer is counted."]})
+    if case_id is not None and session.get(Case, case_id) is None:
+        raise InvalidVariance(errors={"case_id": ["There is no such case."]})
+    pending = session.execute(
+        select(VarianceAdjustment.id).where(
+            VarianceAdjustment.payment_id == payment_id,
+            VarianceAdjustment.kind == kind,
+            VarianceAdjustment.status == VarianceStatus.PENDING,
+        )
+    ).first()
+    if pending is not None:
+        raise AlreadyPending
+    counter = _counter(session, kind=kind, payment=payment, account_id=counter_account_id)
+    adjustment = VarianceAdjustment(
+        id=new_id(),
+        company_id=actor.company_id,
+        number=numbers.next_number(session, prefix="VAR", now=now),
+        kind=kind,
+        payment_id=payment_id,
+        store_id=store.id,
+        counter_account_id=counter,
+        case_id=case_id,
+        currency=payment.currency,
+        original_amount=payment.paid_amount,
+        adjusted_amount=adjusted_amount,
+        reason=reason.strip(),
+        status=VarianceStatus.PENDING,
+        initiated_by=actor.user_id,
+        version=1,
+    )
+    session.add(adjustment)
+    session.flush()  # the difference is the database's to compute
+    return adjustment
+
+
+def get(session: Session, *, variance_id: UUID) -> VarianceAdjustment:
+    """One variance.
+
+    Raises:
+        VarianceNotFound: none such.
+    """
+    found = session.get(VarianceAdjustment, variance_id)
+    if found is None:
+        raise VarianceNotFound
+    return found
+
+
+def approve(
+    session: Session, *, variance_id: UUID, actor: Actor, now: datetime, comment: str | None = None
+) -> VarianceAdjustment:
+    """Accept a variance and post it, dated today.
+
+    Raises:
+        VarianceNotFound, AlreadyDecided: there is nothing to decide.
+        OwnVariance: the approver recorded it.
+        PeriodClosed: this month is closed for decisions.
+    """
+    found = _decide(session, variance_id, VarianceStatus.APPROVED, actor=actor, now=now)
+    found.decision_reason = (comment or "").strip() or None
+    payment = session.get(Payment, found.payment_id) if found.payment_id is not None else None
+    entry = posting_rules.variance(
+        session, adjustment=found, payment=payment, occurred_at=now, by=actor.user_id
+    )
+    [found.entry_id] = ledger.post(session, [entry])
+    session.flush()  # an approved variance counts in what is considered next
+    store = session.get_one(Store, found.store_id)
+    replenishments.consider(session, fund_id=store.fund_id, now=now, store_id=store.id)
+    return found
+
+
+def reject(
+    session: Session, *, variance_id: UUID, actor: Actor, reason: str, now: datetime
+) -> VarianceAdjustment:
+    """Refuse a variance; nothing is posted.
+
+    Raises:
+        VarianceNotFound, AlreadyDecided: there is nothing to decide.
+        OwnVariance: the decider recorded it.
+        ReasonMissing: no reason.
+    """
+    if not reason.strip():
+        raise ReasonMissing
+    found = _decide(session, variance_id, VarianceStatus.REJECTED, actor=actor, now=now)
+    found.decision_reason = reason.strip()
+    return found
+
+
+def _decide(
+    session: Session, variance_id: UUID, status: VarianceStatus, *, actor: Actor, now: datetime
+) -> VarianceAdjustment:
+    found = db.lock(session, VarianceAdjustment, variance_id)
+    if found is None:
+        raise VarianceNotFound
+    if found.status is not VarianceStatus.PENDING:
+        raise AlreadyDecided(f"The variance is {found.status.value}.")
+    if found.initiated_by == actor.user_id:
+        raise OwnVariance
+    found.status = status
+    found.decided_by = actor.user_id
+    found.decided_at = now
+    found.version += 1
+    return found
+
+
+def _check_amounts(
+    kind: VarianceKind, original: Decimal, adjusted: Decimal, *, currency: str
+) -> None:
+    try:
+        money.checked(adjusted, Currency(currency))
+    except money.InvalidAmount as error:
+        raise InvalidVariance(errors={"adjusted_amount": [error.detail]}) from error
+    if adjusted == original:
+        raise InvalidVariance(errors={"adjusted_amount": ["It is what the books have."]})
+    is_more = adjusted > original
+    if (kind in RISES and not is_more) or (kind in FALLS and is_more):
+        raise WrongDirection
+
+
+def _counter(
+    session: Session, *, kind: VarianceKind, payment: Payment, account_id: UUID | None
+) -> UUID:
+    """The account on the other side: the kind's own; only `other` names one."""
+    own = posting_rules.VARIANCE_COUNTER.get(kind)
+    if own is not None:
+        if account_id is not None:
+            raise InvalidVariance(
+                errors={"counter_account_id": [f"A variance of kind {kind} has its own."]}
+            )
+        return accounts.find(session, kind=own, currency=payment.currency).id
+    account = session.get(LedgerAccount, account_id) if account_id is not None else None
+    if (
+        account is None
+        or account.kind not in posting_rules.OTHER_COUNTERS
+        or account.currency != payment.currency
+        or not account.is_active
+    ):
+        allowed = ", ".join(sorted(posting_rules.OTHER_COUNTERS))
+        raise InvalidVariance(
+            errors={"counter_account_id": [f"It is an active account of kind {allowed}."]}
+        )
+    return account.id
