@@ -24,6 +24,7 @@ from pettycash.models.people import Membership, User
 from pettycash.services import organisation, secrets_box, security_log
 from pettycash.services.actors import Actor
 from pettycash.services.identity import sessions
+from pettycash.services.identity.totp import UserNotFound
 from pettycash.services.onboarding import GIVEN
 
 USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,62}[a-z0-9]", re.ASCII)
@@ -32,12 +33,6 @@ HOME_REGION = "KE"
 
 PLACES = ("region_id", "branch_id", "department_id", "cost_center_id", "position_id")
 LOGIN_FIELDS = ("display_name", "email")
-
-
-class PersonNotFound(errors.NotFound):
-    """There is no such person in this company."""
-
-    code = "user.not_found"
 
 
 class UsernameTaken(errors.Conflict):
@@ -88,7 +83,7 @@ def find(session: Session, *, user_id: UUID, lock: bool = False) -> Person:
     """One person of the company.
 
     Raises:
-        PersonNotFound: none such.
+        UserNotFound: none such.
     """
     query = (
         select(User, Membership)
@@ -99,7 +94,7 @@ def find(session: Session, *, user_id: UUID, lock: bool = False) -> Person:
         query = query.with_for_update().execution_options(populate_existing=True)
     row = session.execute(query).one_or_none()
     if row is None:
-        raise PersonNotFound
+        raise UserNotFound
     return Person(user=row[0], membership=row[1])
 
 
@@ -111,9 +106,11 @@ def admit(
     email: str,
     phone: str | None,
     places: Mapping[str, UUID | None],
-    actor: Actor,
+    actor: Actor | None,
 ) -> Admitted:
     """Make a login and place it in the company, without any role.
+
+    `actor` is None on the host's command line, here and below.
 
     Raises:
         InvalidPerson: username or phone can't be used.
@@ -137,7 +134,7 @@ def admit(
     )
     membership = Membership(
         id=new_id(),
-        company_id=actor.company_id,
+        company_id=session.info["scope"].company_id,
         user_id=user.id,
         phone=e164(phone),
         **{name: places.get(name) for name in PLACES},
@@ -155,7 +152,12 @@ def admit(
 
 
 def update(
-    session: Session, person: Person, *, values: Mapping[str, Any], actor: Actor, now: datetime
+    session: Session,
+    person: Person,
+    *,
+    values: Mapping[str, Any],
+    actor: Actor | None,
+    now: datetime,
 ) -> Person:
     """Change a (locked) person: name, e-mail, phone, places, is_active. The rest stays.
 
@@ -182,7 +184,7 @@ def update(
             raise LoginShared
         person.user.version += 1
     if changed.get("is_active") == [True, False]:
-        if actor.user_id == person.user.id:
+        if actor is not None and actor.user_id == person.user.id:
             raise NotYourself
         sessions.end_all(session, user_id=person.user.id, reason="deactivated", now=now)
     for name, (_, value) in changed.items():
@@ -220,7 +222,7 @@ def _masked(name: str, value: Any) -> Any:
 
 
 def _remember(
-    session: Session, event: str, user_id: UUID, detail: Mapping[str, Any], actor: Actor
+    session: Session, event: str, user_id: UUID, detail: Mapping[str, Any], actor: Actor | None
 ) -> None:
     security_log.record(
         session,

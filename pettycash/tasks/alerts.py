@@ -1,0 +1,26 @@
+"""Telling people of a severe case by e-mail."""
+
+from pettycash import db
+from pettycash.gateways import mail
+from pettycash.services import case_alerts, cases
+from pettycash.tasks.delivery import NobodyReached
+from pettycash.tasks.running import Duty, owed_task
+
+
+@owed_task(cases.ALERT_TOPIC)
+def send_alert(duty: Duty) -> None:
+    """Tell treasury, the cfo and operators. After a crash it may be told twice, never not at all.
+
+    Raises:
+        NobodyReached: nobody in the company is to be told; it comes again.
+        NotDelivered: the mail server did not take it; it comes again.
+    """
+    with db.transaction() as session:
+        alert = case_alerts.owed(session, case_id=duty.key, now=session.info["now"])
+    if alert is None:
+        return
+    if not alert.addresses:
+        raise NobodyReached("nobody holds a role that is told of cases")
+    mail.send(to=alert.addresses, subject=alert.subject, text=alert.text)
+    with db.transaction() as session:
+        case_alerts.sent(session, case_id=duty.key, now=session.info["now"])

@@ -1,0 +1,128 @@
+"""Severe cases are told by real SMTP; nothing is lost when the mail server is away."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from pettycash import composition, db, settings
+from pettycash.gateways import mail
+from pettycash.models.base import new_id
+from pettycash.models.platform import Case, CaseKind, Obligation, Severity
+from pettycash.services import case_alerts, cases
+from pettycash.stack.mailbox.sink import Sink
+from pettycash.stack.mailbox.store import Mailbox
+from pettycash.stack.ports import LOOPBACK, Ports
+from pettycash.tasks import alerts
+from tests.factories.people import company_id
+from tests.servers import Database
+
+TOLD = [
+    f"{name}@demo.example"
+    for name in ("cfo", "operator", "operator_2", "treasury", "treasury_2", "treasury_3")
+]
+
+
+@pytest.fixture
+def mailbox(live: Database, tmp_path: Path) -> Iterator[Mailbox]:
+    """A mail server that this process sends to."""
+    port = Ports(usual=False).take(0)
+    kept = Mailbox(tmp_path)
+    sink = Sink(port, kept)
+    sink.start()
+    composition.compose(replace(live.settings, smtp_url=f"smtp://{LOOPBACK}:{port}"))
+    yield kept
+    sink.stop()
+
+
+def _open_severe() -> tuple[UUID, UUID]:
+    """A severe case of the demo company, and the obligation to tell of it."""
+    with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
+        case = cases.open_case(
+            session,
+            kind=CaseKind.CONTRADICTION,
+            object_type="payment",
+            object_id=new_id(),
+            summary="254712345678 says it was paid twice.",
+            evidence={"payee": "254712345678"},
+            severity=Severity.SEVERE,
+        )
+        owed = session.execute(
+            select(Obligation.id).where(
+                Obligation.topic == cases.ALERT_TOPIC, Obligation.key == case.id
+            )
+        ).scalar_one()
+        return case.id, owed
+
+
+def _read(case_id: UUID) -> tuple[Case, Obligation]:
+    with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
+        owed = session.execute(select(Obligation).where(Obligation.key == case_id)).scalar_one()
+        return cases.get(session, case_id=case_id), owed
+
+
+def test_a_severe_case_is_told_once_and_without_numbers(mailbox: Mailbox) -> None:
+    case_id, owed = _open_severe()
+
+    alerts.send_alert(obligation_id=str(owed))
+    alerts.send_alert(obligation_id=str(owed))
+
+    (message,) = mailbox.messages()
+    assert sorted(message.to) == TOLD
+    assert message.subject == "[pettycash DEMO] severe case: contradiction"
+    assert str(case_id) in message.text
+    assert "254712345678" not in message.text
+    case, obligation = _read(case_id)
+    assert case.alerted_at is not None
+    assert obligation.done_at is not None
+
+
+def test_a_mail_server_that_is_away_loses_nothing(mailbox: Mailbox) -> None:
+    case_id, owed = _open_severe()
+    reachable = settings.current()
+    nobody_there = f"smtp://{LOOPBACK}:{Ports(usual=False).take(0)}"
+    composition.compose(replace(reachable, smtp_url=nobody_there))
+
+    with pytest.raises(mail.NotDelivered):
+        alerts.send_alert(obligation_id=str(owed))
+
+    case, obligation = _read(case_id)
+    assert case.alerted_at is None
+    assert obligation.done_at is None
+    composition.compose(reachable)
+    alerts.send_alert(obligation_id=str(owed))
+    assert len(mailbox.messages()) == 1
+
+
+def test_a_case_that_is_over_is_not_told(mailbox: Mailbox) -> None:
+    case_id, owed = _open_severe()
+    with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
+        case = cases.get(session, case_id=case_id)
+        cases.close(
+            session,
+            kind=case.kind,
+            object_type=case.object_type,
+            object_id=case.object_id,
+            resolved_by=None,
+            note="settled",
+            now=session.info["now"],
+        )
+
+    alerts.send_alert(obligation_id=str(owed))
+
+    assert mailbox.messages() == []
+    assert _read(case_id)[1].done_at is not None
+
+
+def test_only_who_holds_a_role_now_is_told(live: Database) -> None:
+    with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
+        now = session.info["now"]
+        assert case_alerts.addresses(session, now=now) == TOLD
+        assert case_alerts.addresses(session, now=now - timedelta(days=1)) == []
+    with db.scope(company_id=company_id("OTHER")), db.transaction() as session:
+        told = case_alerts.addresses(session, now=session.info["now"])
+        assert told == ["other_company@demo.example", "other_treasury@demo.example"]
