@@ -19,17 +19,11 @@ from pettycash.stack.mailbox.store import Mailbox
 from pettycash.stack.plan import Plan, caller_environment
 from pettycash.stack.ports import Ports
 from pettycash.stack.processes import ChildState, is_alive
-from pettycash.stack.state import AlreadyRunning, StackError, StateFolder, read_json
+from pettycash.stack.state import AlreadyRunning, StackError, StateFolder
 from pettycash.stack.supervisor import StartFailed, Supervisor
 
 ALREADY_RUNNING = 3
 """Exit code of a second `up`."""
-
-PERSONAS = (
-    "staff", "branch_manager", "department_head", "regional_manager", "group_finance_manager",
-    "treasury", "treasury_2", "custodian", "cfo", "ceo", "fpa", "auditor", "operator", "admin",
-    "other_company",
-)  # fmt: skip
 
 
 @click.command()
@@ -118,9 +112,7 @@ def show_secrets(json: bool) -> None:  # noqa: ARG001 - accepted so that every c
     run = folder.read_run()
     if run is None:
         raise StackError("there are no secrets yet; start the stack: bin/pettycash up")
-    personas = read_json(folder.personas_file) or {}
-    known = {name: personas[name] for name in PERSONAS if name in personas}
-    _print_json(run["connections"] | {"personas": known})
+    _print_json(run["connections"] | {"personas": folder.personas()})
 
 
 def _print_json(content: object) -> None:

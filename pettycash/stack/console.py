@@ -64,10 +64,10 @@ def banner(connections: Mapping[str, Any], personas: Mapping[str, Any], began: f
             _say(f"  {name:<20} {url}")
     if personas:
         _say("")
-        _say("  sign in as           user name                         password")
+        _say(f"  {'sign in as':<22} {'user name':<22} password")
         for name, persona in personas.items():
             username, password = persona.get("username", ""), persona.get("password", "")
-            _say(f"  {name:<20} {username:<33} {password}")
+            _say(f"  {name:<22} {username:<22} {password}")
         _say("  (one-time code secrets: bin/pettycash secrets)")
     _say("")
     _say("Try: bin/pettycash demo pay      Stop: Ctrl-C (the data stay)")

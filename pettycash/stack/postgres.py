@@ -63,7 +63,7 @@ def binaries(version: str = "*") -> Path:
 
 @dataclass(frozen=True)
 class RunAs:
-    """How to start PostgreSQL, which refuses to run as uid 0."""
+    """How to start PostgreSQL, which refuses uid 0 and whoever has no name."""
 
     uid: int | None = None
     gid: int | None = None
@@ -82,29 +82,40 @@ def run_as(data: Path, program: Path) -> RunAs:
 
     An ordinary user runs it as itself. Root runs it as the owner of data that is there already,
     else as nobody; where that user can't reach the programs or the data, in a user namespace in
-    which root is somebody else.
+    which root is nobody. So does a user without a name (a bare uid in a container), whom initdb
+    refuses.
 
     Raises:
         StackError: none of them works.
     """
-    if os.geteuid() != 0:
-        return RunAs()
     nobody = pwd.getpwnam("nobody")
-    candidates = [RunAs(uid=nobody.pw_uid, gid=nobody.pw_gid)]
-    if data.exists() and data.stat().st_uid not in (0, nobody.pw_uid):
-        candidates.insert(0, RunAs(uid=data.stat().st_uid, gid=data.stat().st_gid))
+    candidates: list[RunAs] = []
+    if os.geteuid() == 0:
+        candidates.append(RunAs(uid=nobody.pw_uid, gid=nobody.pw_gid))
+        if data.exists() and data.stat().st_uid not in (0, nobody.pw_uid):
+            candidates.insert(0, RunAs(uid=data.stat().st_uid, gid=data.stat().st_gid))
+    elif _has_name(os.geteuid()):
+        return RunAs()
     unshare = shutil.which("unshare")
     if unshare:
-        prefix = (unshare, "--user", "--map-user=1000", "--map-group=1000")
-        candidates.append(RunAs(prefix=prefix))
+        mapped = (f"--map-user={nobody.pw_uid}", f"--map-group={nobody.pw_gid}")
+        candidates.append(RunAs(prefix=(unshare, "--user", *mapped)))
     for candidate in candidates:
         if _works(candidate, data, program):
             return candidate
     raise StackError(
-        "PostgreSQL refuses to run as root, and here neither the user nobody nor a user"
-        " namespace can run it; start pettycash as an ordinary user, or name your own server"
-        " with DATABASE_URL and DATABASE_OWNER_URL"
+        "PostgreSQL runs neither as root nor as a user without a name, and here neither the user"
+        " nobody nor a user namespace can run it; start pettycash as an ordinary user, or name"
+        " your own server with DATABASE_URL and DATABASE_OWNER_URL"
     )
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def _works(candidate: RunAs, data: Path, program: Path) -> bool:

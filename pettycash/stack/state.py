@@ -23,6 +23,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 DIGITS_OF_A_SECRET = 32
 
+PERSONAS = (
+    "staff", "branch_manager", "department_head", "regional_manager", "group_finance_manager",
+    "treasury", "treasury_2", "custodian", "cfo", "ceo", "fpa", "auditor", "operator", "admin",
+    "other_company",
+)  # fmt: skip
+"""The sign-ins that are promised by name; the demo organisation has more people than these."""
+
 
 class StackError(Exception):
     """The stack can't do what was asked. The message is one sentence and says what mends it."""
@@ -141,6 +148,11 @@ class StateFolder:
     def read_run(self) -> dict[str, Any] | None:
         """What the supervisor last wrote about itself, running or not."""
         return read_json(self.run_file)
+
+    def personas(self) -> dict[str, dict[str, str]]:
+        """The promised sign-ins, each with `username`, `password`, `totp_secret`."""
+        written = read_json(self.personas_file) or {}
+        return {name: written[name] for name in PERSONAS if name in written}
 
     def forget_personas(self) -> None:
         """Sign-ins of a database that is no more are worse than none."""

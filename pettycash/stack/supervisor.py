@@ -13,7 +13,7 @@ from types import FrameType
 from pettycash.stack import children, console, probes
 from pettycash.stack.plan import Plan
 from pettycash.stack.processes import Child, ChildSpec, ChildState, is_alive
-from pettycash.stack.state import StackError, read_json, write_private
+from pettycash.stack.state import StackError, write_private
 
 TICK_SECONDS = 0.05
 WATCH_SECONDS = 0.2
@@ -110,8 +110,7 @@ class Supervisor:
         self.publish()
         for name, usual in plan.moved.items():
             console.moved_port(name, usual, plan.port(name))
-        personas = read_json(plan.folder.personas_file) or {}
-        console.banner(plan.connections(), personas, self.began)
+        console.banner(plan.connections(), plan.folder.personas(), self.began)
 
     def _await_predecessors(self) -> None:
         """After kill -9 of an earlier supervisor its children are still on their way out."""
