@@ -1,8 +1,7 @@
 """A rail whose every word is scripted, in place of the M-Pesa adapter."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -133,8 +132,6 @@ class FakeGateway:
         return answer(instruction) if callable(answer) else answer
 
 
-@contextmanager
-def served_by(gateway: FakeGateway) -> Iterator[FakeGateway]:
-    """Let a fake speak for M-Pesa until the block ends."""
+def serve(gateway: FakeGateway) -> None:
+    """Let a fake speak for M-Pesa until the process is composed anew."""
     registry.register(Rail.MPESA, lambda: gateway)
-    yield gateway
