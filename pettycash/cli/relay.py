@@ -113,8 +113,9 @@ class Relay:
         if self._listener is None:
             try:
                 raw = db.engine(system=True).raw_connection()
-                raw.detach()
+                # Once detached it no longer knows its driver's connection.
                 connection: Any = raw.driver_connection
+                raw.detach()
                 connection.autocommit = True
                 with connection.cursor() as cursor:
                     cursor.execute(f"LISTEN {outbox.CHANNEL}")
