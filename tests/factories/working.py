@@ -1,0 +1,62 @@
+"""The relay's and the workers' part, in this process: what is due is run, one after the other."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from uuid import UUID
+
+from sqlalchemy import select
+
+from pettycash import db, settings
+from pettycash.models.platform import Obligation
+from pettycash.services import outbox
+from pettycash.tasks import acknowledgements, callbacks, otp, payments
+
+TASKS: Mapping[str, Callable[..., None]] = {
+    "payments.submit": payments.submit,
+    "payments.resolve": payments.resolve,
+    "callbacks.process": callbacks.process,
+    "otp.send": otp.send,
+    "otp.expire": otp.expire,
+    "notifications.acknowledgement_code": acknowledgements.send_acknowledgement_code,
+}
+
+
+def work(*topics: str, limit: int = 100) -> list[str]:
+    """Run what is due of some topics (of all of TASKS if none is named) until nothing is.
+
+    Returns the topics that were run, in order.
+    """
+    wanted = topics or tuple(TASKS)
+    ran: list[str] = []
+    while len(ran) < limit:
+        due = [(key, topic) for key, topic in _claimed() if topic in wanted]
+        if not due:
+            return ran
+        for obligation_id, topic in due:
+            TASKS[topic](obligation_id=str(obligation_id))
+            ran.append(topic)
+    raise AssertionError(f"there is no end of work: {ran}")
+
+
+def run_one(topic: str, key: UUID) -> None:
+    """Run the task of one obligation now, due or not."""
+    TASKS[topic](obligation_id=str(obligation_id(topic, key)))
+
+
+def obligation_id(topic: str, key: UUID) -> UUID:
+    """The id that a message would hold."""
+    with db.system_transaction() as session:
+        return session.execute(
+            select(Obligation.id).where(Obligation.topic == topic, Obligation.key == key)
+        ).scalar_one()
+
+
+def wait(seconds: float) -> None:
+    """Let time pass for everything that asks the database for it."""
+    current = settings.current()
+    settings.install(replace(current, clock_shift_seconds=current.clock_shift_seconds + seconds))
+
+
+def _claimed() -> list[tuple[UUID, str]]:
+    with db.scope(source="test"), db.system_transaction() as session:
+        return outbox.claim_due(session, limit=100)

@@ -1,0 +1,405 @@
+"""Tasks of payments: run twice, run at once, killed at any line; one movement, one entry."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash import db
+from pettycash.gateways.base import Asked, Outcome, OutcomeKind, PayoutInstruction
+from pettycash.models.attempts import AttemptState, CallbackPurpose
+from pettycash.models.ledger import Hold, JournalEntry, LedgerAccount
+from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.platform import PauseScope
+from pettycash.services import callback_addresses, callbacks, pauses
+from pettycash.tasks import payments as tasks
+from tests.factories import payments as making
+from tests.factories import rails, working
+from tests.factories.people import acting, company_id
+from tests.races import together
+from tests.servers import Database
+
+S, A = PaymentStatus, AttemptState
+
+
+class Killed(BaseException):
+    """What SIGKILL is to a process: nothing of ours runs after it."""
+
+
+class HonestRail(rails.FakeGateway):
+    """Moves money once per reference, as B2C v3 does, and tells the truth when it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moved: dict[str, int] = {}
+        self.dies: str = ""
+        self.answer = rails.ACCEPTED
+
+    def submit(self, instruction: PayoutInstruction) -> Outcome:
+        self.sent.append(instruction)
+        if self.dies == "before":
+            raise Killed
+        known = instruction.originator_reference in self.moved
+        self.moved.setdefault(instruction.originator_reference, 1)
+        if self.dies == "after":
+            raise Killed
+        return rails.LOST if known else self.answer
+
+    def query(self, instruction: PayoutInstruction, **_ids: str | None) -> Outcome | Asked:
+        self.asked.append(instruction)
+        if instruction.originator_reference not in self.moved:
+            return rails.outcome(OutcomeKind.IN_DOUBT, code="unknown_id")
+        return rails.proof(
+            instruction,
+            receipt=f"R{instruction.originator_reference[-9:]}".upper(),
+            fee=Decimal(0),
+        )
+
+
+@pytest.fixture
+def rail(live: Database) -> HonestRail:
+    gateway = HonestRail()
+    rails.serve(gateway)
+    return gateway
+
+
+@pytest.fixture
+def company(rail: HonestRail) -> Iterator[UUID]:
+    found = company_id("DEMO")
+    with db.scope(company_id=found, source="test"):
+        yield found
+
+
+@pytest.fixture
+def payment(company: UUID) -> Payment:
+    with db.transaction() as session:
+        return making.executing(session)
+
+
+def now_of(payment: Payment) -> Payment:
+    with db.transaction() as session:
+        return session.get_one(Payment, payment.id)
+
+
+def attempt_id(payment: Payment) -> UUID:
+    with db.transaction() as session:
+        return making.attempt_of(session, payment).id
+
+
+def state(payment: Payment) -> AttemptState:
+    with db.transaction() as session:
+        return making.attempt_of(session, payment).state
+
+
+def check_books(payment: Payment, rail: HonestRail) -> None:
+    """One movement at the rail, one entry, nothing held, balances as postings say."""
+    assert list(rail.moved.values()) == [1]
+    references = {each.originator_reference for each in rail.sent}
+    assert len(references) == 1, "never under a new reference"
+    with db.transaction() as session:
+        assert making.entries(session, payment) == ["expense"]
+        assert making.open_holds(session, payment) == 0
+        held = session.execute(select(LedgerAccount.held)).scalars()
+        assert sum(held, Decimal(0)) == sum(
+            session.execute(select(Hold.amount).where(Hold.state == "open")).scalars(), Decimal(0)
+        )
+        assert session.execute(
+            select(JournalEntry.id).where(JournalEntry.source == f"payment:{payment.id}:settled")
+        ).scalar_one()
+
+
+def deliver(payment: Payment, purpose: CallbackPurpose, body: bytes) -> UUID:
+    """Put a callback into the inbox, as the API does."""
+    attempt = attempt_id(payment)
+    slug = callback_addresses.slug_of(attempt, purpose)
+    secret = callback_addresses.secret_of(attempt, purpose)
+    with db.system_transaction() as session:
+        address = callbacks.locate(session, slug=slug, secret=secret, remote_address=None)
+    with db.scope(company_id=address.company_id), db.transaction() as session:
+        return callbacks.receive(
+            session,
+            address=address,
+            body=body,
+            content_type="application/json",
+            remote_address="192.0.2.1",
+        )
+
+
+def success_body(payment: Payment, **more: Any) -> bytes:
+    facts = {
+        "kind": "settled",
+        "provider_reference": f"R{(payment.originator_reference or '')[-9:]}".upper(),
+        "originator_reference": payment.originator_reference,
+        "amount": str(payment.amount),
+        "destination": payment.destination,
+    }
+    return json.dumps(facts | more).encode()
+
+
+def test_a_payment_goes_from_release_to_proof(payment: Payment, rail: HonestRail) -> None:
+    ran = working.work("payments.submit", "payments.resolve")
+    assert (ran, state(payment)) == (["payments.submit"], A.ACCEPTED)
+
+    working.wait(21)
+    ran = working.work("payments.resolve")
+
+    assert ran == ["payments.resolve"]
+    assert now_of(payment).status is S.SUCCESS
+    check_books(payment, rail)
+    assert working.work("payments.submit", "payments.resolve") == []
+
+
+def test_run_again_a_sending_sends_nothing(payment: Payment, rail: HonestRail) -> None:
+    key = attempt_id(payment)
+    for _ in range(3):
+        working.run_one("payments.submit", key)
+
+    assert len(rail.sent) == 1
+
+
+def test_eight_workers_send_once(payment: Payment, rail: HonestRail) -> None:
+    key = attempt_id(payment)
+
+    results = together([partial(working.run_one, "payments.submit", key) for _ in range(8)])
+
+    assert [each for each in results if each is not None] == []
+    assert len(rail.sent) == 1
+
+
+def test_callbacks_and_questions_at_once_have_one_effect(
+    payment: Payment, rail: HonestRail
+) -> None:
+    working.work("payments.submit")
+    key = attempt_id(payment)
+    first = deliver(payment, CallbackPurpose.RESULT, success_body(payment))
+    second = deliver(payment, CallbackPurpose.RESULT, success_body(payment, code="again"))
+    third = deliver(payment, CallbackPurpose.QUERY_RESULT, success_body(payment))
+    working.wait(21)
+
+    together(
+        [
+            partial(working.run_one, topic, about)
+            for topic, about in (
+                ("callbacks.process", first),
+                ("callbacks.process", second),
+                ("callbacks.process", third),
+                ("payments.resolve", key),
+            )
+            for _ in range(3)
+        ]
+    )
+    working.work("callbacks.process", "payments.resolve")
+
+    assert now_of(payment).status is S.SUCCESS
+    check_books(payment, rail)
+
+
+def test_a_paused_payment_is_not_sent_and_goes_on_afterwards(
+    payment: Payment, rail: HonestRail
+) -> None:
+    with db.transaction() as session:
+        stopped = pauses.pause(
+            session,
+            scope=PauseScope.COMPANY,
+            object_id=None,
+            reason="test",
+            actor=acting(session, "operator"),
+        )
+    working.work("payments.submit")
+    assert (rail.sent, state(payment)) == ([], A.QUEUED)
+
+    for who in ("operator", "cfo"):
+        with db.transaction() as session:
+            pauses.resume(
+                session,
+                pause_id=stopped.id,
+                actor=acting(session, who),
+                now=session.info["now"],
+            )
+    working.wait(16)
+    working.work("payments.submit")
+
+    assert len(rail.sent) == 1
+
+
+def test_questions_and_callbacks_go_on_while_paused(payment: Payment, rail: HonestRail) -> None:
+    working.work("payments.submit")
+    with db.transaction() as session:
+        pauses.pause(
+            session,
+            scope=PauseScope.COMPANY,
+            object_id=None,
+            reason="test",
+            actor=acting(session, "operator"),
+        )
+    deliver(payment, CallbackPurpose.RESULT, success_body(payment))
+
+    working.work("callbacks.process")
+
+    assert now_of(payment).status is S.SUCCESS
+
+
+def test_a_callback_that_overtakes_the_answer_waits_for_it(
+    payment: Payment, rail: HonestRail
+) -> None:
+    """Its own id is all it names, and that is learned from the answer."""
+    body = success_body(payment, originator_reference=None, conversation_id="AG_1")
+    original = rail.submit
+
+    def early(instruction: PayoutInstruction) -> Outcome:
+        inbox = deliver(payment, CallbackPurpose.RESULT, body)
+        working.run_one("callbacks.process", inbox)
+        return original(instruction)
+
+    rail.submit = early  # type: ignore[method-assign]
+    working.work("payments.submit")
+    assert now_of(payment).status is S.EXECUTING
+
+    working.wait(3)
+    working.work("callbacks.process")
+
+    assert now_of(payment).status is S.SUCCESS
+
+
+# crashes
+
+
+@contextmanager
+def dying(monkeypatch: pytest.MonkeyPatch, *, at: int, when: str) -> Iterator[None]:
+    """Die before or after the commit of the n-th transaction of a task."""
+    count = 0
+    original = db.transaction
+
+    @contextmanager
+    def transaction() -> Iterator[Session]:
+        nonlocal count
+        count += 1
+        is_it = count == at
+        with original() as session:
+            yield session
+            if is_it and when == "before":
+                raise Killed
+        if is_it:
+            raise Killed
+
+    def in_transaction(work: Callable[[Session], Any]) -> Any:
+        with transaction() as session:
+            return work(session)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tasks.db, "transaction", transaction)
+        patched.setattr(tasks.db, "in_transaction", in_transaction)
+        yield
+
+
+CRASHES = [(at, when) for at in (1, 2, 3) for when in ("before", "after")]
+
+
+def recover(payment: Payment) -> None:
+    """Let leases end, questions be asked, and silence be met with a repeat."""
+    for seconds in (60, 60, 300, 600, 900):
+        if now_of(payment).status is S.SUCCESS:
+            return
+        working.wait(seconds)
+        working.work("payments.submit", "payments.resolve")
+
+
+@pytest.mark.parametrize(("at", "when"), CRASHES)
+def test_killed_at_any_commit_of_the_sending_it_is_paid_once(
+    payment: Payment, rail: HonestRail, monkeypatch: pytest.MonkeyPatch, at: int, when: str
+) -> None:
+    with dying(monkeypatch, at=at, when=when), pytest.raises(Killed):
+        working.run_one("payments.submit", attempt_id(payment))
+
+    recover(payment)
+
+    assert now_of(payment).status is S.SUCCESS
+    check_books(payment, rail)
+
+
+@pytest.mark.parametrize("dies", ["before", "after"])
+def test_killed_while_the_bytes_leave_it_is_paid_once(
+    payment: Payment, rail: HonestRail, dies: str
+) -> None:
+    rail.dies = dies
+    with pytest.raises(Killed):
+        working.run_one("payments.submit", attempt_id(payment))
+    assert state(payment) is A.SENDING
+    rail.dies = ""
+
+    recover(payment)
+
+    assert now_of(payment).status is S.SUCCESS
+    check_books(payment, rail)
+    if dies == "after":
+        assert len(rail.sent) == 1, "what may have been paid is asked about, not sent again"
+
+
+@pytest.mark.parametrize(("at", "when"), [(1, "before"), (1, "after"), (2, "before"), (2, "after")])
+def test_killed_while_asking_it_is_paid_once(
+    payment: Payment, rail: HonestRail, monkeypatch: pytest.MonkeyPatch, at: int, when: str
+) -> None:
+    working.work("payments.submit")
+    working.wait(21)
+    with dying(monkeypatch, at=at, when=when), pytest.raises(Killed):
+        working.run_one("payments.resolve", attempt_id(payment))
+
+    recover(payment)
+
+    assert now_of(payment).status is S.SUCCESS
+    check_books(payment, rail)
+
+
+def test_a_task_that_kills_its_process_is_parked_and_told(
+    payment: Payment, rail: HonestRail
+) -> None:
+    rail.dies = "before"
+    key = attempt_id(payment)
+    duty = working.obligation_id("payments.resolve", key)
+    working.wait(400)
+
+    def killed(instruction: PayoutInstruction, **_ids: str | None) -> Outcome:
+        raise Killed
+
+    with pytest.raises(Killed):
+        working.run_one("payments.submit", key)
+    rail.query = killed  # type: ignore[method-assign,assignment]
+    working.wait(60)
+    for _ in range(50):
+        working.wait(901)
+        with pytest.raises(Killed):
+            tasks.resolve(obligation_id=str(duty))
+    working.wait(901)
+    tasks.resolve(obligation_id=str(duty))
+
+    with db.transaction() as session:
+        parked = making.obligation(session, "payments.resolve", key)
+        assert parked is not None
+        assert parked.parked_at is not None
+        assert "parked_obligation" in making.open_cases(session, parked.id)
+
+
+def test_an_error_is_kept_and_comes_again(payment: Payment, rail: HonestRail) -> None:
+    def broken(instruction: PayoutInstruction) -> Outcome:
+        raise RuntimeError("the adapter has a bug")
+
+    healthy, rail.submit = rail.submit, broken  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError):
+        working.run_one("payments.submit", attempt_id(payment))
+    with db.transaction() as session:
+        owed = making.obligation(session, "payments.submit", attempt_id(payment))
+        assert owed is not None
+        assert (owed.failures, owed.last_error) == (1, "RuntimeError: the adapter has a bug")
+    rail.submit = healthy  # type: ignore[method-assign]
+
+    recover(payment)
+
+    assert now_of(payment).status is S.SUCCESS
+    check_books(payment, rail)
