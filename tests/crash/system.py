@@ -16,14 +16,14 @@ from typing import Any
 from uuid import UUID
 
 import requests
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pettycash import composition, config, crash_points, db
 from pettycash.cli.seed import money
 from pettycash.models.attempts import PaymentAttempt, PaymentTransaction
 from pettycash.models.funds import ProviderAccount
-from pettycash.models.ledger import JournalEntry
+from pettycash.models.ledger import Hold, JournalEntry
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseStatus, Obligation
 from pettycash.models.releases import ChallengeSend
@@ -52,7 +52,9 @@ TIMINGS = {
 }
 """The same proportions as the defaults, some thirty times as fast."""
 
-OBLIGATION_TRIES = {"PETTYCASH_OBLIGATION_ATTEMPTS_MAX": "200"}
+BOUNDS = {"PETTYCASH_OBLIGATION_ATTEMPTS_MAX": "200", "PETTYCASH_CODE_SENDS_MAX": "100"}
+"""Out of the way: tests of their own prove them."""
+
 PERMANENT = ("redis", "simulator", "api", "relay", "worker")
 START_SECONDS = 40.0
 SETTLED_SECONDS = 40.0
@@ -83,7 +85,7 @@ class System:
         self.environ = (
             {name: value for name, value in database.environ.items() if "OWNER" not in name}
             | TIMINGS
-            | OBLIGATION_TRIES
+            | BOUNDS
             | {
                 "REDIS_URL": self.redis.url(),
                 "PETTYCASH_STATE_DIR": str(folder / "state"),
@@ -109,15 +111,14 @@ class System:
         self.begin_redis()
         self._begin_simulator()
         self._begin_api()
-        self._begin_relay()
+        self._begin_relay("relay")
         self._begin_worker("worker")
         self.await_ready(*self.children)
 
     def revive(self) -> None:
         """Start whoever was left dead or armed by the test before."""
         for name in [name for name in self.children if name not in PERMANENT]:
-            self.kill(name)
-            del self.children[name]
+            self.children.pop(name).finish()
         for name in PERMANENT:
             if self.children[name].exit_code() is not None or name in self._armed:
                 self.restart(name)
@@ -147,21 +148,33 @@ class System:
         )  # fmt: skip
 
     def _begin_simulator(self) -> None:
-        command = ["-m", "pettycash.simulators.mpesa", "--host", LOOPBACK, "--callback-delay", "0.1"]
+        command = [
+            "-m",
+            "pettycash.simulators.mpesa",
+            "--host",
+            LOOPBACK,
+            "--callback-delay",
+            "0.1",
+        ]
         command += ["--port", self.simulator_url.rpartition(":")[2]]
         command += ["--state", str(self._simulator_state)]
         self._begin("simulator", python(*command), probe=probes.answers_ok(self._page("health")))
 
     def _begin_api(self, crash_at: str = "") -> None:
         address = self.api_url.removeprefix("http://")
-        command = ["-m", "gunicorn", "--config=python:pettycash.stack.gunicorn_conf", "--pythonpath=/tmp/pc"]
+        command = [
+            "-m",
+            "gunicorn",
+            "--config=python:pettycash.stack.gunicorn_conf",
+            "--pythonpath=/tmp/pc",
+        ]
         self._begin(
-            "api", python(*command, f"--bind={address}", os.environ.get("CRASH_WSGI", "wsgi:app")), crash_at=crash_at,
+            "api", python(*command, f"--bind={address}", "wsgi:app"), crash_at=crash_at,
             probe=probes.answers_ok(f"{self.api_url}/healthz"),
         )  # fmt: skip
 
-    def _begin_relay(self, crash_at: str = "") -> None:
-        self._begin("relay", python("-m", "pettycash", "relay"), crash_at=crash_at)
+    def _begin_relay(self, name: str, crash_at: str = "") -> None:
+        self._begin(name, python("-m", "pettycash", "relay"), crash_at=crash_at)
 
     def _begin_worker(
         self, name: str, crash_at: str = "", *, pool: Sequence[str] = ("-P", "solo")
@@ -204,8 +217,8 @@ class System:
             self.begin_redis()
         elif name == "simulator":
             self._begin_simulator()
-        elif name == "relay":
-            self._begin_relay(crash_at)
+        elif name.startswith("relay"):
+            self._begin_relay(name, crash_at)
         elif name == "api":
             self._begin_api(crash_at)
         else:
@@ -257,6 +270,13 @@ class System:
         assert answer.status_code == 200, answer.text
         found: list[dict[str, Any]] = answer.json()[page]
         return found
+
+    def obligation(self, topic: str, key: UUID) -> UUID:
+        """The id of what is owed about something."""
+        with self.session() as session:
+            return session.execute(
+                select(Obligation.id).where(Obligation.topic == topic, Obligation.key == key)
+            ).scalar_one()
 
     def misbehave(self, paid: Paid, scenario: str) -> None:
         """Let the rail answer the next request for this payment with a fault."""
@@ -339,6 +359,12 @@ class System:
             if name != "redis"
         )
 
+    def held(self, paid: Paid) -> str:
+        """What became of the hold of its attempt: open, posted or voided."""
+        source = f"attempt:{self.attempt(paid).id}"
+        with self.session() as session:
+            return session.execute(select(Hold.state).where(Hold.source == source)).scalar_one()
+
     # -- the judgement
 
     def statuses(self, all_paid: Sequence[Paid]) -> dict[UUID, PaymentStatus]:
@@ -360,7 +386,26 @@ class System:
             )
 
         assert wait_until(done, seconds, 0.1), (self.statuses(all_paid), self.logs())
+        references = {each["originator_reference"] for each in self.moved(*all_paid)}
+        assert wait_until(lambda: not self._outstanding(references), seconds, 0.1)
+        self.await_nothing_owed(seconds)
+
+    def await_nothing_owed(self, seconds: float = SETTLED_SECONDS) -> None:
+        """Wait until every obligation about payments is done."""
         assert wait_until(lambda: not self.owed(), seconds, 0.1), (self.owed(), self.logs())
+
+    def moved(self, *all_paid: Paid) -> list[dict[str, Any]]:
+        """What the rail says that it has paid."""
+        phones = {paid.phone for paid in all_paid}
+        return [each for each in self.seen("movements") if each["phone"] in phones]
+
+    def _outstanding(self, references: set[str]) -> list[dict[str, Any]]:
+        """Callbacks that the rail has yet to send: what comes late must change nothing."""
+        return [
+            each
+            for each in self.seen("callbacks")
+            if each["originator_reference"] in references and each["attempted_at"] is None
+        ]
 
     def owed(self) -> list[tuple[str, str | None]]:
         """What is still owed about payments: topic and last error."""

@@ -1,0 +1,51 @@
+"""Redis goes away, comes back, forgets everything: what is owed stands in PostgreSQL."""
+
+import signal
+import time
+
+import pytest
+from redis import Redis
+
+from tests.crash.system import System
+from tests.servers import wait_until
+
+pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.timeout(180)]
+
+OUTAGES = [10.0, pytest.param(60.0, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("seconds", OUTAGES)
+def test_redis_is_away_while_payments_are_under_way(system: System, seconds: float) -> None:
+    """It comes back empty, as its memory was all it had."""
+    under_way = [system.payment() for _ in range(4)]
+    meanwhile = [system.payment() for _ in range(4)]
+    for paid in under_way:
+        system.misbehave(paid, "callback_late:3")
+    system.release(*under_way)
+    system.await_state(under_way[0], "accepted", "sending")
+
+    system.kill("redis")
+    system.release(*meanwhile)
+    time.sleep(seconds)
+    assert system.children["relay"].exit_code() is None, system.logs()
+    system.assert_books_hold()
+    system.restart("redis")
+
+    if system.children["worker"].exit_code() is not None:
+        system.restart("worker")  # as its supervisor would
+    system.await_success(*under_way, *meanwhile)
+    system.assert_paid_once(*under_way, *meanwhile)
+
+
+def test_redis_is_wiped_while_payments_are_under_way(system: System) -> None:
+    paid = [system.payment() for _ in range(6)]
+    system.children["worker"].process.send_signal(signal.SIGSTOP)  # type: ignore[union-attr]
+    system.release(*paid)
+    with Redis.from_url(system.redis.url()) as client:
+        waiting = wait_until(lambda: int(client.llen("pettycash:payments")) >= len(paid) - 1, 10)
+        assert waiting, "the messages never lay in Redis"
+        client.flushall()
+    system.children["worker"].process.send_signal(signal.SIGCONT)  # type: ignore[union-attr]
+
+    system.await_success(*paid)
+    system.assert_paid_once(*paid)
