@@ -166,7 +166,6 @@ class System:
             "-m",
             "gunicorn",
             "--config=python:pettycash.stack.gunicorn_conf",
-            "--pythonpath=/tmp/pc",
         ]
         self._begin(
             "api", python(*command, f"--bind={address}", "wsgi:app"), crash_at=crash_at,
