@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
+import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -27,6 +28,23 @@ def active() -> list[Place]:
             select(Company.id, Company.code).where(Company.is_active).order_by(Company.code)
         ).all()
     return [Place(row.id, row.code) for row in rows]
+
+
+def chosen(code: str | None) -> Place:
+    """The company of that code, or the only one.
+
+    Raises:
+        ClickException: no such company, or there are several and none is named.
+    """
+    found = [place for place in active() if code is None or place.code == code]
+    if len(found) == 1:
+        return found[0]
+    if code is not None:
+        raise click.ClickException(f"there is no active company {code}")
+    codes = ", ".join(place.code for place in found)
+    raise click.ClickException(
+        f"name one with --company: {codes}" if found else "there is no company yet"
+    )
 
 
 @contextmanager

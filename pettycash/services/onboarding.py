@@ -8,20 +8,20 @@ assignments without a proposer, and a line in the security log.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors
 from pettycash.models.organisation import Company
 from pettycash.models.people import SCOPE_OF, Membership, Role, RoleAssignment, ScopeKind, User
 from pettycash.money import Currency
-from pettycash.services import accounts, company_settings
-
-GIVEN = datetime.fromtimestamp(0, UTC)
-"""`password_changed_at` of a password that its owner has not chosen yet."""
+from pettycash.services import accounts, company_settings, security_log
+from pettycash.services.identity import sessions
+from pettycash.services.people import UsernameTaken
 
 CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}", re.ASCII)
 
@@ -70,7 +70,7 @@ class FirstPerson:
 
 
 def create_company(session: Session, *, code: str, name: str, currency: Currency) -> Company:
-    """Write a new tenant, empty (system role).
+    """Write a new tenant, empty (system role); one that never got its people is taken up again.
 
     Raises:
         InvalidCompany: a code that is not capitals, digits, - and _; an empty name.
@@ -80,8 +80,10 @@ def create_company(session: Session, *, code: str, name: str, currency: Currency
         raise InvalidCompany("A code is 1 to 32 capitals, digits, hyphens and underscores.")
     if not name.strip():
         raise InvalidCompany("A company has a name.")
-    taken = select(Company.id).where((Company.code == code) | (Company.name == name.strip()))
-    if session.execute(taken).first() is not None:
+    same = select(Company).where((Company.code == code) | (Company.name == name.strip()))
+    for found in session.execute(same).scalars():
+        if (found.code, found.bootstrapped_at, found.currency) == (code, None, currency.value):
+            return found
         raise CompanyExists(f"{code} or its name is taken.")
     company = Company(code=code, name=name.strip(), currency=currency.value)
     session.add(company)
@@ -105,6 +107,7 @@ def bootstrap(
     Raises:
         AlreadyBootstrapped: it has happened.
         InvalidSetting, UnknownSetting: see `company_settings.checked`.
+        UsernameTaken: somebody has the username of one of the people.
     """
     company = db.lock(session, Company, company_id)
     if company is None:
@@ -120,24 +123,36 @@ def bootstrap(
         company_settings.set_escalation_approver(
             session, user_id=escalation_approver_id, changed_by=None
         )
+    security_log.record(
+        session,
+        event="company.bootstrapped",
+        outcome="ok",
+        detail={
+            "people": {
+                person.username: [each.role.value for each in person.roles] for person in people
+            }
+        },
+    )
     return company
 
 
 def _admit(session: Session, *, company_id: UUID, person: FirstPerson, now: datetime) -> None:
-    session.add(
-        User(
-            id=person.user_id,
-            username=person.username,
-            display_name=person.display_name,
-            email=person.email,
-            password_hash=person.password_hash,
-            password_changed_at=GIVEN if person.password_is_temporary else now,
-            totp_seed=person.totp_seed,
-            totp_enrolled_at=now if person.totp_seed else None,
-        )
+    user = User(
+        id=person.user_id,
+        username=person.username,
+        display_name=person.display_name,
+        email=person.email,
+        password_hash=person.password_hash,
+        password_changed_at=sessions.GIVEN if person.password_is_temporary else now,
+        totp_seed=person.totp_seed,
+        totp_enrolled_at=now if person.totp_seed else None,
     )
-    # No relationship tells the session that a membership needs its user first.
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(user)
+            session.flush()  # the membership refers to it, and a taken name must be told here
+    except IntegrityError as error:
+        raise UsernameTaken(f"Somebody has the username {person.username}.") from error
     session.add(
         Membership(
             company_id=company_id, user_id=person.user_id, phone=person.phone, **person.place

@@ -25,7 +25,6 @@ from pettycash.services import organisation, secrets_box, security_log
 from pettycash.services.actors import Actor
 from pettycash.services.identity import sessions
 from pettycash.services.identity.totp import UserNotFound
-from pettycash.services.onboarding import GIVEN
 
 USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,62}[a-z0-9]", re.ASCII)
 HOME_REGION = "KE"
@@ -117,20 +116,16 @@ def admit(
         UsernameTaken: somebody has it, perhaps in another company.
         UnknownUnit: a place is not an active unit.
     """
-    name = username.strip().lower()
-    if USERNAME.fullmatch(name) is None:
-        raise InvalidPerson(
-            errors={"username": ["3 to 64 letters, digits, dots, hyphens and underscores."]}
-        )
+    name = checked_username(username)
     organisation.check_places(session, places)
-    password = secrets.token_urlsafe(15)
+    password = make_password()
     user = User(
         id=new_id(),
         username=name,
         display_name=display_name,
         email=email,
         password_hash=secrets_box.hash_password(password),
-        password_changed_at=GIVEN,
+        password_changed_at=sessions.GIVEN,
     )
     membership = Membership(
         id=new_id(),
@@ -195,6 +190,25 @@ def update(
     }
     _remember(session, "user.updated", person.user.id, detail, actor)
     return person
+
+
+def checked_username(text: str) -> str:
+    """A username in its one spelling, lower case.
+
+    Raises:
+        InvalidPerson: too short or long, or other characters than those.
+    """
+    name = text.strip().lower()
+    if USERNAME.fullmatch(name) is None:
+        raise InvalidPerson(
+            errors={"username": ["3 to 64 letters, digits, dots, hyphens and underscores."]}
+        )
+    return name
+
+
+def make_password() -> str:
+    """A temporary password of 120 random bits, good for one sign-in."""
+    return secrets.token_urlsafe(15)
 
 
 def e164(phone: str | None) -> str | None:

@@ -1,0 +1,104 @@
+"""`company`: begin one. Its first two administrators are the recorded exception to two people."""
+
+import json
+from typing import Any
+
+import click
+
+from pettycash import db
+from pettycash.cli.companies import active
+from pettycash.cli.composed import composed
+from pettycash.cli.host import at_host
+from pettycash.models.base import new_id
+from pettycash.models.people import Role
+from pettycash.money import Currency
+from pettycash.services import onboarding, people, secrets_box
+
+
+@click.group()
+def company() -> None:
+    """The companies of this installation."""
+
+
+@company.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@composed
+def show(as_json: bool) -> None:
+    """Every active company."""
+    found = [{"id": str(place.id), "code": place.code} for place in active()]
+    if as_json:
+        click.echo(json.dumps({"companies": found}, indent=2))
+        return
+    for each in found:
+        click.echo(f"{each['code']}\t{each['id']}")
+
+
+@company.command()
+@click.argument("code")
+@click.option("--name", required=True)
+@click.option(
+    "--currency", type=click.Choice([each.value for each in Currency]), default="KES",
+    show_default=True,
+)  # fmt: skip
+@click.option("--timezone", default="Africa/Nairobi", show_default=True)
+@click.option(
+    "--admin",
+    "admins",
+    type=(str, str),
+    multiple=True,
+    required=True,
+    metavar="USERNAME EMAIL",
+    help="Give it twice: all that follows takes two people.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@composed
+def create(
+    *,
+    code: str,
+    name: str,
+    currency: str,
+    timezone: str,
+    admins: tuple[tuple[str, str], ...],
+    as_json: bool,
+) -> None:
+    """Begin a company with its administrators, and print their passwords to hand over."""
+    usernames = [people.checked_username(username) for username, _ in admins]
+    if len(set(usernames)) < 2:
+        raise click.UsageError("a company begins with two different administrators: --admin twice")
+    passwords = {username: people.make_password() for username in usernames}
+    first = [
+        onboarding.FirstPerson(
+            user_id=new_id(),
+            username=username,
+            display_name=username,
+            email=email,
+            password_hash=secrets_box.hash_password(passwords[username]),
+            roles=(onboarding.FirstRole(role=Role.ADMIN),),
+        )
+        for username, (_, email) in zip(usernames, admins, strict=True)
+    ]
+    with at_host():
+        with db.system_transaction() as session:
+            made = onboarding.create_company(
+                session, code=code, name=name, currency=Currency(currency)
+            )
+            session.flush()
+            company_id = made.id
+        with db.scope(company_id=company_id), db.transaction() as session:
+            onboarding.bootstrap(
+                session,
+                company_id=company_id,
+                people=first,
+                settings={"timezone": timezone},
+                now=session.info["now"],
+            )
+    _hand_over({"id": str(company_id), "code": code}, passwords, as_json)
+
+
+def _hand_over(made: dict[str, Any], passwords: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"company": made, "temporary_passwords": passwords}, indent=2))
+        return
+    click.echo(f"{made['code']} is there; its administrators enrol an authenticator and begin:")
+    for username, password in passwords.items():
+        click.echo(f"  {username}\t{password}")

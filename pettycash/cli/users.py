@@ -1,0 +1,198 @@
+"""`users`: people and their logins, by whoever runs the host. Roles take two people: the API."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import click
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from pettycash import db
+from pettycash.cli import companies
+from pettycash.cli.composed import composed
+from pettycash.cli.host import at_host, login_name
+from pettycash.models.people import Membership, RoleAssignment, User
+from pettycash.services import people, secrets_box, security_log
+from pettycash.services.identity import sessions, signing_in, totp
+
+company_option = click.option("--company", "code", help="Code of the company, where there are two.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.group()
+def users() -> None:
+    """People and their logins."""
+
+
+@users.command("list")
+@company_option
+@json_option
+@composed
+def show(code: str | None, as_json: bool) -> None:
+    """Who works in a company, with the roles that they hold now."""
+    with _in_company(code) as session:
+        found = _people(session)
+    if as_json:
+        click.echo(json.dumps({"users": found}, indent=2))
+        return
+    table = Table("username", "name", "roles", "active", "second factor")
+    for each in found:
+        table.add_row(
+            each["username"],
+            each["display_name"],
+            ", ".join(each["roles"]),
+            "yes" if each["is_active"] else "no",
+            "yes" if each["mfa_enrolled"] else "no",
+        )
+    Console().print(table)
+
+
+@users.command()
+@click.argument("username")
+@click.option("--name", "display_name", required=True, help="As others read it.")
+@click.option("--email", required=True)
+@click.option("--phone", help="Codes go there too, by SMS.")
+@company_option
+@json_option
+@composed
+def create(
+    *,
+    username: str,
+    display_name: str,
+    email: str,
+    phone: str | None,
+    code: str | None,
+    as_json: bool,
+) -> None:
+    """Admit somebody, without any role, and print the password to hand over."""
+    with _in_company(code) as session:
+        admitted = people.admit(
+            session,
+            username=username,
+            display_name=display_name,
+            email=email,
+            phone=phone,
+            places={},
+            actor=None,
+        )
+    _hand_over(admitted.user.username, admitted.temporary_password, as_json)
+
+
+@users.command()
+@click.argument("username")
+@company_option
+@composed
+def deactivate(username: str, code: str | None) -> None:
+    """Sign somebody out for good, in one company."""
+    with _in_company(code) as session:
+        person = people.find(session, user_id=_id_of(session, username), lock=True)
+        people.update(
+            session,
+            person,
+            values={"is_active": False},
+            actor=None,
+            now=session.info["now"],
+        )
+    click.echo(f"{username} is out")
+
+
+@users.command("reset-mfa")
+@click.argument("username")
+@company_option
+@composed
+def reset_mfa(username: str, code: str | None) -> None:
+    """Take somebody's authenticator away, so that they enrol a new one."""
+    with _in_company(code) as session:
+        user_id = _id_of(session, username)
+        totp.reset(session, user_id=user_id, actor_id=None, now=session.info["now"])
+        _remember(session, "auth.mfa_reset", user_id)
+    click.echo(f"{username} enrols anew at the next sign-in")
+
+
+@users.command("give-password")
+@click.argument("username")
+@json_option
+@composed
+def give_password(username: str, as_json: bool) -> None:
+    """Replace a forgotten password by one that its owner has to change."""
+    password = people.make_password()
+    new_hash = secrets_box.hash_password(password)
+    with at_host(), db.system_transaction() as session:
+        user_id = session.execute(
+            select(User.id).where(User.username == username.lower())
+        ).scalar_one_or_none()
+        if user_id is None:
+            raise totp.UserNotFound(f"there is no user {username}")
+        signing_in.give_password(
+            session, user_id=user_id, new_hash=new_hash, now=session.info["now"]
+        )
+        _remember(session, "auth.password_given", user_id)
+    _hand_over(username.lower(), password, as_json)
+
+
+@contextmanager
+def _in_company(code: str | None) -> Iterator[Session]:
+    place = companies.chosen(code)
+    with at_host(), companies.within(place, source="cli") as session:
+        yield session
+
+
+def _id_of(session: Session, username: str) -> UUID:
+    found = session.execute(
+        select(User.id).where(User.username == username.lower())
+    ).scalar_one_or_none()
+    if found is None:
+        raise totp.UserNotFound(f"there is no user {username} in the company")
+    return found
+
+
+def _people(session: Session) -> list[dict[str, Any]]:
+    now = session.info["now"]
+    roles: dict[UUID, list[str]] = {}
+    for user_id, role in session.execute(
+        select(RoleAssignment.user_id, RoleAssignment.role)
+        .where(
+            RoleAssignment.valid_from <= now,
+            or_(RoleAssignment.valid_until.is_(None), RoleAssignment.valid_until > now),
+        )
+        .order_by(RoleAssignment.id)
+    ):
+        roles.setdefault(user_id, []).append(role.value)
+    rows = session.execute(
+        select(User, Membership)
+        .join(Membership, Membership.user_id == User.id)
+        .order_by(User.username)
+    )
+    return [
+        {
+            "id": str(user.id),
+            "username": user.username,
+            "display_name": user.display_name,
+            "roles": list(dict.fromkeys(roles.get(user.id, []))),
+            "is_active": user.is_active and member.is_active,
+            "mfa_enrolled": user.totp_enrolled_at is not None,
+            "must_change_password": sessions.has_temporary_password(user.password_changed_at),
+        }
+        for user, member in rows
+    ]
+
+
+def _remember(session: Session, event: str, user_id: UUID) -> None:
+    security_log.record(
+        session,
+        event=event,
+        outcome="ok",
+        detail={"subject_id": str(user_id), "by": login_name()},
+    )
+
+
+def _hand_over(username: str, password: str, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"username": username, "temporary_password": password}))
+        return
+    click.echo(f"{username} signs in with {password} and has to change it first")
