@@ -36,7 +36,7 @@ class CursorInvalid(errors.RuleViolation):
 
 def page(
     session: Session,
-    query: Select[Any],
+    query: Select[*tuple[Any, ...]],
     *,
     order: Sequence[Any],
     arguments: Mapping[str, Any],

@@ -551,11 +551,11 @@ def test_cancelling_ends_it(session: Session, stage: Callable[..., Requisition])
 def test_a_hold_is_placed_once_and_lifted_once(session: Session) -> None:
     requisition = approved(session)
     treasury, now = acting(session, "treasury"), session.info["now"]
-    at = {"requisition_id": requisition.id, "actor": treasury}
+    at = {"requisition_id": requisition.id, "actor": treasury, "now": now}
 
-    requisitions.hold(session, comment="Receipt unreadable", now=now, **at)
+    requisitions.hold(session, comment="Receipt unreadable", **at)
     with pytest.raises(lifecycle.HoldUnchanged):
-        requisitions.hold(session, comment="Again", now=now, **at)
+        requisitions.hold(session, comment="Again", **at)
     requisitions.lift_hold(session, comment="Seen", **at)
     with pytest.raises(lifecycle.HoldUnchanged):
         requisitions.lift_hold(session, comment="Again", **at)
@@ -593,7 +593,7 @@ def test_treasury_says_why_and_is_no_party(session: Session, verb: str) -> None:
     own = approved(session, by="treasury")
     act: Any = getattr(requisitions, verb)
     treasury = acting(session, "treasury")
-    more = {} if verb == "lift_hold" else {"now": session.info["now"]}
+    more = {"now": session.info["now"]}
 
     with pytest.raises(lifecycle.PartyToIt):
         act(session, requisition_id=own.id, comment="Mine", actor=treasury, **more)

@@ -214,13 +214,16 @@ def hold(
     return requisition
 
 
-def lift_hold(session: Session, *, requisition_id: UUID, comment: str, actor: Actor) -> Requisition:
+def lift_hold(
+    session: Session, *, requisition_id: UUID, comment: str, actor: Actor, now: datetime
+) -> Requisition:
     """Let a held requisition be validated again.
 
     Raises:
         RequisitionNotFound, PartyToIt, IllegalRequisitionState: see `return_to_requester`.
         HoldUnchanged: it is not on hold.
     """
+    del now  # nothing of the row is dated by it; the trail has the database's own time
     requisition = _treasurys(session, requisition_id=requisition_id, actor=actor)
     _expect(requisition, AT_TREASURY, "released from hold")
     if requisition.held_at is None:

@@ -122,6 +122,8 @@ def update(
     said = stating.stated(requisition, lines)
     if "branch_id" in changes and "region_id" not in changes:
         said = replace(said, region_id=None)  # it follows the branch
+    if changes.get("is_urgent") is False:
+        said = replace(said, urgency_reason=None)
     said = stating.checked(session, replace(said, **changes), actor=actor)
     _say(requisition, said)
     requisition.version += 1

@@ -12,6 +12,8 @@ from pettycash.services.thresholds.finding import (
     top_tier,
 )
 from pettycash.services.thresholds.publishing import (
+    PRIORITY_DEFAULT,
+    STEPS_MAX,
     Draft,
     InvalidThreshold,
     RoleCannotApprove,
@@ -23,6 +25,8 @@ from pettycash.services.thresholds.publishing import (
 )
 
 __all__ = [
+    "PRIORITY_DEFAULT",
+    "STEPS_MAX",
     "Coverage",
     "Draft",
     "Gap",

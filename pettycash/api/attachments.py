@@ -1,0 +1,99 @@
+"""Files that prove a requisition. What they are is found in them."""
+
+import io
+from typing import Any
+from uuid import UUID
+
+from flask import Response, send_file
+from flask.views import MethodView
+from werkzeug.datastructures import FileStorage
+
+from pettycash.api.access import current_actor, operation
+from pettycash.api.blueprints import Blueprint
+from pettycash.api.idempotency import idempotent
+from pettycash.api.pages import example_page, page, page_of
+from pettycash.api.schemas.fields import ListQuery
+from pettycash.api.schemas.requisition_examples import EXAMPLE_ATTACHMENT
+from pettycash.api.schemas.requisitions import AttachmentSchema, AttachmentUploadSchema
+from pettycash.db import transaction
+from pettycash.models.requisitions import Attachment
+from pettycash.services import attachments, visibility
+
+blp = Blueprint(
+    "attachments",
+    __name__,
+    url_prefix="/api/requisitions/<uuid:requisition_id>/attachments",
+    description="PDF, PNG, JPEG, plain CSV and XLSX, at most 10 MiB, each once in the company.",
+)
+
+
+@blp.route("/")
+class Attachments(MethodView):
+    """What is attached to a requisition."""
+
+    @operation("attachments.list")
+    @blp.arguments(ListQuery, location="query")
+    @blp.response(200, page_of(AttachmentSchema), example=example_page(EXAMPLE_ATTACHMENT))
+    def get(self, arguments: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
+        """List what is attached, without the bytes."""
+        with transaction() as session:
+            found = visibility.requisition(
+                session, actor=current_actor(), requisition_id=requisition_id
+            )
+            query = attachments.of_requisition(found.id)
+            return page(session, query, order=(Attachment.id,), arguments=arguments)
+
+    @operation("attachments.upload", uploads=True)
+    @idempotent()
+    @blp.arguments(AttachmentUploadSchema, location="files", example={"file": "%PDF-1.7 …"})
+    @blp.response(201, AttachmentSchema, example=EXAMPLE_ATTACHMENT)
+    @blp.alt_response(409, description="attachment.duplicate, requisition.illegal_state")
+    @blp.alt_response(413, description="attachment.too_large")
+    @blp.alt_response(
+        422, description="attachment.type_not_allowed, attachment.empty, attachment.too_many"
+    )
+    def post(
+        self, files: dict[str, FileStorage], requisition_id: UUID
+    ) -> tuple[Attachment, dict[str, str]]:
+        """Attach a file, sent as multipart/form-data in the field `file`."""
+        content = files["file"].stream.read(attachments.SIZE_MAX + 1)
+        with transaction() as session:
+            kept = attachments.attach(
+                session,
+                requisition_id=requisition_id,
+                filename=files["file"].filename or "",
+                content=content,
+                actor=current_actor(),
+            )
+            session.flush()  # its time is the database's, and the answer shows it
+            where = f"/api/requisitions/{requisition_id}/attachments/{kept.id}/"
+            return kept, {"Location": where}
+
+
+@blp.route("/<uuid:attachment_id>/")
+class OneAttachment(MethodView):
+    """One file."""
+
+    @operation("attachments.get")
+    @blp.response(
+        200,
+        {"type": "string", "format": "binary"},
+        content_type="application/octet-stream",
+        description="The file, under the type that was found in it.",
+        example="%PDF-1.7 …",
+    )
+    def get(self, requisition_id: UUID, attachment_id: UUID) -> Response:
+        """Read the bytes of one file, to be saved and not shown in a browser."""
+        with transaction() as session:
+            found, content = attachments.read(
+                session,
+                requisition_id=requisition_id,
+                attachment_id=attachment_id,
+                actor=current_actor(),
+            )
+        return send_file(
+            io.BytesIO(content),
+            mimetype=found.content_type,
+            as_attachment=True,
+            download_name=found.filename,
+        )

@@ -1,0 +1,146 @@
+"""A requisition with what belongs to it, as somebody within scope reads it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from pettycash.gateways.sanitising import mask_phone, sanitise
+from pettycash.models.payments import Payment
+from pettycash.models.people import Role
+from pettycash.models.requisitions import Requisition
+from pettycash.models.workflow import ApprovalStep, ApprovalTrail
+from pettycash.services import approved_facts, rounds, visibility
+from pettycash.services.actors import Actor
+
+UNMASKED = frozenset(Role) - {Role.OPERATOR, Role.ADMIN}
+"""Who holds one of these sees payees of what is in scope; operators see masked data."""
+
+SEES_ORIGINS = frozenset({Role.AUDITOR, Role.CFO})
+"""Who sees from which address and program a trail's rows came."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownStep:
+    """A step of the newest round and who may decide it."""
+
+    step: ApprovalStep
+    assignee_ids: tuple[UUID, ...]
+
+
+def summary(requisition: Requisition, actor: Actor) -> dict[str, Any]:
+    """The requisition's own columns, masked for those who only run the system."""
+    shown = {
+        attribute.key: getattr(requisition, attribute.key)
+        for attribute in Requisition.__mapper__.column_attrs
+    }
+    if not (requisition.requester_id == actor.user_id or actor.has(*UNMASKED)):
+        shown |= {
+            "destination": mask_phone(requisition.destination),
+            "payee_name": f"{requisition.payee_name[:1]}***",
+            "client_metadata": {},
+            **{
+                name: sanitise(shown[name])
+                for name in ("purpose", "urgency_reason", "hold_reason", "external_reference")
+            },
+        }
+    return shown
+
+
+def version_tag(session: Session, requisition: Requisition) -> str:
+    """What changes whenever anything that `detail` shows does: also with its payments."""
+    session.flush()
+    of_payments = session.execute(
+        select(func.coalesce(func.sum(Payment.version), 0)).where(
+            Payment.requisition_id == requisition.id
+        )
+    ).scalar_one()
+    return f"{requisition.version}.{of_payments}"
+
+
+def detail(session: Session, requisition: Requisition, actor: Actor) -> dict[str, Any]:
+    """Everything about one requisition: lines, the newest round, payments, the digest to decide on.
+
+    Flushes, as steps and payments are read from their tables.
+    """
+    session.flush()
+    shown = summary(requisition, actor)
+    is_masked = shown["payee_name"] != requisition.payee_name
+    shown["lines"] = [
+        {
+            "position": line.position,
+            "description": sanitise(line.description) if is_masked else line.description,
+            "amount": line.amount,
+            "currency": requisition.currency,
+            "category": line.category,
+            "cost_center_id": line.cost_center_id,
+            "budget_line_id": line.budget_line_id,
+            "tax_code": line.tax_code,
+            "tax_amount": line.tax_amount,
+        }
+        for line in rounds.lines_of(session, requisition.id)
+    ]
+    shown["payments"] = list(
+        session.execute(
+            select(Payment)
+            .where(Payment.requisition_id == requisition.id)
+            .order_by(Payment.ordinal)
+        ).scalars()
+    )
+    shown["approval"] = None
+    shown["decision_digest"] = None
+    current = rounds.latest(session, requisition.id)
+    if current is not None:
+        assignees = rounds.assignees_of(session, current.id)
+        shown["decision_digest"] = approved_facts.decision_digest(current)
+        shown["approval"] = {
+            "round": current.number,
+            "status": current.status,
+            "threshold_id": current.threshold_id,
+            "policy": current.policy,
+            "override": current.override,
+            "steps": [
+                ShownStep(step=step, assignee_ids=tuple(assignees.get(step.id, ())))
+                for step in rounds.steps_of(session, current.id)
+            ],
+        }
+    return shown
+
+
+def trail(
+    session: Session, *, requisition_id: UUID, actor: Actor
+) -> tuple[Select[ApprovalTrail], bool]:
+    """Select the story of a requisition within scope, and whether its origins may be shown.
+
+    Raises:
+        RequisitionNotFound: none such within scope.
+    """
+    requisition = visibility.requisition(session, actor=actor, requisition_id=requisition_id)
+    return (
+        select(ApprovalTrail).where(ApprovalTrail.requisition_id == requisition.id),
+        actor.has(*SEES_ORIGINS),
+    )
+
+
+def told(row: ApprovalTrail, *, with_origin: bool) -> dict[str, Any]:
+    """One row of the story."""
+    at: datetime = row.created_at
+    return {
+        "id": row.id,
+        "action": row.action,
+        "user_id": row.user_id,
+        "on_behalf_of_id": row.on_behalf_of,
+        "role": row.role,
+        "comment": row.comment,
+        "timestamp": at,
+        "digest": row.digest.hex() if row.digest else None,
+        "auto_escalated": row.auto_escalated,
+        "escalation_reason": row.escalation_reason,
+        "skipped_roles": row.skipped_roles,
+        "override": row.override,
+        "ip_address": row.ip_address if with_origin else None,
+        "user_agent": row.user_agent if with_origin else None,
+    }
