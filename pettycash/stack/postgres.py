@@ -182,11 +182,14 @@ class PostgresServer:
                 " another state folder with PETTYCASH_STATE_DIR"
             )
         made = self.home / "made"
-        if made.exists():
+        is_new = not made.exists()
+        if is_new:
+            shutil.rmtree(self.home, ignore_errors=True)
+            self.home.mkdir(mode=0o700, parents=True)
+        initdb = self.programs / "initdb"
+        if not is_new:
             self._give()
             return False
-        shutil.rmtree(self.home, ignore_errors=True)
-        self.home.mkdir(mode=0o700, parents=True)
         password_file = self.home / "password"
         password_file.touch(mode=0o600)
         password_file.write_text(self.passwords["postgres"], encoding="ascii")
@@ -194,7 +197,7 @@ class PostgresServer:
         done = subprocess.run(
             [
                 *self.run_as.prefix,
-                str(self.programs / "initdb"),
+                str(initdb),
                 "-D",
                 str(self.data),
                 "-U",
