@@ -211,6 +211,8 @@ class PostgresServer:
                 "-E",
                 "UTF8",
                 "--no-instructions",
+                # Flushing a thousand empty files takes seconds; a power cut right after the
+                # first start costs nothing but another first start.
                 "--no-sync",
             ],
             check=False,
