@@ -231,6 +231,8 @@ class PasswordChange(MethodView):
     def post(self, body: dict[str, Any]) -> None:
         """Change one's own password; every session ends, this one too."""
         subjects = _confirm_password(body["current_password"])
+        with system_transaction() as session:  # a weak new password is no failed attempt
+            throttles.succeeded(session, subjects=subjects)
         passwords.check(
             body["new_password"],
             has_second_factor=g.user.totp_enrolled_at is not None,
@@ -253,7 +255,6 @@ class PasswordChange(MethodView):
                 actor=current_actor(),
                 now=session.info["now"],
             )
-            throttles.succeeded(session, subjects=subjects)
 
 
 @blp.route("/mfa/enrol/")

@@ -65,32 +65,35 @@ def check(text: str, *, has_second_factor: bool, context: Iterable[str]) -> None
 def is_common(text: str, context: Iterable[str] = ()) -> bool:
     """Whether nothing but one common word, or a row of keys, stands behind the decoration.
 
-    A password is taken apart into words (of the list and of the context), numbers, rows of keys and
-    repetitions. Where that explains all of it with one different word at most, it is refused.
+    A password is taken apart into common words, words of the context, numbers, signs, rows of keys
+    and repetitions. Where that explains all of it with one common word at most, it is refused;
+    words of the context are no secret, however many there are.
     """
-    words = _words() | {
+    known = {
         word
         for phrase in (*context, *PRODUCT_WORDS)
-        for word in (*re.split(r"[\W_]+", phrase.casefold()), _letters(phrase.casefold()))
+        for word in re.split(r"[\W_]+", phrase.casefold())
         if len(word) >= CONTEXT_WORD_MIN
     }
-    plain = text.casefold()
-    return any(_explained(form, words) for form in (plain, plain.translate(LOOK_ALIKES)))
+    return _explained(text.casefold(), _words() - known, known)
 
 
-def _explained(text: str, words: Collection[str]) -> bool:
-    """Whether the text falls apart into at most one different word and decoration."""
-    longest = max(map(len, words))
-    # position → the sets of different words that lead there; two words are already unrelated enough
-    reached: dict[int, set[frozenset[str]]] = {0: {frozenset()}}
+def _explained(text: str, words: Collection[str], known: Collection[str]) -> bool:
+    """Whether the text falls apart into decoration, known words, and one different word at most."""
+    alike = text.translate(LOOK_ALIKES)
+    longest = max(map(len, (*words, *known)))
+    # position → the words that may have led there; with a second one it is explained no more
+    reached: dict[int, set[str | None]] = {0: {None}}
     for start in range(len(text)):
         for used in reached.get(start, ()):
             for end in _decorations(text, start):
                 reached.setdefault(end, set()).add(used)
-            for length in range(3, min(longest, len(text) - start) + 1):
-                piece = text[start : start + length]
-                if piece in words and len(used | {piece}) <= 1:
-                    reached.setdefault(start + length, set()).add(used | {piece})
+            for end in range(start + 3, min(start + longest, len(text)) + 1):
+                for piece in (text[start:end], alike[start:end]):
+                    if piece in known:
+                        reached.setdefault(end, set()).add(used)
+                    elif piece in words and used in (None, piece):
+                        reached.setdefault(end, set()).add(piece)
     return len(text) in reached
 
 
@@ -108,10 +111,6 @@ def _decorations(text: str, start: int) -> Iterable[int]:
         if not any(piece in row or piece[::-1] in row for row in KEYBOARD):
             break
         yield start + length
-
-
-def _letters(text: str) -> str:
-    return re.sub(r"[\W_]+", "", text)
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from pettycash import db, errors
 from pettycash.models.organisation import Company
-from pettycash.models.people import User
+from pettycash.models.people import Membership, User
 from pettycash.services import secrets_box, security_log
 from pettycash.services.actors import Actor
 from pettycash.services.identity import passwords, people, sessions, throttles, totp
@@ -93,16 +93,19 @@ def complete(
     if not password_is_right or user_id is None:
         return _refused(session, WrongCredentials(), origin=origin, user_id=user_id)
     user = session.get_one(User, user_id)
-    if user.totp_enrolled_at is not None:
-        if not totp_code:
-            throttles.take_back(session, subjects=subjects, now=now)
-            return _refused(session, MfaRequired(), origin=origin, user_id=user_id)
-        if not totp.verify_totp(session, user_id=user_id, code=totp_code, now=now):
-            return _refused(session, WrongCredentials(), origin=origin, user_id=user_id)
+    if user.totp_enrolled_at is not None and not totp_code:
+        throttles.take_back(session, subjects=subjects, now=now)
+        return _refused(session, MfaRequired(), origin=origin, user_id=user_id)
+    # Before the code is spent, so that it still serves once the company is named.
     chosen = _company(session, user_id=user_id, company=company)
     if isinstance(chosen, errors.PettycashError):
-        throttles.take_back(session, subjects=subjects, now=now)
+        if isinstance(chosen, CompanyRequired):
+            throttles.take_back(session, subjects=subjects, now=now)
         return _refused(session, chosen, origin=origin, user_id=user_id)
+    if user.totp_enrolled_at is not None and not totp.verify_totp(
+        session, user_id=user_id, code=totp_code or "", now=now
+    ):
+        return _refused(session, WrongCredentials(), origin=origin, user_id=user_id)
     placed = people.place(session, user_id=user_id, company_id=chosen.id, now=now)
     if placed is None:
         return _refused(session, WrongCredentials(), origin=origin, user_id=user_id)
@@ -137,19 +140,26 @@ def _company(
     if not found:
         return WrongCredentials()
     if len(found) > 1:
-        return CompanyRequired(errors={"company": [f"One of {', '.join(c.code for c in found)}."]})
+        # Which ones is not said: a second factor may still be missing.
+        return CompanyRequired(errors={"company": ["Required."]})
     return found[0]
 
 
 def _refused(
     session: Session, refusal: errors.PettycashError, *, origin: Origin, user_id: UUID | None
 ) -> errors.PettycashError:
+    # Asked for unknown users as well: the same work, the same time.
+    companies = session.execute(
+        select(Membership.company_id).where(Membership.user_id == user_id).limit(2)
+    ).scalars()
+    known = list(companies)
     security_log.record(
         session,
         event="auth.login",
         outcome="refused",
         detail={"code": refusal.code},
         user_id=user_id,
+        company_id=known[0] if len(known) == 1 else None,
         ip_address=origin.ip_address,
     )
     return refusal

@@ -1,0 +1,157 @@
+"""API2:2023 Broken authentication: throttles and lock-out."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from redis import Redis
+from sqlalchemy import select
+
+from pettycash import db
+from pettycash.models.identity import Throttle
+from pettycash.models.people import User
+from pettycash.services.identity import throttles
+from tests.api.client import ApiClient
+from tests.security.conftest import Login
+from tests.security.people import MINUTE
+from tests.servers import Database
+
+
+def fail(
+    login: Login, times: int, username: str = "staff", address: str = "198.51.100.1"
+) -> list[int]:
+    return [
+        login(username, password="wrong", totp_code=None, address=address).status_code
+        for _ in range(times)
+    ]
+
+
+def test_the_fifth_failure_begins_to_delay(login: Login) -> None:
+    assert fail(login, 5) == [401] * 5
+    delayed = login("staff")
+
+    assert (delayed.status_code, delayed.json["code"]) == (429, "auth.throttled")
+    assert int(delayed.headers["Retry-After"]) >= 1
+
+
+def test_delays_grow(login: Login, tune: Callable[..., None]) -> None:
+    waits = []
+    shift = 0
+    fail(login, 4, address="198.51.100.1")
+    for number in range(5):
+        fail(login, 1, address=f"198.51.100.{number + 2}")
+        answer = login("staff", address="198.51.100.99")
+        waits.append(int(answer.headers["Retry-After"]))
+        shift += 40
+        tune(clock_shift_seconds=shift)
+
+    assert waits == sorted(waits)
+    assert waits[-1] > waits[0]
+
+
+def test_ten_failures_lock_account_and_address_for_fifteen_minutes(
+    login: Login, tune: Callable[..., None]
+) -> None:
+    for number in range(10):
+        tune(clock_shift_seconds=number * 35)
+        assert fail(login, 1) == [401]
+    then = 9 * 35
+    tune(clock_shift_seconds=then + 14 * MINUTE)
+    locked = login("staff", address="198.51.100.1")
+    elsewhere = login("staff", address="203.0.113.5")
+    tune(clock_shift_seconds=then + 15 * MINUTE + 5)
+    after = login("staff", address="198.51.100.1")
+
+    assert (locked.status_code, locked.json["code"]) == (429, "auth.throttled")
+    assert elsewhere.status_code == 200
+    assert after.status_code == 200
+
+
+def test_unknown_users_are_locked_in_the_same_way(login: Login) -> None:
+    known = fail(login, 6, "staff", "198.51.100.1")
+    unknown = fail(login, 6, "nobody", "198.51.100.2")
+
+    assert known == unknown == [401] * 5 + [429]
+
+
+def test_a_success_forgets_the_failures(login: Login) -> None:
+    fail(login, 4)
+    assert login("staff", address="198.51.100.1").status_code == 200
+    assert fail(login, 4) == [401] * 4
+
+
+def test_a_missing_code_forgives_nothing(login: Login) -> None:
+    for _ in range(4):
+        fail(login, 1)
+        assert login("staff", totp_code=None, address="198.51.100.1").status_code == 401
+    assert fail(login, 1) == [401]
+    assert login("staff", address="198.51.100.1").status_code == 429
+
+
+def test_a_hundred_failures_in_a_row_close_the_account(api: ApiClient, login: Login) -> None:
+    subjects = throttles.LoginSubjects.of("staff", None)
+    with db.system_transaction() as session:
+        session.add(
+            Throttle(
+                subject=subjects.account,
+                window_started_at=session.info["now"] - timedelta(days=3),
+                attempts=0,
+                consecutive_failures=99,
+            )
+        )
+    assert fail(login, 1) == [401]
+    closed = login("staff", address="203.0.113.9")
+    assert closed.status_code == 429
+
+    with db.system_transaction() as session:
+        user_id = session.execute(select(User.id).filter_by(username="staff")).scalar_one()
+        throttles.reopen_account(session, username="staff")
+        assert user_id
+    assert login("staff", address="203.0.113.9").status_code == 200
+
+
+def test_an_account_takes_ten_attempts_a_minute(login: Login, tune: Callable[..., None]) -> None:
+    tune(login_per_account_per_minute=3)
+    statuses = [
+        login("staff", password="wrong", totp_code=None, address=f"198.51.100.{n}").status_code
+        for n in range(4)
+    ]
+
+    assert statuses == [401, 401, 401, 429]
+
+
+def test_an_address_takes_twenty_attempts_a_minute(login: Login, tune: Callable[..., None]) -> None:
+    tune(login_per_address_per_minute=20)
+    statuses = [
+        login(f"nobody{n}", password="wrong", totp_code=None).status_code for n in range(22)
+    ]
+
+    assert statuses == [401] * 20 + [429] * 2
+    assert login("staff", address="203.0.113.1").status_code == 200
+
+
+def test_attempts_at_the_same_moment_are_all_counted(api: ApiClient, login: Login) -> None:
+    start = threading.Barrier(16)
+
+    def attempt(_number: int) -> int:
+        start.wait()
+        return login("staff", password="wrong", totp_code=None, address="198.51.100.1").status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        statuses = list(pool.map(attempt, range(16)))
+
+    compared = statuses.count(401)
+    assert compared + statuses.count(429) == 16
+    subjects = throttles.LoginSubjects.of("staff", "198.51.100.1")
+    with db.system_transaction() as session:
+        counted = session.get_one(Throttle, subjects.account_at_address).attempts
+    assert counted == compared
+
+
+def test_locks_survive_the_loss_of_redis(live: Database, login: Login) -> None:
+    fail(login, 5)
+    with Redis.from_url(live.redis_url) as client:
+        client.flushall()
+
+    assert login("staff").status_code == 429
