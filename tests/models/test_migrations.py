@@ -1,0 +1,157 @@
+"""Migrations lead from nothing to the models and back, and say the same as the models do."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, text
+
+from pettycash.models import Base
+from pettycash.stack import schema
+from pettycash.stack.state import ROOT
+from tests.models import catalogue
+from tests.models.catalogue import connected, rows
+from tests.servers import Database, Servers
+
+NOT_IN_THE_MODELS = {"partitioned_tables", "allowed_transitions", "alembic_version"}
+"""Tables that only the database itself reads."""
+
+ONLY_IN_MIGRATIONS = {"ex_approval_thresholds_overlap"}
+"""Constraints that SQLAlchemy has no words for."""
+
+COLUMNS = r"""
+    SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+        regexp_replace(pg_get_expr(d.adbin, d.adrelid), '^''([0-9]+)''::\w+$', '\1'), a.attidentity, a.attgenerated
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+        AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped
+"""
+CONSTRAINTS = """
+    SELECT c.relname, k.conname, pg_get_constraintdef(k.oid)
+    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+    WHERE c.relnamespace = 'public'::regnamespace AND NOT c.relispartition AND k.contype <> 'n'
+        AND k.contype <> 't'
+"""
+INDEXES = """
+    SELECT c.relname, i.relname, pg_get_indexdef(x.indexrelid)
+    FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid
+    WHERE c.relnamespace = 'public'::regnamespace AND NOT c.relispartition
+"""
+LEFT_OVERS = """
+    SELECT 'function', proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    UNION ALL
+    SELECT 'relation', relname::text FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'S')
+    UNION ALL
+    SELECT 'type', typname::text FROM pg_type
+        WHERE typnamespace = 'public'::regnamespace AND typtype IN ('r', 'e', 'd', 'm')
+"""
+
+
+@pytest.fixture
+def empty(servers: Servers, worker_number: int) -> Iterator[Database]:
+    """A database without anything in it."""
+    name = f"pettycash_empty_w{worker_number}"
+    servers.drop(name)
+    servers.postgres.make_database(name)
+    yield servers.database(name)
+    servers.drop(name)
+
+
+def _script() -> ScriptDirectory:
+    settings = Config(str(ROOT / "migrations" / "alembic.ini"))
+    settings.set_main_option("script_location", str(ROOT / "migrations"))
+    return ScriptDirectory.from_config(settings)
+
+
+def test_there_is_one_head_and_the_numbers_have_no_gap() -> None:
+    script = _script()
+    revisions = sorted(each.revision for each in script.walk_revisions())
+
+    assert len(script.get_heads()) == 1
+    assert revisions == [f"{number:04d}" for number in range(1, len(revisions) + 1)]
+    files = sorted(Path(each.path).name[:4] for each in script.walk_revisions())
+    assert files == revisions
+
+
+def test_autogenerate_finds_nothing_to_do(database: Database) -> None:
+    engine = create_engine(database.owner_url)
+    with engine.connect() as connection:
+        partitions = {
+            name
+            for (name,) in connection.execute(
+                text("SELECT relname FROM pg_class WHERE relispartition")
+            )
+        }
+
+        def is_ours(item: Any, name: str | None, kind: str, *_: object) -> bool:
+            if kind == "foreign_key_constraint":
+                # PostgreSQL keeps one more for each partition that the key may lead to.
+                return item.elements[0].target_fullname.split(".")[0] not in partitions
+            table = getattr(getattr(item, "table", None), "name", name)
+            return table not in NOT_IN_THE_MODELS | partitions
+
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "include_object": is_ours}
+        )
+        differences = compare_metadata(context, Base.metadata)
+    engine.dispose()
+
+    assert differences == []
+
+
+def test_models_and_migrations_make_the_same_tables(database: Database, empty: Database) -> None:
+    """Also what autogenerate does not compare: checks, defaults, partial indexes, identities."""
+    engine = create_engine(empty.owner_url)
+    Base.metadata.create_all(engine)
+    engine.dispose()
+
+    for query in (COLUMNS, CONSTRAINTS, INDEXES):
+        with connected(database.owner_url) as migrated, connected(empty.owner_url) as modelled:
+            by_migrations = {
+                row
+                for row in rows(migrated, query)
+                if row[0] not in NOT_IN_THE_MODELS and row[1] not in ONLY_IN_MIGRATIONS
+            }
+            by_models = set(rows(modelled, query))
+        assert by_migrations - by_models == set()
+        assert by_models - by_migrations == set()
+        assert by_models
+
+
+def test_every_migration_goes_up_down_and_up_again(empty: Database) -> None:
+    revisions = [each.revision for each in reversed(list(_script().walk_revisions()))]
+
+    for revision in revisions:
+        schema.upgrade(empty.owner_url, revision)
+        schema.downgrade(empty.owner_url, "-1")
+        schema.upgrade(empty.owner_url, revision)
+
+    assert schema.current(empty.owner_url) == revisions[-1]
+    with connected(empty.owner_url) as owner:
+        assert set(Base.metadata.tables) <= set(catalogue.tables(owner))
+
+
+def test_going_all_the_way_down_leaves_nothing(empty: Database) -> None:
+    schema.upgrade(empty.owner_url)
+
+    schema.downgrade(empty.owner_url, "base")
+
+    with connected(empty.owner_url) as owner:
+        assert rows(owner, LEFT_OVERS) == [("relation", "alembic_version")]
+    schema.upgrade(empty.owner_url)
+    assert schema.current(empty.owner_url) == _script().get_current_head()
+
+
+def test_a_second_upgrade_has_nothing_to_do(database: Database) -> None:
+    before = schema.current(database.owner_url)
+
+    schema.upgrade(database.owner_url)
+
+    assert schema.current(database.owner_url) == before == _script().get_current_head()
