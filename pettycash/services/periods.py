@@ -5,8 +5,9 @@ the ledger's gate for postings under way, so that no entry dated by the old stat
 """
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Date, Select, String, bindparam, cast, func, select, text
 from sqlalchemy.orm import Session
 
 from pettycash import clock, errors
@@ -101,6 +102,49 @@ def reopen(session: Session, *, month: date, actor: Actor, now: datetime) -> Led
 def month_after(month: date) -> date:
     """The first day of the next month."""
     return (month.replace(day=28) + timedelta(days=4)).replace(day=1)
+
+
+MONTHS = func.generate_series(
+    bindparam("first_month", type_=Date), bindparam("last_month", type_=Date), text("'1 month'")
+).column_valued("month")
+MONTH: Any = cast(MONTHS, Date)
+"""The months of `months`, by their first days."""
+
+
+def months(
+    session: Session,
+    *,
+    now: datetime,
+    since: date | None = None,
+    until: date | None = None,
+    state: PeriodState | None = None,
+) -> Select[*tuple[Any, ...]]:
+    """The months from the first entry until now, with the state that each is in.
+
+    `since` and `until` are days; a month counts where its first day lies between them.
+    """
+    today = clock.business_date(now, company_settings.current(session).timezone)
+    known = func.coalesce(LedgerPeriod.state, PeriodState.OPEN.value, type_=String)
+    query = (
+        select(
+            MONTH.label("month"),
+            known.label("state"),
+            LedgerPeriod.soft_closed_by,
+            LedgerPeriod.soft_closed_at,
+            LedgerPeriod.hard_closed_by,
+            LedgerPeriod.hard_closed_at,
+        )
+        .select_from(MONTHS)
+        .outerjoin(LedgerPeriod, LedgerPeriod.month == MONTH)
+        .params(first_month=first_month(session, now), last_month=today.replace(day=1))
+    )
+    if since is not None:
+        query = query.where(since <= MONTH)
+    if until is not None:
+        query = query.where(until >= MONTH)
+    if state is not None:
+        query = query.where(known == state.value)
+    return query
 
 
 def first_month(session: Session, now: datetime) -> date:

@@ -130,6 +130,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "funds.opening_balance": _roles(R.TREASURY, R.GROUP_FINANCE_MANAGER),
     "funds.replenish": _roles(R.TREASURY, R.CUSTODIAN, R.BRANCH_MANAGER, R.GROUP_FINANCE_MANAGER),
     "stores.list": FUND_READERS,
+    "stores.get": FUND_READERS,
     "stores.create": _roles(R.TREASURY),
     "stores.update": _roles(R.TREASURY),
     "provider_accounts.list": _roles(R.TREASURY, R.CFO, R.OPERATOR, R.AUDITOR, R.ADMIN),

@@ -87,6 +87,7 @@ class Opening:
             code=spec.code,
             name=spec.name,
             currency=spec.currency,
+            region_id=self.units.regions[self.units.region_of[spec.branch]],
             branch_id=self.units.branches[spec.branch],
             custodian_id=self.people[spec.custodian],
             alternate_custodian_id=self.people[spec.alternate] if spec.alternate else None,

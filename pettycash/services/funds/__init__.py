@@ -11,6 +11,7 @@ from pettycash.services.funds.balances import (
     balance,
     settle_floors,
     store_account,
+    sums,
     watch_floors,
 )
 from pettycash.services.funds.custody import InvalidCustodian, is_keeper
@@ -48,6 +49,7 @@ __all__ = [
     "settle_floors",
     "store",
     "store_account",
+    "sums",
     "update",
     "update_store",
     "watch_floors",

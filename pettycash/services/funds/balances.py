@@ -1,11 +1,12 @@
 """What a fund and its stores hold, read from the ledger accounts as they are now."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pettycash.models.funds import Fund, Store, StoreKind
@@ -118,6 +119,17 @@ def balance(session: Session, fund_id: UUID) -> FundBalance:
 def available(session: Session, fund_id: UUID) -> Decimal:
     """The fund's balance less what is held."""
     return balance(session, fund_id).available
+
+
+def sums(session: Session, fund_ids: Sequence[UUID]) -> dict[UUID, tuple[Decimal, Decimal]]:
+    """Balance and held of many funds, in one statement; a fund without stores is not named."""
+    rows = session.execute(
+        select(Store.fund_id, func.sum(LedgerAccount.balance), func.sum(LedgerAccount.held))
+        .join(LedgerAccount, LedgerAccount.id == Store.account_id)
+        .where(Store.fund_id.in_(fund_ids))
+        .group_by(Store.fund_id)
+    )
+    return {fund_id: (balance, held) for fund_id, balance, held in rows}
 
 
 def store_account(session: Session, store_id: UUID) -> LedgerAccount:

@@ -1,0 +1,408 @@
+"""The books on the wire: statement lines, entries, accounts, trial balance, periods."""
+
+from typing import Any
+
+import marshmallow as ma
+
+from pettycash.api.schemas.fields import (
+    Amount,
+    Choice,
+    DatedListQuery,
+    Day,
+    ListQuery,
+    Schema,
+    SearchQuery,
+    Text,
+    UtcDateTime,
+)
+from pettycash.models.ledger import AccountKind, PeriodState, Side
+from pettycash.models.payments import EvidenceSource
+from pettycash.money import Currency
+from pettycash.services.accounts import FREE_KINDS
+from pettycash.services.statements import Direction, LineType
+
+ACCOUNT_CODE = ma.validate.Regexp(
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
+    error="Letters, digits, dots, hyphens and underscores, beginning with a letter or digit.",
+)
+CATEGORY = ma.validate.Regexp(
+    r"^[a-z0-9][a-z0-9_]*\Z", error="Small letters, digits and underscores."
+)
+
+
+class LineQuery(SearchQuery):
+    """Filters of the fund statement; days are accounting dates."""
+
+    store_id = ma.fields.UUID(load_default=None)
+    type = Choice(LineType, load_default=None)
+    direction = Choice(Direction, load_default=None)
+    currency = Choice(Currency, load_default=None)
+    payment_id = ma.fields.UUID(load_default=None)
+    reconciled = ma.fields.Boolean(load_default=None)
+
+
+class LedgerQuery(LineQuery):
+    """The same, of any fund."""
+
+    fund_id = ma.fields.UUID(load_default=None)
+
+
+class FundLedgerQuery(LineQuery):
+    """The same, of one fund."""
+
+    fund_id = ma.fields.UUID(required=True)
+
+
+class LedgerLineSchema(Schema):
+    """One line of a fund's statement: a posting of one of its stores."""
+
+    id = ma.fields.UUID(dump_only=True)
+    entry_id = ma.fields.UUID(dump_only=True)
+    fund_id = ma.fields.UUID(dump_only=True)
+    store_id = ma.fields.UUID(dump_only=True)
+    account_id = ma.fields.UUID(dump_only=True)
+    type = ma.fields.String(
+        dump_only=True,
+        metadata={
+            "description": "`debit` is money out and `credit` money in, as treasurers say;"
+            " `adjustment` a cut-over entry or a variance.",
+            "enum": [each.value for each in LineType],
+        },
+    )
+    direction = ma.fields.String(
+        dump_only=True, metadata={"enum": [each.value for each in Direction]}
+    )
+    side = Choice(
+        Side,
+        dump_only=True,
+        metadata={"description": "The accounting side: a store that pays is credited."},
+    )
+    amount = Amount(dump_only=True)
+    currency = Choice(Currency, dump_only=True)
+    balance = Amount(
+        dump_only=True,
+        metadata={"description": "Of the fund after this line, over all of its stores."},
+    )
+    store_balance = Amount(dump_only=True)
+    category = ma.fields.String(dump_only=True, allow_none=True)
+    rule = ma.fields.String(dump_only=True)
+    source = ma.fields.String(dump_only=True)
+    description = ma.fields.String(dump_only=True)
+    occurred_at = UtcDateTime(dump_only=True)
+    recorded_at = UtcDateTime(dump_only=True)
+    accounting_date = Day(dump_only=True)
+    payment_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    payment_execution_id = ma.fields.UUID(attribute="execution_id", dump_only=True, allow_none=True)
+    replenishment_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    variance_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    created_by_id = ma.fields.UUID(
+        attribute="created_by",
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "Null: the system."},
+    )
+    reconciled = ma.fields.Boolean(dump_only=True)
+    reconciled_at = UtcDateTime(dump_only=True, allow_none=True)
+    reconciled_by_id = ma.fields.UUID(attribute="reconciled_by", dump_only=True, allow_none=True)
+    reconciled_with = Choice(EvidenceSource, dump_only=True, allow_none=True)
+
+
+class EntryQuery(SearchQuery):
+    """Filters of the journal; days are accounting dates."""
+
+    rule = Text(longest=40, load_default=None)
+    account_id = ma.fields.UUID(load_default=None)
+    payment_id = ma.fields.UUID(load_default=None)
+    currency = Choice(Currency, load_default=None)
+
+
+class PostingSchema(Schema):
+    """One side of an entry, with its dimensions."""
+
+    id = ma.fields.UUID(dump_only=True)
+    account_id = ma.fields.UUID(dump_only=True)
+    account_code = ma.fields.String(dump_only=True)
+    account_name = ma.fields.String(dump_only=True)
+    side = Choice(Side, dump_only=True)
+    amount = Amount(dump_only=True)
+    currency = Choice(Currency, dump_only=True)
+    sequence = ma.fields.Integer(dump_only=True)
+    balance_after = Amount(dump_only=True)
+    fund_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    branch_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    department_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    cost_center_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    category = ma.fields.String(dump_only=True, allow_none=True)
+    party_id = ma.fields.UUID(dump_only=True, allow_none=True)
+
+
+class JournalEntrySchema(Schema):
+    """One balanced event."""
+
+    id = ma.fields.UUID(dump_only=True)
+    source = ma.fields.String(dump_only=True)
+    rule = ma.fields.String(dump_only=True)
+    description = ma.fields.String(dump_only=True)
+    currency = Choice(Currency, dump_only=True)
+    amount = Amount(dump_only=True, metadata={"description": "The sum of each side."})
+    occurred_at = UtcDateTime(dump_only=True)
+    recorded_at = UtcDateTime(dump_only=True)
+    accounting_date = Day(dump_only=True)
+    payment_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    payment_execution_id = ma.fields.UUID(attribute="execution_id", dump_only=True, allow_none=True)
+    reverses_entry_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    created_by_id = ma.fields.UUID(attribute="created_by", dump_only=True, allow_none=True)
+    request_id = ma.fields.String(dump_only=True, allow_none=True)
+    postings = ma.fields.List(ma.fields.Nested(PostingSchema), dump_only=True)
+
+
+class AccountQuery(ListQuery):
+    """Filters of the chart of accounts."""
+
+    q = Text(longest=100, load_default=None, metadata={"description": "In code and name."})
+    kind = Choice(AccountKind, load_default=None)
+    currency = Choice(Currency, load_default=None)
+    fund_id = ma.fields.UUID(load_default=None)
+    is_active = ma.fields.Boolean(load_default=None)
+
+
+class NewLedgerAccountSchema(Schema):
+    """A further bank account, or an expense category."""
+
+    kind = Choice(
+        AccountKind,
+        required=True,
+        metadata={"description": "One of " + ", ".join(sorted(FREE_KINDS)) + "."},
+    )
+    code = Text(shortest=1, longest=64, required=True, validate=ACCOUNT_CODE)
+    name = Text(shortest=1, longest=200, required=True)
+    category = Text(
+        shortest=1,
+        longest=64,
+        required=True,
+        validate=CATEGORY,
+        metadata={"description": "What tells it apart; of an expense, what lines name."},
+    )
+    currency = Choice(Currency, required=True)
+
+
+class LedgerAccountSchema(Schema):
+    """A ledger account. Balances are debits less credits."""
+
+    id = ma.fields.UUID(dump_only=True)
+    code = ma.fields.String(dump_only=True)
+    name = ma.fields.String(dump_only=True)
+    kind = Choice(AccountKind, dump_only=True)
+    currency = Choice(Currency, dump_only=True)
+    fund_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    provider_account_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    party_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    category = ma.fields.String(dump_only=True, allow_none=True)
+    balance = Amount(dump_only=True)
+    held = Amount(dump_only=True)
+    floor = Amount(dump_only=True)
+    sequence = ma.fields.Integer(
+        dump_only=True, metadata={"description": "How many postings it has."}
+    )
+    is_active = ma.fields.Boolean(dump_only=True)
+    created_at = UtcDateTime(dump_only=True)
+
+
+class TrialBalanceQuery(Schema):
+    """As of which day, in which currency."""
+
+    as_of = Day(
+        load_default=None,
+        metadata={"description": "Accounting dates up to this day, inclusive; default: all."},
+    )
+    currency = Choice(Currency, load_default=None)
+
+
+class AccountBalanceSchema(Schema):
+    """One account on the side of its balance."""
+
+    account_id = ma.fields.UUID(dump_only=True)
+    code = ma.fields.String(dump_only=True)
+    name = ma.fields.String(dump_only=True)
+    kind = Choice(AccountKind, dump_only=True)
+    currency = Choice(Currency, dump_only=True)
+    debit = Amount(dump_only=True)
+    credit = Amount(dump_only=True)
+
+
+class CurrencyBalanceSchema(Schema):
+    """The accounts of one currency; the sums are equal."""
+
+    currency = Choice(Currency, dump_only=True)
+    debit = Amount(dump_only=True)
+    credit = Amount(dump_only=True)
+    is_balanced = ma.fields.Boolean(dump_only=True)
+    accounts = ma.fields.List(ma.fields.Nested(AccountBalanceSchema), dump_only=True)
+
+
+class TrialBalanceSchema(Schema):
+    """Added up from postings, one part for each currency."""
+
+    as_of = Day(dump_only=True, allow_none=True)
+    currencies = ma.fields.List(ma.fields.Nested(CurrencyBalanceSchema), dump_only=True)
+
+
+class PeriodQuery(DatedListQuery):
+    """Filters of the months."""
+
+    state = Choice(PeriodState, load_default=None)
+
+
+class LedgerPeriodSchema(Schema):
+    """A month of the books."""
+
+    month = ma.fields.Date(
+        format="%Y-%m", dump_only=True, metadata={"format": "month", "pattern": r"^\d{4}-\d{2}$"}
+    )
+    state = Choice(PeriodState, dump_only=True)
+    soft_closed_by_id = ma.fields.UUID(attribute="soft_closed_by", dump_only=True, allow_none=True)
+    soft_closed_at = UtcDateTime(dump_only=True, allow_none=True)
+    hard_closed_by_id = ma.fields.UUID(attribute="hard_closed_by", dump_only=True, allow_none=True)
+    hard_closed_at = UtcDateTime(dump_only=True, allow_none=True)
+
+
+_ID = "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f4{:03d}"
+
+EXAMPLE_LINE: dict[str, Any] = {
+    "id": _ID.format(1),
+    "entry_id": _ID.format(2),
+    "fund_id": _ID.format(3),
+    "store_id": _ID.format(4),
+    "account_id": _ID.format(5),
+    "type": "debit",
+    "direction": "out",
+    "side": "credit",
+    "amount": "1500.00",
+    "currency": "KES",
+    "balance": "48500.00",
+    "store_balance": "38500.00",
+    "category": None,
+    "rule": "expense",
+    "source": f"payment:{_ID.format(6)}:settled",
+    "description": "PAY-2026-000012 for REQ-2026-000031",
+    "occurred_at": "2026-11-20T08:00:00+00:00",
+    "recorded_at": "2026-11-20T08:00:02+00:00",
+    "accounting_date": "2026-11-20",
+    "payment_id": _ID.format(6),
+    "payment_execution_id": _ID.format(7),
+    "replenishment_id": None,
+    "variance_id": None,
+    "created_by_id": None,
+    "reconciled": True,
+    "reconciled_at": "2026-11-20T22:00:05+00:00",
+    "reconciled_by_id": None,
+    "reconciled_with": "gateway_query",
+}
+EXAMPLE_ENTRY: dict[str, Any] = {
+    "id": _ID.format(2),
+    "source": f"payment:{_ID.format(6)}:settled",
+    "rule": "expense",
+    "description": "PAY-2026-000012 for REQ-2026-000031",
+    "currency": "KES",
+    "amount": "1500.00",
+    "occurred_at": "2026-11-20T08:00:00+00:00",
+    "recorded_at": "2026-11-20T08:00:02+00:00",
+    "accounting_date": "2026-11-20",
+    "payment_id": _ID.format(6),
+    "payment_execution_id": _ID.format(7),
+    "reverses_entry_id": None,
+    "created_by_id": None,
+    "request_id": None,
+    "postings": [
+        {
+            "id": _ID.format(8 + number),
+            "account_id": _ID.format(10 + number),
+            "account_code": code,
+            "account_name": name,
+            "side": side,
+            "amount": "1500.00",
+            "currency": "KES",
+            "sequence": 12,
+            "balance_after": balance,
+            "fund_id": _ID.format(3),
+            "branch_id": _ID.format(12),
+            "department_id": _ID.format(13),
+            "cost_center_id": None,
+            "category": category,
+            "party_id": None,
+        }
+        for number, (code, name, side, balance, category) in enumerate(
+            (
+                ("5000.travel", "Expense: travel", "debit", "21500.00", "travel"),
+                ("1000.WESTLANDS-MPESA", "Westlands on M-Pesa", "credit", "38500.00", None),
+            )
+        )
+    ],
+}
+EXAMPLE_NEW_ACCOUNT: dict[str, Any] = {
+    "kind": "expense",
+    "code": "5000.fuel",
+    "name": "Fuel",
+    "category": "fuel",
+    "currency": "KES",
+}
+EXAMPLE_ACCOUNT: dict[str, Any] = {
+    "id": _ID.format(5),
+    **EXAMPLE_NEW_ACCOUNT,
+    "fund_id": None,
+    "provider_account_id": None,
+    "party_id": None,
+    "balance": "0.00",
+    "held": "0.00",
+    "floor": "0.00",
+    "sequence": 0,
+    "is_active": True,
+    "created_at": "2026-11-02T06:00:00+00:00",
+}
+EXAMPLE_TRIAL_BALANCE: dict[str, Any] = {
+    "as_of": "2026-11-20",
+    "currencies": [
+        {
+            "currency": "KES",
+            "debit": "50000.00",
+            "credit": "50000.00",
+            "is_balanced": True,
+            "accounts": [
+                {
+                    "account_id": _ID.format(20 + number),
+                    "code": code,
+                    "name": name,
+                    "kind": kind,
+                    "currency": "KES",
+                    "debit": debit,
+                    "credit": credit,
+                }
+                for number, (code, name, kind, debit, credit) in enumerate(
+                    (
+                        ("1000.WESTLANDS-MPESA", "Westlands", "store", "48500.00", "0.00"),
+                        ("3000", "Equity", "equity", "0.00", "50000.00"),
+                        ("5000.travel", "Expense: travel", "expense", "1500.00", "0.00"),
+                    )
+                )
+            ],
+        }
+    ],
+}
+EXAMPLE_PERIOD: dict[str, Any] = {
+    "month": "2026-10",
+    "state": "open",
+    "soft_closed_by_id": None,
+    "soft_closed_at": None,
+    "hard_closed_by_id": None,
+    "hard_closed_at": None,
+}
+EXAMPLE_SOFT = EXAMPLE_PERIOD | {
+    "state": "soft_closed",
+    "soft_closed_by_id": _ID.format(30),
+    "soft_closed_at": "2026-11-03T08:00:00+00:00",
+}
+EXAMPLE_HARD = EXAMPLE_SOFT | {
+    "state": "hard_closed",
+    "hard_closed_by_id": _ID.format(31),
+    "hard_closed_at": "2026-11-05T08:00:00+00:00",
+}

@@ -1,0 +1,463 @@
+"""Funds and stores over HTTP: opened, limited, handed over, closed; refused as carefully."""
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select, text
+
+from pettycash import db
+from pettycash.models.people import Role, RoleAssignment
+from pettycash.models.platform import Case, CaseKind
+from pettycash.services import ledger
+from tests import books
+from tests.api.client import ApiClient, Caller
+
+UNKNOWN = "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0b99"
+
+
+def fund_of(caller: Caller, code: str = "WESTLANDS") -> dict[str, Any]:
+    [found] = [each for each in caller.get("/api/funds/").json["items"] if each["code"] == code]
+    return dict(found)
+
+
+def branch_id(api: ApiClient, code: str) -> str:
+    return str(api.as_("admin").get(f"/api/branches/?code={code}").json["items"][0]["id"])
+
+
+def new_fund(api: ApiClient, **changes: Any) -> dict[str, Any]:
+    return {
+        "code": "HQ-USD",
+        "name": "Head office dollars",
+        "currency": "USD",
+        "branch_id": branch_id(api, "HQ"),
+        "target_balance": "1000.00",
+        "reorder_level": "200.00",
+        **changes,
+    }
+
+
+# Reading
+
+
+def test_funds_show_what_they_hold(api: ApiClient) -> None:
+    caller = api.as_("treasury")
+    with caller.scope(), db.transaction() as session:
+        ledger.hold(
+            session,
+            account_id=books.store(session).account_id,
+            source="h",
+            currency="KES",
+            amount=Decimal("10000.01"),
+        )
+
+    fund = fund_of(caller)
+
+    assert (fund["current_balance"], fund["available"]) == ("50000.00", "39999.99")
+    assert fund["needs_replenishment"] is True
+    assert fund_of(caller, "HQ-UGX")["current_balance"] == "2000000"
+
+
+def test_the_balance_is_told_store_by_store(api: ApiClient) -> None:
+    caller = api.as_("custodian")
+    fund = fund_of(caller)
+
+    found = caller.get(f"/api/funds/{fund['id']}/balance/").json
+
+    assert [(each["code"], each["balance"]) for each in found["stores"]] == [
+        ("WESTLANDS-DRAWER", "10000.00"),
+        ("WESTLANDS-MPESA", "40000.00"),
+    ]
+    assert (found["balance"], found["held"], found["available"], found["floor"]) == (
+        "50000.00",
+        "0.00",
+        "50000.00",
+        "0.00",
+    )
+    assert found["imprest_identity"]["difference"] == "0.00"
+    assert found["needs_replenishment"] is False
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        ("treasury", {"WESTLANDS", "MOMBASA", "HQ", "HQ-UGX"}),
+        ("auditor", {"WESTLANDS", "MOMBASA", "HQ", "HQ-UGX"}),
+        ("custodian", {"WESTLANDS"}),
+        ("branch_manager_mombasa", {"MOMBASA"}),
+        ("regional_manager", {"WESTLANDS", "HQ", "HQ-UGX"}),
+        ("other_company", {"KISUMU"}),
+    ],
+)
+def test_everybody_sees_the_funds_of_their_scope(
+    api: ApiClient, name: str, codes: set[str]
+) -> None:
+    found = api.as_(name).get("/api/funds/").json["items"]
+
+    assert {each["code"] for each in found} == codes
+
+
+@pytest.mark.parametrize("name", ["other_company", "custodian_mombasa"])
+@pytest.mark.parametrize("path", ["", "balance/", "stores/"])
+def test_beyond_ones_scope_there_is_no_fund(api: ApiClient, name: str, path: str) -> None:
+    fund = fund_of(api.as_("treasury"))
+
+    refused = api.as_(name).get(f"/api/funds/{fund['id']}/{path}")
+
+    assert refused.status_code == 404
+    assert refused.json["code"] == "fund.not_found"
+
+
+def test_staff_do_not_look_into_funds(api: ApiClient) -> None:
+    assert api.as_("staff").get("/api/funds/").status_code == 403
+
+
+# Opening a fund
+
+
+def test_a_fund_is_opened_filled_and_kept_by_two_people(api: ApiClient) -> None:
+    treasury, second = api.as_("treasury"), api.as_("treasury_2")
+    made = treasury.post("/api/funds/", json=new_fund(api))
+    assert made.status_code == 201, made.json
+    assert made.json["region_id"] is not None
+    assert made.json["custodian_id"] is None
+    path = made.headers["Location"]
+    store = treasury.post(
+        f"{path}stores/", json={"code": "HQ-USD-DRAWER", "name": "Safe", "kind": "drawer"}
+    )
+    assert store.status_code == 201, store.json
+
+    proposed = treasury.post(
+        f"{path}opening_balance/",
+        json={
+            "store_id": store.json["id"],
+            "amount": "1000.00",
+            "day": "2026-01-01",
+            "reason": "Cut-over",
+        },
+    )
+    assert proposed.status_code == 202, proposed.json
+    change = f"/api/changes/{proposed.json['id']}/confirm/"
+    own = treasury.post(change, json={})
+    assert (own.status_code, own.json["code"]) == (403, "change.own")
+    assert treasury.get(path).json["current_balance"] == "0.00"
+    assert second.post(change, json={}).status_code == 200
+    assert treasury.get(path).json["current_balance"] == "1000.00"
+
+    again = treasury.post(
+        f"{path}opening_balance/",
+        json={
+            "store_id": store.json["id"],
+            "amount": "1.00",
+            "day": "2026-01-01",
+            "reason": "Again",
+        },
+    )
+    assert (again.status_code, again.json["code"]) == (409, "ledger.already_posted")
+
+
+def test_a_custodian_comes_and_goes_by_two_people(api: ApiClient) -> None:
+    treasury, second = api.as_("treasury"), api.as_("treasury_2")
+    fund = fund_of(treasury, "MOMBASA")
+    before, after = api.as_("custodian_mombasa"), api.as_("staff_mombasa")
+    proposed = treasury.post(
+        "/api/changes/",
+        json={
+            "kind": "custodian",
+            "object_id": fund["id"],
+            "payload": {"custodian_id": str(after.user_id)},
+            "reason": "Leave",
+        },
+    )
+    assert proposed.status_code == 202, proposed.json
+    assert treasury.get(f"/api/funds/{fund['id']}/").json == fund
+
+    confirmed = second.post(f"/api/changes/{proposed.json['id']}/confirm/", json={})
+
+    assert confirmed.status_code == 200, confirmed.json
+    found = treasury.get(f"/api/funds/{fund['id']}/").json
+    assert found["custodian_id"] == str(after.user_id)
+    assert found["alternate_custodian_id"] is None
+    assert before.get("/api/funds/").status_code == 403
+    with treasury.scope(), db.transaction() as session:
+        [role] = session.execute(
+            select(RoleAssignment).where(
+                RoleAssignment.user_id == after.user_id, RoleAssignment.role == Role.CUSTODIAN
+            )
+        ).scalars()
+        assert role.scope_id == UUID(fund["id"])
+        assert (role.proposed_by, role.confirmed_by) == (treasury.user_id, second.user_id)
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        ({"custodian_id": UNKNOWN}, "fund.invalid_custodian"),
+        ({"custodian_id": "nobody"}, "fund.invalid_custodian"),
+        ({}, "fund.invalid_custodian"),
+        ({"custodian_id": "same", "alternate_custodian_id": "same"}, "fund.invalid_custodian"),
+        ({"custodian_id": "same", "extra": 1}, "fund.invalid_custodian"),
+    ],
+)
+def test_a_custodian_is_a_member_and_the_alternate_somebody_else(
+    api: ApiClient, payload: dict[str, Any], code: str
+) -> None:
+    treasury = api.as_("treasury")
+    same = str(api.as_("staff_mombasa").user_id)
+    sent = {name: same if value == "same" else value for name, value in payload.items()}
+
+    refused = treasury.post(
+        "/api/changes/",
+        json={
+            "kind": "custodian",
+            "object_id": fund_of(treasury, "MOMBASA")["id"],
+            "payload": sent,
+            "reason": "x",
+        },
+    )
+
+    assert (refused.status_code, refused.json["code"]) == (422, code)
+
+
+def test_nobody_appoints_themselves(api: ApiClient) -> None:
+    treasury, second = api.as_("treasury"), api.as_("treasury_2")
+    for custodian in (treasury, second):
+        proposed = treasury.post(
+            "/api/changes/",
+            json={
+                "kind": "custodian",
+                "object_id": fund_of(treasury, "MOMBASA")["id"],
+                "payload": {"custodian_id": str(custodian.user_id)},
+                "reason": "x",
+            },
+        )
+        refused = second.post(f"/api/changes/{proposed.json['id']}/confirm/", json={})
+        assert (refused.status_code, refused.json["code"]) == (422, "fund.invalid_custodian")
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code", "field"),
+    [
+        ({"reorder_level": "1000.00"}, 422, "fund.invalid", "reorder_level"),
+        ({"maximum_balance": "999.99"}, 422, "fund.invalid", "maximum_balance"),
+        ({"minimum_balance": "1000.00"}, 422, "fund.invalid", "minimum_balance"),
+        ({"branch_id": UNKNOWN}, 422, "fund.invalid", "branch_id"),
+        ({"branch_id": None, "region_id": UNKNOWN}, 422, "fund.invalid", "region_id"),
+        ({"department_id": UNKNOWN}, 422, "fund.invalid", "department_id"),
+        ({"currency": "UGX", "target_balance": "10.50"}, 422, "fund.invalid", "target_balance"),
+        ({"code": "WESTLANDS"}, 409, "fund.exists", None),
+        ({"currency": "KES"}, 409, "fund.exists", None),
+        ({"target_balance": 1000}, 422, "request.invalid", "target_balance"),
+        ({"target_balance": "-1.00"}, 422, "request.invalid", "target_balance"),
+        ({"target_balance": "1e3"}, 422, "request.invalid", "target_balance"),
+        ({"cash_limit": "0.00"}, 422, "request.invalid", "cash_limit"),
+        ({"custodian_id": UNKNOWN}, 422, "request.invalid", "custodian_id"),
+        ({"current_balance": "1.00"}, 422, "request.invalid", "current_balance"),
+        ({"currency": "GBP"}, 422, "request.invalid", "currency"),
+    ],
+)
+def test_a_fund_that_cant_be_is_refused(
+    api: ApiClient, changes: dict[str, Any], status: int, code: str, field: str | None
+) -> None:
+    refused = api.as_("treasury").post("/api/funds/", json=new_fund(api, **changes))
+
+    assert (refused.status_code, refused.json["code"]) == (status, code)
+    if field is not None:
+        assert field in refused.json["errors"]
+
+
+@pytest.mark.parametrize("name", ["custodian", "cfo", "admin", "auditor"])
+def test_only_treasury_opens_funds(api: ApiClient, name: str) -> None:
+    assert api.as_(name).post("/api/funds/", json=new_fund(api)).status_code == 403
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_a_fund_is_not_replaced_or_deleted(api: ApiClient, method: str) -> None:
+    treasury = api.as_("treasury")
+    fund = fund_of(treasury)
+
+    assert treasury.request(method, f"/api/funds/{fund['id']}/").status_code == 405
+
+
+# Changing one
+
+
+def change(caller: Caller, fund: dict[str, Any], **body: Any) -> Any:
+    path = f"/api/funds/{fund['id']}/"
+    return caller.patch(path, json=body, etag=caller.get(path).headers["ETag"])
+
+
+def test_limits_change_under_an_etag(api: ApiClient) -> None:
+    treasury = api.as_("treasury")
+    fund = fund_of(treasury)
+    path = f"/api/funds/{fund['id']}/"
+    etag = treasury.get(path).headers["ETag"]
+
+    changed = treasury.patch(path, json={"cash_limit": "7000.00"}, etag=etag)
+
+    assert (changed.status_code, changed.json["cash_limit"]) == (200, "7000.00")
+    assert treasury.patch(path, json={"cash_limit": "1.00"}, etag=etag).status_code == 412
+    assert treasury.patch(path, json={"cash_limit": "1.00"}).status_code == 428
+
+
+def test_a_raised_minimum_is_the_floor_of_every_store(api: ApiClient) -> None:
+    treasury = api.as_("treasury")
+    fund = fund_of(treasury)
+
+    assert change(treasury, fund, minimum_balance="12000.00").status_code == 200
+
+    stores = treasury.get(f"/api/funds/{fund['id']}/balance/").json["stores"]
+    assert {each["floor"] for each in stores} == {"12000.00"}
+    with treasury.scope(), db.transaction() as session:
+        # The drawer holds 10,000: below the floor that was just raised.
+        case = session.execute(select(Case).where(Case.kind == CaseKind.BELOW_FLOOR)).scalar_one()
+        assert case.object_id == books.store(session, "WESTLANDS-DRAWER").id
+    assert change(treasury, fund, minimum_balance="0.00").status_code == 200
+    with treasury.scope(), db.transaction() as session:
+        assert session.execute(text("SELECT status FROM cases")).scalar_one() == "resolved"
+
+
+def test_a_raised_level_asks_for_money(api: ApiClient) -> None:
+    treasury = api.as_("treasury")
+    fund = fund_of(treasury)
+    with treasury.scope(), db.transaction() as session:
+        books.pay(session, "100.00")
+
+    assert change(treasury, fund, reorder_level="49950.00").status_code == 200
+
+    [found] = treasury.get(f"/api/replenishments/?fund_id={fund['id']}").json["items"]
+    assert found["requested_amount"] == "100.00"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"reorder_level": "50000.00"},
+        {"target_balance": "40000.00"},
+        {"minimum_balance": "50000.00"},
+    ],
+)
+def test_limits_that_contradict_each_other_are_refused(
+    api: ApiClient, body: dict[str, str]
+) -> None:
+    treasury = api.as_("treasury")
+    fund = fund_of(treasury)
+
+    assert change(treasury, fund, **body).json["code"] == "fund.invalid"
+    assert fund_of(treasury) == fund
+
+
+@pytest.mark.parametrize("field", ["currency", "branch_id", "code", "custodian_id"])
+def test_place_currency_and_custodian_are_not_changed_so(api: ApiClient, field: str) -> None:
+    treasury = api.as_("treasury")
+
+    assert change(treasury, fund_of(treasury), **{field: "KES"}).status_code == 422
+
+
+def test_a_fund_with_money_is_not_closed(api: ApiClient) -> None:
+    treasury = api.as_("treasury")
+
+    refused = change(treasury, fund_of(treasury), is_active=False)
+
+    assert (refused.status_code, refused.json["code"]) == (409, "fund.in_use")
+
+
+def test_an_empty_fund_is_closed_with_its_stores(api: ApiClient) -> None:
+    treasury = api.as_("treasury")
+    made = treasury.post("/api/funds/", json=new_fund(api))
+    path = made.headers["Location"]
+    treasury.post(f"{path}stores/", json={"code": "S-1", "name": "Safe", "kind": "drawer"})
+
+    closed = change(treasury, made.json, is_active=False)
+
+    assert (closed.status_code, closed.json["is_active"]) == (200, False)
+    assert [each["is_active"] for each in treasury.get(f"{path}stores/").json["items"]] == [False]
+    late = treasury.post(f"{path}stores/", json={"code": "S-2", "name": "x", "kind": "drawer"})
+    assert (late.status_code, late.json["code"]) == (422, "store.invalid")
+    # The place is free again.
+    assert treasury.post("/api/funds/", json=new_fund(api, code="NEXT")).status_code == 201
+
+
+# Stores
+
+
+def test_a_store_is_named_and_closed_when_empty(api: ApiClient) -> None:
+    treasury = api.as_("treasury")
+    path = f"/api/funds/{fund_of(treasury)['id']}/stores/"
+    made = treasury.post(path, json={"code": "SAFE", "name": "Safe", "kind": "drawer"})
+    one = made.headers["Location"]
+
+    renamed = treasury.patch(one, json={"name": "Big safe"}, etag=made.headers["ETag"])
+    closed = treasury.patch(one, json={"is_active": False}, etag=renamed.headers["ETag"])
+
+    assert (renamed.json["name"], closed.json["is_active"]) == ("Big safe", False)
+    assert treasury.patch(one, json={"name": "x"}, etag=made.headers["ETag"]).status_code == 412
+    full = f"{path}{treasury.get(path).json['items'][-1]['id']}/"
+    refused = treasury.patch(
+        full, json={"is_active": False}, etag=treasury.get(full).headers["ETag"]
+    )
+    assert (refused.status_code, refused.json["code"]) == (409, "store.not_empty")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"kind": "provider_share"}, 422, "store.invalid"),
+        ({"kind": "provider_share", "provider_account_id": UNKNOWN}, 422, "store.invalid"),
+        ({"provider_account_id": UNKNOWN}, 422, "store.invalid"),
+        ({"code": "WESTLANDS-DRAWER"}, 409, "store.exists"),
+        ({"kind": "purse"}, 422, "request.invalid"),
+        ({"balance": "5.00"}, 422, "request.invalid"),
+        ({"kind": "provider_share", "provider_account_id": "its own"}, 409, "store.exists"),
+        ({"kind": "provider_share", "provider_account_id": "theirs"}, 422, "store.invalid"),
+    ],
+)
+def test_a_store_that_cant_be_is_refused(
+    api: ApiClient, body: dict[str, Any], status: int, code: str
+) -> None:
+    treasury = api.as_("treasury")
+    for word, name, store in (
+        ("its own", "treasury", "WESTLANDS-MPESA"),
+        ("theirs", "other_company", "KISUMU-MPESA"),
+    ):
+        if body.get("provider_account_id") == word:
+            with api.as_(name).scope(), db.transaction() as session:
+                account = books.store(session, store).provider_account_id
+            body = body | {"provider_account_id": str(account)}
+    sent = {"code": "SAFE", "name": "Safe", "kind": "drawer", **body}
+
+    refused = treasury.post(f"/api/funds/{fund_of(treasury)['id']}/stores/", json=sent)
+
+    assert (refused.status_code, refused.json["code"]) == (status, code)
+
+
+def test_a_store_is_one_of_its_fund(api: ApiClient) -> None:
+    treasury = api.as_("treasury")
+    store = treasury.get(f"/api/funds/{fund_of(treasury)['id']}/stores/").json["items"][0]
+
+    refused = treasury.get(f"/api/funds/{fund_of(treasury, 'HQ')['id']}/stores/{store['id']}/")
+
+    assert (refused.status_code, refused.json["code"]) == (404, "store.not_found")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"day": "2199-01-01"}, "fund.invalid_opening_balance"),
+        ({"store_id": UNKNOWN}, "store.not_found"),
+        ({"amount": "0.00"}, "request.invalid"),
+        ({}, "ledger.already_posted"),
+    ],
+)
+def test_an_opening_balance_that_cant_be_is_refused(
+    api: ApiClient, body: dict[str, str], code: str
+) -> None:
+    treasury = api.as_("treasury")
+    fund = fund_of(treasury)
+    store = treasury.get(f"/api/funds/{fund['id']}/stores/").json["items"][0]
+    sent = {"store_id": store["id"], "amount": "5.00", "day": "2026-01-01", "reason": "x", **body}
+
+    refused = treasury.post(f"/api/funds/{fund['id']}/opening_balance/", json=sent)
+
+    assert refused.json["code"] == code
