@@ -26,7 +26,8 @@ ONLY_IN_MIGRATIONS = {"ex_approval_thresholds_overlap"}
 
 COLUMNS = r"""
     SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-        regexp_replace(pg_get_expr(d.adbin, d.adrelid), '^''([0-9]+)''::\w+$', '\1'), a.attidentity, a.attgenerated
+        regexp_replace(pg_get_expr(d.adbin, d.adrelid), '^''([0-9]+)''::\w+$', '\1'),
+        a.attidentity, a.attgenerated
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
     LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
@@ -36,7 +37,7 @@ CONSTRAINTS = """
     SELECT c.relname, k.conname, pg_get_constraintdef(k.oid)
     FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
     WHERE c.relnamespace = 'public'::regnamespace AND NOT c.relispartition AND k.contype <> 'n'
-        AND k.contype <> 't'
+        AND k.contype <> 't' AND k.conparentid = 0
 """
 INDEXES = """
     SELECT c.relname, i.relname, pg_get_indexdef(x.indexrelid)
