@@ -13,6 +13,9 @@ SERVERS, OUTSIDE, OURS = 0, 1, 2
 WORKERS = {"worker": ("payments",), "worker-default": ("notifications", "default", "batch")}
 """Payments have a worker of their own, so that nothing else can starve them."""
 
+SIMULATOR_OPTIONS = {"mpesa": ("--shortcode", "600992", "--shortcode", "600993")}
+"""Rail → what its simulator is told: here a till for each of the demo's two companies."""
+
 
 def postgres_spec(plan: Plan) -> ChildSpec:
     server = plan.postgres
@@ -97,6 +100,7 @@ def _simulator(plan: Plan, rail: str) -> ChildSpec:
         str(plan.port(name)),
         "--state",
         str(state),
+        *SIMULATOR_OPTIONS[rail],
     )
     return ChildSpec(
         name=name,
