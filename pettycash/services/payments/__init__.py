@@ -19,6 +19,7 @@ from pettycash.services.payments.creation import Part, create, create_for_valida
 from pettycash.services.payments.execution import execute
 from pettycash.services.payments.facts import locked, subject_of
 from pettycash.services.payments.instructions import of as instruction_of
+from pettycash.services.payments.matching import check_evidence
 from pettycash.services.payments.recording import record_outcome
 from pettycash.services.payments.releasing import (
     assign_executor,
@@ -46,6 +47,7 @@ __all__ = [
     "assign_executor",
     "cancel",
     "change",
+    "check_evidence",
     "claim",
     "create",
     "create_for_validation",

@@ -1,0 +1,122 @@
+"""Where rails report, and what operators see of it.
+
+The path's last part is a secret; it stands in no log (gunicorn_conf cuts it out) and in no answer.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from flask import request
+from flask.views import MethodView
+from sqlalchemy import select
+
+from pettycash import db
+from pettycash.api.access import current_actor, operation
+from pettycash.api.blueprints import Blueprint
+from pettycash.api.idempotency import idempotent
+from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.schemas.inbox import (
+    EXAMPLE_CALLBACK,
+    CallbackAnswerSchema,
+    CallbackQuery,
+    CallbackSchema,
+)
+from pettycash.db import transaction
+from pettycash.gateways.sanitising import sanitise_body
+from pettycash.models.attempts import Callback, PaymentAttempt
+from pettycash.services import callbacks, company_settings
+
+blp = Blueprint(
+    "callbacks",
+    __name__,
+    url_prefix="/api/callbacks",
+    description="The inbox of what rails report.",
+)
+
+THANKS = {"ResultCode": 0, "ResultDesc": "Accepted"}
+
+
+def shown(callback: Callback, payment_id: UUID) -> dict[str, Any]:
+    """A stored callback, sanitised: its secrets were cut out before, numbers are masked now."""
+    return {
+        "id": callback.id,
+        "payment_id": payment_id,
+        "purpose": callback.purpose,
+        "content_type": callback.content_type,
+        "remote_address": callback.remote_address,
+        "body": sanitise_body(bytes(callback.body)),
+        "deliveries": callback.deliveries,
+        "processed_at": callback.processed_at,
+        "verdict": callback.verdict,
+        "created_at": callback.created_at,
+    }
+
+
+@blp.route("/<string:slug>/<string:secret>")
+class CallbackReceipt(MethodView):
+    """One attempt's address for one purpose."""
+
+    @operation("callbacks.receive", raw_body=True)
+    @blp.response(200, CallbackAnswerSchema, example=THANKS)
+    @blp.alt_response(404, description="A wrong address; nothing more is said.")
+    @blp.alt_response(413, description="request.too_large")
+    def post(self, slug: str, secret: str) -> dict[str, Any]:
+        """Take what a rail reports, whatever it is: it is stored, then processed by workers."""
+        body = request.get_data(cache=False)
+        caller = request.remote_addr
+        with db.system_transaction() as session:
+            address = callbacks.locate(session, slug=slug, secret=secret, remote_address=caller)
+        with db.scope(company_id=address.company_id, source="callback"), transaction() as session:
+            callbacks.receive(
+                session,
+                address=address,
+                body=body,
+                content_type=request.content_type,
+                remote_address=caller,
+            )
+        return THANKS
+
+
+@blp.route("/")
+class Callbacks(MethodView):
+    """The inbox."""
+
+    @operation("callbacks.list")
+    @blp.arguments(CallbackQuery, location="query")
+    @blp.response(200, page_of(CallbackSchema), example=example_page(EXAMPLE_CALLBACK))
+    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """List stored callbacks, the newest first."""
+        with transaction() as session:
+            query = (
+                select(Callback, PaymentAttempt.payment_id)
+                .join(PaymentAttempt, PaymentAttempt.id == Callback.attempt_id)
+                .where(
+                    optional(PaymentAttempt.payment_id, arguments["payment_id"]),
+                    optional(Callback.purpose, arguments["purpose"]),
+                    optional(Callback.verdict, arguments["verdict"]),
+                    optional(Callback.processed_at.is_not(None), arguments["is_processed"]),
+                    within_days(
+                        Callback.created_at, arguments, company_settings.current(session).timezone
+                    ),
+                )
+            )
+            found = page(session, query, order=(Callback.id.desc(),), arguments=arguments)
+            return {**found, "items": [shown(row, about) for row, about in found["items"]]}
+
+
+@blp.route("/<uuid:callback_id>/replay/")
+class CallbackReplay(MethodView):
+    """Once more."""
+
+    @operation("callbacks.replay")
+    @idempotent()
+    @blp.response(
+        202, CallbackSchema, example={**EXAMPLE_CALLBACK, "processed_at": None, "verdict": None}
+    )
+    @blp.alt_response(404, description="callback.not_found")
+    def post(self, callback_id: UUID) -> dict[str, Any]:
+        """Have a stored callback processed again; what it proved before, it proves once."""
+        with transaction() as session:
+            replayed = callbacks.replay(session, callback_id=callback_id, actor=current_actor())
+            about = session.get_one(PaymentAttempt, replayed.attempt_id).payment_id
+            return shown(replayed, about)

@@ -1,0 +1,141 @@
+"""How a case ends: one person proposes with evidence, another one confirms or declines."""
+
+from typing import Any
+from uuid import UUID
+
+import marshmallow as ma
+from flask.views import MethodView
+
+from pettycash.api.access import current_actor, operation
+from pettycash.api.blueprints import Blueprint
+from pettycash.api.cases import shown
+from pettycash.api.etags import set_etag
+from pettycash.api.idempotency import idempotent
+from pettycash.api.schemas.cases import EXAMPLE_CASE, CaseSchema
+from pettycash.api.schemas.fields import Amount, Choice, Schema, Text, UtcDateTime
+from pettycash.db import transaction
+from pettycash.models.platform import Case
+from pettycash.services import case_resolutions
+from pettycash.services.case_resolutions import Ending, Proposal
+
+blp = Blueprint(
+    "case_resolutions",
+    __name__,
+    url_prefix="/api/cases",
+    description="How cases end.",
+)
+
+ACTIONS = ("propose", "confirm", "decline")
+ONLY_PROPOSED = frozenset(
+    {"ending", "provider_reference", "amount", "occurred_at", "attempt_number"}
+)
+
+
+class ResolutionSchema(Schema):
+    """A step towards a case's end."""
+
+    action = ma.fields.String(required=True, validate=ma.validate.OneOf(ACTIONS))
+    ending = Choice(
+        Ending,
+        metadata={"description": "With propose: what happened. `noted`: nothing follows."},
+    )
+    note = Text(
+        shortest=1,
+        longest=500,
+        metadata={"description": "With propose and decline: what was found, and where; why not."},
+    )
+    provider_reference = Text(
+        shortest=1, longest=100, metadata={"description": "With paid: the rail's receipt."}
+    )
+    amount = Amount(metadata={"description": "With paid: what left; default what was released."})
+    occurred_at = UtcDateTime(metadata={"description": "With paid: when it happened."})
+    attempt_number = ma.fields.Integer(
+        validate=ma.validate.Range(min=1),
+        metadata={"description": "Which attempt; default the newest that is not proven paid."},
+    )
+
+    @ma.validates_schema
+    def _fits(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        action = data.get("action")
+        if action == "propose":
+            missing = [name for name in ("ending", "note") if name not in data]
+            if missing:
+                raise ma.ValidationError("Needed to propose.", missing[0])
+            return
+        strange = ONLY_PROPOSED & set(data)
+        if strange:
+            raise ma.ValidationError("Only with propose.", min(strange))
+        if action == "decline" and "note" not in data:
+            raise ma.ValidationError("Say why.", "note")
+        if action == "confirm" and "note" in data:
+            raise ma.ValidationError("Not with confirm.", "note")
+
+
+@blp.route("/<uuid:case_id>/resolve/")
+class CaseResolution(MethodView):
+    """Its end."""
+
+    @operation("cases.resolve")
+    @idempotent()
+    @blp.arguments(
+        ResolutionSchema,
+        example={
+            "action": "propose",
+            "ending": "paid",
+            "provider_reference": "RKT1234567",
+            "note": "M-Pesa organisation statement of 2026-11-20, line 14",
+        },
+    )
+    @blp.response(
+        200,
+        CaseSchema,
+        example={
+            **EXAMPLE_CASE,
+            "status": "proposed",
+            "proposal": {
+                "ending": "paid",
+                "note": "M-Pesa organisation statement of 2026-11-20, line 14",
+                "provider_reference": "RKT1234567",
+                "amount": None,
+                "occurred_at": None,
+                "attempt_number": None,
+            },
+            "proposed_by_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0f04",
+            "proposed_at": "2026-11-20T09:00:00+00:00",
+        },
+    )
+    @blp.alt_response(
+        403, description="case.own_proposal, case.not_a_resolver, release.not_separate"
+    )
+    @blp.alt_response(404, description="case.not_found")
+    @blp.alt_response(
+        409,
+        description="case.already_resolved, case.already_proposed, case.nothing_proposed",
+    )
+    @blp.alt_response(
+        422,
+        description="case.ending_does_not_fit, case.evidence_required, case.reference_taken",
+    )
+    def post(self, body: dict[str, Any], case_id: UUID) -> dict[str, Any]:
+        """Propose how a case ends, confirm it as a second person, or decline.
+
+        About money, `paid` settles the payment and `not_paid` fails it, once confirmed. Neither
+        person released the payment.
+        """
+        actor = current_actor()
+        action = body.pop("action")
+        with transaction() as session:
+            now = session.info["now"]
+            case: Case
+            if action == "propose":
+                case = case_resolutions.propose(
+                    session, case_id=case_id, proposal=Proposal(**body), actor=actor, now=now
+                )
+            elif action == "confirm":
+                case = case_resolutions.confirm(session, case_id=case_id, actor=actor, now=now)
+            else:
+                case = case_resolutions.decline(
+                    session, case_id=case_id, reason=body["note"], actor=actor
+                )
+            set_etag(case.version)
+            return shown(case)

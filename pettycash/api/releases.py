@@ -1,0 +1,226 @@
+"""Releasing a payment: a code is sent and verified, then it is executed; cash is acknowledged."""
+
+import base64
+import binascii
+from typing import Any
+from uuid import UUID
+
+from flask.views import MethodView
+
+from pettycash.api.access import current_actor, operation
+from pettycash.api.blueprints import Blueprint
+from pettycash.api.idempotency import idempotent, refuse_and_remember
+from pettycash.api.payments import shown
+from pettycash.api.schemas.payment_examples import (
+    EXAMPLE_DETAIL,
+    EXAMPLE_EXECUTING,
+    EXAMPLE_PAID,
+    EXAMPLE_RELEASE,
+    EXAMPLE_VERIFIED,
+)
+from pettycash.api.schemas.payments import (
+    AcknowledgementSchema,
+    CodeSchema,
+    ExecutorSchema,
+    PaymentDetailSchema,
+    ReleaseSchema,
+)
+from pettycash.db import transaction
+from pettycash.services import payments
+from pettycash.services.payments import reading
+from pettycash.services.payments.cash import NotASignature
+
+blp = Blueprint(
+    "releases",
+    __name__,
+    url_prefix="/api/payments",
+    description="Who releases a payment, with which proof.",
+)
+
+NOT_NOW = (
+    "payment.illegal_state, payment.requisition_not_payable, payment.failure_unconfirmed,"
+    " payment.blocked_by_case, payment.retries_exhausted, release.locked"
+)
+NOT_YOU = "release.not_separate, release.treasury_first, release.not_executor"
+
+
+@blp.route("/<uuid:payment_id>/send_otp/")
+class CodeSending(MethodView):
+    """Asking for a code."""
+
+    @operation("payments.send_otp")
+    @idempotent()
+    @blp.response(202, ReleaseSchema, example={**EXAMPLE_RELEASE, "otp_sent_timestamp": None})
+    @blp.alt_response(403, description=NOT_YOU)
+    @blp.alt_response(409, description=f"{NOT_NOW}, release.claimed")
+    @blp.alt_response(429, description="release.too_many_codes, auth.throttled")
+    @blp.alt_response(503, description="platform.paused")
+    def post(self, payment_id: UUID) -> dict[str, Any] | None:
+        """Become the executor and be sent a code with amount and payee; again replaces it."""
+        with transaction() as session:
+            now = session.info["now"]
+            payments.send_code(session, payment_id=payment_id, actor=current_actor(), now=now)
+            return reading.release_of(session, payment_id=payment_id, now=now)
+
+
+@blp.route("/<uuid:payment_id>/verify_otp/")
+class CodeVerification(MethodView):
+    """Giving the code."""
+
+    @operation("payments.verify_otp")
+    @idempotent()
+    @blp.arguments(CodeSchema, example={"code": "123456"})
+    @blp.response(200, ReleaseSchema, example=EXAMPLE_VERIFIED)
+    @blp.alt_response(403, description=NOT_YOU)
+    @blp.alt_response(409, description=NOT_NOW)
+    @blp.alt_response(
+        422,
+        description="release.wrong_code, release.code_expired, release.code_used,"
+        " release.tries_exhausted, release.no_challenge, release.subject_changed",
+    )
+    @blp.alt_response(429, description="auth.throttled")
+    @blp.alt_response(503, description="platform.paused")
+    def post(self, body: dict[str, Any], payment_id: UUID) -> dict[str, Any] | None:
+        """Verify the code, or one of your TOTP app. Each try counts; it releases for 5 minutes."""
+        with transaction() as session:
+            now = session.info["now"]
+            result = payments.verify_code(
+                session, payment_id=payment_id, code=body["code"], actor=current_actor(), now=now
+            )
+            if result.refusal is not None:
+                raise refuse_and_remember(result.refusal)
+            session.flush()  # what is read back stands in the tables
+            return reading.release_of(session, payment_id=payment_id, now=now)
+
+
+@blp.route("/<uuid:payment_id>/execute/")
+class Execution(MethodView):
+    """Releasing it."""
+
+    @operation("payments.execute")
+    @idempotent(required=True)
+    @blp.response(202, PaymentDetailSchema, example=EXAMPLE_EXECUTING)
+    @blp.alt_response(403, description=NOT_YOU)
+    @blp.alt_response(409, description=f"{NOT_NOW}, payment.provider_account_inactive")
+    @blp.alt_response(
+        422,
+        description="release.code_required, release.grant_expired, release.grant_used,"
+        " release.subject_changed, ledger.insufficient_funds, payment.rail_refuses",
+    )
+    @blp.alt_response(503, description="platform.paused")
+    def post(self, payment_id: UUID) -> tuple[dict[str, Any], dict[str, str]]:
+        """Release the payment: its money is held and workers send it. Read it at `Location`."""
+        with transaction() as session:
+            payments.execute(
+                session,
+                payment_id=payment_id,
+                actor=current_actor(),
+                now=session.info["now"],
+            )
+            return shown(session, payment_id), {"Location": f"/api/payments/{payment_id}/"}
+
+
+@blp.route("/<uuid:payment_id>/assign_executor/")
+class ExecutorAssignment(MethodView):
+    """Naming who releases it."""
+
+    @operation("payments.assign_executor")
+    @idempotent()
+    @blp.arguments(ExecutorSchema, example={"executor_id": EXAMPLE_RELEASE["executor_id"]})
+    @blp.response(
+        200,
+        PaymentDetailSchema,
+        example={**EXAMPLE_DETAIL, "executor_id": EXAMPLE_RELEASE["executor_id"]},
+    )
+    @blp.alt_response(409, description=NOT_NOW)
+    @blp.alt_response(422, description="release.cannot_release")
+    def post(self, body: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
+        """Name who releases the payment; whatever claim there was ends."""
+        with transaction() as session:
+            payments.assign_executor(
+                session,
+                payment_id=payment_id,
+                executor_id=body["executor_id"],
+                actor=current_actor(),
+                now=session.info["now"],
+            )
+            return shown(session, payment_id)
+
+
+@blp.route("/<uuid:payment_id>/unlock_release/")
+class ReleaseUnlocking(MethodView):
+    """Ending a lock."""
+
+    @operation("payments.unlock_release")
+    @idempotent()
+    @blp.response(200, PaymentDetailSchema, example=EXAMPLE_DETAIL)
+    @blp.alt_response(403, description="release.not_separate")
+    @blp.alt_response(409, description="release.not_locked")
+    def post(self, payment_id: UUID) -> dict[str, Any]:
+        """Let it be released again after too many dead codes; not by whose codes they were."""
+        with transaction() as session:
+            payments.unlock_release(
+                session,
+                payment_id=payment_id,
+                actor=current_actor(),
+                now=session.info["now"],
+            )
+            return shown(session, payment_id)
+
+
+@blp.route("/<uuid:payment_id>/acknowledge/")
+class Acknowledgement(MethodView):
+    """Cash changes hands."""
+
+    @operation("payments.acknowledge")
+    @idempotent()
+    @blp.arguments(AcknowledgementSchema, example={"code": "123456"})
+    @blp.response(
+        200,
+        PaymentDetailSchema,
+        example={
+            **EXAMPLE_PAID,
+            "method": "cash",
+            "provider_account_id": None,
+            "destination": "+254712345678",
+            "phone_number": None,
+        },
+    )
+    @blp.alt_response(403, description="release.not_separate")
+    @blp.alt_response(
+        409,
+        description="payment.illegal_state, acknowledgement.not_cash,"
+        " acknowledgement.signature_used",
+    )
+    @blp.alt_response(
+        422,
+        description="acknowledgement.wrong_code, acknowledgement.code_expired,"
+        " acknowledgement.tries_exhausted, acknowledgement.not_a_signature",
+    )
+    @blp.alt_response(429, description="acknowledgement.too_many_codes, auth.throttled")
+    def post(self, body: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
+        """Pay cash out with the recipient's code or signature, or have a new code sent to them."""
+        with transaction() as session:
+            about: dict[str, Any] = {
+                "payment_id": payment_id,
+                "actor": current_actor(),
+                "now": session.info["now"],
+            }
+            if "code" in body:
+                refusal = payments.acknowledge(session, code=body["code"], **about)
+                if refusal is not None:
+                    raise refuse_and_remember(refusal)
+            elif "signature" in body:
+                payments.acknowledge_by_signature(
+                    session, image=_decoded(body["signature"]), **about
+                )
+            else:
+                payments.resend_acknowledgement(session, **about)
+            return shown(session, payment_id)
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise NotASignature(errors={"signature": ["It is base64."]}) from error

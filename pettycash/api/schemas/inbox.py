@@ -1,0 +1,116 @@
+"""Stored callbacks and obligations on the wire."""
+
+from enum import StrEnum
+from typing import Any
+
+import marshmallow as ma
+
+from pettycash.api.schemas.fields import (
+    Choice,
+    DatedListQuery,
+    ListQuery,
+    Schema,
+    Text,
+    UtcDateTime,
+)
+from pettycash.models.attempts import CallbackPurpose
+
+
+class CallbackQuery(DatedListQuery):
+    """Filters of the list of stored callbacks."""
+
+    payment_id = ma.fields.UUID(load_default=None)
+    purpose = Choice(CallbackPurpose, load_default=None)
+    verdict = Text(longest=20, load_default=None)
+    is_processed = ma.fields.Boolean(load_default=None)
+
+
+class CallbackSchema(Schema):
+    """What a rail reported, with secrets cut out and phone numbers masked."""
+
+    id = ma.fields.UUID(dump_only=True)
+    payment_id = ma.fields.UUID(dump_only=True)
+    purpose = Choice(CallbackPurpose, dump_only=True)
+    content_type = ma.fields.String(dump_only=True, allow_none=True)
+    remote_address = ma.fields.String(dump_only=True, allow_none=True)
+    body = ma.fields.Dict(dump_only=True, allow_none=True)
+    deliveries = ma.fields.Integer(dump_only=True)
+    processed_at = UtcDateTime(dump_only=True, allow_none=True)
+    verdict = ma.fields.String(
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "settled, rejected, accepted, asked, ignored or case."},
+    )
+    created_at = UtcDateTime(dump_only=True)
+
+
+class CallbackAnswerSchema(Schema):
+    """What rails like to hear."""
+
+    ResultCode = ma.fields.Integer(dump_only=True)
+    ResultDesc = ma.fields.String(dump_only=True)
+
+
+class ObligationState(StrEnum):
+    """Where an obligation stands."""
+
+    DUE = "due"
+    WAITING = "waiting"
+    PARKED = "parked"
+    DONE = "done"
+
+
+class ObligationQuery(ListQuery):
+    """Filters of the list of obligations."""
+
+    topic = Text(longest=100, load_default=None)
+    state = Choice(ObligationState, load_default=None)
+    key = ma.fields.UUID(load_default=None)
+
+
+class ObligationSchema(Schema):
+    """Something that must happen; `key` is the thing that it is about."""
+
+    id = ma.fields.UUID(dump_only=True)
+    topic = ma.fields.String(dump_only=True)
+    key = ma.fields.UUID(dump_only=True)
+    state = Choice(ObligationState, dump_only=True)
+    due_at = UtcDateTime(dump_only=True)
+    attempts = ma.fields.Integer(
+        dump_only=True, metadata={"description": "Published since it was last put off."}
+    )
+    failures = ma.fields.Integer(
+        dump_only=True, metadata={"description": "Begun and not brought to an end, in a row."}
+    )
+    last_error = ma.fields.String(dump_only=True, allow_none=True)
+    done_at = UtcDateTime(dump_only=True, allow_none=True)
+    parked_at = UtcDateTime(dump_only=True, allow_none=True)
+    created_at = UtcDateTime(dump_only=True)
+
+
+EXAMPLE_CALLBACK: dict[str, Any] = {
+    "id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0a11",
+    "payment_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0a12",
+    "purpose": "result",
+    "content_type": "application/json",
+    "remote_address": "192.0.2.40",
+    "body": {"Result": {"ResultCode": 0, "ConversationID": "AG_20261120_00006a7f"}},
+    "deliveries": 1,
+    "processed_at": "2026-11-20T08:02:32+00:00",
+    "verdict": "settled",
+    "created_at": "2026-11-20T08:02:31+00:00",
+}
+
+EXAMPLE_OBLIGATION: dict[str, Any] = {
+    "id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0a21",
+    "topic": "payments.submit",
+    "key": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0a22",
+    "state": "parked",
+    "due_at": "2026-11-20T08:02:31+00:00",
+    "attempts": 3,
+    "failures": 50,
+    "last_error": "Undecipherable: the ciphertext can't be read",
+    "done_at": None,
+    "parked_at": "2026-11-20T08:12:31+00:00",
+    "created_at": "2026-11-20T08:02:31+00:00",
+}

@@ -1,0 +1,244 @@
+"""Payments on the wire."""
+
+from typing import Any
+
+import marshmallow as ma
+
+from pettycash.api.schemas.fields import (
+    Amount,
+    Choice,
+    Metadata,
+    Schema,
+    SearchQuery,
+    Text,
+    UtcDateTime,
+)
+from pettycash.models.attempts import AttemptState, ExchangeType
+from pettycash.models.payments import EvidenceSource, PaymentStatus
+from pettycash.models.releases import ChallengeState, DeathCause
+from pettycash.models.requisitions import RequisitionKind
+from pettycash.money import Currency
+from pettycash.rails import Method
+
+REFERENCE_LONGEST = 100
+
+
+class PaymentQuery(SearchQuery):
+    """Filters of the list of payments; `q` looks at number, payee and references."""
+
+    status = Choice(PaymentStatus, load_default=None)
+    method = Choice(Method, load_default=None)
+    currency = Choice(Currency, load_default=None)
+    requisition_id = ma.fields.UUID(load_default=None)
+    store_id = ma.fields.UUID(load_default=None)
+    fund_id = ma.fields.UUID(load_default=None)
+    provider_account_id = ma.fields.UUID(load_default=None)
+    maker_id = ma.fields.UUID(load_default=None)
+    executor_id = ma.fields.UUID(load_default=None)
+    reconciled = ma.fields.Boolean(load_default=None)
+    originator_reference = Text(longest=REFERENCE_LONGEST, load_default=None)
+    provider_reference = Text(longest=REFERENCE_LONGEST, load_default=None)
+    external_reference = Text(longest=REFERENCE_LONGEST, load_default=None)
+
+
+class PaymentSchema(Schema):
+    """One movement of money for a requisition, out of one store."""
+
+    id = ma.fields.UUID(dump_only=True)
+    number = ma.fields.String(dump_only=True)
+    requisition_id = ma.fields.UUID(dump_only=True)
+    requisition_number = ma.fields.String(dump_only=True)
+    ordinal = ma.fields.Integer(dump_only=True)
+    payment_type = Choice(RequisitionKind, dump_only=True)
+    store_id = ma.fields.UUID(dump_only=True)
+    provider_account_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    amount = Amount(dump_only=True)
+    currency = ma.fields.String(dump_only=True)
+    method = Choice(Method, dump_only=True)
+    payee_name = ma.fields.String(dump_only=True)
+    payee_user_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    destination = ma.fields.String(dump_only=True)
+    phone_number = ma.fields.String(dump_only=True, allow_none=True)
+    status = Choice(PaymentStatus, dump_only=True)
+    status_changed_at = UtcDateTime(dump_only=True)
+    maker_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    executor_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    otp_required = ma.fields.Boolean(dump_only=True)
+    failure_confirmed = ma.fields.Boolean(dump_only=True)
+    is_blocked = ma.fields.Boolean(
+        dump_only=True, metadata={"description": "A contradiction waits for two people."}
+    )
+    blocked_by_case_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    is_release_locked = ma.fields.Boolean(dump_only=True)
+    retry_count = ma.fields.Integer(dump_only=True)
+    max_retries = ma.fields.Integer(dump_only=True)
+    last_error = ma.fields.String(dump_only=True, allow_none=True)
+    originator_reference = ma.fields.String(dump_only=True, allow_none=True)
+    transaction_reference = ma.fields.String(
+        attribute="originator_reference",
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "The same as originator_reference."},
+    )
+    provider_reference = ma.fields.String(dump_only=True, allow_none=True)
+    gateway_reference = ma.fields.String(
+        attribute="provider_reference",
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "The same as provider_reference."},
+    )
+    gateway_status = ma.fields.String(dump_only=True, allow_none=True)
+    paid_at = UtcDateTime(dump_only=True, allow_none=True)
+    paid_amount = Amount(dump_only=True, allow_none=True)
+    reconciled = ma.fields.Boolean(dump_only=True)
+    reconciled_at = UtcDateTime(dump_only=True, allow_none=True)
+    reconciled_by_id = ma.fields.UUID(attribute="reconciled_by", dump_only=True, allow_none=True)
+    reconciled_with = Choice(EvidenceSource, dump_only=True, allow_none=True)
+    external_reference = ma.fields.String(dump_only=True, allow_none=True)
+    metadata = ma.fields.Dict(attribute="client_metadata", dump_only=True)
+    created_at = UtcDateTime(dump_only=True)
+    version = ma.fields.Integer(dump_only=True)
+
+
+class ReleaseSchema(Schema):
+    """Where the newest code stands."""
+
+    executor_id = ma.fields.UUID(dump_only=True)
+    state = Choice(ChallengeState, dump_only=True)
+    death_cause = Choice(DeathCause, dump_only=True, allow_none=True)
+    requested_at = UtcDateTime(dump_only=True)
+    otp_sent_timestamp = UtcDateTime(dump_only=True, allow_none=True)
+    expires_at = UtcDateTime(dump_only=True)
+    tries_left = ma.fields.Integer(dump_only=True)
+    otp_verified = ma.fields.Boolean(dump_only=True)
+    otp_verified_timestamp = UtcDateTime(dump_only=True, allow_none=True)
+    grant_expires_at = UtcDateTime(dump_only=True, allow_none=True)
+    is_spendable = ma.fields.Boolean(dump_only=True)
+
+
+class PaymentDetailSchema(PaymentSchema):
+    """A payment with the state of its release."""
+
+    release = ma.fields.Nested(ReleaseSchema, dump_only=True, allow_none=True)
+
+
+class NewPaymentSchema(Schema):
+    """A payment for what is left of a validated requisition."""
+
+    requisition_id = ma.fields.UUID(required=True)
+    amount = Amount(metadata={"description": "Left out: all that is left."})
+    currency = Choice(Currency, metadata={"description": "If given, the requisition's."})
+    store_id = ma.fields.UUID(metadata={"description": "Left out: by place and method."})
+    method = Choice(Method, metadata={"description": "Left out: the requisition's."})
+    destination = Text(longest=200, metadata={"description": "Left out: the requisition's."})
+    external_reference = Text(shortest=1, longest=REFERENCE_LONGEST)
+    metadata = Metadata()
+
+
+class PaymentChangeSchema(Schema):
+    """What of a pending payment can be changed; who changes it is its maker."""
+
+    amount = Amount()
+    store_id = ma.fields.UUID()
+    method = Choice(Method)
+    destination = Text(longest=200, shortest=1)
+    metadata = Metadata()
+
+    @ma.validates_schema
+    def _something(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        if not data:
+            raise ma.ValidationError("Name what to change.")
+
+
+class CodeSchema(Schema):
+    """A one-time code."""
+
+    code = ma.fields.String(
+        required=True,
+        validate=ma.validate.Regexp(r"\A[0-9]{6}\Z", error="Six digits."),
+        metadata={"description": "As sent, or from the executor's TOTP app.", "example": "123456"},
+    )
+
+
+class ExecutorSchema(Schema):
+    """Who shall release it."""
+
+    executor_id = ma.fields.UUID(required=True)
+
+
+class AcknowledgementSchema(Schema):
+    """One of: the recipient's code, their signature, or the wish to send them a new code."""
+
+    code = ma.fields.String(validate=ma.validate.Regexp(r"\A[0-9]{6}\Z", error="Six digits."))
+    signature = ma.fields.String(
+        validate=ma.validate.Length(max=700_000),
+        metadata={"description": "A PNG or JPEG image in base64."},
+    )
+    resend = ma.fields.Boolean(validate=ma.validate.OneOf([True]))
+
+    @ma.validates_schema
+    def _one(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        if len(data) != 1:
+            raise ma.ValidationError("Exactly one of code, signature, resend.")
+
+
+class EvidenceSchema(Schema):
+    """What a person matched a payment with."""
+
+    provider_reference = Text(shortest=1, longest=REFERENCE_LONGEST, required=True)
+    note = Text(
+        shortest=1,
+        longest=500,
+        required=True,
+        metadata={"description": "Where it was found, e.g. a statement and its line."},
+    )
+    amount = Amount(metadata={"description": "As the evidence says."})
+    currency = Choice(Currency)
+
+
+class ExecutionSchema(Schema):
+    """Who released an attempt, with which proof, and what became of it."""
+
+    id = ma.fields.UUID(dump_only=True)
+    payment_id = ma.fields.UUID(dump_only=True)
+    attempt_number = ma.fields.Integer(dump_only=True)
+    originator_reference = ma.fields.String(dump_only=True)
+    executor_id = ma.fields.UUID(dump_only=True)
+    amount = Amount(dump_only=True)
+    currency = ma.fields.String(dump_only=True)
+    proof = ma.fields.String(dump_only=True)
+    otp_verified_at = UtcDateTime(dump_only=True, allow_none=True)
+    ip_address = ma.fields.String(dump_only=True, allow_none=True)
+    user_agent = ma.fields.String(dump_only=True, allow_none=True)
+    executed_at = UtcDateTime(dump_only=True)
+    state = Choice(AttemptState, dump_only=True)
+    tries = ma.fields.Integer(dump_only=True)
+    first_sent_at = UtcDateTime(dump_only=True, allow_none=True)
+    last_sent_at = UtcDateTime(dump_only=True, allow_none=True)
+    decide_by = UtcDateTime(dump_only=True)
+    ever_unknown = ma.fields.Boolean(dump_only=True)
+    questions = ma.fields.Integer(dump_only=True)
+    next_question_at = UtcDateTime(dump_only=True, allow_none=True)
+    provider_reference = ma.fields.String(dump_only=True, allow_none=True)
+    settled_amount = Amount(dump_only=True, allow_none=True)
+    fee = Amount(dump_only=True, allow_none=True, zero=True)
+    outcome_code = ma.fields.String(dump_only=True, allow_none=True)
+    outcome_message = ma.fields.String(dump_only=True, allow_none=True)
+
+
+class TransactionSchema(Schema):
+    """One conversation with the rail; no credentials, phone numbers masked."""
+
+    id = ma.fields.UUID(dump_only=True)
+    payment_id = ma.fields.UUID(dump_only=True)
+    gateway = ma.fields.String(dump_only=True)
+    request_type = Choice(ExchangeType, dump_only=True)
+    status = ma.fields.String(dump_only=True)
+    success = ma.fields.Boolean(dump_only=True)
+    code = ma.fields.String(dump_only=True, allow_none=True)
+    message = ma.fields.String(dump_only=True, allow_none=True)
+    http_status = ma.fields.Integer(dump_only=True, allow_none=True)
+    processing_time_ms = ma.fields.Integer(dump_only=True, allow_none=True)
+    request = ma.fields.Dict(dump_only=True)
+    response = ma.fields.Dict(dump_only=True)
+    created_at = UtcDateTime(dump_only=True)
