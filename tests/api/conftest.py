@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import delete
 
 from pettycash import db, settings
 from pettycash.app import create_app
+from pettycash.models.identity import Throttle
 from pettycash.settings import Settings
 from tests.api.client import ApiClient
 from tests.api.probe import Probe
@@ -62,6 +64,8 @@ def common(common_database: Database, request: pytest.FixtureRequest) -> Iterato
     """The application on the shared copy."""
     application = _application(common_database, request)
     compose_for(common_database)
+    with db.system_transaction() as session:
+        session.execute(delete(Throttle))
     yield ApiClient(application)
     db.dispose()
 

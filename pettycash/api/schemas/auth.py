@@ -56,9 +56,7 @@ class TokensSchema(Schema):
     purpose = Choice(
         SessionPurpose,
         required=True,
-        metadata={
-            "description": "`enrolment`: good only to set a second factor or a password."
-        },
+        metadata={"description": "`enrolment`: good only to set a second factor or a password."},
     )
 
 
