@@ -92,8 +92,7 @@ def adopt_running_stack() -> None:
         return
     run = folder.read_run() or {}
     for name, value in run.get("environment", {}).items():
-        if name not in {"NOTIFY_SOCKET", "REMAP_SIGTERM"}:
-            os.environ.setdefault(name, str(value))
+        os.environ.setdefault(name, str(value))
 
 
 def main() -> None:

@@ -26,6 +26,11 @@ def step(title: str, seconds: float, detail: str = "") -> None:
     _say(f"  {title:<20} {mark} {seconds:5.1f} s  {detail}".rstrip())
 
 
+def note(text: str) -> None:
+    """Something worth knowing before the banner."""
+    _say(f"  {text}")
+
+
 def moved_port(name: str, usual: int, port: int) -> None:
     """A taken port gave way."""
     _say(f"  port {usual} is taken, {name} uses {port}")

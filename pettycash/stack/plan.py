@@ -21,6 +21,7 @@ USUAL_PORTS = {
     "flower": 5555,
 }
 FLOWER_USER = "operator"
+SETTING_PREFIXES = ("DATABASE_", "REDIS_", "CELERY_", "PETTYCASH_", "SMTP_", "SMS_")
 OWNER_ONLY = ("DATABASE_OWNER_URL",)
 """What only migrations and seed may know."""
 
@@ -45,6 +46,11 @@ class Plan:
     @property
     def own_database(self) -> bool:
         return bool(self.environ.get("DATABASE_URL"))
+
+    @property
+    def borrows_owner(self) -> bool:
+        """Whether cross-company work must run as the owner, for want of a role of its own."""
+        return self.own_database and not self.environ.get("DATABASE_SYSTEM_URL")
 
     @property
     def own_redis(self) -> bool:
@@ -111,6 +117,8 @@ class Plan:
                 "DATABASE_OWNER_URL": self.postgres.url(postgres.OWNER_ROLE),
                 "DATABASE_SYSTEM_URL": self.postgres.url(postgres.SYSTEM_ROLE),
             }
+        elif self.borrows_owner:
+            environment["DATABASE_SYSTEM_URL"] = self.environ.get("DATABASE_OWNER_URL", "")
         if not self.own_redis:
             environment["REDIS_URL"] = self.redis.url()
         defaults = {"PETTYCASH_FLOWER_URL": self.local_url("flower")}
@@ -145,6 +153,15 @@ class Plan:
     def app_environment(self) -> dict[str, str]:
         """What the running processes are given: they never see the owner's URL."""
         return {name: value for name, value in self.environment.items() if name not in OWNER_ONLY}
+
+    @property
+    def shared_environment(self) -> dict[str, str]:
+        """What a command in another terminal needs to work on this stack."""
+        return {
+            name: value
+            for name, value in self.environment.items()
+            if name.startswith(SETTING_PREFIXES)
+        }
 
     def check(self) -> None:
         """Refuse what can't work before anything is started.

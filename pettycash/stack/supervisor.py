@@ -108,6 +108,11 @@ class Supervisor:
         self._start_ours()
         self.is_up = True
         self.publish()
+        if plan.borrows_owner:
+            console.note(
+                "DATABASE_SYSTEM_URL is not set: cross-company work (relay, sign-in, nightly runs)"
+                " uses the owner role; give it one of its own (docs/configuration.md)"
+            )
         for name, usual in plan.moved.items():
             console.moved_port(name, usual, plan.port(name))
         console.banner(plan.connections(), plan.folder.personas(), self.began)
@@ -286,11 +291,7 @@ class Supervisor:
             "state_dir": str(self.plan.folder.path),
             "ready": self.is_up,
             "connections": self.plan.connections(),
-            "environment": {
-                name: value
-                for name, value in self.plan.environment.items()
-                if name not in self.plan.environ
-            },
+            "environment": self.plan.shared_environment,
             "processes": [child.as_dict() for child in self.children],
         }
         write_private(self.plan.folder.run_file, json.dumps(run, indent=2) + "\n")

@@ -143,6 +143,28 @@ def test_a_worker_outlives_a_restart_of_redis_under_a_running_task(
         redis_child.finish()
 
 
+def test_a_worker_ends_although_its_broker_went_first(live: Database, tmp_path: Path) -> None:
+    """Celery would wait for the broker for ever; under `up` nobody would be left to kill it."""
+    server = RedisServer(tmp_path / "redis", Ports(usual=False).take(0), "password")
+    server.prepare()
+    spec = ChildSpec(
+        name="redis", title="Redis", command=server.command(),
+        environment={}, probe=server.is_ready,
+    )  # fmt: skip
+    redis_child = Child(spec, tmp_path)
+    redis_child.start()
+    assert wait_until(redis_child.probe, 10)
+    environ = live.environ | {"REDIS_URL": server.url()}
+    try:
+        with celery(tmp_path, environ, "worker", "-Q", "payments", "-c", "1") as worker:
+            worker.ask_to_stop()
+            redis_child.finish()
+            bound = celery_app.SOFT_SHUTDOWN_ELSEWHERE_SECONDS + celery_app.STUCK_AFTER_SECONDS
+            assert wait_until(lambda: worker.exit_code() is not None, bound + 4)
+    finally:
+        redis_child.finish()
+
+
 def test_a_second_beat_is_harmless_and_takes_over(live: Database, tmp_path: Path) -> None:
     arguments = ("beat", "--pidfile", "")
     with celery(tmp_path, live.environ, *arguments, name="first") as first:

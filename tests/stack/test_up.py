@@ -14,10 +14,11 @@ import psycopg2
 import pytest
 import redis
 
+from pettycash.stack import probes
 from pettycash.stack.plan import USUAL_PORTS
 from pettycash.stack.ports import LOOPBACK, is_free
 from pettycash.stack.processes import is_alive
-from tests.servers import Servers, wait_until
+from tests.servers import KEYS, Servers, wait_until
 from tests.stack.running import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack"), pytest.mark.timeout(240)]
@@ -296,24 +297,30 @@ def test_a_part_that_can_not_start_is_named_with_its_log(home: Path) -> None:
         stack.end()
 
 
-def test_own_servers_are_used_instead(home: Path, servers: Servers) -> None:
+def test_production_runs_on_own_servers_without_demo_data(home: Path, servers: Servers) -> None:
     """The test run's servers stand in for the servers that somebody has."""
     servers.drop("pettycash_own")
     servers.postgres.make_database("pettycash_own")
     database = servers.database("pettycash_own", redis_database=15)
     environ = {
+        "PETTYCASH_ENV": "production",
+        "PETTYCASH_CALLBACK_BASE_URL": "https://pay.example",
+        "SMTP_URL": "smtp://user:password@127.0.0.1:9",
         "DATABASE_URL": database.app_url,
         "DATABASE_OWNER_URL": database.owner_url,
-        "DATABASE_SYSTEM_URL": database.system_url,
         "REDIS_URL": database.redis_url,
     }
-    own = Stack(home / "own", environ=environ)
+    secrets = {name: value for name, value in KEYS.items() if name.endswith(("_KEY", "_KEYS"))}
+    own = Stack(home / "own", environ=environ | secrets)
     try:
         own.up()
-        assert {"postgres", "redis"}.isdisjoint(own.pids())
+        assert set(own.pids()) == {"api", "relay", "worker", "worker-default", "beat", "flower"}
         assert "PostgreSQL (yours)" in own.output
-        assert own.secrets()["database_url"] == database.app_url
+        assert "DATABASE_SYSTEM_URL is not set" in own.output
+        assert "seed" not in own.output
         assert own.status()["ready"] is True
+        api = next(each["url"] for each in own.status()["processes"] if each["name"] == "api")
+        assert wait_until(probes.answers_ok(f"{api}/readyz"), 40, step=0.5)
     finally:
         own.end()
         servers.drop("pettycash_own")
