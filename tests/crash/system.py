@@ -25,10 +25,12 @@ from pettycash.models.attempts import PaymentAttempt, PaymentTransaction
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.ledger import Hold, JournalEntry
 from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.people import User
 from pettycash.models.platform import Case, CaseStatus, Obligation
-from pettycash.models.releases import ChallengeSend
+from pettycash.models.releases import ChallengeSend, PaymentExecution
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.services import payments, releases, treasury_validation
+from pettycash.services.identity import people, sessions
 from pettycash.services.reconciliation import check_books
 from pettycash.simulators.mpesa.configuration import Configuration
 from pettycash.simulators.mpesa.credentials import Credentials
@@ -337,6 +339,23 @@ class System:
                     actor=acting(session, by),
                     now=session.info["now"],
                 )
+
+    def token(self, username: str) -> str:
+        """An access token of a persona, without the cost of a login."""
+        with db.scope(source="test"), db.system_transaction() as session:
+            now = session.info["now"]
+            person = session.execute(select(User.id).where(User.username == username)).scalar_one()
+            placed = people.place(session, user_id=person, company_id=self.company_id, now=now)
+            assert placed is not None
+            origin = people.Origin(ip_address=LOOPBACK)
+            return sessions.start(session, placed=placed, origin=origin, now=now).access_token
+
+    def executions(self, paid: Paid) -> int:
+        """How often it was released."""
+        with self.session() as session:
+            return session.execute(
+                select(func.count()).where(PaymentExecution.payment_id == paid.id)
+            ).scalar_one()
 
     def attempt(self, paid: Paid) -> PaymentAttempt:
         """The only attempt of a payment, as it stands now."""
