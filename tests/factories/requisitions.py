@@ -4,17 +4,23 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from pettycash.models.people import User
 from pettycash.models.requisitions import IN_APPROVAL, Origin, Requisition, RequisitionKind
-from pettycash.models.workflow import ApprovalStep, StepAssignee, StepStatus
+from pettycash.models.workflow import (
+    ApprovalStep,
+    ApprovalTrail,
+    StepAssignee,
+    StepStatus,
+    TrailAction,
+)
 from pettycash.money import Currency
 from pettycash.rails import Method
 from pettycash.services import approvals, approved_facts, requisitions, rounds
 from pettycash.services.requisitions import Stated, StatedLine
-from tests.factories.people import acting
+from tests.factories.people import acting, user_id
 
 PHONE = "0712345678"
 NORMALISED_PHONE = "254712345678"
@@ -121,3 +127,55 @@ def chain(session: Session, requisition: Requisition) -> list[tuple[str, str, st
             .order_by(ApprovalStep.position)
         )
     ]
+
+
+def actions(session: Session, requisition: Requisition) -> list[TrailAction]:
+    """What its story tells, in order."""
+    session.flush()
+    return list(
+        session.execute(
+            select(ApprovalTrail.action)
+            .where(ApprovalTrail.requisition_id == requisition.id)
+            .order_by(ApprovalTrail.id)
+        ).scalars()
+    )
+
+
+def change(session: Session, requisition: Requisition, by: str = "staff", **what: Any) -> None:
+    """Change what it says, as its requester unless told otherwise."""
+    requisitions.update(
+        session,
+        requisition_id=requisition.id,
+        changes=what,
+        actor=acting(session, by),
+        now=session.info["now"],
+    )
+
+
+def decide(session: Session, verb: str, requisition: Requisition, by: str, **more: Any) -> Any:
+    """One decision of any kind on what stands there."""
+    facts: dict[str, Any] = {
+        "requisition_id": requisition.id,
+        "actor": acting(session, by),
+        "now": session.info["now"],
+        "comment": "Because.",
+    }
+    if "digest" not in more:
+        facts["digest"] = digest(session, requisition.id)
+    return getattr(approvals, verb)(session, **(facts | more))
+
+
+def end_roles(session: Session, *names: str) -> None:
+    """Take every role from these people, now."""
+    session.execute(
+        text("UPDATE role_assignments SET valid_until = now() WHERE user_id = ANY(:ids)"),
+        {"ids": [user_id(session, name) for name in names]},
+    )
+
+
+def finance_manager(session: Session) -> str:
+    """The one of two whom the rule picks while nothing waits for either: the lowest id."""
+    return min(
+        ("group_finance_manager", "group_finance_manager_2"),
+        key=lambda name: user_id(session, name),
+    )

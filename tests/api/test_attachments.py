@@ -1,0 +1,75 @@
+"""Attachments over HTTP."""
+
+from typing import Any
+
+from werkzeug.test import TestResponse
+
+from tests.api.client import ApiClient, Caller
+from tests.factories.requisitions_http import (
+    PATH,
+    code,
+    raised,
+)
+
+
+def upload(
+    caller: Caller, requisition: dict[str, Any], content: bytes, name: str = "receipt.pdf"
+) -> TestResponse:
+    # Written by hand, as the test client would leave the temporary file of a large one open.
+    head = f'Content-Disposition: form-data; name="file"; filename="{name}"'
+    body = b"--edge\r\n" + head.encode() + b"\r\n\r\n" + content + b"\r\n--edge--\r\n"
+    return caller.post(
+        f"{PATH}{requisition['id']}/attachments/",
+        data=body,
+        content_type="multipart/form-data; boundary=edge",
+    )
+
+
+def test_a_file_is_attached_listed_and_read(api: ApiClient) -> None:
+    staff = api.as_("staff")
+    requisition = raised(staff)
+    content = b"%PDF-1.7 receipt"
+
+    kept = upload(staff, requisition, content, "../a b;.exe")
+
+    assert kept.status_code == 201, kept.json
+    assert kept.json["content_type"] == "application/pdf"
+    listed = staff.get(f"{PATH}{requisition['id']}/attachments/").json["items"]
+    assert listed == [kept.json]
+    read = staff.get(kept.headers["Location"])
+    assert read.data == content
+    assert read.mimetype == "application/pdf"
+    assert read.headers["Content-Disposition"].startswith("attachment")
+    assert read.headers["X-Content-Type-Options"] == "nosniff"
+    assert code(api.as_("staff_2").get(kept.headers["Location"])) == (
+        404,
+        "requisition.not_found",
+    )
+
+
+def test_files_that_are_not_taken(api: ApiClient) -> None:
+    staff = api.as_("staff")
+    requisition = raised(staff)
+    assert upload(staff, requisition, b"%PDF-1.7 receipt").status_code == 201
+    where = f"{PATH}{requisition['id']}/attachments/"
+
+    assert code(upload(staff, requisition, b"%PDF-1.7 receipt")) == (409, "attachment.duplicate")
+    assert code(upload(staff, requisition, b"MZ\x00", "a.pdf")) == (
+        422,
+        "attachment.type_not_allowed",
+    )
+    assert code(upload(staff, requisition, b"")) == (422, "attachment.empty")
+    too_large = b"%PDF-" + bytes(10 * 1024 * 1024)
+    assert code(upload(staff, requisition, too_large)) == (413, "attachment.too_large")
+    assert upload(staff, requisition, too_large + bytes(200_000)).status_code == 413
+    assert code(staff.post(where, data={}, content_type="multipart/form-data")) == (
+        422,
+        "request.invalid",
+    )
+    assert staff.post(where, json={"file": "x"}).status_code == 415
+    assert len(staff.get(where).json["items"]) == 1
+    assert code(upload(api.as_("staff_2"), requisition, b"%PDF-2")) == (
+        404,
+        "requisition.not_found",
+    )
+    assert code(upload(api.as_("auditor"), requisition, b"%PDF-2")) == (403, "auth.forbidden")
