@@ -1,0 +1,89 @@
+"""Settings below the API: versions, races, and what a company's currency allows."""
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from pettycash import db
+from pettycash.models.organisation import Company, CompanySettings
+from pettycash.services import company_settings
+from tests.factories.people import company_id, user_id
+from tests.races import together
+from tests.servers import Database
+
+
+def test_a_company_without_any_version_has_the_defaults(live: Database) -> None:
+    with db.system_transaction() as session:
+        company = Company(code="BARE", name="Bare", currency="RWF")
+        session.add(company)
+        session.flush()
+        bare = company.id
+
+    with db.scope(company_id=bare), db.transaction() as session:
+        policy = company_settings.current(session)
+
+    assert policy == company_settings.CompanyPolicy(version=0, currency="RWF")
+    assert policy.timezone == "Africa/Nairobi"
+    assert policy.otp_floor == 0
+
+
+def test_what_is_stored_is_read_back_typed(session: Session) -> None:
+    before = company_settings.current(session)
+
+    policy = company_settings.update(
+        session,
+        values={"otp_floor": "12.50", "holidays": ["2026-12-26", "2026-12-25"]},
+        expected_version=before.version,
+        changed_by=user_id(session, "admin"),
+    )
+
+    assert policy.version == before.version + 1
+    assert policy.otp_floor == Decimal("12.50")
+    assert policy.holidays == (date(2026, 12, 25), date(2026, 12, 26))
+    assert policy.escalation_approver_id == before.escalation_approver_id
+
+
+def test_a_floor_has_the_decimals_of_the_companys_currency(session: Session) -> None:
+    session.execute(text("UPDATE companies SET currency = 'UGX'"))
+
+    with pytest.raises(company_settings.InvalidSetting) as refused:
+        company_settings.checked(session, {"otp_floor": "10.50"})
+    assert list(refused.value.errors) == ["otp_floor"]
+    assert company_settings.checked(session, {"otp_floor": "10.00"}) == {"otp_floor": "10.00"}
+
+
+def test_an_old_version_is_never_changed(session: Session) -> None:
+    before = company_settings.current(session)
+    first = select(CompanySettings.data).where(CompanySettings.version == before.version)
+    kept = session.execute(first).scalar_one()
+
+    company_settings.update(
+        session, values={"small_team": True}, expected_version=before.version, changed_by=None
+    )
+
+    assert session.execute(first).scalar_one() == kept
+
+
+def test_two_administrators_at_once_write_one_version(live: Database) -> None:
+    company = company_id("DEMO")
+    with db.scope(company_id=company), db.transaction() as session:
+        version = company_settings.current(session).version
+
+    def write(name: str, value: bool) -> int:
+        with db.scope(company_id=company), db.transaction() as session:
+            return company_settings.update(
+                session, values={name: value}, expected_version=version, changed_by=None
+            ).version
+
+    results = together([lambda: write("code_by_sms", False), lambda: write("code_by_email", False)])
+
+    assert results.count(version + 1) == 1, results
+    assert sum(isinstance(each, company_settings.SettingsChanged) for each in results) == 1
+    with db.scope(company_id=company), db.transaction() as session:
+        policy = company_settings.current(session)
+        assert [policy.code_by_sms, policy.code_by_email].count(False) == 1
+        count = select(func.count()).select_from(CompanySettings)
+        assert session.execute(count).scalar_one() == version + 1
