@@ -65,7 +65,7 @@ class Thresholds(MethodView):
             order = (model.currency, model.origin, model.min_amount, model.id)
             return page(session, query, order=order, arguments=arguments)
 
-    @operation("thresholds.draft")
+    @operation("thresholds.draft", step_up=True)
     @idempotent()
     @blp.arguments(ThresholdDraftSchema, example=EXAMPLE_DRAFT)
     @blp.response(202, ChangeSchema, example=EXAMPLE_PROPOSED)
@@ -134,7 +134,7 @@ class OneThreshold(MethodView):
 class ThresholdRetirement(MethodView):
     """The end of a tier."""
 
-    @operation("thresholds.retire")
+    @operation("thresholds.retire", step_up=True)
     @idempotent()
     @blp.arguments(RetirementSchema, example={"reason": "Replaced by the new policy."})
     @blp.response(202, ChangeSchema, example=EXAMPLE_ENDING)

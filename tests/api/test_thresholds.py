@@ -1,5 +1,6 @@
 """Thresholds over HTTP: drafted by one, published by the cfo, and what they leave open."""
 
+from datetime import timedelta
 from typing import Any
 
 from tests.api.client import ApiClient
@@ -68,6 +69,14 @@ def test_what_is_refused(api: ApiClient) -> None:
     assert manager.get("/api/changes/").json["items"] == []
     refused = api.as_("treasury").post(PATH, json=DRAFT)
     assert (refused.status_code, refused.json["code"]) == (403, "auth.forbidden")
+
+
+def test_policy_is_changed_by_who_has_signed_in_just_now(api: ApiClient) -> None:
+    stale = api.sign_in("group_finance_manager", ago=timedelta(minutes=6))
+
+    refused = stale.post(PATH, json=DRAFT)
+
+    assert (refused.status_code, refused.json["code"]) == (403, "auth.step_up_required")
 
 
 def test_publishing_what_overlaps_meanwhile_is_a_conflict(api: ApiClient) -> None:
