@@ -104,10 +104,14 @@ def month_after(month: date) -> date:
     return (month.replace(day=28) + timedelta(days=4)).replace(day=1)
 
 
-MONTHS = func.generate_series(
-    bindparam("first_month", type_=Date), bindparam("last_month", type_=Date), text("'1 month'")
-).column_valued("month")
-MONTH: Any = cast(MONTHS, Date)
+MONTHS = (
+    func.generate_series(
+        bindparam("first_month", type_=Date), bindparam("last_month", type_=Date), text("'1 month'")
+    )
+    .table_valued("month")
+    .render_derived(name="months")
+)
+MONTH: Any = cast(MONTHS.c.month, Date)
 """The months of `months`, by their first days."""
 
 
