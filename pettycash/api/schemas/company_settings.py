@@ -43,21 +43,15 @@ class SettingsChangeSchema(Schema):
         unknown = ma.INCLUDE
 
     timezone = ma.fields.Raw(metadata={"type": "string"})
-    working_days = ma.fields.Raw(
-        metadata={"type": "array", "items": {"type": "integer"}}
-    )
+    working_days = ma.fields.Raw(metadata={"type": "array", "items": {"type": "integer"}})
     holidays = ma.fields.Raw(
         metadata={"type": "array", "items": {"type": "string", "format": "date"}}
     )
-    otp_floor = ma.fields.Raw(
-        metadata={"type": "string", "pattern": AMOUNT_OR_ZERO_PATTERN}
-    )
+    otp_floor = ma.fields.Raw(metadata={"type": "string", "pattern": AMOUNT_OR_ZERO_PATTERN})
     code_by_email = ma.fields.Raw(metadata={"type": "boolean"})
     code_by_sms = ma.fields.Raw(metadata={"type": "boolean"})
     small_team = ma.fields.Raw(metadata={"type": "boolean"})
-    case_due_hours = ma.fields.Raw(
-        metadata={"type": "integer", "minimum": 1, "maximum": 720}
-    )
+    case_due_hours = ma.fields.Raw(metadata={"type": "integer", "minimum": 1, "maximum": 720})
 
 
 EXAMPLE_SETTINGS: dict[str, Any] = {
