@@ -10,6 +10,7 @@ from pettycash.gateways import registry
 from pettycash.gateways.base import (
     Asked,
     CallbackPurpose,
+    DestinationNotUnderstood,
     Exchange,
     FieldError,
     Outcome,
@@ -122,6 +123,8 @@ class FakeGateway:
 
     def normalise_destination(self, raw: str) -> str:
         digits = "".join(each for each in raw if each.isdigit())
+        if len(digits) < 9:
+            raise DestinationNotUnderstood("this is no phone number")
         return "254" + digits[-9:]
 
     def shape_reference(self, derived: str) -> str:
