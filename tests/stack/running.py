@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pettycash.stack.state import ROOT
 from tests.servers import wait_until
 
 START_SECONDS = 60.0
+QUIET_SECONDS = 0.5
 COMMAND = (sys.executable, str(ROOT / "bin" / "pettycash"))
 BANNER = "pettycash is up after"
 
@@ -26,6 +28,8 @@ class Stack:
     environ: dict[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ("--any-port",)
     process: subprocess.Popen[bytes] | None = None
+    first_words: str = ""
+    """What was printed up to a moment after the banner."""
 
     @property
     def output(self) -> str:
@@ -58,6 +62,8 @@ class Stack:
         self.begin()
         wait_until(lambda: BANNER in self.output or self.has_ended(), START_SECONDS)
         assert BANNER in self.output, self.output
+        time.sleep(QUIET_SECONDS)
+        self.first_words = self.output
 
     def has_ended(self) -> bool:
         return self.process is None or self.process.poll() is not None
