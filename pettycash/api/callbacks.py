@@ -3,12 +3,14 @@
 The path's last part is a secret; it stands in no log (gunicorn_conf cuts it out) and in no answer.
 """
 
+import logging
 from typing import Any
 from uuid import UUID
 
 from flask import request
 from flask.views import MethodView
 from sqlalchemy import select
+from werkzeug.exceptions import NotFound
 
 from pettycash import db
 from pettycash.api.access import current_actor, operation
@@ -25,6 +27,8 @@ from pettycash.db import transaction
 from pettycash.gateways.sanitising import sanitise_body
 from pettycash.models.attempts import Callback, PaymentAttempt
 from pettycash.services import callbacks, company_settings
+
+logger = logging.getLogger(__name__)
 
 blp = Blueprint(
     "callbacks",
@@ -52,7 +56,7 @@ def shown(callback: Callback, payment_id: UUID) -> dict[str, Any]:
     }
 
 
-@blp.route("/<string:slug>/<string:secret>")
+@blp.route("/<string(maxlength=33):slug>/<string:secret>")  # a UUID, before /replay/, is longer
 class CallbackReceipt(MethodView):
     """One attempt's address for one purpose."""
 
@@ -64,8 +68,13 @@ class CallbackReceipt(MethodView):
         """Take what a rail reports, whatever it is: it is stored, then processed by workers."""
         body = request.get_data(cache=False)
         caller = request.remote_addr
-        with db.system_transaction() as session:
-            address = callbacks.locate(session, slug=slug, secret=secret, remote_address=caller)
+        try:
+            with db.system_transaction() as session:
+                address = callbacks.locate(session, slug=slug, secret=secret, remote_address=caller)
+        except callbacks.NoSuchCallback:
+            logger.warning("a callback to a wrong address", extra={"remote_address": caller})
+            # The very answer of a path that does not exist.
+            raise NotFound from None
         with db.scope(company_id=address.company_id, source="callback"), transaction() as session:
             callbacks.receive(
                 session,

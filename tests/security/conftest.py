@@ -1,17 +1,57 @@
 """The API's fixtures, and ways to sign in as a person would."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pyotp
 import pytest
 from werkzeug.test import TestResponse
 
 from pettycash import db
+from pettycash.app import create_app
 from pettycash.cli.seed import fixed_credentials
 from tests.api.client import ADDRESS, ApiClient
 from tests.api.conftest import api, common, common_database, probe, tune
+from tests.security.population import populate
+from tests.security.routes import Route, Samples, routes
+from tests.servers import Database, Servers, compose_for
 
 __all__ = ["api", "common", "common_database", "login", "probe", "totp", "tune"]
+
+
+@pytest.fixture(scope="session")
+def populated_database(servers: Servers, worker_number: int) -> Iterator[Database]:
+    """A copy of the seeded database with an object behind every route."""
+    name = f"pettycash_populated_w{worker_number}"
+    yield servers.clone(name, redis_database=(worker_number + 12) % 16)
+    db.dispose()
+    servers.drop(name)
+
+
+@pytest.fixture
+def populated(populated_database: Database) -> Iterator[ApiClient]:
+    """The application on the populated copy, which tests share: they are refused, or only read."""
+    compose_for(populated_database)
+    if populated_database.name not in _filled:
+        client = ApiClient(create_app(populated_database.settings))
+        populate(client)
+        _filled[populated_database.name] = client
+    yield _filled[populated_database.name]
+    db.dispose()
+
+
+@pytest.fixture
+def served(populated: ApiClient) -> list[Route]:
+    """Every route that wants a session, from the OpenAPI document."""
+    return routes(populated.anonymous.get("/api/openapi.json").json)
+
+
+@pytest.fixture
+def samples(populated: ApiClient, served: list[Route]) -> Samples:
+    """Live ids for their paths."""
+    return Samples(populated, served)
+
+
+_filled: dict[str, ApiClient] = {}
 
 Login = Callable[..., TestResponse]
 

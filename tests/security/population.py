@@ -1,0 +1,93 @@
+"""A demo company with at least one object behind every route, all of them at Westlands."""
+
+import io
+from datetime import timedelta
+from typing import Any
+
+from werkzeug.test import TestResponse
+
+from pettycash import db
+from pettycash.models.attempts import Callback, CallbackPurpose
+from pettycash.models.platform import CaseKind, Severity
+from pettycash.services import cases, replenishments
+from tests import books
+from tests.api.client import ApiClient, Caller
+from tests.factories import payments as payment_factory
+from tests.factories import requisitions_http
+
+PNG = (
+    b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00"
+    b"\x1f\x15\xc4\x89\x00\x00\x00\nIDATx\x9cc\x00\x01\x00\x00\x05\x00\x01\r\n-\xb4\x00\x00"
+    b"\x00\x00IEND\xaeB`\x82"
+)
+
+
+def populate(api: ApiClient) -> None:
+    """Fill the seeded organisation through the API and the services."""
+    _made(_api_key(api.as_("admin")))
+    _made(_role_proposal(api))
+    _made(
+        api.as_("operator").post("/api/reconciliation/runs/", json={"business_date": "2026-01-15"})
+    )
+    with api.as_("treasury").scope(), db.transaction() as session:
+        executing = payment_factory.executing(session)
+        attempt = payment_factory.attempt_of(session, executing)
+        session.add(
+            Callback(
+                company_id=attempt.company_id,
+                attempt_id=attempt.id,
+                purpose=CallbackPurpose.RESULT,
+                dedup_key=b"x" * 32,
+                body=b"{}",
+            )
+        )
+        cases.open_case(
+            session,
+            kind=CaseKind.IN_DOUBT,
+            object_type="payment",
+            object_id=executing.id,
+            summary="Nobody knows.",
+            evidence={},
+            severity=Severity.WARNING,
+        )
+    with api.as_("treasury").scope(), db.transaction() as session:
+        paid = books.pay(session, "12000.00")
+        replenishments.consider(session, fund_id=books.fund(session).id, now=session.info["now"])
+    _made(
+        api.as_("treasury").post(
+            f"/api/payments/{paid.id}/record_variance/",
+            json={"kind": "overpaid", "adjusted_amount": "12050.00", "reason": "Statement"},
+        )
+    )
+    # Last, so that it is the first of its list.
+    requisition = requisitions_http.submitted(api.as_("staff"))
+    _made(_upload(api.as_("staff"), requisition["id"]))
+
+
+def _made(answer: TestResponse) -> None:
+    assert answer.status_code in (200, 201, 202), answer.json
+
+
+def _upload(caller: Caller, requisition_id: str) -> TestResponse:
+    return caller.request(
+        "POST",
+        f"/api/requisitions/{requisition_id}/attachments/",
+        data={"file": (io.BytesIO(PNG), "receipt.png")},
+        content_type="multipart/form-data",
+    )
+
+
+def _api_key(caller: Caller) -> TestResponse:
+    with db.system_transaction() as session:
+        expires_at = session.info["now"] + timedelta(days=30)
+    body = {"name": "expense app", "scopes": ["read"], "expires_at": expires_at.isoformat()}
+    return caller.post("/api/api-keys/", json=body)
+
+
+def _role_proposal(api: ApiClient) -> TestResponse:
+    body: dict[str, Any] = {
+        "user_id": str(api.as_("staff_2").user_id),
+        "role": "fpa",
+        "reason": "Helps out",
+    }
+    return api.as_("admin").post("/api/role-assignments/", json=body)

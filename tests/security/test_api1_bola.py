@@ -1,0 +1,153 @@
+"""API1:2023 Broken object level authorization: what lies beyond one's scope does not exist.
+
+Built from the OpenAPI document and live ids: every route that names an object, as a user of another
+company and of another branch.
+"""
+
+from uuid import uuid4
+
+from pettycash.models.people import Role
+from tests.api.client import ApiClient
+from tests.security.routes import PERSONA, Route, Samples, uuids, with_ids
+
+ELSEWHERE = {
+    Role.STAFF: "staff_mombasa",
+    Role.BRANCH_MANAGER: "branch_manager_mombasa",
+    Role.REGIONAL_MANAGER: "regional_manager_coast",
+    Role.CUSTODIAN: "custodian_mombasa",
+    Role.DEPARTMENT_HEAD: "department_head_finance",
+}
+"""The same roles in another place of the same company."""
+
+PLACED = ("requisitions", "attachments", "payments", "funds", "stores", "replenishments")
+"""What belongs to a branch. Units, accounts, thresholds and people belong to the whole company."""
+
+
+def objects(served: list[Route]) -> list[Route]:
+    return [route for route in served if route.names_objects]
+
+
+def test_the_samples_are_real(populated: ApiClient, served: list[Route], samples: Samples) -> None:
+    """Else a 404 would prove nothing: whoever may, reads what the others must not find."""
+    wrong = []
+    for route in objects(served):
+        ids = samples.of(route)
+        readers = [PERSONA[role] for role in Role if role in route.roles]
+        if route.method == "get":
+            statuses = {populated.as_(name).get(route.at(ids)).status_code for name in readers}
+            if 200 not in statuses or statuses - {200, 404}:
+                wrong.append((route.name, statuses))
+        else:
+            answer = route.knock(populated.as_(readers[0]), ids)
+            if answer.status_code not in (422, 415, 428):
+                wrong.append((route.name, answer.status_code))
+    assert wrong == []
+
+
+def test_every_object_of_another_company_is_a_404(
+    populated: ApiClient, served: list[Route], samples: Samples
+) -> None:
+    other = populated.as_("other_company")
+    held = {Role(each["role"]) for each in other.get("/api/auth/me/").json["roles"]}
+    wrong = []
+    for route in objects(served):
+        assert held & route.roles, f"other_company has no role for {route.name}"
+        theirs = route.send(other, samples.of(route))
+        nobodys = route.send(other, dict.fromkeys(route.parameters, str(uuid4())))
+        if theirs.status_code != 404:
+            wrong.append((route.name, theirs.status_code, theirs.json))
+        elif nobodys.status_code != 404 or theirs.json["code"] != nobodys.json["code"]:
+            wrong.append((route.name, theirs.json["code"], nobodys.json.get("code")))
+    assert wrong == []
+
+
+def test_every_object_of_another_branch_is_a_404(
+    populated: ApiClient, served: list[Route], samples: Samples
+) -> None:
+    tried, wrong = 0, []
+    for route in objects(served):
+        if not any(f"/{area}/" in route.path for area in PLACED):
+            continue
+        for role, name in ELSEWHERE.items():
+            if role in route.roles:
+                tried += 1
+                answer = route.send(populated.as_(name), samples.of(route))
+                if answer.status_code != 404:
+                    wrong.append((route.name, name, answer.status_code, answer.json))
+    assert wrong == []
+    assert tried > 50
+
+
+def test_lists_hold_nothing_of_another_company(
+    populated: ApiClient, served: list[Route], samples: Samples
+) -> None:
+    ours = {each for route in objects(served) for each in samples.of(route).values()}
+    other = populated.as_("other_company")
+    lists = [route for route in served if route.method == "get" and not route.parameters]
+    for route in lists:
+        answer = route.send(other, {})
+        assert answer.status_code in (200, 404), (route.name, answer.json)
+        assert uuids(answer.text).isdisjoint(ours), route.name
+    assert len(lists) > 25
+
+
+def test_lists_hold_nothing_of_another_branch(
+    populated: ApiClient, served: list[Route], samples: Samples
+) -> None:
+    ours = {
+        each
+        for route in objects(served)
+        if any(f"/{area}/" in route.path for area in PLACED)
+        for each in samples.of(route).values()
+    }
+    for route in served:
+        if route.method != "get" or route.parameters:
+            continue
+        for role, name in ELSEWHERE.items():
+            if role in route.roles:
+                answer = route.send(populated.as_(name), {})
+                assert uuids(answer.text).isdisjoint(ours), (route.name, name)
+
+
+def test_ids_of_another_company_in_a_body_lead_nowhere(
+    populated: ApiClient, served: list[Route], samples: Samples
+) -> None:
+    """A body that names an object of another company is refused, never obeyed, never a 500."""
+    other = populated.as_("other_company")
+    kinds = {name: value for route in objects(served) for name, value in samples.of(route).items()}
+    tried = 0
+    for route in served:
+        if route.method not in ("post", "patch") or route.parameters or not route.body:
+            continue
+        if not uuids(str(route.body)):
+            continue
+        for name, value in kinds.items():
+            crooked = Route(
+                route.name, route.method, route.path, with_ids(route.body, value),
+                route.media_type, route.query,
+            )  # fmt: skip
+            answer = crooked.send(other, {})
+            tried += 1
+            assert 400 <= answer.status_code < 500, (route.name, name, answer.status_code)
+    assert tried > 20
+
+
+def test_filters_by_id_of_another_company_find_nothing(
+    populated: ApiClient, served: list[Route], samples: Samples
+) -> None:
+    document = populated.anonymous.get("/api/openapi.json").json
+    other = populated.as_("other_company")
+    foreign = next(samples.of(route)["fund_id"] for route in served if route.name == "funds.get")
+    tried = 0
+    for path, item in document["paths"].items():
+        operation = item.get("get")
+        if operation is None or "{" in path:
+            continue
+        for parameter in operation.get("parameters", []):
+            if parameter["in"] == "query" and parameter["name"].endswith("_id"):
+                tried += 1
+                answer = other.get(path, query_string={parameter["name"]: foreign})
+                assert answer.status_code in (200, 404, 422), (path, answer.json)
+                if answer.status_code == 200:
+                    assert answer.json.get("items", []) == [], (path, parameter["name"])
+    assert tried > 10
