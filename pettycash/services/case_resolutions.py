@@ -19,7 +19,7 @@ from pettycash import errors
 from pettycash.models.attempts import LIVE, AttemptState, ExchangeType, PaymentAttempt
 from pettycash.models.payments import Payment
 from pettycash.models.platform import Case, CaseKind
-from pettycash.services import cases, releases
+from pettycash.services import cases, releases, replenishments
 from pettycash.services.actors import Actor
 from pettycash.services.payments import exchanges, facts, settlement
 from pettycash.services.payments.facts import Matter
@@ -33,6 +33,7 @@ class Ending(StrEnum):
     PAID = "paid"  # the money reached the payee
     NOT_PAID = "not_paid"  # it never left
     NOTED = "noted"  # nothing follows for the payment: looked into, understood
+    LOST = "lost"  # the rest of a short delivery will not come
 
 
 class EndingDoesNotFit(errors.RuleViolation):
@@ -101,6 +102,8 @@ def propose(
     case = cases.get(session, case_id=case_id)
     matter = _matter(session, case, proposal, actor)
     _check(session, case, matter, proposal)
+    if proposal.ending is Ending.LOST:
+        _lock_delivery(session, case, actor)
     return cases.propose(
         session, case_id=case_id, proposal=proposal.as_json(), actor=actor, now=now
     )
@@ -120,9 +123,15 @@ def confirm(session: Session, *, case_id: UUID, actor: Actor, now: datetime) -> 
     proposal = Proposal.of_json(case.proposal)
     # Payment before case: the order of everybody who opens one.
     matter = _matter(session, case, proposal, actor)
+    if proposal.ending is Ending.LOST:
+        _lock_delivery(session, case, actor)
     case = cases.confirm(session, case_id=case_id, actor=actor, now=now)
     session.flush()  # a further case of this kind may be opened by what follows
     _check(session, case, matter, proposal)
+    if proposal.ending is Ending.LOST:
+        replenishments.write_off_rest(
+            session, replenishment_id=case.object_id, actor=actor, now=now
+        )
     if matter is not None:
         if proposal.ending is not Ending.NOTED:
             _carry_out(session, matter=matter, proposal=proposal, case=case, now=now)
@@ -154,6 +163,13 @@ def _matter(session: Session, case: Case, proposal: Proposal, actor: Actor) -> M
     return Matter(requisition=requisition, payment=payment, attempt=attempt)
 
 
+def _lock_delivery(session: Session, case: Case, actor: Actor) -> None:
+    """The replenishment before its case, as its receipt does; its own people don't judge it."""
+    found = replenishments.locked(session, actor=actor, replenishment_id=case.object_id)
+    if actor.user_id in (found.funded_by, found.received_by):
+        raise releases.NotSeparate("Who sent or received a transfer does not say what is lost.")
+
+
 def _meant(session: Session, payment: Payment, proposal: Proposal) -> PaymentAttempt | None:
     query = select(PaymentAttempt).where(PaymentAttempt.payment_id == payment.id)
     if proposal.attempt_number is not None:
@@ -170,8 +186,9 @@ def _meant(session: Session, payment: Payment, proposal: Proposal) -> PaymentAtt
 def _check(session: Session, case: Case, matter: Matter | None, proposal: Proposal) -> None:
     if not proposal.note.strip():
         raise EvidenceMissing(errors={"note": ["Say what you found, and where."]})
-    if case.kind is CaseKind.RELEASE_LOCKED:
-        raise EndingDoesNotFit("It ends with unlock_release.")
+    _check_kind(case, proposal)
+    if proposal.ending is Ending.LOST:
+        return
     if proposal.ending is Ending.NOTED:
         if case.kind in ABOUT_MONEY and matter is not None and _is_undecided(matter):
             raise EndingDoesNotFit("What became of the money is still open: paid or not paid?")
@@ -196,6 +213,14 @@ def _check(session: Session, case: Case, matter: Matter | None, proposal: Propos
     ).first()
     if taken is not None:
         raise ReferenceTaken(errors={"provider_reference": ["It proves another payment."]})
+
+
+def _check_kind(case: Case, proposal: Proposal) -> None:
+    if case.kind is CaseKind.RELEASE_LOCKED:
+        raise EndingDoesNotFit("It ends with unlock_release.")
+    if (case.kind is CaseKind.SHORT_DELIVERY) is not (proposal.ending is Ending.LOST):
+        # Money in transit stays a case until it is received or given up.
+        raise EndingDoesNotFit("A short delivery ends with its receipt, or is lost.")
 
 
 def _is_undecided(matter: Matter) -> bool:
