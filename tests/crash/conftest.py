@@ -11,6 +11,16 @@ from tests.crash.system import System
 from tests.servers import Servers
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes minutes runs where it is asked for: `pytest tests/crash -m soak`."""
+    if "soak" in config.option.markexpr:
+        return
+    left_out = [item for item in items if item.get_closest_marker("soak")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture(scope="session")
 def running(servers: Servers, worker_number: int) -> Iterator[System]:
     """The system, started once."""

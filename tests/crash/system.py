@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from pettycash import composition, config, crash_points, db
 from pettycash.cli.seed import money
-from pettycash.models.attempts import PaymentAttempt, PaymentTransaction
+from pettycash.models.attempts import Callback, PaymentAttempt, PaymentTransaction
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.ledger import Hold, JournalEntry
 from pettycash.models.payments import Payment, PaymentStatus
@@ -474,6 +474,12 @@ class System:
                     select(func.count()).where(PaymentTransaction.payment_id == paid.id)
                 ).scalar_one()
                 assert said >= 1, "nothing stands in the exchange log"
+                unread = session.execute(
+                    select(Callback.purpose).where(
+                        Callback.attempt_id == attempts[0].id, Callback.processed_at.is_(None)
+                    )
+                ).all()
+                assert unread == [], "a callback was stored and never looked at"
                 requisition = session.get_one(Requisition, paid.requisition_id)
                 assert requisition.status is RequisitionStatus.PAID
             opened = session.execute(

@@ -11,12 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
-from sqlalchemy.exc import DBAPIError
 
-from pettycash.models.payments import PaymentStatus
 from pettycash.stack import postgres
 from pettycash.stack.ports import Ports
 from pettycash.stack.processes import Child, ChildSpec
+from tests.crash.client import Executor
 from tests.crash.system import Paid, System
 from tests.servers import THROW_AWAY, Servers, build_template, wait_until
 
@@ -94,28 +93,18 @@ def cluster(
 
 
 class Client(threading.Thread):
-    """Releases its share, as one does who gets no answer: looks what became of it, asks again."""
+    """Releases its share over HTTP, however often that takes."""
 
     def __init__(self, system: System, share: Sequence[Paid]) -> None:
         super().__init__()
-        self.system, self.share = system, share
-        self.unanswered = 0
+        self.share = share
+        self.executor = Executor(system)
+        self.answers: list[int] = []
 
     def run(self) -> None:
-        """Release all of it, however often that takes."""
+        """Release all of it."""
         for paid in self.share:
-            while not self._is_released(paid):
-                time.sleep(0.05)
-
-    def _is_released(self, paid: Paid) -> bool:
-        try:
-            if self.system.statuses([paid])[paid.id] is not PaymentStatus.PENDING:
-                return True
-            self.system.release(paid)
-        except DBAPIError:
-            self.unanswered += 1
-            return False
-        return True
+            self.answers.append(self.executor.insist(paid).status_code)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "restarted"])
@@ -125,6 +114,8 @@ def test_postgres_ends_under_load_and_every_payment_reaches_its_end(
     own, system = cluster
     system.compose()
     load = [system.payment() for _ in range(LOAD)]
+    for paid in load:
+        system.verify(paid)
     clients = [Client(system, load[start::CLIENTS]) for start in range(CLIENTS)]
     for client in clients:
         client.start()
@@ -136,7 +127,8 @@ def test_postgres_ends_under_load_and_every_payment_reaches_its_end(
 
     for client in clients:
         client.join(60)
-    assert any(client.unanswered for client in clients), "it ended before anybody noticed"
+    assert any(client.executor.unanswered for client in clients), "nobody noticed"
+    assert [answer for client in clients for answer in client.answers] == [202] * LOAD
     for name in ("relay", "worker", "api"):
         assert system.children[name].exit_code() is None, (name, system.logs())
     system.await_success(*load, seconds=90)
