@@ -72,9 +72,9 @@ def test_a_case_is_assigned(api: ApiClient) -> None:
     assert api.as_("auditor").post(path, json={"owner_id": None}).status_code == 403
 
 
-def test_cases_are_not_for_everybody(api: ApiClient) -> None:
+def test_cases_are_not_for_everybody(common: ApiClient) -> None:
     for who in ("staff", "branch_manager", "custodian", "admin"):
-        assert api.as_(who).get("/api/cases/").status_code == 403
+        assert common.as_(who).get("/api/cases/").status_code == 403
 
 
 def test_cases_of_another_company_do_not_exist(api: ApiClient) -> None:
@@ -111,8 +111,8 @@ def test_one_pauses_and_two_resume(api: ApiClient) -> None:
     assert api.as_("auditor").get("/api/pause/?is_open=true").json["items"] == []
 
 
-def test_what_makes_no_pause_is_refused(api: ApiClient) -> None:
-    operator = api.as_("operator")
+def test_what_makes_no_pause_is_refused(common: ApiClient) -> None:
+    operator = common.as_("operator")
     for body, status in (
         ({"scope": "company"}, 422),
         ({"scope": "company", "reason": ""}, 422),
@@ -125,11 +125,11 @@ def test_what_makes_no_pause_is_refused(api: ApiClient) -> None:
     assert operator.get("/api/pause/").json["items"] == []
 
 
-def test_others_do_not_pause(api: ApiClient) -> None:
+def test_others_do_not_pause(common: ApiClient) -> None:
     body = {"scope": "company", "reason": "Why not."}
     for who in ("staff", "group_finance_manager", "admin", "auditor"):
-        assert api.as_(who).post("/api/pause/", json=body).status_code == 403
-        assert api.as_(who).post("/api/resume/", json={"scope": "company"}).status_code == 403
+        assert common.as_(who).post("/api/pause/", json=body).status_code == 403
+        assert common.as_(who).post("/api/resume/", json={"scope": "company"}).status_code == 403
 
 
 def test_another_company_is_neither_paused_nor_resumed(api: ApiClient) -> None:

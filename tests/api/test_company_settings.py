@@ -15,8 +15,8 @@ def _change(caller: Caller, **values: Any) -> Any:
     return caller.patch(PATH, json=values, etag=caller.get(PATH).headers["ETag"])
 
 
-def test_settings_are_read_with_their_defaults(api: ApiClient) -> None:
-    read = api.as_("fpa").get(PATH)
+def test_settings_are_read_with_their_defaults(common: ApiClient) -> None:
+    read = common.as_("fpa").get(PATH)
 
     assert read.status_code == 200
     assert read.json["timezone"] == "Africa/Nairobi"
@@ -57,13 +57,13 @@ def test_a_stale_version_changes_nothing(api: ApiClient) -> None:
     assert admin.get(PATH).json["small_team"] is True
 
 
-def test_an_unknown_key_is_named(api: ApiClient) -> None:
-    refused = _change(api.as_("admin"), otp_flor="1", small_team=True)
+def test_an_unknown_key_is_named(common: ApiClient) -> None:
+    refused = _change(common.as_("admin"), otp_flor="1", small_team=True)
 
     assert refused.status_code == 422
     assert refused.json["code"] == "settings.unknown_key"
     assert list(refused.json["errors"]) == ["otp_flor"]
-    assert api.as_("admin").get(PATH).json["small_team"] is False
+    assert common.as_("admin").get(PATH).json["small_team"] is False
 
 
 WRONG = [
@@ -94,8 +94,8 @@ WRONG = [
 ]
 
 
-def test_a_value_that_a_setting_can_not_take_is_refused_and_named(api: ApiClient) -> None:
-    admin = api.as_("admin")
+def test_a_value_that_a_setting_can_not_take_is_refused_and_named(common: ApiClient) -> None:
+    admin = common.as_("admin")
     before = admin.get(PATH).json
 
     for name, value in WRONG:
@@ -109,14 +109,14 @@ def test_a_value_that_a_setting_can_not_take_is_refused_and_named(api: ApiClient
     assert admin.get(PATH).json == before
 
 
-def test_every_wrong_value_is_named_at_once(api: ApiClient) -> None:
-    refused = _change(api.as_("admin"), otp_floor="-1", small_team="no", code_by_sms=False)
+def test_every_wrong_value_is_named_at_once(common: ApiClient) -> None:
+    refused = _change(common.as_("admin"), otp_floor="-1", small_team="no", code_by_sms=False)
 
     assert sorted(refused.json["errors"]) == ["otp_floor", "small_team"]
 
 
-def test_nobody_sets_the_escalation_approver_alone(api: ApiClient) -> None:
-    admin = api.as_("admin")
+def test_nobody_sets_the_escalation_approver_alone(common: ApiClient) -> None:
+    admin = common.as_("admin")
     before = admin.get(PATH).json
 
     refused = _change(admin, escalation_approver_id=str(admin.user_id))
@@ -168,8 +168,8 @@ def test_who_would_become_the_approver_does_not_confirm_it(api: ApiClient) -> No
     assert by_cfo.status_code == 200
 
 
-def test_an_approver_is_an_active_person_of_the_company(api: ApiClient) -> None:
-    stranger = str(api.as_("other_company").user_id)
+def test_an_approver_is_an_active_person_of_the_company(common: ApiClient) -> None:
+    stranger = str(common.as_("other_company").user_id)
     for payload in (
         {},
         {"user_id": "nobody"},
@@ -179,17 +179,19 @@ def test_an_approver_is_an_active_person_of_the_company(api: ApiClient) -> None:
         {"user_id": None, "more": 1},
     ):
         proposal = {"kind": "escalation_approver", "payload": payload, "reason": "Why not."}
-        refused = api.as_("admin").post("/api/changes/", json=proposal)
+        refused = common.as_("admin").post("/api/changes/", json=proposal)
         assert refused.status_code == 422, payload
         assert refused.json["code"] == "settings.invalid_value"
 
 
-def test_settings_are_read_by_those_who_work_with_them_and_changed_by_one(api: ApiClient) -> None:
+def test_settings_are_read_by_those_who_work_with_them_and_changed_by_one(
+    common: ApiClient,
+) -> None:
     for who in ("staff", "custodian"):
-        assert api.as_(who).get(PATH).status_code == 403
+        assert common.as_(who).get(PATH).status_code == 403
     for who in ("cfo", "operator", "auditor"):
-        assert api.as_(who).get(PATH).status_code == 200
-        refused = api.as_(who).patch(PATH, json={"small_team": True}, etag='"v2"')
+        assert common.as_(who).get(PATH).status_code == 200
+        refused = common.as_(who).patch(PATH, json={"small_team": True}, etag='"v2"')
         assert refused.status_code == 403
 
 

@@ -146,21 +146,21 @@ def test_what_makes_no_unit_is_refused(admin: Caller) -> None:
     assert admin.get("/api/regions/?code=OK").json["items"] == []
 
 
-def test_only_an_administrator_changes_units(api: ApiClient) -> None:
+def test_only_an_administrator_changes_units(common: ApiClient) -> None:
     for path in PATHS:
-        unit = _first(api.as_("staff"), f"/api/{path}/")
+        unit = _first(common.as_("staff"), f"/api/{path}/")
         place = f"/api/{path}/{unit['id']}/"
         for who in ("staff", "cfo", "operator", "auditor"):
-            caller = api.as_(who)
+            caller = common.as_(who)
             assert caller.get(place).status_code == 200
             assert caller.post(f"/api/{path}/", json={"code": "N", "name": "N"}).status_code == 403
             assert caller.patch(place, json={"is_active": True}, etag='"v1"').status_code == 403
 
 
-def test_units_of_another_company_do_not_exist(api: ApiClient) -> None:
-    admin = api.as_("admin")
+def test_units_of_another_company_do_not_exist(common: ApiClient) -> None:
+    admin = common.as_("admin")
     for path in PATHS:
-        theirs = _first(api.as_("other_company"), f"/api/{path}/")
+        theirs = _first(common.as_("other_company"), f"/api/{path}/")
         place = f"/api/{path}/{theirs['id']}/"
         assert admin.get(place).status_code == 404
         assert admin.patch(place, json={"is_active": False}, etag='"v1"').status_code == 404

@@ -227,13 +227,13 @@ def test_people_of_another_company_do_not_exist(api: ApiClient, admin: Caller) -
     assert admin.get("/api/users/?username=other_company").json["items"] == []
 
 
-def test_only_an_administrator_admits(api: ApiClient) -> None:
+def test_only_an_administrator_admits(common: ApiClient) -> None:
     for who in ("staff", "cfo", "treasury", "auditor", "operator"):
-        caller = api.as_(who)
+        caller = common.as_(who)
         assert caller.post("/api/users/", json=NEW).status_code == 403
         place = f"/api/users/{caller.user_id}/"
         assert caller.patch(place, json={"phone": None}, etag='"v1.1"').status_code == 403
-    assert api.as_("staff").get("/api/users/").status_code == 403
+    assert common.as_("staff").get("/api/users/").status_code == 403
 
 
 def _propose(admin: Caller, user: str, role: str, **more: Any) -> Any:
@@ -363,16 +363,16 @@ def test_a_role_of_another_company_can_not_be_ended(api: ApiClient, admin: Calle
     assert refused.status_code == 404
 
 
-def test_only_an_administrator_proposes_roles(api: ApiClient) -> None:
+def test_only_an_administrator_proposes_roles(common: ApiClient) -> None:
     for who in ("staff", "cfo", "auditor"):
-        caller = api.as_(who)
+        caller = common.as_(who)
         assert _propose(caller, str(caller.user_id), "cfo").status_code == 403
 
 
-def test_a_role_needs_a_recent_sign_in(api: ApiClient) -> None:
-    tired = api.sign_in("admin", ago=timedelta(minutes=6))
+def test_a_role_needs_a_recent_sign_in(common: ApiClient) -> None:
+    tired = common.sign_in("admin", ago=timedelta(minutes=6))
 
-    refused = _propose(tired, str(api.as_("staff_2").user_id), "fpa")
+    refused = _propose(tired, str(common.as_("staff_2").user_id), "fpa")
 
     assert refused.status_code == 403
     assert refused.json["code"] == "auth.step_up_required"
