@@ -102,7 +102,7 @@ class FakeGateway:
         try:
             facts = json.loads(body)
             kind = K(facts.pop("kind"))
-        except (ValueError, KeyError, AttributeError):
+        except (ValueError, KeyError, AttributeError, TypeError):
             return outcome(K.IN_DOUBT, code="callback.unreadable")
         if purpose in (CallbackPurpose.TIMEOUT, CallbackPurpose.QUERY_TIMEOUT):
             kind = K.IN_DOUBT

@@ -1,0 +1,302 @@
+"""The inbox over HTTP: everything right is kept and answered 200, everything wrong says nothing."""
+
+import json
+import logging
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import func, select, update
+from werkzeug.test import TestResponse
+
+from pettycash import db
+from pettycash.models.attempts import Callback, CallbackPurpose
+from pettycash.models.funds import ProviderAccount
+from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.platform import Obligation
+from pettycash.services import callback_addresses
+from tests.api.client import ApiClient
+from tests.factories import payments as making
+from tests.factories import rails, working
+from tests.factories.people import company_id
+from tests.races import together
+
+P = CallbackPurpose
+
+
+@pytest.fixture
+def sent(api: ApiClient) -> Iterator[Payment]:
+    """A payment that the rail has accepted; the test acts for its company."""
+    rails.serve(rails.FakeGateway())
+    with db.scope(company_id=company_id("DEMO"), source="test"):
+        with db.transaction() as session:
+            payment = making.executing(session)
+        working.work("payments.submit")
+        yield payment
+
+
+def attempt_id(payment: Payment) -> UUID:
+    with db.transaction() as session:
+        return making.attempt_of(session, payment).id
+
+
+def address(payment: Payment, purpose: CallbackPurpose = P.RESULT) -> str:
+    key = attempt_id(payment)
+    slug = callback_addresses.slug_of(key, purpose)
+    return f"/api/callbacks/{slug}/{callback_addresses.secret_of(key, purpose)}"
+
+
+def deliver(api: ApiClient, where: str, body: bytes, **more: Any) -> TestResponse:
+    return api.client().post(where, data=body, **{"content_type": "application/json"} | more)
+
+
+def proof(payment: Payment, **more: Any) -> bytes:
+    facts = {
+        "kind": "settled",
+        "provider_reference": "RKT1234567",
+        "originator_reference": payment.originator_reference,
+        "amount": str(payment.amount),
+        "destination": payment.destination,
+    }
+    return json.dumps(facts | more).encode()
+
+
+def status(payment: Payment) -> PaymentStatus:
+    with db.transaction() as session:
+        return session.get_one(Payment, payment.id).status
+
+
+def stored() -> int:
+    with db.transaction() as session:
+        return session.execute(select(func.count(Callback.id))).scalar_one()
+
+
+def test_a_report_is_stored_answered_and_processed(api: ApiClient, sent: Payment) -> None:
+    answer = deliver(api, address(sent), proof(sent))
+
+    assert (answer.status_code, answer.get_json()["ResultCode"]) == (200, 0)
+    assert status(sent) is PaymentStatus.EXECUTING, "the request itself decides nothing"
+    working.work("callbacks.process")
+    assert status(sent) is PaymentStatus.SUCCESS
+
+
+def test_the_address_shows_nothing_and_is_made_of_hex(sent: Payment) -> None:
+    _, _, _, slug, secret = address(sent).split("/")
+
+    assert set(slug + secret) <= set("0123456789abcdef")
+    assert len(secret) == 64
+    with db.transaction() as session:
+        rows = session.execute(select(func.to_jsonb(Callback.__table__.table_valued()))).all()
+    assert secret not in str(rows)
+
+
+def test_fifty_copies_are_one(api: ApiClient, sent: Payment) -> None:
+    where, body = address(sent), proof(sent)
+
+    answers = together([partial(deliver, api, where, body) for _ in range(50)])
+
+    assert {each.status_code for each in answers} == {200}
+    working.work("callbacks.process")
+    with db.transaction() as session:
+        row = session.execute(select(Callback)).scalar_one()
+        assert row.deliveries == 50
+        assert making.entries(session, sent) == ["expense"]
+
+
+def without_id(answer: TestResponse) -> dict[str, Any]:
+    return {name: value for name, value in answer.get_json().items() if name != "request_id"}
+
+
+def test_wrong_addresses_say_nothing(api: ApiClient, sent: Payment) -> None:
+    right = address(sent)
+    _, _, _, slug, secret = right.split("/")
+    other = f"{slug[:-1]}2"
+    unknown = callback_addresses.slug_of(uuid4(), P.RESULT)
+    wrong = [
+        f"/api/callbacks/{slug}/{'0' * 64}",
+        f"/api/callbacks/{slug}/{secret[:-1]}{'0' if secret[-1] != '0' else '1'}",
+        f"/api/callbacks/{slug}/{secret.upper()}",
+        f"/api/callbacks/{other}/{secret}",
+        f"/api/callbacks/{unknown}/{secret}",
+        f"/api/callbacks/{slug}x/{secret}",
+        f"/api/callbacks/{slug[:-1]}9/{secret}",
+        f"/api/callbacks/{slug}/{secret[:-1]}",
+    ]
+    nonsense = api.client().post("/api/nowhere/")
+
+    for where in wrong:
+        answer = deliver(api, where, proof(sent))
+        assert answer.status_code == 404, where
+        assert without_id(answer) == without_id(nonsense), where
+        assert secret not in answer.get_data(as_text=True)
+    assert stored() == 0
+
+
+def test_a_secret_of_an_attempt_that_is_not_there(api: ApiClient, sent: Payment) -> None:
+    key = uuid4()
+    where = (
+        f"/api/callbacks/{callback_addresses.slug_of(key, P.RESULT)}"
+        f"/{callback_addresses.secret_of(key, P.RESULT)}"
+    )
+
+    assert deliver(api, where, proof(sent)).status_code == 404
+
+
+def test_other_methods_are_refused(api: ApiClient, sent: Payment) -> None:
+    where = address(sent)
+
+    for method in ("GET", "PUT", "DELETE", "PATCH"):
+        assert api.client().open(where, method=method).status_code == 405
+
+
+def test_two_megabytes_are_too_much(api: ApiClient, sent: Payment) -> None:
+    answer = deliver(api, address(sent), b"x" * 2_000_000)
+
+    assert (answer.status_code, answer.get_json()["code"]) == (413, "request.too_large")
+    assert stored() == 0
+
+
+def test_what_can_not_be_read_is_kept_and_asked_about(api: ApiClient, sent: Payment) -> None:
+    bodies = [b"", b"{", b"\xff\x00\xfe", b"null", b"[]", b"x" * 1000]
+
+    for body in bodies:
+        answer = deliver(api, address(sent), body, content_type="text/plain")
+        assert answer.status_code == 200
+
+    working.work("callbacks.process")
+    with db.transaction() as session:
+        rows = session.execute(select(Callback).order_by(Callback.id)).scalars().all()
+        assert [bytes(row.body) for row in rows] == bodies
+        assert {row.verdict for row in rows} == {"asked"}
+    assert status(sent) is PaymentStatus.EXECUTING
+
+
+def test_named_secrets_are_cut_out_before_it_is_stored(api: ApiClient, sent: Payment) -> None:
+    body = json.dumps({"SecurityCredential": "c2VjcmV0", "Amount": "1500"}).encode()
+
+    deliver(api, address(sent, P.TIMEOUT), body)
+
+    with db.transaction() as session:
+        row = session.execute(select(Callback)).scalar_one()
+    assert b"c2VjcmV0" not in bytes(row.body)
+    assert b"1500" in bytes(row.body)
+
+
+def test_a_wrong_amount_opens_a_case_and_moves_nothing(api: ApiClient, sent: Payment) -> None:
+    deliver(api, address(sent), proof(sent, amount="15000.00"))
+    working.work("callbacks.process")
+
+    with db.transaction() as session:
+        assert making.open_cases(session, sent.id) == ["contradiction"]
+        assert making.entries(session, sent) == []
+        assert making.open_holds(session, sent) == sent.amount
+    assert status(sent) is PaymentStatus.EXECUTING
+
+
+def test_a_report_about_another_reference_settles_nothing(api: ApiClient, sent: Payment) -> None:
+    deliver(api, address(sent), proof(sent, originator_reference="X-1", conversation_id="AG_other"))
+    working.work("callbacks.process")
+
+    with db.transaction() as session:
+        assert making.open_cases(session) == ["unmatched_callback"]
+    assert status(sent) is PaymentStatus.EXECUTING
+
+
+def test_a_failure_waits_for_the_rails_own_word(api: ApiClient, sent: Payment) -> None:
+    body = {"kind": "rejected", "originator_reference": sent.originator_reference}
+    deliver(api, address(sent), json.dumps(body).encode())
+    working.work("callbacks.process")
+
+    shown = api.as_("treasury").get(f"/api/payments/{sent.id}/").get_json()
+    again = api.as_("treasury_2").post(f"/api/payments/{sent.id}/send_otp/")
+
+    assert (shown["status"], shown["failure_confirmed"]) == ("failed", False)
+    assert (again.status_code, again.get_json()["code"]) == (409, "payment.failure_unconfirmed")
+
+
+def test_callers_outside_the_accounts_list_are_told_nothing(api: ApiClient, sent: Payment) -> None:
+    with db.transaction() as session:
+        session.execute(
+            update(ProviderAccount).values(options={"callback_sources": ["192.0.2.0/24"]})
+        )
+
+    outside = deliver(api, address(sent), proof(sent), environ_base={"REMOTE_ADDR": "203.0.113.9"})
+    inside = deliver(api, address(sent), proof(sent), environ_base={"REMOTE_ADDR": "192.0.2.40"})
+    lying = deliver(
+        api,
+        address(sent),
+        proof(sent, code="again"),
+        environ_base={"REMOTE_ADDR": "203.0.113.9"},
+        headers={"X-Forwarded-For": "192.0.2.40"},
+    )
+
+    assert (outside.status_code, inside.status_code, lying.status_code) == (404, 200, 404)
+
+
+def test_the_secret_stands_in_no_log(
+    api: ApiClient, sent: Payment, caplog: pytest.LogCaptureFixture
+) -> None:
+    where = address(sent)
+    secret = where.rpartition("/")[2]
+
+    with caplog.at_level(logging.DEBUG):
+        deliver(api, where, b"x" * 2_000_000)
+        deliver(api, where, proof(sent))
+        deliver(api, where.replace("/api/callbacks/", "/api/callbacks/0"), proof(sent))
+        working.work("callbacks.process")
+
+    assert secret not in caplog.text
+    assert all(secret not in str(record.__dict__) for record in caplog.records)
+
+
+def test_operators_read_and_replay(api: ApiClient, sent: Payment) -> None:
+    deliver(api, address(sent), proof(sent))
+    working.work("callbacks.process")
+    operator = api.as_("operator")
+
+    (seen,) = operator.get(f"/api/callbacks/?payment_id={sent.id}").get_json()["items"]
+    assert (seen["verdict"], seen["purpose"]) == ("settled", "result")
+    assert sent.destination not in json.dumps(seen)
+    replayed = operator.post(f"/api/callbacks/{seen['id']}/replay/")
+    assert replayed.status_code == 202, replayed.get_json()
+    working.work("callbacks.process")
+
+    (again,) = operator.get("/api/callbacks/?verdict=ignored").get_json()["items"]
+    assert again["id"] == seen["id"]
+    with db.transaction() as session:
+        assert making.entries(session, sent) == ["expense"]
+    assert operator.get("/api/callbacks/?is_processed=false").get_json()["items"] == []
+    stranger = api.as_("other_company").post(f"/api/callbacks/{seen['id']}/replay/")
+    assert (stranger.status_code, stranger.get_json()["code"]) == (404, "callback.not_found")
+    assert api.as_("treasury").get("/api/callbacks/").status_code == 403
+
+
+def test_operators_retry_and_park(api: ApiClient, sent: Payment) -> None:
+    key = attempt_id(sent)
+    with db.transaction() as session:
+        resolve, submit = (
+            making.obligation(session, topic, key)
+            for topic in ("payments.resolve", "payments.submit")
+        )
+        assert resolve is not None
+        assert submit is not None
+        other = Obligation(topic="otp.send", key=uuid4(), due_at=session.info["now"])
+        other.company_id = sent.company_id
+        session.add(other)
+    operator = api.as_("operator")
+
+    def post(obligation: Obligation, verb: str) -> tuple[int, str]:
+        answer = operator.post(f"/api/obligations/{obligation.id}/{verb}/")
+        body = answer.get_json()
+        return answer.status_code, body.get("code") or body["state"]
+
+    assert post(other, "park") == (200, "parked")
+    assert post(other, "retry") == (200, "due")
+    assert post(resolve, "park") == (422, "obligation.guards_money")
+    assert post(submit, "retry") == (409, "obligation.done")
+    listed = operator.get("/api/obligations/?state=waiting&topic=payments.resolve").get_json()
+    assert [each["id"] for each in listed["items"]] == [str(resolve.id)]
+    stranger = api.as_("other_company").post(f"/api/obligations/{other.id}/retry/")
+    assert stranger.status_code == 404
