@@ -1,0 +1,286 @@
+"""Two people end a case about money, neither of whom released it; the books follow."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash import errors
+from pettycash.gateways.base import OutcomeKind
+from pettycash.models.attempts import AttemptState, PaymentTransaction
+from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.platform import Case, CaseKind, CaseStatus, Severity
+from pettycash.services import case_resolutions, cases, payments
+from pettycash.services.case_resolutions import Ending, Proposal
+from pettycash.services.payments.evidence import Source
+from tests.factories import payments as making
+from tests.factories import rails
+from tests.factories.people import acting
+
+S = PaymentStatus
+
+
+@pytest.fixture(autouse=True)
+def rail(session: Session) -> rails.FakeGateway:
+    gateway = rails.FakeGateway()
+    rails.serve(gateway)
+    return gateway
+
+
+def in_doubt(session: Session) -> tuple[Payment, Case]:
+    """Silence for an hour."""
+    payment = making.executing(session)
+    making.answered(session, payment, rails.LOST)
+    attempt = making.attempt_of(session, payment)
+    later = session.info["now"] + timedelta(hours=1)
+    payments.next_question(session, attempt_id=attempt.id, now=later)
+    return payment, the_case(session, payment)
+
+
+def contradicted(session: Session) -> tuple[Payment, Case]:
+    """A callback named another amount."""
+    payment = making.executing(session)
+    making.answered(session, payment, rails.ACCEPTED)
+    instruction = payments.instruction_of(session, making.attempt_of(session, payment))
+    making.said(session, payment, rails.proof(instruction, amount=Decimal(15000)), Source.CALLBACK)
+    return payment, the_case(session, payment)
+
+
+def the_case(session: Session, payment: Payment) -> Case:
+    return session.execute(
+        select(Case).where(Case.object_id == payment.id, Case.status != CaseStatus.RESOLVED)
+    ).scalar_one()
+
+
+def propose(session: Session, case: Case, ending: Ending, by: str = "cfo", **more: Any) -> Case:
+    facts: dict[str, Any] = {"note": "statement of 2026-11-20, line 14"}
+    if ending is Ending.PAID:
+        facts["provider_reference"] = "RKT7654321"
+    return case_resolutions.propose(
+        session,
+        case_id=case.id,
+        proposal=Proposal(ending=ending, **facts | more),
+        actor=acting(session, by),
+        now=session.info["now"],
+    )
+
+
+def confirm(session: Session, case: Case, by: str = "group_finance_manager") -> Case:
+    return case_resolutions.confirm(
+        session, case_id=case.id, actor=acting(session, by), now=session.info["now"]
+    )
+
+
+def settled(session: Session, case: Case, ending: Ending, **more: Any) -> Case:
+    propose(session, case, ending, **more)
+    return confirm(session, case)
+
+
+def test_two_people_say_that_it_was_paid(session: Session) -> None:
+    payment, case = in_doubt(session)
+
+    propose(session, case, Ending.PAID)
+    assert payment.status is S.IN_DOUBT, "one person moves nothing"
+    confirm(session, case)
+
+    assert (payment.status, payment.provider_reference) == (S.SUCCESS, "RKT7654321")
+    assert making.entries(session, payment) == ["expense"]
+    assert making.open_holds(session, payment) == 0
+    assert making.open_cases(session, payment.id) == []
+    last = session.execute(
+        select(PaymentTransaction).order_by(PaymentTransaction.id.desc()).limit(1)
+    ).scalar_one()
+    assert (last.gateway, last.code, last.success) == ("evidence", "people.paid", True)
+
+
+def test_two_people_say_that_it_was_not_paid(session: Session) -> None:
+    payment, case = in_doubt(session)
+
+    settled(session, case, Ending.NOT_PAID)
+
+    assert (payment.status, payment.failure_confirmed) == (S.FAILED, True)
+    assert making.entries(session, payment) == []
+    assert making.open_holds(session, payment) == 0
+    making.released(session, payment, by="treasury_3")
+
+
+def test_what_people_said_is_no_match_for_a_later_proof(session: Session) -> None:
+    payment, case = in_doubt(session)
+    settled(session, case, Ending.NOT_PAID)
+    instruction = payments.instruction_of(session, making.attempt_of(session, payment))
+
+    making.said(session, payment, rails.proof(instruction), Source.QUERY)
+
+    assert payment.status is S.SUCCESS
+    assert making.open_cases(session, payment.id) == ["contradiction"]
+
+
+def test_the_amount_that_left_may_be_another_one(session: Session) -> None:
+    payment, case = in_doubt(session)
+
+    settled(session, case, Ending.PAID, amount=Decimal(1400))
+
+    assert (payment.status, payment.paid_amount) == (S.SUCCESS, Decimal(1400))
+
+
+@pytest.mark.parametrize("step", ["propose", "confirm"])
+def test_who_released_it_has_no_word(session: Session, step: str) -> None:
+    _, case = in_doubt(session)
+
+    if step == "confirm":
+        propose(session, case, Ending.PAID)
+    attempt: Callable[[], Case] = {
+        "propose": lambda: propose(session, case, Ending.PAID, by=making.EXECUTOR),
+        "confirm": lambda: confirm(session, case, by=making.EXECUTOR),
+    }[step]
+
+    with pytest.raises(errors.NotAllowed) as refusal:
+        attempt()
+    assert refusal.value.code == "release.not_separate"
+
+
+def test_one_person_is_not_two(session: Session) -> None:
+    _, case = in_doubt(session)
+    propose(session, case, Ending.PAID)
+
+    with pytest.raises(cases.OwnProposal):
+        confirm(session, case, by="cfo")
+
+
+@pytest.mark.parametrize("who", ["staff", "operator", "auditor", "custodian"])
+def test_others_do_not_resolve(session: Session, who: str) -> None:
+    _, case = in_doubt(session)
+
+    with pytest.raises(cases.NotAResolver):
+        propose(session, case, Ending.PAID, by=who)
+
+
+def test_paid_needs_the_rails_reference(session: Session) -> None:
+    _, case = in_doubt(session)
+
+    with pytest.raises(case_resolutions.EvidenceMissing):
+        propose(session, case, Ending.PAID, provider_reference=None)
+    with pytest.raises(case_resolutions.EvidenceMissing):
+        propose(session, case, Ending.NOT_PAID, note="  ")
+
+
+def test_a_reference_that_proves_another_payment_proves_nothing(session: Session) -> None:
+    first, case = in_doubt(session)
+    settled(session, case, Ending.PAID)
+    assert first.provider_reference == "RKT7654321"
+    _, second = in_doubt(session)
+
+    with pytest.raises(case_resolutions.ReferenceTaken):
+        propose(session, second, Ending.PAID)
+
+
+def test_what_is_open_is_not_just_noted(session: Session) -> None:
+    _, case = in_doubt(session)
+
+    with pytest.raises(case_resolutions.EndingDoesNotFit):
+        propose(session, case, Ending.NOTED)
+
+
+def test_what_the_rail_said_meanwhile_ends_it_otherwise(session: Session) -> None:
+    payment, case = in_doubt(session)
+    propose(session, case, Ending.NOT_PAID)
+    instruction = payments.instruction_of(session, making.attempt_of(session, payment))
+
+    making.said(session, payment, rails.proof(instruction), Source.QUERY)
+
+    with pytest.raises(cases.CaseResolved):
+        confirm(session, case)
+    assert payment.status is S.SUCCESS
+
+
+def test_a_contradiction_blocks_until_two_people_understood_it(session: Session) -> None:
+    payment, case = contradicted(session)
+    no = rails.outcome(OutcomeKind.REJECTED, originator_reference=payment.originator_reference)
+    making.said(session, payment, no, Source.QUERY)
+    assert payment.status is S.FAILED
+    with pytest.raises(errors.Conflict) as refusal:
+        making.code_for(session, payment)
+    assert refusal.value.code == "payment.blocked_by_case"
+
+    settled(session, case, Ending.NOTED)
+
+    assert payment.blocked_by_case_id is None
+    making.released(session, payment, by="treasury_3")
+
+
+def test_a_failure_from_a_callback_alone_is_confirmed_by_two_people(session: Session) -> None:
+    payment, case = contradicted(session)
+    no = rails.outcome(OutcomeKind.REJECTED, originator_reference=payment.originator_reference)
+    making.said(session, payment, no, Source.CALLBACK)
+    assert (payment.status, payment.failure_confirmed) == (S.FAILED, False)
+
+    settled(session, case, Ending.NOT_PAID)
+
+    assert payment.failure_confirmed
+    assert making.attempt_of(session, payment).state is AttemptState.REJECTED
+
+
+def test_a_failed_payment_that_was_paid_after_all_opens_no_further_case(session: Session) -> None:
+    payment, case = contradicted(session)
+    no = rails.outcome(OutcomeKind.REJECTED, originator_reference=payment.originator_reference)
+    making.said(session, payment, no, Source.QUERY)
+
+    settled(session, case, Ending.PAID)
+
+    assert payment.status is S.SUCCESS
+    assert payment.blocked_by_case_id is None
+    assert making.open_cases(session, payment.id) == []
+    assert making.entries(session, payment) == ["expense"]
+
+
+def test_other_cases_are_only_noted(session: Session) -> None:
+    case = cases.open_case(
+        session,
+        kind=CaseKind.PARKED_OBLIGATION,
+        object_type="obligation",
+        object_id=making.pending(session).id,
+        summary="test",
+        evidence={},
+        severity=Severity.SEVERE,
+    )
+
+    with pytest.raises(case_resolutions.EndingDoesNotFit):
+        propose(session, case, Ending.PAID)
+    assert settled(session, case, Ending.NOTED).status is CaseStatus.RESOLVED
+
+
+def test_a_locked_release_ends_with_its_own_verb(session: Session) -> None:
+    payment = making.pending(session)
+    case = cases.open_case(
+        session,
+        kind=CaseKind.RELEASE_LOCKED,
+        object_type="payment",
+        object_id=payment.id,
+        summary="test",
+        evidence={},
+        severity=Severity.SEVERE,
+    )
+
+    with pytest.raises(case_resolutions.EndingDoesNotFit):
+        propose(session, case, Ending.NOTED)
+
+
+def test_a_declined_proposal_leaves_the_case_open(session: Session) -> None:
+    payment, case = in_doubt(session)
+    propose(session, case, Ending.PAID)
+
+    case_resolutions.decline(
+        session,
+        case_id=case.id,
+        reason="the statement is of another day",
+        actor=acting(session, "group_finance_manager"),
+    )
+
+    assert case.status is CaseStatus.OPEN
+    assert payment.status is S.IN_DOUBT
+    with pytest.raises(cases.NothingProposed):
+        confirm(session, case)
