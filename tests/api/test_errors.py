@@ -1,8 +1,5 @@
 """Every answer that is no success is a problem document with a stable code."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -224,43 +221,3 @@ def test_a_database_that_is_gone_answers_503(
             cursor.execute(f"ALTER DATABASE {live.name} ALLOW_CONNECTIONS true")
 
     assert (answer.status_code, answer.json["code"]) == (503, "platform.database_unavailable")
-
-
-LIST_ERRORS = """
-import importlib, json, pkgutil
-import pettycash
-from pettycash import errors
-for each in pkgutil.walk_packages(pettycash.__path__, "pettycash."):
-    if not each.name.endswith("__main__"):
-        importlib.import_module(each.name)
-print(json.dumps([
-    [kind.__name__, one.__module__, one.__name__, one.code, one.__doc__ or ""]
-    for kind in errors.KINDS for one in errors.concrete(kind)
-]))
-"""
-
-
-@pytest.fixture(scope="module")
-def known_errors() -> Any:
-    """Every error class of the program, in a process that has nothing of the tests in it."""
-    done = subprocess.run(
-        [sys.executable, "-c", LIST_ERRORS], capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout)
-
-
-def test_every_error_explains_itself_and_names_a_domain(known_errors: list[list[str]]) -> None:
-    for _kind, module, name, code, meaning in known_errors:
-        where = f"{module}.{name}"
-        assert meaning.strip(), f"{where} has no docstring"
-        domain, _, word = code.partition(".")
-        assert domain.replace("_", "").isalpha(), f"{where}: {code}"
-        assert word.replace("_", "").replace(".", "").isalnum(), f"{where}: {code}"
-
-
-def test_a_code_means_one_status(known_errors: list[list[str]]) -> None:
-    statuses: dict[str, set[int]] = {}
-    for kind, _module, _name, code, _meaning in known_errors:
-        statuses.setdefault(code, set()).add(STATUSES[kind])
-
-    assert {code: found for code, found in statuses.items() if len(found) > 1} == {}

@@ -1,0 +1,111 @@
+"""Alive, ready and measured."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from pettycash import db
+from pettycash.services import heartbeats
+from tests.api.client import ApiClient
+from tests.servers import Database, Servers
+
+
+def beat_all(but: str = "", ago: timedelta = timedelta(0)) -> None:
+    with db.system_transaction() as session:
+        for name in heartbeats.BOUNDS_SECONDS:
+            if name != but:
+                heartbeats.beat(session, name=name, now=session.info["now"] - ago)
+
+
+def checks(api: ApiClient) -> tuple[int, dict[str, bool]]:
+    answer = api.anonymous.get("/readyz")
+    return answer.status_code, {each["name"]: each["ok"] for each in answer.json["checks"]}
+
+
+def test_alive_without_a_database(api: ApiClient, servers: Servers, live: Database) -> None:
+    db.dispose()
+    servers.drop(live.name)
+
+    answer = api.anonymous.get("/healthz")
+    assert (answer.status_code, answer.json) == (200, {"status": "ok"})
+
+
+def test_not_ready_without_a_database(api: ApiClient, servers: Servers, live: Database) -> None:
+    db.dispose()
+    servers.drop(live.name)
+
+    assert checks(api) == (503, {"database": False})
+
+
+def test_ready_when_everything_was_heard_of(api: ApiClient) -> None:
+    beat_all()
+    status, found = checks(api)
+
+    assert status == 200
+    assert set(found) == {"database", "migrations", *heartbeats.BOUNDS_SECONDS}
+    assert all(found.values())
+    assert api.anonymous.get("/readyz").json["status"] == "ready"
+
+
+@pytest.mark.parametrize("silent", heartbeats.BOUNDS_SECONDS)
+def test_not_ready_while_a_part_is_silent(api: ApiClient, silent: str) -> None:
+    beat_all(but=silent)
+    status, found = checks(api)
+
+    assert status == 503
+    assert [name for name, well in found.items() if not well] == [silent]
+
+
+def test_an_old_sign_of_life_is_none(api: ApiClient) -> None:
+    beat_all(ago=timedelta(seconds=31))
+    status, found = checks(api)
+
+    assert status == 503
+    assert not found["relay"]
+    assert found["beat"]
+
+
+def test_not_ready_on_another_schema(api: ApiClient, servers: Servers, live: Database) -> None:
+    beat_all()
+    connection = servers.postgres.connect(database=live.name)
+    try:
+        connection.cursor().execute("UPDATE alembic_version SET version_num = '0001'")
+    finally:
+        connection.close()
+    status, found = checks(api)
+
+    assert status == 503
+    assert [name for name, well in found.items() if not well] == ["migrations"]
+
+
+def test_a_heartbeat_is_the_system_s_to_write(api: ApiClient) -> None:
+    with (
+        pytest.raises(Exception, match="permission denied"),
+        api.as_("staff").scope(),
+        db.transaction() as session,
+    ):
+        session.execute(text("INSERT INTO heartbeats VALUES ('relay', now())"))
+
+
+def test_metrics_count_operations_and_statuses(common: ApiClient) -> None:
+    def count(line: str) -> float:
+        for each in common.anonymous.get("/metrics").text.splitlines():
+            if each.startswith(line + " "):
+                return float(each.rpartition(" ")[2])
+        return 0.0
+
+    line = 'pettycash_http_requests_total{operation="health.live",status="200"}'
+    before = count(line)
+    common.anonymous.get("/healthz")
+    answer = common.anonymous.get("/metrics")
+
+    assert count(line) == before + 1
+    assert answer.content_type.startswith("text/plain")
+
+
+def test_metrics_name_no_paths(common: ApiClient) -> None:
+    common.anonymous.get("/api/secret-looking-path/")
+    common.as_("staff").get("/api/auth/me/")
+
+    assert "secret-looking" not in common.anonymous.get("/metrics").text
