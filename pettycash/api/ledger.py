@@ -11,11 +11,6 @@ from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, matches, optional, page, page_of
 from pettycash.api.schemas.ledger import (
-    EXAMPLE_ACCOUNT,
-    EXAMPLE_ENTRY,
-    EXAMPLE_LINE,
-    EXAMPLE_NEW_ACCOUNT,
-    EXAMPLE_TRIAL_BALANCE,
     AccountQuery,
     EntryQuery,
     FundLedgerQuery,
@@ -26,6 +21,13 @@ from pettycash.api.schemas.ledger import (
     NewLedgerAccountSchema,
     TrialBalanceQuery,
     TrialBalanceSchema,
+)
+from pettycash.api.schemas.ledger_examples import (
+    EXAMPLE_ACCOUNT,
+    EXAMPLE_ENTRY,
+    EXAMPLE_LINE,
+    EXAMPLE_NEW_ACCOUNT,
+    EXAMPLE_TRIAL_BALANCE,
 )
 from pettycash.db import transaction
 from pettycash.models.funds import Store

@@ -12,11 +12,13 @@ from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, page, page_of
 from pettycash.api.schemas.ledger import (
+    LedgerPeriodSchema,
+    PeriodQuery,
+)
+from pettycash.api.schemas.ledger_examples import (
     EXAMPLE_HARD,
     EXAMPLE_PERIOD,
     EXAMPLE_SOFT,
-    LedgerPeriodSchema,
-    PeriodQuery,
 )
 from pettycash.db import transaction
 from pettycash.models.ledger import LedgerPeriod

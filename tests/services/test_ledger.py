@@ -1,44 +1,24 @@
 """Double entry: what is posted balances, only grows, chains its balances, and survives races."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import partial
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, create_engine, event, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from pettycash import db
 from pettycash.models.base import new_id
 from pettycash.models.ledger import AccountKind, JournalEntry, Posting
-from pettycash.models.organisation import Company
 from pettycash.services import ledger
-from pettycash.services.ledger import Entry, credit, debit
+from pettycash.services.ledger import credit, debit
 from tests import books
-from tests.races import together
+from tests.posting import account_of_other_company, statements, transfer
 from tests.servers import Database
 
 KES = Decimal
-
-
-def transfer(session: Session, source: str, amount: str, **facts: object) -> Entry:
-    """Dr suspense, Cr equity: an entry that touches nobody's store."""
-    to = books.account(session, AccountKind.SUSPENSE)
-    origin = books.account(session, AccountKind.EQUITY)
-    values = {
-        "source": source,
-        "rule": "test",
-        "description": source,
-        "occurred_at": session.info["now"],
-        "currency": "KES",
-        "postings": [debit(to.id, KES(amount)), credit(origin.id, KES(amount))],
-    }
-    return Entry(**{**values, **facts})  # type: ignore[arg-type]
 
 
 def test_an_entry_moves_both_accounts_and_says_so(session: Session) -> None:
@@ -147,7 +127,7 @@ def test_another_currency_is_refused(session: Session) -> None:
 
 
 def test_another_companys_account_is_refused(session: Session, database: Database) -> None:
-    other = _account_of_other_company(database)
+    other = account_of_other_company(database)
 
     with pytest.raises(ledger.WrongAccount):
         ledger.post(
@@ -308,7 +288,7 @@ def test_posting_takes_as_many_statements_for_forty_entries_as_for_one(session: 
     one = [transfer(session, "n:0", "1.00")]
     many = [transfer(session, f"n:{n}", "1.00") for n in range(1, 41)]
 
-    assert _statements(session, lambda: ledger.post(session, many)) == _statements(
+    assert statements(session, lambda: ledger.post(session, many)) == statements(
         session, lambda: ledger.post(session, one)
     )
 
@@ -334,221 +314,6 @@ def test_a_key_is_later_than_every_key_on_its_accounts(session: Session) -> None
     assert newest == entry_id
 
 
-# Plain SQL as the application role
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        f"{verb} {table}"
-        for table in ("journal_entries", "postings", "journal_sources", "holds")
-        for verb in ("DELETE FROM", "TRUNCATE")
-    ]
-    + [
-        "UPDATE journal_entries SET description = 'x'",
-        "UPDATE postings SET amount = amount + 1",
-        "UPDATE journal_sources SET source = 'x'",
-        "UPDATE holds SET amount = 1",
-        "UPDATE ledger_accounts SET balance = 0",
-        "UPDATE ledger_accounts SET held = 0",
-        "UPDATE ledger_accounts SET sequence = 0",
-        "DELETE FROM ledger_accounts",
-        "INSERT INTO journal_sources SELECT * FROM journal_sources",
-        "INSERT INTO postings SELECT * FROM postings",
-        "INSERT INTO journal_entries SELECT * FROM journal_entries",
-        "INSERT INTO holds SELECT * FROM holds",
-        "INSERT INTO postings_rest SELECT * FROM postings",
-    ],
-)
-def test_the_application_cant_rewrite_the_books(session: Session, statement: str) -> None:
-    ledger.post(session, [transfer(session, "kept", "1.00")])
-
-    with pytest.raises(DBAPIError) as refused, session.begin_nested():
-        session.execute(text(statement))
-
-    assert db.sqlstate(refused.value) == "42501"  # insufficient privilege
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE journal_entries SET description = 'x'",
-        "DELETE FROM postings",
-        "TRUNCATE journal_entries CASCADE",
-        "UPDATE postings SET amount = amount",
-        "DELETE FROM journal_sources",
-    ],
-)
-def test_not_even_the_owner_rewrites_the_books(live: Database, statement: str) -> None:
-    with pytest.raises(DBAPIError) as refused, _owner(live) as connection:
-        connection.execute(text(statement))
-
-    assert db.sqlstate(refused.value) == "PC002"
-
-
-def _raw_entry(session: Session, source: str, lines: list[tuple[UUID, str, str]]) -> str:
-    """What a caller of the SQL function would hand in without our checks."""
-    return json.dumps(
-        [
-            {
-                "id": str(new_id()), "source": source, "rule": "attack", "description": "attack",
-                "occurred_at": session.info["now"].isoformat(), "currency": "KES",
-                "postings": [
-                    {"id": str(new_id()), "account_id": str(a), "side": side, "amount": amount}
-                    for a, side, amount in lines
-                ],
-            }
-        ]
-    )  # fmt: skip
-
-
-def _attack(attack: str, other_id: UUID) -> None:
-    with db.transaction() as session:
-        suspense = books.account(session, AccountKind.SUSPENSE).id
-        equity = books.account(session, AccountKind.EQUITY).id
-        lines = [(suspense, "debit", "100.00"), (equity, "credit", "1.00")]
-        count = {"one posting": 1, "none": 0}.get(attack, 2)
-        session.execute(
-            text("SELECT ledger_post(CAST(:e AS jsonb), '{}')"),
-            {"e": _raw_entry(session, "attack", lines[:count])},
-        )
-        if attack == "change of company":
-            # Row security would hide the postings from a check with the caller's eyes.
-            session.execute(
-                text("SELECT set_config('app.company', :id, true)"), {"id": str(other_id)}
-            )
-
-
-@pytest.mark.parametrize("attack", ["unbalanced", "one posting", "none", "change of company"])
-def test_commit_refuses_what_does_not_balance(live: Database, attack: str) -> None:
-    company_id, other_id = _companies(live)
-    with db.scope(company_id=company_id):
-        with pytest.raises(DBAPIError) as refused:
-            _attack(attack, other_id)
-        assert db.sqlstate(refused.value) == "PC003"
-        with db.transaction() as session:
-            assert not ledger.is_posted(session, source="attack")
-
-
-def test_a_balanced_entry_survives_a_change_of_company_before_commit(live: Database) -> None:
-    """The check looks with the owner's eyes, so it neither misses nor invents a difference."""
-    company_id, other_id = _companies(live)
-    with db.scope(company_id=company_id):
-        with db.transaction() as session:
-            ledger.post(session, [transfer(session, "fine", "7.00")])
-            session.execute(
-                text("SELECT set_config('app.company', :id, true)"), {"id": str(other_id)}
-            )
-        with db.transaction() as session:
-            assert ledger.is_posted(session, source="fine")
-
-
-def test_posting_needs_a_company(live: Database) -> None:
-    with pytest.raises(DBAPIError) as refused, db.transaction() as session:
-        session.execute(text("SELECT ledger_post('[]', '{}')"))
-
-    assert db.sqlstate(refused.value) == "PC012"
-
-
-# Races on real connections
-
-
-def test_fifty_threads_want_the_last_shilling_and_one_gets_it(live: Database) -> None:
-    company_id, _ = _companies(live)
-    with db.scope(company_id=company_id), db.transaction() as session:
-        where = books.store(session).account_id
-        balance, held, _ = books.balance(session, where)
-        ledger.hold(
-            session, account_id=where, source="rest", currency="KES",
-            amount=balance - held - KES("1.00"),
-        )  # fmt: skip
-
-    def take(number: int) -> None:
-        db.in_transaction(
-            lambda session: ledger.hold(
-                session, account_id=where, source=f"last:{number}", currency="KES",
-                amount=KES("1.00"),
-            )
-        )  # fmt: skip
-
-    with db.scope(company_id=company_id):
-        results = together([partial(take, number) for number in range(50)])
-
-    assert [type(each) for each in results].count(ledger.InsufficientFunds) == 49
-    assert results.count(None) == 1
-    with db.scope(company_id=company_id), db.transaction() as session:
-        assert books.balance(session, where)[:2] == (balance, balance)
-        open_holds = session.execute(
-            text("SELECT sum(amount + expected_fee) FROM holds WHERE state = 'open'")
-        ).scalar_one()
-        assert open_holds == balance
-
-
-def test_one_source_posted_by_two_connections_stands_once(live: Database) -> None:
-    company_id, _ = _companies(live)
-
-    def post() -> None:
-        with db.transaction() as session:
-            ledger.post(session, [transfer(session, "race", "9.00")])
-
-    with db.scope(company_id=company_id):
-        results = together([post, post])
-
-    assert {type(each) for each in results} == {type(None), ledger.AlreadyPosted}
-    with db.scope(company_id=company_id), db.transaction() as session:
-        rows = session.execute(select(JournalEntry.id).where(JournalEntry.source == "race"))
-        assert len(rows.all()) == 1
-
-
-def test_two_connections_in_opposite_order_do_not_deadlock(live: Database) -> None:
-    company_id, _ = _companies(live)
-
-    def work(number: int) -> None:
-        for turn in range(25):
-            with db.transaction() as session:
-                entries = [
-                    transfer(session, f"{number}:{turn}:a", "1.00"),
-                    transfer(session, f"{number}:{turn}:b", "2.00"),
-                ]
-                ledger.post(session, entries if number else entries[::-1])
-
-    with db.scope(company_id=company_id):
-        assert together([partial(work, 0), partial(work, 1)]) == [None, None]
-
-    with db.scope(company_id=company_id), db.transaction() as session:
-        suspense = books.account(session, AccountKind.SUSPENSE)
-        assert books.balance(session, suspense.id) == (KES("150.00"), KES(0), 100)
-        chain = session.execute(
-            select(Posting.balance_after, Posting.amount, Posting.entry_id)
-            .where(Posting.account_id == suspense.id)
-            .order_by(Posting.sequence)
-        ).all()
-    assert [row.entry_id for row in chain] == sorted(row.entry_id for row in chain)
-    running = KES(0)
-    for row in chain:
-        running += row.amount
-        assert row.balance_after == running
-
-
-def _post_and_die() -> None:
-    with db.transaction() as session:
-        ledger.post(session, [transfer(session, "crash", "3.00")])
-        raise KeyboardInterrupt
-
-
-def test_a_crash_before_commit_leaves_nothing(live: Database) -> None:
-    company_id, _ = _companies(live)
-    with db.scope(company_id=company_id):
-        with db.transaction() as session:
-            suspense = books.account(session, AccountKind.SUSPENSE).id
-            before = books.balance(session, suspense)
-        with pytest.raises(KeyboardInterrupt):
-            _post_and_die()
-        with db.transaction() as session:
-            assert not ledger.is_posted(session, source="crash")
-            assert books.balance(session, suspense) == before
-
-
 def test_an_entry_of_long_ago_is_dated_when_it_happened(session: Session) -> None:
     """Accounting dates are company time: 22:30 UTC is the next day in Nairobi."""
     [entry_id] = ledger.post(
@@ -559,47 +324,3 @@ def test_an_entry_of_long_ago_is_dated_when_it_happened(session: Session) -> Non
     found = session.execute(select(JournalEntry).where(JournalEntry.id == entry_id)).scalar_one()
     assert found.accounting_date.isoformat() == "2026-04-01"
     assert found.recorded_at - found.occurred_at > timedelta(days=1)
-
-
-def _companies(database: Database) -> tuple[UUID, UUID]:
-    with _owner(database) as connection:
-        rows = connection.execute(
-            select(Company.code, Company.id).where(Company.code.in_(("DEMO", "OTHER")))
-        )
-        found = {row.code: row.id for row in rows}
-    return found["DEMO"], found["OTHER"]
-
-
-def _account_of_other_company(database: Database) -> UUID:
-    with _owner(database) as connection:
-        return connection.execute(
-            text(
-                "SELECT a.id FROM ledger_accounts a JOIN companies c ON c.id = a.company_id"
-                " WHERE c.code = 'OTHER' AND a.kind = 'equity' AND a.currency = 'KES'"
-            )
-        ).scalar_one()
-
-
-@contextmanager
-def _owner(database: Database) -> Iterator[Connection]:
-    engine = create_engine(database.owner_url)
-    try:
-        with engine.begin() as connection:
-            yield connection
-    finally:
-        engine.dispose()
-
-
-def _statements(session: Session, work: Callable[[], object]) -> int:
-    seen: list[str] = []
-    connection = session.connection()
-
-    def count(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
-        seen.append(statement)
-
-    event.listen(connection, "before_cursor_execute", count)
-    try:
-        work()
-    finally:
-        event.remove(connection, "before_cursor_execute", count)
-    return len(seen)
