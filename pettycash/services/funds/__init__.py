@@ -18,9 +18,7 @@ from pettycash.services.funds.custody import InvalidCustodian, is_keeper
 from pettycash.services.funds.keeping import FundInUse, InvalidFund, create, locked, update
 from pettycash.services.funds.opening import propose_opening
 from pettycash.services.funds.stores import (
-    MethodDoesNotFit,
     StoreNotFound,
-    check_method,
     create_store,
     locked_store,
     store,
@@ -34,12 +32,10 @@ __all__ = [
     "FundNotFound",
     "InvalidCustodian",
     "InvalidFund",
-    "MethodDoesNotFit",
     "StoreBalance",
     "StoreNotFound",
     "available",
     "balance",
-    "check_method",
     "create",
     "create_store",
     "is_keeper",

@@ -12,7 +12,6 @@ from pettycash import db, errors
 from pettycash.models.base import new_id
 from pettycash.models.funds import Fund, ProviderAccount, Store, StoreKind
 from pettycash.models.ledger import AccountKind, LedgerAccount
-from pettycash.rails import Method
 from pettycash.services import accounts
 
 CHANGEABLE = frozenset({"name", "is_active"})
@@ -40,12 +39,6 @@ class StoreNotEmpty(errors.Conflict):
     """A store is closed when nothing lies in it and nothing is held."""
 
     code = "store.not_empty"
-
-
-class MethodDoesNotFit(errors.RuleViolation):
-    """Cash leaves a drawer; every other method leaves a share of an account of its own rail."""
-
-    code = "store.method_does_not_fit"
 
 
 def create_store(
@@ -152,21 +145,6 @@ def update_store(session: Session, *, store: Store, changes: Mapping[str, Any]) 
         setattr(account, each, value)
     store.version += 1
     return store
-
-
-def check_method(session: Session, *, store: Store, method: Method) -> None:
-    """Refuse a payment method that can't leave this store.
-
-    Raises:
-        MethodDoesNotFit: see the class.
-    """
-    if store.kind is StoreKind.DRAWER:
-        fits = method is Method.CASH
-    else:
-        account = session.get_one(ProviderAccount, store.provider_account_id)
-        fits = method is account.method
-    if not fits:
-        raise MethodDoesNotFit(f"{method.facts.label} can't leave {store.code}.")
 
 
 def _check_provider(

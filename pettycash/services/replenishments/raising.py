@@ -138,10 +138,17 @@ def active_funds(session: Session) -> list[UUID]:
     return list(session.execute(select(Fund.id).where(Fund.is_active).order_by(Fund.id)).scalars())
 
 
-def sweep(session: Session, *, fund_id: UUID, now: datetime) -> Replenishment | None:
-    """Look after one fund: end the cases of stores above their floor again, then `consider`."""
+def sweep(
+    session: Session, *, fund_id: UUID, now: datetime, store_id: UUID | None = None
+) -> Replenishment | None:
+    """`consider`, and end the cases of stores that lie above their floor again.
+
+    For what may have filled a store: a receipt, another floor, the passing of time.
+    """
+    # The turn before the cases, in the order of everybody who opens one.
+    _take_turn(session, fund_id)
     funds.settle_floors(session, funds.balance(session, fund_id), now=now)
-    return consider(session, fund_id=fund_id, now=now)
+    return consider(session, fund_id=fund_id, now=now, store_id=store_id)
 
 
 def _take_turn(session: Session, fund_id: UUID) -> Fund | None:

@@ -13,7 +13,7 @@ from pettycash.models.platform import CaseKind, Severity
 from pettycash.money import Currency
 from pettycash.services import cases, funds, ledger, posting_rules
 from pettycash.services.actors import Actor
-from pettycash.services.replenishments.raising import InvalidReplenishment, consider
+from pettycash.services.replenishments.raising import InvalidReplenishment, consider, sweep
 from pettycash.services.replenishments.scope import ReplenishmentNotFound, locked
 
 
@@ -85,8 +85,7 @@ def receive(
         ],
     )
     _watch_delivery(session, found, actor=actor, now=now)
-    funds.settle_floors(session, funds.balance(session, found.fund_id), now=now)
-    consider(session, fund_id=found.fund_id, now=now, store_id=found.store_id)
+    sweep(session, fund_id=found.fund_id, now=now, store_id=found.store_id)
     return found
 
 
