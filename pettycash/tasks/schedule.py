@@ -41,4 +41,8 @@ SCHEDULE: Mapping[str, Mapping[str, Any]] = {
         "task": "outbox.sweep_out",
         "schedule": crontab(hour="*", minute="40"),
     },
+    "identity-sweep-out": {
+        "task": "identity.sweep_out",
+        "schedule": crontab(hour="*", minute="50"),
+    },
 }

@@ -1,0 +1,103 @@
+"""Passwords and secrets at rest."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+from cryptography.fernet import Fernet
+
+from pettycash import config, settings
+from pettycash.services import secrets_box
+from pettycash.settings import Settings
+
+OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+
+
+@pytest.fixture(autouse=True)
+def cheap() -> Iterator[None]:
+    """Settings of this module's own, with the cheapest hash there is."""
+    before = settings._Installed.settings
+    settings.install(Settings(secret_keys=(OLD,), hash_memory_kib=32, hash_rounds=1))
+    yield
+    settings._Installed.settings = before
+
+
+def with_keys(*keys: str) -> None:
+    settings.install(replace(settings.current(), secret_keys=keys))
+
+
+def test_a_secret_is_read_back_in_its_own_row_only() -> None:
+    row = uuid4()
+    ciphertext = secrets_box.encrypt("Ng\u0169g\u0129's key", bound_to=row)
+
+    assert secrets_box.decrypt(ciphertext, bound_to=row) == "Ng\u0169g\u0129's key"
+    assert "key" not in ciphertext
+    with pytest.raises(secrets_box.Undecipherable, match="another row"):
+        secrets_box.decrypt(ciphertext, bound_to=uuid4())
+
+
+def test_the_same_secret_is_never_the_same_ciphertext() -> None:
+    row = uuid4()
+    assert secrets_box.encrypt("x", bound_to=row) != secrets_box.encrypt("x", bound_to=row)
+
+
+@pytest.mark.parametrize("broken", ["", "x", "gAAAA", "\u0661", "A" * 200])
+def test_what_was_tampered_with_is_refused(broken: str) -> None:
+    with pytest.raises(secrets_box.Undecipherable):
+        secrets_box.decrypt(broken, bound_to=uuid4())
+
+
+def test_one_flipped_letter_is_noticed() -> None:
+    row = uuid4()
+    ciphertext = secrets_box.encrypt("secret", bound_to=row)
+    for position in range(10, len(ciphertext) - 2, 7):
+        other = "A" if ciphertext[position] != "A" else "B"
+        with pytest.raises(secrets_box.Undecipherable):
+            secrets_box.decrypt(
+                ciphertext[:position] + other + ciphertext[position + 1 :], bound_to=row
+            )
+
+
+def test_keys_are_rotated_without_a_gap() -> None:
+    row = uuid4()
+    before = secrets_box.encrypt("secret", bound_to=row)
+    with_keys(NEW, OLD)
+    assert secrets_box.decrypt(before, bound_to=row) == "secret"
+    assert not secrets_box.under_first_key(before)
+    after = secrets_box.rotate(before)
+    assert secrets_box.under_first_key(after)
+    with_keys(NEW)
+    assert secrets_box.decrypt(after, bound_to=row) == "secret"
+    with pytest.raises(secrets_box.Undecipherable):
+        secrets_box.decrypt(before, bound_to=row)
+    with pytest.raises(secrets_box.Undecipherable):
+        secrets_box.rotate(before)
+
+
+def test_passwords_match_as_typed() -> None:
+    stored = secrets_box.hash_password("blue kettle")
+
+    assert stored.startswith("$argon2id$")
+    assert secrets_box.password_matches("blue kettle", stored)
+    for other in ("Blue kettle", "blue kettle ", "", "blue\u00a0kettle"):
+        assert not secrets_box.password_matches(other, stored)
+    assert not secrets_box.password_matches("blue kettle", "no hash at all")
+
+
+def test_the_default_profile_is_the_one_of_the_rfc() -> None:
+    plain = Settings()
+    assert (plain.hash_memory_kib, plain.hash_rounds, plain.hash_lanes) == (64 * 1024, 3, 4)
+
+
+def test_production_refuses_a_cheap_hash() -> None:
+    with pytest.raises(config.InvalidConfiguration, match="argon2id"):
+        config.read({"PETTYCASH_ENV": "production", "PETTYCASH_HASH_MEMORY_KIB": "1024"})
+
+
+def test_tokens_have_256_bits_and_say_what_they_are() -> None:
+    tokens = {secrets_box.new_token("at") for _ in range(50)}
+
+    assert len(tokens) == 50
+    assert all(each.startswith("pc_at_") and len(each) == 6 + 43 for each in tokens)
+    assert len(secrets_box.token_digest(tokens.pop())) == 32
