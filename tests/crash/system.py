@@ -1,14 +1,7 @@
-"""The whole system as real processes that a test may kill, and the ledgers that judge it.
+"""The life of payments in a system that is being killed, and the ledgers that judge it."""
 
-PostgreSQL, a Redis of its own, the M-Pesa simulator, gunicorn, the relay and a Celery worker, with
-timings so short that what takes minutes in production is over in seconds.
-"""
-
-import os
 import re
-import signal
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +12,7 @@ import requests
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from pettycash import composition, config, crash_points, db
+from pettycash import composition, config, db
 from pettycash.cli.seed import money
 from pettycash.models.attempts import Callback, PaymentAttempt, PaymentTransaction
 from pettycash.models.funds import ProviderAccount
@@ -34,31 +27,12 @@ from pettycash.services.identity import people, sessions
 from pettycash.services.reconciliation import check_books
 from pettycash.simulators.mpesa.configuration import Configuration
 from pettycash.simulators.mpesa.credentials import Credentials
-from pettycash.stack import probes
-from pettycash.stack.ports import LOOPBACK, Ports
-from pettycash.stack.processes import Child, ChildSpec
-from pettycash.stack.redis import RedisServer
+from pettycash.stack.ports import LOOPBACK
+from tests.crash.processes import Processes
 from tests.factories.people import acting, company_id
 from tests.factories.requisitions import approved, digest
 from tests.servers import Database, wait_until
 
-TIMINGS = {
-    "PETTYCASH_CLAIM_LEASE_SECONDS": "2",
-    "PETTYCASH_QUERY_FIRST_SECONDS": "0.5",
-    "PETTYCASH_QUERY_INTERVAL_MAX_SECONDS": "5",
-    "PETTYCASH_RESEND_AFTER_SECONDS": "1.5",
-    "PETTYCASH_DECIDE_BY_SECONDS": "5",
-    "PETTYCASH_RELAY_INTERVAL_SECONDS": "0.1",
-    "PETTYCASH_RELAY_BACKOFF_SECONDS": "1",
-    "PETTYCASH_RELAY_BACKOFF_MAX_SECONDS": "3",
-}
-"""The same proportions as the defaults, some thirty times as fast."""
-
-BOUNDS = {"PETTYCASH_OBLIGATION_ATTEMPTS_MAX": "200", "PETTYCASH_CODE_SENDS_MAX": "100"}
-"""Out of the way: tests of their own prove them."""
-
-PERMANENT = ("redis", "simulator", "api", "relay", "worker")
-START_SECONDS = 40.0
 SETTLED_SECONDS = 40.0
 ONE_CODE = re.compile(r"\d{6}")
 
@@ -73,32 +47,11 @@ class Paid:
     phone: str
 
 
-class System:
-    """One running system. Everything it starts, it ends."""
+class System(Processes):
+    """One running system, what lives in it, and the ledgers that judge it."""
 
     def __init__(self, folder: Path, database: Database) -> None:
-        self.folder = folder
-        self.children: dict[str, Child] = {}
-        self.ports = Ports(usual=False)
-        self.redis = RedisServer(folder / "redis", self.ports.take(0), "crash", durable=False)
-        self.simulator_url = f"http://{LOOPBACK}:{self.ports.take(0)}"
-        self.api_url = f"http://{LOOPBACK}:{self.ports.take(0)}"
-        self.database = database
-        self.environ = (
-            {name: value for name, value in database.environ.items() if "OWNER" not in name}
-            | TIMINGS
-            | BOUNDS
-            | {
-                "REDIS_URL": self.redis.url(),
-                "PETTYCASH_STATE_DIR": str(folder / "state"),
-                "PETTYCASH_API_URL": self.api_url,
-                "PETTYCASH_SIMULATOR_MPESA_URL": self.simulator_url,
-                "PYTHONUNBUFFERED": "1",
-                "WEB_CONCURRENCY": "1",
-                "REMAP_SIGTERM": "SIGQUIT",
-            }
-        )
-        self._armed: set[str] = set()
+        super().__init__(folder, database)
         self._phones = iter(range(254_711_000_000, 254_712_000_000))
 
     # -- life
@@ -109,21 +62,7 @@ class System:
         self.compose()
         self.company_id = company_id("DEMO")
         self._point_at_simulator()
-        self.redis.prepare()
-        self.begin_redis()
-        self._begin_simulator()
-        self._begin_api()
-        self._begin_relay("relay")
-        self._begin_worker("worker")
-        self.await_ready(*self.children)
-
-    def revive(self) -> None:
-        """Start whoever was left dead or armed by the test before."""
-        for name in [name for name in self.children if name not in PERMANENT]:
-            self.children.pop(name).finish()
-        for name in PERMANENT:
-            if self.children[name].exit_code() is not None or name in self._armed:
-                self.restart(name)
+        self.begin()
 
     def compose(self) -> None:
         """Make this process work on the system's database."""
@@ -132,134 +71,14 @@ class System:
 
     def end(self) -> None:
         """Leave nothing behind."""
-        for child in self.children.values():
-            child.finish()
+        super().end()
         db.dispose()
-
-    def await_ready(self, *names: str) -> None:
-        """Wait until these have said that they are ready."""
-        for name in names:
-            child = self.children[name]
-            assert wait_until(child.probe, START_SECONDS), (name, child.log_tail(30))
-
-    def begin_redis(self) -> None:
-        """Start Redis; what is in its folder decides what it remembers: nothing."""
-        self._begin(
-            "redis", self.redis.command(), environment={"PATH": "/usr/bin:/bin"},
-            probe=self.redis.is_ready,
-        )  # fmt: skip
-
-    def _begin_simulator(self) -> None:
-        command = [
-            "-m",
-            "pettycash.simulators.mpesa",
-            "--host",
-            LOOPBACK,
-            "--callback-delay",
-            "0.1",
-        ]
-        command += ["--port", self.simulator_url.rpartition(":")[2]]
-        command += ["--state", str(self._simulator_state)]
-        self._begin("simulator", python(*command), probe=probes.answers_ok(self._page("health")))
-
-    def _begin_api(self, crash_at: str = "") -> None:
-        address = self.api_url.removeprefix("http://")
-        command = [
-            "-m",
-            "gunicorn",
-            "--config=python:pettycash.stack.gunicorn_conf",
-        ]
-        self._begin(
-            "api", python(*command, f"--bind={address}", "wsgi:app"), crash_at=crash_at,
-            probe=probes.answers_ok(f"{self.api_url}/healthz"),
-        )  # fmt: skip
-
-    def _begin_relay(self, name: str, crash_at: str = "") -> None:
-        self._begin(name, python("-m", "pettycash", "relay"), crash_at=crash_at)
-
-    def _begin_worker(
-        self, name: str, crash_at: str = "", *, pool: Sequence[str] = ("-P", "solo")
-    ) -> None:
-        command = ["-m", "celery", "-A", "celery_worker", "worker", "-n", f"{name}@%h", *pool]
-        command += ["-Q", "payments,default,notifications,batch", "--loglevel", "INFO"]
-        command += ["--without-gossip", "--without-mingle"]
-        self._begin(name, python(*command), crash_at=crash_at)
-
-    def _begin(
-        self,
-        name: str,
-        command: Sequence[str],
-        *,
-        environment: Mapping[str, str] | None = None,
-        probe: Any = None,
-        crash_at: str = "",
-    ) -> None:
-        environment = dict(self.environ if environment is None else environment)
-        self._armed.discard(name)
-        if crash_at:
-            self._armed.add(name)
-            environment["PETTYCASH_CRASH_AT"] = crash_at
-            for step in crash_at.split(","):
-                counted = self._state / crash_points.FOLDER / step.partition(":")[0]
-                counted.unlink(missing_ok=True)
-        if name in self.children:
-            self.children[name].finish()
-        spec = ChildSpec(
-            name=name, title=name, command=command, environment=environment, probe=probe
-        )
-        self.children[name] = Child(spec, self.folder)
-        self.children[name].start()
-
-    def restart(self, name: str, crash_at: str = "", **how: Any) -> None:
-        """SIGKILL one of our processes, with all of its children, and start it anew."""
-        if name in self.children:
-            self.kill(name)
-        if name == "redis":
-            self.begin_redis()
-        elif name == "simulator":
-            self._begin_simulator()
-        elif name.startswith("relay"):
-            self._begin_relay(name, crash_at)
-        elif name == "api":
-            self._begin_api(crash_at)
-        else:
-            self._begin_worker(name, crash_at, **how)
-        self.await_ready(name)
-
-    def kill(self, name: str) -> None:
-        """SIGKILL a process and all of its children."""
-        child = self.children[name]
-        if child.exit_code() is None:
-            assert child.pid is not None
-            os.killpg(child.pid, signal.SIGKILL)
-        assert wait_until(lambda: child.exit_code() is not None, 10), name
-
-    def await_death(self, name: str, seconds: float = 15.0) -> None:
-        """Wait until a process has died at its crash point."""
-        child = self.children[name]
-        assert wait_until(lambda: child.exit_code() is not None, seconds), child.log_tail(30)
-        assert child.exit_code() == -signal.SIGKILL, child.log_tail(30)
-
-    def reached(self, step: str) -> int:
-        """How often an armed crash point was reached."""
-        return crash_points.reached(self._state, step)
-
-    @property
-    def _state(self) -> Path:
-        return Path(self.environ["PETTYCASH_STATE_DIR"])
 
     # -- the world outside
 
-    @property
-    def _simulator_state(self) -> Path:
-        return self.folder / "simulator"
-
-    def _page(self, name: str) -> str:
-        return f"{self.simulator_url}/_sim/{name}"
-
     def _point_at_simulator(self) -> None:
-        self._simulator_state.mkdir(parents=True, exist_ok=True)
-        keys = Credentials(Configuration(state=self._simulator_state))
+        self.simulator_state.mkdir(parents=True, exist_ok=True)
+        keys = Credentials(Configuration(state=self.simulator_state))
         with self.session() as session:
             account = session.execute(select(ProviderAccount)).scalar_one()
             money.point_at_simulator(account, keys.certificate.decode("ascii"))
@@ -267,7 +86,7 @@ class System:
     def seen(self, page: str, **query: str) -> list[dict[str, Any]]:
         """Rows of one of the simulator's own pages: movements, payments, callbacks."""
         name = "ledger" if page == "movements" else page
-        answer = requests.get(self._page(name), params={"limit": "1000"} | query, timeout=10)
+        answer = requests.get(self.page(name), params={"limit": "1000"} | query, timeout=10)
         assert answer.status_code == 200, answer.text
         found: list[dict[str, Any]] = answer.json()[page]
         return found
@@ -282,7 +101,7 @@ class System:
     def misbehave(self, paid: Paid, scenario: str) -> None:
         """Let the rail answer the next request for this payment with a fault."""
         order = {"scenario": scenario, "phone": paid.phone}
-        answer = requests.post(self._page("faults"), json=order, timeout=10)
+        answer = requests.post(self.page("faults"), json=order, timeout=10)
         assert answer.status_code in (200, 201), answer.text
 
     # -- the life of a payment
@@ -368,14 +187,6 @@ class System:
         """Wait until its attempt is in one of these states."""
         reached = wait_until(lambda: self.attempt(paid).state in states, seconds)
         assert reached, (self.attempt(paid).state, states, self.logs())
-
-    def logs(self, lines: int = 25) -> str:
-        """The last words of everybody, for a failure's message."""
-        return "\n".join(
-            f"--- {name}\n" + "\n".join(child.log_tail(lines))
-            for name, child in self.children.items()
-            if name != "redis"
-        )
 
     def held(self, paid: Paid) -> str:
         """What became of the hold of its attempt: open, posted or voided."""
@@ -488,8 +299,3 @@ class System:
                 )
             ).all()
             assert [row for row in opened if row.kind.value not in cases] == []
-
-
-def python(*arguments: str) -> list[str]:
-    """A command of this environment."""
-    return [sys.executable, *arguments]

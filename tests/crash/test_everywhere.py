@@ -79,10 +79,11 @@ def test_a_worker_dies_while_it_records_a_refusal(system: System) -> None:
 
 @pytest.mark.parametrize("step", RELAY)
 def test_the_relay_dies_with_a_hint_in_its_hand(system: System, step: str) -> None:
-    system.restart("relay", crash_at=step)
     paid = system.payment()
-
+    system.kill("relay")
     system.release(paid)
+
+    system.restart("relay", crash_at=step)
     system.await_death("relay")
     system.restart("relay")
 
