@@ -1,7 +1,8 @@
 """How cases about money end: two people say what happened, with evidence, and the books follow.
 
 Neither of the two released the payment. What they agree on is a fact from then on: `paid` settles
-it, `not_paid` fails it; a later proof of the contrary is a fact again, and a new case.
+it, `not_paid` fails it, `returned` reverses it; a later proof of the contrary is a fact again, and
+a new case.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from pettycash import errors
 from pettycash.models.attempts import LIVE, AttemptState, ExchangeType, PaymentAttempt
-from pettycash.models.payments import Payment
+from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseKind
 from pettycash.services import cases, releases, replenishments
 from pettycash.services.actors import Actor
@@ -32,6 +33,7 @@ class Ending(StrEnum):
 
     PAID = "paid"  # the money reached the payee
     NOT_PAID = "not_paid"  # it never left
+    RETURNED = "returned"  # it was booked as paid, and came back or never left after all
     NOTED = "noted"  # nothing follows for the payment: looked into, understood
     LOST = "lost"  # the rest of a short delivery will not come
 
@@ -175,10 +177,10 @@ def _meant(session: Session, payment: Payment, proposal: Proposal) -> PaymentAtt
     if proposal.attempt_number is not None:
         query = query.where(PaymentAttempt.number == proposal.attempt_number)
     else:
-        # The one that is not proven paid; where all are, the newest.
-        query = query.order_by(
-            PaymentAttempt.state == AttemptState.SETTLED, PaymentAttempt.number.desc()
-        )
+        # The one that is not proven paid, or else the newest; what came back was proven paid.
+        is_settled = PaymentAttempt.state == AttemptState.SETTLED
+        comes_last = ~is_settled if proposal.ending is Ending.RETURNED else is_settled
+        query = query.order_by(comes_last, PaymentAttempt.number.desc())
     query = query.limit(1).with_for_update().execution_options(populate_existing=True)
     return session.execute(query).scalar_one_or_none()
 
@@ -186,21 +188,24 @@ def _meant(session: Session, payment: Payment, proposal: Proposal) -> PaymentAtt
 def _check(session: Session, case: Case, matter: Matter | None, proposal: Proposal) -> None:
     if not proposal.note.strip():
         raise EvidenceMissing(errors={"note": ["Say what you found, and where."]})
-    _check_kind(case, proposal)
-    if proposal.ending is Ending.LOST:
-        return
+    if case.kind is CaseKind.RELEASE_LOCKED:
+        raise EndingDoesNotFit("It ends with unlock_release.")
     if proposal.ending is Ending.NOTED:
         if case.kind in ABOUT_MONEY and matter is not None and _is_undecided(matter):
             raise EndingDoesNotFit("What became of the money is still open: paid or not paid?")
         return
     if case.kind not in ABOUT_MONEY or matter is None:
         raise EndingDoesNotFit(f"A case of {case.kind} is only noted.")
-    if proposal.ending is Ending.NOT_PAID:
-        if not _is_undecided(matter):
-            raise EndingDoesNotFit(f"The attempt is {matter.attempt.state} already.")
-        if matter.attempt.first_sent_at is None:
-            raise EndingDoesNotFit("Nothing of it was sent yet.")
-        return
+    match proposal.ending:
+        case Ending.PAID:
+            _check_paid(session, matter, proposal)
+        case Ending.NOT_PAID:
+            _check_not_paid(matter)
+        case Ending.RETURNED:
+            _check_returned(matter, proposal)
+
+
+def _check_paid(session: Session, matter: Matter, proposal: Proposal) -> None:
     if matter.attempt.state is AttemptState.SETTLED:
         raise EndingDoesNotFit("It is proven paid already.")
     if not (proposal.provider_reference or "").strip():
@@ -215,12 +220,19 @@ def _check(session: Session, case: Case, matter: Matter | None, proposal: Propos
         raise ReferenceTaken(errors={"provider_reference": ["It proves another payment."]})
 
 
-def _check_kind(case: Case, proposal: Proposal) -> None:
-    if case.kind is CaseKind.RELEASE_LOCKED:
-        raise EndingDoesNotFit("It ends with unlock_release.")
-    if (case.kind is CaseKind.SHORT_DELIVERY) is not (proposal.ending is Ending.LOST):
-        # Money in transit stays a case until it is received or given up.
-        raise EndingDoesNotFit("A short delivery ends with its receipt, or is lost.")
+def _check_not_paid(matter: Matter) -> None:
+    if not _is_undecided(matter):
+        raise EndingDoesNotFit(f"The attempt is {matter.attempt.state} already.")
+    if matter.attempt.first_sent_at is None:
+        raise EndingDoesNotFit("Nothing of it was sent yet.")
+
+
+def _check_returned(matter: Matter, proposal: Proposal) -> None:
+    is_paid = matter.payment.status is PaymentStatus.SUCCESS
+    if not is_paid or matter.attempt.state is not AttemptState.SETTLED:
+        raise EndingDoesNotFit("Only what is booked as paid comes back.")
+    if proposal.amount not in (None, matter.payment.paid_amount):
+        raise EndingDoesNotFit("A part that came back is a variance.")
 
 
 def _is_undecided(matter: Matter) -> bool:
@@ -234,13 +246,14 @@ def _carry_out(
     session: Session, *, matter: Matter, proposal: Proposal, case: Case, now: datetime
 ) -> None:
     is_paid = proposal.ending is Ending.PAID
+    is_back = proposal.ending is Ending.RETURNED
     message = f"Two people settled the case: {proposal.note}"[:500]
     exchanges.log_own(
         session,
         payment=matter.payment,
         attempt=matter.attempt,
-        request_type=ExchangeType.CONFIRM,
-        status="settled" if is_paid else "rejected",
+        request_type=ExchangeType.REFUND if is_back else ExchangeType.CONFIRM,
+        status="settled" if is_paid or is_back else "rejected",
         code=f"people.{proposal.ending.value}",
         message=message,
         request={
@@ -248,22 +261,20 @@ def _carry_out(
             "proposed_by": str(case.proposed_by),
             "confirmed_by": str(case.resolved_by),
         },
-        success=is_paid,
+        success=is_paid or is_back,
+    )
+    proof = settlement.Proof(
+        amount=proposal.amount or matter.attempt.settled_amount or matter.attempt.amount,
+        provider_reference=proposal.provider_reference,
+        occurred_at=proposal.occurred_at,
+        code=f"people.{proposal.ending.value}",
+        message=message,
+        by_people=True,
     )
     if is_paid:
-        settlement.settle(
-            session,
-            matter=matter,
-            proof=settlement.Proof(
-                amount=proposal.amount or matter.attempt.amount,
-                provider_reference=proposal.provider_reference,
-                occurred_at=proposal.occurred_at,
-                code="people.paid",
-                message=message,
-                by_people=True,
-            ),
-            now=now,
-        )
+        settlement.settle(session, matter=matter, proof=proof, now=now)
+    elif is_back:
+        settlement.reverse(session, matter=matter, proof=proof, now=now)
     elif matter.attempt.state in LIVE:
         settlement.fail(
             session,

@@ -14,6 +14,7 @@ from pettycash.gateways.base import OutcomeKind
 from pettycash.models.attempts import AttemptState, PaymentTransaction
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseKind, CaseStatus, Severity
+from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.services import case_resolutions, cases, payments
 from pettycash.services.case_resolutions import Ending, Proposal
 from pettycash.services.payments.evidence import Source
@@ -235,6 +236,48 @@ def test_a_failed_payment_that_was_paid_after_all_opens_no_further_case(session:
     assert payment.blocked_by_case_id is None
     assert making.open_cases(session, payment.id) == []
     assert making.entries(session, payment) == ["expense"]
+
+
+def paid_by_a_forged_callback(session: Session) -> tuple[Payment, Case]:
+    """Who knows the address can forge a proof; the rail's own word is another one."""
+    payment = making.executing(session)
+    making.answered(session, payment, rails.ACCEPTED)
+    instruction = payments.instruction_of(session, making.attempt_of(session, payment))
+    making.said(session, payment, rails.proof(instruction), Source.CALLBACK)
+    no = rails.outcome(OutcomeKind.REJECTED, originator_reference=payment.originator_reference)
+    making.said(session, payment, no, Source.QUERY)
+    return payment, the_case(session, payment)
+
+
+def test_what_was_booked_as_paid_and_was_not_is_reversed(session: Session) -> None:
+    payment, case = paid_by_a_forged_callback(session)
+    before = session.get_one(Requisition, payment.requisition_id)
+    assert (payment.status, before.status) == (S.SUCCESS, RequisitionStatus.PAID)
+
+    settled(session, case, Ending.RETURNED)
+
+    assert payment.status is S.REVERSED
+    assert making.entries(session, payment) == ["expense", "returned"]
+    assert making.open_cases(session, payment.id) == []
+    assert before.status is RequisitionStatus.IN_PAYMENT
+    again = payments.create(
+        session,
+        requisition_id=payment.requisition_id,
+        amount=None,
+        actor=acting(session, "treasury"),
+        now=session.info["now"],
+    )
+    assert again.amount == payment.amount
+
+
+def test_only_the_whole_of_what_was_paid_comes_back(session: Session) -> None:
+    _, case = paid_by_a_forged_callback(session)
+    _, other = in_doubt(session)
+
+    with pytest.raises(case_resolutions.EndingDoesNotFit):
+        propose(session, case, Ending.RETURNED, amount=Decimal(1))
+    with pytest.raises(case_resolutions.EndingDoesNotFit):
+        propose(session, other, Ending.RETURNED)
 
 
 def test_other_cases_are_only_noted(session: Session) -> None:

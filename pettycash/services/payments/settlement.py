@@ -150,6 +150,28 @@ def fail(
     requisitions.payment_progress(session, requisition_id=payment.requisition_id, now=now)
 
 
+def reverse(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> None:
+    """Record that a paid payment's money came back, or never left: a new entry of that day.
+
+    The attempt stays settled and its fee stands; the requisition may be paid again.
+    """
+    payment = matter.payment
+    occurred_at = _dated(matter, proof, now)
+    entry = posting_rules.returned(
+        session,
+        payment=payment,
+        amount=proof.amount,
+        occurred_at=occurred_at,
+        source=f"payment:{payment.id}:returned",
+        execution_id=matter.attempt.execution_id,
+    )
+    ledger.post(session, [entry])
+    payment.gateway_status = PaymentStatus.REVERSED.value
+    payment.last_error = f"{proof.code}: {proof.message}"[:500]
+    payment.move_to(PaymentStatus.REVERSED, at=now)
+    _after_decision(session, payment=payment, now=now)
+
+
 def confirm_failure(session: Session, *, matter: Matter, now: datetime) -> None:
     """The rail's own answer says what a callback had said: it failed, and may be tried again."""
     payment, attempt = matter.payment, matter.attempt
