@@ -10,9 +10,11 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from pettycash import db
+from pettycash.services.reconciliation import check_books
 from tests.crash.system import Paid, System
 from tests.factories.people import company_id
 
@@ -252,3 +254,32 @@ def _copies(table: str, connection: Connection, *, own: str, other: str) -> str:
         f"INSERT INTO {table} ({names}) SELECT {', '.join(values.values())} FROM {table}"
         f" WHERE company_id = '{own}' LIMIT 3 ON CONFLICT DO NOTHING"
     )
+
+
+DAMAGE = {
+    "UPDATE holds SET state = 'voided' WHERE source = :hold": "payments_on_the_way_are_held",
+    "UPDATE holds SET amount = amount + 1 WHERE source = :hold": "payments_on_the_way_are_held",
+    "DELETE FROM payment_attempts WHERE id = :attempt": "open_holds_are_live_attempts",
+    "UPDATE ledger_accounts SET held = held + 1": "held_is_sum_of_open_holds",
+    "UPDATE payments SET status = 'success', paid_at = now() WHERE id = :payment": (
+        "successes_are_posted"
+    ),
+}
+"""What only a superuser could do, and which check of the books tells."""
+
+
+def test_the_judge_of_all_these_tests_sees_damage(system: System) -> None:
+    system.kill("relay")
+    paid = system.payment("10.00")
+    system.release(paid)
+    attempt = system.attempt(paid).id
+    values = {"payment": paid.id, "attempt": attempt, "hold": f"attempt:{attempt}"}
+    with role(system, system.database.superuser_url) as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        for damage, finding in DAMAGE.items():
+            with Session(bind=connection, join_transaction_mode="create_savepoint") as session:
+                assert check_books(session) == []
+                named = {name: values[name] for name in values if f":{name}" in damage}
+                session.execute(text(damage), named)
+                assert finding in {each.check for each in check_books(session)}, damage
+                session.rollback()

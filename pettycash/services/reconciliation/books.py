@@ -87,11 +87,16 @@ CHECKS: Mapping[str, tuple[str, str]] = {
     "payments_on_the_way_are_held": (
         "payment",
         """
+        -- From the hold to its attempt by key, once: joined on the text, and for each payment, it
+        -- took a second for 250 payments on their way, and grew with their cube.
+        WITH held AS MATERIALIZED (
+            SELECT t.payment_id, h.amount FROM holds h JOIN payment_attempts t
+                ON t.id = CASE WHEN h.source LIKE 'attempt:%' THEN substr(h.source, 9)::uuid END
+            WHERE h.state = 'open')
         SELECT p.id AS object_id, p.status, p.amount AS expected
         FROM payments p
         WHERE p.status IN ('executing', 'in_doubt') AND NOT EXISTS (
-            SELECT FROM payment_attempts t JOIN holds h ON h.source = 'attempt:' || t.id
-            WHERE t.payment_id = p.id AND h.state = 'open' AND h.amount = p.amount)
+            SELECT FROM held WHERE held.payment_id = p.id AND held.amount = p.amount)
         """,
     ),
     # Every success stands in the books, and the books know no success that is not one.
