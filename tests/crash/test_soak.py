@@ -40,7 +40,7 @@ FAULTS = (
 
 
 def test_whoever_dies_whenever_every_payment_is_made_once(system: System) -> None:
-    seed = int(os.environ.get("PETTYCASH_SOAK_SEED", "0")) or random.randrange(1, 10**6)
+    seed = int(os.environ.get("SOAK_SEED", "0")) or random.randrange(1, 10**6)
     chance = random.Random(seed)
     system.restart("worker", pool=("-P", "prefork", "-c", "2"))
     all_paid: list[Paid] = []
