@@ -1,8 +1,10 @@
 """Codes: who may ask, what a try costs, what a grant is good for (security.md rows 5 to 7)."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
+from uuid import uuid4
 
 import pyotp
 import pytest
@@ -20,6 +22,7 @@ from pettycash.models.releases import (
     ReleaseGrant,
 )
 from pettycash.services import company_settings, payments, releases, secrets_box
+from pettycash.services.releases.subjects import bound_digest
 from tests.factories import payments as making
 from tests.factories.people import acting, company_id, user_id
 from tests.races import together
@@ -362,6 +365,34 @@ def test_changing_the_payment_kills_the_code(session: Session) -> None:
     assert result.refusal is not None
     assert result.refusal.code == "release.subject_changed"
     assert newest(session, payment).death_cause is DeathCause.CHANGED
+
+
+def test_everything_that_is_shown_or_decides_is_bound() -> None:
+    subject = releases.Subject(
+        kind="payment",
+        id=uuid4(),
+        digest=b"facts",
+        amount=Decimal("1500.00"),
+        currency="KES",
+        payee_text="Spring Water 254712345678",
+    )
+    executor = uuid4()
+    same = bound_digest(subject, executor)
+    others = {
+        bound_digest(replace(subject, **{name: value}), executor)
+        for name, value in (
+            ("kind", "replenishment"),
+            ("id", uuid4()),
+            ("digest", b"other facts"),
+            ("amount", Decimal("1500.01")),
+            ("currency", "TZS"),
+            ("payee_text", "Spring Water 254712345679"),
+        )
+    } | {bound_digest(subject, uuid4())}
+
+    assert bound_digest(subject, executor) == same
+    assert len(others) == 7
+    assert same not in others
 
 
 def test_assigning_ends_the_claim_and_binds_the_release(session: Session) -> None:
