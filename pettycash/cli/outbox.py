@@ -4,10 +4,9 @@ import json
 from uuid import UUID
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from pettycash import db
+from pettycash.cli import tables
 from pettycash.cli.composed import composed
 from pettycash.services import outbox as obligations
 
@@ -27,16 +26,14 @@ def status(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"topics": [row.as_json() for row in rows]}, indent=2))
         return
-    table = Table("topic", "due", "waiting", "parked", "late (s)", title="Obligations")
-    for row in rows:
-        table.add_row(
-            row.topic,
-            str(row.due),
-            str(row.waiting),
-            str(row.parked),
-            f"{row.late_seconds:.0f}",
-        )
-    Console().print(table if rows else "nothing is owed")
+    if not rows:
+        click.echo("nothing is owed")
+        return
+    tables.show(
+        "Obligations",
+        ("topic", "due", "waiting", "parked", "late (s)"),
+        ((row.topic, row.due, row.waiting, row.parked, f"{row.late_seconds:.0f}") for row in rows),
+    )
 
 
 @outbox.command()

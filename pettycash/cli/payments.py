@@ -4,13 +4,11 @@ import json
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash import money
-from pettycash.cli import companies
+from pettycash.cli import companies, tables
 from pettycash.cli.composed import composed
 from pettycash.models.attempts import LIVE, PaymentAttempt
 from pettycash.models.payments import Payment, PaymentStatus
@@ -34,11 +32,11 @@ def in_doubt(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"payments": found}, indent=2))
         return
+    if not found:
+        click.echo("no payment is in doubt")
+        return
     columns = ("company", "payment", "status", "amount", "reference", "questions", "next_question")
-    table = Table(*columns, title="In doubt")
-    for each in found:
-        table.add_row(*(str(each[name] or "") for name in columns))
-    Console().print(table if found else "no payment is in doubt")
+    tables.show("In doubt", columns, ([each[name] for name in columns] for each in found))
 
 
 @payments.command()

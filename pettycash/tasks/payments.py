@@ -46,8 +46,11 @@ def submit(duty: Duty) -> None:
 @owed_task("payments.resolve")
 def resolve(duty: Duty) -> None:
     """Ask the rail about one attempt, if it is time to."""
-    with db.transaction() as session:
-        question = payments.next_question(session, attempt_id=duty.key, now=session.info["now"])
+    question = db.in_transaction(
+        lambda session: payments.next_question(
+            session, attempt_id=duty.key, now=session.info["now"]
+        )
+    )
     if question is None:
         return
     reach("payments.asking")

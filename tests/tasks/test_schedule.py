@@ -1,0 +1,81 @@
+"""Every word that is owed or scheduled has a task, and every task a queue that somebody serves."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import pettycash
+from pettycash import db
+from pettycash.celery_app import create_celery
+from pettycash.services import heartbeats
+from pettycash.stack.children import WORKERS
+from pettycash.tasks import canary, upkeep
+from pettycash.tasks.schedule import QUEUES, SCHEDULE
+from tests.factories import working
+from tests.servers import Database
+
+ROOT = Path(pettycash.__file__).parent
+OWED = re.compile(
+    r"(?:topic=|_?TOPIC(?:: str)? = |SUBMIT, RESOLVE = |owed_task\()\"([a-z_]+\.[a-z_]+)\"",
+    re.ASCII,
+)
+
+
+@pytest.fixture(scope="module")
+def registered(database: Database) -> set[str]:
+    celery = create_celery(database.settings)
+    celery.loader.import_default_modules()
+    return {name for name in celery.tasks if not name.startswith("celery.")}
+
+
+def topics() -> set[str]:
+    """Every topic that the services room names."""
+    text = "\n".join(file.read_text(encoding="utf-8") for file in (ROOT / "services").rglob("*.py"))
+    return set(OWED.findall(text)) | {"payments.submit", "payments.resolve"}
+
+
+def test_what_is_owed_has_a_task(registered: set[str]) -> None:
+    assert len(topics()) > 5
+    assert topics() <= registered
+
+
+def test_what_is_scheduled_has_a_task(registered: set[str]) -> None:
+    assert {entry["task"] for entry in SCHEDULE.values()} <= registered
+
+
+def test_every_task_has_a_queue_and_every_queue_a_worker(
+    registered: set[str], database: Database
+) -> None:
+    celery = create_celery(database.settings)
+    served = {queue for queues in WORKERS.values() for queue in queues}
+
+    for name in registered:
+        route = celery.amqp.router.route({}, name)
+        assert route["queue"].name in served, name
+    assert set(QUEUES) == served
+    assert celery.amqp.router.route({}, "payments.submit")["queue"].name == "payments"
+
+
+def test_nothing_but_a_canary_compares_clocks() -> None:
+    expiring = {name for name, entry in SCHEDULE.items() if "expires" in entry.get("options", {})}
+
+    assert expiring == {f"canary-{queue}" for queue in QUEUES}
+
+
+def test_a_canary_leaves_a_sign_of_its_queue(live: Database) -> None:
+    for queue in QUEUES:
+        canary.sing(queue=queue)
+
+    with db.system_transaction() as session:
+        signs = heartbeats.signs(session, now=session.info["now"])
+    alive = {each.name for each in signs if each.is_alive}
+    assert alive >= {f"queue:{queue}" for queue in QUEUES}
+
+
+def test_upkeep_may_run_at_any_time(live: Database) -> None:
+    for _ in range(2):
+        upkeep.ensure_partitions()
+        upkeep.sweep_out()
+    working.wait(40 * 86400)
+    upkeep.sweep_out()
