@@ -41,7 +41,7 @@ HEADER = {
     "name": "Idempotency-Key",
     "description": "A UUID, quoted or bare. The same key and request have one effect; the answer"
     " is kept for 30 days and comes again with `Idempotency-Replayed: true`.",
-    "schema": {"type": "string", "pattern": '^"?[0-9a-fA-F-]{36}"?$'},
+    "schema": {"type": "string", "format": "uuid"},
     "example": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0a01",
 }
 

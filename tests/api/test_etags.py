@@ -25,6 +25,7 @@ def test_a_read_gives_the_etag_and_304_to_who_knows_it(api: ApiClient, path: str
     assert known.headers["ETag"] == tag
     assert known.headers["X-Content-Type-Options"] == "nosniff"
     assert other.status_code == 200
+    assert api.as_("staff").get(path, etag='"v99"').status_code == 200
 
 
 def test_a_change_without_if_match_is_refused(api: ApiClient, path: str) -> None:
