@@ -12,6 +12,7 @@ from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
 from pettycash import db, settings
+from pettycash.gateways.base import Outcome, PayoutInstruction
 from pettycash.models.funds import ProviderAccount, Store
 from pettycash.models.payments import Payment
 from pettycash.models.platform import PauseScope
@@ -23,7 +24,19 @@ from tests.factories import mailboxes, rails, working
 from tests.factories import payments as making
 from tests.factories.people import acting, company_id
 
-PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"a signature").decode()
+
+def signature() -> str:
+    """An image that nobody has signed with."""
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + uuid4().bytes).decode()
+
+
+RECEIPTS: list[str] = []
+
+
+@pytest.fixture
+def api(common: ApiClient) -> ApiClient:
+    """All tests here share one database: each makes payments of its own and undoes what lasts."""
+    return common
 
 
 @pytest.fixture
@@ -52,6 +65,12 @@ def make(rail: rails.FakeGateway) -> Callable[..., str]:
 
 def path(payment_id: str, verb: str = "") -> str:
     return f"/api/payments/{payment_id}/{verb + '/' if verb else ''}"
+
+
+def receipt(instruction: PayoutInstruction) -> Outcome:
+    """A proof with a receipt of its own."""
+    RECEIPTS.append(f"R{instruction.originator_reference[-9:]}".upper())
+    return rails.proof(instruction, receipt=RECEIPTS[-1])
 
 
 def refused(answer: TestResponse, status: int, code: str) -> dict[str, Any]:
@@ -89,10 +108,10 @@ def test_the_way_of_a_release(
     assert executed.status_code == 202
     assert executed.headers["Location"] == path(payment_id)
     assert executed.get_json()["status"] == "executing"
-    rail.submits = [rails.proof]
+    rail.submits = [receipt]
     working.work("payments.submit")
     read = officer.get(path(payment_id)).get_json()
-    assert (read["status"], read["gateway_reference"]) == ("success", "RKT1234567")
+    assert (read["status"], read["gateway_reference"]) == ("success", RECEIPTS[-1])
     assert read["transaction_reference"] == read["originator_reference"]
     assert read["phone_number"] == "254712345678"
     (execution,) = officer.get(path(payment_id, "executions")).get_json()["items"]
@@ -322,21 +341,27 @@ def test_while_paused_nothing_is_released(
 ) -> None:
     payment_id = make(making.pending)
     release(api, mailbox, payment_id)
+    officer = api.as_("treasury_2")
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
-        pauses.pause(
+        stopped = pauses.pause(
             session,
             scope=PauseScope.COMPANY,
             object_id=None,
             reason="test",
             actor=acting(session, "operator"),
         )
-    officer = api.as_("treasury_2")
 
-    for answer in (
+    answers = [
         officer.post(path(payment_id, "execute"), key=True),
         officer.post(path(payment_id, "send_otp")),
         officer.post(path(payment_id, "verify_otp"), json={"code": "123456"}),
-    ):
+    ]
+
+    for who in ("operator", "cfo"):
+        with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
+            actor = acting(session, who)
+            pauses.resume(session, pause_id=stopped.id, actor=actor, now=session.info["now"])
+    for answer in answers:
         refused(answer, 503, "platform.paused")
     assert officer.get(path(payment_id)).get_json()["status"] == "pending"
 
@@ -410,15 +435,17 @@ def test_lists_are_filtered(api: ApiClient, make: Callable[..., str]) -> None:
         assert answer.status_code == 200, answer.get_json()
         return [each["id"] for each in answer.get_json()["items"]]
 
-    number = officer.get(path(first)).get_json()["number"]
-    assert ids("") == [second, first]
-    assert ids("status=EXECUTING") == [second]
-    assert ids(f"q={number.lower()}") == [first]
-    assert ids("reconciled=true") == []
-    assert ids("reconciled=false&method=mpesa") == [second, first]
+    seen = officer.get(path(first)).get_json()
+    of_first = f"requisition_id={seen['requisition_id']}"
+    assert ids("")[:2] == [second, first]
+    assert ids("status=EXECUTING")[0] == second
+    assert first not in ids("status=executing")
+    assert ids(f"q={seen['number'].lower()}") == [first]
+    assert ids(f"reconciled=true&{of_first}") == []
+    assert ids(f"reconciled=false&method=mpesa&{of_first}") == [first]
     assert ids("from=2000-01-01&to=2000-01-02") == []
     assert ids(f"fund_id={uuid4()}") == []
-    assert len(ids("limit=1")) == 1
+    assert ids("limit=1") == [second]
 
 
 def test_assigning_and_unlocking(api: ApiClient, make: Callable[..., str]) -> None:
@@ -444,7 +471,7 @@ def test_assigning_and_unlocking(api: ApiClient, make: Callable[..., str]) -> No
 def voucher(
     api: ApiClient, make: Callable[..., str], mailbox: Mailbox, destination: str = "payee@demo.test"
 ) -> str:
-    payment_id = make(making.cash, destination=destination)
+    payment_id = make(making.cash, "500.00", destination=destination)
     release(api, mailbox, payment_id, "custodian")
     executed = api.as_("custodian").post(path(payment_id, "execute"), key=True)
     assert executed.status_code == 202, executed.get_json()
@@ -497,7 +524,7 @@ def test_wrong_recipients_codes_are_counted(
     for answer in answers[:5]:
         refused(answer, 422, "acknowledgement.wrong_code")
     refused(answers[5], 422, "acknowledgement.tries_exhausted")
-    signed = keeper.post(path(payment_id, "acknowledge"), json={"signature": PNG})
+    signed = keeper.post(path(payment_id, "acknowledge"), json={"signature": signature()})
     assert signed.get_json()["status"] == "success"
 
 
@@ -558,10 +585,10 @@ def test_a_signature_serves_once(
     raise_throttle()
     first = voucher(api, make, mailbox)
     second = voucher(api, make, mailbox)
-    keeper = api.as_("custodian")
+    keeper, image = api.as_("custodian"), {"signature": signature()}
 
-    assert keeper.post(path(first, "acknowledge"), json={"signature": PNG}).status_code == 200
-    again = keeper.post(path(second, "acknowledge"), json={"signature": PNG})
+    assert keeper.post(path(first, "acknowledge"), json=image).status_code == 200
+    again = keeper.post(path(second, "acknowledge"), json=image)
 
     refused(again, 409, "acknowledgement.signature_used")
 
@@ -612,7 +639,7 @@ def test_nothing_but_cash_is_acknowledged(api: ApiClient, make: Callable[..., st
 
 def paid(api: ApiClient, make: Callable[..., str], rail: rails.FakeGateway) -> str:
     payment_id = make(making.executing)
-    rail.submits = [rails.proof]
+    rail.submits = [receipt]
     working.work("payments.submit")
     return payment_id
 
@@ -621,7 +648,12 @@ def test_matching_by_hand(
     api: ApiClient, make: Callable[..., str], rail: rails.FakeGateway
 ) -> None:
     payment_id = paid(api, make, rail)
-    evidence = {"provider_reference": "RKT1234567", "note": "statement, line 14"}
+    evidence = {
+        "provider_reference": api.as_("treasury")
+        .get(path(payment_id))
+        .get_json()["provider_reference"],
+        "note": "statement, line 14",
+    }
 
     executor = api.as_("treasury_2").post(path(payment_id, "reconcile"), json=evidence)
     strange = api.as_("treasury").post(
@@ -650,15 +682,20 @@ def test_asking_again(api: ApiClient, make: Callable[..., str], rail: rails.Fake
     working.work("payments.resolve")
 
     assert asked.status_code == 202
-    assert len(rail.asked) == 1
+    assert len(rail.asked) >= 1
 
 
 def test_the_kill_switch(api: ApiClient, make: Callable[..., str], mailbox: Mailbox) -> None:
     payment_id = make(making.pending)
     release(api, mailbox, payment_id)
-    with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
-        session.execute(update(ProviderAccount).values(is_active=False))
+    switch(is_active=False)
 
     answer = api.as_("treasury_2").post(path(payment_id, "execute"), key=True)
 
+    switch(is_active=True)
     refused(answer, 409, "payment.provider_account_inactive")
+
+
+def switch(*, is_active: bool) -> None:
+    with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
+        session.execute(update(ProviderAccount).values(is_active=is_active))
