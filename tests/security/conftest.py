@@ -33,9 +33,8 @@ def populated(populated_database: Database) -> Iterator[ApiClient]:
     compose_for(populated_database)
     if populated_database.name not in _filled:
         client = ApiClient(create_app(populated_database.settings))
-        populate(client)
-        _filled[populated_database.name] = client
-    yield _filled[populated_database.name]
+        _filled[populated_database.name] = client, populate(client)
+    yield _filled[populated_database.name][0]
     db.dispose()
 
 
@@ -46,12 +45,12 @@ def served(populated: ApiClient) -> list[Route]:
 
 
 @pytest.fixture
-def samples(populated: ApiClient, served: list[Route]) -> Samples:
+def samples(populated: ApiClient, populated_database: Database, served: list[Route]) -> Samples:
     """Live ids for their paths."""
-    return Samples(populated, served)
+    return Samples(populated, served, _filled[populated_database.name][1])
 
 
-_filled: dict[str, ApiClient] = {}
+_filled: dict[str, tuple[ApiClient, dict[str, str]]] = {}
 
 Login = Callable[..., TestResponse]
 

@@ -22,8 +22,11 @@ PNG = (
 )
 
 
-def populate(api: ApiClient) -> None:
-    """Fill the seeded organisation through the API and the services."""
+def populate(api: ApiClient) -> dict[str, str]:
+    """Fill the seeded organisation through the API and the services.
+
+    Returns list → id of what is to be taken from it, where not any will do.
+    """
     _made(_api_key(api.as_("admin")))
     _made(_role_proposal(api))
     _made(
@@ -59,9 +62,9 @@ def populate(api: ApiClient) -> None:
             json={"kind": "overpaid", "adjusted_amount": "12050.00", "reason": "Statement"},
         )
     )
-    # Last, so that it is the first of its list.
     requisition = requisitions_http.submitted(api.as_("staff"))
     _made(_upload(api.as_("staff"), requisition["id"]))
+    return {"/api/requisitions/": requisition["id"]}
 
 
 def _made(answer: TestResponse) -> None:

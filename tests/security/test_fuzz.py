@@ -54,14 +54,14 @@ WIDEST_FIRST = [
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_nothing_answers_500(api: ApiClient) -> None:
-    populate(api)
+    chosen = populate(api)
     with db.system_transaction() as session:
         for name in heartbeats.BOUNDS_SECONDS:  # else readiness is a 503, and rightly so
             heartbeats.beat(session, name=name, now=session.info["now"] + timedelta(hours=1))
     document = api.anonymous.get("/api/openapi.json").json
     schema = schemathesis.openapi.from_wsgi("/api/openapi.json", api.application)
     known = {route.name: route for route in routes(document)}
-    samples = Samples(api, list(known.values()))
+    samples = Samples(api, list(known.values()), chosen)
     ids = {route.name: samples.of(route) for route in known.values()}
     failures: list[str] = []
     answered: set[str] = set()
