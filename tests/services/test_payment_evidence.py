@@ -102,6 +102,20 @@ def test_accepted_is_no_proof(session: Session) -> None:
     assert submit.done_at is not None
 
 
+def test_each_step_that_readers_see_is_a_new_version(session: Session) -> None:
+    payment = making.executing(session)
+    versions = [payment.version]
+    making.answered(session, payment, rails.ACCEPTED)
+    versions.append(payment.version)
+    making.said(session, payment, rails.LOST, Source.NOTICE)
+    versions.append(payment.version)
+    making.said(session, payment, proven(session, payment), Source.QUERY)
+    versions.append(payment.version)
+
+    assert versions == sorted(set(versions))
+    assert payment.gateway_status == "settled"
+
+
 def test_a_proof_settles_everything_in_one_go(session: Session) -> None:
     payment = accepted(session)
     before = store_balance(session, payment)

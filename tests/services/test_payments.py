@@ -16,7 +16,8 @@ from pettycash.models.funds import Fund, ProviderAccount, Store
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import PauseScope
 from pettycash.models.releases import PaymentExecution, ReleaseChallenge
-from pettycash.models.requisitions import RequisitionStatus
+from pettycash.models.requisitions import Origin, RequisitionStatus
+from pettycash.money import Currency, InvalidAmount
 from pettycash.rails import Method
 from pettycash.services import company_settings, ledger, pauses, payments, releases
 from pettycash.services.payments import Part, facts, rules
@@ -172,6 +173,26 @@ def test_the_rails_own_limits_are_checked_when_it_is_made(session: Session, amou
     with pytest.raises(rules.RailRefuses) as refusal:
         in_parts(session, Part(amount=Decimal(amount)), amount="300000.00")
     assert "amount" in refusal.value.errors
+
+
+def test_a_currency_without_cents_is_paid_in_whole_ones(session: Session) -> None:
+    at_hq = {
+        "by": "staff_hq",
+        "origin": Origin.HQ,
+        "currency": Currency.UGX,
+        "method": Method.CASH,
+        "destination": "+256712345678",
+    }
+
+    till = session.execute(select(Store.id).where(Store.code == "HQ-UGX-DRAWER")).scalar_one()
+
+    with pytest.raises(InvalidAmount):
+        in_parts(session, Part(amount=Decimal("1500.50"), store_id=till), amount="20000", **at_hq)
+    (payment,) = in_parts(
+        session, Part(amount=Decimal("1500.00"), store_id=till), amount="20000", **at_hq
+    )
+
+    assert (payment.amount, payment.currency) == (Decimal(1500), "UGX")
 
 
 def test_the_accounts_own_limits_count(session: Session) -> None:

@@ -239,6 +239,7 @@ def move(matter: Matter, state: AttemptState, now: datetime) -> None:
     _move(matter, state, now)
     if matter.payment.status in ON_THE_WAY:
         matter.payment.gateway_status = state.value
+        matter.payment.version += 1
 
 
 def _move(matter: Matter, state: AttemptState, now: datetime) -> None:
