@@ -25,11 +25,7 @@ from tests.factories.people import acting
 S = PaymentStatus
 
 
-@pytest.fixture(autouse=True)
-def rail(session: Session) -> rails.FakeGateway:
-    gateway = rails.FakeGateway()
-    rails.serve(gateway)
-    return gateway
+pytestmark = pytest.mark.usefixtures("rail")
 
 
 def in_doubt(session: Session) -> tuple[Payment, Case]:

@@ -1,0 +1,189 @@
+"""Asking the rail: when, how often, and what silence leads to; what a fee costs."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy.orm import Session
+
+from pettycash import errors
+from pettycash.gateways.base import OutcomeKind
+from pettycash.models.attempts import AttemptState
+from pettycash.models.ledger import AccountKind
+from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.services import payments
+from pettycash.services.payments.evidence import Source
+from tests import books
+from tests.factories import payments as making
+from tests.factories import rails
+from tests.factories.evidence import accepted, proven, unknown
+from tests.factories.people import acting
+
+pytestmark = pytest.mark.usefixtures("rail")
+
+S, A, K = PaymentStatus, AttemptState, OutcomeKind
+
+
+def test_a_fee_posts_once_it_is_proven(session: Session) -> None:
+    payment = accepted(session)
+    making.said(session, payment, proven(session, payment), Source.CALLBACK)
+    attempt = making.attempt_of(session, payment)
+    assert attempt.fee is None
+    resolve = making.obligation(session, "payments.resolve", attempt.id)
+    assert resolve is not None
+    assert resolve.done_at is None, "the rail is asked for the fee"
+
+    for _ in range(2):
+        making.said(session, payment, proven(session, payment, fee=Decimal("22.40")), Source.QUERY)
+
+    charges = books.account(
+        session, AccountKind.PROVIDER_CHARGES, provider_account_id=payment.provider_account_id
+    )
+    assert making.entries(session, payment) == ["expense", "fee"]
+    assert books.balance(session, charges.id)[0] == Decimal("-22.40")
+    assert attempt.fee == Decimal("22.40")
+    resolve = making.obligation(session, "payments.resolve", attempt.id)
+    assert resolve is not None
+    assert resolve.done_at is not None
+
+
+def test_a_fee_in_a_callback_is_not_believed(session: Session) -> None:
+    payment = accepted(session)
+
+    making.said(session, payment, proven(session, payment, fee=Decimal(9000)), Source.CALLBACK)
+
+    assert making.entries(session, payment) == ["expense"]
+
+
+def test_a_free_payment_has_a_fee_of_nothing(session: Session) -> None:
+    payment = accepted(session)
+
+    making.said(session, payment, proven(session, payment, fee=Decimal(0)), Source.QUERY)
+
+    assert making.attempt_of(session, payment).fee == 0
+    assert making.entries(session, payment) == ["expense"]
+
+
+@pytest.mark.parametrize("years", [-10, 10])
+def test_a_rails_clock_is_believed_within_reason(session: Session, years: int) -> None:
+    payment = accepted(session)
+    absurd = session.info["now"] + timedelta(days=365 * years)
+
+    making.said(session, payment, proven(session, payment, occurred_at=absurd), Source.CALLBACK)
+
+    assert payment.paid_at == session.info["now"]
+
+
+def asked(session: Session, payment: Payment, at: datetime) -> bool:
+    attempt = making.attempt_of(session, payment)
+    return payments.next_question(session, attempt_id=attempt.id, now=at) is not None
+
+
+def test_questions_come_at_growing_intervals(session: Session) -> None:
+    payment = unknown(session)
+    now = session.info["now"]
+
+    times = [
+        second
+        for second in range(0, 400, 5)
+        if asked(session, payment, now + timedelta(seconds=second))
+    ]
+
+    assert times == [0, 20, 60, 140, 300]
+
+
+def test_past_its_time_a_payment_is_in_doubt_and_later_a_case(session: Session) -> None:
+    payment = unknown(session)
+    attempt = making.attempt_of(session, payment)
+    now = session.info["now"]
+
+    payments.next_question(session, attempt_id=attempt.id, now=now + timedelta(seconds=299))
+    assert payment.status is S.EXECUTING
+    payments.next_question(session, attempt_id=attempt.id, now=now + timedelta(seconds=300))
+    assert payment.status is S.IN_DOUBT
+    assert making.open_cases(session, payment.id) == []
+    payments.next_question(session, attempt_id=attempt.id, now=now + timedelta(hours=1))
+    assert making.open_cases(session, payment.id) == ["in_doubt"]
+    assert making.open_holds(session, payment) == payment.amount, "held money never expires"
+
+
+def test_the_rails_answer_ends_the_doubt_and_its_case(session: Session) -> None:
+    payment = unknown(session)
+    attempt = making.attempt_of(session, payment)
+    later = session.info["now"] + timedelta(hours=1)
+    payments.next_question(session, attempt_id=attempt.id, now=later)
+
+    making.said(session, payment, proven(session, payment), Source.QUERY)
+
+    assert payment.status is S.SUCCESS
+    assert making.open_cases(session, payment.id) == []
+
+
+def test_what_waits_in_the_queue_is_not_in_doubt(session: Session) -> None:
+    payment = making.executing(session)
+    attempt = making.attempt_of(session, payment)
+
+    later = session.info["now"] + timedelta(hours=2)
+
+    assert payments.next_question(session, attempt_id=attempt.id, now=later) is None
+    assert payment.status is S.EXECUTING
+
+
+def test_after_a_while_the_same_instruction_is_sent_again(session: Session) -> None:
+    payment = unknown(session)
+    attempt = making.attempt_of(session, payment)
+    reference = attempt.originator_reference
+    now = session.info["now"]
+    payments.next_question(session, attempt_id=attempt.id, now=now)
+    assert attempt.state is A.UNKNOWN
+
+    payments.next_question(session, attempt_id=attempt.id, now=now + timedelta(seconds=601))
+
+    assert (attempt.state, attempt.ever_unknown) == (A.QUEUED, True)
+    claim = payments.claim(session, attempt_id=attempt.id, now=now + timedelta(seconds=602))
+    assert claim is not None
+    assert claim.instruction.originator_reference == reference
+
+
+@pytest.mark.parametrize("reason", ["unsafe", "a day later", "blocked", "accepted"])
+def test_nothing_is_sent_again(session: Session, rail: rails.FakeGateway, reason: str) -> None:
+    payment = accepted(session) if reason == "accepted" else unknown(session)
+    attempt = making.attempt_of(session, payment)
+    now = session.info["now"]
+    payments.next_question(session, attempt_id=attempt.id, now=now)
+    later = now + timedelta(seconds=700)
+    if reason == "unsafe":
+        rail.same_id_is_safe = False  # type: ignore[misc]
+    if reason == "a day later":
+        later = now + timedelta(hours=24, seconds=1)
+    if reason == "blocked":
+        payment.blocked_by_case_id = books.new_id()
+
+    payments.next_question(session, attempt_id=attempt.id, now=later)
+
+    assert attempt.state is not A.QUEUED
+
+
+def test_a_hand_asks_at_once(session: Session) -> None:
+    payment = unknown(session)
+    attempt = making.attempt_of(session, payment)
+    now = session.info["now"]
+    payments.next_question(session, attempt_id=attempt.id, now=now)
+    assert payments.next_question(session, attempt_id=attempt.id, now=now) is None
+
+    payments.requery(session, payment_id=payment.id, actor=acting(session, "operator"), now=now)
+
+    assert payments.next_question(session, attempt_id=attempt.id, now=now) is not None
+
+
+def test_there_is_nothing_to_ask_about_what_was_not_sent(session: Session) -> None:
+    payment = making.executing(session)
+
+    with pytest.raises(errors.Conflict) as refusal:
+        payments.requery(
+            session,
+            payment_id=payment.id,
+            actor=acting(session, "operator"),
+            now=session.info["now"],
+        )
+    assert refusal.value.code == "payment.nothing_to_ask"
