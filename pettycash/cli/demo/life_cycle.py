@@ -121,7 +121,7 @@ class LifeCycle:
             "ceo",
         ):
             inbox = self.demo.call(persona, "GET", "/api/approvals/?limit=200", quiet=True)
-            if any(each["requisition_id"] == requisition_id for each in inbox["items"]):
+            if any(each["requisition"]["id"] == requisition_id for each in inbox["items"]):
                 return persona
         raise Unexpected("nobody has the requisition in their inbox")
 
@@ -231,7 +231,9 @@ class LifeCycle:
             ),
             lambda seen: seen["status"] == "closed",
         )
-        self.say(f"   matched {closed['counts'].get('matched', 0)}, {closed['mismatches']} broken")
+        self.say(
+            f"   matched {closed['counts'].get('matched', 0)}, broken {len(closed['mismatches'])}"
+        )
         seen = self.demo.call("treasury", "GET", f"/api/payments/{payment['id']}/", quiet=True)
         self.result["reconciled"] = seen["reconciled"]
         self._check(seen["reconciled"] is True, "the payment is not reconciled")
