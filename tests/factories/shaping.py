@@ -1,0 +1,64 @@
+"""Steps of shaping and releasing payments, as tests of services take them."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from pettycash.models.payments import Payment
+from pettycash.models.requisitions import RequisitionStatus
+from pettycash.services import payments
+from pettycash.services.payments import Part
+from tests.factories import payments as making
+from tests.factories.people import acting, user_id
+from tests.factories.requisitions import approved
+
+
+def in_parts(session: Session, *parts: Part, amount: str = "1500.00", **more: Any) -> list[Payment]:
+    requisition = approved(session, amount, **more)
+    requisition.move_to(RequisitionStatus.IN_PAYMENT, at=session.info["now"])
+    return payments.create_for_validation(
+        session,
+        requisition=requisition,
+        parts=list(parts),
+        maker_id=user_id(session, "treasury"),
+        actor=acting(session, "treasury"),
+        now=session.info["now"],
+    )
+
+
+def remainder_of(session: Session, payment: Payment, **more: Any) -> Payment:
+    return payments.create(
+        session,
+        **{
+            "requisition_id": payment.requisition_id,
+            "amount": None,
+            "actor": acting(session, "treasury"),
+            "now": session.info["now"],
+        }
+        | more,
+    )
+
+
+def change(session: Session, payment: Payment, by: str = "treasury", **changes: Any) -> Payment:
+    requisition, locked = payments.locked(session, payment_id=payment.id)
+    return payments.change(
+        session,
+        requisition=requisition,
+        payment=locked,
+        changes=changes,
+        actor=acting(session, by),
+        now=session.info["now"],
+    )
+
+
+def execute(session: Session, payment: Payment, by: str = making.EXECUTOR, **more: Any) -> Payment:
+    released, _ = payments.execute(
+        session,
+        **{
+            "payment_id": payment.id,
+            "actor": acting(session, by),
+            "now": session.info["now"],
+        }
+        | more,
+    )
+    return released
