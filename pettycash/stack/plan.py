@@ -135,6 +135,8 @@ class Plan:
                 # any of production's.
                 "PETTYCASH_LOGIN_PER_ADDRESS_PER_MINUTE": "600",
                 "PETTYCASH_OTP_PER_PERSON_PER_MINUTE": "60",
+                "PETTYCASH_WRITES_PER_PERSON_PER_MINUTE": "600",
+                "PETTYCASH_READS_PER_PERSON_PER_MINUTE": "6000",
                 "PETTYCASH_SECRET_KEYS": self.secrets["secret_key"],
                 "PETTYCASH_OTP_KEY": self.secrets["otp_key"],
                 "PETTYCASH_CALLBACK_KEY": self.secrets["callback_key"],
