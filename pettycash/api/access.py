@@ -238,6 +238,8 @@ def _admit(described: Operation) -> None:
         actor, refusal = _admit_person(token, described)
     g.actor = actor
     g.principal = f"{actor.client_id or 'person'}:{actor.user_id}"
+    # A machine client has one allowance, for however many people it acts.
+    g.limited_as = f"client:{actor.client_id}" if actor.client_id else f"person:{actor.user_id}"
     db.set_scope(company_id=actor.company_id, actor_id=actor.user_id)
     is_audited = actor.has(Role.AUDITOR) and request.method == "GET"
     if refusal is not None or is_audited:

@@ -33,7 +33,7 @@ class TooManyWrites(errors.TooManyRequests):
 
 def _who() -> str:
     """The person or machine client; where nobody is signed in, the address."""
-    return str(g.get("principal") or f"address:{request.remote_addr}")
+    return str(g.get("limited_as") or f"address:{request.remote_addr}")
 
 
 def _kind(_endpoint: str = "") -> str:

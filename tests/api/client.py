@@ -3,7 +3,7 @@
 import json as json_module
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,6 +19,13 @@ from pettycash.services import secrets_box
 from pettycash.services.identity import people, sessions
 
 ADDRESS = "192.0.2.7"
+
+
+def in_thirty_days() -> str:
+    """An instant to come, by PostgreSQL's clock, as requests write it."""
+    with db.system_transaction() as session:
+        instant: datetime = session.info["now"] + timedelta(days=30)
+    return instant.isoformat()
 
 
 class Caller:

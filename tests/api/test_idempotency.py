@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from pettycash import db
 from pettycash.models.platform import IdempotencyKey
-from tests.api.client import ApiClient
+from tests.api.client import ApiClient, in_thirty_days
 from tests.api.probe import Gate, Probe, departments
 
 
@@ -154,7 +154,7 @@ def test_while_the_first_request_runs_the_second_is_told_to_wait(
 
 def test_an_answer_that_holds_a_secret_is_never_stored(api: ApiClient) -> None:
     key = uuid4()
-    body = {"name": "app", "scopes": ["read"], "expires_at": "2027-01-01T00:00:00Z"}
+    body = {"name": "app", "scopes": ["read"], "expires_at": in_thirty_days()}
     first = api.as_("admin").post("/api/api-keys/", json=body, key=key)
     again = api.as_("admin").post("/api/api-keys/", json=body, key=key)
 

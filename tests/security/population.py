@@ -1,7 +1,6 @@
 """A demo company with at least one object behind every route, all of them at Westlands."""
 
 import io
-from datetime import timedelta
 from typing import Any
 
 from werkzeug.test import TestResponse
@@ -11,7 +10,7 @@ from pettycash.models.attempts import Callback, CallbackPurpose
 from pettycash.models.platform import CaseKind, Severity
 from pettycash.services import cases, replenishments
 from tests import books
-from tests.api.client import ApiClient, Caller
+from tests.api.client import ApiClient, Caller, in_thirty_days
 from tests.factories import payments as payment_factory
 from tests.factories import requisitions_http
 
@@ -81,9 +80,7 @@ def _upload(caller: Caller, requisition_id: str) -> TestResponse:
 
 
 def _api_key(caller: Caller) -> TestResponse:
-    with db.system_transaction() as session:
-        expires_at = session.info["now"] + timedelta(days=30)
-    body = {"name": "expense app", "scopes": ["read"], "expires_at": expires_at.isoformat()}
+    body = {"name": "expense app", "scopes": ["read"], "expires_at": in_thirty_days()}
     return caller.post("/api/api-keys/", json=body)
 
 

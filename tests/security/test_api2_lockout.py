@@ -155,3 +155,14 @@ def test_locks_survive_the_loss_of_redis(live: Database, login: Login) -> None:
         client.flushall()
 
     assert login("staff").status_code == 429
+
+
+def test_an_ipv6_network_is_one_address(login: Login, tune: Callable[..., None]) -> None:
+    tune(login_per_address_per_minute=2)
+    addresses = ["2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:2::3", "2001:db8:1:3::1"]
+    statuses = [
+        login(f"nobody{n}", password="wrong", totp_code=None, address=address).status_code
+        for n, address in enumerate(addresses)
+    ]
+
+    assert statuses == [401, 401, 429, 401]

@@ -10,7 +10,7 @@ from pettycash import db
 from pettycash.cli.seed import fixed_credentials
 from pettycash.models.people import RoleAssignment, User
 from pettycash.services import secrets_box
-from tests.api.client import ApiClient
+from tests.api.client import ApiClient, in_thirty_days
 from tests.security.conftest import Login, code_of
 from tests.security.people import MINUTE, alive, without_totp
 
@@ -116,7 +116,7 @@ def test_what_is_dear_wants_the_password_again(
     api: ApiClient, login: Login, tune: Callable[..., None]
 ) -> None:
     stale = api.sign_in("admin", ago=timedelta(minutes=6))
-    body = {"name": "app", "scopes": ["read"], "expires_at": "2027-01-01T00:00:00Z"}
+    body = {"name": "app", "scopes": ["read"], "expires_at": in_thirty_days()}
     refused = stale.post("/api/api-keys/", json=body)
     assert (refused.status_code, refused.json["code"]) == (403, "auth.step_up_required")
 
@@ -142,7 +142,7 @@ def test_refreshing_is_no_authentication(
     ).json
     answer = api.with_token(tokens["access_token"]).post(
         "/api/api-keys/",
-        json={"name": "app", "scopes": ["read"], "expires_at": "2027-01-01T00:00:00Z"},
+        json={"name": "app", "scopes": ["read"], "expires_at": in_thirty_days()},
     )
 
     assert answer.json["code"] == "auth.step_up_required"

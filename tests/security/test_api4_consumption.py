@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from pettycash.app import create_app
-from tests.api.client import ApiClient, Caller
+from tests.api.client import ApiClient, Caller, in_thirty_days
 from tests.servers import Database, compose_for
 
 
@@ -117,3 +117,19 @@ def test_signing_in_fails_closed_without_redis(
     ]
 
     assert statuses == [401, 401, 429]
+
+
+def test_a_machine_client_has_one_allowance_for_all_it_acts_for(limited: ApiClient) -> None:
+    begin_of_a_minute()
+    made = limited.as_("admin").post(
+        "/api/api-keys/",
+        json={"name": "app", "scopes": ["read"], "expires_at": in_thirty_days()},
+    )
+    client = limited.with_token(made.json["key"])
+    statuses = [
+        client.get("/api/requisitions/", headers={"On-Behalf-Of": name}).status_code
+        for name in ("staff", "staff_2", "treasury", "staff", "staff_2", "cfo")
+    ]
+
+    assert statuses == [200] * 5 + [429]
+    assert reads(limited.as_("staff"), 1) == [200]

@@ -3,15 +3,14 @@
 What is expected stands in the permission table; the table itself is compared with a reviewed file.
 """
 
-from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from pettycash import db
 from pettycash.models.people import Role
 from pettycash.services import permissions
-from tests.api.client import ApiClient, Caller
+from tests.api.client import ApiClient, Caller, in_thirty_days
 from tests.factories import requisitions_http
 from tests.security import golden
 from tests.security.routes import PERSONA, SELF_SERVICE, Route, Samples
@@ -87,18 +86,14 @@ def test_every_route_stands_in_the_matrix(served: list[Route]) -> None:
 @pytest.fixture
 def keyed(populated: ApiClient) -> Any:
     """Make a caller with an API key of some scopes, on behalf of a persona."""
-    number = iter(range(1000))
 
     def make(*scopes: str, on_behalf_of: str = "treasury") -> Caller:
-        with db.system_transaction() as session:
-            expires_at = session.info["now"] + timedelta(days=30)
-            unique = session.info["now"].timestamp()
         answer = populated.as_("admin").post(
             "/api/api-keys/",
             json={
-                "name": f"client {unique} {next(number)}",
+                "name": f"client {uuid4()}",
                 "scopes": list(scopes),
-                "expires_at": expires_at.isoformat(),
+                "expires_at": in_thirty_days(),
             },
         )
         assert answer.status_code == 201, answer.json

@@ -5,6 +5,7 @@ run at the same moment can't all be the first.
 """
 
 import hashlib
+import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -50,12 +51,25 @@ class LoginSubjects:
     def of(cls, username: str, ip_address: str | None) -> "LoginSubjects":
         """The counters of a username, as typed, and an address."""
         name = hashlib.sha256(username.casefold().encode()).hexdigest()[:32]
-        address = ip_address or "unknown"
+        address = _network(ip_address)
         return cls(
             address=f"login:address:{address}",
             account=f"login:account:{name}",
             account_at_address=f"login:failures:{name}:{address}",
         )
+
+
+def _network(ip_address: str | None) -> str:
+    """An IPv4 address, or the /64 of an IPv6 one: whoever has one of those has all of them."""
+    try:
+        found = ipaddress.ip_address(ip_address or "")
+    except ValueError:
+        return "unknown"
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return str(found.ipv4_mapped)
+        return str(ipaddress.IPv6Network((found, 64), strict=False).network_address)
+    return str(found)
 
 
 def add(
