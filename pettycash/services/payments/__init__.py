@@ -29,6 +29,7 @@ from pettycash.services.payments.releasing import (
 )
 from pettycash.services.payments.resolving import (
     Question,
+    ask_now,
     next_question,
     record_answer,
     requery,
@@ -44,6 +45,7 @@ __all__ = [
     "acknowledge",
     "acknowledge_by_signature",
     "acknowledgement_delivered",
+    "ask_now",
     "assign_executor",
     "cancel",
     "change",

@@ -131,6 +131,16 @@ def requery(
     return attempt
 
 
+def ask_now(session: Session, *, attempt_id: UUID, now: datetime) -> None:
+    """Have the rail asked now about an attempt whose end is open, whatever its next turn was.
+
+    Locks requisition, payment and attempt. Does nothing where it was decided in the meantime.
+    """
+    matter = facts.matter(session, attempt_id=attempt_id)
+    if matter is not None and matter.attempt.state in LIVE:
+        settlement.ask_at_once(session, matter=matter, now=now)
+
+
 def _notice_silence(session: Session, matter: Matter, now: datetime) -> None:
     lease = timedelta(seconds=settings.current().claim_lease_seconds)
     attempt = matter.attempt

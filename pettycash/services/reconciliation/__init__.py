@@ -7,6 +7,7 @@ left to wait for, and closed; running a day again makes a new numbered run, and 
 
 from pettycash.services.reconciliation.books import Finding, check_books
 from pettycash.services.reconciliation.evidence import reconcile_by_hand
+from pettycash.services.reconciliation.nights import start_due
 from pettycash.services.reconciliation.runs import (
     RUN_TOPIC,
     RunNotFound,
@@ -26,4 +27,5 @@ __all__ = [
     "newest",
     "reconcile_by_hand",
     "start",
+    "start_due",
 ]

@@ -1,13 +1,11 @@
 """Runs: start, advance, close; one open run per company and business day."""
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -22,15 +20,18 @@ from pettycash.models.reconciliation import (
     ReconciliationRun,
     RunStatus,
 )
-from pettycash.services import cases, company_settings, imprest, outbox
+from pettycash.services import cases, company_settings, imprest, outbox, payments
 from pettycash.services.reconciliation.books import Finding, check_books
 from pettycash.services.reconciliation.evidence import match_day
 
 RUN_TOPIC = "reconciliation.run"
-RESOLVE_TOPIC = "payments.resolve"
 
 DEADLINE = timedelta(minutes=15)
 """How long a run waits for rails to answer what it asked them."""
+
+
+TURN = "reconciliation.start:"
+"""What the advisory lock of `take_turn` is named after."""
 
 
 class RunNotFound(errors.NotFound):
@@ -61,17 +62,15 @@ def start(
     timezone = company_settings.current(session).timezone
     if business_date > clock.business_date(now, timezone):
         raise DayNotOver(f"{business_date} has not begun in {timezone}.")
-    last = session.execute(
-        select(func.max(ReconciliationRun.sequence)).where(
-            ReconciliationRun.business_date == business_date
-        )
-    ).scalar()
-    session.execute(
-        insert(ReconciliationRun)
-        .values(
+    take_turn(session)
+    last = newest(session, business_date)
+    if last is not None and last.status is not RunStatus.CLOSED:
+        run = last
+    else:
+        run = ReconciliationRun(
             company_id=company_id,
             business_date=business_date,
-            sequence=(last or 0) + 1,
+            sequence=last.sequence + 1 if last is not None else 1,
             status=RunStatus.RUNNING,
             started_by=started_by,
             deadline_at=now + DEADLINE,
@@ -79,23 +78,29 @@ def start(
             totals={},
             mismatches=[],
         )
-        .on_conflict_do_nothing()
-    )
-    run = session.execute(
-        select(ReconciliationRun).where(
-            ReconciliationRun.business_date == business_date,
-            ReconciliationRun.status != RunStatus.CLOSED,
-        )
-    ).scalar_one()
+        session.add(run)
+        session.flush()
     outbox.owe(session, topic=RUN_TOPIC, key=run.id)
     return run
+
+
+def take_turn(session: Session) -> None:
+    """Let one unit of work at a time decide which runs of this company to start.
+
+    Unique constraints alone would let a run that closes in between become the loser's error, or a
+    second run of the same night.
+    """
+    company_id = session.info["scope"].company_id
+    name = func.hashtextextended(f"{TURN}{company_id}", 0)
+    session.execute(select(func.pg_advisory_xact_lock(name)))
 
 
 def advance(session: Session, *, run_id: UUID, now: datetime) -> ReconciliationRun:
     """Do the next step of a run. Repeating it changes nothing that was done.
 
-    RUNNING: check the books, match proof, ask the rails about what is open, then WAITING.
-    WAITING: close when every question has an answer or the deadline has passed.
+    RUNNING: match proof, ask the rails about what is open, then WAITING.
+    WAITING: when every question has an answer or the deadline has passed, match what was proven
+    since, check the books, and close.
 
     Raises:
         RunNotFound: no such run in this company.
@@ -134,6 +139,7 @@ def newest(session: Session, business_date: date) -> ReconciliationRun | None:
         .where(ReconciliationRun.business_date == business_date)
         .order_by(ReconciliationRun.sequence.desc())
         .limit(1)
+        .execution_options(populate_existing=True)
     ).scalar_one_or_none()
 
 
@@ -142,7 +148,7 @@ def _bounds(session: Session, run: ReconciliationRun) -> tuple[datetime, datetim
 
 
 def _ask(session: Session, run: ReconciliationRun, *, now: datetime) -> None:
-    """Note every payment whose end is open and wake its query; note successes without proof."""
+    """Match what is proven, note every payment whose end is open, and have its rail asked now."""
     _, until = _bounds(session, run)
     match_day(session, run_id=run.id, until=until)
     overdue = now - timedelta(seconds=settings.current().decide_by_seconds)
@@ -155,12 +161,11 @@ def _ask(session: Session, run: ReconciliationRun, *, now: datetime) -> None:
             PaymentAttempt.created_at < until,
             (Payment.status == PaymentStatus.IN_DOUBT) | (Payment.status_changed_at < overdue),
         )
+        .order_by(Payment.requisition_id, Payment.id)  # locked in this order, whoever comes along
     ).all()
     for payment, attempt in open_ends:
         _note(session, run, payment, ItemState.ASKING, finding=None)
-        outbox.owe(session, topic=RESOLVE_TOPIC, key=attempt.id)
-    for payment in _without_proof(session, until):
-        _note(session, run, payment, ItemState.BROKEN, finding="success_without_evidence")
+        payments.ask_now(session, attempt_id=attempt.id, now=now)
 
 
 def _without_proof(session: Session, until: datetime) -> Sequence[Payment]:
@@ -201,7 +206,9 @@ def _note(
                 "status": payment.status.value,
             },
         )
-        .on_conflict_do_nothing()
+        .on_conflict_do_update(
+            index_elements=["run_id", "payment_id"], set_={"state": state, "finding": finding}
+        )
     )
 
 
@@ -213,6 +220,7 @@ def _items(
             select(ReconciliationItem)
             .where(ReconciliationItem.run_id == run.id, ReconciliationItem.state.in_(states))
             .order_by(ReconciliationItem.id)
+            .execution_options(populate_existing=True)
         )
         .scalars()
         .all()
@@ -242,8 +250,11 @@ def _close(
         item.state = ItemState.BROKEN
         item.finding = "no_answer_from_rail"
         item.settled_at = now
+    session.flush()
     since, until = _bounds(session, run)
     match_day(session, run_id=run.id, until=until)
+    for payment in _without_proof(session, until):
+        _note(session, run, payment, ItemState.BROKEN, finding="success_without_evidence")
     findings = [*check_books(session), *_identity_breaks(session)]
     broken = _items(session, run, ItemState.BROKEN)
     run.mismatches = [
@@ -284,23 +295,32 @@ def _identity_breaks(session: Session) -> list[Finding]:
 def _figures(
     session: Session, run: ReconciliationRun, *, since: datetime, until: datetime
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    rows = session.execute(
-        select(Payment.status, Payment.currency, func.count(), func.sum(Payment.amount))
-        .where(Payment.status_changed_at >= since, Payment.status_changed_at < until)
-        .group_by(Payment.status, Payment.currency)
+    # What was paid belongs to the day on which the rail says so, as in the journal: a callback that
+    # comes after midnight does not move it. Any other end belongs to the day we learned of it.
+    happened = case(
+        (Payment.status == PaymentStatus.SUCCESS, Payment.paid_at), else_=Payment.status_changed_at
+    )
+    counted = session.execute(
+        select(Payment.status, func.count())
+        .where(happened >= since, happened < until)
+        .group_by(Payment.status)
     ).all()
-    counts: Counter[str] = Counter()
-    totals: dict[str, Decimal] = {}
-    for status, currency, number, amount in rows:
-        counts[status.value] += number
-        if status is PaymentStatus.SUCCESS:
-            totals[currency] = totals.get(currency, Decimal(0)) + amount
+    # What came back later was settled that day all the same; its return is an entry of its own day.
+    settled = session.execute(
+        select(Payment.currency, func.sum(Payment.paid_amount))
+        .where(
+            Payment.status.in_((PaymentStatus.SUCCESS, PaymentStatus.REVERSED)),
+            Payment.paid_at >= since,
+            Payment.paid_at < until,
+        )
+        .group_by(Payment.currency)
+    ).all()
     matched = session.execute(
         select(func.count()).where(PaymentReconciliation.run_id == run.id)
     ).scalar_one()
     return (
-        {**counts, "matched": matched},
-        {currency: money.text(amount, currency) for currency, amount in totals.items()},
+        {**{status.value: number for status, number in counted}, "matched": matched},
+        {currency: money.text(amount, currency) for currency, amount in settled if amount},
     )
 
 

@@ -1,0 +1,49 @@
+"""Which days a company's night owes a run (domain.md §8)."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash import clock
+from pettycash.models.reconciliation import ReconciliationRun
+from pettycash.services import company_settings
+from pettycash.services.reconciliation.runs import DEADLINE, start, take_turn
+
+NIGHT_BEGINS_HOUR = 1
+"""Company time (domain.md §8)."""
+
+MAKES_UP_DAYS = 31
+"""How far back nights that nobody was there for are made up."""
+
+
+def start_due(session: Session, *, now: datetime) -> list[ReconciliationRun]:
+    """Start a run of the business day before once its night has come, and of the days missed.
+
+    Harmless however often and by however many it is called. A run that was started while its day
+    still lasted does not count: it could not see what came after it.
+    """
+    timezone = company_settings.current(session).timezone
+    today = clock.business_date(now, timezone)
+    if now < clock.at_local(today, NIGHT_BEGINS_HOUR, timezone):
+        return []
+    take_turn(session)
+    yesterday = today - clock.ONE_DAY
+    earlier = session.execute(
+        select(ReconciliationRun.business_date, ReconciliationRun.deadline_at).where(
+            ReconciliationRun.business_date >= today - timedelta(days=MAKES_UP_DAYS + 1),
+            ReconciliationRun.business_date <= yesterday,
+        )
+    ).all()
+    whole = [
+        day
+        for day, deadline_at in earlier
+        if deadline_at - DEADLINE >= clock.day_bounds(day, timezone)[1]
+    ]
+    # A company without a past begins with its last day.
+    day = max(whole, default=yesterday - clock.ONE_DAY) + clock.ONE_DAY
+    started = []
+    while day <= yesterday:
+        started.append(start(session, business_date=day, now=now))
+        day += clock.ONE_DAY
+    return started
