@@ -31,7 +31,7 @@ def compose(settings: Settings) -> None:
     installed.install(settings)
     db.configure(
         settings.database_url,
-        settings.database_system_url or settings.database_url,
+        settings.database_system_url or settings.database_owner_url or settings.database_url,
         pool_size=settings.database_pool_size,
     )
     registry.register(Rail.MPESA, lambda: _mpesa(settings))

@@ -1,6 +1,7 @@
 """Reads the environment once. Every variable, its meaning and default: docs/configuration.md."""
 
 import os
+import urllib.parse
 from collections.abc import Mapping
 from dataclasses import fields
 from decimal import Decimal
@@ -106,8 +107,22 @@ def _driver(url: str) -> str:
     return url
 
 
+def _is_postgresql(url: str) -> bool:
+    """Whether a URL names PostgreSQL by the driver that is installed, and can be parsed."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme == "postgresql+psycopg2" and len(parts.path) > 1
+
+
 def _check(settings: Settings) -> None:
-    wrong: list[str] = []
+    wrong = [
+        f"{variable_of(name)} must be a URL such as postgresql://role:password@host:5432/database"
+        for name in ("database_url", "database_owner_url", "database_system_url")
+        if getattr(settings, name) and not _is_postgresql(getattr(settings, name))
+    ]
     if settings.environment == "production":
         for name in SECRETS:
             value = getattr(settings, name)

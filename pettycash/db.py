@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
@@ -23,6 +23,15 @@ from pettycash import settings
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound=DeclarativeBase)
+
+APP_ROLE, SYSTEM_ROLE = "pettycash_app", "pettycash_system"
+"""The roles that row security knows. A login of another name acts as one of them."""
+
+_ACT_AS = """
+    SELECT set_config('role', rolname, false) FROM pg_roles
+    WHERE rolname = %s AND rolname <> session_user AND pg_has_role(session_user, oid,
+        CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+"""
 
 RETRIABLE_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock, lock time-out: the whole unit of work may be run again."""
@@ -69,7 +78,7 @@ class _Database:
         self.engine: Engine | None = None
         self.factory: sessionmaker[Session] | None = None
 
-    def configure(self, url: str, *, pool_size: int, options: str) -> None:
+    def configure(self, url: str, *, role: str, pool_size: int, options: str) -> None:
         self.dispose()
         self.engine = create_engine(
             url,
@@ -88,6 +97,14 @@ class _Database:
                 "application_name": "pettycash",
             },
         )
+
+        @event.listens_for(self.engine, "connect")
+        def act_as_role(connection: Any, _record: Any) -> None:
+            # Someone's own server may hand us an owner or a superuser, whom row security spares.
+            with connection.cursor() as cursor:
+                cursor.execute(_ACT_AS, (role,))
+            connection.commit()
+
         self.factory = sessionmaker(self.engine, expire_on_commit=False)
 
     def dispose(self, *, close: bool = True) -> None:
@@ -100,7 +117,9 @@ _system = _Database()
 
 
 def configure(app_url: str, system_url: str, *, pool_size: int = 10) -> None:
-    """Build both engines. Limits come from the installed settings (security.md row 14)."""
+    """Build both engines, each acting as its role whatever name its login has.
+
+    Limits come from the installed settings (security.md row 14)."""
     limits = settings.current()
     options = (
         f"-c statement_timeout={int(limits.statement_timeout_seconds * 1000)}"
@@ -109,8 +128,8 @@ def configure(app_url: str, system_url: str, *, pool_size: int = 10) -> None:
         f"{int(limits.idle_in_transaction_timeout_seconds * 1000)}"
         " -c timezone=UTC"
     )
-    _app.configure(app_url, pool_size=pool_size, options=options)
-    _system.configure(system_url, pool_size=pool_size, options=options)
+    _app.configure(app_url, role=APP_ROLE, pool_size=pool_size, options=options)
+    _system.configure(system_url, role=SYSTEM_ROLE, pool_size=pool_size, options=options)
 
 
 def dispose(*, close: bool = True) -> None:

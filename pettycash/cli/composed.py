@@ -2,17 +2,22 @@
 
 import functools
 import logging
+import os
 import sys
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import click
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from pettycash import composition, config
-from pettycash.cli import adopt_running_stack
+from pettycash import composition, config, db
+from pettycash.cli import adopt_running_stack, state_folder
+from pettycash.stack.plan import KEYS
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+NO_SUCH_TABLE, NO_SUCH_SCHEMA = "42P01", "3F000"
 
 
 def composed(function: Callable[P, R]) -> Callable[P, R]:
@@ -21,6 +26,7 @@ def composed(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         adopt_running_stack()
+        _use_keys_of_state_folder()
         try:
             settings = config.read()
         except config.InvalidConfiguration as error:
@@ -32,6 +38,28 @@ def composed(function: Callable[P, R]) -> Callable[P, R]:
         composition.compose(settings)
         # Under a supervisor machines read the log; before a person it must not get in between.
         composition.log_as_json(logging.WARNING if sys.stderr.isatty() else logging.INFO)
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except OperationalError as error:
+            reason = str(error.orig).strip().splitlines()[0]
+            raise click.ClickException(f"the database does not answer: {reason}") from error
+        except ProgrammingError as error:
+            if db.sqlstate(error) not in (NO_SUCH_TABLE, NO_SUCH_SCHEMA):
+                raise
+            raise click.ClickException(
+                "the database has no tables of pettycash yet; make them: bin/pettycash db upgrade"
+            ) from error
 
     return wrapper
+
+
+def _use_keys_of_state_folder() -> None:
+    """On somebody's own servers, the keys that `up` uses too; production brings its own."""
+    if os.environ.get("PETTYCASH_ENV") == "production" or not os.environ.get("DATABASE_URL"):
+        return
+    missing = [name for name in KEYS if not os.environ.get(name)]
+    if missing:
+        folder = state_folder()
+        folder.prepare()
+        secrets = folder.secrets()
+        os.environ.update({name: secrets[KEYS[name]] for name in missing})

@@ -1,23 +1,46 @@
 """`db`: the schema's migrations, run as the owner role."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import click
+from alembic.util import CommandError
+from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError
 
 from pettycash import config
 from pettycash.cli import adopt_running_stack
+from pettycash.settings import Settings
 from pettycash.stack import schema
 
 
-def _owner_url() -> str:
+def _settings() -> Settings:
     adopt_running_stack()
     try:
-        url = config.read().database_owner_url
+        settings = config.read()
     except config.InvalidConfiguration as error:
         raise click.ClickException(f"the configuration is not usable: {error}") from error
-    if not url:
+    if not settings.database_owner_url:
         raise click.ClickException(
             "DATABASE_OWNER_URL is not set and no stack is running here; start it: bin/pettycash up"
         )
-    return url
+    return settings
+
+
+@contextmanager
+def _told(owner_url: str) -> Iterator[None]:
+    """Say in one sentence why the server, or Alembic, refused."""
+    try:
+        yield
+    except CommandError as error:
+        raise click.ClickException(str(error)) from error
+    except DBAPIError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        login = make_url(owner_url).username
+        raise click.ClickException(
+            f"the database refused the owner role {login}: {reason}"
+        ) from error
 
 
 @click.group()
@@ -29,7 +52,14 @@ def db() -> None:
 @click.argument("revision", default="head")
 def upgrade(revision: str) -> None:
     """Bring the schema up to REVISION (default: the newest)."""
-    schema.upgrade(_owner_url(), revision)
+    settings = _settings()
+    owner = settings.database_owner_url
+    with _told(owner):
+        schema.upgrade(owner, revision)
+        if schema.current(owner) is not None:
+            schema.admit(
+                owner, app_url=settings.database_url, system_url=settings.database_system_url
+            )
 
 
 @db.command()
@@ -39,10 +69,16 @@ def downgrade(revision: str, yes: bool) -> None:
     """Take the schema back to REVISION."""
     if not yes:
         click.confirm(f"Drop everything that came after {revision}?", abort=True)
-    schema.downgrade(_owner_url(), revision)
+    owner = _settings().database_owner_url
+    with _told(owner):
+        schema.downgrade(owner, revision)
 
 
 @db.command()
-def current() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+def current(as_json: bool) -> None:
     """Print the revision that the database is at."""
-    click.echo(schema.current(_owner_url()) or "(empty)")
+    owner = _settings().database_owner_url
+    with _told(owner):
+        revision = schema.current(owner)
+    click.echo(json.dumps({"revision": revision}) if as_json else revision or "(empty)")

@@ -17,7 +17,7 @@ SILENT_SECONDS_MAX = 60
 def beats(name: str) -> bool:
     """Whether a background part has beaten lately."""
     settings = config.read()
-    url = settings.database_system_url or settings.database_url
+    url = settings.database_system_url or settings.database_owner_url or settings.database_url
     try:
         connection = psycopg2.connect(url.replace("+psycopg2", ""), connect_timeout=3)
     except psycopg2.OperationalError:

@@ -22,6 +22,14 @@ USUAL_PORTS = {
 }
 FLOWER_USER = "operator"
 SETTING_PREFIXES = ("DATABASE_", "REDIS_", "CELERY_", "PETTYCASH_", "SMTP_", "SMS_")
+KEYS = {
+    "PETTYCASH_SECRET_KEYS": "secret_key",
+    "PETTYCASH_OTP_KEY": "otp_key",
+    "PETTYCASH_CALLBACK_KEY": "callback_key",
+    "PETTYCASH_CURSOR_KEY": "cursor_key",
+}
+"""Variable → name of the secret that the state folder holds for it, outside production."""
+
 OWNER_ONLY = ("DATABASE_OWNER_URL",)
 """What only migrations and seed may know."""
 
@@ -137,11 +145,8 @@ class Plan:
                 "PETTYCASH_OTP_PER_PERSON_PER_MINUTE": "60",
                 "PETTYCASH_WRITES_PER_PERSON_PER_MINUTE": "600",
                 "PETTYCASH_READS_PER_PERSON_PER_MINUTE": "6000",
-                "PETTYCASH_SECRET_KEYS": self.secrets["secret_key"],
-                "PETTYCASH_OTP_KEY": self.secrets["otp_key"],
-                "PETTYCASH_CALLBACK_KEY": self.secrets["callback_key"],
-                "PETTYCASH_CURSOR_KEY": self.secrets["cursor_key"],
             }
+            defaults |= {name: self.secrets[secret] for name, secret in KEYS.items()}
         for name, value in defaults.items():
             environment.setdefault(name, value)
         return environment

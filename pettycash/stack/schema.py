@@ -1,17 +1,26 @@
 """Migrations, one run at a time whoever starts them."""
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError
 
-from pettycash.stack.state import ROOT
+from pettycash.db import APP_ROLE, SYSTEM_ROLE
+from pettycash.stack.state import ROOT, StackError
 
 MIGRATION_LOCK = 0x6D69_6772_6174_6500
 """The advisory lock of the one run ("migrate" in ASCII)."""
+
+_MAY_BECOME = text(
+    """SELECT pg_has_role(:login, :role,
+        CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+    """
+)
 
 
 @contextmanager
@@ -34,6 +43,43 @@ def upgrade(owner_url: str, revision: str = "head") -> None:
     """Bring the schema up to a revision; a second run at the same time waits and finds it done."""
     with _locked(owner_url) as (settings, _):
         command.upgrade(settings, revision)
+
+
+def admit(owner_url: str, *, app_url: str, system_url: str) -> None:
+    """Let the logins of somebody's own server act as our roles, whatever their names are.
+
+    Without a system URL the owner does that work, as the system role where it may become it.
+
+    Raises:
+        StackError: the owner may not grant the application's login its role.
+    """
+    _grant(owner_url, APP_ROLE, app_url)
+    if system_url:
+        _grant(owner_url, SYSTEM_ROLE, system_url)
+        return
+    with contextlib.suppress(StackError):
+        _grant(owner_url, SYSTEM_ROLE, owner_url)
+
+
+def _grant(owner_url: str, role: str, url: str) -> None:
+    """Grant a role to the login of a URL that neither is nor may already become it."""
+    login = make_url(url).username if url else None
+    if not login or login == role:
+        return
+    engine = create_engine(owner_url)
+    try:
+        with engine.begin() as connection:
+            if connection.execute(_MAY_BECOME, {"login": login, "role": role}).scalar_one():
+                return
+            quote = connection.dialect.identifier_preparer.quote_identifier
+            connection.execute(text(f"GRANT {quote(role)} TO {quote(login)}"))
+    except DBAPIError as error:
+        raise StackError(
+            f"the owner role may not grant {role} to {login}; have an administrator of the server"
+            f' run: GRANT {role} TO "{login}"'
+        ) from error
+    finally:
+        engine.dispose()
 
 
 def downgrade(owner_url: str, revision: str) -> None:

@@ -165,10 +165,19 @@ def _renew(
     query = select(ProviderAccount).where(ProviderAccount.code.in_(codes))
     for account in session.execute(query).scalars():
         is_simulated = account.base_url.startswith("http://127.0.0.1:")
-        stored = json.loads(secrets_box.decrypt(account.credentials, bound_to=account.id))
-        is_current = (account.base_url, stored.get("certificate_pem")) == (here, certificate)
+        is_current = (account.base_url, _certificate_of(account)) == (here, certificate)
         if is_simulated and not is_current:
             money.point_at_simulator(account, certificate)
+
+
+def _certificate_of(account: ProviderAccount) -> str | None:
+    """The certificate that an account encrypts for; None where only a lost key could tell."""
+    try:
+        stored = json.loads(secrets_box.decrypt(account.credentials, bound_to=account.id))
+    except secrets_box.Undecipherable:
+        return None
+    found = stored.get("certificate_pem")
+    return str(found) if found else None
 
 
 @click.command()
