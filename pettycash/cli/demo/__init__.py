@@ -7,6 +7,7 @@ from typing import Any
 import click
 import requests
 from rich.console import Console
+from rich.markup import escape
 
 from pettycash.cli import state_folder
 from pettycash.cli.demo.client import Demo, Unexpected
@@ -28,12 +29,12 @@ def pay(as_json: bool) -> None:
     Exit code 1 when anything is not as it should be. It can be run for ever: each run drops the
     fund below its reorder level and fills it again.
     """
-    console = Console(quiet=as_json, highlight=False)
+    console = Console(quiet=as_json, highlight=False, soft_wrap=True)
 
     def told(persona: str, method: str, path: str, answer: requests.Response) -> None:
         console.print(f"  [bold]{persona}[/] {method} {path}  [dim]→ {answer.status_code}[/]")
         if not path.startswith("/api/auth/"):
-            console.print(f"      [dim]{_excerpt(answer)}[/]")
+            console.print(f"      [dim]{escape(_excerpt(answer))}[/]")
 
     life = LifeCycle(Demo(state_folder(), told), console.print)
     try:

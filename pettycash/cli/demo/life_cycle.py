@@ -15,6 +15,15 @@ AMOUNT = Decimal("12000.00")
 """More than the fund's target less its reorder level, so that every run needs a replenishment."""
 PAYEE = {"payee_name": "Stationery shop", "method": "mpesa", "destination": "254712000007"}
 
+IDENTITY_TERMS = (
+    "stores",
+    "in_transit",
+    "advances_outstanding",
+    "vouchers_not_replenished",
+    "float_not_put_in",
+)
+"""What adds up to the float."""
+
 SIX_DIGITS = re.compile(r"(?<!\d)\d{6}(?!\d)")
 
 Say = Callable[[str], None]
@@ -245,12 +254,35 @@ class LifeCycle:
         )[0]
         received = self._walk(raised)
         full = self._balance(fund)
+        now = self._identity(fund)
         self.result["replenishment"] = self._facts(
-            received, "id", "number", "status", "requested_amount", "received_amount", "identity"
-        ) | {"fund_after": full}
+            received, "id", "number", "status", "requested_amount", "received_amount"
+        ) | {
+            "identity": received["imprest_identity"],
+            "identity_after": now,
+            "fund_after": full,
+        }
+        self._prove("as printed on the replenishment", received["imprest_identity"])
+        self._prove("with the money in the store", now)
         self._check(
             Decimal(full["available"]) >= Decimal(fund["target_balance"]),
             "the fund is not full again",
+        )
+
+    def _identity(self, fund: dict[str, Any]) -> dict[str, str]:
+        found = self.demo.call("treasury", "GET", f"/api/funds/{fund['id']}/balance/", quiet=True)
+        return dict(found["imprest_identity"])
+
+    def _prove(self, when: str, identity: dict[str, str]) -> None:
+        """Print the imprest identity and add up its terms, whatever difference it claims."""
+        total = sum((Decimal(identity[name]) for name in IDENTITY_TERMS), Decimal(0))
+        self.say(f"   The imprest identity {when}:")
+        for name in IDENTITY_TERMS:
+            self.say(f"   {name.replace('_', ' '):<26} {identity[name]:>12}")
+        self.say(f"   {'= float':<26} {identity['float']:>12}")
+        self._check(
+            total == Decimal(identity["float"]) and Decimal(identity["difference"]) == 0,
+            f"the imprest identity does not hold: {identity}",
         )
 
     def _walk(self, replenishment: dict[str, Any]) -> dict[str, Any]:
