@@ -188,8 +188,9 @@ def _meant(session: Session, payment: Payment, proposal: Proposal) -> PaymentAtt
 def _check(session: Session, case: Case, matter: Matter | None, proposal: Proposal) -> None:
     if not proposal.note.strip():
         raise EvidenceMissing(errors={"note": ["Say what you found, and where."]})
-    if case.kind is CaseKind.RELEASE_LOCKED:
-        raise EndingDoesNotFit("It ends with unlock_release.")
+    _check_kind(case, proposal)
+    if proposal.ending is Ending.LOST:
+        return
     if proposal.ending is Ending.NOTED:
         if case.kind in ABOUT_MONEY and matter is not None and _is_undecided(matter):
             raise EndingDoesNotFit("What became of the money is still open: paid or not paid?")
@@ -203,6 +204,14 @@ def _check(session: Session, case: Case, matter: Matter | None, proposal: Propos
             _check_not_paid(matter)
         case Ending.RETURNED:
             _check_returned(matter, proposal)
+
+
+def _check_kind(case: Case, proposal: Proposal) -> None:
+    if case.kind is CaseKind.RELEASE_LOCKED:
+        raise EndingDoesNotFit("It ends with unlock_release.")
+    if (case.kind is CaseKind.SHORT_DELIVERY) is not (proposal.ending is Ending.LOST):
+        # Money in transit stays a case until it is received or given up.
+        raise EndingDoesNotFit("A short delivery ends with its receipt, or is lost.")
 
 
 def _check_paid(session: Session, matter: Matter, proposal: Proposal) -> None:
