@@ -20,7 +20,7 @@ from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import ON_THE_WAY
 from pettycash.rails import Rail
 from pettycash.services import outbox, pauses
-from pettycash.services.payments import facts, instructions, settlement
+from pettycash.services.payments import facts, instructions, rules, settlement
 from pettycash.services.payments.facts import Matter
 from pettycash.services.payments.settlement import SUBMIT
 
@@ -148,6 +148,17 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
     if payment.status not in ON_THE_WAY:
         outbox.done(session, topic=SUBMIT, key=attempt.id)
         return False
+    if not attempt.ever_unknown and rules.is_overcommitted(session, matter.requisition):
+        # A failed payment was proven paid meanwhile: what has not left for this one stays here.
+        settlement.fail(
+            session,
+            matter=matter,
+            code="local.withdrawn",
+            message="The approved amount is paid or on its way without it.",
+            confirmed=True,
+            now=now,
+        )
+        return False
     if _stands_still(session, matter):
         due_at = now + timedelta(seconds=PAUSE_RECHECK_SECONDS)
         outbox.postpone(session, topic=SUBMIT, key=attempt.id, due_at=due_at)
@@ -156,9 +167,11 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
 
 
 def _stands_still(session: Session, matter: Matter) -> bool:
-    """Paused, switched off, or waiting for people: not claimed, only looked at again."""
+    """Paused, switched off, paid otherwise, or waiting for people: not claimed, only looked at."""
     payment = matter.payment
     if payment.blocked_by_case_id is not None:
+        return True
+    if rules.is_overcommitted(session, matter.requisition):
         return True
     if not session.get_one(ProviderAccount, matter.attempt.provider_account_id).is_active:
         return True

@@ -137,6 +137,8 @@ def execute(
     payment.last_error = None
     payment.move_to(PaymentStatus.EXECUTING, at=now)
     session.flush()  # what follows counts what stands in the table
+    if rules.is_overcommitted(session, requisition):
+        raise rules.ExceedsApproved
     if payment.method is Method.CASH:
         cash.begin(session, payment=payment, execution_id=execution.id)
     else:

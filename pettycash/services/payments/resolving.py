@@ -21,7 +21,14 @@ from pettycash.models.platform import CaseKind, Severity
 from pettycash.rails import Rail
 from pettycash.services import cases, outbox, pauses, security_log
 from pettycash.services.actors import Actor
-from pettycash.services.payments import evidence, exchanges, facts, instructions, settlement
+from pettycash.services.payments import (
+    evidence,
+    exchanges,
+    facts,
+    instructions,
+    rules,
+    settlement,
+)
 from pettycash.services.payments.claiming import lose_track
 from pettycash.services.payments.evidence import Source, Verdict, Word
 from pettycash.services.payments.facts import Matter
@@ -219,6 +226,7 @@ def _send_again(session: Session, matter: Matter, now: datetime) -> None:
         or attempt.first_sent_at + timedelta(seconds=timing.resend_until_seconds) <= now
         or not registry.for_rail(payment.method).same_id_is_safe
         or not session.get_one(ProviderAccount, attempt.provider_account_id).is_active
+        or rules.is_overcommitted(session, matter.requisition)
     ):
         return
     try:

@@ -185,15 +185,24 @@ def check_payable(session: Session, *, requisition: Requisition) -> None:
 
 
 def remainder(session: Session, *, requisition: Requisition) -> Decimal:
-    """What is approved and not committed to any payment: the failed and cancelled don't count."""
+    """What is approved and not committed to any payment: the failed and cancelled don't count.
+
+    Negative where more was proven paid than anybody decided.
+    """
+    amount = func.greatest(Payment.amount, Payment.paid_amount)  # greatest() passes over NULL
     committed = session.execute(
-        select(func.coalesce(func.sum(Payment.amount), 0)).where(
+        select(func.coalesce(func.sum(amount), 0)).where(
             Payment.requisition_id == requisition.id,
             Payment.status.not_in((PaymentStatus.CANCELLED, PaymentStatus.REVERSED)),
             or_(Payment.status != PaymentStatus.FAILED, ~Payment.failure_confirmed),
         )
     ).scalar_one()
     return (requisition.approved_amount or Decimal(0)) - Decimal(committed)
+
+
+def is_overcommitted(session: Session, requisition: Requisition) -> bool:
+    """Whether payments of a requisition, paid or on their way, are more than was approved."""
+    return remainder(session, requisition=requisition) < 0
 
 
 def _leaves_by(session: Session, *, store: Store, method: Method) -> bool:

@@ -1,0 +1,110 @@
+"""A payment that had failed is proven paid after another one took its place."""
+
+from decimal import Decimal
+
+import pytest
+from sqlalchemy.orm import Session
+
+from pettycash.gateways.base import Outcome
+from pettycash.models.attempts import AttemptState
+from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.requisitions import Requisition, RequisitionStatus
+from pettycash.services import payments, treasury_validation
+from pettycash.services.payments import rules
+from pettycash.services.payments.creation import Part
+from pettycash.services.payments.evidence import Source
+from tests.factories import payments as making
+from tests.factories import rails
+from tests.factories.evidence import failed, proven
+from tests.factories.people import acting
+from tests.factories.requisitions import approved, digest
+
+A = AttemptState
+
+
+def replaced(session: Session) -> tuple[Payment, Payment]:
+    """A payment that provably failed, and the one that was made and released instead."""
+    first = failed(session)
+    second = payments.create(
+        session,
+        requisition_id=first.requisition_id,
+        amount=None,
+        actor=acting(session, making.MAKER),
+        now=session.info["now"],
+    )
+    making.released(session, second)
+    return first, second
+
+
+def prove(session: Session, payment: Payment) -> None:
+    making.said(session, payment, proven(session, payment), Source.QUERY)
+    session.flush()
+
+
+def test_what_has_not_left_yet_is_taken_back(session: Session) -> None:
+    first, second = replaced(session)
+
+    prove(session, first)
+    attempt = making.attempt_of(session, second)
+    claim = payments.claim(session, attempt_id=attempt.id, now=session.info["now"])
+
+    assert claim is None
+    assert (attempt.state, attempt.outcome_code) == (A.REJECTED, "local.withdrawn")
+    assert (second.status, second.failure_confirmed) == (PaymentStatus.FAILED, True)
+    assert making.open_holds(session, second) == Decimal(0)
+    requisition = session.get_one(Requisition, first.requisition_id)
+    assert requisition.status is RequisitionStatus.PAID
+
+
+def test_what_may_have_left_is_not_sent_again(session: Session) -> None:
+    first, second = replaced(session)
+    making.answered(session, second, rails.LOST)
+    attempt = making.attempt_of(session, second)
+    making.set_attempt(session, attempt, state=A.QUEUED)
+
+    prove(session, first)
+
+    assert payments.claim(session, attempt_id=attempt.id, now=session.info["now"]) is None
+    assert second.status is PaymentStatus.EXECUTING
+    assert making.open_holds(session, second) == second.amount
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"), [(rails.ACCEPTED, A.ACCEPTED), (rails.LOST, A.UNKNOWN)]
+)
+def test_what_the_rail_says_of_the_other_one_is_recorded_all_the_same(
+    session: Session, outcome: Outcome, state: AttemptState
+) -> None:
+    first, second = replaced(session)
+    claim = making.sending(session, second)
+    prove(session, first)
+
+    payments.record_outcome(session, claim=claim, outcome=outcome, now=session.info["now"])
+    session.flush()
+
+    assert making.attempt_of(session, second).state is state
+    assert second.gateway_status == state.value
+
+
+def test_more_than_instructed_leaves_less_for_the_other_parts(session: Session) -> None:
+    requisition = approved(session)
+    _, (first, second) = treasury_validation.validate(
+        session,
+        requisition_id=requisition.id,
+        digest=digest(session, requisition.id),
+        parts=[Part(amount=Decimal(500)), Part(amount=Decimal(1000))],
+        actor=acting(session, making.MAKER),
+        now=session.info["now"],
+    )
+    making.released(session, first)
+    more = proven(session, first, amount=Decimal("700.00"))
+    making.answered(session, first, more)
+
+    making.verified(session, second)
+    with pytest.raises(rules.ExceedsApproved):
+        payments.execute(
+            session,
+            payment_id=second.id,
+            actor=acting(session, making.EXECUTOR),
+            now=session.info["now"],
+        )
