@@ -321,6 +321,24 @@ def test_three_dead_challenges_lock_the_release_until_a_second_person_unlocks(
     )
 
 
+def test_naming_the_executor_anew_wins_no_further_guesses(session: Session) -> None:
+    payment = making.pending(session)
+    for _ in range(3):
+        code = making.code_for(session, payment)
+        for _ in range(4):
+            verify(session, payment, other_than(code))
+        payments.assign_executor(
+            session,
+            payment_id=payment.id,
+            executor_id=user_id(session, "treasury_2"),
+            actor=acting(session, "treasury_2"),
+            now=session.info["now"],
+        )
+
+    assert payment.release_locked_at is not None
+    assert making.open_cases(session, payment.id) == ["release_locked"]
+
+
 def test_two_dead_challenges_do_not_lock(session: Session) -> None:
     payment = making.pending(session)
     dead_challenges(session, payment, 2)

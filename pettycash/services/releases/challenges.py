@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from pettycash import errors, settings
@@ -35,7 +35,7 @@ EXPIRY_TOPIC = "otp.expire"
 """Owed with every challenge: one that expires ends its claim and counts, whoever looks next."""
 
 COUNTED_DEATHS = (DeathCause.TRIES, DeathCause.EXPIRED)
-"""Deaths that may be somebody guessing."""
+"""Deaths that may be somebody guessing. Others are it too where wrong codes were tried before."""
 
 
 class ReleaseClaimed(errors.Conflict):
@@ -129,14 +129,27 @@ def request_code(
 def void(session: Session, *, subject: Subject, cause: DeathCause, now: datetime) -> None:
     """End whatever lives of a subject's release, since it changed or is cancelled.
 
-    The caller holds the subject's row lock.
+    Wrong codes stay counted: nobody wins tries by naming another executor. The caller holds the
+    subject's row lock.
     """
+    row = locked_row(session, subject)
     for challenge in session.execute(
         select(ReleaseChallenge).where(
             about(subject), ReleaseChallenge.state == ChallengeState.LIVE
         )
     ).scalars():
-        kill(session, challenge=challenge, cause=cause, at=now)
+        if challenge.tries:
+            bury(
+                session,
+                subject=subject,
+                row=row,
+                challenge=challenge,
+                cause=cause,
+                at=now,
+                now=now,
+            )
+        else:
+            kill(session, challenge=challenge, cause=cause, at=now)
     _revoke_grants(session, subject=subject, now=now, cause=cause)
 
 
@@ -234,7 +247,10 @@ def bury(
         .where(
             about(subject),
             ReleaseChallenge.state == ChallengeState.DEAD,
-            ReleaseChallenge.death_cause.in_(COUNTED_DEATHS),
+            or_(
+                ReleaseChallenge.death_cause.in_(COUNTED_DEATHS),
+                and_(ReleaseChallenge.tries > 0, ReleaseChallenge.verified_at.is_(None)),
+            ),
             ReleaseChallenge.died_at
             > now - timedelta(seconds=limits.dead_challenges_window_seconds),
         )
