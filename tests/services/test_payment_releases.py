@@ -16,7 +16,7 @@ from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import PauseScope
 from pettycash.models.releases import PaymentExecution, ReleaseChallenge
 from pettycash.rails import Method
-from pettycash.services import ledger, pauses, releases
+from pettycash.services import ledger, pauses, payments, releases
 from pettycash.services.payments import facts, rules
 from tests import books
 from tests.factories import payments as making
@@ -223,6 +223,20 @@ def test_a_custodian_does_not_pay_themselves(session: Session) -> None:
     with pytest.raises(releases.NotSeparate):
         making.code_for(session, payment, by="custodian")
     assert making.code_for(session, payment, by="custodian_2")
+
+
+def test_the_recipient_does_not_hand_out_what_another_custodian_released(session: Session) -> None:
+    payment = making.cash(session, payee_user_id=user_id(session, "custodian"))
+    making.released(session, payment, by="custodian_2")
+
+    with pytest.raises(releases.NotSeparate):
+        payments.acknowledge(
+            session,
+            payment_id=payment.id,
+            code="000000",
+            actor=acting(session, "custodian"),
+            now=session.info["now"],
+        )
 
 
 def test_twenty_releases_at_once_release_once(live: Database) -> None:

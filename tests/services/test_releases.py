@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from pettycash import db, errors
 from pettycash.models.payments import Payment
-from pettycash.models.people import Role, RoleAssignment, User
+from pettycash.models.people import Membership, Role, RoleAssignment, User
 from pettycash.models.releases import (
     ChallengeSend,
     ChallengeState,
@@ -164,6 +164,16 @@ def test_requester_approver_and_maker_can_not_ask(session: Session, who: str) ->
 
 def test_the_recipient_can_not_ask(session: Session) -> None:
     payment = making.pending(session, payee_user_id=user_id(session, "treasury_2"))
+
+    with pytest.raises(releases.NotSeparate):
+        request(session, payment)
+
+
+def test_whose_own_phone_is_paid_can_not_ask_either(session: Session) -> None:
+    phone = session.execute(
+        select(Membership.phone).where(Membership.user_id == user_id(session, "treasury_2"))
+    ).scalar_one()
+    payment = making.pending(session, destination=phone)
 
     with pytest.raises(releases.NotSeparate):
         request(session, payment)

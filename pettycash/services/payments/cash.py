@@ -267,6 +267,9 @@ def _awaiting(
         raise NotCash
     if actor.user_id not in facts.custodians(session, payment):
         raise releases.NotSeparate("Cash is paid by the custodian of its fund.")
+    subject = facts.subject_of(session, payment=payment, requisition=requisition)
+    if actor.user_id in subject.excluded:
+        raise releases.NotSeparate
     if payment.status is not PaymentStatus.EXECUTING:
         raise IllegalTransition(f"A payment that is {payment.status} awaits no acknowledgement.")
     attempt = facts.live_attempt(session, payment_id=payment.id)

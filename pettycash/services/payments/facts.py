@@ -4,13 +4,14 @@ import hashlib
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pettycash import db, money
 from pettycash.models.attempts import LIVE, PaymentAttempt
 from pettycash.models.funds import Fund, Store
 from pettycash.models.payments import Payment
+from pettycash.models.people import Membership, User
 from pettycash.models.releases import PaymentExecution
 from pettycash.models.requisitions import Requisition
 from pettycash.models.workflow import Decision, Verdict
@@ -50,6 +51,7 @@ def subject_of(session: Session, *, payment: Payment, requisition: Requisition) 
     """The payment as something to release, and who is ruled out of releasing it."""
     excluded = {requisition.requester_id, *approvers(session, requisition_id=requisition.id)}
     excluded.update(each for each in (payment.maker_id, payment.payee_user_id) if each is not None)
+    excluded.update(_reached_at(session, payment.destination))
     return releases.Subject(
         kind="payment",
         id=payment.id,
@@ -76,6 +78,22 @@ def executors(session: Session, *, payment_id: UUID) -> frozenset[UUID]:
     """Everybody who released an attempt of the payment."""
     found = session.execute(
         select(PaymentExecution.executor_id).where(PaymentExecution.payment_id == payment_id)
+    ).scalars()
+    return frozenset(found)
+
+
+def _reached_at(session: Session, destination: str) -> frozenset[UUID]:
+    """Members whose own phone or e-mail the money goes to: recipients, whoever is named as payee.
+
+    Rails spell a phone number with the country code and without the plus.
+    """
+    found = session.execute(
+        select(Membership.user_id)
+        .join(User, User.id == Membership.user_id)
+        .where(
+            Membership.phone.in_((destination, f"+{destination}"))
+            | (func.lower(User.email) == destination)
+        )
     ).scalars()
     return frozenset(found)
 
