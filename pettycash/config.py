@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from cryptography.fernet import Fernet
 from environs import Env, EnvError
 from marshmallow.validate import OneOf
 
@@ -114,7 +115,16 @@ def _is_postgresql(url: str) -> bool:
         _ = parts.port
     except ValueError:
         return False
-    return parts.scheme == "postgresql+psycopg2" and len(parts.path) > 1
+    return parts.scheme == "postgresql+psycopg2" and bool(parts.netloc or parts.query)
+
+
+def _is_fernet_key(key: str) -> bool:
+    """Whether something can be encrypted with it."""
+    try:
+        Fernet(key)
+    except ValueError:
+        return False
+    return True
 
 
 def _check(settings: Settings) -> None:
@@ -123,6 +133,8 @@ def _check(settings: Settings) -> None:
         for name in ("database_url", "database_owner_url", "database_system_url")
         if getattr(settings, name) and not _is_postgresql(getattr(settings, name))
     ]
+    if not all(_is_fernet_key(key) for key in settings.secret_keys):
+        wrong.append("PETTYCASH_SECRET_KEYS must be Fernet keys: 32 bytes each, as URL-safe base64")
     if settings.environment == "production":
         for name in SECRETS:
             value = getattr(settings, name)
@@ -133,7 +145,7 @@ def _check(settings: Settings) -> None:
             wrong.append("argon2id needs 19456 KiB and 2 rounds at least")
         wrong.extend(
             f"{variable_of(name)} is refused in production"
-            for name in ("clock_shift_seconds", "crash_at")
+            for name in ("clock_shift_seconds", "crash_at", "simulator_mpesa_url")
             if getattr(settings, name)
         )
         wrong.extend(

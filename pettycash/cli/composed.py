@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from pettycash import composition, config, db
 from pettycash.cli import adopt_running_stack, state_folder
+from pettycash.settings import Settings
 from pettycash.stack.plan import KEYS
 
 P = ParamSpec("P")
@@ -25,17 +26,7 @@ def composed(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        adopt_running_stack()
-        _use_keys_of_state_folder()
-        try:
-            settings = config.read()
-        except config.InvalidConfiguration as error:
-            raise click.ClickException(f"the configuration is not usable: {error}") from error
-        if not settings.database_url:
-            raise click.ClickException(
-                "no stack is running here and DATABASE_URL is not set; start it: bin/pettycash up"
-            )
-        composition.compose(settings)
+        composition.compose(usable_settings())
         # Under a supervisor machines read the log; before a person it must not get in between.
         composition.log_as_json(logging.WARNING if sys.stderr.isatty() else logging.INFO)
         try:
@@ -51,6 +42,25 @@ def composed(function: Callable[P, R]) -> Callable[P, R]:
             ) from error
 
     return wrapper
+
+
+def usable_settings() -> Settings:
+    """The settings of the running stack or of the caller's own servers.
+
+    Raises:
+        click.ClickException: there is neither, or a setting can't be used.
+    """
+    adopt_running_stack()
+    _use_keys_of_state_folder()
+    try:
+        settings = config.read()
+    except config.InvalidConfiguration as error:
+        raise click.ClickException(f"the configuration is not usable: {error}") from error
+    if not settings.database_url:
+        raise click.ClickException(
+            "no stack is running here and DATABASE_URL is not set; start it: bin/pettycash up"
+        )
+    return settings
 
 
 def _use_keys_of_state_folder() -> None:

@@ -19,9 +19,9 @@ import click
 from celery import Celery
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from pettycash import composition, config, db, readiness, settings
+from pettycash import composition, db, readiness, settings
 from pettycash.celery_app import create_celery
-from pettycash.cli import adopt_running_stack
+from pettycash.cli.composed import usable_settings
 from pettycash.crash_points import reach
 from pettycash.services import heartbeats, outbox
 from pettycash.tasks.schedule import CANARY_SECONDS, QUEUES
@@ -164,8 +164,7 @@ class Publisher:
 @click.command()
 def relay() -> None:
     """Hand what is owed to the workers, until stopped."""
-    adopt_running_stack()
-    celery = create_celery(config.read())
+    celery = create_celery(usable_settings())
     composition.log_as_json()
     publisher = Publisher(celery)
     running = Relay(publisher)

@@ -1,5 +1,6 @@
 """`python -m pettycash.simulators.mpesa`: start the simulator and serve until SIGTERM."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -78,6 +79,9 @@ def main(
     originator_id_max: int,
 ) -> None:
     """Simulate Safaricom's M-Pesa Daraja gateway. Every option is also MPESA_SIM_<OPTION>."""
+    if os.environ.get("PETTYCASH_ENV") == "production":
+        click.echo("M-Pesa simulator: refused in production, where it would play a bank", err=True)
+        sys.exit(1)
     # Blocked before any thread starts and taken with sigwait: a signal that comes between two
     # steps of the start is kept for it, where a handler that sets an event could be missed.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
