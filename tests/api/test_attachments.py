@@ -67,6 +67,15 @@ def test_files_that_are_not_taken(api: ApiClient) -> None:
         "request.invalid",
     )
     assert staff.post(where, json={"file": "x"}).status_code == 415
+    beside = b'--edge\r\nContent-Disposition: form-data; name="status"\r\n\r\npaid\r\n'
+    head = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="b.pdf"\r\n\r\n'
+    refused = staff.post(
+        where,
+        data=beside + head + b"%PDF-1.7 other\r\n--edge--\r\n",
+        content_type="multipart/form-data; boundary=edge",
+    )
+    assert code(refused) == (422, "request.invalid")
+    assert refused.json["errors"] == {"status": ["Unknown field."]}
     assert len(staff.get(where).json["items"]) == 1
     assert code(upload(api.as_("staff_2"), requisition, b"%PDF-2")) == (
         404,
