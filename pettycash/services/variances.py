@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, money
@@ -96,7 +96,8 @@ def record(
 ) -> VarianceAdjustment:
     """Record that another amount left for a payment than the books say. Posts nothing yet.
 
-    `original_amount` is the books'; a caller may send it to be told where they think otherwise.
+    `original_amount` is the books', with what the cfo has accepted since; a caller may send it to
+    be told where they think otherwise. The same difference is so never posted twice.
 
     Raises:
         PaymentNotFound: none such within scope.
@@ -112,10 +113,12 @@ def record(
     if not reason.strip():
         raise ReasonMissing
     store = session.get_one(Store, payment.store_id)
-    if original_amount not in (None, payment.paid_amount):
-        paid = money.text(payment.paid_amount, payment.currency)
-        raise InvalidVariance(errors={"original_amount": [f"The books have {paid}."]})
-    _check_amounts(kind, payment.paid_amount, adjusted_amount, currency=payment.currency)
+    accepted = _accepted(session, payment_id=payment_id, kind=kind)
+    booked = max(payment.paid_amount + accepted, Decimal(0))
+    if original_amount not in (None, booked):
+        shown = money.text(booked, payment.currency)
+        raise InvalidVariance(errors={"original_amount": [f"The books have {shown}."]})
+    _check_amounts(kind, booked, adjusted_amount, currency=payment.currency)
     if kind is VarianceKind.COUNT and store.kind is not StoreKind.DRAWER:
         raise InvalidVariance(errors={"kind": ["Only a drawer is counted."]})
     if case_id is not None and session.get(Case, case_id) is None:
@@ -140,7 +143,7 @@ def record(
         counter_account_id=counter,
         case_id=case_id,
         currency=payment.currency,
-        original_amount=payment.paid_amount,
+        original_amount=booked,
         adjusted_amount=adjusted_amount,
         reason=reason.strip(),
         status=VarianceStatus.PENDING,
@@ -219,6 +222,18 @@ def _decide(
     found.decided_at = now
     found.version += 1
     return found
+
+
+def _accepted(session: Session, *, payment_id: UUID, kind: VarianceKind) -> Decimal:
+    """What approved variances have moved the payment's amount by; a fee is money besides."""
+    is_fee = VarianceAdjustment.kind == VarianceKind.FEE
+    return session.execute(
+        select(func.coalesce(func.sum(VarianceAdjustment.variance_amount), Decimal(0))).where(
+            VarianceAdjustment.payment_id == payment_id,
+            VarianceAdjustment.status == VarianceStatus.APPROVED,
+            is_fee if kind is VarianceKind.FEE else ~is_fee,
+        )
+    ).scalar_one()
 
 
 def _check_amounts(

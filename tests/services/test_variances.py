@@ -76,6 +76,19 @@ def test_a_fee_is_money_that_left_besides(session: Session) -> None:
     assert imprest.identity(session, store.fund_id).difference == 0
 
 
+def test_the_same_difference_is_not_posted_twice(session: Session) -> None:
+    payment = books.pay(session, "5000.00")
+    approve(session, record(session, payment_id=payment.id))
+
+    with pytest.raises(variances.InvalidVariance):
+        record(session, payment_id=payment.id)
+    further = record(session, payment_id=payment.id, adjusted_amount=KES("5080.00"))
+    fee = record(session, payment_id=payment.id, kind=K.FEE)
+
+    assert (further.original_amount, further.variance_amount) == (KES("5050.00"), KES("30.00"))
+    assert (fee.original_amount, fee.variance_amount) == (KES("5000.00"), KES("50.00"))
+
+
 @pytest.mark.parametrize(
     ("kind", "adjusted", "store_change"),
     [(K.OVERPAID, "5050.00", "-50.00"), (K.UNDERPAID, "4950.00", "50.00")],
@@ -184,7 +197,7 @@ def test_one_of_a_kind_waits_at_a_time(session: Session) -> None:
         record(session, payment_id=found.payment_id)
     record(session, payment_id=found.payment_id, kind=K.FEE)
     approve(session, found)
-    record(session, payment_id=found.payment_id)
+    record(session, payment_id=found.payment_id, adjusted_amount=KES("5080.00"))
 
 
 def test_a_payment_beyond_ones_scope_does_not_exist(session: Session) -> None:
