@@ -48,13 +48,14 @@ def upgrade(owner_url: str, revision: str = "head") -> None:
 def admit(owner_url: str, *, app_url: str, system_url: str) -> None:
     """Let the logins of somebody's own server act as our roles, whatever their names are.
 
-    Without a system URL the owner does that work, as the system role where it may become it.
+    Without a system URL, or where it is the owner's, the owner does that work: as the system role
+    where it may become it, else as itself.
 
     Raises:
         StackError: the owner may not grant the application's login its role.
     """
     _grant(owner_url, APP_ROLE, app_url)
-    if system_url:
+    if system_url and make_url(system_url).username != make_url(owner_url).username:
         _grant(owner_url, SYSTEM_ROLE, system_url)
         return
     with contextlib.suppress(StackError):
