@@ -18,6 +18,9 @@ from tests.stack.running import Stack
 NAME = "pettycash_own_logins"
 OWNER, APP = "own_chief", "own_clerk"
 
+# Logins belong to the whole server, so one worker at a time makes and drops them.
+pytestmark = pytest.mark.xdist_group("own logins")
+
 
 @pytest.fixture
 def own(servers: Servers) -> Iterator[Database]:
