@@ -49,6 +49,18 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["controller_pid"] = node.config.stash[CONTROLLER]
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """xdist writes a test's group into its node id; where that is lost, groups do nothing."""
+    if getattr(session.config.option, "loadgroup", False):
+        lost = [
+            each.nodeid
+            for each in session.items
+            if each.get_closest_marker("xdist_group") and "@" not in each.nodeid
+        ]
+        if lost:
+            raise pytest.UsageError(f"xdist runs {lost[0]} outside its group")
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """The controller has the last word."""
     if not hasattr(config, "workerinput") and FOLDER in config.stash:

@@ -27,7 +27,11 @@ DRIVER = Path(__file__).with_name("independent_client.py")
 # The package refuses callbacks to localhost and 127.…, and anything but https.
 RECEIVER_HOST = "0.0.0.0"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("independent client"),
+    pytest.mark.timeout(400),
+]
 
 
 @pytest.fixture(scope="module")
