@@ -60,6 +60,8 @@ RSA_PEM = certificate_for(rsa.generate_private_key(public_exponent=65537, key_si
         (RSA_PEM, "", "initiator_password"),
         (RSA_PEM, "x" * 300, "initiator_password"),
     ],
+    # A key of this run in a test's name would be another name in each process.
+    ids=["nothing", "no certificate", "no content", "elliptic", "no password", "long password"],
 )
 def test_what_can_not_be_used_is_named_and_not_shown(pem: str, password: str, named: str) -> None:
     with pytest.raises(CredentialsUnusableError, match=named) as caught:
