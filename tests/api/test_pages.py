@@ -103,7 +103,8 @@ def test_a_cursor_is_refused_anywhere_else(common: ApiClient, probe: Probe, curs
     assert refused(other, f"/api/probe/?q=e&cursor={cursor}")
 
 
-@pytest.mark.parametrize("position", [0, 5, 20, -1])
+# Not the last letter: two of its six bits are no part of the signature, so it may change unnoticed.
+@pytest.mark.parametrize("position", [0, 5, 20, -2])
 def test_a_cursor_that_was_tampered_with_is_refused(
     common: ApiClient, probe: Probe, cursor: str, position: int
 ) -> None:

@@ -47,6 +47,7 @@ def attach(session: Session, content: bytes, name: str = "receipt.pdf", **more: 
         ("\ufeffname;größe\nÄpfel;3\n".encode(), attachments.CSV),
         (b'a,b\n"x, y",2\n', attachments.CSV),
     ],
+    ids=["pdf", "png", "jpeg", "xlsx", "csv", "csv in unicode", "csv with quotes"],
 )
 def test_the_type_is_found_in_the_content(content: bytes, expected: str) -> None:
     assert attachments.found_type(content) == expected
