@@ -5,11 +5,9 @@ from typing import Any
 from uuid import UUID
 
 import click
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import select
 
-from pettycash.cli import companies
+from pettycash.cli import companies, tables
 from pettycash.cli.composed import composed
 from pettycash.gateways.sanitising import sanitise
 from pettycash.models.platform import Case, CaseStatus, Severity
@@ -47,13 +45,12 @@ def listed(as_json: bool, resolved_too: bool, code: str | None) -> None:
     if as_json:
         click.echo(json.dumps({"cases": found}, indent=2))
         return
+    if not found:
+        click.echo("there is no open case")
+        return
     columns = ("company", "severity", "kind", "status", "object", "summary", "due_at", "id")
-    table = Table(*columns, title="Cases")
-    for each in found:
-        about = f"{each['object_type']} {each['object_id']}"
-        shown = {**each, "object": about}
-        table.add_row(*(str(shown[name] or "") for name in columns))
-    Console().print(table if found else "there is no open case")
+    shown = [{**each, "object": f"{each['object_type']} {each['object_id']}"} for each in found]
+    tables.show("Cases", columns, ([each[name] for name in columns] for each in shown))
 
 
 @cases.command()

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from pettycash import db
+from pettycash.cli import tables
 from pettycash.cli.companies import active
 from pettycash.cli.composed import composed
 from pettycash.cli.host import at_host
@@ -29,8 +30,7 @@ def show(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"companies": found}, indent=2))
         return
-    for each in found:
-        click.echo(f"{each['code']}\t{each['id']}")
+    tables.show("Companies", ("code", "id"), ((each["code"], each["id"]) for each in found))
 
 
 @company.command()

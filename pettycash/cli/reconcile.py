@@ -9,12 +9,11 @@ from typing import Any
 from uuid import UUID
 
 import click
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash import clock, db
+from pettycash.cli import tables
 from pettycash.cli.composed import composed
 from pettycash.models.organisation import Company
 from pettycash.models.reconciliation import ReconciliationRun, RunStatus
@@ -101,20 +100,23 @@ def _as_json(run: ReconciliationRun, company: str) -> dict[str, Any]:
 
 
 def _print(runs: list[dict[str, Any]]) -> None:
-    table = Table("company", "day", "run", "status", "matched", "settled", "mismatches")
-    for run in runs:
-        settled = ", ".join(f"{code} {amount}" for code, amount in run["totals"].items()) or "-"
-        table.add_row(
-            run["company"],
-            run["business_date"],
-            str(run["sequence"]),
-            run["status"],
-            str(run["counts"].get("matched", 0)),
-            settled,
-            str(len(run["mismatches"])),
-        )
-    console = Console()
-    console.print(table)
+    columns = ("company", "day", "run", "status", "matched", "settled", "mismatches")
+    tables.show(
+        "Reconciliation",
+        columns,
+        (
+            (
+                run["company"],
+                run["business_date"],
+                run["sequence"],
+                run["status"],
+                run["counts"].get("matched", 0),
+                ", ".join(f"{code} {amount}" for code, amount in run["totals"].items()) or "-",
+                len(run["mismatches"]),
+            )
+            for run in runs
+        ),
+    )
     for run in runs:
         for mismatch in run["mismatches"]:
-            console.print_json(json.dumps(mismatch))
+            click.echo(json.dumps(mismatch))

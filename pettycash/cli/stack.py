@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from pettycash.cli import state_folder
+from pettycash.cli import state_folder, tables
 from pettycash.stack import console
 from pettycash.stack.mailbox.store import Mailbox
 from pettycash.stack.plan import Plan, caller_environment
@@ -89,17 +87,16 @@ def _ended(state: str) -> str:
 
 def _print_processes(processes: list[dict[str, Any]]) -> None:
     columns = ("name", "pid", "url", "state", "restarts")
-    if not sys.stdout.isatty():
-        for each in processes:
-            click.echo("\t".join(str(each[column] or "-") for column in columns))
-        return
-    table = Table(*columns)
-    for each in processes:
-        colour = "green" if each["state"] == ChildState.READY else "yellow"
-        cells = [str(each[column] if each[column] is not None else "-") for column in columns]
-        cells[3] = f"[{colour}]{cells[3]}[/]"
-        table.add_row(*cells)
-    Console().print(table)
+
+    def colour(column: str, text: str) -> str | None:
+        if column != "state":
+            return None
+        return "green" if text == ChildState.READY else "yellow"
+
+    rows = [
+        [each[name] if each[name] is not None else "-" for name in columns] for each in processes
+    ]
+    tables.show("Processes", columns, rows, paint=colour)
 
 
 @click.command("secrets")

@@ -7,13 +7,11 @@ from typing import Any
 from uuid import UUID
 
 import click
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from pettycash import db
-from pettycash.cli import companies
+from pettycash.cli import companies, tables
 from pettycash.cli.composed import composed
 from pettycash.cli.host import at_host, login_name
 from pettycash.models.people import Membership, RoleAssignment, User
@@ -40,16 +38,20 @@ def show(code: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"users": found}, indent=2))
         return
-    table = Table("username", "name", "roles", "active", "second factor")
-    for each in found:
-        table.add_row(
-            each["username"],
-            each["display_name"],
-            ", ".join(each["roles"]),
-            "yes" if each["is_active"] else "no",
-            "yes" if each["mfa_enrolled"] else "no",
-        )
-    Console().print(table)
+    tables.show(
+        "People",
+        ("username", "name", "roles", "active", "second factor"),
+        (
+            (
+                each["username"],
+                each["display_name"],
+                ", ".join(each["roles"]),
+                "yes" if each["is_active"] else "no",
+                "yes" if each["mfa_enrolled"] else "no",
+            )
+            for each in found
+        ),
+    )
 
 
 @users.command()
