@@ -26,8 +26,8 @@ from pettycash.gateways.mpesa import MpesaGateway
 from pettycash.gateways.tokens import TokenCache
 from pettycash.rails import Rail
 from pettycash.stack.redis import program as redis_program
-from tests.gateways.bench import QUICK, Bench
 from tests.gateways.loopback import Answer, ScriptedRail
+from tests.gateways.rig import QUICK, Rig
 from tests.simulators.daraja import PASSWORD, SHORTCODE, Receiver, Simulator
 
 TOKEN_PATH = "/oauth/v1/generate"
@@ -216,7 +216,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def bench(simulator: Simulator, receiver: Receiver) -> Bench:
+def rig(simulator: Simulator, receiver: Receiver) -> Rig:
     simulator.forget("faults")
     account = ProviderAccountView(
         id=UUID(int=7),
@@ -233,4 +233,4 @@ def bench(simulator: Simulator, receiver: Receiver) -> Bench:
         },
     )
     gateway = MpesaGateway(RailSession([simulator.url], QUICK), TokenCache(None))
-    return Bench(simulator, receiver, account, gateway)
+    return Rig(simulator, receiver, account, gateway)

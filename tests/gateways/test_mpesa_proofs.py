@@ -14,7 +14,7 @@ from pettycash.gateways.base import (
     PayoutInstruction,
 )
 from pettycash.simulators.mpesa.catalogue import FAULTS, Dimension
-from tests.gateways.bench import Bench
+from tests.gateways.rig import Rig
 
 NOT_SENT, ACCEPTED, SETTLED, REJECTED, IN_DOUBT = (
     OutcomeKind.NOT_SENT,
@@ -61,16 +61,16 @@ NOT_SENT, ACCEPTED, SETTLED, REJECTED, IN_DOUBT = (
         ("fail_77777", [IN_DOUBT]),
     ],
 )
-def test_results(bench: Bench, scenario: str, kinds: list[OutcomeKind]) -> None:
-    instruction = bench.with_fault(scenario)
+def test_results(rig: Rig, scenario: str, kinds: list[OutcomeKind]) -> None:
+    instruction = rig.with_fault(scenario)
 
-    sent = bench.gateway.submit(instruction)
-    bench.finish()
-    results = bench.heard(instruction, CallbackPurpose.RESULT, count=len(kinds))
+    sent = rig.gateway.submit(instruction)
+    rig.finish()
+    results = rig.heard(instruction, CallbackPurpose.RESULT, count=len(kinds))
 
     assert sent.kind is ACCEPTED
     assert [each.kind for each in results] == kinds
-    moved = bench.movements(instruction)
+    moved = rig.movements(instruction)
     for result in results:
         if result.kind is SETTLED:
             assert result.agreement(instruction, conversation_id=sent.conversation_id).complete
@@ -79,17 +79,17 @@ def test_results(bench: Bench, scenario: str, kinds: list[OutcomeKind]) -> None:
             assert moved == []
 
 
-def test_repeated_keys_with_other_values_prove_nothing(bench: Bench) -> None:
-    instruction = bench.with_fault("style_repeated_keys")
-    bench.gateway.submit(instruction)
-    bench.finish()
+def test_repeated_keys_with_other_values_prove_nothing(rig: Rig) -> None:
+    instruction = rig.with_fault("style_repeated_keys")
+    rig.gateway.submit(instruction)
+    rig.finish()
 
-    [result] = bench.heard(instruction, CallbackPurpose.RESULT)
+    [result] = rig.heard(instruction, CallbackPurpose.RESULT)
 
     # whichever key was repeated: what is left either is a full proof of the truth, or none
     if result.kind is SETTLED:
         assert result.amount == instruction.amount
-        assert result.provider_reference == bench.movements(instruction)[0]["provider_reference"]
+        assert result.provider_reference == rig.movements(instruction)[0]["provider_reference"]
     else:
         assert result.kind is IN_DOUBT
 
@@ -99,24 +99,24 @@ def test_repeated_keys_with_other_values_prove_nothing(bench: Bench) -> None:
     [("callback_wrong_amount", ("amount",)), ("callback_wrong_payee", ("destination",))],
 )
 def test_a_result_about_other_money_shows_it(
-    bench: Bench, scenario: str, contradicted: tuple[str, ...]
+    rig: Rig, scenario: str, contradicted: tuple[str, ...]
 ) -> None:
-    instruction = bench.with_fault(scenario)
-    sent = bench.gateway.submit(instruction)
-    bench.finish()
+    instruction = rig.with_fault(scenario)
+    sent = rig.gateway.submit(instruction)
+    rig.finish()
 
-    [result] = bench.heard(instruction, CallbackPurpose.RESULT)
+    [result] = rig.heard(instruction, CallbackPurpose.RESULT)
 
     agreement = result.agreement(instruction, conversation_id=sent.conversation_id)
     assert agreement.contradicted == contradicted
 
 
-def test_a_result_about_an_unknown_id_is_not_ours(bench: Bench) -> None:
-    instruction = bench.with_fault("callback_unknown_id")
-    sent = bench.gateway.submit(instruction)
-    bench.finish()
+def test_a_result_about_an_unknown_id_is_not_ours(rig: Rig) -> None:
+    instruction = rig.with_fault("callback_unknown_id")
+    sent = rig.gateway.submit(instruction)
+    rig.finish()
 
-    stranger, ours = bench.heard(instruction, CallbackPurpose.RESULT, count=2)
+    stranger, ours = rig.heard(instruction, CallbackPurpose.RESULT, count=2)
 
     conversation = sent.conversation_id
     assert not stranger.agreement(instruction, conversation_id=conversation).complete
@@ -134,19 +134,19 @@ def test_a_result_about_an_unknown_id_is_not_ours(bench: Bench) -> None:
     ],
 )
 def test_a_queue_timeout_is_in_doubt_whatever_comes_after(
-    bench: Bench, notice: str, after: str, kinds: list[OutcomeKind], moves: bool
+    rig: Rig, notice: str, after: str, kinds: list[OutcomeKind], moves: bool
 ) -> None:
-    instruction = bench.with_fault(f"queue_timeout_{notice}{after}")
-    bench.gateway.submit(instruction)
-    bench.finish()
+    instruction = rig.with_fault(f"queue_timeout_{notice}{after}")
+    rig.gateway.submit(instruction)
+    rig.finish()
 
-    [heard] = bench.heard(instruction, CallbackPurpose.TIMEOUT)
-    results = bench.heard(instruction, CallbackPurpose.RESULT, count=len(kinds))
+    [heard] = rig.heard(instruction, CallbackPurpose.TIMEOUT)
+    results = rig.heard(instruction, CallbackPurpose.RESULT, count=len(kinds))
 
     assert heard.kind is IN_DOUBT
     assert heard.originator_reference == instruction.originator_reference
     assert [each.kind for each in results] == kinds
-    assert len(bench.movements(instruction)) == moves
+    assert len(rig.movements(instruction)) == moves
     kept = str(heard.exchange.response)
     assert instruction.destination not in kept
     assert "SecurityCredential" not in kept or "[cut]" in kept
@@ -155,10 +155,10 @@ def test_a_queue_timeout_is_in_doubt_whatever_comes_after(
 # questions
 
 
-def asked_about(bench: Bench, scenario: str) -> PayoutInstruction:
-    instruction = bench.with_fault(f"callback_never+{scenario}" if scenario else "callback_never")
-    bench.gateway.submit(instruction)
-    bench.finish()
+def asked_about(rig: Rig, scenario: str) -> PayoutInstruction:
+    instruction = rig.with_fault(f"callback_never+{scenario}" if scenario else "callback_never")
+    rig.gateway.submit(instruction)
+    rig.finish()
     return instruction
 
 
@@ -193,12 +193,12 @@ def asked_about(bench: Bench, scenario: str) -> PayoutInstruction:
         ("query_fail_SFC_IC0003", True, [IN_DOUBT]),
     ],
 )
-def test_questions(bench: Bench, scenario: str, asked: bool, kinds: list[OutcomeKind]) -> None:
-    instruction = asked_about(bench, scenario)
+def test_questions(rig: Rig, scenario: str, asked: bool, kinds: list[OutcomeKind]) -> None:
+    instruction = asked_about(rig, scenario)
 
-    answer = bench.gateway.query(instruction)
-    results = bench.heard(instruction, CallbackPurpose.QUERY_RESULT, count=len(kinds))
-    bench.finish()
+    answer = rig.gateway.query(instruction)
+    results = rig.heard(instruction, CallbackPurpose.QUERY_RESULT, count=len(kinds))
+    rig.finish()
 
     assert isinstance(answer, Asked) is asked
     if isinstance(answer, Outcome):
@@ -208,27 +208,25 @@ def test_questions(bench: Bench, scenario: str, asked: bool, kinds: list[Outcome
         if result.kind is SETTLED:
             assert result.agreement(instruction).complete
         if result.kind is REJECTED:
-            assert bench.movements(instruction) == []
+            assert rig.movements(instruction) == []
 
 
 @pytest.mark.parametrize("scenario", ["query_queue_timeout", "query_queue_timeout_envelope"])
-def test_a_questions_own_queue_timeout_leaves_the_payment_in_doubt(
-    bench: Bench, scenario: str
-) -> None:
-    instruction = asked_about(bench, scenario)
-    bench.gateway.query(instruction)
+def test_a_questions_own_queue_timeout_leaves_the_payment_in_doubt(rig: Rig, scenario: str) -> None:
+    instruction = asked_about(rig, scenario)
+    rig.gateway.query(instruction)
 
-    [heard] = bench.heard(instruction, CallbackPurpose.QUERY_TIMEOUT)
+    [heard] = rig.heard(instruction, CallbackPurpose.QUERY_TIMEOUT)
 
     assert heard.kind is IN_DOUBT
 
 
-def test_a_question_about_what_the_rail_never_saw_proves_nothing(bench: Bench) -> None:
-    instruction = bench.instruction()
+def test_a_question_about_what_the_rail_never_saw_proves_nothing(rig: Rig) -> None:
+    instruction = rig.instruction()
 
-    assert isinstance(bench.gateway.query(instruction), Asked)
+    assert isinstance(rig.gateway.query(instruction), Asked)
 
-    [answer] = bench.heard(instruction, CallbackPurpose.QUERY_RESULT)
+    [answer] = rig.heard(instruction, CallbackPurpose.QUERY_RESULT)
     assert answer.kind is IN_DOUBT
 
 
@@ -241,13 +239,13 @@ def test_every_fault_of_questions_is_met() -> None:
     assert faults <= named
 
 
-def test_wrong_credentials_are_accepted_and_fail_later(bench: Bench) -> None:
-    wrong = {**bench.account.credentials, "initiator_password": "wrong"}
-    instruction = replace(bench.instruction(), account=replace(bench.account, credentials=wrong))
+def test_wrong_credentials_are_accepted_and_fail_later(rig: Rig) -> None:
+    wrong = {**rig.account.credentials, "initiator_password": "wrong"}
+    instruction = replace(rig.instruction(), account=replace(rig.account, credentials=wrong))
 
-    sent = bench.gateway.submit(instruction)
-    [result] = bench.heard(instruction, CallbackPurpose.RESULT)
-    bench.simulator.order("switches", initiator_locked=False)
+    sent = rig.gateway.submit(instruction)
+    [result] = rig.heard(instruction, CallbackPurpose.RESULT)
+    rig.simulator.order("switches", initiator_locked=False)
 
     assert sent.kind is ACCEPTED
     assert (result.kind, result.code) == (REJECTED, "2001")

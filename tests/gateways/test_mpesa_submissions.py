@@ -16,7 +16,7 @@ from pettycash.gateways.http import RailSession
 from pettycash.gateways.mpesa import MpesaGateway
 from pettycash.gateways.tokens import TokenCache
 from pettycash.simulators.mpesa.catalogue import ALIASES, FAULTS, Dimension
-from tests.gateways.bench import QUICK, Bench
+from tests.gateways.rig import QUICK, Rig
 
 NOT_SENT, ACCEPTED, SETTLED, REJECTED, IN_DOUBT = (
     OutcomeKind.NOT_SENT,
@@ -27,16 +27,16 @@ NOT_SENT, ACCEPTED, SETTLED, REJECTED, IN_DOUBT = (
 )
 
 
-def test_a_payment_from_submission_to_proof(bench: Bench) -> None:
-    instruction = bench.instruction()
+def test_a_payment_from_submission_to_proof(rig: Rig) -> None:
+    instruction = rig.instruction()
 
-    sent = bench.gateway.submit(instruction)
-    [result] = bench.heard(instruction, CallbackPurpose.RESULT)
-    asked = bench.gateway.query(instruction)
-    [answer] = bench.heard(instruction, CallbackPurpose.QUERY_RESULT)
+    sent = rig.gateway.submit(instruction)
+    [result] = rig.heard(instruction, CallbackPurpose.RESULT)
+    asked = rig.gateway.query(instruction)
+    [answer] = rig.heard(instruction, CallbackPurpose.QUERY_RESULT)
 
     assert sent.kind is ACCEPTED
-    [movement] = bench.movements(instruction)
+    [movement] = rig.movements(instruction)
     assert result.kind is SETTLED
     assert result.agreement(instruction, conversation_id=sent.conversation_id).complete
     assert result.provider_reference == movement["provider_reference"]
@@ -51,14 +51,14 @@ def test_a_payment_from_submission_to_proof(bench: Bench) -> None:
     assert answer.occurred_at is not None
 
 
-def test_a_question_by_receipt(bench: Bench) -> None:
-    instruction = bench.instruction()
-    bench.gateway.submit(instruction)
-    [result] = bench.heard(instruction, CallbackPurpose.RESULT)
+def test_a_question_by_receipt(rig: Rig) -> None:
+    instruction = rig.instruction()
+    rig.gateway.submit(instruction)
+    [result] = rig.heard(instruction, CallbackPurpose.RESULT)
 
-    bench.gateway.query(instruction, provider_reference=result.provider_reference)
+    rig.gateway.query(instruction, provider_reference=result.provider_reference)
 
-    [answer] = bench.heard(instruction, CallbackPurpose.QUERY_RESULT)
+    [answer] = rig.heard(instruction, CallbackPurpose.QUERY_RESULT)
     assert answer.kind is SETTLED
     assert answer.agreement(instruction).complete
 
@@ -120,13 +120,13 @@ SUBMISSIONS = {
 
 
 @pytest.mark.parametrize("scenario", SUBMISSIONS)
-def test_a_submission_under_each_fault(bench: Bench, scenario: str) -> None:
-    instruction = bench.with_fault(scenario)
+def test_a_submission_under_each_fault(rig: Rig, scenario: str) -> None:
+    instruction = rig.with_fault(scenario)
 
-    outcome = bench.gateway.submit(instruction)
+    outcome = rig.gateway.submit(instruction)
 
-    bench.finish()
-    moved = bench.movements(instruction)
+    rig.finish()
+    moved = rig.movements(instruction)
     assert outcome.kind is SUBMISSIONS[scenario]
     assert len(moved) <= 1
     if outcome.kind in (NOT_SENT, REJECTED):
@@ -136,15 +136,15 @@ def test_a_submission_under_each_fault(bench: Bench, scenario: str) -> None:
 @pytest.mark.parametrize(
     "scenario", [name for name, kind in SUBMISSIONS.items() if kind in (NOT_SENT, IN_DOUBT)]
 )
-def test_the_same_reference_again_never_pays_twice(bench: Bench, scenario: str) -> None:
-    instruction = bench.with_fault(scenario)
+def test_the_same_reference_again_never_pays_twice(rig: Rig, scenario: str) -> None:
+    instruction = rig.with_fault(scenario)
 
-    bench.gateway.submit(instruction)
-    bench.gateway.submit(instruction)
-    bench.gateway.submit(instruction)
+    rig.gateway.submit(instruction)
+    rig.gateway.submit(instruction)
+    rig.gateway.submit(instruction)
 
-    bench.finish()
-    assert len(bench.movements(instruction)) == ("not_moved" not in scenario)
+    rig.finish()
+    assert len(rig.movements(instruction)) == ("not_moved" not in scenario)
 
 
 def test_every_fault_of_submissions_is_met() -> None:
@@ -168,59 +168,59 @@ def test_every_fault_of_submissions_is_met() -> None:
         "token_slow:2",
     ],
 )
-def test_a_token_endpoint_that_fails_has_sent_nothing(bench: Bench, scenario: str) -> None:
-    instruction = bench.instruction()
-    bench.simulator.order("faults", scenario=scenario)
+def test_a_token_endpoint_that_fails_has_sent_nothing(rig: Rig, scenario: str) -> None:
+    instruction = rig.instruction()
+    rig.simulator.order("faults", scenario=scenario)
 
-    first, second = bench.gateway.submit(instruction), bench.gateway.submit(instruction)
+    first, second = rig.gateway.submit(instruction), rig.gateway.submit(instruction)
 
     assert first.kind is NOT_SENT
     assert second.kind is ACCEPTED
-    bench.finish()
-    assert len(bench.movements(instruction)) == 1
+    rig.finish()
+    assert len(rig.movements(instruction)) == 1
 
 
 @pytest.mark.parametrize("scenario", ["token_number", "token_short:30"])
-def test_odd_tokens_serve(bench: Bench, scenario: str) -> None:
-    bench.simulator.order("faults", scenario=scenario)
+def test_odd_tokens_serve(rig: Rig, scenario: str) -> None:
+    rig.simulator.order("faults", scenario=scenario)
 
-    assert bench.gateway.submit(bench.instruction()).kind is ACCEPTED
+    assert rig.gateway.submit(rig.instruction()).kind is ACCEPTED
 
 
-def test_another_clients_token_that_replaces_ours_costs_one_repeat(bench: Bench) -> None:
-    other = MpesaGateway(RailSession([bench.simulator.url], QUICK), TokenCache(None))
-    first, second = bench.instruction(), bench.instruction()
-    assert bench.gateway.submit(first).kind is ACCEPTED
-    assert other.submit(bench.instruction()).kind is ACCEPTED
+def test_another_clients_token_that_replaces_ours_costs_one_repeat(rig: Rig) -> None:
+    other = MpesaGateway(RailSession([rig.simulator.url], QUICK), TokenCache(None))
+    first, second = rig.instruction(), rig.instruction()
+    assert rig.gateway.submit(first).kind is ACCEPTED
+    assert other.submit(rig.instruction()).kind is ACCEPTED
 
-    outcome = bench.gateway.submit(second)
+    outcome = rig.gateway.submit(second)
 
     assert outcome.kind is ACCEPTED
     assert [each.code for each in outcome.earlier_exchanges] == ["401.002.01"]
-    bench.finish()
-    assert len(bench.movements(second)) == 1
+    rig.finish()
+    assert len(rig.movements(second)) == 1
 
 
 @pytest.mark.parametrize("scenario", ["duplicate_in_200", "duplicate_async"])
-def test_every_form_of_a_duplicate_leaves_the_first_one_alone(bench: Bench, scenario: str) -> None:
-    instruction = bench.with_fault(scenario)
-    bench.gateway.submit(instruction)
-    bench.finish()
+def test_every_form_of_a_duplicate_leaves_the_first_one_alone(rig: Rig, scenario: str) -> None:
+    instruction = rig.with_fault(scenario)
+    rig.gateway.submit(instruction)
+    rig.finish()
 
-    again = bench.gateway.submit(instruction)
+    again = rig.gateway.submit(instruction)
 
-    bench.finish()
-    results = bench.heard(instruction, CallbackPurpose.RESULT, count=2)
+    rig.finish()
+    results = rig.heard(instruction, CallbackPurpose.RESULT, count=2)
     assert again.kind is (ACCEPTED if scenario == "duplicate_async" else IN_DOUBT)
     assert [each.kind for each in results][:1] == [SETTLED]
     assert {each.kind for each in results} <= {SETTLED, IN_DOUBT}
-    assert len(bench.movements(instruction)) == 1
+    assert len(rig.movements(instruction)) == 1
 
 
-def test_a_rail_that_is_down_was_not_sent_anything(bench: Bench) -> None:
-    away = replace(bench.account, base_url="http://127.0.0.1:9")
+def test_a_rail_that_is_down_was_not_sent_anything(rig: Rig) -> None:
+    away = replace(rig.account, base_url="http://127.0.0.1:9")
     gateway = MpesaGateway(RailSession(["http://127.0.0.1:9"], QUICK), TokenCache(None))
-    instruction = replace(bench.instruction(), account=away)
+    instruction = replace(rig.instruction(), account=away)
 
     assert gateway.submit(instruction).kind is NOT_SENT
 
@@ -229,15 +229,15 @@ def test_a_rail_that_is_down_was_not_sent_anything(bench: Bench) -> None:
     ("amount", "kind"),
     [("10", ACCEPTED), ("250000", ACCEPTED), ("9", REJECTED), ("250001", REJECTED)],
 )
-def test_limits(bench: Bench, amount: str, kind: OutcomeKind) -> None:
-    assert bench.gateway.submit(bench.instruction(amount=amount)).kind is kind
+def test_limits(rig: Rig, amount: str, kind: OutcomeKind) -> None:
+    assert rig.gateway.submit(rig.instruction(amount=amount)).kind is kind
 
 
-def test_a_callback_address_that_daraja_refuses_is_a_plain_no(bench: Bench) -> None:
-    made = bench.instruction()
-    urls = replace(made.callbacks, result=f"{bench.receiver.url}/mpesa/result")
+def test_a_callback_address_that_daraja_refuses_is_a_plain_no(rig: Rig) -> None:
+    made = rig.instruction()
+    urls = replace(made.callbacks, result=f"{rig.receiver.url}/mpesa/result")
 
-    outcome = bench.gateway.submit(replace(made, callbacks=urls))
+    outcome = rig.gateway.submit(replace(made, callbacks=urls))
 
     assert outcome.kind is REJECTED
-    assert bench.movements(made) == []
+    assert rig.movements(made) == []

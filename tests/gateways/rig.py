@@ -23,7 +23,7 @@ _numbers = itertools.count(int(time.time() * 1000) % 10**9 * 1000)
 
 
 @dataclass
-class Bench:
+class Rig:
     """A gateway, the simulator it pays through, and the URLs that hear of it."""
 
     simulator: Simulator
