@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from pettycash.models.requisitions import Attachment, IllegalRequisitionState, RequisitionStatus
 from pettycash.services import attachments, visibility
 from tests.factories.people import acting
-from tests.factories.requisitions import raised
+from tests.factories.requisitions import brought_to, raised
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
 WORKBOOK = ("[Content_Types].xml", "xl/workbook.xml")
@@ -176,8 +176,7 @@ def test_beyond_scope_nothing_is_attached_or_read(session: Session) -> None:
 )
 def test_what_is_over_takes_no_more_files(session: Session, status: RequisitionStatus) -> None:
     requisition = raised(session)
-    requisition.status = status
-    session.flush()
+    brought_to(session, requisition, status)
 
     with pytest.raises(IllegalRequisitionState):
         attachments.attach(

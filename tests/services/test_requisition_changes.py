@@ -23,6 +23,7 @@ from tests.factories.requisitions import (
     actions,
     approve,
     approved,
+    brought_to,
     chain,
     change,
     digest,
@@ -244,7 +245,7 @@ def test_an_edit_that_no_threshold_serves_is_refused(session: Session) -> None:
 )
 def test_what_is_paid_or_over_is_not_changed(session: Session, status: R) -> None:
     requisition = raised(session)
-    requisition.status = status
+    brought_to(session, requisition, status)
 
     with pytest.raises(IllegalRequisitionState):
         change(session, requisition, purpose="Wine")
