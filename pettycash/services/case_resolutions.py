@@ -1,8 +1,8 @@
 """How cases about money end: two people say what happened, with evidence, and the books follow.
 
-Neither of the two released the payment. What they agree on is a fact from then on: `paid` settles
-it, `not_paid` fails it, `returned` reverses it; a later proof of the contrary is a fact again, and
-a new case.
+Neither of the two released the payment, asked for it or gets it. What they agree on is a fact from
+then on: `paid` settles it, `not_paid` fails it, `returned` reverses it; a later proof of the
+contrary is a fact again, and a new case.
 """
 
 from collections.abc import Mapping
@@ -98,7 +98,7 @@ def propose(
 
     Raises:
         CaseNotFound, CaseResolved, ProposalStands, NotAResolver: see `cases.propose`.
-        NotSeparate: the actor released the payment.
+        NotSeparate: the actor released the payment, asked for it or gets it.
         EvidenceMissing, EndingDoesNotFit, ReferenceTaken: it can't end like that.
     """
     case = cases.get(session, case_id=case_id)
@@ -116,7 +116,7 @@ def confirm(session: Session, *, case_id: UUID, actor: Actor, now: datetime) -> 
 
     Raises:
         CaseNotFound, CaseResolved, NothingProposed, OwnProposal, NotAResolver: see `cases.confirm`.
-        NotSeparate: the actor released the payment.
+        NotSeparate: the actor released the payment, asked for it or gets it.
         EndingDoesNotFit, ReferenceTaken: what happened meanwhile speaks against it.
     """
     case = cases.get(session, case_id=case_id)
@@ -159,6 +159,9 @@ def _matter(session: Session, case: Case, proposal: Proposal, actor: Actor) -> M
     requisition, payment = facts.locked(session, payment_id=case.object_id)
     if actor.user_id in facts.executors(session, payment_id=payment.id):
         raise releases.NotSeparate("Who released a payment does not say what became of it.")
+    concerned = facts.recipients(session, payment=payment) | {requisition.requester_id}
+    if actor.user_id in concerned:
+        raise releases.NotSeparate("Who asked for money or gets it does not say that it came.")
     attempt = _meant(session, payment, proposal)
     if attempt is None:
         return None

@@ -13,14 +13,15 @@ from pettycash import errors
 from pettycash.gateways.base import OutcomeKind
 from pettycash.models.attempts import AttemptState, PaymentTransaction
 from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.people import Membership
 from pettycash.models.platform import Case, CaseKind, CaseStatus, Severity
 from pettycash.models.requisitions import Requisition, RequisitionStatus
-from pettycash.services import case_resolutions, cases, payments
+from pettycash.services import case_resolutions, cases, payments, releases
 from pettycash.services.case_resolutions import Ending, Proposal
 from pettycash.services.payments.evidence import Source
 from tests.factories import payments as making
 from tests.factories import rails
-from tests.factories.people import acting
+from tests.factories.people import acting, user_id
 
 S = PaymentStatus
 
@@ -28,9 +29,9 @@ S = PaymentStatus
 pytestmark = pytest.mark.usefixtures("rail")
 
 
-def in_doubt(session: Session) -> tuple[Payment, Case]:
+def in_doubt(session: Session, **more: Any) -> tuple[Payment, Case]:
     """Silence for an hour."""
-    payment = making.executing(session)
+    payment = making.executing(session, **more)
     making.answered(session, payment, rails.LOST)
     attempt = making.attempt_of(session, payment)
     later = session.info["now"] + timedelta(hours=1)
@@ -140,6 +141,30 @@ def test_who_released_it_has_no_word(session: Session, step: str) -> None:
     assert refusal.value.code == "release.not_separate"
 
 
+@pytest.mark.parametrize("who", ["requester", "named as payee", "reached at the destination"])
+@pytest.mark.parametrize("step", ["propose", "confirm"])
+def test_who_asked_for_it_or_gets_it_has_no_word(session: Session, step: str, who: str) -> None:
+    phone = session.execute(
+        select(Membership.phone).where(Membership.user_id == user_id(session, "treasury_3"))
+    ).scalar_one()
+    facts: dict[str, Any] = {
+        "requester": {"by": "treasury_3"},
+        "named as payee": {"payee_user_id": user_id(session, "treasury_3")},
+        "reached at the destination": {"destination": phone},
+    }[who]
+    _, case = in_doubt(session, **facts)
+    if step == "confirm":
+        propose(session, case, Ending.PAID)
+
+    attempt: Callable[[], Case] = {
+        "propose": lambda: propose(session, case, Ending.PAID, by="treasury_3"),
+        "confirm": lambda: confirm(session, case, by="treasury_3"),
+    }[step]
+
+    with pytest.raises(releases.NotSeparate):
+        attempt()
+
+
 def test_one_person_is_not_two(session: Session) -> None:
     _, case = in_doubt(session)
     propose(session, case, Ending.PAID)
@@ -148,7 +173,7 @@ def test_one_person_is_not_two(session: Session) -> None:
         confirm(session, case, by="cfo")
 
 
-@pytest.mark.parametrize("who", ["staff", "operator", "auditor", "custodian"])
+@pytest.mark.parametrize("who", ["branch_manager", "operator", "auditor", "custodian"])
 def test_others_do_not_resolve(session: Session, who: str) -> None:
     _, case = in_doubt(session)
 

@@ -50,8 +50,9 @@ def digest_of(payment: Payment) -> bytes:
 def subject_of(session: Session, *, payment: Payment, requisition: Requisition) -> releases.Subject:
     """The payment as something to release, and who is ruled out of releasing it."""
     excluded = {requisition.requester_id, *approvers(session, requisition_id=requisition.id)}
-    excluded.update(each for each in (payment.maker_id, payment.payee_user_id) if each is not None)
-    excluded.update(_reached_at(session, payment.destination))
+    excluded.update(recipients(session, payment=payment))
+    if payment.maker_id is not None:
+        excluded.add(payment.maker_id)
     return releases.Subject(
         kind="payment",
         id=payment.id,
@@ -80,6 +81,12 @@ def executors(session: Session, *, payment_id: UUID) -> frozenset[UUID]:
         select(PaymentExecution.executor_id).where(PaymentExecution.payment_id == payment_id)
     ).scalars()
     return frozenset(found)
+
+
+def recipients(session: Session, *, payment: Payment) -> frozenset[UUID]:
+    """Members whom the money goes to: named as its payee, or reached at its destination."""
+    named = () if payment.payee_user_id is None else (payment.payee_user_id,)
+    return _reached_at(session, payment.destination).union(named)
 
 
 def _reached_at(session: Session, destination: str) -> frozenset[UUID]:
