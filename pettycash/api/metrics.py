@@ -1,10 +1,24 @@
-"""Requests as numbers: how many, how long, how they ended. Served by `health` at /metrics."""
+"""Requests, debts and signs of life as numbers. Served by `health` at /metrics.
 
+Requests are counted where they are answered; what is owed and who was heard of is asked of the
+database at each scrape, so that every process tells the same.
+"""
+
+import logging
 import os
 import time
+from collections.abc import Iterable, Iterator
 
 from flask import Flask, Response, g
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
+
+from pettycash import db
+from pettycash.services import heartbeats, outbox
+
+logger = logging.getLogger(__name__)
 
 REQUESTS = Counter(
     "pettycash_http_requests", "Requests by operation and status.", ("operation", "status")
@@ -35,10 +49,65 @@ def _count(response: Response) -> Response:
     return response
 
 
+class Background(Collector):
+    """What waits for workers and who of them lives, at the moment of the scrape."""
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            with db.system_transaction() as session:
+                owed = outbox.counts(session)
+                parts = heartbeats.signs(session, now=session.info["now"])
+        except SQLAlchemyError:
+            logger.warning("the database does not answer a scrape", exc_info=True)
+            yield GaugeMetricFamily("pettycash_database_up", "Whether it answered.", value=0)
+            return
+        yield GaugeMetricFamily("pettycash_database_up", "Whether it answered.", value=1)
+        yield _gauge(
+            "pettycash_obligations",
+            "Undone obligations by topic; parked ones wait for operations.",
+            ("topic", "state"),
+            (
+                ((each.topic, state), count)
+                for each in owed
+                for state, count in (
+                    ("due", each.due),
+                    ("waiting", each.waiting),
+                    ("parked", each.parked),
+                )
+            ),
+        )
+        yield _gauge(
+            "pettycash_obligations_late_seconds",
+            "For how long the oldest due obligation of a topic has been due.",
+            ("topic",),
+            (((each.topic,), each.late_seconds) for each in owed),
+        )
+        yield _gauge(
+            "pettycash_heartbeat_age_seconds",
+            "Since when a background part was last heard of; absent: never.",
+            ("part",),
+            (((each.name,), each.age_seconds) for each in parts if each.age_seconds is not None),
+        )
+
+
+def _gauge(
+    name: str,
+    documentation: str,
+    labels: tuple[str, ...],
+    samples: Iterable[tuple[tuple[str, ...], float]],
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, documentation, labels=labels)
+    for values, value in samples:
+        family.add_metric(values, value)
+    return family
+
+
 def exposition() -> bytes:
-    """All processes of the API together, in Prometheus' text format."""
+    """All processes of the API together and the background parts, in Prometheus' text format."""
+    background = CollectorRegistry()
+    background.register(Background())
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry)
-    return generate_latest()
+        return generate_latest(registry) + generate_latest(background)
+    return generate_latest() + generate_latest(background)

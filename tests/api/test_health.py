@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import text
 
 from pettycash import db
-from pettycash.services import heartbeats
+from pettycash.models.base import new_id
+from pettycash.services import cases, heartbeats, outbox
 from tests.api.client import ApiClient
+from tests.factories.people import company_id
 from tests.servers import Database, Servers
 
 
@@ -109,3 +111,25 @@ def test_metrics_name_no_paths(common: ApiClient) -> None:
     common.as_("staff").get("/api/auth/me/")
 
     assert "secret-looking" not in common.anonymous.get("/metrics").text
+
+
+def test_metrics_tell_what_is_owed_and_who_was_heard_of(api: ApiClient) -> None:
+    with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
+        now = session.info["now"]
+        for due_at in (now - timedelta(seconds=90), now + timedelta(days=1)):
+            outbox.owe(session, topic=cases.ALERT_TOPIC, key=new_id(), due_at=due_at)
+    with db.system_transaction() as session:
+        heartbeats.beat(session, name="relay", now=session.info["now"])
+
+    numbers = dict(
+        line.rsplit(" ", 1)
+        for line in api.anonymous.get("/metrics").text.splitlines()
+        if line.startswith("pettycash_")
+    )
+
+    assert numbers["pettycash_database_up"] == "1.0"
+    assert numbers['pettycash_obligations{state="due",topic="notifications.alert"}'] == "1.0"
+    assert numbers['pettycash_obligations{state="waiting",topic="notifications.alert"}'] == "1.0"
+    assert numbers['pettycash_obligations{state="parked",topic="notifications.alert"}'] == "0.0"
+    assert 90 <= float(numbers['pettycash_obligations_late_seconds{topic="notifications.alert"}']) < 300
+    assert 0 <= float(numbers['pettycash_heartbeat_age_seconds{part="relay"}']) < 60
