@@ -40,6 +40,7 @@ COMMANDS = {
     "rotate": "pettycash.cli.rotation:rotate",
     "reconcile": "pettycash.cli.reconcile:reconcile",
     "demo": "pettycash.cli.demo:demo",
+    "bench": "pettycash.cli.bench:bench",
 }
 """Command → "module:name of the click command"."""
 

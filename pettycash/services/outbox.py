@@ -110,9 +110,14 @@ def ended(session: Session, *, obligation_id: UUID) -> None:
 
 def done(session: Session, *, topic: str, key: UUID) -> None:
     """The effect has happened: close the obligation in the same transaction."""
+    done_all(session, topic=topic, keys=[key])
+
+
+def done_all(session: Session, *, topic: str, keys: Sequence[UUID]) -> None:
+    """The same for several obligations of one topic, in one statement."""
     session.execute(
         update(Obligation)
-        .where(Obligation.topic == topic, Obligation.key == key, Obligation.done_at.is_(None))
+        .where(Obligation.topic == topic, Obligation.key.in_(keys), Obligation.done_at.is_(None))
         .values(done_at=session.info["now"])
     )
 

@@ -131,5 +131,9 @@ def test_metrics_tell_what_is_owed_and_who_was_heard_of(api: ApiClient) -> None:
     assert numbers['pettycash_obligations{state="due",topic="notifications.alert"}'] == "1.0"
     assert numbers['pettycash_obligations{state="waiting",topic="notifications.alert"}'] == "1.0"
     assert numbers['pettycash_obligations{state="parked",topic="notifications.alert"}'] == "0.0"
-    assert 90 <= float(numbers['pettycash_obligations_late_seconds{topic="notifications.alert"}']) < 300
+    assert (
+        90
+        <= float(numbers['pettycash_obligations_late_seconds{topic="notifications.alert"}'])
+        < 300
+    )
     assert 0 <= float(numbers['pettycash_heartbeat_age_seconds{part="relay"}']) < 60

@@ -1,0 +1,8 @@
+"""Every benchmark, in the order of the table."""
+
+from typing import Any
+
+from pettycash.bench import settlement
+from pettycash.bench.benchmark import Benchmark
+
+BENCHMARKS: tuple[Benchmark[Any], ...] = (*settlement.BENCHMARKS,)
