@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint, func
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint, func, inspect
+from sqlalchemy.orm import Mapped, mapped_column, object_session
 
 from pettycash import errors
 from pettycash.models.base import (
@@ -190,6 +190,9 @@ class Requisition(Tenanted):
             raise IllegalRequisitionState(
                 f"A requisition that is {self.status} can't become {status}."
             )
+        session = object_session(self)
+        if session is not None and inspect(self).attrs.status.history.has_changes():
+            session.flush()  # the database checks each step, and would see two as one
         self.status = status
         self.status_changed_at = at
         self.version += 1

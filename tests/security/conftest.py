@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pyotp
 import pytest
+from flask import Flask
 from werkzeug.test import TestResponse
 
 from pettycash import db
@@ -29,12 +30,15 @@ def populated_database(servers: Servers, worker_number: int) -> Iterator[Databas
 
 @pytest.fixture
 def populated(populated_database: Database) -> Iterator[ApiClient]:
-    """The application on the populated copy, which tests share: they are refused, or only read."""
+    """The application on the populated copy, which tests share: they are refused, or only read.
+
+    Everybody signs in anew for each test, as a sign-in counts as fresh for 5 minutes only.
+    """
     compose_for(populated_database)
     if populated_database.name not in _filled:
-        client = ApiClient(create_app(populated_database.settings))
-        _filled[populated_database.name] = client, populate(client)
-    yield _filled[populated_database.name][0]
+        application = create_app(populated_database.settings)
+        _filled[populated_database.name] = application, populate(ApiClient(application))
+    yield ApiClient(_filled[populated_database.name][0])
     db.dispose()
 
 
@@ -50,7 +54,7 @@ def samples(populated: ApiClient, populated_database: Database, served: list[Rou
     return Samples(populated, served, _filled[populated_database.name][1])
 
 
-_filled: dict[str, tuple[ApiClient, dict[str, str]]] = {}
+_filled: dict[str, tuple[Flask, dict[str, str]]] = {}
 
 Login = Callable[..., TestResponse]
 
