@@ -9,7 +9,12 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash.models.attempts import AttemptState, PaymentAttempt
+from pettycash.models.attempts import (
+    AttemptState,
+    ExchangeType,
+    PaymentAttempt,
+    PaymentTransaction,
+)
 from pettycash.models.base import new_id
 from pettycash.models.funds import Fund, Store
 from pettycash.models.ledger import AccountKind, LedgerAccount
@@ -23,8 +28,9 @@ from pettycash.models.requisitions import (
     RequisitionLine,
     RequisitionStatus,
 )
+from pettycash.models.workflow import TrailAction
 from pettycash.rails import Method
-from pettycash.services import accounts, ledger, posting_rules
+from pettycash.services import accounts, ledger, posting_rules, trail
 from tests.factories.people import user_id
 
 
@@ -100,6 +106,7 @@ def requisition(
                 category=category,
             )
         )
+    trail.write(session, made, TrailAction.APPROVED, actor=None)
     session.flush()
     return made
 
@@ -188,6 +195,23 @@ def attempt(
     return made
 
 
+def exchange(session: Session, of: PaymentAttempt) -> None:
+    """Something that was said of an attempt, and that proves nothing."""
+    session.add(
+        PaymentTransaction(
+            company_id=of.company_id,
+            payment_id=of.payment_id,
+            attempt_id=of.id,
+            gateway="test",
+            request_type=ExchangeType.INITIATE,
+            request={},
+            response={},
+            status="accepted",
+            success=False,
+        )
+    )
+
+
 def pay(
     session: Session,
     amount: str = "1500.00",
@@ -203,6 +227,7 @@ def pay(
     asked = requisition(session, lines=(("travel", amount),), kind=kind, method=method, **facts)
     made = payment(session, asked, store_code=store_code)
     tried = attempt(session, made, settled=amount)
+    exchange(session, tried)
     made.move_to(PaymentStatus.EXECUTING, at=now)
     session.flush()
     made.paid_at = occurred_at or now

@@ -23,8 +23,8 @@ from pettycash.models.platform import Case, CaseStatus, Obligation
 from pettycash.models.releases import ChallengeSend, PaymentExecution
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.services import payments, releases, treasury_validation
+from pettycash.services.audit import check_books
 from pettycash.services.identity import people, sessions
-from pettycash.services.reconciliation import check_books
 from pettycash.simulators.mpesa.configuration import Configuration
 from pettycash.simulators.mpesa.credentials import Credentials
 from pettycash.stack.ports import LOOPBACK

@@ -10,6 +10,7 @@ from pettycash.models.attempts import AttemptState
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.services import payments, treasury_validation
+from pettycash.services.audit import check_books
 from pettycash.services.payments import rules
 from pettycash.services.payments.creation import Part
 from pettycash.services.payments.evidence import Source
@@ -54,6 +55,7 @@ def test_what_has_not_left_yet_is_taken_back(session: Session) -> None:
     assert making.open_holds(session, second) == Decimal(0)
     requisition = session.get_one(Requisition, first.requisition_id)
     assert requisition.status is RequisitionStatus.PAID
+    assert check_books(session) == [], "what was taken back is on record too"
 
 
 def test_what_may_have_left_is_not_sent_again(session: Session) -> None:

@@ -14,6 +14,7 @@ from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import TRANSITIONS, IllegalTransition, Payment, PaymentStatus
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.services import payments
+from pettycash.services.audit import check_books
 from pettycash.services.payments import facts
 from pettycash.services.payments.evidence import Source, Verdict
 from tests import books
@@ -194,6 +195,21 @@ def test_a_claim_excludes_others_until_its_lease_ends(session: Session) -> None:
     assert third.token != first.token
     with pytest.raises(payments.ClaimLost):
         payments.mark_sending(session, claim=first, now=now + timedelta(seconds=47))
+
+
+def test_a_sending_that_was_cut_off_leaves_executing_with_a_word_on_record(
+    session: Session,
+) -> None:
+    payment = making.executing(session)
+    making.sending(session, payment)
+    attempt = making.attempt_of(session, payment)
+    long_after = session.info["now"] + timedelta(hours=1)
+
+    payments.next_question(session, attempt_id=attempt.id, now=long_after)
+    session.flush()
+
+    assert payment.status is PaymentStatus.IN_DOUBT
+    assert check_books(session) == []
 
 
 def test_a_sending_that_was_cut_off_is_unknown_and_never_sent_again_by_itself(

@@ -23,7 +23,7 @@ from pettycash.models.attempts import PaymentTransaction
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.ledger import LedgerAccount
 from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.services.reconciliation import check_books
+from pettycash.services.audit import check_books
 from pettycash.simulators.mpesa.catalogue import TEST_NUMBERS
 from pettycash.stack.ports import LOOPBACK, Ports
 from tests.factories import payments as making

@@ -15,16 +15,19 @@ from sqlalchemy.orm import Session
 from pettycash import settings
 from pettycash.gateways import registry
 from pettycash.gateways.base import PayoutInstruction
-from pettycash.models.attempts import AttemptState, PaymentAttempt
+from pettycash.models.attempts import AttemptState, ExchangeType, PaymentAttempt
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import ON_THE_WAY
 from pettycash.rails import Rail
 from pettycash.services import outbox, pauses
-from pettycash.services.payments import facts, instructions, rules, settlement
+from pettycash.services.payments import exchanges, facts, instructions, rules, settlement
 from pettycash.services.payments.facts import Matter
 from pettycash.services.payments.settlement import SUBMIT
 
 logger = logging.getLogger(__name__)
+
+CUT_OFF, WITHDRAWN = "local.cut_off", "local.withdrawn"
+"""What we say of an attempt ourselves, where no rail could."""
 
 PAUSE_RECHECK_SECONDS = 15.0
 """How soon a payment that stands still is looked at again."""
@@ -150,13 +153,20 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
         return False
     if not attempt.ever_unknown and rules.is_overcommitted(session, matter.requisition):
         # A failed payment was proven paid meanwhile: what has not left for this one stays here.
-        settlement.fail(
+        message = "The approved amount is paid or on its way without it."
+        exchanges.log_own(
             session,
-            matter=matter,
-            code="local.withdrawn",
-            message="The approved amount is paid or on its way without it.",
-            confirmed=True,
-            now=now,
+            payment=payment,
+            attempt=attempt,
+            request_type=ExchangeType.CANCEL,
+            status="rejected",
+            code=WITHDRAWN,
+            message=message,
+            request={},
+            success=False,
+        )
+        settlement.fail(
+            session, matter=matter, code=WITHDRAWN, message=message, confirmed=True, now=now
         )
         return False
     if _stands_still(session, matter):
@@ -190,8 +200,21 @@ def lose_track(session: Session, *, matter: Matter, now: datetime) -> None:
     """Whoever was sending is gone, and what became of it is unknown: ask, don't send again."""
     logger.warning("sending was cut off", extra={"attempt_id": str(matter.attempt.id)})
     matter.attempt.ever_unknown = True
-    matter.attempt.outcome_code = "local.cut_off"
+    matter.attempt.outcome_code = CUT_OFF
     matter.attempt.outcome_message = "The worker ended while it was sending."
+    # No payment leaves `executing` without a row of the exchange log, and its time may be up before
+    # the rail has answered anything (reliability.md §2, I4).
+    exchanges.log_own(
+        session,
+        payment=matter.payment,
+        attempt=matter.attempt,
+        request_type=ExchangeType.INITIATE,
+        status="unknown",
+        code=CUT_OFF,
+        message=matter.attempt.outcome_message,
+        request={},
+        success=False,
+    )
     settlement.move(matter, AttemptState.UNKNOWN, now)
     outbox.done(session, topic=SUBMIT, key=matter.attempt.id)
     settlement.ask_at_once(session, matter=matter, now=now)

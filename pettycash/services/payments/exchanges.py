@@ -36,7 +36,9 @@ def log_own(
     request: Mapping[str, Any],
     success: bool,
 ) -> None:
-    """Write what no rail said: cash that changed hands or did not, evidence that people gave."""
+    """Write what no rail said: cash that changed hands or did not, evidence that people gave, or
+    that nobody heard an answer (a code that begins with `local.`).
+    """
     session.add(
         PaymentTransaction(
             company_id=attempt.company_id,

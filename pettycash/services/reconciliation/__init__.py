@@ -5,7 +5,6 @@ left to wait for, and closed; running a day again makes a new numbered run, and 
 (domain.md §8). Every step may be repeated: a killed run goes on where it was.
 """
 
-from pettycash.services.reconciliation.books import Finding, check_books
 from pettycash.services.reconciliation.evidence import reconcile_by_hand
 from pettycash.services.reconciliation.nights import start_due
 from pettycash.services.reconciliation.runs import (
@@ -19,10 +18,8 @@ from pettycash.services.reconciliation.runs import (
 
 __all__ = [
     "RUN_TOPIC",
-    "Finding",
     "RunNotFound",
     "advance",
-    "check_books",
     "find_run",
     "newest",
     "reconcile_by_hand",

@@ -1,0 +1,192 @@
+"""I1, I4 and I6: attempts, what is on record of them, and who still looks after them."""
+
+from pettycash.services.audit.checks import Check, Holds, Invariant
+
+ONCE = (
+    Check(
+        name="one_settled_attempt_each",
+        invariant=Invariant.I1,
+        object_type="payment",
+        query="""
+        SELECT p.id AS object_id, p.status, count(t.id) AS settled
+        FROM payments p LEFT JOIN payment_attempts t
+            ON t.payment_id = p.id AND t.state = 'settled'
+        GROUP BY p.id
+        HAVING (count(t.id) > 1 AND NOT EXISTS (
+                    SELECT FROM cases c WHERE c.object_id = p.id AND c.kind = 'contradiction'))
+            OR (p.status = 'success' AND count(t.id) = 0)
+        """,
+    ),
+    Check(
+        name="attempts_are_what_was_released",
+        invariant=Invariant.I1,
+        object_type="payment",
+        query="""
+        SELECT coalesce(x.payment_id, t.payment_id) AS object_id, t.originator_reference AS found,
+            x.originator_reference AS expected, t.amount, x.amount AS released
+        FROM payment_executions x FULL JOIN payment_attempts t ON t.execution_id = x.id
+        WHERE (t.payment_id, t.number, t.originator_reference, t.amount, t.currency)
+            IS DISTINCT FROM
+            (x.payment_id, x.attempt_number, x.originator_reference, x.amount, x.currency)
+        """,
+    ),
+)
+"""Money moves once, as far as our own tables can tell."""
+
+ON_RECORD = (
+    Check(
+        name="decided_payments_have_an_exchange",
+        invariant=Invariant.I4,
+        object_type="payment",
+        query="""
+        SELECT p.id AS object_id, p.status, p.method
+        FROM payments p
+        WHERE p.status IN ('in_doubt', 'success', 'failed', 'reversed') AND NOT EXISTS (
+            SELECT FROM payment_transactions x WHERE x.payment_id = p.id)
+        """,
+    ),
+    Check(
+        name="answers_of_releases_are_true",
+        invariant=Invariant.I4,
+        object_type="idempotency_key",
+        # A client was told that its payment was released: then there is an execution of it.
+        query="""
+        SELECT k.id AS object_id, k.route, k.status AS answered
+        FROM idempotency_keys k
+        WHERE k.status BETWEEN 200 AND 299 AND k.body IS NOT NULL
+            AND k.route LIKE '%/payments/%/execute%' AND NOT EXISTS (
+                SELECT FROM payment_executions x
+                WHERE x.payment_id =
+                    (convert_from(k.body, 'UTF8')::jsonb ->> 'id')::uuid)
+        """,
+    ),
+)
+"""What left for a rail or was answered to a client is on record."""
+
+LOOKED_AFTER = (
+    # Every attempt that may still move money is asked about until its end is proven.
+    Check(
+        name="live_attempts_are_owed",
+        invariant=Invariant.I6,
+        object_type="payment",
+        fast=True,
+        query="""
+        SELECT p.id AS object_id, p.status, t.state, t.number AS attempt
+        FROM payments p JOIN payment_attempts t ON t.payment_id = p.id
+            AND t.state NOT IN ('settled', 'rejected')
+        WHERE p.status IN ('executing', 'in_doubt') AND t.provider_account_id IS NOT NULL
+            AND (NOT EXISTS (SELECT FROM obligations o WHERE o.company_id = t.company_id
+                    AND o.topic = 'payments.resolve' AND o.key = t.id AND o.done_at IS NULL)
+                OR t.state IN ('queued', 'claimed') AND NOT EXISTS (
+                    SELECT FROM obligations o WHERE o.company_id = t.company_id
+                    AND o.topic = 'payments.submit' AND o.key = t.id AND o.done_at IS NULL))
+        """,
+    ),
+    Check(
+        name="doubts_are_asked_about",
+        invariant=Invariant.I6,
+        object_type="payment",
+        fast=True,
+        query="""
+        SELECT p.id AS object_id, p.status_changed_at AS in_doubt_since
+        FROM payments p
+        WHERE p.status = 'in_doubt'
+            AND NOT EXISTS (SELECT FROM payment_attempts t WHERE t.payment_id = p.id
+                AND t.state NOT IN ('settled', 'rejected') AND t.next_query_at IS NOT NULL)
+            AND NOT EXISTS (SELECT FROM cases c WHERE c.object_id = p.id
+                AND c.status <> 'resolved')
+        """,
+    ),
+    Check(
+        name="unconfirmed_failures_are_owed",
+        invariant=Invariant.I6,
+        object_type="payment",
+        query="""
+        SELECT p.id AS object_id, t.number AS attempt
+        FROM payments p JOIN payment_attempts t ON t.payment_id = p.id
+            AND t.state = 'rejected' AND t.failure_confirmed_at IS NULL
+        WHERE p.status = 'failed' AND NOT p.failure_confirmed AND NOT EXISTS (
+            SELECT FROM obligations o WHERE o.company_id = t.company_id
+                AND o.topic = 'payments.resolve' AND o.key = t.id AND o.done_at IS NULL)
+        """,
+    ),
+    Check(
+        name="callbacks_are_owed",
+        invariant=Invariant.I6,
+        object_type="callback",
+        query="""
+        SELECT k.id AS object_id, k.purpose, k.created_at AS stored_at
+        FROM callbacks k
+        WHERE k.processed_at IS NULL AND NOT EXISTS (
+            SELECT FROM obligations o WHERE o.company_id = k.company_id
+                AND o.topic = 'callbacks.process' AND o.key = k.id AND o.done_at IS NULL)
+        """,
+    ),
+    Check(
+        name="obligations_are_on_time",
+        invariant=Invariant.I6,
+        object_type="obligation",
+        holds=Holds.RUNNING,
+        fast=True,
+        query="""
+        SELECT id AS object_id, topic, due_at, attempts, failures
+        FROM obligations WHERE done_at IS NULL AND parked_at IS NULL AND due_at < :late
+        """,
+    ),
+    Check(
+        name="parked_obligations_are_known",
+        invariant=Invariant.I6,
+        object_type="obligation",
+        holds=Holds.RUNNING,
+        # By a case, or because a person parked it.
+        query="""
+        SELECT o.id AS object_id, o.topic, o.parked_at, o.failures
+        FROM obligations o
+        WHERE o.done_at IS NULL AND o.parked_at < :late
+            AND NOT EXISTS (SELECT FROM cases c WHERE c.object_id = o.id
+                AND c.kind = 'parked_obligation')
+            AND NOT EXISTS (SELECT FROM security_events e WHERE e.event = 'obligation.parked'
+                AND e.detail ->> 'obligation_id' = o.id::text)
+        """,
+    ),
+    Check(
+        name="executing_is_decided_in_time",
+        invariant=Invariant.I6,
+        object_type="payment",
+        holds=Holds.RUNNING,
+        fast=True,
+        query="""
+        SELECT p.id AS object_id, t.state, t.decide_by
+        FROM payments p JOIN payment_attempts t ON t.payment_id = p.id
+            AND t.state NOT IN ('settled', 'rejected')
+        WHERE p.status = 'executing' AND t.provider_account_id IS NOT NULL
+            AND t.first_sent_at IS NOT NULL AND t.decide_by < :late
+        """,
+    ),
+    Check(
+        name="nothing_is_undecided",
+        invariant=Invariant.I6,
+        object_type="payment",
+        holds=Holds.SETTLED,
+        # Cash waits for its recipient, which nobody can hurry.
+        query="""
+        SELECT p.id AS object_id, p.status, p.status_changed_at AS since
+        FROM payments p
+        WHERE p.method <> 'cash' AND (p.status IN ('executing', 'in_doubt')
+                OR p.status = 'failed' AND NOT p.failure_confirmed)
+            AND NOT EXISTS (SELECT FROM cases c WHERE c.object_id = p.id
+                AND c.status <> 'resolved')
+        """,
+    ),
+    Check(
+        name="every_callback_was_read",
+        invariant=Invariant.I6,
+        object_type="callback",
+        holds=Holds.SETTLED,
+        query="""
+        SELECT id AS object_id, purpose, created_at AS stored_at
+        FROM callbacks WHERE processed_at IS NULL
+        """,
+    ),
+)
+"""Nothing that was begun is forgotten."""

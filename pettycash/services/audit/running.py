@@ -1,0 +1,85 @@
+"""Running checks within a company's scope, and what is overdue."""
+
+import time
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from pettycash.services.audit.checks import Check, Finding, Holds, Result
+from pettycash.services.audit.imprest_identity import IDENTITY
+from pettycash.services.audit.ledger import LEDGER
+from pettycash.services.audit.limits import LIMITS
+from pettycash.services.audit.payments import LOOKED_AFTER, ON_RECORD, ONCE
+from pettycash.services.audit.records import RECORDS
+
+CHECKS: Mapping[str, Check] = {
+    each.name: each
+    for each in (*ONCE, *LEDGER, IDENTITY, *ON_RECORD, *RECORDS, *LOOKED_AFTER, *LIMITS)
+}
+"""Every check by its name."""
+
+OVERDUE = timedelta(seconds=60)
+"""How late what is due may be (reliability.md §2, I6)."""
+
+
+def audit(
+    session: Session,
+    *,
+    now: datetime,
+    fast: bool = False,
+    settled: bool = False,
+    only: frozenset[str] | None = None,
+) -> list[Result]:
+    """Run the checks within the session's company, as things stand at `now`.
+
+    `fast` leaves out what grows with history, for a health check. `settled` adds what holds once
+    nothing is under way any more. `only` names checks; it does not bring in those left out.
+    """
+    return [
+        _run(session, check, now=now)
+        for name, check in CHECKS.items()
+        if (only is None or name in only)
+        and (check.fast or not fast)
+        and (check.holds is not Holds.SETTLED or settled)
+    ]
+
+
+def check_books(session: Session, *, only: frozenset[str] | None = None) -> list[Finding]:
+    """What breaks a promise that holds at any instant, whatever is dead; empty where all is well.
+
+    Says nothing of how late things are: see `audit`.
+    """
+    return [
+        finding
+        for name, check in CHECKS.items()
+        if check.holds is Holds.ALWAYS and (only is None or name in only)
+        for finding in _run(session, check, now=None).findings
+    ]
+
+
+def _run(session: Session, check: Check, *, now: datetime | None) -> Result:
+    began = time.monotonic()
+    rows: Iterable[Mapping[Any, Any]]
+    if isinstance(check.query, str):
+        moments = {} if now is None else {"now": now, "late": now - OVERDUE}
+        rows = session.execute(text(check.query), moments).mappings()
+    else:
+        rows = check.query(session)
+    findings = tuple(
+        Finding(
+            check=check.name,
+            object_type=check.object_type,
+            object_id=str(row["object_id"]),
+            detail={key: str(row[key]) for key in row if key != "object_id"},
+        )
+        for row in rows
+    )
+    return Result(
+        check=check.name,
+        invariant=check.invariant,
+        findings=findings,
+        seconds=time.monotonic() - began,
+    )

@@ -1,0 +1,322 @@
+"""What only somebody past every guard could do to the books, and the check that sees it."""
+
+CALLBACK = (
+    "INSERT INTO callbacks (id, company_id, attempt_id, purpose, dedup_key, body, deliveries)"
+    " VALUES (:callback, :company, :attempt, 'result', '', '', 1)"
+)
+"""A callback that was stored, and that nobody owes a look."""
+
+BELOW_ITS_FLOOR = "UPDATE ledger_accounts SET floor = balance - held + 1 WHERE id = :account"
+
+CASE = (
+    "INSERT INTO cases (id, company_id, kind, severity, status, object_type, object_id,"
+    " summary, evidence, version) VALUES (new_key(), :company, 'below_floor', 'warning',"
+    " '{status}', 'store', :store, 'x', '{{}}', 1)"
+)
+
+DAMAGE: tuple[tuple[str, str, str], ...] = (
+    (
+        "balance_is_sum_of_postings",
+        "account",
+        "UPDATE ledger_accounts SET balance = balance + 1 WHERE id = :account",
+    ),
+    (
+        "balance_is_sum_of_postings",
+        "account",
+        "UPDATE ledger_accounts SET sequence = sequence + 1 WHERE id = :account",
+    ),
+    (
+        "balance_is_sum_of_postings",
+        "account",
+        "DELETE FROM postings WHERE account_id = :account AND entry_id = :entry",
+    ),
+    (
+        "balance_after_is_the_chain",
+        "account",
+        (
+            "UPDATE postings SET balance_after = balance_after + 1 WHERE account_id = "
+            ":account AND entry_id = :entry"
+        ),
+    ),
+    (
+        "balance_after_is_the_chain",
+        "account",
+        (
+            "UPDATE postings SET sequence = sequence + 1 WHERE account_id = :account AND "
+            "entry_id = :entry"
+        ),
+    ),
+    (
+        "held_is_sum_of_open_holds",
+        "account",
+        "UPDATE ledger_accounts SET held = held + 1 WHERE id = :account",
+    ),
+    (
+        "held_is_sum_of_open_holds",
+        "account",
+        "UPDATE holds SET state = 'voided' WHERE source = :hold",
+    ),
+    (
+        "entries_balance",
+        "entry",
+        ("UPDATE postings SET amount = amount + 1 WHERE entry_id = :entry AND side = 'debit'"),
+    ),
+    ("entries_balance", "entry", "DELETE FROM postings WHERE entry_id = :entry"),
+    (
+        "entries_balance",
+        "entry",
+        "UPDATE postings SET currency = 'USD' WHERE entry_id = :entry AND side = 'debit'",
+    ),
+    (
+        "open_holds_are_live_attempts",
+        "hold_id",
+        "UPDATE payment_attempts SET state = 'rejected' WHERE id = :attempt",
+    ),
+    (
+        "open_holds_are_live_attempts",
+        "hold_id",
+        "UPDATE payments SET status = 'failed' WHERE id = :going",
+    ),
+    ("open_holds_are_live_attempts", "hold_id", "DELETE FROM payment_attempts WHERE id = :attempt"),
+    (
+        "open_holds_are_live_attempts",
+        "hold_id",
+        "UPDATE holds SET amount = amount + 1 WHERE source = :hold",
+    ),
+    ("payments_on_the_way_are_held", "going", "DELETE FROM holds WHERE source = :hold"),
+    (
+        "payments_on_the_way_are_held",
+        "going",
+        "UPDATE payments SET amount = amount - 1 WHERE id = :going",
+    ),
+    (
+        "successes_are_posted",
+        "going",
+        (
+            "UPDATE payments SET status = 'success', paid_at = now(), paid_amount = amount, "
+            "provider_reference = 'R' WHERE id = :going"
+        ),
+    ),
+    (
+        "successes_are_posted",
+        "paid",
+        "UPDATE payments SET status = 'failed', paid_at = NULL WHERE id = :paid",
+    ),
+    ("successes_are_posted", "paid", "DELETE FROM journal_entries WHERE id = :entry"),
+    (
+        "one_settled_attempt_each",
+        "paid",
+        "UPDATE payment_attempts SET state = 'rejected' WHERE payment_id = :paid",
+    ),
+    (
+        "one_settled_attempt_each",
+        "paid",
+        (
+            "UPDATE payment_attempts SET state = 'settled', payment_id = :paid, number = 2 "
+            "WHERE id = :attempt"
+        ),
+    ),
+    (
+        "payments_within_approval",
+        "requisition",
+        ("UPDATE requisitions SET approved_amount = approved_amount - 1 WHERE id = :requisition"),
+    ),
+    (
+        "below_floor_has_a_case",
+        "store",
+        "UPDATE ledger_accounts SET floor = balance - held + 1 WHERE id = :account",
+    ),
+    (
+        "attempts_are_what_was_released",
+        "paid",
+        "UPDATE payment_attempts SET originator_reference = 'x' WHERE payment_id = :paid",
+    ),
+    ("attempts_are_what_was_released", "going", "DELETE FROM payment_attempts WHERE id = :attempt"),
+    (
+        "attempts_are_what_was_released",
+        "going",
+        "UPDATE payment_executions SET amount = amount + 1 WHERE payment_id = :going",
+    ),
+    (
+        "what_was_proven_is_posted",
+        "paid",
+        "UPDATE payments SET paid_amount = paid_amount - 1 WHERE id = :paid",
+    ),
+    (
+        "what_was_proven_is_posted",
+        "paid",
+        ("UPDATE postings SET side = 'debit' WHERE entry_id = :entry AND account_id = :account"),
+    ),
+    (
+        "what_was_proven_is_posted",
+        "paid",
+        ("UPDATE journal_entries SET payment_id = :paid, rule = 'expense' WHERE id = :opening"),
+    ),
+    (
+        "fees_are_posted_once",
+        "paid",
+        "UPDATE payment_attempts SET fee = 7 WHERE payment_id = :paid",
+    ),
+    (
+        "fees_are_posted_once",
+        "paid",
+        "UPDATE journal_entries SET payment_id = :paid, rule = 'fee' WHERE id = :opening",
+    ),
+    (
+        "transfers_are_posted",
+        "replenishment",
+        (
+            "UPDATE replenishments SET status = 'funded', approved_amount = requested_amount "
+            "WHERE id = :replenishment"
+        ),
+    ),
+    (
+        "transfers_are_posted",
+        "replenishment",
+        "UPDATE replenishments SET received_amount = 5 WHERE id = :replenishment",
+    ),
+    (
+        "transfers_are_posted",
+        "replenishment",
+        "UPDATE replenishments SET lost_amount = 5 WHERE id = :replenishment",
+    ),
+    (
+        "imprest_identity",
+        "fund",
+        "UPDATE payments SET paid_amount = paid_amount + 1 WHERE id = :paid",
+    ),
+    (
+        "imprest_identity",
+        "fund",
+        (
+            "UPDATE funds SET target_balance = target_balance WHERE id = :fund; UPDATE "
+            "ledger_accounts SET balance = balance - 1 WHERE id = :account"
+        ),
+    ),
+    (
+        "decided_payments_have_an_exchange",
+        "paid",
+        "DELETE FROM payment_transactions WHERE payment_id = :paid",
+    ),
+    (
+        "answers_of_releases_are_true",
+        "key",
+        (
+            "INSERT INTO idempotency_keys (id, company_id, principal, method, route, key, "
+            "fingerprint, status, headers, body) VALUES (:key, :company, 'x', 'POST', "
+            "'/api/payments/<uuid:payment_id>/execute/', 'x', '', 202, '{}', "
+            "convert_to('{\"id\"\\: \"' || :company || '\"}', 'UTF8'))"
+        ),
+    ),
+    ("entries_keep_their_source", "entry", "DELETE FROM journal_entries WHERE id = :entry"),
+    (
+        "entries_keep_their_source",
+        "entry",
+        "UPDATE journal_sources SET source = 'x' WHERE entry_id = :entry",
+    ),
+    ("entries_keep_their_source", "entry", "DELETE FROM journal_sources WHERE entry_id = :entry"),
+    (
+        "releases_are_numbered_without_a_gap",
+        "paid",
+        "UPDATE payment_executions SET attempt_number = 2 WHERE payment_id = :paid",
+    ),
+    (
+        "settings_are_numbered_without_a_gap",
+        "company",
+        "DELETE FROM company_settings WHERE version = 1 AND company_id = :company",
+    ),
+    (
+        "approved_requisitions_have_their_trail",
+        "requisition",
+        "DELETE FROM approval_trail WHERE requisition_id = :requisition",
+    ),
+    ("triggers_are_in_force", "postings", "ALTER TABLE postings DISABLE TRIGGER append_only"),
+    (
+        "triggers_are_in_force",
+        "postings_rest",
+        "ALTER TABLE postings_rest DISABLE TRIGGER append_only_rows",
+    ),
+    ("triggers_are_in_force", "payments", "DROP TRIGGER duties ON payments"),
+    ("privileges_are_narrow", "postings", "GRANT UPDATE ON postings TO pettycash_app"),
+    (
+        "privileges_are_narrow",
+        "ledger_accounts.balance",
+        "GRANT UPDATE (balance) ON ledger_accounts TO pettycash_system",
+    ),
+    ("privileges_are_narrow", "holds", "ALTER TABLE holds OWNER TO pettycash_app"),
+    ("row_security_is_forced", "payments", "ALTER TABLE payments NO FORCE ROW LEVEL SECURITY"),
+    ("row_security_is_forced", "cases", "ALTER TABLE cases DISABLE ROW LEVEL SECURITY"),
+    (
+        "live_attempts_are_owed",
+        "going",
+        (
+            "UPDATE obligations SET done_at = now() WHERE key = :attempt AND topic = "
+            "'payments.resolve'"
+        ),
+    ),
+    (
+        "live_attempts_are_owed",
+        "going",
+        "UPDATE payment_attempts SET state = 'queued' WHERE id = :attempt",
+    ),
+    (
+        "doubts_are_asked_about",
+        "going",
+        (
+            "UPDATE payments SET status = 'in_doubt' WHERE id = :going; UPDATE "
+            "payment_attempts SET next_query_at = NULL WHERE id = :attempt"
+        ),
+    ),
+    (
+        "unconfirmed_failures_are_owed",
+        "going",
+        (
+            "UPDATE obligations SET done_at = now() WHERE key = :attempt; UPDATE "
+            "payment_attempts SET state = 'rejected' WHERE id = :attempt; UPDATE payments SET"
+            " status = 'failed', failure_confirmed = false WHERE id = :going"
+        ),
+    ),
+    ("callbacks_are_owed", "callback", CALLBACK),
+    (
+        "obligations_are_on_time",
+        "obligation",
+        ("UPDATE obligations SET due_at = now() - interval '2 minutes' WHERE id = :obligation"),
+    ),
+    (
+        "parked_obligations_are_known",
+        "obligation",
+        ("UPDATE obligations SET parked_at = now() - interval '2 minutes' WHERE id = :obligation"),
+    ),
+    (
+        "executing_is_decided_in_time",
+        "going",
+        (
+            "UPDATE payment_attempts SET decide_by = now() - interval '2 minutes' WHERE id = "
+            ":attempt"
+        ),
+    ),
+    (
+        "nothing_is_undecided",
+        "paid",
+        (
+            "UPDATE payments SET status = 'failed', paid_at = NULL, failure_confirmed = false"
+            " WHERE id = :paid"
+        ),
+    ),
+    ("every_callback_was_read", "callback", CALLBACK),
+    (
+        "floors_are_the_funds",
+        "store",
+        "UPDATE ledger_accounts SET floor = floor + 1 WHERE id = :account",
+    ),
+    ("below_floor_has_a_case", "store", f"{BELOW_ITS_FLOOR}; {CASE.format(status='resolved')}"),
+    (
+        "short_deliveries_are_cases",
+        "replenishment",
+        (
+            "UPDATE replenishments SET status = 'received', approved_amount = 10, "
+            "received_amount = 9 WHERE id = :replenishment"
+        ),
+    ),
+)
+"""The check, the thing that it names, and the damage."""
