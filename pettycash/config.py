@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet
 from environs import Env, EnvError
 from marshmallow.validate import OneOf
 
+from pettycash import crash_points
 from pettycash.settings import Settings
 
 ENVIRONMENTS = ("development", "test", "production")
@@ -127,6 +128,14 @@ def _is_fernet_key(key: str) -> bool:
     return True
 
 
+def _is_crash_order(text: str) -> bool:
+    """Whether it names a step and a fault, or a file of them."""
+    try:
+        return text.startswith("@") or bool(crash_points.order(text))
+    except ValueError:
+        return False
+
+
 def _check(settings: Settings) -> None:
     wrong = [
         f"{variable_of(name)} must be a URL such as postgresql://role:password@host:5432/database"
@@ -135,6 +144,11 @@ def _check(settings: Settings) -> None:
     ]
     if not all(_is_fernet_key(key) for key in settings.secret_keys):
         wrong.append("PETTYCASH_SECRET_KEYS must be Fernet keys: 32 bytes each, as URL-safe base64")
+    wrong.extend(
+        f"PETTYCASH_CRASH_AT: {each} is not domain.step[:n][=fault]"
+        for each in settings.crash_at
+        if not _is_crash_order(each)
+    )
     if settings.environment == "production":
         for name in SECRETS:
             value = getattr(settings, name)

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from pettycash import settings
+from pettycash.crash_points import connections
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound=DeclarativeBase)
@@ -95,7 +96,8 @@ class _Database:
                 "keepalives_count": 3,
                 "tcp_user_timeout": 10_000,
                 "application_name": "pettycash",
-            },
+            }
+            | connections.arguments(),
         )
 
         @event.listens_for(self.engine, "connect")

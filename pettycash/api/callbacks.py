@@ -23,6 +23,7 @@ from pettycash.api.schemas.inbox import (
     CallbackQuery,
     CallbackSchema,
 )
+from pettycash.crash_points import reach
 from pettycash.db import transaction
 from pettycash.gateways.sanitising import sanitise_body
 from pettycash.models.attempts import Callback, PaymentAttempt
@@ -75,6 +76,7 @@ class CallbackReceipt(MethodView):
             logger.warning("a callback to a wrong address", extra={"remote_address": caller})
             # The very answer of a path that does not exist.
             raise NotFound from None
+        reach("callbacks.located")
         with db.scope(company_id=address.company_id, source="callback"), transaction() as session:
             callbacks.receive(
                 session,
@@ -83,6 +85,7 @@ class CallbackReceipt(MethodView):
                 content_type=request.content_type,
                 remote_address=caller,
             )
+        reach("callbacks.stored")
         return THANKS
 
 

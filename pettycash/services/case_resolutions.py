@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash import errors
+from pettycash.crash_points import reach
 from pettycash.models.attempts import LIVE, AttemptState, ExchangeType, PaymentAttempt
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseKind
@@ -106,9 +107,11 @@ def propose(
     _check(session, case, matter, proposal)
     if proposal.ending is Ending.LOST:
         _lock_delivery(session, case, actor)
-    return cases.propose(
+    case = cases.propose(
         session, case_id=case_id, proposal=proposal.as_json(), actor=actor, now=now
     )
+    reach("cases.proposed")
+    return case
 
 
 def confirm(session: Session, *, case_id: UUID, actor: Actor, now: datetime) -> Case:
@@ -129,6 +132,7 @@ def confirm(session: Session, *, case_id: UUID, actor: Actor, now: datetime) -> 
         _lock_delivery(session, case, actor)
     case = cases.confirm(session, case_id=case_id, actor=actor, now=now)
     session.flush()  # a further case of this kind may be opened by what follows
+    reach("cases.confirmed")
     _check(session, case, matter, proposal)
     if proposal.ending is Ending.LOST:
         replenishments.write_off_rest(
@@ -140,6 +144,7 @@ def confirm(session: Session, *, case_id: UUID, actor: Actor, now: datetime) -> 
         if matter.payment.blocked_by_case_id == case.id:
             matter.payment.blocked_by_case_id = None
             matter.payment.version += 1
+    reach("cases.carried_out")
     return case
 
 

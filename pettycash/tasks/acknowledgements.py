@@ -1,6 +1,7 @@
 """The recipient's code for cash: made, kept as a digest, sent to them."""
 
 from pettycash import db
+from pettycash.crash_points import reach
 from pettycash.services import payments
 from pettycash.tasks import delivery
 from pettycash.tasks.running import Duty, owed_task
@@ -15,8 +16,10 @@ def send_acknowledgement_code(duty: Duty) -> None:
         )
     if message is None:
         return
+    reach("cash.code_made")
     delivery.deliver(
         subject=message.subject, text=message.text, email=message.email, phone=message.phone
     )
+    reach("cash.code_sent")
     with db.transaction() as session:
         payments.acknowledgement_delivered(session, acknowledgement_id=duty.key)

@@ -1,6 +1,7 @@
 """Release codes: made, kept as a digest, sent. The plaintext lives in one call only."""
 
 from pettycash import db
+from pettycash.crash_points import reach
 from pettycash.services import releases
 from pettycash.tasks import delivery
 from pettycash.tasks.running import Duty, owed_task
@@ -13,9 +14,11 @@ def send(duty: Duty) -> None:
         message = releases.make_code(session, send_id=duty.key, now=session.info["now"])
     if message is None:
         return
+    reach("otp.made")
     delivery.deliver(
         subject=message.subject, text=message.text, email=message.email, phone=message.phone
     )
+    reach("otp.sent")
     with db.transaction() as session:
         releases.code_delivered(session, send_id=duty.key, now=session.info["now"])
 

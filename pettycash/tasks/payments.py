@@ -2,6 +2,8 @@
 
 import logging
 
+from sqlalchemy.orm import Session
+
 from pettycash import db
 from pettycash.crash_points import reach
 from pettycash.gateways import registry
@@ -35,22 +37,26 @@ def submit(duty: Duty) -> None:
     reach("payments.sending")
     outcome = registry.for_rail(claim.rail).submit(claim.instruction)
     reach("payments.answered")
-    db.in_transaction(
-        lambda session: payments.record_outcome(
-            session, claim=claim, outcome=outcome, now=session.info["now"]
-        )
-    )
+
+    def record(session: Session) -> None:
+        payments.record_outcome(session, claim=claim, outcome=outcome, now=session.info["now"])
+        reach("payments.recording")
+
+    db.in_transaction(record)
     reach("payments.recorded")
 
 
 @owed_task("payments.resolve")
 def resolve(duty: Duty) -> None:
     """Ask the rail about one attempt, if it is time to."""
-    question = db.in_transaction(
-        lambda session: payments.next_question(
-            session, attempt_id=duty.key, now=session.info["now"]
-        )
-    )
+
+    def ask(session: Session) -> payments.Question | None:
+        now = session.info["now"]
+        question = payments.next_question(session, attempt_id=duty.key, now=now)
+        reach("payments.questioning")
+        return question
+
+    question = db.in_transaction(ask)
     if question is None:
         return
     reach("payments.asking")
@@ -60,8 +66,10 @@ def resolve(duty: Duty) -> None:
         provider_reference=question.provider_reference,
     )
     reach("payments.told")
-    db.in_transaction(
-        lambda session: payments.record_answer(
-            session, question=question, answer=answer, now=session.info["now"]
-        )
-    )
+
+    def record(session: Session) -> None:
+        payments.record_answer(session, question=question, answer=answer, now=session.info["now"])
+        reach("payments.answering")
+
+    db.in_transaction(record)
+    reach("payments.understood")

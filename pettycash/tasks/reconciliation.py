@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors
+from pettycash.crash_points import reach
 from pettycash.models.organisation import Company
 from pettycash.models.reconciliation import RunStatus
 from pettycash.services import outbox, reconciliation
@@ -55,3 +56,4 @@ def run(duty: Duty) -> None:
             outbox.postpone(session, topic=duty.topic, key=duty.key, due_at=now + LOOK_AGAIN)
 
     db.in_transaction(step)
+    reach("reconciliation.stepped")

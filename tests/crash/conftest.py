@@ -1,21 +1,25 @@
 """One running system for all the crash tests of a worker; each test finds everybody alive.
 
 `system`    PostgreSQL of the run (a database of its own), everything else its own
+`stage`     the same, with a worker whose children may die, and people who insist on answers
 """
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.crash.processes import POOL
+from tests.crash.stage import Stage
 from tests.crash.system import System
 from tests.servers import Servers
+
+ON_DEMAND = ("soak", "crash_product")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What takes minutes runs where it is asked for: `pytest tests/crash -m soak`."""
-    if "soak" in config.option.markexpr:
-        return
-    left_out = [item for item in items if item.get_closest_marker("soak")]
+    unwanted = [each for each in ON_DEMAND if each not in config.option.markexpr]
+    left_out = [item for item in items if any(item.get_closest_marker(each) for each in unwanted)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
@@ -40,3 +44,11 @@ def system(running: System) -> System:
     running.compose()
     running.revive()
     return running
+
+
+@pytest.fixture
+def stage(running: System) -> Stage:
+    """The system with everybody alive and a worker whose children may die; no fault armed."""
+    running.compose()
+    running.revive(POOL)
+    return Stage(running)

@@ -9,6 +9,8 @@ from typing import Any
 
 from pettycash import crash_points
 from pettycash.stack import probes
+from pettycash.stack.mailbox.sink import Sink
+from pettycash.stack.mailbox.store import Mailbox
 from pettycash.stack.ports import LOOPBACK, Ports
 from pettycash.stack.processes import Child, ChildSpec
 from pettycash.stack.redis import RedisServer
@@ -30,6 +32,13 @@ BOUNDS = {"PETTYCASH_OBLIGATION_ATTEMPTS_MAX": "200", "PETTYCASH_CODE_SENDS_MAX"
 """Out of the way: tests of their own prove them."""
 
 PERMANENT = ("redis", "simulator", "api", "relay", "worker")
+ARMED = "armed"
+"""The file of orders that every process reads at each of its crash points."""
+
+SOLO = ("-P", "solo")
+POOL = ("-P", "prefork", "-c", "2")
+"""A worker that ends with its task, and one that goes on while its children end."""
+
 START_SECONDS = 40.0
 
 
@@ -44,6 +53,9 @@ class Processes:
         self.redis = RedisServer(folder / "redis", self.ports.take(0), "crash", durable=False)
         self.simulator_url = f"http://{LOOPBACK}:{self.ports.take(0)}"
         self.api_url = f"http://{LOOPBACK}:{self.ports.take(0)}"
+        self.mailbox = Mailbox(folder / "mail")
+        smtp_port = self.ports.take(0)
+        self._sink = Sink(smtp_port, self.mailbox)
         self.environ = (
             {name: value for name, value in database.environ.items() if "OWNER" not in name}
             | TIMINGS
@@ -53,25 +65,55 @@ class Processes:
                 "PETTYCASH_STATE_DIR": str(folder / "state"),
                 "PETTYCASH_API_URL": self.api_url,
                 "PETTYCASH_SIMULATOR_MPESA_URL": self.simulator_url,
+                "SMTP_URL": f"smtp://{LOOPBACK}:{smtp_port}",
                 "PYTHONUNBUFFERED": "1",
                 "WEB_CONCURRENCY": "1",
                 "REMAP_SIGTERM": "SIGQUIT",
             }
         )
         self._armed: set[str] = set()
+        self._pool: Sequence[str] = SOLO
 
-    def revive(self) -> None:
-        """Start whoever was left dead or armed by the test before."""
+    def revive(self, pool: Sequence[str] = SOLO) -> None:
+        """Start whoever was left dead or armed by the test before; nothing is armed any more."""
+        self.disarm()
         for name in [name for name in self.children if name not in PERMANENT]:
             self.children.pop(name).finish()
         for name in PERMANENT:
             if self.children[name].exit_code() is not None or name in self._armed:
                 self.restart(name)
+        if self._pool != pool:
+            self.restart("worker", pool=pool)
 
     def end(self) -> None:
         """Leave nothing behind."""
         for child in self.children.values():
             child.finish()
+        if self.children:
+            self._sink.stop()
+
+    def arm(self, *orders: str) -> None:
+        """Order faults of everybody who runs; what was reached before is forgotten."""
+        self.disarm()
+        folder = self._crash_folder
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh = folder / f"{ARMED}.new"
+        fresh.write_text("\n".join(orders), encoding="ascii")
+        fresh.rename(folder / ARMED)
+
+    def disarm(self) -> None:
+        """Order nothing any more, and forget what was reached."""
+        for name in (ARMED, crash_points.STRUCK):
+            (self._crash_folder / name).unlink(missing_ok=True)
+        for counted in self._crash_folder.glob("*.*"):
+            counted.unlink(missing_ok=True)
+
+    def struck(self) -> list[tuple[str, float]]:
+        """The faults since `arm`: the step, and when it was on the monotonic clock."""
+        file = self._crash_folder / crash_points.STRUCK
+        lines = file.read_text(encoding="ascii").splitlines() if file.exists() else []
+        fields = [line.split() for line in lines]
+        return [(step, float(at)) for step, _, at in fields]
 
     def await_ready(self, *names: str) -> None:
         """Wait until these have said that they are ready, or died of what they were armed with."""
@@ -120,9 +162,9 @@ class Processes:
     def _begin_relay(self, name: str, crash_at: str = "") -> None:
         self._begin(name, python("-m", "pettycash", "relay"), crash_at=crash_at)
 
-    def _begin_worker(
-        self, name: str, crash_at: str = "", *, pool: Sequence[str] = ("-P", "solo")
-    ) -> None:
+    def _begin_worker(self, name: str, crash_at: str = "", *, pool: Sequence[str] = SOLO) -> None:
+        if name == "worker":
+            self._pool = pool
         command = ["-m", "celery", "-A", "celery_worker", "worker", "-n", f"{name}@%h", *pool]
         command += ["-Q", "payments,default,notifications,batch", "--loglevel", "INFO"]
         command += ["--without-gossip", "--without-mingle"]
@@ -139,12 +181,12 @@ class Processes:
     ) -> None:
         environment = dict(self.environ if environment is None else environment)
         self._armed.discard(name)
+        environment["PETTYCASH_CRASH_AT"] = f"@{ARMED}"
         if crash_at:
             self._armed.add(name)
-            environment["PETTYCASH_CRASH_AT"] = crash_at
-            for step in crash_at.split(","):
-                counted = self._state / crash_points.FOLDER / step.partition(":")[0]
-                counted.unlink(missing_ok=True)
+            environment["PETTYCASH_CRASH_AT"] += f",{crash_at}"
+            for each in crash_at.split(","):
+                (self._crash_folder / crash_points.order(each).step).unlink(missing_ok=True)
         if name in self.children:
             self.children[name].finish()
         spec = ChildSpec(
@@ -177,6 +219,11 @@ class Processes:
             os.killpg(child.pid, signal.SIGKILL)
         assert wait_until(lambda: child.exit_code() is not None, 10), name
 
+    def tend_relay(self) -> None:
+        """Start it again if it has died, as its supervisor would, be it to die once more."""
+        if self.children["relay"].exit_code() is not None:
+            self._begin_relay("relay")
+
     def await_death(self, name: str, seconds: float = 15.0) -> None:
         """Wait until a process has died at its crash point."""
         child = self.children[name]
@@ -190,6 +237,10 @@ class Processes:
     @property
     def _state(self) -> Path:
         return Path(self.environ["PETTYCASH_STATE_DIR"])
+
+    @property
+    def _crash_folder(self) -> Path:
+        return self._state / crash_points.FOLDER
 
     @property
     def simulator_state(self) -> Path:
@@ -221,6 +272,7 @@ class Processes:
 
     def begin(self) -> None:
         """Start all of it; ready when this returns."""
+        self._sink.start()
         self.redis.prepare()
         self._begin_redis()
         self._begin_simulator()

@@ -29,11 +29,20 @@ from pettycash.simulators.mpesa.configuration import Configuration
 from pettycash.simulators.mpesa.credentials import Credentials
 from pettycash.stack.ports import LOOPBACK
 from tests.crash.processes import Processes
+from tests.factories import payments as making
 from tests.factories.people import acting, company_id
 from tests.factories.requisitions import approved, digest
 from tests.servers import Database, wait_until
 
 SETTLED_SECONDS = 40.0
+OWED = (
+    "payments.submit",
+    "payments.resolve",
+    "callbacks.process",
+    "otp.send",
+    "notifications.acknowledgement_code",
+    "reconciliation.run",
+)
 ONE_CODE = re.compile(r"\d{6}")
 
 
@@ -128,6 +137,12 @@ class System(Processes):
                 now=session.info["now"],
             )
             return Paid(payment.id, requisition.id, amount, phone)
+
+    def voucher(self, amount: str = "10.00") -> tuple[UUID, str]:
+        """A payment in cash from the drawer of Westlands, and its recipient's e-mail address."""
+        address = f"payee-{next(self._phones)}@demo.test"
+        with self.session() as session:
+            return making.cash(session, amount, destination=address).id, address
 
     def verify(self, paid: Paid, *, by: str = "treasury_2") -> None:
         """Ask for the code, read it as its addressee would, and verify it."""
@@ -227,7 +242,7 @@ class System(Processes):
         self.await_nothing_owed(seconds)
 
     def await_nothing_owed(self, seconds: float = SETTLED_SECONDS) -> None:
-        """Wait until every obligation about payments is done."""
+        """Wait until every obligation about money is done."""
         assert wait_until(lambda: not self.owed(), seconds, 0.1), (self.owed(), self.logs())
 
     def moved(self, *all_paid: Paid) -> list[dict[str, Any]]:
@@ -244,14 +259,12 @@ class System(Processes):
         ]
 
     def owed(self) -> list[tuple[str, str | None]]:
-        """What is still owed about payments: topic and last error."""
+        """What is still owed about money: topic and last error."""
         with self.session() as session:
             rows = session.execute(
                 select(Obligation.topic, Obligation.last_error).where(
                     Obligation.done_at.is_(None),
-                    Obligation.topic.in_(
-                        ["payments.submit", "payments.resolve", "callbacks.process"]
-                    ),
+                    Obligation.topic.in_(OWED),
                 )
             )
             return [(row.topic, row.last_error) for row in rows]

@@ -50,17 +50,6 @@ def test_the_api_dies_at_every_step_of_a_release_and_the_same_key_is_answered_on
     system.assert_paid_once(paid)
 
 
-def test_the_api_dies_with_a_callback_in_its_hand_and_the_rail_is_asked(system: System) -> None:
-    system.restart("api", crash_at="callbacks.received")
-    paid = system.payment()
-
-    system.release(paid)
-
-    system.await_success(paid)
-    assert system.reached("callbacks.received") >= 1
-    system.assert_paid_once(paid)
-
-
 def test_api_workers_are_killed_again_and_again_under_clients(system: System) -> None:
     load = [system.payment() for _ in range(CLIENTS * 3)]
     for paid in load:

@@ -1,94 +1,48 @@
-"""Every named crash point is reached and survived: by a pool child, the relay, the API.
+"""Every named crash point of the code is reached, and what dies there is survived."""
 
-The points are read from the code, so that a new one without a test is a failure here.
-"""
-
-import re
+import collections
+from pathlib import Path
 
 import pytest
 
-from pettycash.stack.state import ROOT
+from pettycash.crash_points import Fault
+from tests.crash import points
+from tests.crash.plays import PLAYS
+from tests.crash.stage import Stage
 from tests.crash.system import System
 
-pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.timeout(180)]
-
-CHILD = (
-    "tasks.begun",
-    "payments.delivered",
-    "payments.claiming",
-    "payments.claimed",
-    "payments.marking",
-    "payments.sending",
-    "payments.answered",
-    "payments.recorded",
-    "payments.asking",
-    "payments.told",
-    "callbacks.delivered",
-    "callbacks.weighed",
-    "callbacks.processed",
-    "settlement.posted",
-)
-REFUSAL = ("settlement.voided",)
-RELAY = ("relay.claimed", "relay.published")
-API = ("releases.held", "releases.executed", "api.stored", "api.committed", "callbacks.received")
+pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.timeout(240)]
 
 
-def test_every_point_in_the_code_has_a_test_here() -> None:
-    named = {
-        name
-        for file in (ROOT / "pettycash").rglob("*.py")
-        if file.name != "crash_points.py"
-        for name in re.findall(r'\breach\("([a-z_.]+)"\)', file.read_text(encoding="utf-8"))
-    }
-    assert named == {*CHILD, *REFUSAL, *RELAY, *API}
+def test_every_point_of_the_code_is_in_exactly_one_play() -> None:
+    in_code = points.in_code()
+    assert [point.place for point in in_code if point.name is None] == []
+    counted = collections.Counter(point.name for point in in_code)
+    assert [name for name, times in counted.items() if times > 1] == []
+    played = collections.Counter(point for play in PLAYS.values() for point in play.points)
+    assert [name for name, times in played.items() if times > 1] == []
+    assert set(counted) == set(played)
 
 
-def test_a_pool_child_dies_at_every_step_and_the_worker_goes_on(system: System) -> None:
-    """One death per step, spread over a few payments; the worker itself is never started again."""
-    system.restart("worker", crash_at=",".join(CHILD), pool=("-P", "prefork", "-c", "2"))
-    everything = []
-    for _ in range(4):
-        paid = [system.payment() for _ in range(2)]
-        system.release(*paid)
-        system.await_success(*paid)
-        everything += paid
-        if all(system.reached(step) for step in CHILD):
-            break
+def test_a_point_without_a_literal_name_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "hidden.py").write_text(
+        "crash_points.reach(name)\nreach('a.b')\nreach(f'a.{b}')\n", encoding="utf-8"
+    )
 
-    assert [step for step in CHILD if not system.reached(step)] == []
-    assert system.children["worker"].exit_code() is None
-    system.assert_paid_once(*everything)
+    found = points.in_code(tmp_path)
+
+    assert [point.name for point in found] == [None, "a.b", None]
 
 
-def test_a_worker_dies_while_it_records_a_refusal(system: System) -> None:
-    paid = system.payment()
-    system.misbehave(paid, "fail_1")
-    system.restart("worker", crash_at=REFUSAL[0])
+@pytest.mark.parametrize("name", PLAYS)
+def test_whoever_dies_at_a_point_of_a_play_it_ends_well(stage: Stage, name: str) -> None:
+    """SIGKILL at each point, once; worker and gunicorn go on, the relay is started again."""
+    play = PLAYS[name]
+    survived = stage.perform(play, play.points, Fault.KILL)
 
-    system.release(paid)
-    system.await_death("worker")
-    system.assert_books_hold()
-    system.restart("worker")
-
-    system.await_state(paid, "rejected")
-    system.await_nothing_owed()
-    system.assert_books_hold()
-    assert system.moved(paid) == []
-    assert system.held(paid) == "voided"
-
-
-@pytest.mark.parametrize("step", RELAY)
-def test_the_relay_dies_with_a_hint_in_its_hand(system: System, step: str) -> None:
-    paid = system.payment()
-    system.kill("relay")
-    system.release(paid)
-
-    system.restart("relay", crash_at=step)
-    system.await_death("relay")
-    system.restart("relay")
-
-    system.await_success(paid)
-    system.assert_paid_once(paid)
+    assert [each.point for each in survived if not each.hits] == []
+    assert stage.system.children["worker"].exit_code() is None
+    assert stage.system.children["api"].exit_code() is None
 
 
 def test_two_relays_publish_and_one_payment_is_made_of_each(system: System) -> None:

@@ -11,12 +11,10 @@ from tests.servers import wait_until
 pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.timeout(120)]
 
 STEPS = {
-    "payments.delivered": "queued",
     "payments.claimed": "claimed",
     "payments.sending": "sending",  # committed, and no byte has left
     "payments.answered": "sending",  # the rail has paid, and nobody has written it down
     "settlement.posted": "accepted",  # the entry was written and never committed
-    "callbacks.processed": "settled",
 }
 
 

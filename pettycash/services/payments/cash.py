@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, money, settings
+from pettycash.crash_points import reach
 from pettycash.models.attempts import ExchangeType, PaymentAttempt
 from pettycash.models.base import new_id
 from pettycash.models.payments import (
@@ -100,6 +101,7 @@ def begin(session: Session, *, payment: Payment, execution_id: UUID) -> CashAckn
     session.add(row)
     session.flush()  # the obligation's key is the row's
     outbox.owe(session, topic=TOPIC, key=row.id)
+    reach("cash.offered")
     return row
 
 
@@ -326,6 +328,7 @@ def _pay(
         detail={"payment_id": str(payment.id), "proof": proof},
         actor=actor,
     )
+    reach("cash.acknowledged")
 
 
 def _keyed(code: str, acknowledgement_id: UUID) -> bytes:

@@ -13,6 +13,7 @@ from sqlalchemy import case, func, or_, update
 from sqlalchemy.orm import Session
 
 from pettycash import settings
+from pettycash.crash_points import reach
 from pettycash.gateways import registry
 from pettycash.gateways.base import PayoutInstruction
 from pettycash.models.attempts import AttemptState, ExchangeType, PaymentAttempt
@@ -218,3 +219,4 @@ def lose_track(session: Session, *, matter: Matter, now: datetime) -> None:
     settlement.move(matter, AttemptState.UNKNOWN, now)
     outbox.done(session, topic=SUBMIT, key=matter.attempt.id)
     settlement.ask_at_once(session, matter=matter, now=now)
+    reach("payments.losing")

@@ -94,6 +94,7 @@ def execute(
     release = _release(session, payment=payment, subject=subject, actor=actor, now=now)
     number = _next_number(session, payment)
     attempt_id = new_id()
+    reach("releases.holding")
     ledger.hold(
         session,
         account_id=store.account_id,
@@ -130,6 +131,7 @@ def execute(
         remarks=requisition.number,
         now=now,
     )
+    reach("releases.recorded")
     payment.executor_id = actor.user_id
     payment.originator_reference = reference
     payment.gateway_status = AttemptState.QUEUED.value

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pettycash import settings
+from pettycash.crash_points import reach
 from pettycash.gateways import registry
 from pettycash.gateways.base import Asked, Outcome, PayoutInstruction
 from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
@@ -238,6 +239,7 @@ def _send_again(session: Session, matter: Matter, now: datetime) -> None:
     attempt.claim = None
     settlement.move(matter, AttemptState.QUEUED, now)
     outbox.owe(session, topic=SUBMIT, key=attempt.id)
+    reach("payments.requeueing")
 
 
 def _look_again(session: Session, matter: Matter, now: datetime) -> None:

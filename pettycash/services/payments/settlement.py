@@ -89,6 +89,7 @@ def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> 
     attempt.provider_reference = proof.provider_reference
     attempt.outcome_code, attempt.outcome_message = proof.code, proof.message
     entries = [entry, *_fee_entries(session, matter=matter, proof=proof, occurred_at=occurred_at)]
+    reach("settlement.posting")
     ledger.post(session, entries, close_holds=holds)
     reach("settlement.posted")
     _move(matter, AttemptState.SETTLED, now)
@@ -111,6 +112,7 @@ def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> 
         )
     _after_sending(session, matter=matter, fee_known=attempt.fee is not None, now=now)
     _after_decision(session, payment=payment, now=now)
+    reach("settlement.settled")
 
 
 def fail(
@@ -148,6 +150,7 @@ def fail(
         ask_at_once(session, matter=matter, now=now)
     session.flush()  # progress counts what stands in the table
     requisitions.payment_progress(session, requisition_id=payment.requisition_id, now=now)
+    reach("settlement.failed")
 
 
 def reverse(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> None:
@@ -166,10 +169,12 @@ def reverse(session: Session, *, matter: Matter, proof: Proof, now: datetime) ->
         execution_id=matter.attempt.execution_id,
     )
     ledger.post(session, [entry])
+    reach("settlement.returned")
     payment.gateway_status = PaymentStatus.REVERSED.value
     payment.last_error = f"{proof.code}: {proof.message}"[:500]
     payment.move_to(PaymentStatus.REVERSED, at=now)
     _after_decision(session, payment=payment, now=now)
+    reach("settlement.reversed")
 
 
 def confirm_failure(session: Session, *, matter: Matter, now: datetime) -> None:
@@ -183,6 +188,7 @@ def confirm_failure(session: Session, *, matter: Matter, now: datetime) -> None:
     _end_doubt(session, payment=payment, now=now)
     session.flush()  # progress counts what stands in the table
     requisitions.payment_progress(session, requisition_id=payment.requisition_id, now=now)
+    reach("settlement.confirmed")
 
 
 def learn_fee(
@@ -208,6 +214,7 @@ def learn_fee(
         ledger.post(session, entries)
     outbox.done(session, topic=RESOLVE, key=attempt.id)
     _after_decision(session, payment=matter.payment, now=now)
+    reach("settlement.fee_learnt")
 
 
 def contradict(

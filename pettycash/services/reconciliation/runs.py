@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from pettycash import clock, db, errors, money, settings
+from pettycash.crash_points import reach
 from pettycash.models.attempts import LIVE, PaymentAttempt
 from pettycash.models.payments import ON_THE_WAY, Payment, PaymentReconciliation, PaymentStatus
 from pettycash.models.platform import CaseKind, Severity
@@ -80,6 +81,7 @@ def start(
         session.add(run)
         session.flush()
     outbox.owe(session, topic=RUN_TOPIC, key=run.id)
+    reach("reconciliation.started")
     return run
 
 
@@ -150,6 +152,7 @@ def _ask(session: Session, run: ReconciliationRun, *, now: datetime) -> None:
     """Match what is proven, note every payment whose end is open, and have its rail asked now."""
     _, until = _bounds(session, run)
     match_day(session, run_id=run.id, until=until)
+    reach("reconciliation.matched")
     overdue = now - timedelta(seconds=settings.current().decide_by_seconds)
     open_ends = session.execute(
         select(Payment, PaymentAttempt)
@@ -165,6 +168,7 @@ def _ask(session: Session, run: ReconciliationRun, *, now: datetime) -> None:
     for payment, attempt in open_ends:
         _note(session, run, payment, ItemState.ASKING, finding=None)
         payments.ask_now(session, attempt_id=attempt.id, now=now)
+    reach("reconciliation.asked")
 
 
 def _without_proof(session: Session, until: datetime) -> Sequence[Payment]:
@@ -236,6 +240,7 @@ def _take_answers(session: Session, run: ReconciliationRun, *, now: datetime) ->
         item.state = ItemState.MATCHED
         item.finding = f"became_{payment.status.value}"
         item.settled_at = now
+    reach("reconciliation.answered")
 
 
 def _close(
@@ -254,6 +259,7 @@ def _close(
     match_day(session, run_id=run.id, until=until)
     for payment in _without_proof(session, until):
         _note(session, run, payment, ItemState.BROKEN, finding="success_without_evidence")
+    reach("reconciliation.closing")
     # How late things are is for the health check to say: after an outage it would be a case each.
     findings = check_books(session)
     broken = _items(session, run, ItemState.BROKEN)
@@ -274,6 +280,7 @@ def _close(
     run.closed_at = now
     _open_cases(session, run, findings, broken)
     outbox.done(session, topic=RUN_TOPIC, key=run.id)
+    reach("reconciliation.closed")
 
 
 def _figures(

@@ -8,6 +8,7 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from pettycash import errors, settings
+from pettycash.crash_points import reach
 from pettycash.models.platform import CaseKind, Severity
 from pettycash.models.releases import (
     ChallengeSend,
@@ -123,6 +124,7 @@ def request_code(
         detail=_detail(subject),
         actor=actor,
     )
+    reach("releases.asked")
     return live
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from pettycash import errors, settings
+from pettycash.crash_points import reach
 from pettycash.models.releases import (
     ChallengeState,
     DeathCause,
@@ -114,6 +115,7 @@ def check_code(
     if row.release_locked_at is not None:
         raise ReleaseLocked
     challenge = _counted(session, subject=subject, actor=actor)
+    reach("releases.counted")
     if challenge is None:
         return _nothing_to_count(session, subject=subject, row=row, actor=actor)
     refusal = _refusal(
@@ -148,6 +150,7 @@ def check_code(
         detail={"kind": subject.kind, "id": str(subject.id), "proof": refusal},
         actor=actor,
     )
+    reach("releases.verified")
     return CodeResult(grant=grant)
 
 
@@ -190,6 +193,7 @@ def spend_grant(session: Session, *, subject: Subject, actor: Actor, now: dateti
     if spent is None:
         raise GrantUsed
     session.refresh(grant)
+    reach("releases.spent")
     return grant
 
 

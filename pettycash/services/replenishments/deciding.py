@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pettycash import errors
+from pettycash.crash_points import reach
 from pettycash.models.funds import Fund, StoreKind
 from pettycash.models.imprest import IllegalReplenishmentState, Replenishment, ReplenishmentStatus
 from pettycash.models.people import Role
@@ -77,6 +78,7 @@ def approve(
     found.approved_at = now
     found.identity = state.as_json() | ({ASKED: asked} if asked is not None else {})
     found.move_to(ReplenishmentStatus.APPROVED, at=now)
+    reach("replenishments.approved")
     return found
 
 

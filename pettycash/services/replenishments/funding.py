@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors
+from pettycash.crash_points import reach
 from pettycash.models.funds import Fund
 from pettycash.models.imprest import IllegalReplenishmentState, Replenishment, ReplenishmentStatus
 from pettycash.models.ledger import AccountKind, LedgerAccount
@@ -151,6 +152,7 @@ def fund(
         if db.constraint(error) == "uq_replenishments_bank_reference":
             raise BankReferenceUsed from error
         raise
+    reach("replenishments.funding")
     ledger.post(
         session,
         [
@@ -164,6 +166,7 @@ def fund(
             )
         ],
     )
+    reach("replenishments.funded")
     return found
 
 

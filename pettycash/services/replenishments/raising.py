@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from pettycash import errors, money, settings
+from pettycash.crash_points import reach
 from pettycash.models.base import new_id
 from pettycash.models.funds import Fund, Store
 from pettycash.models.imprest import Replenishment, ReplenishmentStatus
@@ -260,4 +261,5 @@ def _raise(
     raised = _open(session, fund.id)
     if raised is None:
         raise AssertionError("an open replenishment was inserted or found")
+    reach("replenishments.raised")
     return raised

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pettycash import errors, money
+from pettycash.crash_points import reach
 from pettycash.models.funds import Fund
 from pettycash.models.imprest import IllegalReplenishmentState, Replenishment, ReplenishmentStatus
 from pettycash.models.platform import CaseKind, Severity
@@ -71,6 +72,7 @@ def receive(
         found.move_to(ReplenishmentStatus.RECEIVED, at=now)
     else:
         found.version += 1
+    reach("replenishments.receiving")
     ledger.post(
         session,
         [
@@ -86,6 +88,7 @@ def receive(
     )
     _watch_delivery(session, found, actor=actor, now=now)
     sweep(session, fund_id=found.fund_id, now=now, store_id=found.store_id)
+    reach("replenishments.received")
     return found
 
 
@@ -122,6 +125,7 @@ def write_off_rest(
         ],
     )
     consider(session, fund_id=found.fund_id, now=now, store_id=found.store_id)
+    reach("replenishments.written_off")
     return found
 
 
