@@ -41,6 +41,7 @@ COMMANDS = {
     "reconcile": "pettycash.cli.reconcile:reconcile",
     "demo": "pettycash.cli.demo:demo",
     "bench": "pettycash.cli.bench:bench",
+    "chaos": "pettycash.cli.chaos:chaos",
 }
 """Command → "module:name of the click command"."""
 

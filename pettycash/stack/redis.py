@@ -98,3 +98,18 @@ def answers_ping(host: str, port: int, password: str = "", username: str = "") -
     except OSError:
         return False
     return True
+
+
+def ask(server: RedisServer, command: str) -> str:
+    """The first line of a server's answer to one command, without a client library.
+
+    Raises:
+        OSError: it does not answer within a second.
+    """
+    with socket.create_connection((LOOPBACK, server.port), timeout=1) as connection:
+        connection.sendall(f"AUTH {server.password}\r\n{command}\r\n".encode())
+        lines = connection.makefile("rb")
+        signed_in, answer = (lines.readline().decode("ascii").strip() for _ in range(2))
+    if signed_in != "+OK":
+        raise ConnectionError(f"Redis refuses: {signed_in}")
+    return answer

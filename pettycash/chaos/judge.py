@@ -1,0 +1,255 @@
+"""The verdict: our books against themselves, the rail's ledger, and what clients were promised.
+
+The auditor answers for the books (I1 to I7); what only the rail and the clients know is added here.
+A run is good only if nothing was found.
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import requests
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from pettycash import db
+from pettycash.chaos.clients import Clients
+from pettycash.chaos.paying import House, Paid
+from pettycash.chaos.rail import Movement, RailSide
+from pettycash.models.attempts import PaymentAttempt
+from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.platform import Case, CaseStatus, Obligation
+from pettycash.models.releases import PaymentExecution
+from pettycash.services.audit import Finding, Invariant, audit
+
+MONEY_TOPICS = ("payments.submit", "payments.resolve", "callbacks.process")
+ASKED_AGAIN_MAX = 100
+"""Acknowledged requests that are sent once more, to compare the answers."""
+WHAT_IS_OPEN = frozenset({"nothing_is_undecided", "every_callback_was_read"})
+"""The auditor's checks that tell when everything is quiet."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What we know of one released payment."""
+
+    id: UUID
+    status: PaymentStatus
+    paid_amount: Decimal | None
+    phone: str
+    provider_reference: str | None
+    references: frozenset[str]
+    has_case: bool
+
+
+@dataclass(kw_only=True)
+class Verdict:
+    """What breaks each invariant, as lines that name it, and what is known besides."""
+
+    invariants: dict[Invariant, list[str]]
+    cases: dict[str, int] = field(default_factory=dict)
+    """Open cases by kind."""
+    statuses: dict[str, int] = field(default_factory=dict)
+    """Released payments by status."""
+    settled_seconds: float = 0.0
+
+    @property
+    def double(self) -> list[str]:
+        """What was paid twice."""
+        return self.invariants[Invariant.I1]
+
+    @property
+    def lost(self) -> list[str]:
+        """What moved or is a success alone, and what was promised and is not true."""
+        return self.invariants[Invariant.I2] + self.invariants[Invariant.I4]
+
+    @property
+    def unbalanced(self) -> list[str]:
+        """What is wrong in the books: balances, holds, what only grows, floors and caps."""
+        books = (Invariant.I3, Invariant.I5, Invariant.I7)
+        return [line for name in books for line in self.invariants[name]]
+
+    @property
+    def undecided(self) -> list[str]:
+        """What is neither done nor visible to an operator."""
+        return self.invariants[Invariant.I6]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether every promise was kept."""
+        return not any(self.invariants.values())
+
+
+def await_settled(
+    house: House, rail: RailSide, wait: Callable[[Callable[[], bool], float], bool], seconds: float
+) -> float:
+    """Wait until everything released is decided or a case; the seconds that took."""
+    began = time.monotonic()
+    wait(lambda: not rail.owes_callbacks() and is_settled(house), seconds)
+    return time.monotonic() - began
+
+
+def is_settled(house: House) -> bool:
+    """Whether nothing about money is open that no case tells of."""
+    with house.scope(), db.transaction() as session:
+        return not (_owed(session) or _audit(session, only=WHAT_IS_OPEN)[Invariant.I6])
+
+
+def judge(house: House, rail: RailSide, clients: Clients) -> Verdict:
+    """All checks, once everything is quiet."""
+    movements = rail.movements()
+    with house.scope(), db.transaction() as session:
+        found = _audit(session)
+        found[Invariant.I6] += _owed(session)
+        known = _known(session)
+        executions = _executions(session)
+        cases = _cases(session)
+    double, lost = compare(known, movements)
+    found[Invariant.I1] += double
+    found[Invariant.I2] += lost
+    found[Invariant.I4] += _promises(clients, executions)
+    return Verdict(
+        invariants=found,
+        cases=cases,
+        statuses=dict(Counter(each.status.value for each in known)),
+    )
+
+
+def _audit(session: Session, *, only: frozenset[str] | None = None) -> dict[Invariant, list[str]]:
+    """What the auditor finds in settled books, by invariant."""
+    found: dict[Invariant, list[str]] = {each: [] for each in Invariant}
+    for result in audit(session, now=session.info["now"], settled=True, only=only):
+        found[result.invariant] += [_line(finding) for finding in result.findings]
+    return found
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding.check}: {finding.object_type} {finding.object_id} {dict(finding.detail)}"
+
+
+def _known(session: Session) -> list[Known]:
+    references: dict[UUID, set[str]] = defaultdict(set)
+    for row in session.execute(
+        select(PaymentAttempt.payment_id, PaymentAttempt.originator_reference)
+    ):
+        references[row.payment_id].add(row.originator_reference)
+    with_case = set(
+        session.execute(select(Case.object_id).where(Case.status != CaseStatus.RESOLVED)).scalars()
+    )
+    rows = session.execute(select(Payment).where(Payment.id.in_(references))).scalars()
+    return [
+        Known(
+            id=payment.id,
+            status=payment.status,
+            paid_amount=payment.paid_amount,
+            phone=payment.destination.removeprefix("+"),
+            provider_reference=payment.provider_reference,
+            references=frozenset(references[payment.id]),
+            has_case=payment.id in with_case,
+        )
+        for payment in rows
+    ]
+
+
+def compare(known: Sequence[Known], movements: Sequence[Movement]) -> tuple[list[str], list[str]]:
+    """What moved twice; and what moved without a success or is one without having moved.
+
+    A payment that moved may still be open where a case tells of it.
+    """
+    double: list[str] = []
+    lost: list[str] = []
+    moved: dict[str, list[Movement]] = defaultdict(list)
+    for each in movements:
+        moved[each.originator_reference].append(each)
+    explained: set[str] = set()
+    for payment in known:
+        found = [each for name in payment.references for each in moved.get(name, [])]
+        explained |= payment.references
+        if len(found) > 1:
+            double.append(f"payment {payment.id} moved {len(found)} times")
+        if payment.status is PaymentStatus.SUCCESS:
+            lost += _differences(payment, found)
+        elif found and not payment.has_case:
+            lost.append(f"payment {payment.id} moved and is {payment.status}")
+    unknown = moved.keys() - explained
+    lost += [f"{name} moved and no payment has this reference" for name in sorted(unknown)]
+    by_phone = Counter(each.phone for each in movements)
+    double += [f"{phone} was paid {n} times" for phone, n in by_phone.items() if n > 1]
+    return double, lost
+
+
+def _differences(payment: Known, found: Sequence[Movement]) -> list[str]:
+    """How a success differs from what the rail says that it moved."""
+    if not found:
+        return [f"payment {payment.id} is a success and nothing moved"]
+    first = found[0]
+    facts = (
+        ("amount", first.amount, payment.paid_amount),
+        ("receiver", first.phone, payment.phone),
+        ("receipt", first.provider_reference, payment.provider_reference),
+    )
+    return [
+        f"payment {payment.id}: {what} {theirs} at the rail, {ours} with us"
+        for what, theirs, ours in facts
+        if theirs != ours
+    ]
+
+
+def _owed(session: Session) -> list[str]:
+    """Obligations about money that are neither done, nor about a payment that has a case.
+
+    A payment in doubt is asked about for ever; its case is what makes that visible.
+    """
+    has_case = (
+        select(Case.id)
+        .join(PaymentAttempt, PaymentAttempt.payment_id == Case.object_id)
+        .where(PaymentAttempt.id == Obligation.key, Case.status != CaseStatus.RESOLVED)
+        .exists()
+    )
+    rows = session.execute(
+        select(Obligation.topic, Obligation.key, Obligation.last_error).where(
+            Obligation.done_at.is_(None), Obligation.topic.in_(MONEY_TOPICS), ~has_case
+        )
+    )
+    return [f"{row.topic} {row.key} is owed: {row.last_error}" for row in rows]
+
+
+def _cases(session: Session) -> dict[str, int]:
+    rows = session.execute(
+        select(Case.kind, func.count())
+        .where(Case.status != CaseStatus.RESOLVED)
+        .group_by(Case.kind)
+    )
+    return {row[0].value: row[1] for row in rows}
+
+
+def _executions(session: Session) -> Counter[UUID]:
+    rows = session.execute(
+        select(PaymentExecution.payment_id, func.count()).group_by(PaymentExecution.payment_id)
+    )
+    return Counter({row[0]: row[1] for row in rows})
+
+
+def _promises(clients: Clients, executions: Counter[UUID]) -> list[str]:
+    """Acknowledged requests that are not true: not released, released twice, answered anew."""
+    broken = [
+        f"payment {paid.id} was acknowledged and has {executions[paid.id]} executions"
+        for paid in clients.told.accepted
+        if executions[paid.id] != 1
+    ]
+    for paid, body in list(clients.told.accepted.items())[-ASKED_AGAIN_MAX:]:
+        if not _same_answer(clients, paid, body):
+            broken.append(f"payment {paid.id}: the same request is answered differently now")
+    return broken
+
+
+def _same_answer(clients: Clients, paid: Paid, body: dict[str, Any]) -> bool:
+    try:
+        answer = clients.again(paid)
+    except requests.RequestException:
+        return False
+    return answer.status_code == requests.codes.accepted and bool(answer.json() == body)

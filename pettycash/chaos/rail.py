@@ -1,0 +1,89 @@
+"""The rail's side: the seeded plan of its faults, and the ledger that it keeps for itself."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import requests
+
+from pettycash.chaos.options import GATEWAY_RATES
+
+SECONDS = 10
+PAGE = 10_000
+
+
+@dataclass(frozen=True)
+class Movement:
+    """Money that the rail has moved."""
+
+    originator_reference: str
+    provider_reference: str
+    amount: Decimal
+    phone: str
+
+
+@dataclass(frozen=True)
+class Met:
+    """How many calls the rail received, and how many of them met a fault."""
+
+    calls: int
+    faults: int
+
+
+class RailSide:
+    """The simulator's own pages, asked round its door."""
+
+    def __init__(self, url: str) -> None:
+        self._pages = f"{url}/_sim"
+
+    def misbehave(self, seed: int) -> None:
+        """Let it follow the plan of this seed."""
+        plan = {"seed": seed, "rates": dict(GATEWAY_RATES)}
+        requests.post(f"{self._pages}/plan", json=plan, timeout=SECONDS).raise_for_status()
+
+    def behave(self) -> None:
+        """No new fault; what a payment was given stays with it."""
+        requests.delete(f"{self._pages}/plan", timeout=SECONDS).raise_for_status()
+
+    def movements(self) -> list[Movement]:
+        """Everything that it has paid."""
+        return [
+            Movement(
+                originator_reference=each["originator_reference"],
+                provider_reference=each["provider_reference"],
+                amount=Decimal(each["amount"]),
+                phone=each["phone"],
+            )
+            for each in self._rows("ledger", "movements")
+        ]
+
+    def owes_callbacks(self) -> bool:
+        """Whether it has yet to tell something: what comes late must change nothing."""
+        answer = requests.get(f"{self._pages}/health", timeout=SECONDS)
+        answer.raise_for_status()
+        found = answer.json()
+        return bool(found["callbacks_owed"] or found["work_owed"])
+
+    def met(self) -> Met:
+        """Its calls, and the faults among them."""
+        calls = faults = 0
+        for each in self._rows("requests", "requests"):
+            calls += 1
+            faults += bool(each["scenario"])
+        return Met(calls, faults)
+
+    def _rows(self, page: str, name: str) -> Iterator[dict[str, Any]]:
+        after = 0
+        while True:
+            answer = requests.get(
+                f"{self._pages}/{page}",
+                params={"after": str(after), "limit": str(PAGE)},
+                timeout=60,
+            )
+            answer.raise_for_status()
+            rows = answer.json()[name]
+            if not rows:
+                return
+            yield from rows
+            after = int(rows[-1]["id"])

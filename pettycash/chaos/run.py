@@ -1,0 +1,113 @@
+"""One run: start everything, pay under fire, let the fire stop, judge."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+from pettycash import config, db
+from pettycash.celery_app import create_celery
+from pettycash.chaos import faults, judge
+from pettycash.chaos.clients import Clients
+from pettycash.chaos.injecting import Injector, Met
+from pettycash.chaos.options import SETTLE_SECONDS, Options
+from pettycash.chaos.paying import House
+from pettycash.chaos.rail import RailSide
+from pettycash.chaos.report import Result
+from pettycash.chaos.system import System
+from pettycash.chaos.watching import Pulse, Watch
+from pettycash.stack.state import StateFolder
+
+logger = logging.getLogger(__name__)
+
+STEP_SECONDS = 300.0
+"""How long a fault waits at most for the payments before it."""
+
+BETWEEN_SECONDS = 0.3
+"""Between two faults: time for a few payments to meet a whole system."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is going on, payments released and faults done."""
+
+
+def run(
+    options: Options, folder: StateFolder, environ: Mapping[str, str], progress: Progress
+) -> Result:
+    """A whole run in a state folder of its own; nothing is left running.
+
+    Raises:
+        StackError: the system could not be started.
+    """
+    began = time.monotonic()
+    progress("starting", 0, 0)
+    system = System(folder, environ)
+    try:
+        system.start()
+        celery = create_celery(config.read(system.environment))
+        house = House.find()
+        rail = RailSide(system.simulator_url)
+        rail.misbehave(options.seed)
+        clients = Clients(system, house, options)
+        pulse = Pulse(house, clients)
+        watch = Watch(system, clients, celery)
+        fire = time.monotonic()
+        clients.start()
+        pulse.start()
+        try:
+            met = _under_fire(options, system, clients, Injector(system, watch, pulse), progress)
+            clients.allowed = options.payments
+            system.wait(lambda: _shown(progress, clients, met) and clients.are_done(), 900)
+            fire_seconds = time.monotonic() - fire
+            rail.behave()
+            progress("settling", clients.released, len(met))
+            settled = judge.await_settled(house, rail, system.wait, SETTLE_SECONDS)
+        finally:
+            clients.stop()
+            pulse.stop()
+        progress("judging", clients.released, len(met))
+        verdict = judge.judge(house, rail, clients)
+        verdict.settled_seconds = settled
+        return Result(
+            options=options,
+            faults=met,
+            verdict=verdict,
+            clients=clients,
+            rail=rail.met(),
+            decided_seconds=pulse.decided_seconds,
+            ended_by_themselves=system.ended_by_themselves,
+            fire_seconds=fire_seconds,
+            total_seconds=time.monotonic() - began,
+            state_dir=str(folder.path),
+        )
+    finally:
+        db.dispose()
+        system.end()
+
+
+def _under_fire(
+    options: Options, system: System, clients: Clients, injector: Injector, progress: Progress
+) -> list[Met]:
+    """Do every fault of the plan when its share of the payments has been released.
+
+    Payments and faults keep step: clients wait where they are a fault ahead, so that no fault
+    meets an idle house and no payment is spared.
+    """
+    plan = faults.draw(options)
+    met: list[Met] = []
+    for number, fault in enumerate(plan):
+        following = plan[number + 1].at if number + 1 < len(plan) else 1.0
+        clients.allowed = max(clients.allowed, round(options.payments * following))
+        due = int(options.payments * fault.at)
+        system.wait(
+            lambda due=due: clients.released >= due or clients.are_done(),  # type: ignore[misc]
+            STEP_SECONDS,
+        )
+        progress(fault.name, clients.released, len(met))
+        met.append(injector.do(fault))
+        logger.info("fault done", extra=met[-1].as_json())
+        system.wait(lambda: False, BETWEEN_SECONDS)
+    return met
+
+
+def _shown(progress: Progress, clients: Clients, met: list[Met]) -> bool:
+    progress("paying", clients.released, len(met))
+    return True

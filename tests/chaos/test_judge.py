@@ -1,0 +1,73 @@
+"""The comparison with the rail's ledger: everything that must not be is seen."""
+
+from dataclasses import replace
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from pettycash.chaos.judge import Known, compare
+from pettycash.chaos.rail import Movement
+from pettycash.models.payments import PaymentStatus
+
+PAID = Known(
+    id=UUID(int=1),
+    status=PaymentStatus.SUCCESS,
+    paid_amount=Decimal("10.00"),
+    phone="254720000001",
+    provider_reference="RECEIPT1",
+    references=frozenset({"R1", "R2"}),
+    has_case=False,
+)
+MOVED = Movement(
+    originator_reference="R1",
+    provider_reference="RECEIPT1",
+    amount=Decimal("10.00"),
+    phone="254720000001",
+)
+
+
+def test_one_movement_and_one_success_are_in_order() -> None:
+    assert compare([PAID], [MOVED]) == ([], [])
+
+
+def test_a_failure_that_did_not_move_is_in_order() -> None:
+    assert compare([replace(PAID, status=PaymentStatus.FAILED)], []) == ([], [])
+
+
+def test_a_movement_in_doubt_is_in_order_once_a_case_tells_of_it() -> None:
+    doubted = replace(PAID, status=PaymentStatus.IN_DOUBT)
+    assert compare([replace(doubted, has_case=True)], [MOVED]) == ([], [])
+    assert compare([doubted], [MOVED])[1]
+
+
+@pytest.mark.parametrize("reference", ["R1", "R2"], ids=["same reference", "other reference"])
+def test_two_movements_of_one_payment_are_a_double(reference: str) -> None:
+    double, _ = compare([PAID], [MOVED, replace(MOVED, originator_reference=reference)])
+    assert double
+
+
+def test_two_payments_to_a_receiver_of_one_are_a_double() -> None:
+    """Each payment of a run has a receiver of its own."""
+    other = replace(PAID, id=UUID(int=2), references=frozenset({"R3"}))
+    double, lost = compare([PAID, other], [MOVED, replace(MOVED, originator_reference="R3")])
+    assert (len(double), lost) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("payment", "movements"),
+    [
+        pytest.param(PAID, [], id="success without movement"),
+        pytest.param(replace(PAID, status=PaymentStatus.FAILED), [MOVED], id="failed, yet moved"),
+        pytest.param(replace(PAID, status=PaymentStatus.PENDING), [MOVED], id="never released"),
+        pytest.param(PAID, [replace(MOVED, amount=Decimal("9.00"))], id="another amount"),
+        pytest.param(PAID, [replace(MOVED, phone="254720000002")], id="another receiver"),
+        pytest.param(PAID, [replace(MOVED, provider_reference="X")], id="another receipt"),
+        pytest.param(
+            replace(PAID, references=frozenset({"R9"})), [MOVED], id="a reference nobody has"
+        ),
+    ],
+)
+def test_whatever_does_not_agree_is_lost(payment: Known, movements: list[Movement]) -> None:
+    _, lost = compare([payment], movements)
+    assert lost
