@@ -53,6 +53,8 @@ class Verdict:
     invariants: dict[Invariant, list[str]]
     cases: dict[str, int] = field(default_factory=dict)
     """Open cases by kind."""
+    told: list[str] = field(default_factory=list)
+    """Where rail and books do not agree, and an open case tells an operator so."""
     statuses: dict[str, int] = field(default_factory=dict)
     """Released payments by status."""
     settled_seconds: float = 0.0
@@ -108,12 +110,13 @@ def judge(house: House, rail: RailSide, clients: Clients) -> Verdict:
         known = _known(session)
         executions = _executions(session)
         cases = _cases(session)
-    double, lost = compare(known, movements)
-    found[Invariant.I1] += double
-    found[Invariant.I2] += lost
+    compared = compare(known, movements)
+    found[Invariant.I1] += compared.double
+    found[Invariant.I2] += compared.lost
     found[Invariant.I4] += _promises(clients, executions)
     return Verdict(
         invariants=found,
+        told=compared.told,
         cases=cases,
         statuses=dict(Counter(each.status.value for each in known)),
     )
@@ -155,31 +158,44 @@ def _known(session: Session) -> list[Known]:
     ]
 
 
-def compare(known: Sequence[Known], movements: Sequence[Movement]) -> tuple[list[str], list[str]]:
-    """What moved twice; and what moved without a success or is one without having moved.
+@dataclass
+class Comparison:
+    """Where the rail's ledger and our payments do not agree."""
 
-    A payment that moved may still be open where a case tells of it.
+    double: list[str] = field(default_factory=list)
+    """What moved twice; nothing explains that."""
+    lost: list[str] = field(default_factory=list)
+    """What moved without a success, or is one without having moved like that."""
+    told: list[str] = field(default_factory=list)
+    """The same where an open case tells an operator of it.
+
+    A forged callback that knows the secret can't be told from the rail's own; the rail's word
+    that follows contradicts it, and a case is what that becomes.
     """
-    double: list[str] = []
-    lost: list[str] = []
+
+
+def compare(known: Sequence[Known], movements: Sequence[Movement]) -> Comparison:
+    """Every movement has its one success, and every success its movement."""
+    found = Comparison()
     moved: dict[str, list[Movement]] = defaultdict(list)
     for each in movements:
         moved[each.originator_reference].append(each)
     explained: set[str] = set()
     for payment in known:
-        found = [each for name in payment.references for each in moved.get(name, [])]
+        of_it = [each for name in payment.references for each in moved.get(name, [])]
         explained |= payment.references
-        if len(found) > 1:
-            double.append(f"payment {payment.id} moved {len(found)} times")
+        if len(of_it) > 1:
+            found.double.append(f"payment {payment.id} moved {len(of_it)} times")
+        lines = found.told if payment.has_case else found.lost
         if payment.status is PaymentStatus.SUCCESS:
-            lost += _differences(payment, found)
-        elif found and not payment.has_case:
-            lost.append(f"payment {payment.id} moved and is {payment.status}")
+            lines += _differences(payment, of_it)
+        elif of_it:
+            lines.append(f"payment {payment.id} moved and is {payment.status}")
     unknown = moved.keys() - explained
-    lost += [f"{name} moved and no payment has this reference" for name in sorted(unknown)]
+    found.lost += [f"{name} moved and no payment has this reference" for name in sorted(unknown)]
     by_phone = Counter(each.phone for each in movements)
-    double += [f"{phone} was paid {n} times" for phone, n in by_phone.items() if n > 1]
-    return double, lost
+    found.double += [f"{phone} was paid {n} times" for phone, n in by_phone.items() if n > 1]
+    return found
 
 
 def _differences(payment: Known, found: Sequence[Movement]) -> list[str]:

@@ -69,6 +69,7 @@ class Result:
                 "per_second": round(self.clients.released / max(self.fire_seconds, 0.001), 2),
             },
             "open_cases": verdict.cases,
+            "told_by_cases": verdict.told[:SHOWN_MAX],
             "seconds": {
                 "under_fire": round(self.fire_seconds, 1),
                 "until_settled": round(verdict.settled_seconds, 1),

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from pettycash.chaos.judge import Known, compare
+from pettycash.chaos.judge import Comparison, Known, compare
 from pettycash.chaos.rail import Movement
 from pettycash.models.payments import PaymentStatus
 
@@ -28,30 +28,32 @@ MOVED = Movement(
 
 
 def test_one_movement_and_one_success_are_in_order() -> None:
-    assert compare([PAID], [MOVED]) == ([], [])
+    assert compare([PAID], [MOVED]) == Comparison()
 
 
 def test_a_failure_that_did_not_move_is_in_order() -> None:
-    assert compare([replace(PAID, status=PaymentStatus.FAILED)], []) == ([], [])
+    assert compare([replace(PAID, status=PaymentStatus.FAILED)], []) == Comparison()
 
 
 def test_a_movement_in_doubt_is_in_order_once_a_case_tells_of_it() -> None:
     doubted = replace(PAID, status=PaymentStatus.IN_DOUBT)
-    assert compare([replace(doubted, has_case=True)], [MOVED]) == ([], [])
-    assert compare([doubted], [MOVED])[1]
+    assert compare([doubted], [MOVED]).lost
+    told = compare([replace(doubted, has_case=True)], [MOVED])
+    assert (told.lost, len(told.told)) == ([], 1)
 
 
 @pytest.mark.parametrize("reference", ["R1", "R2"], ids=["same reference", "other reference"])
 def test_two_movements_of_one_payment_are_a_double(reference: str) -> None:
-    double, _ = compare([PAID], [MOVED, replace(MOVED, originator_reference=reference)])
-    assert double
+    twice = [MOVED, replace(MOVED, originator_reference=reference)]
+    assert compare([PAID], twice).double
+    assert compare([replace(PAID, has_case=True)], twice).double, "no case explains that"
 
 
 def test_two_payments_to_a_receiver_of_one_are_a_double() -> None:
     """Each payment of a run has a receiver of its own."""
     other = replace(PAID, id=UUID(int=2), references=frozenset({"R3"}))
-    double, lost = compare([PAID, other], [MOVED, replace(MOVED, originator_reference="R3")])
-    assert (len(double), lost) == (1, [])
+    found = compare([PAID, other], [MOVED, replace(MOVED, originator_reference="R3")])
+    assert (len(found.double), found.lost) == (1, [])
 
 
 @pytest.mark.parametrize(
@@ -69,5 +71,4 @@ def test_two_payments_to_a_receiver_of_one_are_a_double() -> None:
     ],
 )
 def test_whatever_does_not_agree_is_lost(payment: Known, movements: list[Movement]) -> None:
-    _, lost = compare([payment], movements)
-    assert lost
+    assert compare([payment], movements).lost
