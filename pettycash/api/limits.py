@@ -63,6 +63,9 @@ def install(application: Flask, settings: Settings) -> None:
         storage_uri=settings.redis_url or "memory://",
         storage_options=options,
         in_memory_fallback_enabled=True,
+        # Of several requests that find Redis gone together, the first turns to memory; the others
+        # would fail. What is guarded is capacity, so they pass uncounted.
+        swallow_errors=True,
         key_prefix="pettycash-limits",
         headers_enabled=False,
     )

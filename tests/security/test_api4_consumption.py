@@ -1,13 +1,18 @@
 """API4:2023 Unrestricted resource consumption: rates per person, with Redis and without it."""
 
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
 from pettycash.app import create_app
+from pettycash.stack.ports import LOOPBACK
 from tests.api.client import ApiClient, Caller, in_thirty_days
 from tests.servers import Database, compose_for
 
@@ -102,6 +107,23 @@ def test_without_redis_memory_counts(without_redis: ApiClient) -> None:
 
     assert reads(staff, 6) == [200] * 5 + [429]
     assert time.monotonic() - begun < 5
+
+
+def test_requests_that_meet_a_dying_redis_together_are_all_answered(live: Database) -> None:
+    together = threading.Barrier(4)
+    with socket.create_server((LOOPBACK, 0), backlog=64) as silent:
+        url = f"redis://{LOOPBACK}:{silent.getsockname()[1]}/0"
+        for limited in _limited(live, url):
+            client = limited.anonymous.client.application.test_client
+
+            def ask(_number: int, client: Callable[[], FlaskClient] = client) -> int:
+                together.wait(10)
+                return client().get("/healthz").status_code
+
+            with ThreadPoolExecutor(4) as pool:
+                statuses = list(pool.map(ask, range(4)))
+
+    assert statuses == [200] * 4
 
 
 def test_signing_in_fails_closed_without_redis(
