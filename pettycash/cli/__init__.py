@@ -39,6 +39,7 @@ COMMANDS = {
     "outbox": "pettycash.cli.outbox:outbox",
     "rotate": "pettycash.cli.rotation:rotate",
     "reconcile": "pettycash.cli.reconcile:reconcile",
+    "audit": "pettycash.cli.audit:audit",
     "demo": "pettycash.cli.demo:demo",
     "bench": "pettycash.cli.bench:bench",
     "chaos": "pettycash.cli.chaos:chaos",

@@ -45,7 +45,7 @@ def test_ready_when_everything_was_heard_of(api: ApiClient) -> None:
     status, found = checks(api)
 
     assert status == 200
-    assert set(found) == {"database", "migrations", *heartbeats.BOUNDS_SECONDS}
+    assert set(found) == {"database", "migrations", "books", *heartbeats.BOUNDS_SECONDS}
     assert all(found.values())
     assert api.anonymous.get("/readyz").json["status"] == "ready"
 
@@ -79,6 +79,20 @@ def test_not_ready_on_another_schema(api: ApiClient, servers: Servers, live: Dat
 
     assert status == 503
     assert [name for name, well in found.items() if not well] == ["migrations"]
+
+
+@pytest.mark.parametrize("company", ["DEMO", "OTHER"])
+def test_not_ready_while_the_books_of_any_company_are_broken(api: ApiClient, company: str) -> None:
+    beat_all()
+    with db.scope(company_id=company_id(company)), db.transaction() as session:
+        overdue = session.info["now"] - timedelta(seconds=61)
+        outbox.owe(session, topic=cases.ALERT_TOPIC, key=new_id(), due_at=overdue)
+
+    answer = api.anonymous.get("/readyz")
+
+    assert answer.status_code == 503
+    (books,) = [each for each in answer.json["checks"] if not each["ok"]]
+    assert books == {"name": "books", "ok": False, "detail": "obligations_are_on_time"}
 
 
 def test_a_heartbeat_is_the_system_s_to_write(api: ApiClient) -> None:

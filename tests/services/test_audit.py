@@ -1,6 +1,8 @@
 """Each check of the books sees the damage that it is there for; nothing else of ours can do it."""
 
+import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -11,6 +13,7 @@ from pettycash import db
 from pettycash.models.base import new_id
 from pettycash.services import replenishments
 from pettycash.services.audit import CHECKS, Holds, audit, check_books
+from pettycash.services.audit.movements import COMPARISONS
 from pettycash.services.audit.records import GUARDS
 from pettycash.services.payments.evidence import Source
 from tests import books
@@ -178,3 +181,16 @@ def test_a_case_is_word_enough_where_facts_went_below_the_floor(
     inflict(damaged, CASE.format(status="open"), lived[1])
 
     assert check_books(damaged, only=only) == []
+
+
+def test_the_page_lists_every_check() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text("utf-8")
+
+    section = page.split("## What the auditor checks")[1].split("\n## ")[0]
+    listed = re.findall(r"^\|[^|]*\| `(\w+)` \| ([\w, ]+) \|", section, re.MULTILINE)
+
+    expected = [
+        (name, check.holds.value + (", fast" if check.fast else ""))
+        for name, check in CHECKS.items()
+    ]
+    assert sorted(listed) == sorted([*expected, *((name, "always") for name in COMPARISONS)])

@@ -18,12 +18,14 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from pettycash import composition, db, settings
 from pettycash.app import create_app
+from pettycash.cli.audit import ledgers
 from pettycash.cli.seed import money
 from pettycash.models.attempts import PaymentTransaction
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.ledger import LedgerAccount
 from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.services.audit import check_books
+from pettycash.rails import Method
+from pettycash.services.audit import check_books, movements
 from pettycash.simulators.mpesa.catalogue import TEST_NUMBERS
 from pettycash.stack.ports import LOOPBACK, Ports
 from tests.factories import payments as making
@@ -174,8 +176,16 @@ def test_under_every_fault_money_moves_once_and_the_books_know(
 
 def assert_books_are_right(simulator: Simulator, made: dict[UUID, str]) -> None:
     moved = simulator.page("ledger", limit=1000)["movements"]
+    assert (
+        ledgers.movements(simulator.url)[-1].provider_reference == moved[-1]["provider_reference"]
+    )
     with db.transaction() as session:
         assert check_books(session) == []
+        ours = movements.known(session, method=Method.MPESA)
+        compared = movements.compare(
+            before=ours, movements=ledgers.movements(simulator.url), after=ours, settled=True
+        )
+        assert [each for each in compared if not each.ok] == []
         charges = session.execute(
             select(LedgerAccount.balance).where(LedgerAccount.kind == "provider_charges")
         ).scalar_one()

@@ -5,7 +5,7 @@ the same list of checks. Each prints the rows that break it.
 """
 
 from pettycash.services.audit.checks import Check, Finding, Holds, Invariant, Result
-from pettycash.services.audit.running import CHECKS, audit, check_books
+from pettycash.services.audit.running import CHECKS, audit, check_books, count_fast
 
 __all__ = [
     "CHECKS",
@@ -16,4 +16,5 @@ __all__ = [
     "Result",
     "audit",
     "check_books",
+    "count_fast",
 ]

@@ -60,11 +60,25 @@ def check_books(session: Session, *, only: frozenset[str] | None = None) -> list
     ]
 
 
+def count_fast(session: Session, *, now: datetime) -> dict[str, int]:
+    """How many rows each fast check finds, those that find none left out. One round trip.
+
+    What looks at the schema comes without a company too; the rest sees the session's company only.
+    """
+    counted = " UNION ALL ".join(
+        f"SELECT '{name}' AS name, count(*) AS found FROM ({check.query}) AS rows_{number}"  # noqa: S608 - queries of this package
+        for number, (name, check) in enumerate(CHECKS.items())
+        if check.fast
+    )
+    rows = session.execute(text(counted), _moments(now))
+    return {row.name: row.found for row in rows if row.found}
+
+
 def _run(session: Session, check: Check, *, now: datetime | None) -> Result:
     began = time.monotonic()
     rows: Iterable[Mapping[Any, Any]]
     if isinstance(check.query, str):
-        moments = {} if now is None else {"now": now, "late": now - OVERDUE}
+        moments = {} if now is None else _moments(now)
         rows = session.execute(text(check.query), moments).mappings()
     else:
         rows = check.query(session)
@@ -83,3 +97,7 @@ def _run(session: Session, check: Check, *, now: datetime | None) -> Result:
         findings=findings,
         seconds=time.monotonic() - began,
     )
+
+
+def _moments(now: datetime) -> dict[str, datetime]:
+    return {"now": now, "late": now - OVERDUE}
