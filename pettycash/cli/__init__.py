@@ -41,6 +41,7 @@ COMMANDS = {
     "reconcile": "pettycash.cli.reconcile:reconcile",
     "audit": "pettycash.cli.audit:audit",
     "demo": "pettycash.cli.demo:demo",
+    "crash-points": "pettycash.cli.crash_points:crash_points",
     "bench": "pettycash.cli.bench:bench",
     "chaos": "pettycash.cli.chaos:chaos",
 }

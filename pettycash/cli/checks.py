@@ -24,7 +24,8 @@ CONFIGURING = ("DATABASE_", "REDIS_", "CELERY_", "PETTYCASH_", "SMTP_", "SMS_", 
 """Variables that would steer the tests to somebody's own servers."""
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """This process's environment without what would steer tests elsewhere."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -46,7 +47,7 @@ def test(pytest_arguments: tuple[str, ...]) -> None:
             [sys.executable, *arguments],
             check=False,
             cwd=ROOT,
-            env=_environment(),
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -58,6 +59,6 @@ def test(pytest_arguments: tuple[str, ...]) -> None:
             click.echo(f"{name:<8} FAILED  {seconds:5.1f} s\n{done.stdout}")
         worst = max(worst, abs(done.returncode))
     tests = subprocess.run(
-        [sys.executable, *PYTEST, *pytest_arguments], check=False, cwd=ROOT, env=_environment()
+        [sys.executable, *PYTEST, *pytest_arguments], check=False, cwd=ROOT, env=environment()
     )
     sys.exit(max(worst, abs(tests.returncode)))
