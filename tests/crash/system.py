@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pettycash import composition, config, db
+from pettycash.cli.audit import ledgers
 from pettycash.cli.seed import money
 from pettycash.models.attempts import Callback, PaymentAttempt, PaymentTransaction
 from pettycash.models.funds import ProviderAccount
@@ -22,8 +23,9 @@ from pettycash.models.people import User
 from pettycash.models.platform import Case, CaseStatus, Obligation
 from pettycash.models.releases import ChallengeSend, PaymentExecution
 from pettycash.models.requisitions import Requisition, RequisitionStatus
+from pettycash.rails import Method
 from pettycash.services import payments, releases, treasury_validation
-from pettycash.services.audit import check_books
+from pettycash.services.audit import audit, check_books, movements
 from pettycash.services.identity import people, sessions
 from pettycash.simulators.mpesa.configuration import Configuration
 from pettycash.simulators.mpesa.credentials import Credentials
@@ -273,6 +275,21 @@ class System(Processes):
         """No check of the books finds anything: true at any instant, also while things are dead."""
         with self.session() as session:
             assert check_books(session) == []
+
+    def assert_all_is_true(self) -> None:
+        """No invariant is broken, the rail's ledger beside ours, once nothing is under way."""
+        before = self._known()
+        moved = ledgers.movements(self.simulator_url)
+        results = movements.compare(
+            before=before, movements=moved, after=self._known(), settled=True
+        )
+        with self.session() as session:
+            results += audit(session, now=session.info["now"], settled=True)
+        assert [each.as_json() for each in results if not each.ok] == []
+
+    def _known(self) -> list[movements.Known]:
+        with self.session() as session:
+            return movements.known(session, method=Method.MPESA)
 
     def assert_paid_once(self, *all_paid: Paid, cases: frozenset[str] = frozenset()) -> None:
         """One movement at the rail, one entry in the journal, one success each; no loose ends.
