@@ -11,12 +11,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError
+import psycopg2
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    Interval,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    text,
+)
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from pettycash import settings
@@ -36,6 +46,10 @@ _ACT_AS = """
 
 RETRIABLE_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock, lock time-out: the whole unit of work may be run again."""
+
+
+RESTED_SECONDS = 1.0
+"""A connection that lay in the pool for longer is asked whether it lives before it is used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +86,29 @@ def current_scope() -> Scope:
     return _scope.get()
 
 
+def _ask_who_rested(engine: Engine) -> None:
+    """Ask a pooled connection whether it still lives, unless it was used a moment ago.
+
+    Asking each time is a round trip for every unit of work. A connection that broke within that
+    moment fails its first statement, as one does that breaks a moment after it was asked; either
+    way the whole pool is thrown away and nothing was done.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def rest(_connection: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ask(connection: Any, record: Any, _fairy: Any) -> None:
+        rests_since = record.info.get("rests_since")
+        if rests_since is None or time.monotonic() - rests_since < RESTED_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except psycopg2.Error as error:
+            raise InvalidatePoolError from error
+
+
 class _Database:
     """One role's engine and session factory."""
 
@@ -79,13 +116,13 @@ class _Database:
         self.engine: Engine | None = None
         self.factory: sessionmaker[Session] | None = None
 
-    def configure(self, url: str, *, role: str, pool_size: int, options: str) -> None:
+    def configure(self, url: str, *, role: str, pool_size: int, options: str, **more: Any) -> None:
         self.dispose()
         self.engine = create_engine(
             url,
+            **more,
             pool_size=pool_size,
             max_overflow=pool_size,
-            pool_pre_ping=True,
             pool_recycle=1800,
             pool_timeout=5,
             connect_args={
@@ -107,6 +144,7 @@ class _Database:
                 cursor.execute(_ACT_AS, (role,))
             connection.commit()
 
+        _ask_who_rested(self.engine)
         self.factory = sessionmaker(self.engine, expire_on_commit=False)
 
     def dispose(self, *, close: bool = True) -> None:
@@ -116,6 +154,7 @@ class _Database:
 
 _app = _Database()
 _system = _Database()
+_glances = _Database()
 
 
 def configure(app_url: str, system_url: str, *, pool_size: int = 10) -> None:
@@ -132,12 +171,20 @@ def configure(app_url: str, system_url: str, *, pool_size: int = 10) -> None:
     )
     _app.configure(app_url, role=APP_ROLE, pool_size=pool_size, options=options)
     _system.configure(system_url, role=SYSTEM_ROLE, pool_size=pool_size, options=options)
+    _glances.configure(
+        system_url,
+        role=SYSTEM_ROLE,
+        pool_size=pool_size,
+        options=options,
+        isolation_level="AUTOCOMMIT",
+    )
 
 
 def dispose(*, close: bool = True) -> None:
     """Drop pooled connections; after a fork with close=False, as the sockets are the parent's."""
     _app.dispose(close=close)
     _system.dispose(close=close)
+    _glances.dispose(close=close)
 
 
 def engine(*, system: bool = False) -> Engine:
@@ -213,6 +260,28 @@ def system_transaction() -> Iterator[Session]:
     """One unit of work as the system role, across companies (named tables only)."""
     with _unit_of_work("system", _system) as session:
         yield session
+
+
+@contextmanager
+def system_glance() -> Iterator[Session]:
+    """A session for one read as the system role: no transaction is opened round it.
+
+    For what every request asks first; `instant()` gives its statement a clock.
+    """
+    if _glances.factory is None:
+        raise RuntimeError("database is not configured: call pettycash.db.configure() first")
+    with _glances.factory() as session:
+        yield session
+
+
+def instant() -> ColumnElement[datetime]:
+    """PostgreSQL's clock as a column, for a statement that is run with `shift()`."""
+    return func.now() + bindparam("clock_shift", type_=Interval)
+
+
+def shift() -> dict[str, timedelta]:
+    """The parameter of `instant`: it goes as far ahead as `session.info["now"]`."""
+    return {"clock_shift": timedelta(seconds=settings.current().clock_shift_seconds)}
 
 
 @contextmanager

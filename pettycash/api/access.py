@@ -261,21 +261,22 @@ def _admit(described: Operation) -> None:
 
 
 def _admit_person(token: str, described: Operation) -> tuple[Actor, errors.NotAllowed | None]:
-    with db.system_transaction() as session:
-        now = session.info["now"]
-        found = sessions.authenticate(session, access_token=token, now=now)
-        actor = found.placed.actor(origin(), session_id=found.auth.id)
-        purpose = max(found.auth.purpose, sessions.purpose_of(found.placed), key=_how_narrow)
-        g.auth_family_id = found.auth.family_id
-        g.company = found.placed.company
-        g.user = found.placed.user
-        g.membership = found.placed.membership
-        g.session_purpose = purpose
-        authenticated_at = found.auth.authenticated_at
+    with db.system_glance() as glance:
+        found = sessions.authenticate(glance, access_token=token)
+    if found.is_stale:
+        with db.system_transaction() as session:
+            sessions.saw(session, session_id=found.auth.id, now=found.at)
+    actor = found.placed.actor(origin(), session_id=found.auth.id)
+    purpose = max(found.auth.purpose, sessions.purpose_of(found.placed), key=_how_narrow)
+    g.auth_family_id = found.auth.family_id
+    g.company = found.placed.company
+    g.user = found.placed.user
+    g.membership = found.placed.membership
+    g.session_purpose = purpose
     if purpose is SessionPurpose.ENROLMENT and described.name not in ENROLMENT:
         return actor, EnrolmentRequired()
     refusal = _role_refusal(actor, described)
-    if refusal is None and described.step_up and now - authenticated_at > STEP_UP:
+    if refusal is None and described.step_up and found.at - found.auth.authenticated_at > STEP_UP:
         refusal = AuthenticateAgain()
     return actor, refusal
 

@@ -97,3 +97,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # flask-smorest 
     """The one kind of blueprint that `pettycash.app` registers."""
 
     ARGUMENTS_PARSER = StrictParser()
+
+    def arguments(self, schema: Any, **options: Any) -> Any:
+        """As flask-smorest's, with the schema made here once instead of for every request."""
+        is_class = isinstance(schema, type) and issubclass(schema, ma.Schema)
+        return super().arguments(schema() if is_class else schema, **options)

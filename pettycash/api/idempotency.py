@@ -16,8 +16,7 @@ from typing import Any, ParamSpec, cast
 from uuid import UUID
 
 from flask import Response, current_app, g, make_response, request
-from sqlalchemy import select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -29,9 +28,6 @@ from pettycash.models.base import new_id
 from pettycash.models.platform import IdempotencyKey
 
 P = ParamSpec("P")
-
-WAIT_MILLISECONDS = 200
-"""How long a second request waits for the first before it is told that the key is at work."""
 
 ATTEMPTS = 5
 KEPT_HEADERS = ("Location", "ETag", "Content-Type")
@@ -132,16 +128,18 @@ def idempotent(
 
 def _once(view: Callable[[], Response], claim: _Claim | None, secret: bool) -> Response:
     with db.transaction() as session:
+        key_id: UUID | None = None
         if claim is not None:
-            stored = _take(session, claim)
-            if stored is not None:
-                return _replay(stored, claim)
+            found = _take(session, claim)
+            if isinstance(found, IdempotencyKey):
+                return _replay(found, claim)
+            key_id = found
         try:
             answer = view()
         except Remembered as remembered:
             answer = from_error(remembered.refusal)
-        if claim is not None:
-            _store(session, claim, answer, secret)
+        if key_id is not None:
+            _store(session, key_id, answer, secret)
         reach("api.stored")
     reach("api.committed")
     return answer
@@ -191,51 +189,52 @@ def fingerprint() -> bytes:
     return digest.digest()
 
 
-def _take(session: Session, claim: _Claim) -> IdempotencyKey | None:
+TAKE = text(
+    "SELECT idempotency_take(:id, :principal, :method, :route, :key, :fingerprint, :now, :since)"
+)
+"""Takes a key and returns its row's id; NULL where an earlier request has it. A second request
+waits 200 ms for the first (migration 0013)."""
+
+STORE = text(
+    "UPDATE idempotency_keys SET status = :status, headers = CAST(:headers AS jsonb), body = :body"
+    " WHERE id = :id"
+)
+
+
+def _take(session: Session, claim: _Claim) -> UUID | IdempotencyKey:
     """Take the key, or return what the request that had it first was answered."""
     now = session.info["now"]
-    values = {
-        "company_id": session.info["scope"].company_id,
-        "principal": claim.principal,
-        "method": claim.method,
-        "route": claim.route,
-        "key": claim.key,
-    }
-    row = insert(IdempotencyKey).values(
-        id=new_id(), fingerprint=claim.fingerprint, headers={}, **values
-    )
-    kept_since = now - timedelta(days=settings.current().idempotency_days)
-    statement = row.on_conflict_do_update(
-        index_elements=list(values),
-        # Only one that is too old to be kept is taken over.
-        set_={
-            "fingerprint": claim.fingerprint,
-            "status": None,
-            "body": None,
-            "headers": {},
-            "created_at": now,
-        },
-        where=IdempotencyKey.created_at < kept_since,
-    ).returning(IdempotencyKey.id)
-    _wait_at_most(session, WAIT_MILLISECONDS)
     try:
-        taken = session.execute(statement).scalar_one_or_none()
+        taken: UUID | None = session.execute(
+            TAKE,
+            {
+                "id": new_id(),
+                "principal": claim.principal,
+                "method": claim.method,
+                "route": claim.route,
+                "key": claim.key,
+                "fingerprint": claim.fingerprint,
+                "now": now,
+                "since": now - timedelta(days=settings.current().idempotency_days),
+            },
+        ).scalar_one()
     except DBAPIError as error:
         if db.sqlstate(error) == "55P03":
             raise KeyAtWork from error
         raise
-    _wait_at_most(session, int(settings.current().lock_timeout_seconds * 1000))
     if taken is not None:
-        return None
+        return taken
     return session.execute(
-        select(IdempotencyKey).filter_by(**values).execution_options(populate_existing=True)
+        select(IdempotencyKey)
+        .filter_by(
+            company_id=session.info["scope"].company_id,
+            principal=claim.principal,
+            method=claim.method,
+            route=claim.route,
+            key=claim.key,
+        )
+        .execution_options(populate_existing=True)
     ).scalar_one()
-
-
-def _wait_at_most(session: Session, milliseconds: int) -> None:
-    session.execute(
-        text("SELECT set_config('lock_timeout', :value, true)"), {"value": f"{milliseconds}ms"}
-    )
 
 
 def _replay(stored: IdempotencyKey, claim: _Claim) -> Response:
@@ -252,24 +251,18 @@ def _replay(stored: IdempotencyKey, claim: _Claim) -> Response:
     return answer
 
 
-def _store(session: Session, claim: _Claim, answer: Response, secret: bool) -> None:
+def _store(session: Session, key_id: UUID, answer: Response, secret: bool) -> None:
     headers = {name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
     if g.get("etag"):
         headers["ETag"] = f'"{g.etag}"'
     session.execute(
-        update(IdempotencyKey)
-        .where(
-            IdempotencyKey.principal == claim.principal,
-            IdempotencyKey.method == claim.method,
-            IdempotencyKey.route == claim.route,
-            IdempotencyKey.key == claim.key,
-        )
-        .values(
-            status=answer.status_code,
-            headers=headers,
-            body=None if secret else answer.get_data(),
-        )
-        .execution_options(synchronize_session=False)
+        STORE,
+        {
+            "id": key_id,
+            "status": answer.status_code,
+            "headers": json.dumps(headers),
+            "body": None if secret else answer.get_data(),
+        },
     )
 
 

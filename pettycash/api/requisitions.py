@@ -128,8 +128,12 @@ class Requisitions(MethodView):
             raise OnBehalfOfNeedsKey(errors={"on_behalf_of": ["It is for machine clients."]})
         said = Stated(**body | {"lines": stated_lines(body["lines"])})
         with transaction() as session:
-            raised = requisitions.create(session, said=said, actor=actor, now=session.info["now"])
-            return shown(session, raised), {"Location": f"/api/requisitions/{raised.id}/"}
+            raised, lines = requisitions.create(
+                session, said=said, actor=actor, now=session.info["now"]
+            )
+            found, tag = reading.fresh(raised, lines, actor)
+            set_etag(tag)
+            return found, {"Location": f"/api/requisitions/{raised.id}/"}
 
 
 @blp.route("/<uuid:requisition_id>/")

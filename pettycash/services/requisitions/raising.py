@@ -66,14 +66,17 @@ class ExternalReferenceTaken(errors.Conflict):
     code = "requisition.external_reference_taken"
 
 
-def create(session: Session, *, said: Stated, actor: Actor, now: datetime) -> Requisition:
-    """Raise a draft; the actor is its requester.
+def create(
+    session: Session, *, said: Stated, actor: Actor, now: datetime
+) -> tuple[Requisition, list[RequisitionLine]]:
+    """Raise a draft; the actor is its requester. Returns it with its lines.
 
     Raises:
         ExternalReferenceTaken: the client used it before.
         InvalidRequisition and the other refusals of `stating.checked`.
     """
-    said = stating.checked(session, stating.at_home(session, said, actor=actor), actor=actor)
+    home = stating.home_of(session, actor)
+    said = stating.checked(session, stating.at_home(said, home), actor=actor, home=home)
     requisition = Requisition(
         company_id=actor.company_id,
         requester_id=actor.user_id,
@@ -85,8 +88,7 @@ def create(session: Session, *, said: Stated, actor: Actor, now: datetime) -> Re
     )
     _say(requisition, said)
     _write_unique(session, requisition)
-    _write_lines(session, requisition, said)
-    return requisition
+    return requisition, _write_lines(session, requisition, said)
 
 
 def update(
@@ -124,7 +126,8 @@ def update(
         said = replace(said, region_id=None)  # it follows the branch
     if changes.get("is_urgent") is False:
         said = replace(said, urgency_reason=None)
-    said = stating.checked(session, replace(said, **changes), actor=actor)
+    home = stating.home_of(session, actor)
+    said = stating.checked(session, replace(said, **changes), actor=actor, home=home)
     _say(requisition, said)
     requisition.version += 1
     _write_unique(session, requisition)
@@ -147,10 +150,14 @@ def _say(requisition: Requisition, said: Stated) -> None:
 
 
 def _write_unique(session: Session, requisition: Requisition) -> None:
+    # Flushed here, as the unique index decides, and lines need their requisition.
+    if requisition.external_reference is None:
+        session.add(requisition)
+        session.flush()
+        return
     try:
         with session.begin_nested():
             session.add(requisition)
-            # Here, as the unique index decides, and lines need their requisition.
             session.flush()
     except IntegrityError as error:
         if db.constraint(error) != EXTERNAL_REFERENCE_UNIQUE:
@@ -158,8 +165,8 @@ def _write_unique(session: Session, requisition: Requisition) -> None:
         raise ExternalReferenceTaken(errors={"external_reference": ["It is taken."]}) from error
 
 
-def _write_lines(session: Session, requisition: Requisition, said: Stated) -> None:
-    session.add_all(
+def _write_lines(session: Session, requisition: Requisition, said: Stated) -> list[RequisitionLine]:
+    lines = [
         RequisitionLine(
             company_id=requisition.company_id,
             requisition_id=requisition.id,
@@ -170,8 +177,10 @@ def _write_lines(session: Session, requisition: Requisition, said: Stated) -> No
             cost_center_id=line.cost_center_id,
         )
         for position, line in enumerate(said.lines, start=1)
-    )
+    ]
+    session.add_all(lines)
     session.flush()  # facts are read back from the table
+    return lines
 
 
 def _reconsider(

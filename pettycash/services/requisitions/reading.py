@@ -1,5 +1,6 @@
 """A requisition with what belongs to it, as somebody within scope reads it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from pettycash.gateways.sanitising import mask_phone, sanitise
 from pettycash.models.payments import Payment
 from pettycash.models.people import Role
-from pettycash.models.requisitions import Requisition
+from pettycash.models.requisitions import Requisition, RequisitionLine
 from pettycash.models.workflow import ApprovalStep, ApprovalTrail
 from pettycash.services import approved_facts, rounds, visibility
 from pettycash.services.actors import Actor
@@ -58,7 +59,44 @@ def version_tag(session: Session, requisition: Requisition) -> str:
             Payment.requisition_id == requisition.id
         )
     ).scalar_one()
-    return f"{requisition.version}.{of_payments}"
+    return _tag(requisition, of_payments)
+
+
+def _tag(requisition: Requisition, versions_of_payments: int) -> str:
+    return f"{requisition.version}.{versions_of_payments}"
+
+
+def fresh(
+    requisition: Requisition, lines: Sequence[RequisitionLine], actor: Actor
+) -> tuple[dict[str, Any], str]:
+    """`detail` and `version_tag` of what was raised just now: nothing can belong to it yet."""
+    return _shown(requisition, lines, actor), _tag(requisition, 0)
+
+
+def _shown(
+    requisition: Requisition, lines: Sequence[RequisitionLine], actor: Actor
+) -> dict[str, Any]:
+    shown = summary(requisition, actor)
+    is_masked = shown["payee_name"] != requisition.payee_name
+    return shown | {
+        "lines": [
+            {
+                "position": line.position,
+                "description": sanitise(line.description) if is_masked else line.description,
+                "amount": line.amount,
+                "currency": requisition.currency,
+                "category": line.category,
+                "cost_center_id": line.cost_center_id,
+                "budget_line_id": line.budget_line_id,
+                "tax_code": line.tax_code,
+                "tax_amount": line.tax_amount,
+            }
+            for line in lines
+        ],
+        "payments": [],
+        "approval": None,
+        "decision_digest": None,
+    }
 
 
 def detail(session: Session, requisition: Requisition, actor: Actor) -> dict[str, Any]:
@@ -67,22 +105,7 @@ def detail(session: Session, requisition: Requisition, actor: Actor) -> dict[str
     Flushes, as steps and payments are read from their tables.
     """
     session.flush()
-    shown = summary(requisition, actor)
-    is_masked = shown["payee_name"] != requisition.payee_name
-    shown["lines"] = [
-        {
-            "position": line.position,
-            "description": sanitise(line.description) if is_masked else line.description,
-            "amount": line.amount,
-            "currency": requisition.currency,
-            "category": line.category,
-            "cost_center_id": line.cost_center_id,
-            "budget_line_id": line.budget_line_id,
-            "tax_code": line.tax_code,
-            "tax_amount": line.tax_amount,
-        }
-        for line in rounds.lines_of(session, requisition.id)
-    ]
+    shown = _shown(requisition, rounds.lines_of(session, requisition.id), actor)
     shown["payments"] = list(
         session.execute(
             select(Payment)
@@ -90,8 +113,6 @@ def detail(session: Session, requisition: Requisition, actor: Actor) -> dict[str
             .order_by(Payment.ordinal)
         ).scalars()
     )
-    shown["approval"] = None
-    shown["decision_digest"] = None
     current = rounds.latest(session, requisition.id)
     if current is not None:
         assignees = rounds.assignees_of(session, current.id)

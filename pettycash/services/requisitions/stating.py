@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from pettycash import errors, money
@@ -109,28 +109,62 @@ def stated(requisition: Requisition, lines: Sequence[RequisitionLine]) -> Stated
     )
 
 
-def at_home(session: Session, said: Stated, *, actor: Actor) -> Stated:
+@dataclass(frozen=True, kw_only=True)
+class Home:
+    """The requester's membership with the units that it names, loaded together.
+
+    Holding it keeps them in the session: whoever asks for one of them again asks no database.
+    """
+
+    membership: Membership
+    branch: Branch | None
+    department: Department | None
+    cost_center: CostCenter | None
+
+
+HOME = (
+    select(Membership, Branch, Department, CostCenter)
+    .outerjoin(Branch, Branch.id == Membership.branch_id)
+    .outerjoin(Department, Department.id == Membership.department_id)
+    .outerjoin(CostCenter, CostCenter.id == Membership.cost_center_id)
+    .where(Membership.user_id == bindparam("user_id"))
+)
+
+
+def home_of(session: Session, actor: Actor) -> Home:
+    """Where the actor belongs."""
+    membership, branch, department, cost_center = session.execute(
+        HOME, {"user_id": actor.user_id}
+    ).one()
+    return Home(
+        membership=membership, branch=branch, department=department, cost_center=cost_center
+    )
+
+
+def at_home(said: Stated, home: Home) -> Stated:
     """Fill the units that were not named with those of the requester's own membership."""
-    home = session.execute(
-        select(Membership).where(Membership.user_id == actor.user_id)
-    ).scalar_one()
+    membership = home.membership
     if said.branch_id is None and said.origin is Origin.BRANCH:
-        said = replace(said, branch_id=home.branch_id)
+        said = replace(said, branch_id=membership.branch_id)
     if said.region_id is None and said.origin is Origin.FIELD and said.branch_id is None:
-        region_id = home.region_id
-        if region_id is None and home.branch_id is not None:
-            region_id = session.get_one(Branch, home.branch_id).region_id
+        region_id = membership.region_id
+        if region_id is None and home.branch is not None:
+            region_id = home.branch.region_id
         said = replace(said, region_id=region_id)
     if said.department_id is None:
-        said = replace(said, department_id=home.department_id)
-    if said.cost_center_id is None and home.cost_center_id is not None:
-        center = session.get_one(CostCenter, home.cost_center_id)
-        if center.is_active and _fits(center, said):
-            said = replace(said, cost_center_id=center.id)
+        said = replace(said, department_id=membership.department_id)
+    center = home.cost_center
+    if (
+        said.cost_center_id is None
+        and center is not None
+        and center.is_active
+        and _fits(center, said)
+    ):
+        said = replace(said, cost_center_id=center.id)
     return said
 
 
-def checked(session: Session, said: Stated, *, actor: Actor) -> Stated:
+def checked(session: Session, said: Stated, *, actor: Actor, home: Home) -> Stated:
     """Everything in its stored form.
 
     Raises:
@@ -161,7 +195,7 @@ def checked(session: Session, said: Stated, *, actor: Actor) -> Stated:
     )
     if said.payee_user_id is not None:
         _check_payee(session, said.payee_user_id)
-    return _placed(session, said, actor=actor)
+    return _placed(session, said, actor=actor, home=home)
 
 
 def _invalid(name: str, message: str) -> InvalidRequisition:
@@ -196,12 +230,9 @@ def _lines(session: Session, said: Stated) -> list[StatedLine]:
                 cost_center_id=line.cost_center_id,
             )
         )
-    named = {line.cost_center_id for line in lines if line.cost_center_id is not None}
-    known = session.execute(
-        select(CostCenter.id).where(CostCenter.id.in_(named), CostCenter.is_active)
-    ).scalars()
-    if named - set(known):
-        raise _invalid("lines", "One names a cost centre that does not exist.")
+    _check_cost_centers(
+        session, {line.cost_center_id for line in lines if line.cost_center_id is not None}
+    )
     total = sum((line.amount for line in lines), Decimal(0))
     if total != said.amount:
         raise LinesDoNotAddUp(
@@ -210,6 +241,16 @@ def _lines(session: Session, said: Stated) -> list[StatedLine]:
             errors={"lines": ["Their sum is the requisition's amount."]},
         )
     return lines
+
+
+def _check_cost_centers(session: Session, named: set[UUID]) -> None:
+    if not named:
+        return
+    known = session.execute(
+        select(CostCenter.id).where(CostCenter.id.in_(named), CostCenter.is_active)
+    ).scalars()
+    if named - set(known):
+        raise _invalid("lines", "One names a cost centre that does not exist.")
 
 
 def _check_payee(session: Session, user_id: UUID) -> None:
@@ -222,24 +263,24 @@ def _check_payee(session: Session, user_id: UUID) -> None:
         raise _invalid("payee_user_id", "There is no such active person in the company.")
 
 
-def _placed(session: Session, said: Stated, *, actor: Actor) -> Stated:
+def _placed(session: Session, said: Stated, *, actor: Actor, home: Home) -> Stated:
     """Check that units exist, agree with each other and are the requester's to charge."""
-    home = session.execute(
-        select(Membership).where(Membership.user_id == actor.user_id)
-    ).scalar_one()
+    membership = home.membership
     everywhere = visibility.sees_company(actor)
     regions = actor.scope_ids(Role.REGIONAL_MANAGER)
     branch = _branch(session, said)
     if branch is not None:
         said = replace(said, region_id=branch.region_id)
-        theirs = branch.id == home.branch_id or branch.id in actor.scope_ids(Role.BRANCH_MANAGER)
+        theirs = branch.id == membership.branch_id or branch.id in actor.scope_ids(
+            Role.BRANCH_MANAGER
+        )
         if not (everywhere or theirs or branch.region_id in regions):
             raise _outside("branch_id")
     elif said.region_id is not None:
         _active(session, Region, said.region_id, field="region_id")
-        own = {home.region_id}
-        if home.branch_id is not None:
-            own.add(session.get_one(Branch, home.branch_id).region_id)
+        own = {membership.region_id}
+        if home.branch is not None:
+            own.add(home.branch.region_id)
         if not (everywhere or said.region_id in own or said.region_id in regions):
             raise _outside("region_id")
     if said.origin is Origin.BRANCH and said.branch_id is None:
@@ -249,7 +290,7 @@ def _placed(session: Session, said: Stated, *, actor: Actor) -> Stated:
     if said.department_id is not None:
         _active(session, Department, said.department_id, field="department_id")
         heads = actor.scope_ids(Role.DEPARTMENT_HEAD)
-        theirs = said.department_id == home.department_id or said.department_id in heads
+        theirs = said.department_id == membership.department_id or said.department_id in heads
         if not (everywhere or theirs):
             raise _outside("department_id")
     if said.cost_center_id is not None:
