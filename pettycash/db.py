@@ -6,8 +6,9 @@ inbox, nightly run). A unit of work tells PostgreSQL for whom it acts before its
 """
 
 import random
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -86,6 +87,43 @@ def current_scope() -> Scope:
     return _scope.get()
 
 
+PREPARED: Mapping[str, bool] = {"prepared": True}
+"""Execution options of a statement that every request runs: PostgreSQL plans it once for each
+connection instead of each time, which costs more than running it. Its parameters need a type that
+follows from where they stand, and its text must not depend on their values."""
+
+PREPARED_MAX = 200
+"""How many of them one connection keeps; a further text is run as it is."""
+
+_PARAMETER = re.compile(r"%\((\w+)\)s|%%")
+
+
+def _prepare_once(engine: Engine) -> None:
+    """Turn statements with the options PREPARED into PREPARE (the first time) and EXECUTE."""
+
+    @event.listens_for(engine, "before_cursor_execute", retval=True)
+    def execute_prepared(
+        connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any
+    ) -> tuple[str, Any]:
+        context, many = rest
+        if many or context is None or not context.execution_options.get("prepared"):
+            return statement, parameters
+        known: dict[str, str] = connection.info.setdefault("prepared", {})
+        execute = known.get(statement)
+        if execute is None:
+            if len(known) >= PREPARED_MAX:
+                return statement, parameters
+            name = f"prepared_{len(known)}"
+            names = list(dict.fromkeys(filter(None, _PARAMETER.findall(statement))))
+            body = _PARAMETER.sub(
+                lambda found: f"${names.index(found[1]) + 1}" if found[1] else "%", statement
+            )
+            cursor.execute(f"PREPARE {name} AS {body}")
+            given = ", ".join(f"%({each})s" for each in names)
+            execute = known[statement] = f"EXECUTE {name} ({given})" if names else f"EXECUTE {name}"
+        return execute, parameters
+
+
 def _ask_who_rested(engine: Engine) -> None:
     """Ask a pooled connection whether it still lives, unless it was used a moment ago.
 
@@ -145,6 +183,7 @@ class _Database:
             connection.commit()
 
         _ask_who_rested(self.engine)
+        _prepare_once(self.engine)
         self.factory = sessionmaker(self.engine, expire_on_commit=False)
 
     def dispose(self, *, close: bool = True) -> None:

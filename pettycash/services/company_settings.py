@@ -12,11 +12,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from pettycash import errors, money
+from pettycash import db, errors, money
 from pettycash.models.organisation import Company, CompanySettings
 from pettycash.models.people import Membership, User
 
@@ -130,10 +130,21 @@ ALONE: Mapping[str, Callable[[object], Any]] = {
 TWO_PEOPLE = frozenset({"escalation_approver_id"})
 
 
+CURRENT = (
+    select(Company.currency, CompanySettings)
+    .outerjoin(CompanySettings, CompanySettings.company_id == Company.id)
+    .where(Company.id == bindparam("company_id"))
+    .order_by(CompanySettings.version.desc())
+    .limit(1)
+    .execution_options(**db.PREPARED)
+)
+
+
 def current(session: Session) -> CompanyPolicy:
     """The settings of the company in scope."""
-    currency = _currency(session)
-    row = _latest(session, session.info["scope"].company_id)
+    found = session.execute(CURRENT, {"company_id": session.info["scope"].company_id}).one()
+    currency: str = found[0]
+    row: CompanySettings | None = found[1]
     if row is None:
         return CompanyPolicy(version=0, currency=currency)
     return _policy(row, currency)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, settings
+from pettycash.models.base import new_id
 from pettycash.models.platform import Obligation
 from pettycash.services import security_log
 from pettycash.services.actors import Actor
@@ -51,11 +52,38 @@ class ObligationGuardsMoney(errors.RuleViolation):
     code = "obligation.guards_money"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Debt:
+    """A task to be owed; without an instant it is due now."""
+
+    topic: str
+    key: UUID
+    due_at: datetime | None = None
+
+
 def owe(session: Session, *, topic: str, key: UUID, due_at: datetime | None = None) -> None:
     """Owe a task. Owing it again re-arms it: done or parked becomes due, an earlier date wins."""
+    owe_all(session, [Debt(topic=topic, key=key, due_at=due_at)])
+
+
+def owe_all(session: Session, debts: Sequence[Debt]) -> None:
+    """Owe several different tasks in one statement."""
     company_id = session.info["scope"].company_id
-    due = due_at or session.info["now"]
-    row = insert(Obligation).values(company_id=company_id, topic=topic, key=key, due_at=due)
+    now = session.info["now"]
+    row = insert(Obligation).values(
+        [
+            {
+                "id": new_id(),
+                "company_id": company_id,
+                "topic": each.topic,
+                "key": each.key,
+                "due_at": each.due_at or now,
+                "attempts": 0,
+                "failures": 0,
+            }
+            for each in debts
+        ]
+    )
     settled = Obligation.done_at.is_not(None) | Obligation.parked_at.is_not(None)
     session.execute(
         row.on_conflict_do_update(
@@ -71,9 +99,10 @@ def owe(session: Session, *, topic: str, key: UUID, due_at: datetime | None = No
                 "parked_at": None,
                 "last_error": None,
             },
-        )
+        ),
+        execution_options=db.PREPARED,
     )
-    if due_at is None or due_at <= session.info["now"]:
+    if any(each.due_at is None or each.due_at <= now for each in debts):
         session.info[OWES] = True
 
 
@@ -328,8 +357,8 @@ def _wake_relay(session: Session) -> None:
     if not session.info.pop(OWES, False):
         return
     try:
-        with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text(f"NOTIFY {CHANNEL}"))
+        with db.system_glance() as glance:
+            glance.execute(text(f"NOTIFY {CHANNEL}"))
     except SQLAlchemyError:
         logger.debug("the relay was not woken", exc_info=True)
 

@@ -7,7 +7,7 @@ different ones. The whole installation is paused on the host, by name, in a tabl
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, Text, cast, literal_column, or_, select, union_all
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -72,11 +72,6 @@ def check(
     Raises:
         Paused: one of them is.
     """
-    everything = session.execute(
-        select(PlatformPause.id).where(PlatformPause.resumed_at.is_(None)).limit(1)
-    ).first()
-    if everything is not None:
-        raise Paused("The whole installation is paused.")
     objects: list[ColumnElement[bool]] = [Pause.object_id.is_(None)]
     if store_id is not None:
         objects.append(Pause.object_id == store_id)
@@ -86,16 +81,21 @@ def check(
     if provider_account_id is not None:
         objects.append(Pause.object_id == provider_account_id)
     found = session.execute(
-        select(Pause.scope)
-        .where(
-            Pause.company_id == session.info["scope"].company_id,
-            Pause.resumed_at.is_(None),
-            or_(*objects),
-        )
-        .limit(1)
-    ).scalar_one_or_none()
-    if found is not None:
-        raise Paused(f"The {found.value.replace('_', ' ')} is paused.")
+        union_all(
+            select(literal_column("'whole installation'")).where(
+                select(PlatformPause.id).where(PlatformPause.resumed_at.is_(None)).exists()
+            ),
+            select(cast(Pause.scope, Text)).where(
+                Pause.company_id == session.info["scope"].company_id,
+                Pause.resumed_at.is_(None),
+                or_(*objects),
+            ),
+        ),
+        execution_options=db.PREPARED,
+    ).scalars()
+    words = sorted(found, key=lambda each: each != "whole installation")
+    if words:
+        raise Paused(f"The {words[0].replace('_', ' ')} is paused.")
 
 
 def pause(

@@ -6,9 +6,11 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
+from pettycash import db
 from pettycash.models.funds import Fund, Store, StoreKind
 from pettycash.models.ledger import LedgerAccount
 from pettycash.models.platform import CaseKind, Severity
@@ -67,35 +69,43 @@ class FundBalance:
         return sum((each.floor for each in self.stores), Decimal(0))
 
 
+BALANCE = (
+    select(
+        Fund.currency.label("fund_currency"),
+        Fund.target_balance,
+        Fund.reorder_level,
+        Store.id,
+        Store.account_id,
+        Store.code,
+        Store.name,
+        Store.kind,
+        Store.currency,
+        Store.is_active,
+        LedgerAccount.balance,
+        LedgerAccount.held,
+        LedgerAccount.floor,
+    )
+    .outerjoin(Store, Store.fund_id == Fund.id)
+    .outerjoin(LedgerAccount, LedgerAccount.id == Store.account_id)
+    .where(Fund.id == bindparam("fund_id"))
+    .order_by(Store.code)
+    .execution_options(**db.PREPARED)
+)
+
+
 def balance(session: Session, fund_id: UUID) -> FundBalance:
     """The fund's stores and their sums. Reads columns, so that no row loaded earlier is believed.
 
     Raises:
         sqlalchemy.exc.NoResultFound: no such fund in this company.
     """
-    fund = session.execute(
-        select(Fund.currency, Fund.target_balance, Fund.reorder_level).where(Fund.id == fund_id)
-    ).one()
-    rows = session.execute(
-        select(
-            Store.id,
-            Store.account_id,
-            Store.code,
-            Store.name,
-            Store.kind,
-            Store.currency,
-            Store.is_active,
-            LedgerAccount.balance,
-            LedgerAccount.held,
-            LedgerAccount.floor,
-        )
-        .join(LedgerAccount, LedgerAccount.id == Store.account_id)
-        .where(Store.fund_id == fund_id)
-        .order_by(Store.code)
-    )
+    rows = session.execute(BALANCE, {"fund_id": fund_id}).all()
+    if not rows:
+        raise NoResultFound(f"no fund {fund_id}")
+    fund = rows[0]
     return FundBalance(
         fund_id=fund_id,
-        currency=fund.currency,
+        currency=fund.fund_currency,
         target_balance=fund.target_balance,
         reorder_level=fund.reorder_level,
         stores=tuple(
@@ -112,6 +122,7 @@ def balance(session: Session, fund_id: UUID) -> FundBalance:
                 floor=row.floor,
             )
             for row in rows
+            if row.id is not None
         ),
     )
 

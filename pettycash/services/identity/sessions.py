@@ -138,6 +138,7 @@ SIGNED_IN = (
     people.placed_where(AuthSession.access_digest == bindparam("access_digest"), at=db.instant())
     .join(AuthSession, (AuthSession.user_id == User.id) & (AuthSession.company_id == Company.id))
     .add_columns(AuthSession, db.instant().label("at"))
+    .execution_options(**db.PREPARED)
 )
 """Built once: every request runs it."""
 

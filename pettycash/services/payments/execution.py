@@ -81,6 +81,12 @@ def execute(
     pauses.check(
         session, store_id=payment.store_id, provider_account_id=payment.provider_account_id
     )
+    # Kept here, as a session forgets what nobody holds: whoever asks for it below asks no database.
+    account = (
+        session.get_one(ProviderAccount, payment.provider_account_id)
+        if payment.provider_account_id is not None
+        else None
+    )
     store = rules.fitting_store(
         session, store_id=payment.store_id, requisition=requisition, method=payment.method
     )
@@ -128,6 +134,7 @@ def execute(
         attempt_id=attempt_id,
         payment=payment,
         execution=execution,
+        account=account,
         remarks=requisition.number,
         now=now,
     )
@@ -145,8 +152,13 @@ def execute(
         cash.begin(session, payment=payment, execution_id=execution.id)
     else:
         first_look = now + timedelta(seconds=settings.current().query_first_seconds)
-        outbox.owe(session, topic=SUBMIT, key=attempt.id)
-        outbox.owe(session, topic=RESOLVE, key=attempt.id, due_at=first_look)
+        outbox.owe_all(
+            session,
+            [
+                outbox.Debt(topic=SUBMIT, key=attempt.id),
+                outbox.Debt(topic=RESOLVE, key=attempt.id, due_at=first_look),
+            ],
+        )
     security_log.record(
         session,
         event="payment.released",
@@ -223,13 +235,12 @@ def _attempt(
     attempt_id: UUID,
     payment: Payment,
     execution: PaymentExecution,
+    account: ProviderAccount | None,
     remarks: str,
     now: datetime,
 ) -> PaymentAttempt:
-    account = None
     decide_by = now + CASH_COLLECTED_WITHIN
-    if payment.method is not Method.CASH:
-        account = session.get_one(ProviderAccount, payment.provider_account_id)
+    if account is not None:
         decide_by = now + registry.for_rail(payment.method).decide_by
     attempt = PaymentAttempt(
         id=attempt_id,

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select, union_all
 from sqlalchemy.orm import Session
 
 from pettycash import db, money
@@ -49,10 +49,12 @@ def digest_of(payment: Payment) -> bytes:
 
 def subject_of(session: Session, *, payment: Payment, requisition: Requisition) -> releases.Subject:
     """The payment as something to release, and who is ruled out of releasing it."""
-    excluded = {requisition.requester_id, *approvers(session, requisition_id=requisition.id)}
-    excluded.update(recipients(session, payment=payment))
-    if payment.maker_id is not None:
-        excluded.add(payment.maker_id)
+    ruled_out = union_all(_approvers(requisition.id), _reached_at(payment.destination))
+    excluded = {
+        requisition.requester_id,
+        *session.execute(ruled_out, execution_options=db.PREPARED).scalars(),
+    }
+    excluded.update(each for each in (payment.payee_user_id, payment.maker_id) if each is not None)
     return releases.Subject(
         kind="payment",
         id=payment.id,
@@ -67,12 +69,13 @@ def subject_of(session: Session, *, payment: Payment, requisition: Requisition) 
 
 def approvers(session: Session, *, requisition_id: UUID) -> frozenset[UUID]:
     """Everybody who approved the requisition, in whatever round."""
-    found = session.execute(
-        select(Decision.user_id).where(
-            Decision.requisition_id == requisition_id, Decision.verdict.in_(APPROVING)
-        )
-    ).scalars()
-    return frozenset(found)
+    return frozenset(session.execute(_approvers(requisition_id)).scalars())
+
+
+def _approvers(requisition_id: UUID) -> Select[UUID]:
+    return select(Decision.user_id).where(
+        Decision.requisition_id == requisition_id, Decision.verdict.in_(APPROVING)
+    )
 
 
 def executors(session: Session, *, payment_id: UUID) -> frozenset[UUID]:
@@ -86,23 +89,22 @@ def executors(session: Session, *, payment_id: UUID) -> frozenset[UUID]:
 def recipients(session: Session, *, payment: Payment) -> frozenset[UUID]:
     """Members whom the money goes to: named as its payee, or reached at its destination."""
     named = () if payment.payee_user_id is None else (payment.payee_user_id,)
-    return _reached_at(session, payment.destination).union(named)
+    return frozenset(session.execute(_reached_at(payment.destination)).scalars()).union(named)
 
 
-def _reached_at(session: Session, destination: str) -> frozenset[UUID]:
+def _reached_at(destination: str) -> Select[UUID]:
     """Members whose own phone or e-mail the money goes to: recipients, whoever is named as payee.
 
     Rails spell a phone number with the country code and without the plus.
     """
-    found = session.execute(
+    return (
         select(Membership.user_id)
         .join(User, User.id == Membership.user_id)
         .where(
             Membership.phone.in_((destination, f"+{destination}"))
             | (func.lower(User.email) == destination)
         )
-    ).scalars()
-    return frozenset(found)
+    )
 
 
 def custodians(session: Session, payment: Payment) -> frozenset[UUID]:
@@ -121,16 +123,20 @@ def locked(
     Raises:
         PaymentNotFound: no such payment within the actor's scope (without one: in the company).
     """
+    # One statement: PostgreSQL locks the rows of a result in the order that OF names them.
+    query = (
+        select(Requisition, Payment)
+        .join(Payment, Payment.requisition_id == Requisition.id)
+        .where(Payment.id == payment_id)
+        .with_for_update(of=[Requisition, Payment])
+        .execution_options(populate_existing=True, **db.PREPARED)
+    )
     if actor is not None:
-        seen: Payment | None = visibility.payment(session, actor=actor, payment_id=payment_id)
-    else:
-        seen = session.get(Payment, payment_id)
-    if seen is None:
+        query = query.where(visibility.payments(actor))
+    row = session.execute(query).one_or_none()
+    if row is None:
         raise visibility.PaymentNotFound
-    requisition = db.lock(session, Requisition, seen.requisition_id)
-    payment = db.lock(session, Payment, payment_id)
-    if requisition is None or payment is None:
-        raise visibility.PaymentNotFound
+    requisition, payment = row
     return requisition, payment
 
 

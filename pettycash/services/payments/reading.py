@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
-from pettycash import settings
+from pettycash import db, settings
 from pettycash.gateways.sanitising import mask_phone, sanitise
 from pettycash.models.attempts import PaymentAttempt, PaymentTransaction
 from pettycash.models.payments import Payment, PaymentReconciliation
@@ -23,6 +23,9 @@ UNMASKED = frozenset(Role) - {Role.OPERATOR, Role.ADMIN}
 
 SEES_ORIGINS = frozenset({Role.AUDITOR, Role.CFO})
 """Who sees from which address and program a release came."""
+
+_Release = tuple[ReleaseChallenge, ReleaseGrant | None] | None
+"""The newest code that was asked for, and what it granted."""
 
 MOBILE = frozenset({Method.MPESA, Method.AIRTEL_MONEY, Method.MTN_MOMO})
 
@@ -79,39 +82,49 @@ def detail(
         PaymentNotFound: none such within scope.
     """
     session.flush()
-    row = session.execute(listed(actor).where(Payment.id == payment_id)).one_or_none()
+    row = session.execute(
+        listed(actor).where(Payment.id == payment_id), execution_options=db.PREPARED
+    ).one_or_none()
     if row is None:
         raise visibility.PaymentNotFound
     payment, requisition, fact = row
+    release = _newest_release(session, payment_id)
     shown = summary(payment, requisition, fact, actor)
-    shown["release"] = release_of(session, payment_id=payment_id, now=now)
-    return shown, version_tag(session, payment)
+    shown["release"] = _told(release, now=now)
+    return shown, _tag(payment, release, is_matched=fact is not None)
 
 
 def version_tag(session: Session, payment: Payment) -> str:
     """What changes whenever anything that `detail` shows does: also with codes and evidence."""
     session.flush()
-    challenge = _newest_challenge(session, payment.id)
-    release = "0"
-    if challenge is not None:
-        grant = _grant_of(session, challenge.id)
-        spent = grant is not None and grant.spent_at is not None
-        release = (
-            f"{challenge.id.hex[-12:]}{challenge.state.value[0]}{challenge.tries}"
-            f"{challenge.sends}{int(spent)}"
-        )
     fact = session.execute(
         select(PaymentReconciliation.id).where(PaymentReconciliation.payment_id == payment.id)
     ).scalar_one_or_none()
-    return f"{payment.version}.{release}.{int(fact is not None)}"
+    release = _newest_release(session, payment.id)
+    return _tag(payment, release, is_matched=fact is not None)
+
+
+def _tag(payment: Payment, release: _Release, *, is_matched: bool) -> str:
+    codes = "0"
+    if release is not None:
+        challenge, grant = release
+        spent = grant is not None and grant.spent_at is not None
+        codes = (
+            f"{challenge.id.hex[-12:]}{challenge.state.value[0]}{challenge.tries}"
+            f"{challenge.sends}{int(spent)}"
+        )
+    return f"{payment.version}.{codes}.{int(is_matched)}"
 
 
 def release_of(session: Session, *, payment_id: UUID, now: datetime) -> dict[str, Any] | None:
     """Where the newest challenge stands; None where no code was ever asked for."""
-    challenge = _newest_challenge(session, payment_id)
-    if challenge is None:
+    return _told(_newest_release(session, payment_id), now=now)
+
+
+def _told(release: _Release, *, now: datetime) -> dict[str, Any] | None:
+    if release is None:
         return None
-    grant = _grant_of(session, challenge.id)
+    challenge, grant = release
     return {
         "executor_id": challenge.executor_id,
         "state": challenge.state,
@@ -176,16 +189,16 @@ def transactions(payment_id: UUID) -> Select[PaymentTransaction]:
     return select(PaymentTransaction).where(PaymentTransaction.payment_id == payment_id)
 
 
-def _newest_challenge(session: Session, payment_id: UUID) -> ReleaseChallenge | None:
-    return session.execute(
-        select(ReleaseChallenge)
-        .where(ReleaseChallenge.payment_id == payment_id)
-        .order_by(ReleaseChallenge.id.desc())
-        .limit(1)
-    ).scalar_one_or_none()
+NEWEST_RELEASE = (
+    select(ReleaseChallenge, ReleaseGrant)
+    .outerjoin(ReleaseGrant, ReleaseGrant.challenge_id == ReleaseChallenge.id)
+    .where(ReleaseChallenge.payment_id == bindparam("payment_id"))
+    .order_by(ReleaseChallenge.id.desc())
+    .limit(1)
+    .execution_options(**db.PREPARED)
+)
 
 
-def _grant_of(session: Session, challenge_id: UUID) -> ReleaseGrant | None:
-    return session.execute(
-        select(ReleaseGrant).where(ReleaseGrant.challenge_id == challenge_id)
-    ).scalar_one_or_none()
+def _newest_release(session: Session, payment_id: UUID) -> _Release:
+    row = session.execute(NEWEST_RELEASE, {"payment_id": payment_id}).one_or_none()
+    return None if row is None else (row[0], row[1])

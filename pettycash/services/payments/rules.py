@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from pettycash import errors, money
+from pettycash import db, errors, money
 from pettycash.gateways import registry
 from pettycash.models.funds import Fund, ProviderAccount, Store, StoreKind
 from pettycash.models.organisation import Branch
@@ -113,6 +113,7 @@ def fitting_store(
         select(Store)
         .join(Fund, Fund.id == Store.fund_id)
         .where(Store.id == store_id, Store.is_active, Fund.is_active)
+        .execution_options(**db.PREPARED)
     )
     if actor is not None:
         query = query.where(visibility.funds(actor))
@@ -195,7 +196,8 @@ def remainder(session: Session, *, requisition: Requisition) -> Decimal:
             Payment.requisition_id == requisition.id,
             Payment.status.not_in((PaymentStatus.CANCELLED, PaymentStatus.REVERSED)),
             or_(Payment.status != PaymentStatus.FAILED, ~Payment.failure_confirmed),
-        )
+        ),
+        execution_options=db.PREPARED,
     ).scalar_one()
     return (requisition.approved_amount or Decimal(0)) - Decimal(committed)
 

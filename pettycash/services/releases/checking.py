@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from pettycash import errors, settings
+from pettycash import db, errors, settings
 from pettycash.crash_points import reach
 from pettycash.models.releases import (
     ChallengeState,
@@ -167,7 +167,8 @@ def spend_grant(session: Session, *, subject: Subject, actor: Actor, now: dateti
         .join(ReleaseChallenge, ReleaseChallenge.id == ReleaseGrant.challenge_id)
         .where(about(subject))
         .order_by(ReleaseGrant.id.desc())
-        .limit(1)
+        .limit(1),
+        execution_options=db.PREPARED,
     ).one_or_none()
     if found is None:
         raise CodeRequired
@@ -188,13 +189,13 @@ def spend_grant(session: Session, *, subject: Subject, actor: Actor, now: dateti
         update(ReleaseGrant)
         .where(ReleaseGrant.id == grant.id, ReleaseGrant.spent_at.is_(None))
         .values(spent_at=now)
-        .returning(ReleaseGrant.id)
-    ).one_or_none()
+        .returning(ReleaseGrant)
+        .execution_options(populate_existing=True)
+    ).scalar_one_or_none()
     if spent is None:
         raise GrantUsed
-    session.refresh(grant)
     reach("releases.spent")
-    return grant
+    return spent
 
 
 def _counted(session: Session, *, subject: Subject, actor: Actor) -> ReleaseChallenge | None:

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from pettycash import errors, money
+from pettycash import db, errors, money
 from pettycash.models.organisation import Branch, CostCenter, Department, Region
 from pettycash.models.people import Membership, Role, User
 from pettycash.models.requisitions import Origin, Requisition, RequisitionKind, RequisitionLine
@@ -128,6 +128,7 @@ HOME = (
     .outerjoin(Department, Department.id == Membership.department_id)
     .outerjoin(CostCenter, CostCenter.id == Membership.cost_center_id)
     .where(Membership.user_id == bindparam("user_id"))
+    .execution_options(**db.PREPARED)
 )
 
 
