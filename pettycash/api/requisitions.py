@@ -128,7 +128,7 @@ class Requisitions(MethodView):
             raise OnBehalfOfNeedsKey(errors={"on_behalf_of": ["It is for machine clients."]})
         said = Stated(**body | {"lines": stated_lines(body["lines"])})
         with transaction() as session:
-            raised, lines = requisitions.create(
+            raised, lines = requisitions.draft(
                 session, said=said, actor=actor, now=session.info["now"]
             )
             found, tag = reading.fresh(raised, lines, actor)

@@ -2,7 +2,11 @@
 
 from typing import Any
 
-from pettycash.bench import settlement
+from pettycash.bench import memory, requests, settlement
 from pettycash.bench.benchmark import Benchmark
 
-BENCHMARKS: tuple[Benchmark[Any], ...] = (*settlement.BENCHMARKS,)
+BENCHMARKS: tuple[Benchmark[Any], ...] = (
+    *settlement.BENCHMARKS,
+    *requests.BENCHMARKS,
+    *memory.BENCHMARKS,
+)

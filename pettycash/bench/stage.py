@@ -44,6 +44,8 @@ class Stage:
     quick: bool
     """True: a glance that everything runs, with figures that mean little."""
     _exits: ExitStack = field(repr=False)
+    running: list[Child] = field(default_factory=list)
+    """Every process that was started for it, the servers first."""
     _specs: dict[str, ChildSpec] = field(default_factory=dict)
 
     @cached_property
@@ -89,6 +91,7 @@ class Stage:
             self._exits.callback(end, child)
             child.start()
             started.append(child)
+            self.running.append(child)
         for child in started:
             await_ready(child)
         return started

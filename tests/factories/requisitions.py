@@ -60,10 +60,9 @@ def raised(
     session: Session, amount: str = "1500.00", *, by: str = "staff", **more: Any
 ) -> Requisition:
     """A draft."""
-    requisition, _ = requisitions.create(
+    return requisitions.create(
         session, said=stated(amount, **more), actor=acting(session, by), now=session.info["now"]
     )
-    return requisition
 
 
 def brought_to(session: Session, requisition: Requisition, status: RequisitionStatus) -> None:

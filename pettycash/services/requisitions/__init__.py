@@ -11,7 +11,7 @@ from pettycash.services.requisitions.lifecycle import (
     submit,
 )
 from pettycash.services.requisitions.progress import payment_progress
-from pettycash.services.requisitions.raising import CHANGEABLE, create, update
+from pettycash.services.requisitions.raising import CHANGEABLE, create, draft, update
 from pettycash.services.requisitions.stating import Stated, StatedLine
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "cancel",
     "close_short",
     "create",
+    "draft",
     "hold",
     "lift_hold",
     "payment_progress",

@@ -66,7 +66,12 @@ class ExternalReferenceTaken(errors.Conflict):
     code = "requisition.external_reference_taken"
 
 
-def create(
+def create(session: Session, *, said: Stated, actor: Actor, now: datetime) -> Requisition:
+    """Raise a draft, as `draft` does, where nobody asks for its lines."""
+    return draft(session, said=said, actor=actor, now=now)[0]
+
+
+def draft(
     session: Session, *, said: Stated, actor: Actor, now: datetime
 ) -> tuple[Requisition, list[RequisitionLine]]:
     """Raise a draft; the actor is its requester. Returns it with its lines.

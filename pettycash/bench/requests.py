@@ -1,0 +1,131 @@
+"""POSTs over HTTP to the API as `up` serves it, beside a bare Flask route with one INSERT.
+
+Both stand behind gunicorn with the same configuration and are asked over eight connections at
+once. The API does everything: session, scope, limits, idempotency, rules, audit fields, answer.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pettycash import composition, db
+from pettycash.bench import bare, http_load
+from pettycash.bench.benchmark import Benchmark, at_least
+from pettycash.bench.paperwork import EXECUTOR, REQUESTER, WIRE, Office
+from pettycash.bench.stage import Stage
+from pettycash.models.base import new_id
+from pettycash.stack import postgres, probes
+from pettycash.stack.ports import LOOPBACK
+from pettycash.stack.processes import ChildSpec
+
+AGAINST = "bare Flask + 1 INSERT by psycopg2, same gunicorn"
+
+
+@dataclass(frozen=True)
+class Counter:
+    """Where clients are served: the API, and the bare route."""
+
+    office: Office
+    api_port: int
+    bare_port: int
+    sized: Callable[[int], int]
+
+
+def setup(stage: Stage) -> Counter:
+    """Start both servers, and warm their workers up."""
+    stage.enter(_composed(stage))
+    stage.superuser().cursor().execute(
+        f"{bare.TABLE}; GRANT INSERT ON bench_rows TO {postgres.APP_ROLE}"
+    )
+    stage.start("api")
+    bare_port = stage.plan.ports.take(0)
+    stage.launch([_bare_spec(stage, bare_port)])
+    counter = Counter(
+        office=Office(),
+        api_port=stage.plan.port("api"),
+        bare_port=bare_port,
+        sized=lambda full: stage.sized(full, quick=max(full // 50, 4)),
+    )
+    _raise(counter, 200)
+    _bare(counter, 200)
+    return counter
+
+
+@contextmanager
+def _composed(stage: Stage) -> Iterator[None]:
+    composition.compose(stage.settings)
+    try:
+        yield
+    finally:
+        db.dispose()
+
+
+def _bare_spec(stage: Stage, port: int) -> ChildSpec:
+    return ChildSpec(
+        name="bare",
+        title="bare Flask",
+        environment=stage.plan.app_environment,
+        command=[
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "--config=python:pettycash.stack.gunicorn_conf",
+            f"--bind={LOOPBACK}:{port}",
+            "pettycash.bench.bare:application",
+        ],
+        probe=probes.tcp(f"tcp://{LOOPBACK}:{port}", port),
+    )
+
+
+def _raise(counter: Counter, count: int) -> float:
+    person = counter.office[REQUESTER]
+    requests = [
+        http_load.post(
+            "/api/requisitions/", WIRE, person.header | {"Idempotency-Key": str(new_id())}
+        )
+        for _ in range(counter.sized(count))
+    ]
+    return http_load.rate(counter.api_port, requests)
+
+
+def _execute(counter: Counter, count: int) -> float:
+    person = counter.office[EXECUTOR]
+    requests = [
+        http_load.post(
+            f"/api/payments/{counter.office.releasable()}/execute/",
+            None,
+            person.header | {"Idempotency-Key": str(new_id())},
+        )
+        for _ in range(counter.sized(count))
+    ]
+    return http_load.rate(counter.api_port, requests)
+
+
+def _bare(counter: Counter, count: int) -> float:
+    requests = [http_load.post("/rows", WIRE)] * counter.sized(count)
+    return http_load.rate(counter.bare_port, requests)
+
+
+BENCHMARKS = (
+    Benchmark(
+        name="post-requisition",
+        what="POST requisition: session, scope, idempotency, audit fields",
+        against=AGAINST,
+        unit="requests/s",
+        goal=at_least(0.3),
+        setup=setup,
+        measured=lambda counter: _raise(counter, 600),
+        reference=lambda counter: _bare(counter, 2_000),
+    ),
+    Benchmark(
+        name="post-execute",
+        what="POST execute: every check, hold, execution, outbox",
+        against=AGAINST,
+        unit="requests/s",
+        goal=at_least(0.2),
+        setup=setup,
+        measured=lambda counter: _execute(counter, 200),
+        reference=lambda counter: _bare(counter, 2_000),
+    ),
+)
