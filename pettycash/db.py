@@ -234,16 +234,19 @@ def engine(*, system: bool = False) -> Engine:
     return found
 
 
+_BEGIN_SCOPE = text(
+    "SELECT now(), set_config('app.company', :company, true),"
+    " set_config('app.actor', :actor, true),"
+    " set_config('app.request_id', :request_id, true),"
+    " set_config('app.source', :source, true)"
+)
+
+
 def begin_scope(session: Session) -> None:
     """Tell PostgreSQL for whom this transaction acts, and read its clock: one round trip."""
     acting = _scope.get()
     now = session.execute(
-        text(
-            "SELECT now(), set_config('app.company', :company, true),"
-            " set_config('app.actor', :actor, true),"
-            " set_config('app.request_id', :request_id, true),"
-            " set_config('app.source', :source, true)"
-        ),
+        _BEGIN_SCOPE,
         {
             "company": str(acting.company_id or ""),
             "actor": str(acting.actor_id or ""),

@@ -1,8 +1,9 @@
 """Double entry: accounts, holds, journal entries, postings, periods (domain.md §5, §7).
 
 Balances are debits minus credits for every account, so a store's money is a positive balance and
-income a negative one. `balance`, `held` and `sequence` are written only by the database functions
-`ledger_post`, `hold_place` and `hold_close`; the application role has no privilege on them.
+income a negative one. `balance`, `held`, `sequence` and `newest_entry_id` are written only by the
+database functions `ledger_post`, `hold_place` and `hold_close`; the application role has no
+privilege on them.
 """
 
 from datetime import date, datetime
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Numeric,
     UniqueConstraint,
     func,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -101,6 +103,8 @@ class LedgerAccount(Tenanted):
     held: Mapped[Money] = mapped_column(server_default="0")
     sequence: Mapped[int] = mapped_column(BigInteger, server_default="0")
     """Number of its postings so far."""
+    newest_entry_id: Mapped[UUID | None] = mapped_column(server_default=text("NULL"))
+    """The entry of its newest posting: later entries have higher keys. Written like `sequence`."""
 
 
 class HoldState(StrEnum):

@@ -1,4 +1,4 @@
-"""Posting and holding. The rules live in the database (migration 0006) and are called here.
+"""Posting and holding. The rules live in the database (migrations 0006, 0014), called here.
 
 Amounts are positive, the side carries the sign; balances are debits minus credits. Which event
 makes which entry is decided in `posting_rules`.
@@ -7,7 +7,7 @@ makes which entry is decided in `posting_rules`.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -114,9 +114,9 @@ def post(
 ) -> list[UUID]:
     """Write entries, locking their accounts in id order; returns the entry ids.
 
-    Takes the same few statements for one entry as for a hundred.
-
+    Takes one statement for one entry as for a hundred: the rules are `ledger_post`'s.
     Holds named in `close_holds` are closed as posted in the same call, under the same locks.
+    A refusal by the database ends the transaction.
 
     Raises:
         Unbalanced: an entry's sides differ or it has fewer than two postings.
@@ -127,18 +127,25 @@ def post(
     """
     for entry in entries:
         _check_balance(entry)
+    keys = sorted(new_id() for _ in entries)
+    payload = [_wire(entry, key) for entry, key in zip(entries, keys, strict=True)]
+    session.flush()
     try:
-        with session.begin_nested():
-            ids = _ids_after(len(entries), _lock(session, entries, close_holds))
-            payload = [_wire(entry, key) for entry, key in zip(entries, ids, strict=True)]
-            session.execute(
-                text("SELECT ledger_post(CAST(:entries AS jsonb), CAST(:holds AS text[]))"),
-                {"entries": json.dumps(payload), "holds": list(close_holds)},
-            )
+        rows = session.execute(
+            POST, {"entries": json.dumps(payload), "holds": list(close_holds)}
+        ).all()
     except DBAPIError as error:
         raise _refusal(error) from error
-    _watch_dates(session, ids)
-    return ids
+    for row, entry in zip(rows, entries, strict=True):
+        if row.rolled_to is not None:
+            _tell_late(session, entry, entry_id=row.posted, accounting_date=row.rolled_to)
+    return [row.posted for row in rows]
+
+
+POST = text(
+    "SELECT posted, rolled_to FROM ledger_post(CAST(:entries AS jsonb), CAST(:holds AS text[]))"
+)
+"""One round trip. The function may raise the keys that it is given, and returns those it wrote."""
 
 
 def hold(
@@ -205,85 +212,21 @@ CLOSE_GATE = """
     SELECT pg_advisory_xact_lock(hashtextextended(current_setting('app.company', true), 0))
 """
 
-LOCK = """
-    WITH gate AS MATERIALIZED (
-        SELECT pg_advisory_xact_lock_shared(
-            hashtextextended(current_setting('app.company', true), 0))
+
+def _tell_late(session: Session, entry: Entry, *, entry_id: UUID, accounting_date: date) -> None:
+    """Open a case for a fact whose own month was closed for good, so that it counts later."""
+    cases.open_case(
+        session,
+        kind=CaseKind.LATE_FACT,
+        object_type="journal_entry",
+        object_id=entry_id,
+        summary=f"{entry.source} happened in a closed month and counts in a later one.",
+        evidence={
+            "occurred_at": entry.occurred_at.isoformat(),
+            "accounting_date": accounting_date.isoformat(),
+        },
+        severity=Severity.WARNING,
     )
-    SELECT a.id FROM gate, ledger_accounts a
-    WHERE a.id IN (
-        SELECT unnest(CAST(:accounts AS uuid[]))
-        UNION SELECT account_id FROM holds WHERE source = ANY(CAST(:holds AS text[]))
-    )
-    ORDER BY a.id FOR UPDATE OF a
-"""
-"""Postings share the gate that the closing of a period takes alone, and lock in id order."""
-
-LAST = """
-    SELECT newest.entry_id FROM unnest(CAST(:accounts AS uuid[])) AS account (id)
-    CROSS JOIN LATERAL (
-        SELECT p.entry_id FROM postings p WHERE p.account_id = account.id
-        ORDER BY p.entry_id DESC LIMIT 1
-    ) AS newest
-    ORDER BY newest.entry_id DESC LIMIT 1
-"""
-
-
-def _lock(session: Session, entries: Sequence[Entry], close_holds: Sequence[str]) -> UUID | None:
-    """Lock every account of the call in id order; returns the newest entry on any of them.
-
-    Two statements, since what is read under a lock has to be read after it was taken.
-    """
-    touched = sorted({str(each.account_id) for entry in entries for each in entry.postings})
-    session.execute(text(LOCK), {"accounts": touched, "holds": list(close_holds)})
-    return session.execute(text(LAST), {"accounts": touched}).scalar_one_or_none()
-
-
-ROLLED = """
-    SELECT e.id, e.source, e.occurred_at, e.accounting_date FROM journal_entries e
-    WHERE e.id = ANY(CAST(:ids AS uuid[])) AND e.accounting_date > (
-        e.occurred_at AT TIME ZONE coalesce((
-            SELECT s.data ->> 'timezone' FROM company_settings s
-            WHERE s.company_id = e.company_id ORDER BY s.version DESC LIMIT 1
-        ), 'Africa/Nairobi')
-    )::date
-"""
-
-
-def _watch_dates(session: Session, ids: Sequence[UUID]) -> None:
-    """Open a case for each fact whose own month was closed for good, so that it counts later."""
-    rolled = session.execute(text(ROLLED), {"ids": [str(each) for each in ids]})
-    for row in rolled:
-        cases.open_case(
-            session,
-            kind=CaseKind.LATE_FACT,
-            object_type="journal_entry",
-            object_id=row.id,
-            summary=f"{row.source} happened in a closed month and counts in a later one.",
-            evidence={
-                "occurred_at": row.occurred_at.isoformat(),
-                "accounting_date": row.accounting_date.isoformat(),
-            },
-            severity=Severity.WARNING,
-        )
-
-
-def _ids_after(count: int, newest: UUID | None) -> list[UUID]:
-    """Keys for new entries, each above the one before and above what their accounts have.
-
-    So on every account the order of keys is the order of its `sequence`, whatever the clocks of
-    two hosts say, and a running balance can be read from the keys alone.
-    """
-    ids: list[UUID] = []
-    floor = newest
-    for _ in range(count):
-        key = new_id()
-        if floor is not None and key <= floor:
-            # The next millisecond after it; the rest stays random (RFC 9562, version 7).
-            key = UUID(int=((floor.int >> 80) + 1 << 80) | (key.int & ((1 << 80) - 1)))
-        ids.append(key)
-        floor = key
-    return ids
 
 
 def _check_balance(entry: Entry) -> None:

@@ -145,10 +145,15 @@ def done(session: Session, *, topic: str, key: UUID) -> None:
 def done_all(session: Session, *, topic: str, keys: Sequence[UUID]) -> None:
     """The same for several obligations of one topic, in one statement."""
     session.execute(
-        update(Obligation)
-        .where(Obligation.topic == topic, Obligation.key.in_(keys), Obligation.done_at.is_(None))
-        .values(done_at=session.info["now"])
+        DONE,
+        {"topic": topic, "keys": [str(each) for each in keys], "now": session.info["now"]},
     )
+
+
+DONE = text(
+    "UPDATE obligations SET done_at = :now"
+    " WHERE topic = :topic AND key = ANY(CAST(:keys AS uuid[])) AND done_at IS NULL"
+)
 
 
 def postpone(session: Session, *, topic: str, key: UUID, due_at: datetime) -> None:

@@ -115,7 +115,7 @@ def test_a_source_is_posted_once(session: Session) -> None:
     ledger.post(session, [transfer(session, "once", "5.00")])
     before = books.balance(session, books.account(session, AccountKind.SUSPENSE).id)
 
-    with pytest.raises(ledger.AlreadyPosted):
+    with pytest.raises(ledger.AlreadyPosted), session.begin_nested():
         ledger.post(session, [transfer(session, "once", "5.00")])
 
     assert books.balance(session, books.account(session, AccountKind.SUSPENSE).id) == before
@@ -265,7 +265,7 @@ def test_a_refused_posting_leaves_its_hold_open(session: Session) -> None:
     )
     ledger.post(session, [transfer(session, "first", "1.00")])
 
-    with pytest.raises(ledger.AlreadyPosted):
+    with pytest.raises(ledger.AlreadyPosted), session.begin_nested():
         ledger.post(session, [transfer(session, "first", "1.00")], close_holds=["h:kept"])
 
     assert books.balance(session, where.account_id)[1] == KES("70.00")

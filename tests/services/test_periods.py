@@ -70,7 +70,7 @@ def test_a_soft_close_stops_people_but_not_facts(session: Session) -> None:
     post(session, "jan", at(JAN))
     soft(session, JAN)
 
-    with pytest.raises(ledger.PeriodClosed):
+    with pytest.raises(ledger.PeriodClosed), session.begin_nested():
         post(session, "wish", at(JAN), decision=True)
     assert post(session, "fact", at(JAN)) == date(2026, 1, 15)
     assert late_cases(session) == []
@@ -81,7 +81,7 @@ def test_a_hard_close_rolls_facts_forward_and_says_so(session: Session) -> None:
     soft(session, JAN)
     hard(session, JAN)
 
-    with pytest.raises(ledger.PeriodClosed):
+    with pytest.raises(ledger.PeriodClosed), session.begin_nested():
         post(session, "wish", at(JAN), decision=True)
     assert post(session, "fact", at(JAN, 31)) == FEB
     [case] = late_cases(session)
