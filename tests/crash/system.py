@@ -18,7 +18,7 @@ from pettycash.cli.seed import money
 from pettycash.models.attempts import Callback, PaymentAttempt, PaymentTransaction
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.ledger import Hold, JournalEntry
-from pettycash.models.payments import ON_THE_WAY, Payment, PaymentStatus
+from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.people import User
 from pettycash.models.platform import Case, CaseStatus, Obligation
 from pettycash.models.releases import ChallengeSend, PaymentExecution
@@ -222,13 +222,6 @@ class System(Processes):
                 )
             )
             return {row.id: row.status for row in rows}
-
-    def unfinished(self) -> list[UUID]:
-        """Payments that are on their way."""
-        with self.session() as session:
-            return list(
-                session.execute(select(Payment.id).where(Payment.status.in_(ON_THE_WAY))).scalars()
-            )
 
     def await_success(self, *all_paid: Paid, seconds: float = SETTLED_SECONDS) -> None:
         """Wait until they are paid and nothing is owed about them any more."""
