@@ -24,11 +24,11 @@ class Movement:
 
 
 @dataclass(frozen=True)
-class Met:
-    """How many calls the rail received, and how many of them met a fault."""
+class Calls:
+    """How many calls the rail received, and how many of them met a fault of its plan."""
 
-    calls: int
-    faults: int
+    received: int
+    spoilt: int
 
 
 class RailSide:
@@ -65,13 +65,10 @@ class RailSide:
         found = answer.json()
         return bool(found["callbacks_owed"] or found["work_owed"])
 
-    def met(self) -> Met:
-        """Its calls, and the faults among them."""
-        calls = faults = 0
-        for each in self._rows("requests", "requests"):
-            calls += 1
-            faults += bool(each["scenario"])
-        return Met(calls, faults)
+    def calls(self) -> Calls:
+        """What was asked of it so far."""
+        spoilt = [bool(each["scenario"]) for each in self._rows("requests", "requests")]
+        return Calls(received=len(spoilt), spoilt=sum(spoilt))
 
     def _rows(self, page: str, name: str) -> Iterator[dict[str, Any]]:
         after = 0

@@ -10,7 +10,7 @@ from pettycash.chaos.faults import Kind
 from pettycash.chaos.injecting import Met
 from pettycash.chaos.judge import Verdict
 from pettycash.chaos.options import BOUNDS, GATEWAY_RATES, SETTLE_SECONDS, TIMINGS, Options
-from pettycash.chaos.rail import Met as RailMet
+from pettycash.chaos.rail import Calls
 
 SHOWN_MAX = 50
 """Breaks of one invariant that are printed."""
@@ -27,7 +27,7 @@ class Result:
     faults: Sequence[Met]
     verdict: Verdict
     clients: Clients
-    rail: RailMet
+    rail: Calls
     decided_seconds: Sequence[float]
     ended_by_themselves: Sequence[str]
     fire_seconds: float
@@ -55,9 +55,9 @@ class Result:
             "undecided": len(verdict.undecided),
             "cases": sum(verdict.cases.values()),
             "kills": sum(each.fault.kind is Kind.KILL for each in self.faults),
-            "gateway_faults": self.rail.faults,
+            "gateway_faults": self.rail.spoilt,
             "recovery_seconds": self.recovery(),
-            "gateway_calls": self.rail.calls,
+            "gateway_calls": self.rail.received,
             "unreleased": self.unreleased,
             "seed": self.options.seed,
             "options": self.options.as_json(),
@@ -117,7 +117,7 @@ class Result:
             )
         decided = self.verdict.statuses
         final = sum(decided.values()) - len(self.verdict.undecided)
-        rows.append(("gateway (seeded plan)", self.rail.faults, self.rail.faults, final, None))
+        rows.append(("gateway (seeded plan)", self.rail.spoilt, self.rail.spoilt, final, None))
         return rows
 
 

@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 STEP_SECONDS = 300.0
 """How long a fault waits at most for the payments before it."""
 
+RELEASE_SECONDS = 900.0
+"""How long clients may take after the last fault for the payments that are left."""
+
 BETWEEN_SECONDS = 0.3
 """Between two faults: time for a few payments to meet a whole system."""
 
@@ -55,7 +58,7 @@ def run(
         try:
             met = _under_fire(options, system, clients, Injector(system, watch, pulse), progress)
             clients.allowed = options.payments
-            system.wait(lambda: _shown(progress, clients, met) and clients.are_done(), 900)
+            system.wait(_until_done(clients, progress, len(met)), RELEASE_SECONDS)
             fire_seconds = time.monotonic() - fire
             rail.behave()
             progress("settling", clients.released, len(met))
@@ -71,7 +74,7 @@ def run(
             faults=met,
             verdict=verdict,
             clients=clients,
-            rail=rail.met(),
+            rail=rail.calls(),
             decided_seconds=pulse.decided_seconds,
             ended_by_themselves=system.ended_by_themselves,
             fire_seconds=fire_seconds,
@@ -108,6 +111,11 @@ def _under_fire(
     return met
 
 
-def _shown(progress: Progress, clients: Clients, met: list[Met]) -> bool:
-    progress("paying", clients.released, len(met))
-    return True
+def _until_done(clients: Clients, progress: Progress, done: int) -> Callable[[], bool]:
+    """Whether every payment has been released, with the bars kept moving."""
+
+    def is_done() -> bool:
+        progress("no more faults", clients.released, done)
+        return clients.are_done()
+
+    return is_done

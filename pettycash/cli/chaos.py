@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -44,10 +45,10 @@ def chaos(
     """
     if os.environ.get("PETTYCASH_ENV") == "production":
         raise StackError("chaos is refused in production")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options = Options(payments=payments, kills=kills, seed=seed)
     with _folder(state_dir, keep=keep) as folder:
-        composition.log_as_json(logging.WARNING)
-        logging.getLogger().addHandler(_log_file(folder))
+        _log_to(folder)
         with _progress(options) as progress:
             result = run.run(options, folder, caller_environment(), progress)
     if as_json:
@@ -73,10 +74,15 @@ def _folder(path: Path | None, *, keep: bool) -> Iterator[StateFolder]:
             shutil.rmtree(home, ignore_errors=True)
 
 
-def _log_file(folder: StateFolder) -> logging.Handler:
-    handler = logging.FileHandler(folder.logs / "chaos.log")
-    handler.setFormatter(logging.getLogger().handlers[0].formatter)
-    return handler
+def _log_to(folder: StateFolder) -> None:
+    """All of it into the folder; only what is wrong to the terminal, between the bars."""
+    composition.log_as_json()
+    root = logging.getLogger()
+    (terminal,) = root.handlers
+    terminal.setLevel(logging.ERROR)
+    kept = logging.FileHandler(folder.logs / "chaos.log")
+    kept.setFormatter(terminal.formatter)
+    root.addHandler(kept)
 
 
 @contextmanager
