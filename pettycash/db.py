@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
-from pettycash import settings
+from pettycash import settings, silence
 from pettycash.crash_points import connections
 
 T = TypeVar("T")
@@ -44,6 +44,9 @@ _ACT_AS = """
     WHERE rolname = %s AND rolname <> session_user AND pg_has_role(session_user, oid,
         CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
 """
+
+SILENCE_SECONDS = 10.0
+"""How much longer than the server lets a statement take we wait for its answer."""
 
 RETRIABLE_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock, lock time-out: the whole unit of work may be run again."""
@@ -174,6 +177,10 @@ class _Database:
             }
             | connections.arguments(),
         )
+
+        statement_seconds = settings.current().statement_timeout_seconds
+        if statement_seconds:  # 0: the server waits for ever, so do we
+            silence.watch(self.engine, seconds=statement_seconds + SILENCE_SECONDS)
 
         @event.listens_for(self.engine, "connect")
         def act_as_role(connection: Any, _record: Any) -> None:
