@@ -40,6 +40,7 @@ COMMANDS = {
     "rotate": "pettycash.cli.rotation:rotate",
     "reconcile": "pettycash.cli.reconcile:reconcile",
     "audit": "pettycash.cli.audit:audit",
+    "seeded-bugs": "pettycash.cli.seeded_bugs:seeded_bugs",
     "demo": "pettycash.cli.demo:demo",
     "crash-points": "pettycash.cli.crash_points:crash_points",
     "bench": "pettycash.cli.bench:bench",

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from redis import Redis
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from pettycash import db
 from pettycash.celery_app import create_celery
@@ -68,6 +68,28 @@ def test_what_is_due_is_published_and_due_again_later(company: UUID) -> None:
     waiting = [row for row in rows() if row.attempts]
     assert {row.attempts for row in waiting} == {1}
     assert all(row.due_at > row.created_at for row in waiting)
+
+
+def test_what_is_published_is_committed_before(company: UUID) -> None:
+    """A worker that is quicker than the commit would find what it was told of not handed out."""
+    (key,) = owe()
+    seen: list[int] = []
+
+    def publish(due: Sequence[tuple[UUID, str]]) -> int:
+        with db.engine().connect() as elsewhere:
+            elsewhere.execute(
+                text("SELECT set_config('app.company', :company, false)"), {"company": str(company)}
+            )
+            seen.append(
+                elsewhere.execute(
+                    select(Obligation.attempts).where(Obligation.key == key)
+                ).scalar_one()
+            )
+        return len(due)
+
+    Relay(publish).turn()
+
+    assert seen == [1]
 
 
 def test_a_broker_that_is_away_loses_nothing_and_counts_nothing(company: UUID) -> None:

@@ -145,6 +145,24 @@ def test_after_a_while_the_same_instruction_is_sent_again(session: Session) -> N
     assert claim.instruction.originator_reference == reference
 
 
+def test_sending_again_does_not_wind_up_the_clock(session: Session) -> None:
+    payment = unknown(session)
+    attempt = making.attempt_of(session, payment)
+    before = (attempt.first_sent_at, attempt.decide_by)
+    now = session.info["now"]
+    payments.next_question(session, attempt_id=attempt.id, now=now)
+    later = now + timedelta(seconds=601)
+    payments.next_question(session, attempt_id=attempt.id, now=later)
+
+    claim = payments.claim(session, attempt_id=attempt.id, now=later)
+    assert claim is not None
+    payments.mark_sending(session, claim=claim, now=later)
+
+    session.refresh(attempt)
+    assert attempt.last_sent_at == later
+    assert (attempt.first_sent_at, attempt.decide_by) == before
+
+
 @pytest.mark.parametrize("reason", ["unsafe", "a day later", "blocked", "accepted"])
 def test_nothing_is_sent_again(session: Session, rail: rails.FakeGateway, reason: str) -> None:
     payment = accepted(session) if reason == "accepted" else unknown(session)

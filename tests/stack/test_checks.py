@@ -31,6 +31,6 @@ def test_tests_never_reach_the_callers_servers(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("DATABASE_URL", "postgresql://production")
     monkeypatch.setenv("PETTYCASH_ENV", "production")
     monkeypatch.setenv("PGHOST", "production")
-    environment = checks._environment()
+    environment = checks.environment()
     assert "production" not in environment.values()
     assert "PATH" in environment
