@@ -200,7 +200,13 @@ def _check(session: Session, case: Case, matter: Matter | None, proposal: Propos
     if proposal.ending is Ending.LOST:
         return
     if proposal.ending is Ending.NOTED:
-        if case.kind in ABOUT_MONEY and matter is not None and _is_undecided(matter):
+        # What never left is not in doubt: the case is about another attempt, and blocks this one.
+        if (
+            case.kind in ABOUT_MONEY
+            and matter is not None
+            and matter.attempt.first_sent_at is not None
+            and _is_undecided(matter)
+        ):
             raise EndingDoesNotFit("What became of the money is still open: paid or not paid?")
         return
     if case.kind not in ABOUT_MONEY or matter is None:

@@ -200,6 +200,21 @@ def test_a_reference_that_proves_another_payment_proves_nothing(session: Session
         propose(session, second, Ending.PAID)
 
 
+def test_what_never_left_does_not_keep_a_case_open(session: Session) -> None:
+    payment = making.executing(session)
+    making.answered(session, payment, rails.REJECTED)
+    first = making.attempt_of(session, payment)
+    making.released(session, payment)
+    other_payee = rails.proof(payments.instruction_of(session, first), destination="254799999999")
+    making.said(session, payment, other_payee, Source.CALLBACK, attempt=first)
+    waiting = making.attempt_of(session, payment)
+    assert payments.claim(session, attempt_id=waiting.id, now=session.info["now"]) is None
+
+    settled(session, the_case(session, payment), Ending.NOTED)
+
+    assert payments.claim(session, attempt_id=waiting.id, now=session.info["now"]) is not None
+
+
 def test_what_is_open_is_not_just_noted(session: Session) -> None:
     _, case = in_doubt(session)
 
