@@ -63,9 +63,9 @@ OFTEN = ("worker", "worker", "worker child", "api", "api child", "relay", "redis
 OTHERS: Sequence[tuple[Kind, str]] = (
     (Kind.CUT, "postgres"),
     (Kind.FLUSH, "redis"),
-    (Kind.HOLD, "redis"),
     (Kind.READ_ONLY, "postgres"),
     (Kind.RESET, "postgres"),
+    (Kind.HOLD, "redis"),
     (Kind.SKEW, "worker"),
     (Kind.RESET, "rail"),
     (Kind.STOP, "worker"),

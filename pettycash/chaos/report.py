@@ -115,9 +115,9 @@ class Result:
                     round(max(seconds), 1) if seconds else None,
                 )
             )
-        decided = self.verdict.statuses
-        final = sum(decided.values()) - len(self.verdict.undecided)
-        rows.append(("gateway (seeded plan)", self.rail.spoilt, self.rail.spoilt, final, None))
+        spoilt = self.rail.spoilt
+        healed = max(0, spoilt - len(self.verdict.undecided))
+        rows.append(("gateway (seeded plan)", spoilt, spoilt, healed, None))
         return rows
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from pettycash import db
@@ -137,8 +137,12 @@ class Pulse(threading.Thread):
         with self._lock:
             waiting = dict(self._orphans)
         with self._house.scope(), db.transaction() as session:
+            # Who is a case may stay so for ever, and must not take a place from the others.
+            is_case = exists().where(
+                Case.object_id == Payment.id, Case.status != CaseStatus.RESOLVED
+            )
             self._clients.on_the_way = session.execute(
-                select(func.count()).where(Payment.status.in_(ON_THE_WAY))
+                select(func.count()).where(Payment.status.in_(ON_THE_WAY), ~is_case)
             ).scalar_one()
             decided = (
                 session.execute(
