@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from pettycash.bench import memory, requests, settlement
+from pettycash.bench import callbacks, memory, requests, settlement, throughput
 from pettycash.bench.benchmark import Benchmark
 
 BENCHMARKS: tuple[Benchmark[Any], ...] = (
     *settlement.BENCHMARKS,
     *requests.BENCHMARKS,
+    *throughput.BENCHMARKS,
+    *callbacks.BENCHMARKS,
     *memory.BENCHMARKS,
 )

@@ -78,10 +78,14 @@ class Stage:
         Raises:
             StackError: one ended while starting, or was not ready in time.
         """
+        return self.launch([self.spec(name) for name in names])
+
+    def spec(self, name: str) -> ChildSpec:
+        """How a process of the stack is started, by its name in `status`."""
         if not self._specs:
             every = [*children.outside(self.plan), *children.ours(self.plan)]
             self._specs |= {each.name: each for each in every}
-        return self.launch([self._specs[name] for name in names])
+        return self._specs[name]
 
     def launch(self, specs: Sequence[ChildSpec]) -> list[Child]:
         """Start processes of one's own description (a reference), ended with the stage."""

@@ -51,6 +51,7 @@ bench.epilog = f"NAME is one of: {', '.join(NAMES)}."
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one must not cut the cleaning up short
     sys.exit(128 + number)
 
 

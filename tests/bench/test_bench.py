@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pettycash.bench.benchmark import at_least, at_most
+from pettycash.bench.catalogue import BENCHMARKS
 from pettycash.stack.state import ROOT
 
 KEYS = {"name", "value", "reference", "ratio", "goal", "ok", "unit", "spread"}
@@ -51,6 +52,14 @@ def test_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
 
     assert done.returncode == 2
     assert "'settlement-hot'" in done.stderr
+
+
+def test_every_benchmark_has_a_name_of_its_own_and_says_what_its_figure_is_held_against() -> None:
+    names = [each.name for each in BENCHMARKS]
+    assert len(set(names)) == len(names)
+    for each in BENCHMARKS:
+        assert each.what, each.name
+        assert bool(each.against) is (each.reference is not None), each.name
 
 
 def test_a_goal_is_a_bound_on_one_side() -> None:
