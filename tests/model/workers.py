@@ -1,0 +1,182 @@
+"""Rules of workers and of the relay: any step at any time, twice, late, or never."""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition
+from sqlalchemy import select
+
+from pettycash import db
+from pettycash.models.payments import ON_THE_WAY, Payment
+from pettycash.models.platform import Obligation
+from pettycash.services import outbox, payments
+from pettycash.tasks import callbacks as callback_tasks
+from pettycash.tasks import otp as otp_tasks
+from pettycash.tasks import payments as payment_tasks
+from pettycash.tasks import reconciliation as night_tasks
+from tests.model.memory import Player, Released, Worker, pick, play, which
+from tests.model.rail import Answering, Submitting
+
+TASKS = {
+    "payments.submit": payment_tasks.submit,
+    "payments.resolve": payment_tasks.resolve,
+    "callbacks.process": callback_tasks.process,
+    "otp.expire": otp_tasks.expire,
+    "reconciliation.run": night_tasks.run,
+}
+"""What runs without a network; codes are made and read by the rules of people."""
+
+ROUNDS_MAX = 20
+"""How often the relay may come round before what it runs must have come to an end for now."""
+
+submitting = st.sampled_from(Submitting)
+answering = st.sampled_from(Answering)
+
+
+class Workers(Player):
+    """Sending and asking, step by step."""
+
+    @precondition(lambda self: self.sendings())
+    @play(index=which)
+    def a_worker_claims(self, index: int) -> None:
+        """Delivered once, twice or long after it was wanted."""
+        attempt_id = pick(self.sendings(), index).attempt_id
+        claim = self.tries(
+            lambda session: payments.claim(session, attempt_id=attempt_id, now=session.info["now"])
+        )
+        if claim is not None:
+            self.memory.workers.append(Worker(claim=claim))
+
+    @precondition(lambda self: self.at("claimed"))
+    @play(index=which)
+    def a_worker_marks_that_it_sends(self, index: int) -> None:
+        """The last commit before the first byte, however long after the claim."""
+        worker = pick(self.at("claimed"), index)
+        released = self.memory.released[worker.claim.attempt_id]
+        try:
+            with db.transaction() as session:
+                payments.mark_sending(session, claim=worker.claim, now=session.info["now"])
+                status = session.get_one(Payment, released.payment_id).status
+        except payments.ClaimLost:
+            self.memory.workers.remove(worker)
+            return
+        assert status in ON_THE_WAY, f"a payment that is {status} is about to be sent"
+        worker.stage = "sending"
+
+    @precondition(lambda self: self.at("sending"))
+    @play(index=which, how=submitting)
+    def a_worker_sends(self, index: int, how: Submitting) -> None:
+        """The call itself; no transaction is open."""
+        worker = pick(self.at("sending"), index)
+        self.rail.submitting = how
+        worker.outcome = self.rail.submit(worker.claim.instruction)
+        worker.stage = "answered"
+
+    @precondition(lambda self: self.at("answered"))
+    @play(index=which)
+    def a_worker_records(self, index: int) -> None:
+        """What it was answered, however long ago."""
+        worker = pick(self.at("answered"), index)
+        self.memory.workers.remove(worker)
+        self.tries(
+            lambda session: payments.record_outcome(
+                session, claim=worker.claim, outcome=worker.outcome, now=session.info["now"]
+            )
+        )
+
+    @precondition(lambda self: self.memory.workers)
+    @play(index=which)
+    def a_worker_dies(self, index: int) -> None:
+        """Wherever it was; what it knew is gone."""
+        self.memory.workers.remove(pick(self.memory.workers, index))
+
+    @precondition(lambda self: self.sendings())
+    @play(index=which, how=submitting)
+    def a_worker_does_all_of_it(self, index: int, how: Submitting) -> None:
+        """The task from its message to its record."""
+        self.rail.submitting = how
+        self.run("payments.submit", pick(self.sendings(), index))
+
+    @precondition(lambda self: self.sendings())
+    @play(index=which)
+    def somebody_begins_to_ask(self, index: int) -> None:
+        """Whether its turn has come or not."""
+        attempt_id = pick(self.sendings(), index).attempt_id
+        question = self.tries(
+            lambda session: payments.next_question(
+                session, attempt_id=attempt_id, now=session.info["now"]
+            )
+        )
+        if question is not None:
+            self.memory.questions.append(question)
+
+    @precondition(lambda self: self.memory.questions)
+    @play(index=which, how=answering, is_heard=st.booleans())
+    def a_question_is_answered(self, index: int, how: Answering, is_heard: bool) -> None:
+        """However long after it was asked; or whoever asked it is gone."""
+        question = pick(self.memory.questions, index)
+        self.memory.questions.remove(question)
+        self.rail.answering = how
+        answer = self.rail.query(question.instruction)
+        if is_heard:
+            self.tries(
+                lambda session: payments.record_answer(
+                    session, question=question, answer=answer, now=session.info["now"]
+                )
+            )
+
+    @precondition(lambda self: self.sendings())
+    @play(index=which, how=answering, by_hand=st.booleans())
+    def the_rail_is_asked(self, index: int, how: Answering, by_hand: bool) -> None:
+        """The whole task; now, if a person wants to know."""
+        released = pick(self.sendings(), index)
+        self.rail.answering = how
+        if by_hand:
+            self.tries(
+                lambda session: payments.requery(
+                    session,
+                    payment_id=released.payment_id,
+                    actor=self.actor("treasury"),
+                    now=session.info["now"],
+                )
+            )
+        self.run("payments.resolve", released)
+
+    @play(how=submitting, answers=answering)
+    def all_that_is_due_is_run(self, how: Submitting, answers: Answering) -> None:
+        """The relay's round, and workers that are quick."""
+        self.rail.answering = answers
+        self.run_due(how)
+
+    def run_due(self, how: Submitting = Submitting.ACCEPTS) -> int:
+        """Run what is due until nothing is; returns how many tasks ran."""
+        self.has_happened = True
+        ran = 0
+        for _ in range(ROUNDS_MAX):
+            with db.system_transaction() as session:
+                due = [each for each in outbox.claim_due(session, limit=100) if each[1] in TASKS]
+            if not due:
+                return ran
+            for obligation_id, topic in due:
+                self.rail.submitting = how
+                TASKS[topic](obligation_id=str(obligation_id))
+                ran += 1
+        raise AssertionError("there is no end of work")
+
+    def run(self, topic: str, released: Released) -> None:
+        """Run the task of an attempt, due or not; nothing where it was swept out long ago."""
+        with db.system_transaction() as session:
+            found = session.execute(
+                select(Obligation.id).where(
+                    Obligation.topic == topic, Obligation.key == released.attempt_id
+                )
+            ).scalar_one_or_none()
+        if found is not None:
+            self.has_happened = True
+            TASKS[topic](obligation_id=str(found))
+
+    def sendings(self) -> list[Released]:
+        """Attempts that go over the rail."""
+        return [each for each in self.memory.released.values() if not each.is_cash]
+
+    def at(self, stage: str) -> list[Worker]:
+        """Workers that have come so far."""
+        return [each for each in self.memory.workers if each.stage == stage]
