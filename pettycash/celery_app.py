@@ -4,6 +4,7 @@ Celery over Redis can lose a message, run it twice, and run it twice at once. So
 a hint to look at a row; these settings make each of the three rarer, none removes it.
 """
 
+import gc
 import logging
 import math
 import os
@@ -26,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pettycash import composition, db, readiness
 from pettycash.services import heartbeats
 from pettycash.settings import Settings
-from pettycash.tasks import schedule
+from pettycash.tasks import running, schedule
 
 logger = logging.getLogger(__name__)
 
@@ -181,8 +182,8 @@ def create_celery(settings: Settings) -> Celery:
         # The claim in PostgreSQL makes a second run harmless; without this a killed child's
         # message is acknowledged and lost.
         task_reject_on_worker_lost=True,
-        task_time_limit=120,
-        task_soft_time_limit=90,
+        task_time_limit=running.USUAL_SECONDS + running.GRACE_SECONDS,
+        task_soft_time_limit=running.USUAL_SECONDS,
         worker_prefetch_multiplier=1,
         worker_soft_shutdown_timeout=SOFT_SHUTDOWN_SECONDS.get(
             settings.environment, SOFT_SHUTDOWN_ELSEWHERE_SECONDS
@@ -225,6 +226,13 @@ def task_modules() -> list[str]:
 @signals.setup_logging.connect
 def _log_as_json(**_rest: object) -> None:
     composition.log_as_json()
+
+
+@signals.worker_before_create_process.connect
+def _share_what_is_loaded(**_rest: object) -> None:
+    """Keep the collector's hands off what is loaded, so that children go on sharing its pages."""
+    gc.collect()
+    gc.freeze()
 
 
 @signals.worker_process_init.connect

@@ -265,6 +265,21 @@ def begin_scope(session: Session) -> None:
     session.info["scope"] = acting
 
 
+LONG_WORK_MEMORY = "64MB"
+"""For each sort and hash of a long statement: a night's million rows are not spilt to disk."""
+
+
+def take_time(session: Session, *, seconds: float) -> None:
+    """Let the statements of this transaction take longer than those of a request (row 14)."""
+    session.execute(
+        text(
+            "SELECT set_config('statement_timeout', :limit, true),"
+            " set_config('work_mem', :memory, true)"
+        ),
+        {"limit": f"{int(seconds * 1000)}ms", "memory": LONG_WORK_MEMORY},
+    )
+
+
 _AFTER_COMMIT: list[Callable[[Session], None]] = []
 
 

@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from pettycash.bench import callbacks, memory, requests, settlement, throughput
+from pettycash.bench import (
+    callbacks,
+    growth,
+    memory,
+    night,
+    requests,
+    settlement,
+    throughput,
+)
 from pettycash.bench.benchmark import Benchmark
 
 BENCHMARKS: tuple[Benchmark[Any], ...] = (
@@ -10,5 +18,7 @@ BENCHMARKS: tuple[Benchmark[Any], ...] = (
     *requests.BENCHMARKS,
     *throughput.BENCHMARKS,
     *callbacks.BENCHMARKS,
+    *night.BENCHMARKS,
+    *growth.BENCHMARKS,
     *memory.BENCHMARKS,
 )

@@ -23,6 +23,7 @@ AMOUNT = "0.01"
 KEYS: dict[str, str] = {
     "requisitions": "a01",
     "requisition_lines": "a02",
+    "approval_trail": "a0b",
     "payments": "a03",
     "payment_executions": "a04",
     "payment_attempts": "a05",
@@ -65,6 +66,10 @@ COPIES: dict[str, tuple[str, dict[str, str]]] = {
             "requisition_id": _key("requisitions"),
             "amount": AMOUNT,
         },
+    ),
+    "approval_trail": (
+        "requisition_id = %(requisition)s AND action = 'approved'",
+        {"id": _key("approval_trail"), "requisition_id": _key("requisitions")},
     ),
     "payments": (
         "id = %(payment)s",

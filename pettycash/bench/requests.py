@@ -5,11 +5,9 @@ once. The API does everything: session, scope, limits, idempotency, rules, audit
 """
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from pettycash import composition, db
 from pettycash.bench import bare, http_load
 from pettycash.bench.benchmark import Benchmark, at_least
 from pettycash.bench.paperwork import EXECUTOR, REQUESTER, WIRE, Office
@@ -34,7 +32,7 @@ class Counter:
 
 def setup(stage: Stage) -> Counter:
     """Start both servers, and warm their workers up."""
-    stage.enter(_composed(stage))
+    stage.compose()
     stage.superuser().cursor().execute(
         f"{bare.TABLE}; GRANT INSERT ON bench_rows TO {postgres.APP_ROLE}"
     )
@@ -50,15 +48,6 @@ def setup(stage: Stage) -> Counter:
     _raise(counter, 200)
     _bare(counter, 200)
     return counter
-
-
-@contextmanager
-def _composed(stage: Stage) -> Iterator[None]:
-    composition.compose(stage.settings)
-    try:
-        yield
-    finally:
-        db.dispose()
 
 
 def _bare_spec(stage: Stage, port: int) -> ChildSpec:

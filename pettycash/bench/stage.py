@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pettycash import config
+from pettycash import composition, config, db
 from pettycash.settings import Settings
 from pettycash.stack import children, postgres
 from pettycash.stack.plan import SETTING_PREFIXES, Plan
@@ -65,6 +65,11 @@ class Stage:
     def enter(self, context: AbstractContextManager[T]) -> T:
         """Keep something open until the stage is over."""
         return self._exits.enter_context(context)
+
+    def compose(self) -> None:
+        """Make this process work on the stage's database, as the API would."""
+        composition.compose(self.settings)
+        self._exits.callback(db.dispose)
 
     def superuser(self) -> Any:
         """An autocommitting psycopg2 connection of the superuser, whom row security spares."""

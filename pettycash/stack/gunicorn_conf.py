@@ -4,6 +4,7 @@ The application is loaded once and forked: the workers share its memory, and eac
 pooled connections that it inherited, since two processes on one socket corrupt each other.
 """
 
+import gc
 import os
 import re
 import shutil
@@ -54,6 +55,12 @@ class CarefulLogger(Logger):  # type: ignore[misc]
 
 
 logger_class = CarefulLogger
+
+
+def when_ready(_server: Arbiter) -> None:
+    """Keep the collector's hands off what is loaded, so that workers go on sharing its pages."""
+    gc.collect()
+    gc.freeze()
 
 
 def post_fork(_server: Arbiter, _worker: Worker) -> None:

@@ -17,6 +17,10 @@ from pettycash.tasks.running import Duty, owed_task
 
 logger = logging.getLogger(__name__)
 
+STATEMENT_SECONDS = 300.0
+STEP_SECONDS = 900
+"""A company's books are read whole: what a request may take would end a large night each night."""
+
 LOOK_AGAIN = timedelta(seconds=5)
 
 
@@ -45,11 +49,12 @@ def _start_due(session: Session) -> None:
     reconciliation.start_due(session, now=session.info["now"])
 
 
-@owed_task(reconciliation.RUN_TOPIC)
+@owed_task(reconciliation.RUN_TOPIC, seconds=STEP_SECONDS)
 def run(duty: Duty) -> None:
     """Take a run one step further; it is owed until it is closed."""
 
     def step(session: Session) -> None:
+        db.take_time(session, seconds=STATEMENT_SECONDS)
         now = session.info["now"]
         found = reconciliation.advance(session, run_id=duty.key, now=now)
         if found.status is not RunStatus.CLOSED:

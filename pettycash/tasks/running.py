@@ -20,6 +20,10 @@ from pettycash.services import cases, outbox
 logger = logging.getLogger(__name__)
 
 
+USUAL_SECONDS, GRACE_SECONDS = 90, 30
+"""How long a task may take, and how much longer until its process is ended."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Duty:
     """What a task is asked to do: `key` is the thing that the obligation is about."""
@@ -30,15 +34,19 @@ class Duty:
     company_id: UUID
 
 
-def owed_task(topic: str) -> Callable[[Callable[[Duty], None]], Callable[..., None]]:
+def owed_task(
+    topic: str, *, seconds: int = USUAL_SECONDS
+) -> Callable[[Callable[[Duty], None]], Callable[..., None]]:
     """Make a function the Celery task of a topic. It is called in the scope of its company.
+
+    After `seconds` it is told to end, and ended half a minute later.
 
     The function opens its own transactions, talks to the network between them only, and calls
     `outbox.done` or `outbox.postpone`; safe to run twice and to be killed at any line.
     """
 
     def decorator(function: Callable[[Duty], None]) -> Callable[..., None]:
-        @shared_task(name=topic)
+        @shared_task(name=topic, soft_time_limit=seconds, time_limit=seconds + GRACE_SECONDS)
         @functools.wraps(function)
         def task(*, obligation_id: str, **_from_newer_publishers: object) -> None:
             run(topic, UUID(obligation_id), function)

@@ -172,13 +172,13 @@ def _ask(session: Session, run: ReconciliationRun, *, now: datetime) -> None:
 
 
 def _without_proof(session: Session, until: datetime) -> Sequence[Payment]:
-    proven = select(PaymentReconciliation.payment_id)
+    proven = select(PaymentReconciliation.id).where(PaymentReconciliation.payment_id == Payment.id)
     return (
         session.execute(
             select(Payment).where(
                 Payment.status == PaymentStatus.SUCCESS,
                 Payment.paid_at < until,
-                Payment.id.not_in(proven),
+                ~proven.exists(),
             )
         )
         .scalars()

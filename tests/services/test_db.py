@@ -1,0 +1,85 @@
+"""Connections that rested, and statements that are planned once for each of them."""
+
+from contextlib import closing
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import bindparam, select, text
+
+from pettycash import db
+from pettycash.models.organisation import Company
+from tests.servers import Database, Servers, wait_until
+
+
+def backend(session: Any) -> int:
+    return int(session.execute(text("SELECT pg_backend_pid()")).scalar_one())
+
+
+def cut(servers: Servers, pid: int) -> None:
+    """End a connection from the other side, and wait until it is gone."""
+    with closing(servers.postgres.connect()) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT pg_terminate_backend(%s)", (pid,))
+
+        def gone() -> bool:
+            cursor.execute("SELECT FROM pg_stat_activity WHERE pid = %s", (pid,))
+            return cursor.fetchone() is None
+
+        assert wait_until(gone, 30)
+
+
+def test_a_connection_that_rested_is_asked_before_it_is_used(
+    live: Database, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "RESTED_SECONDS", 0.0)
+    with db.transaction() as session:
+        before = backend(session)
+    cut(servers, before)
+
+    with db.transaction() as session:
+        assert backend(session) != before
+    with db.system_glance() as glance:
+        first = backend(glance)
+    cut(servers, first)
+    with db.system_glance() as glance:
+        assert backend(glance) != first
+
+
+def test_a_marked_statement_is_prepared_once_and_takes_other_values(live: Database) -> None:
+    statement = (
+        select(Company.code)
+        .where(Company.id == bindparam("company_id"), Company.code.notlike("100%"))
+        .execution_options(**db.PREPARED)
+    )
+    prepared = text("SELECT count(*) FROM pg_prepared_statements WHERE statement ~ 'companies'")
+
+    with db.system_transaction() as session:
+        companies = session.execute(select(Company.id, Company.code)).all()
+        assert len(companies) > 1
+        for company_id, code in companies:
+            assert session.execute(statement, {"company_id": company_id}).scalar_one() == code
+        nobody = session.execute(statement, {"company_id": UUID(int=0)}).scalar_one_or_none()
+
+        assert nobody is None
+        assert session.execute(prepared).scalar_one() == 1
+    with db.system_transaction() as session:
+        session.execute(statement, {"company_id": UUID(int=0)}).all()
+        assert session.execute(prepared).scalar_one() == 1
+
+
+def test_a_glance_is_no_transaction(live: Database) -> None:
+    with db.system_glance() as glance:
+        first = glance.execute(text("SELECT now()")).scalar_one()
+        assert glance.execute(text("SELECT now()")).scalar_one() > first
+
+
+def test_long_work_takes_its_time_in_its_own_transaction_only(live: Database) -> None:
+    limit = text("SELECT current_setting('statement_timeout')")
+
+    with db.transaction() as session:
+        usual = session.execute(limit).scalar_one()
+        db.take_time(session, seconds=120)
+        assert session.execute(limit).scalar_one() == "2min"
+    with db.transaction() as session:
+        assert session.execute(limit).scalar_one() == usual != "2min"
