@@ -67,6 +67,7 @@ def test_what_is_due_is_published_and_due_again_later(company: UUID) -> None:
     assert len(broker.taken) == 3
     waiting = [row for row in rows() if row.attempts]
     assert {row.attempts for row in waiting} == {1}
+    assert {row.done_at for row in waiting} == {None}, "only its effect ends an obligation"
     assert all(row.due_at > row.created_at for row in waiting)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from pettycash import db, errors
 from pettycash.models.releases import ChallengeSend, DeathCause, ReleaseGrant
 from pettycash.services import payments, releases
+from pettycash.services.releases.checking import SubjectChanged
 from pettycash.services.releases.subjects import bound_digest
 from tests.factories import payments as making
 from tests.factories.codes import newest, request, verify
@@ -39,6 +40,28 @@ def test_changing_the_payment_kills_the_code(session: Session) -> None:
     assert result.refusal is not None
     assert result.refusal.code == "release.subject_changed"
     assert newest(session, payment).death_cause is DeathCause.CHANGED
+
+
+def test_what_was_granted_releases_nothing_that_was_changed_since(session: Session) -> None:
+    payment = making.pending(session)
+    making.verified(session, payment)
+    requisition, _ = payments.locked(session, payment_id=payment.id)
+    payments.change(
+        session,
+        requisition=requisition,
+        payment=payment,
+        changes={"amount": Decimal("1400.00")},
+        actor=acting(session, "treasury"),
+        now=session.info["now"],
+    )
+
+    with pytest.raises(SubjectChanged):
+        payments.execute(
+            session,
+            payment_id=payment.id,
+            actor=acting(session, making.EXECUTOR),
+            now=session.info["now"],
+        )
 
 
 def test_everything_that_is_shown_or_decides_is_bound() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from pettycash import db
@@ -221,3 +221,25 @@ def test_numbers_are_never_given_out_twice(demo: UUID) -> None:
     results = together([lambda: within(demo, raised)] * 8)
 
     assert len({each.number for each in results}) == 8
+
+
+def test_a_lock_shows_what_was_committed_since_the_row_was_read(demo: UUID) -> None:
+    """Or else a check would run on values that were true when somebody else began."""
+    requisition_id, _ = prepared(demo, raised)
+    with db.scope(company_id=demo), db.transaction() as session:
+        read = session.get_one(Requisition, requisition_id)  # kept: a row that nobody holds is new
+        before = read.version
+        with db.engine().begin() as elsewhere:
+            elsewhere.execute(
+                text("SELECT set_config('app.company', :company, true)"), {"company": str(demo)}
+            )
+            elsewhere.execute(
+                update(Requisition)
+                .where(Requisition.id == requisition_id)
+                .values(version=Requisition.version + 1)
+            )
+
+        locked = db.lock(session, Requisition, requisition_id)
+
+        assert locked is read
+        assert locked.version == before + 1
