@@ -38,8 +38,8 @@ class RailSide:
         self._pages = f"{url}/_sim"
 
     def misbehave(self, seed: int) -> None:
-        """Let it follow the plan of this seed."""
-        plan = {"seed": seed, "rates": dict(GATEWAY_RATES)}
+        """Let it follow the plan of this seed, by receiver: references are others in each run."""
+        plan = {"seed": seed, "rates": dict(GATEWAY_RATES), "by": "phone"}
         requests.post(f"{self._pages}/plan", json=plan, timeout=SECONDS).raise_for_status()
 
     def behave(self) -> None:

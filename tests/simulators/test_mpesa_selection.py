@@ -128,6 +128,25 @@ def test_a_plan_is_reproducible_by_reference(client: Daraja) -> None:
     assert len(set(expected)) > 1
 
 
+def test_a_plan_by_phone_gives_a_receiver_the_same_whatever_the_reference(client: Daraja) -> None:
+    rates = {"answer_lost_after": 0.3, "bad_gateway_after": 0.2}
+    plan = client.simulator.order("plan", seed=7, rates=rates, by="phone")["plan"]
+    assert plan == {"seed": 7, "rates": rates, "by": "phone"}
+
+    phones = [f"2547110000{number:02}" for number in range(12)]
+    expected = [client.simulator.page("plan", phone=one)["scenario"] for one in phones]
+    for phone, scenario in zip(phones, expected, strict=True):
+        paid = client.pay(PartyB=phone)
+        assert (paid.error is not None) == ("answer_lost_after" in scenario)
+    assert expected == [Plan.read(plan).scenario(one).text for one in phones]
+    assert len(set(expected)) > 1
+
+
+def test_a_plan_draws_by_nothing_else() -> None:
+    with pytest.raises(UnknownScenario, match="by reference or by phone"):
+        Plan.read({"seed": 1, "rates": {}, "by": "amount"})
+
+
 def test_a_plan_of_refusals_lets_the_repeat_through(client: Daraja) -> None:
     client.simulator.order("plan", seed=1, rates={"too_many_requests": 1})
     paid = client.pay()

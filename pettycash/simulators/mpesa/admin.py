@@ -189,17 +189,18 @@ class Admin:
         )
 
     def _plan(self, call: Call) -> Answer:
-        """The plan, and with `?originator_reference=` the scenario it gives that reference."""
+        """The plan, and with `?originator_reference=` or `?phone=` the scenario it gives that."""
         with self._store.unit() as db:
             plan = selection.read_plan(db)
-        reference = call.query.get("originator_reference")
+        reference, phone = (call.query.get(name, "") for name in ("originator_reference", "phone"))
         shown: dict[str, object] = {"plan": plan.as_json() if plan else None}
-        if reference:
-            shown["scenario"] = plan.scenario(reference).text if plan else ""
+        if reference or phone:
+            key = plan.key(reference=reference, phone=phone) if plan else ""
+            shown["scenario"] = plan.scenario(key).text if plan and key else ""
         return of_json(shown)
 
     def _set_plan(self, call: Call) -> Answer:
-        plan = Plan.read(_order(call, {"seed", "rates"}))
+        plan = Plan.read(_order(call, {"seed", "rates", "by"}))
         with self._store.unit() as db:
             selection.set_plan(db, plan)
         return of_json({"plan": plan.as_json()})

@@ -17,6 +17,7 @@ from pettycash.simulators.mpesa.catalogue import (
 _TEST_NUMBER = re.compile(r"2547000[0-9]{2}([0-9]{3})")
 _CODE = re.compile(r"[A-Za-z0-9_]{1,10}")
 _QUERY_OPERATION = frozenset({Dimension.QUERY})
+BY_REFERENCE, BY_PHONE = "reference", "phone"
 _TOKEN_OPERATION = frozenset({Dimension.TOKEN})
 
 
@@ -120,20 +121,27 @@ def of_phone(phone: str) -> Scenario:
 
 @dataclass(frozen=True)
 class Plan:
-    """A seeded random plan: the same seed, rates and reference always give the same scenario."""
+    """A seeded random plan: the same seed, rates and reference always give the same scenario.
+
+    Whose references are other ones in each run has it draw `by` the receiver's phone instead.
+    """
 
     seed: int
     rates: Mapping[str, float]
+    by: str = BY_REFERENCE
 
     @classmethod
     def read(cls, payload: object) -> "Plan":
-        """Read `{"seed": 1, "rates": {"answer_lost_after": 0.1, ...}}`.
+        """Read `{"seed": 1, "rates": {"answer_lost_after": 0.1, ...}}`, `"by": "phone"` if wanted.
 
         Raises:
             UnknownScenario: not this shape, an unknown name, or rates of one side above 1.
         """
-        if not isinstance(payload, dict) or not set(payload) <= {"seed", "rates"}:
+        if not isinstance(payload, dict) or not set(payload) <= {"seed", "rates", "by"}:
             raise UnknownScenario('a plan is {"seed": integer, "rates": {scenario: share}}')
+        by = payload.get("by", BY_REFERENCE)
+        if by not in (BY_REFERENCE, BY_PHONE):
+            raise UnknownScenario(f"a plan draws by {BY_REFERENCE} or by {BY_PHONE}")
         seed, rates = payload.get("seed", 0), payload.get("rates", {})
         if type(seed) is not int or not isinstance(rates, dict):
             raise UnknownScenario("seed is an integer, rates an object")
@@ -145,10 +153,15 @@ class Plan:
             totals[side] = totals.get(side, 0.0) + rate
             if totals[side] > 1.000001:
                 raise UnknownScenario(f"the rates that spoil the {side} add up to more than 1")
-        return cls(seed, {str(text): float(rate) for text, rate in rates.items()})
+        return cls(seed, {str(text): float(rate) for text, rate in rates.items()}, by)
 
     def as_json(self) -> dict[str, object]:
-        return {"seed": self.seed, "rates": dict(self.rates)}
+        shown: dict[str, object] = {"seed": self.seed, "rates": dict(self.rates)}
+        return shown if self.by == BY_REFERENCE else shown | {"by": self.by}
+
+    def key(self, *, reference: str, phone: str) -> str:
+        """What a payment's scenario is drawn by; empty where the request does not say it."""
+        return phone if self.by == BY_PHONE else reference
 
     def scenario(self, reference: str) -> Scenario:
         """One independent draw for each side, by the first fault of a combined name.

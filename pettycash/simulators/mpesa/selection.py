@@ -45,9 +45,8 @@ class Selector:
             scenario = scenarios.of_phone(subject.phone)
             if not scenario.parts:
                 plan = read_plan(db)
-                scenario = (
-                    plan.scenario(subject.reference) if plan and subject.reference else scenario
-                )
+                key = plan.key(reference=subject.reference, phone=subject.phone) if plan else ""
+                scenario = plan.scenario(key) if plan and key else scenario
             gate = scenario.part(Dimension.GATE)
             if gate is None or _still_meets(db, gate, subject.reference):
                 return scenario
