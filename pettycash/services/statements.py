@@ -155,9 +155,12 @@ BALANCES = """
         SELECT sum(newest.balance_after) FROM stores s
         CROSS JOIN LATERAL (
             SELECT p.balance_after FROM postings p
-            WHERE p.account_id = s.account_id AND p.entry_id <= line.entry_id
+            -- A range of one account, and ordered by it: told that it is one, the planner reads the
+            -- newest postings of all accounts until one of this account comes along.
+            WHERE p.account_id BETWEEN s.account_id AND s.account_id
+                AND p.entry_id <= line.entry_id
                 AND (p.entry_id, p.id) <= (line.entry_id, line.id)
-            ORDER BY p.entry_id DESC, p.id DESC LIMIT 1
+            ORDER BY p.account_id DESC, p.entry_id DESC, p.id DESC LIMIT 1
         ) AS newest
         WHERE s.fund_id = own.fund_id
     ) AS balance

@@ -2,14 +2,17 @@
 
 import os
 from contextlib import closing
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from pettycash import db
 from pettycash.bench import history, memory
 from pettycash.bench.paperwork import Office
+from pettycash.models.ledger import Posting
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.services.audit import check_books
+from pettycash.services.statements import BALANCES
 from tests.servers import Database, Servers
 
 
@@ -23,6 +26,29 @@ def test_the_auditor_finds_nothing_in_it(live: Database, servers: Servers) -> No
         ).scalar_one()
         assert paid == past.count + 1
         assert check_books(session) == []
+
+
+def removed(plan: dict[str, Any]) -> int:
+    """Rows that a plan read and threw away."""
+    here = plan.get("Rows Removed by Filter", 0) * plan["Actual Loops"]
+    return int(here) + sum(removed(each) for each in plan.get("Plans", ()))
+
+
+def test_a_page_of_a_statement_reads_no_postings_of_other_accounts(
+    live: Database, servers: Servers
+) -> None:
+    with closing(servers.postgres.connect(database=live.name)) as connection:
+        past = history.write(connection.cursor(), Office(), 2_000)
+
+    with db.scope(company_id=past.company_id, source="test"), db.transaction() as session:
+        newest = select(Posting.id).where(Posting.account_id == past.store_account_id)
+        ids = list(session.execute(newest.order_by(Posting.entry_id.desc()).limit(20)).scalars())
+        explained = session.execute(
+            text(f"EXPLAIN (ANALYZE, FORMAT JSON) {BALANCES}"), {"ids": [str(each) for each in ids]}
+        ).scalar_one()
+
+    assert len(ids) == 20
+    assert removed(explained[0]["Plan"]) < 500
 
 
 def test_a_process_weighs_what_the_kernel_says() -> None:
