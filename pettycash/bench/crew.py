@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Generic, TypeVar
 
+from pettycash.stack.state import StackError
+
 Item = TypeVar("Item")
 
 Work = Callable[[Item], None]
@@ -15,7 +17,7 @@ ANSWER_SECONDS = 300.0
 """A round of a benchmark is far shorter; a crew that hangs must not hang its caller."""
 
 
-class CrewFailed(Exception):
+class CrewFailed(StackError):
     """A process of the crew ended in an error, which the message names."""
 
 
@@ -103,4 +105,4 @@ def _serve(callers: Connection, end: Connection, begin: Callable[[], Work[Item]]
                 work(item)
             end.send((started, time.monotonic()))
     except Exception as error:  # noqa: BLE001 - it is told to the caller, whatever it is
-        end.send(f"{type(error).__name__}: {error}")
+        end.send(f"{type(error).__name__}: {error}".splitlines()[0])

@@ -56,7 +56,10 @@ def run(
         with staged(environ, quick=quick) as stage:
             state = setup(stage)
             for each in benchmarks:
-                yield _row(each, state, stage, rounds=each.rounds or rounds, say=say)
+                row = _row(each, state, stage, rounds=each.rounds or rounds, say=say)
+                # Said at once: a later benchmark that fails takes no earlier figure with it.
+                say(f"{row.name}: {row.value:g} {row.unit}, reference {row.reference}")
+                yield row
 
 
 def _row(benchmark: Benchmark[Any], state: Any, stage: Stage, *, rounds: int, say: Say) -> Row:

@@ -189,27 +189,32 @@ def claim_due(session: Session, *, limit: int) -> list[tuple[UUID, str]]:
     Returns (obligation id, topic) pairs. Rows locked by another relay are skipped.
     """
     timing = settings.current()
-    rows = list(
-        session.execute(
-            select(Obligation)
-            .where(
-                Obligation.done_at.is_(None),
-                Obligation.parked_at.is_(None),
-                Obligation.due_at <= session.info["now"],
-            )
-            .order_by(Obligation.due_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        ).scalars()
+    rows = session.execute(
+        CLAIM,
+        {
+            "now": session.info["now"],
+            "limit": limit,
+            "backoff": timing.relay_backoff_seconds,
+            "longest": timing.relay_backoff_max_seconds,
+        },
+    ).all()
+    return [(row.id, row.topic) for row in sorted(rows, key=lambda row: row.was_due_at)]
+
+
+CLAIM = text(
+    """
+    WITH due AS MATERIALIZED (
+        SELECT id, due_at FROM obligations
+        WHERE done_at IS NULL AND parked_at IS NULL AND due_at <= :now
+        ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
     )
-    for row in rows:
-        wait = min(
-            timing.relay_backoff_seconds * 2 ** min(row.attempts, 10),
-            timing.relay_backoff_max_seconds,
-        )
-        row.attempts += 1
-        row.due_at = session.info["now"] + timedelta(seconds=wait)
-    return [(row.id, row.topic) for row in rows]
+    UPDATE obligations o SET attempts = o.attempts + 1,
+        due_at = CAST(:now AS timestamptz) + make_interval(secs => least(
+            CAST(:backoff AS float8) * 2 ^ least(o.attempts, 10), CAST(:longest AS float8)))
+    FROM due WHERE o.id = due.id RETURNING o.id, o.topic, due.due_at AS was_due_at
+    """
+)
+"""One statement for a whole batch; a second relay skips what the first has locked."""
 
 
 def unclaim(session: Session, obligation_ids: Sequence[UUID], *, due_at: datetime) -> None:
