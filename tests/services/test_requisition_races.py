@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from pettycash import db
@@ -243,3 +244,18 @@ def test_a_lock_shows_what_was_committed_since_the_row_was_read(demo: UUID) -> N
 
         assert locked is read
         assert locked.version == before + 1
+
+
+def test_a_lock_keeps_others_out(demo: UUID) -> None:
+    requisition_id, _ = prepared(demo, raised)
+    with db.scope(company_id=demo), db.transaction() as session:
+        assert db.lock(session, Requisition, requisition_id) is not None
+        with db.engine().connect() as elsewhere:
+            elsewhere.execute(
+                text("SELECT set_config('app.company', :company, false)"), {"company": str(demo)}
+            )
+            query = select(Requisition.id).where(Requisition.id == requisition_id)
+            with pytest.raises(OperationalError) as refused:
+                elsewhere.execute(query.with_for_update(nowait=True))
+
+    assert db.sqlstate(refused.value) == "55P03"
