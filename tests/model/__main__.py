@@ -78,6 +78,7 @@ def run(ground: Ground, *, examples: int, steps: int, seed: int, shrink: bool) -
     tally = Tally()
     player = machine(ground, tally)
     progress = Progress(tally=tally, examples=examples, began=time.monotonic())
+    cpu = time.process_time()
     found = playing.play(
         player,
         tally,
@@ -96,6 +97,7 @@ def run(ground: Ground, *, examples: int, steps: int, seed: int, shrink: bool) -
         "invariant_checks": tally.checks,
         "seconds": round(seconds, 1),
         "rules_per_second": round(tally.rules.total() / seconds, 1),
+        "cpu_seconds": round(time.process_time() - cpu, 1),
         "rule_counts": dict(tally.rules.most_common()),
         "refusals": dict(tally.refusals.most_common()),
         "payments_at_rest": dict(tally.ends.most_common()),

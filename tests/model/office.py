@@ -47,7 +47,7 @@ class Office(Player):
         )
 
     @precondition(lambda self: self.memory.released)
-    @play(index=which, scope=st.sampled_from((PauseScope.COMPANY, PauseScope.STORE, None)))
+    @play(index=which, scope=st.sampled_from((PauseScope.COMPANY, PauseScope.STORE, *[None] * 4)))
     def somebody_pauses_or_resumes(self, index: int, scope: PauseScope | None) -> None:
         """The company, or the store that something left; questions and callbacks go on."""
         if scope is None:

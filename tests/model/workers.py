@@ -24,6 +24,8 @@ TASKS = {
 }
 """What runs without a network; codes are made and read by the rules of people."""
 
+BEYOND_A_LEASE_SECONDS = 46.0
+
 ROUNDS_MAX = 20
 """How often the relay may come round before what it runs must have come to an end for now."""
 
@@ -38,37 +40,19 @@ class Workers(Player):
     @play(index=which)
     def a_worker_claims(self, index: int) -> None:
         """Delivered once, twice or long after it was wanted."""
-        attempt_id = pick(self.sendings(), index).attempt_id
-        claim = self.tries(
-            lambda session: payments.claim(session, attempt_id=attempt_id, now=session.info["now"])
-        )
-        if claim is not None:
-            self.memory.workers.append(Worker(claim=claim))
+        self._claims(pick(self.sendings(), index))
 
     @precondition(lambda self: self.at("claimed"))
     @play(index=which)
     def a_worker_marks_that_it_sends(self, index: int) -> None:
         """The last commit before the first byte, however long after the claim."""
-        worker = pick(self.at("claimed"), index)
-        released = self.memory.released[worker.claim.attempt_id]
-        try:
-            with db.transaction() as session:
-                payments.mark_sending(session, claim=worker.claim, now=session.info["now"])
-                status = session.get_one(Payment, released.payment_id).status
-        except payments.ClaimLost:
-            self.memory.workers.remove(worker)
-            return
-        assert status in ON_THE_WAY, f"a payment that is {status} is about to be sent"
-        worker.stage = "sending"
+        self._marks(pick(self.at("claimed"), index))
 
     @precondition(lambda self: self.at("sending"))
     @play(index=which, how=submitting)
     def a_worker_sends(self, index: int, how: Submitting) -> None:
         """The call itself; no transaction is open."""
-        worker = pick(self.at("sending"), index)
-        self.rail.submitting = how
-        worker.outcome = self.rail.submit(worker.claim.instruction)
-        worker.stage = "answered"
+        self._sends(pick(self.at("sending"), index), how)
 
     @precondition(lambda self: self.at("answered"))
     @play(index=which)
@@ -81,6 +65,26 @@ class Workers(Player):
                 session, claim=worker.claim, outcome=worker.outcome, now=session.info["now"]
             )
         )
+
+    @precondition(lambda self: self.sendings())
+    @play(index=which, has_marked=st.booleans(), how=submitting, then=submitting)
+    def a_worker_sleeps_beyond_its_lease(
+        self, index: int, has_marked: bool, how: Submitting, then: Submitting
+    ) -> None:
+        """Another one takes over meanwhile; the first wakes up and goes on where it was."""
+        released = pick(self.sendings(), index)
+        worker = self._claims(released)
+        if worker is None:
+            return
+        if has_marked:
+            self._marks(worker)
+        self.ground.wait(BEYOND_A_LEASE_SECONDS)
+        self.rail.submitting = how
+        self.run("payments.submit", released)
+        if worker in self.at("claimed"):
+            self._marks(worker)
+        if worker in self.at("sending"):
+            self._sends(worker, then)
 
     @precondition(lambda self: self.memory.workers)
     @play(index=which)
@@ -145,6 +149,36 @@ class Workers(Player):
         """The relay's round, and workers that are quick."""
         self.rail.answering = answers
         self.run_due(how)
+
+    def _claims(self, released: Released) -> Worker | None:
+        claim = self.tries(
+            lambda session: payments.claim(
+                session, attempt_id=released.attempt_id, now=session.info["now"]
+            )
+        )
+        if claim is None:
+            return None
+        worker = Worker(claim=claim)
+        self.memory.workers.append(worker)
+        return worker
+
+    def _marks(self, worker: Worker) -> None:
+        released = self.memory.released[worker.claim.attempt_id]
+        try:
+            with db.transaction() as session:
+                payments.mark_sending(session, claim=worker.claim, now=session.info["now"])
+                status = session.get_one(Payment, released.payment_id).status
+        except payments.ClaimLost:
+            self.memory.workers.remove(worker)
+            return
+        assert status in ON_THE_WAY, f"a payment that is {status} is about to be sent"
+        self.has_happened = True
+        worker.stage = "sending"
+
+    def _sends(self, worker: Worker, how: Submitting) -> None:
+        self.rail.submitting = how
+        worker.outcome = self.rail.submit(worker.claim.instruction)
+        worker.stage = "answered"
 
     def run_due(self, how: Submitting = Submitting.ACCEPTS) -> int:
         """Run what is due until nothing is; returns how many tasks ran."""
