@@ -88,13 +88,17 @@ class Stage:
         raise AssertionError((path, last, self.system.logs()))
 
     def give_code(self, who: str, path: str, *, address: str, about: str) -> None:
-        """Read the newest code about something from the mail and give it; a newer one may come."""
+        """Read the codes about something from the mail and give them until one is taken.
+
+        A worker that was not heard of in time is doubled, and both send: one of their codes counts,
+        and their letters may cross.
+        """
         tried: set[str] = set()
         answers: list[str] = []
 
         def is_taken() -> bool:
-            code = self._code(address, about)
-            if code is None or code in tried:
+            code = next((each for each in self._codes(address, about) if each not in tried), None)
+            if code is None:
                 return False
             tried.add(code)
             answer = self.ask(who, path, {"code": code})
@@ -104,12 +108,10 @@ class Stage:
         taken = wait_until(is_taken, ANSWER_SECONDS, 0.05)
         assert taken, (path, answers, self.system.logs())
 
-    def _code(self, address: str, about: str) -> str | None:
-        for message in self.system.mailbox.messages(to=address, limit=20):
-            found = ONE_CODE.search(message.text)
-            if found and about in message.text:
-                return found[0]
-        return None
+    def _codes(self, address: str, about: str) -> list[str]:
+        messages = self.system.mailbox.messages(to=address, limit=20)
+        found = [ONE_CODE.search(each.text) for each in messages if about in each.text]
+        return [each[0] for each in found if each]
 
     def release(self, payment_id: UUID, by: str) -> None:
         """Ask for the code, give it, execute: over HTTP, as people do."""
