@@ -142,16 +142,20 @@ def vary(stage: Stage) -> None:
 
 
 def take_back(stage: Stage) -> None:
-    """A forged callback said paid, the rail says no: two people say that it was never paid."""
+    """A forged callback contradicts the rail's own: two people say that the money came back.
+
+    Whichever of the two is weighed first, the payment is a success with a case.
+    """
     paid = stage.system.payment(AMOUNT)
-    stage.system.misbehave(paid, "callback_forged_success+fail_1")
+    stage.system.misbehave(paid, "callback_contradicting")
     stage.system.release(paid)
-    wait_until(lambda: _case_id(stage, paid.id), ANSWER_SECONDS, 0.1)
-    stage.system.await_nothing_owed()  # the rail has had its last word
+    stage.system.await_success(paid)
+    assert wait_until(lambda: _case_id(stage, paid.id), ANSWER_SECONDS, 0.1), stage.system.logs()
     _resolve(stage, paid.id, "returned", by=("cfo", "group_finance_manager"))
-    assert stage.system.moved(paid) == []
+    assert len(stage.system.moved(paid)) == 1
     assert _status(stage, paid.id) is PaymentStatus.REVERSED
-    assert _entries(stage, paid.id) == ["expense", "returned"]
+    booked = _entries(stage, paid.id)
+    assert (booked.count("expense"), booked.count("returned")) == (1, 1), booked
 
 
 def _resolve(stage: Stage, object_id: UUID, ending: str, *, by: tuple[str, str]) -> None:
