@@ -5,6 +5,7 @@ Two engines: `pettycash_app` sees one company at a time through row-level securi
 inbox, nightly run). A unit of work tells PostgreSQL for whom it acts before its first statement.
 """
 
+import math
 import random
 import re
 import time
@@ -269,14 +270,19 @@ LONG_WORK_MEMORY = "64MB"
 """For each sort and hash of a long statement: a night's million rows are not spilt to disk."""
 
 
-def take_time(session: Session, *, seconds: float) -> None:
-    """Let the statements of this transaction take longer than those of a request (row 14)."""
+def take_time(session: Session, *, seconds: float | None) -> None:
+    """Let the statements of this transaction take longer than those of a request (row 14).
+
+    None: as long as it takes, for what nobody waits for.
+    """
+    patience = math.inf if seconds is None else seconds + SILENCE_SECONDS
+    silence.wait_longer(session.connection(), seconds=patience)
     session.execute(
         text(
             "SELECT set_config('statement_timeout', :limit, true),"
             " set_config('work_mem', :memory, true)"
         ),
-        {"limit": f"{int(seconds * 1000)}ms", "memory": LONG_WORK_MEMORY},
+        {"limit": f"{int((seconds or 0) * 1000)}ms", "memory": LONG_WORK_MEMORY},
     )
 
 

@@ -18,12 +18,15 @@ from typing import Any
 
 from psycopg2 import InterfaceError
 from psycopg2.extensions import TRANSACTION_STATUS_ACTIVE
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 
 LOOKS_SECONDS = 4.0
 
 ASKED_AT = "asked_at"
 """In a connection's info: when it was last asked something, by time.monotonic."""
+
+PATIENCE = "patience"
+"""In a connection's info: for how many seconds its present transaction is waited for instead."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,10 @@ def watch(engine: Engine, *, seconds: float) -> None:
         record.info[ASKED_AT] = time.monotonic()
         _watch.add(_Watched(weakref.ref(connection), record.info, seconds))
 
+    @event.listens_for(engine, "begin")
+    def begun(connection: Any) -> None:
+        connection.info.pop(PATIENCE, None)
+
     @event.listens_for(engine, "before_cursor_execute")
     def asked(connection: Any, *_statement: Any) -> None:
         connection.info[ASKED_AT] = time.monotonic()
@@ -96,6 +103,11 @@ def watch(engine: Engine, *, seconds: float) -> None:
             connection.info[ASKED_AT] = time.monotonic()
 
 
+def wait_longer(connection: Connection, *, seconds: float) -> None:
+    """Let the statements of its present transaction wait this long for an answer."""
+    connection.info[PATIENCE] = seconds
+
+
 def _is_open(connection: Any) -> bool:
     return connection is not None and not connection.closed
 
@@ -105,7 +117,8 @@ def _is_late(watched: _Watched) -> bool:
     if connection is None or connection.closed:
         return False
     is_waiting: bool = connection.get_transaction_status() == TRANSACTION_STATUS_ACTIVE
-    return is_waiting and time.monotonic() - watched.info[ASKED_AT] > watched.seconds
+    patience: float = watched.info.get(PATIENCE, watched.seconds)
+    return is_waiting and time.monotonic() - watched.info[ASKED_AT] > patience
 
 
 def _cut(connection: Any) -> None:

@@ -73,6 +73,16 @@ def test_nobody_is_cut_who_is_idle_or_busy_or_answered_in_time(engine: Engine) -
         assert idle.execute(text("SELECT 2")).scalar_one() == 2
 
 
+def test_who_said_that_it_takes_long_is_waited_for(engine: Engine) -> None:
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+        silence.wait_longer(connection, seconds=SOON)
+        connection.execute(text("SELECT pg_sleep(:long)"), {"long": SECONDS * 3})
+        connection.rollback()
+        with pytest.raises(DBAPIError):  # in this transaction only
+            connection.execute(text("SELECT pg_sleep(:long)"), {"long": SECONDS * 10})
+
+
 def test_the_process_watches_its_own_connections(live: Database) -> None:
     with db.transaction() as session:
         info = session.connection().info

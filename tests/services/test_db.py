@@ -6,8 +6,9 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import bindparam, select, text
+from sqlalchemy.exc import DBAPIError
 
-from pettycash import db
+from pettycash import db, silence
 from pettycash.models.organisation import Company
 from tests.servers import Database, Servers, wait_until
 
@@ -68,6 +69,24 @@ def test_a_marked_statement_is_prepared_once_and_takes_other_values(live: Databa
         assert session.execute(prepared).scalar_one() == 1
 
 
+def test_a_connection_lost_while_preparing_is_known_as_lost(
+    live: Database, servers: Servers
+) -> None:
+    statement = select(Company.code).execution_options(**db.PREPARED)
+
+    def ask_once_lost() -> None:
+        with db.system_transaction() as session:
+            cut(servers, backend(session))
+            session.execute(statement)
+
+    with pytest.raises(DBAPIError) as met:
+        ask_once_lost()
+
+    assert met.value.connection_invalidated
+    with db.system_transaction() as session:
+        assert session.execute(statement).first() is not None
+
+
 def test_a_glance_is_no_transaction(live: Database) -> None:
     with db.system_glance() as glance:
         first = glance.execute(text("SELECT now()")).scalar_one()
@@ -81,5 +100,7 @@ def test_long_work_takes_its_time_in_its_own_transaction_only(live: Database) ->
         usual = session.execute(limit).scalar_one()
         db.take_time(session, seconds=120)
         assert session.execute(limit).scalar_one() == "2min"
+        assert session.connection().info[silence.PATIENCE] == 120 + db.SILENCE_SECONDS
     with db.transaction() as session:
+        assert silence.PATIENCE not in session.connection().info
         assert session.execute(limit).scalar_one() == usual != "2min"

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from sqlalchemy import select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import select
 
 from pettycash import db, settings
 from pettycash.cli import tables
@@ -108,7 +107,7 @@ def _checked(companies: Sequence[Company], *, fast: bool, settled: bool) -> list
     merged: dict[str, dict[str, Any]] = {}
     for company in companies:
         with db.scope(company_id=company.id, source="cli:audit"), db.transaction() as session:
-            _take_time(session)
+            db.take_time(session, seconds=None)  # years of books
             results = auditing.audit(session, now=session.info["now"], fast=fast, settled=settled)
         for result in results:
             _merge(merged, result, company)
@@ -126,16 +125,11 @@ def _merge(merged: dict[str, dict[str, Any]], result: Result, company: Company) 
     into["seconds"] = round(into["seconds"] + shown["seconds"], 4)
 
 
-def _take_time(session: Session) -> None:
-    """Years of books take longer than a request may; nobody waits for this one."""
-    session.execute(text("SELECT set_config('statement_timeout', '0', true)"))
-
-
 def _known(companies: Sequence[Company]) -> list[movements.Known]:
     found: list[movements.Known] = []
     for company in companies:
         with db.scope(company_id=company.id, source="cli:audit"), db.transaction() as session:
-            _take_time(session)
+            db.take_time(session, seconds=None)  # years of books
             found += movements.known(session, method=Method.MPESA)
     return found
 
