@@ -11,9 +11,11 @@ from pettycash.stack import postgres, redis
 from pettycash.stack.ports import LOOPBACK, Ports
 from pettycash.stack.state import StackError, StateFolder
 
+# All below 32768: above, systems hand ports to outgoing connections, and one of those may take the
+# port between our look at it and the server's start.
 USUAL_PORTS = {
-    "postgres": 54320,
-    "redis": 63790,
+    "postgres": 15432,
+    "redis": 16379,
     "api": 8000,
     "mailbox": 8025,
     "smtp": 1025,
