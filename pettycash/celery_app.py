@@ -20,7 +20,9 @@ from celery import Celery, current_app, signals
 from celery.beat import Scheduler
 from kombu import Exchange, Queue
 from kombu.transport import redis as kombu_redis
+from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -51,6 +53,14 @@ SOFT_SHUTDOWN_ELSEWHERE_SECONDS = 3.0
 
 STUCK_AFTER_SECONDS = 3.0
 """What a stopping worker may take beyond that before it is stuck."""
+
+DEAF_AFTER_SECONDS = 60.0
+"""For how long messages may wait beside a worker that has nothing to do before it counts as deaf.
+
+It hears again by itself within 20 seconds of most breaks of the way to Redis.
+"""
+
+DEAF_LOOKS_SECONDS = 5.0
 
 BROKER_OPTIONS = {
     # Twice the hard time limit and more, or a message comes back while its task still runs.
@@ -248,21 +258,54 @@ def _never_hang_while_stopping(**_rest: object) -> None:
     had not finished is still owed, so ending hard loses nothing.
     """
     allowed = current_app.conf.worker_soft_shutdown_timeout + STUCK_AFTER_SECONDS
-    end = threading.Timer(allowed, _end_hard)
+    why = "the worker is stuck while stopping and is ended"
+    end = threading.Timer(allowed, _end_hard, args=(why,))
     end.daemon = True
     end.start()
 
 
-def _end_hard() -> None:
-    logger.error("the worker is stuck while stopping and is ended")
+def _end_hard(why: str) -> None:
+    logger.error(why)
     if os.getpgrp() == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(1)
 
 
 @signals.worker_ready.connect
-def _worker_is_ready(**_rest: object) -> None:
+def _worker_is_ready(sender: Any, **_rest: object) -> None:
     readiness.announce()
+    if sender.app.conf.broker_url.startswith(("redis", "rediss")):
+        listening = threading.Thread(
+            target=_end_when_deaf,
+            args=(sender.app, sender.controller.state, list(sender.app.amqp.queues.consume_from)),
+            name="hearing",
+            daemon=True,
+        )
+        listening.start()
+
+
+def _end_when_deaf(app: Celery, state: Any, queues: list[str]) -> None:
+    """End a worker that no longer hears Redis, so that its supervisor starts another.
+
+    After a way to Redis that went silent a worker may be left alive and idle, its event loop
+    turning, and never ask for a message again (seen with kombu 5.7.0). Nothing else notices but
+    the canary of its queue. What it had taken is still owed, so ending hard loses nothing.
+    """
+    keys = [f"{BROKER_OPTIONS['global_keyprefix']}{name}" for name in queues]
+    bounds = {name: BROKER_OPTIONS[name] for name in ("socket_timeout", "socket_connect_timeout")}
+    redis = Redis.from_url(app.conf.broker_url, **bounds)
+    since, taken_then = time.monotonic(), 0
+    while True:
+        time.sleep(DEAF_LOOKS_SECONDS)
+        taken = state.total_count.total()
+        try:
+            waiting = sum(int(redis.llen(key)) for key in keys)
+        except RedisError:
+            waiting = 0  # nobody hears anything then
+        if not waiting or taken != taken_then or state.reserved_requests:
+            since, taken_then = time.monotonic(), taken
+        elif time.monotonic() - since > DEAF_AFTER_SECONDS and not state.should_stop:
+            _end_hard("the worker takes none of the messages that wait for it and is ended")
 
 
 @signals.beat_init.connect

@@ -5,8 +5,12 @@ import time
 
 from celery import Celery, signals
 
-from pettycash import config
+from pettycash import celery_app, config
 from pettycash.celery_app import LeaderScheduler, create_celery
+
+if "PROBE_DEAF_AFTER" in os.environ:
+    celery_app.DEAF_AFTER_SECONDS = float(os.environ["PROBE_DEAF_AFTER"])
+    celery_app.DEAF_LOOKS_SECONDS = 0.5
 
 
 class ImpatientScheduler(LeaderScheduler):

@@ -21,6 +21,8 @@ from pettycash.stack.redis import RedisServer
 from tests.servers import Database, wait_until
 
 BEATS_A_SECOND = 2
+DEAF_AFTER_SECONDS = 4.0
+"""In the one test that waits for it."""
 
 pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(120)]
 
@@ -163,6 +165,28 @@ def test_a_worker_ends_although_its_broker_went_first(live: Database, tmp_path: 
             assert wait_until(lambda: worker.exit_code() is not None, bound + 4)
     finally:
         redis_child.finish()
+
+
+def test_a_worker_that_hears_nothing_ends(live: Database, tmp_path: Path) -> None:
+    """Told not to consume, it is as deaf as one whose way to Redis was lost without a word."""
+    probe = tmp_path / "probe"
+    probe.touch()
+    sender = celery_app.create_celery(config.read(live.environ))
+    environ = live.environ | {"PROBE_DEAF_AFTER": str(DEAF_AFTER_SECONDS)}
+    with celery(tmp_path, environ, "worker", "-Q", "payments", "-c", "1") as worker:
+        for name in ("first", "second"):  # the second waits for longer than a deaf worker may
+            sender.send_task("payments.slow", kwargs={"obligation_id": name})
+        assert wait_until(lambda: "ended second" in probe.read_text(), 30)
+        time.sleep(DEAF_AFTER_SECONDS * 1.5)
+        assert worker.exit_code() is None, "idle is not deaf"
+
+        sender.control.cancel_consumer("payments", reply=True, timeout=10)
+        sender.send_task("payments.slow", kwargs={"obligation_id": "unheard"})
+        assert wait_until(lambda: worker.exit_code() is not None, 30), worker.log_tail(30)
+    assert "takes none of the messages" in "".join(worker.log_tail(50))
+    assert "unheard" not in probe.read_text()
+    with celery(tmp_path, live.environ, "worker", "-Q", "payments", "-c", "1", name="next"):
+        assert wait_until(lambda: "ended unheard" in probe.read_text(), 30)
 
 
 def test_a_second_beat_is_harmless_and_takes_over(live: Database, tmp_path: Path) -> None:
