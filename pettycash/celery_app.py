@@ -63,7 +63,8 @@ It hears again by itself within 20 seconds of most breaks of the way to Redis.
 DEAF_LOOKS_SECONDS = 5.0
 
 BROKER_OPTIONS = {
-    # Twice the hard time limit and more, or a message comes back while its task still runs.
+    # Twice the usual hard time limit and more, or a message comes back while its task still runs:
+    # as that of a long night may, whose second run waits for the first one's lock and gives up.
     "visibility_timeout": 300,
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 1,

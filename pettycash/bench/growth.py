@@ -20,8 +20,8 @@ from pettycash import composition, db
 from pettycash.bench import history
 from pettycash.bench.benchmark import Benchmark, at_most
 from pettycash.bench.history import AMOUNT, Past
-from pettycash.bench.paperwork import EXECUTOR, Office
 from pettycash.bench.stage import Stage
+from pettycash.chaos.paying import EXECUTOR, House
 from pettycash.models.base import new_id
 from pettycash.models.funds import Fund
 from pettycash.models.payments import Payment
@@ -86,10 +86,10 @@ def setup(stage: Stage) -> Sides:
 
 def _side(stage: Stage, settings: Settings, database: str, postings: int) -> Side:
     composition.compose(settings)
-    office = Office()
+    house = House.find()
     with closing(stage.plan.postgres.connect(database=database)) as connection:
-        past = history.write(connection.cursor(), office, postings // 2)
-    return Side(settings=settings, past=past, reader=office[EXECUTOR].actor)
+        past = history.write(connection.cursor(), house, postings // 2)
+    return Side(settings=settings, past=past, reader=house.actor(EXECUTOR))
 
 
 def _median(side: Side, step: Step, repeats: int) -> float:

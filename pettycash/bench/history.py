@@ -12,7 +12,7 @@ from uuid import UUID
 from psycopg2 import sql
 
 from pettycash import db
-from pettycash.bench.paperwork import EXECUTOR, Office
+from pettycash.chaos.paying import House
 from pettycash.gateways.base import Exchange, Outcome, OutcomeKind, RequestType
 from pettycash.services import payments
 from pettycash.services.payments import facts
@@ -147,7 +147,8 @@ POSTINGS = {
 
 SUMS = """
     UPDATE ledger_accounts a SET sequence = a.sequence + %(count)s,
-        balance = a.balance + %(count)s * CASE p.side WHEN 'debit' THEN 0.01 ELSE -0.01 END
+        balance = a.balance + %(count)s * CASE p.side WHEN 'debit' THEN 0.01 ELSE -0.01 END,
+        newest_entry_id = pg_temp.made_key(%(tag)s, %(since)s, %(count)s)
     FROM postings p WHERE p.entry_id = %(entry)s AND p.account_id = a.id
 """
 
@@ -163,11 +164,12 @@ class Past:
     count: int
 
 
-def write(cursor: Any, office: Office, count: int) -> Past:
+def write(cursor: Any, house: House, count: int) -> Past:
     """Write so many settled payments into the database that this process is composed for."""
-    payment_id = office.releasable()
-    _settle(office, payment_id)
-    found = _facts(cursor, payment_id)
+    paid = house.pay(0)
+    house.release(paid)
+    _settle(house, paid.id)
+    found = _facts(cursor, paid.id)
     cursor.execute(KEY)
     cursor.execute("SET session_replication_role = replica")
     parameters = found | {"count": count}
@@ -182,17 +184,15 @@ def write(cursor: Any, office: Office, count: int) -> Past:
             "balance_after": f"row.balance_after {sign} n * {AMOUNT}",
         }
         _copy(cursor, "postings", f"entry_id = %(entry)s AND side = '{side}'", own, parameters)
-    cursor.execute(SUMS, parameters)
+    cursor.execute(SUMS, parameters | {"tag": KEYS["journal_entries"]})
     cursor.execute("SET session_replication_role = origin")
     cursor.execute("VACUUM ANALYZE")
     return _past(cursor, found, count)
 
 
-def _settle(office: Office, payment_id: UUID) -> None:
-    executor = office[EXECUTOR].actor
-    with db.scope(company_id=executor.company_id, source="bench"), db.transaction() as session:
+def _settle(house: House, payment_id: UUID) -> None:
+    with house.scope(), db.transaction() as session:
         now = session.info["now"]
-        payments.execute(session, payment_id=payment_id, actor=executor, now=now)
         attempt = facts.newest_attempt(session, payment_id=payment_id)
         if attempt is None:
             raise LookupError("a payment that was executed has no attempt")

@@ -17,8 +17,8 @@ from pettycash import clock, db
 from pettycash.bench import history
 from pettycash.bench.benchmark import Benchmark, at_most
 from pettycash.bench.history import Past
-from pettycash.bench.paperwork import Office
 from pettycash.bench.stage import Stage
+from pettycash.chaos.paying import House
 from pettycash.models.reconciliation import RunStatus
 from pettycash.services import company_settings, reconciliation
 from pettycash.stack import postgres
@@ -60,7 +60,7 @@ def setup(stage: Stage) -> Night:
     """Write a past of a million payments, or a small one for a glance."""
     stage.compose()
     superuser = stage.superuser().cursor()
-    past = history.write(superuser, Office(), stage.sized(PAYMENTS, quick=2_000))
+    past = history.write(superuser, House.find(), stage.sized(PAYMENTS, quick=2_000))
     owner = stage.enter(
         closing(stage.plan.postgres.connect(postgres.OWNER_ROLE, postgres.DATABASE))
     )

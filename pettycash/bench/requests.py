@@ -7,11 +7,12 @@ once. The API does everything: session, scope, limits, idempotency, rules, audit
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from pettycash.bench import bare, http_load
 from pettycash.bench.benchmark import Benchmark, at_least
-from pettycash.bench.paperwork import EXECUTOR, REQUESTER, WIRE, Office
 from pettycash.bench.stage import Stage
+from pettycash.chaos.paying import REQUESTER, House
 from pettycash.models.base import new_id
 from pettycash.stack import postgres, probes
 from pettycash.stack.ports import LOOPBACK
@@ -20,11 +21,25 @@ from pettycash.stack.processes import ChildSpec
 AGAINST = "bare Flask + 1 INSERT by psycopg2, same gunicorn"
 
 
+WIRE: dict[str, Any] = {
+    "kind": "expense",
+    "origin": "branch",
+    "amount": "20.00",
+    "currency": "KES",
+    "purpose": "Water for the office",
+    "payee_name": "Spring Water",
+    "method": "mpesa",
+    "destination": "0712345678",
+    "lines": [{"description": "Water", "amount": "20.00", "category": "utilities"}],
+}
+"""A requisition as a client sends it."""
+
+
 @dataclass(frozen=True)
 class Counter:
     """Where clients are served: the API, and the bare route."""
 
-    office: Office
+    house: House
     api_port: int
     bare_port: int
     sized: Callable[[int], int]
@@ -40,7 +55,7 @@ def setup(stage: Stage) -> Counter:
     bare_port = stage.plan.ports.take(0)
     stage.launch([_bare_spec(stage, bare_port)])
     counter = Counter(
-        office=Office(),
+        house=House.find(),
         api_port=stage.plan.port("api"),
         bare_port=bare_port,
         sized=lambda full: stage.sized(full, quick=max(full // 50, 4)),
@@ -68,27 +83,27 @@ def _bare_spec(stage: Stage, port: int) -> ChildSpec:
 
 
 def _raise(counter: Counter, count: int) -> float:
-    person = counter.office[REQUESTER]
+    token = counter.house.token(REQUESTER)
     requests = [
-        http_load.post(
-            "/api/requisitions/", WIRE, person.header | {"Idempotency-Key": str(new_id())}
-        )
+        http_load.post("/api/requisitions/", WIRE, _headers(token))
         for _ in range(counter.sized(count))
     ]
     return http_load.rate(counter.api_port, requests)
 
 
 def _execute(counter: Counter, count: int) -> float:
-    person = counter.office[EXECUTOR]
+    token = counter.house.token()
     requests = [
         http_load.post(
-            f"/api/payments/{counter.office.releasable()}/execute/",
-            None,
-            person.header | {"Idempotency-Key": str(new_id())},
+            f"/api/payments/{counter.house.pay(number).id}/execute/", None, _headers(token)
         )
-        for _ in range(counter.sized(count))
+        for number in range(counter.sized(count))
     ]
     return http_load.rate(counter.api_port, requests)
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}", "Idempotency-Key": str(new_id())}
 
 
 def _bare(counter: Counter, count: int) -> float:

@@ -97,14 +97,19 @@ class House:
                 now=session.info["now"],
             )
 
-    def token(self) -> str:
-        """An access token of whoever executes, without the cost of a sign-in."""
+    def actor(self, username: str) -> Actor:
+        """Somebody of it, as the API would let them act."""
+        with self.scope(), db.transaction() as session:
+            return _acting(session, username)
+
+    def token(self, username: str = EXECUTOR) -> str:
+        """An access token of theirs, without the cost of a sign-in."""
         with db.scope(source="chaos"), db.system_transaction() as session:
             now = session.info["now"]
-            person = session.execute(select(User.id).where(User.username == EXECUTOR)).scalar_one()
+            person = session.execute(select(User.id).where(User.username == username)).scalar_one()
             placed = people.place(session, user_id=person, company_id=self.company_id, now=now)
             if placed is None:
-                raise LookupError(f"{EXECUTOR} has no place in the company")
+                raise LookupError(f"{username} has no place in the company")
             origin = people.Origin(ip_address=LOOPBACK)
             return sessions.start(session, placed=placed, origin=origin, now=now).access_token
 

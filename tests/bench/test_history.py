@@ -8,7 +8,7 @@ from sqlalchemy import func, select, text
 
 from pettycash import db
 from pettycash.bench import history, memory
-from pettycash.bench.paperwork import Office
+from pettycash.chaos.paying import House
 from pettycash.models.ledger import Posting
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.services.audit import check_books
@@ -18,7 +18,7 @@ from tests.servers import Database, Servers
 
 def test_the_auditor_finds_nothing_in_it(live: Database, servers: Servers) -> None:
     with closing(servers.postgres.connect(database=live.name)) as connection:
-        past = history.write(connection.cursor(), Office(), 30)
+        past = history.write(connection.cursor(), House.find(), 30)
 
     with db.scope(company_id=past.company_id, source="test"), db.transaction() as session:
         paid = session.execute(
@@ -38,7 +38,7 @@ def test_a_page_of_a_statement_reads_no_postings_of_other_accounts(
     live: Database, servers: Servers
 ) -> None:
     with closing(servers.postgres.connect(database=live.name)) as connection:
-        past = history.write(connection.cursor(), Office(), 2_000)
+        past = history.write(connection.cursor(), House.find(), 2_000)
 
     with db.scope(company_id=past.company_id, source="test"), db.transaction() as session:
         newest = select(Posting.id).where(Posting.account_id == past.store_account_id)

@@ -32,15 +32,6 @@ def echo(listener: socket.socket) -> None:
 
 
 @pytest.fixture
-def proxies() -> Iterator[Proxies]:
-    made = Proxies()
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-@pytest.fixture
 def door(proxies: Proxies) -> Iterator[int]:
     """The port of a door before a server that echoes."""
     with socket.create_server((LOOPBACK, 0)) as listener:

@@ -17,15 +17,6 @@ SOON = 20.0
 
 
 @pytest.fixture
-def proxies() -> Iterator[Proxies]:
-    made = Proxies()
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-@pytest.fixture
 def engine(proxies: Proxies, live: Database) -> Iterator[Engine]:
     """An engine that reaches the database through a door, and is watched."""
     url = make_url(live.environ["DATABASE_OWNER_URL"])
