@@ -9,7 +9,7 @@ from sqlalchemy import select
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import set_etag
-from pettycash.api.idempotency import idempotent
+from pettycash.api.idempotency import idempotent, refuse_and_remember
 from pettycash.api.pages import example_page, optional, page, page_of, within_days
 from pettycash.api.schemas.replenishments import (
     EXAMPLE_APPROVED,
@@ -171,6 +171,7 @@ class CodeCheck(MethodView):
     """The code."""
 
     @operation("replenishments.verify_otp")
+    @idempotent()
     @blp.arguments(TransferCodeSchema, example={"code": "123456"})
     @blp.response(200, TransferGrantSchema, example=EXAMPLE_GRANT)
     @blp.alt_response(409, description="replenishment.illegal_state, release.locked")
@@ -189,10 +190,9 @@ class CodeCheck(MethodView):
                 now=session.info["now"],
                 **body,
             )
-        # Only now, as the try has to stay counted.
-        if result.refusal is not None:
-            raise result.refusal
-        return result.grant
+            if result.refusal is not None:
+                raise refuse_and_remember(result.refusal)
+            return result.grant
 
 
 @blp.route("/<uuid:replenishment_id>/unlock_release/")

@@ -154,3 +154,15 @@ def test_financial_documents_are_never_put_or_deleted(document: dict[str, Any]) 
         if method in ("put", "delete")
     }
     assert found <= allowed
+
+
+def test_every_post_takes_an_idempotency_key(document: dict[str, Any]) -> None:
+    """Signing in needs none, and a rail that calls back is known by what it says."""
+    without = {
+        operation["operationId"]
+        for method, _, operation in operations(document)
+        if method == "post"
+        and "Idempotency-Key" not in {each["name"] for each in operation.get("parameters", [])}
+    }
+
+    assert {name for name in without if not name.startswith("auth.")} == {"callbacks.receive"}

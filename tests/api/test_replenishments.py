@@ -11,6 +11,7 @@ from pettycash.services import replenishments
 from tests import books
 from tests.api.client import ApiClient, Caller
 
+KEY = "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0b01"
 UNKNOWN = "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0b99"
 
 
@@ -127,6 +128,59 @@ def test_a_wrong_code_is_counted_although_it_is_refused(
         )
     refused = act(treasury, low, "fund", bank_reference="FT1")
     assert (refused.status_code, refused.json["code"]) == (422, "release.code_required")
+
+
+def test_a_right_code_whose_answer_was_lost_is_answered_again_under_its_key(
+    api: ApiClient, low: dict[str, Any]
+) -> None:
+    act(api.as_("group_finance_manager"), low, "approve")
+    treasury, path = api.as_("treasury"), f"/api/replenishments/{low['id']}/verify_otp/"
+    act(treasury, low, "send_otp")
+    given = {"code": totp("treasury")}
+
+    first = treasury.post(path, json=given, key=KEY)
+    again = treasury.post(path, json=given, key=KEY)
+
+    assert (first.status_code, again.status_code) == (200, 200), (first.json, again.json)
+    assert first.json == again.json
+    assert again.headers["Idempotency-Replayed"] == "true"
+    # It is the same grant: whoever else sends it, and who sends it without the key, has nothing.
+    other = api.as_("treasury_2").post(path, json=given, key=KEY)
+    assert (other.status_code, other.json["code"]) == (403, "release.not_executor")
+    keyless = treasury.post(path, json=given)
+    assert (keyless.status_code, keyless.json["code"]) == (422, "release.code_used")
+    assert act(treasury, low, "fund", bank_reference="FT1").status_code == 200
+    assert released(api) == (1, 1, 1)
+
+
+def test_a_wrong_code_is_counted_once_under_its_key(api: ApiClient, low: dict[str, Any]) -> None:
+    act(api.as_("group_finance_manager"), low, "approve")
+    treasury, path = api.as_("treasury"), f"/api/replenishments/{low['id']}/verify_otp/"
+    act(treasury, low, "send_otp")
+
+    answers = [treasury.post(path, json={"code": "000000"}, key=KEY) for _ in range(2)]
+    assert [each.json["code"] for each in answers] == ["release.wrong_code"] * 2
+    assert released(api) == (0, 0, 1)
+
+    # A key stands for one request: neither another code nor a new key comes by without a try.
+    right = treasury.post(path, json={"code": totp("treasury")}, key=KEY)
+    assert (right.status_code, right.json["code"]) == (422, "idempotency.key_reused")
+    assert released(api) == (0, 0, 1)
+    anew = treasury.post(path, json={"code": "000000"}, key=True)
+    assert (anew.status_code, anew.json["code"]) == (422, "release.wrong_code")
+    assert released(api) == (0, 0, 2)
+
+
+def released(api: ApiClient) -> tuple[int, int, int]:
+    """How many grants there are and are spent, and how many tries were counted."""
+    with api.as_("treasury").scope(), db.transaction() as session:
+        found = session.connection().exec_driver_sql(
+            "SELECT (SELECT count(*) FROM release_grants),"
+            " (SELECT count(spent_at) FROM release_grants),"
+            " (SELECT sum(tries) FROM release_challenges)"
+        )
+        grants, spent, tries = found.one()
+    return grants, spent, int(tries)
 
 
 @pytest.mark.parametrize("code", ["12345", "1234567", "12345x", "", None, 123456])
