@@ -7,9 +7,7 @@ a hint to look at a row; these settings make each of the three rarer, none remov
 import gc
 import logging
 import math
-import os
 import pkgutil
-import signal
 import threading
 import time
 from datetime import timedelta
@@ -19,14 +17,10 @@ from typing import Any
 from celery import Celery, current_app, signals
 from celery.beat import Scheduler
 from kombu import Exchange, Queue
-from kombu.transport import redis as kombu_redis
-from redis import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from pettycash import composition, db, readiness
+from pettycash import composition, db, hearing, readiness
 from pettycash.services import heartbeats
 from pettycash.settings import Settings
 from pettycash.tasks import running, schedule
@@ -54,14 +48,6 @@ SOFT_SHUTDOWN_ELSEWHERE_SECONDS = 3.0
 STUCK_AFTER_SECONDS = 3.0
 """What a stopping worker may take beyond that before it is stuck."""
 
-DEAF_AFTER_SECONDS = 60.0
-"""For how long messages may wait beside a worker that has nothing to do before it counts as deaf.
-
-It hears again by itself within 20 seconds of most breaks of the way to Redis.
-"""
-
-DEAF_LOOKS_SECONDS = 5.0
-
 BROKER_OPTIONS = {
     # Twice the usual hard time limit and more, or a message comes back while its task still runs:
     # as that of a long night may, whose second run waits for the first one's lock and gives up.
@@ -75,23 +61,6 @@ BROKER_OPTIONS = {
     "health_check_interval": 10,
     "global_keyprefix": "pettycash:",
 }
-
-_connparams = kombu_redis.Channel._connparams  # type: ignore[attr-defined]
-
-
-def _guarded_connparams(self: Any, *args: Any, **kwargs: Any) -> Any:
-    """Celery 5.7.0 and kombu 5.7.0: a worker with unacked messages ends when Redis restarts.
-
-    Their clean-up meets a closed transport and raises AttributeError, which nothing catches; said
-    as a connection error it is ignored as it should be. tests/stack/test_celery.py tells when
-    an upgrade makes this needless.
-    """
-    if self.connection is None or self.connection.client is None:
-        raise RedisConnectionError("broker connection is already closed")
-    return _connparams(self, *args, **kwargs)
-
-
-kombu_redis.Channel._connparams = _guarded_connparams  # type: ignore[attr-defined]
 
 
 class LeaderScheduler(Scheduler):
@@ -176,6 +145,7 @@ def create_celery(settings: Settings) -> Celery:
     """Compose the process and build its Celery application."""
     composition.compose(settings)
     celery = Celery("pettycash", broker=settings.broker_url, include=list(task_modules()))
+    celery.steps["consumer"].add(hearing.Turning)
     is_production = settings.environment == "production"
     over_redis = settings.broker_url.startswith(("redis", "rediss"))
     arguments = None if over_redis else {"x-queue-type": "quorum"}
@@ -260,53 +230,16 @@ def _never_hang_while_stopping(**_rest: object) -> None:
     """
     allowed = current_app.conf.worker_soft_shutdown_timeout + STUCK_AFTER_SECONDS
     why = "the worker is stuck while stopping and is ended"
-    end = threading.Timer(allowed, _end_hard, args=(why,))
+    end = threading.Timer(allowed, hearing.end_hard, args=(why,))
     end.daemon = True
     end.start()
-
-
-def _end_hard(why: str) -> None:
-    logger.error(why)
-    if os.getpgrp() == os.getpid():
-        os.killpg(os.getpid(), signal.SIGKILL)
-    os._exit(1)
 
 
 @signals.worker_ready.connect
 def _worker_is_ready(sender: Any, **_rest: object) -> None:
     readiness.announce()
     if sender.app.conf.broker_url.startswith(("redis", "rediss")):
-        listening = threading.Thread(
-            target=_end_when_deaf,
-            args=(sender.app, sender.controller.state, list(sender.app.amqp.queues.consume_from)),
-            name="hearing",
-            daemon=True,
-        )
-        listening.start()
-
-
-def _end_when_deaf(app: Celery, state: Any, queues: list[str]) -> None:
-    """End a worker that no longer hears Redis, so that its supervisor starts another.
-
-    After a way to Redis that went silent a worker may be left alive and idle, its event loop
-    turning, and never ask for a message again (seen with kombu 5.7.0). Nothing else notices but
-    the canary of its queue. What it had taken is still owed, so ending hard loses nothing.
-    """
-    keys = [f"{BROKER_OPTIONS['global_keyprefix']}{name}" for name in queues]
-    bounds = {name: BROKER_OPTIONS[name] for name in ("socket_timeout", "socket_connect_timeout")}
-    redis = Redis.from_url(app.conf.broker_url, **bounds)
-    since, taken_then = time.monotonic(), 0
-    while True:
-        time.sleep(DEAF_LOOKS_SECONDS)
-        taken = state.total_count.total()
-        try:
-            waiting = sum(int(redis.llen(key)) for key in keys)
-        except RedisError:
-            waiting = 0  # nobody hears anything then
-        if not waiting or taken != taken_then or state.reserved_requests:
-            since, taken_then = time.monotonic(), taken
-        elif time.monotonic() - since > DEAF_AFTER_SECONDS and not state.should_stop:
-            _end_hard("the worker takes none of the messages that wait for it and is ended")
+        hearing.listen(sender)
 
 
 @signals.beat_init.connect

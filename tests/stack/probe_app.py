@@ -1,16 +1,17 @@
-"""A Celery application with pettycash's settings and two tasks of the tests' own."""
+"""A Celery application with pettycash's settings, a task and a command of the tests' own."""
 
 import os
 import time
 
 from celery import Celery, signals
+from celery.worker.control import control_command
 
-from pettycash import celery_app, config
+from pettycash import config, hearing
 from pettycash.celery_app import LeaderScheduler, create_celery
 
 if "PROBE_DEAF_AFTER" in os.environ:
-    celery_app.DEAF_AFTER_SECONDS = float(os.environ["PROBE_DEAF_AFTER"])
-    celery_app.DEAF_LOOKS_SECONDS = 0.5
+    hearing.DEAF_AFTER_SECONDS = float(os.environ["PROBE_DEAF_AFTER"])
+    hearing.LOOKS_SECONDS = 1.5
 
 
 class ImpatientScheduler(LeaderScheduler):
@@ -36,6 +37,12 @@ def slow(*, obligation_id: str) -> None:
         print("began", obligation_id, file=file, flush=True)
         time.sleep(2)
         print("ended", obligation_id, file=file, flush=True)
+
+
+@control_command()  # type: ignore[untyped-decorator]
+def stand_still(_state: object) -> None:
+    """Keep the event loop, which answers such commands, from turning."""
+    time.sleep(600)
 
 
 @signals.setup_logging.connect

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from kombu.transport import redis as kombu_redis
-from redis import Redis
+from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from pettycash import celery_app, config, db
+from pettycash import celery_app, config, db, hearing
 from pettycash.services import heartbeats
 from pettycash.stack.ports import Ports
 from pettycash.stack.processes import Child, ChildSpec
@@ -22,7 +23,7 @@ from tests.servers import Database, wait_until
 
 BEATS_A_SECOND = 2
 DEAF_AFTER_SECONDS = 4.0
-"""In the one test that waits for it."""
+"""In the tests that wait for it."""
 
 pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(120)]
 
@@ -97,13 +98,13 @@ def test_a_task_goes_to_the_queue_of_its_domain(database: Database) -> None:
 
 
 def test_the_guard_is_still_needed() -> None:
-    """Fails when kombu mends it: then take the guard out of celery_app."""
+    """Fails when kombu mends it: then take the guard out of `hearing`."""
 
     class Closed:
         connection = None
 
     with pytest.raises(AttributeError):
-        celery_app._connparams(Closed())
+        hearing._connparams(Closed())
     with pytest.raises(RedisConnectionError):
         kombu_redis.Channel._connparams(Closed())
 
@@ -187,6 +188,31 @@ def test_a_worker_that_hears_nothing_ends(live: Database, tmp_path: Path) -> Non
     assert "unheard" not in probe.read_text()
     with celery(tmp_path, live.environ, "worker", "-Q", "payments", "-c", "1", name="next"):
         assert wait_until(lambda: "ended unheard" in probe.read_text(), 30)
+
+
+def test_a_worker_whose_loop_stands_still_ends(live: Database, tmp_path: Path) -> None:
+    """Whatever holds it: nothing is taken, asked or stopped any more in such a worker."""
+    sender = celery_app.create_celery(config.read(live.environ))
+    environ = live.environ | {"PROBE_DEAF_AFTER": str(DEAF_AFTER_SECONDS)}
+    with celery(tmp_path, environ, "worker", "-Q", "payments", "-c", "1") as worker:
+        time.sleep(DEAF_AFTER_SECONDS * 1.5)
+        assert worker.exit_code() is None, "a loop that turns is let be"
+        sender.control.broadcast("stand_still")
+        assert wait_until(lambda: worker.exit_code() is not None, 30), worker.log_tail(30)
+    assert "event loop stands still" in "".join(worker.log_tail(50))
+
+
+def test_no_reply_is_waited_for_without_end(live: Database) -> None:
+    """A subscriber's read, which redis-py lets wait for ever, ends with the time-out as well."""
+    with celery_app.create_celery(config.read(live.environ)).connection() as connection:
+        parameters = connection.default_channel._connparams(asynchronous=True)
+    assert parameters["socket_timeout"] == 5
+    pool = ConnectionPool(**parameters | {"socket_timeout": 0.5})
+    with Redis(connection_pool=pool).pubsub() as subscriber:
+        subscriber.psubscribe("silence")
+        assert subscriber.parse_response()
+        with pytest.raises(RedisTimeoutError):
+            subscriber.parse_response()
 
 
 def test_a_second_beat_is_harmless_and_takes_over(live: Database, tmp_path: Path) -> None:
