@@ -132,8 +132,10 @@ def check_evidence(player: Player, attempts: list[Row]) -> None:
             _check_settled(player, known, each)
         elif each.state == "rejected" and each.failure_confirmed_at is not None:
             order = player.order_of(known)
-            is_moved = order is not None and order.movement is not None
-            assert not is_moved or each.id in memory.people_not_paid, "a movement was called failed"
+            is_unpaid = order is None or order.state == "refused"
+            assert is_unpaid or each.id in memory.people_not_paid, (
+                f"what the rail calls {order.state} was called failed"
+            )
 
 
 def _check_settled(player: Player, known: Released, found: Row) -> None:

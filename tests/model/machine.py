@@ -13,6 +13,7 @@ from tests.model.ground import Ground
 from tests.model.memory import Memory, Tally
 from tests.model.people import People
 from tests.model.quiescence import Quiescence
+from tests.model.rail import WAITS, Submitting
 
 
 class EveryRule:
@@ -45,9 +46,12 @@ class Machine(Quiescence, People, RuleBasedStateMachine):
         example=st.integers(min_value=0, max_value=2**63),
         same_id_is_safe=st.sampled_from((True, True, False)),
         asks=st.booleans(),
+        first=st.sampled_from((None, *WAITS)),
     )
-    def a_rail_is_chosen(self, example: int, same_id_is_safe: bool, asks: bool) -> None:
-        """What it declares of itself; and there is something to pay.
+    def a_rail_is_chosen(
+        self, example: int, same_id_is_safe: bool, asks: bool, first: Submitting | None
+    ) -> None:
+        """What it declares of itself; and there is something to pay, or on its way already.
 
         Hypothesis begins with the emptiest example that there is, which nobody needs to play.
         """
@@ -57,6 +61,9 @@ class Machine(Quiescence, People, RuleBasedStateMachine):
             for by in ("treasury_2", "custodian", "treasury_2"):
                 self.a_payment_is_ready(index=len(self.memory.stock) - 1)
                 self.release(self.memory.payments[-1], by)
+            if first is not None:
+                self.rail.submitting = first
+                self.run("payments.submit", next(iter(self.memory.released.values())))
 
     @invariant()
     def everything_holds(self) -> None:

@@ -2,7 +2,7 @@
 
 import functools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from pettycash import db, errors
 from pettycash.models.funds import Store
 from pettycash.models.ledger import LedgerAccount
+from pettycash.models.payments import ON_THE_WAY
 from pettycash.services.actors import Actor
 from pettycash.services.payments import Claim, Question
 from tests.factories import people
@@ -166,6 +167,13 @@ class Player:
         """The last attempt of a payment."""
         found = [each for each in self.memory.released.values() if each.payment_id == payment_id]
         return found[-1] if found else None
+
+    def waiting_last(self, released: Iterable[Released]) -> list[Released]:
+        """Attempts in order of release, but those that may still be paid behind all others."""
+        seen = self.memory.statuses
+        return sorted(
+            released, key=lambda each: seen.get(each.payment_id, "executing") in ON_THE_WAY
+        )
 
 
 def pick(things: list[T], index: int) -> T:

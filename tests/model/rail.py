@@ -41,6 +41,8 @@ LOST = frozenset(
         Submitting.LOST_AFTER_REFUSING,
     }
 )
+WAITS = (Submitting.ACCEPTS, *sorted(LOST))
+"""What leaves a payment on its way: the rail has it and decides later, or was not heard."""
 
 
 class Answering(StrEnum):

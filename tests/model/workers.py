@@ -208,8 +208,8 @@ class Workers(Player):
             TASKS[topic](obligation_id=str(found))
 
     def sendings(self) -> list[Released]:
-        """Attempts that go over the rail."""
-        return [each for each in self.memory.released.values() if not each.is_cash]
+        """Attempts that go over the rail; who still waits comes last."""
+        return self.waiting_last(each for each in self.memory.released.values() if not each.is_cash)
 
     def at(self, stage: str) -> list[Worker]:
         """Workers that have come so far."""

@@ -53,6 +53,10 @@ CHORES = (
     "reopen",
 )
 
+CALLINGS = (*Calling, *[Calling.FAILURE, Calling.WRONG_AMOUNT] * 2)
+PURPOSES = (*CallbackPurpose, *[CallbackPurpose.RESULT] * 2)
+"""Lies that would cost money are told more often than others, and where they may be believed."""
+
 OF_ITS_OWN_ANSWER = frozenset(
     {Calling.TRUTH, Calling.WRONG_PAYEE, Calling.TOOK_TOO_LONG, Calling.RUBBISH}
 )
@@ -72,14 +76,15 @@ class World(Player):
     @precondition(lambda self: self.handed_over())
     @play(
         index=which,
-        calling=st.sampled_from(Calling),
-        purpose=st.sampled_from(CallbackPurpose),
+        calling=st.sampled_from(CALLINGS),
+        purpose=st.sampled_from(PURPOSES),
         repeats=st.booleans(),
+        is_read=st.booleans(),
     )
     def the_rail_calls(
-        self, index: int, calling: Calling, purpose: CallbackPurpose, repeats: bool
+        self, index: int, calling: Calling, purpose: CallbackPurpose, repeats: bool, is_read: bool
     ) -> None:
-        """Early, late, twice, truly or with rubbish; the secret is always right."""
+        """Early, late, twice, truly or with rubbish, read now or later; the secret is right."""
         released = pick(self.handed_over(), index)
         if purpose in (CallbackPurpose.QUERY_RESULT, CallbackPurpose.QUERY_TIMEOUT):
             calling = calling if calling in OF_ITS_OWN_ANSWER else Calling.TRUTH
@@ -91,7 +96,13 @@ class World(Player):
             and (order is None or order.state != "refused")
         ):
             calling = Calling.TRUTH
-        self.call(released, calling, purpose, repeats=repeats)
+        callback_id = self.call(released, calling, purpose, repeats=repeats)
+        if is_read:
+            self._process(callback_id)
+
+    # Hypothesis draws among names, and whoever has three is drawn three times as often. A callback
+    # matters for the few steps in which a payment waits for one.
+    the_rail_calls_again = the_rail_calls_once_more = the_rail_calls
 
     @precondition(lambda self: self.memory.callbacks)
     @play(index=which, again=st.booleans())
@@ -104,6 +115,9 @@ class World(Player):
                     session, callback_id=callback_id, actor=self.actor("operator")
                 )
             )
+        self._process(callback_id)
+
+    def _process(self, callback_id: UUID) -> None:
         self.tries(
             lambda session: callbacks.process(
                 session, callback_id=callback_id, now=session.info["now"]
@@ -159,8 +173,8 @@ class World(Player):
 
     def call(
         self, released: Released, calling: Calling, purpose: CallbackPurpose, *, repeats: bool
-    ) -> None:
-        """One callback to an attempt's own address, as the API takes it in."""
+    ) -> UUID:
+        """One callback to an attempt's own address, as the API takes it in; returns its id."""
         slug = callback_addresses.slug_of(released.attempt_id, purpose)
         secret = callback_addresses.secret_of(released.attempt_id, purpose)
         instruction = self.instruction_of(released)
@@ -177,11 +191,14 @@ class World(Player):
             )
         if callback_id not in self.memory.callbacks:
             self.memory.callbacks.append(callback_id)
+        return callback_id
 
     def handed_over(self) -> list[Released]:
-        """Attempts that the rail has been told of, whether or not they got there."""
+        """Attempts that the rail has been told of, got there or not; who still waits comes last."""
         told = {each.originator_reference for each, _ in self.rail.instructions}
-        return [each for each in self.memory.released.values() if each.reference in told]
+        return self.waiting_last(
+            each for each in self.memory.released.values() if each.reference in told
+        )
 
     def pending(self) -> list[Released]:
         """Attempts that the rail has and has not decided."""
