@@ -1,6 +1,6 @@
 """Entry point of worker, beat and Flower: `celery -A celery_worker worker`."""
 
 from pettycash import config
-from pettycash.celery_app import create_celery
+from pettycash.worker_app import create_worker
 
-celery = create_celery(config.read())
+celery = create_worker(config.read())

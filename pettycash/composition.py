@@ -1,19 +1,12 @@
-"""Builds what every process of pettycash stands on: settings, log, engines, adapters.
+"""Composes a process that pays: the foundation of every process, and the rails' adapters.
 
-The API, the workers, the relay and the commands are composed alike, here, so that none of them
-can differ in which rails it serves or what it writes to its log.
+The API, the workers and the commands are composed alike, here, so that none of them can differ in
+which rails it serves.
 """
 
-import logging
-import logging.config
 from datetime import timedelta
-from typing import Any
 
-import structlog
-from structlog.typing import EventDict
-
-from pettycash import db
-from pettycash import settings as installed
+from pettycash import foundation
 from pettycash.gateways import registry
 from pettycash.gateways.http import HttpLimits, RailSession
 from pettycash.gateways.mpesa import MpesaConfig, MpesaGateway
@@ -23,17 +16,12 @@ from pettycash.settings import Settings
 
 
 def compose(settings: Settings) -> None:
-    """Install the settings, build the engines, wire one adapter for each rail that is served.
+    """Lay the foundation and wire one adapter for each rail that is served.
 
     Opens no connection. A process that forks afterwards calls `db.dispose(close=False)` in the
     child.
     """
-    installed.install(settings)
-    db.configure(
-        settings.database_url,
-        settings.database_system_url or settings.database_owner_url or settings.database_url,
-        pool_size=settings.database_pool_size,
-    )
+    foundation.lay(settings)
     registry.register(Rail.MPESA, lambda: _mpesa(settings))
 
 
@@ -53,41 +41,3 @@ def _mpesa(settings: Settings) -> MpesaGateway:
         decide_by=timedelta(seconds=settings.decide_by_seconds),
     )
     return MpesaGateway(RailSession(hosts, limits), tokens, config)
-
-
-def _with_scope(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Say which request a line belongs to."""
-    acting = db.current_scope()
-    if acting.request_id:
-        event.setdefault("request_id", acting.request_id)
-    return event
-
-
-def log_as_json(level: int = logging.INFO) -> None:
-    """One JSON object a line on standard error, our own lines and the libraries' alike."""
-    shared: list[Any] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _with_scope,
-    ]
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-    )
-    handler = logging.StreamHandler()
-    handler.setFormatter(formatter)
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level)
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )

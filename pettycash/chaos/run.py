@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-from pettycash import config, db
+from pettycash import composition, config, db
 from pettycash.celery_app import create_celery
 from pettycash.chaos import faults, judge
 from pettycash.chaos.clients import Clients
@@ -45,7 +45,9 @@ def run(
     system = System(folder, environ)
     try:
         system.start()
-        celery = create_celery(config.read(system.environment))
+        settings = config.read(system.environment)
+        composition.compose(settings)
+        celery = create_celery(settings)
         house = House.find()
         rail = RailSide(system.simulator_url)
         rail.misbehave(options.seed)

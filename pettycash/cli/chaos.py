@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pettycash import composition
+from pettycash import foundation
 from pettycash.chaos import faults, run
 from pettycash.chaos.options import Options
 from pettycash.chaos.report import FAULT_COLUMNS, Result
@@ -76,7 +76,7 @@ def _folder(path: Path | None, *, keep: bool) -> Iterator[StateFolder]:
 
 def _log_to(folder: StateFolder) -> None:
     """All of it into the folder; only what is wrong to the terminal, between the bars."""
-    composition.log_as_json()
+    foundation.log_as_json()
     root = logging.getLogger()
     (terminal,) = root.handlers
     terminal.setLevel(logging.ERROR)

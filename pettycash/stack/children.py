@@ -171,7 +171,7 @@ def _relay(plan: Plan) -> ChildSpec:
         name="relay",
         title="relay",
         tier=OURS,
-        command=_pettycash("relay"),
+        command=_python("-m", "pettycash.relay"),
         environment=plan.app_environment,
     )
 
@@ -239,4 +239,4 @@ def _pettycash(*arguments: str) -> list[str]:
 
 
 def _celery(*arguments: str) -> list[str]:
-    return _python("-m", "celery", "-A", "celery_worker", *arguments)
+    return _python("-m", "pettycash.stack.celery_command", *arguments)

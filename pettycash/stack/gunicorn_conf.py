@@ -15,6 +15,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 from prometheus_client import multiprocess
+from sqlalchemy.orm import configure_mappers
 
 from pettycash import db
 
@@ -58,7 +59,11 @@ logger_class = CarefulLogger
 
 
 def when_ready(_server: Arbiter) -> None:
-    """Keep the collector's hands off what is loaded, so that workers go on sharing its pages."""
+    """Keep the collector's hands off what is loaded, so that workers go on sharing its pages.
+
+    Each worker would configure the mappers at its first query, in pages of its own.
+    """
+    configure_mappers()
     gc.collect()
     gc.freeze()
 

@@ -12,8 +12,8 @@ from sqlalchemy import select, text
 
 from pettycash import db
 from pettycash.celery_app import create_celery
-from pettycash.cli.relay import Publisher, Relay
 from pettycash.models.platform import Obligation
+from pettycash.relay import Publisher, Relay
 from pettycash.services import heartbeats, outbox
 from tests.factories.people import company_id
 from tests.races import together

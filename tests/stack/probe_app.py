@@ -7,7 +7,8 @@ from celery import Celery, signals
 from celery.worker.control import control_command
 
 from pettycash import config, hearing
-from pettycash.celery_app import LeaderScheduler, create_celery
+from pettycash.beat_app import LeaderScheduler
+from pettycash.worker_app import create_worker
 
 if "PROBE_DEAF_AFTER" in os.environ:
     hearing.DEAF_AFTER_SECONDS = float(os.environ["PROBE_DEAF_AFTER"])
@@ -20,7 +21,7 @@ class ImpatientScheduler(LeaderScheduler):
     retry_seconds = 0.5
 
 
-celery: Celery = create_celery(config.read())
+celery: Celery = create_worker(config.read())
 celery.conf.update(
     beat_scheduler=ImpatientScheduler,
     beat_max_loop_interval=0.5,

@@ -14,7 +14,7 @@ from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from pettycash import celery_app, config, db, hearing
+from pettycash import celery_app, config, db, hearing, worker_app
 from pettycash.services import heartbeats
 from pettycash.stack.ports import Ports
 from pettycash.stack.processes import Child, ChildSpec
@@ -62,7 +62,7 @@ def queued(url: str) -> int:
 
 
 def test_the_settings_are_those_that_reliability_asks_for(database: Database) -> None:
-    conf = celery_app.create_celery(database.settings).conf
+    conf = worker_app.create_worker(database.settings).conf
     options = conf.broker_transport_options
     assert conf.task_time_limit * 2 < options["visibility_timeout"]
     assert options["socket_timeout"] == 5
@@ -162,7 +162,7 @@ def test_a_worker_ends_although_its_broker_went_first(live: Database, tmp_path: 
         with celery(tmp_path, environ, "worker", "-Q", "payments", "-c", "1") as worker:
             worker.ask_to_stop()
             redis_child.finish()
-            bound = celery_app.SOFT_SHUTDOWN_ELSEWHERE_SECONDS + celery_app.STUCK_AFTER_SECONDS
+            bound = celery_app.SOFT_SHUTDOWN_ELSEWHERE_SECONDS + worker_app.STUCK_AFTER_SECONDS
             assert wait_until(lambda: worker.exit_code() is not None, bound + 4)
     finally:
         redis_child.finish()

@@ -13,7 +13,10 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 import redis
+import requests
 
+from pettycash import config
+from pettycash.celery_app import create_celery
 from pettycash.stack import probes
 from pettycash.stack.plan import USUAL_PORTS
 from pettycash.stack.ports import LOOPBACK, is_free
@@ -185,6 +188,29 @@ def test_flower_is_read_only_and_behind_a_password(stack: Stack) -> None:
     with socket.create_connection((LOOPBACK, flower.port), timeout=5) as connection:
         connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
         assert b" 401 " in connection.recv(100)
+
+
+def test_flower_shows_workers_and_tasks_that_it_does_not_hold(stack: Stack) -> None:
+    secrets = stack.secrets()
+    flower = urlsplit(secrets["flower"])
+    bare = f"http://{LOOPBACK}:{flower.port}/api"
+    signed_in = (flower.username or "", flower.password or "")
+    urls = {"DATABASE_URL": secrets["database_url"], "REDIS_URL": secrets["redis_url"]}
+
+    def shown() -> bool:
+        canary = {"kwargs": {"queue": "default"}, "queue": "default"}
+        celery.send_task("canary.sing", **canary)  # it shows what happens while it looks
+        try:
+            tasks = requests.get(f"{bare}/tasks", auth=signed_in, timeout=10).json()
+            workers = requests.get(f"{bare}/workers?refresh=1", auth=signed_in, timeout=10).json()
+        except requests.RequestException:
+            return False
+        done = {each["name"] for each in tasks.values() if each["state"] == "SUCCESS"}
+        known = {name for each in workers.values() for name in each.get("registered", ())}
+        return "canary.sing" in done and "payments.submit" in known
+
+    with create_celery(config.read(urls)) as celery:
+        assert wait_until(shown, 60)
 
 
 @pytest.mark.parametrize(

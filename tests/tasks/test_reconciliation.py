@@ -10,7 +10,6 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from pettycash import clock, db
-from pettycash.celery_app import create_celery
 from pettycash.models.attempts import AttemptState
 from pettycash.models.payments import PaymentStatus
 from pettycash.models.reconciliation import ReconciliationRun, RunStatus
@@ -18,6 +17,7 @@ from pettycash.services import company_settings
 from pettycash.services import reconciliation as service
 from pettycash.tasks import reconciliation
 from pettycash.tasks.schedule import SCHEDULE
+from pettycash.worker_app import create_worker
 from tests import books
 from tests.factories import payments as making
 from tests.factories import rails, working
@@ -266,7 +266,7 @@ def test_the_task_asks_waits_and_closes(demo: UUID) -> None:
 
 
 def test_beat_calls_it_often_enough_and_a_worker_knows_it(live: Database) -> None:
-    celery = create_celery(live.settings)
+    celery = create_worker(live.settings)
     celery.loader.import_default_modules()
 
     (entry,) = [each for each in SCHEDULE.values() if each["task"] == "reconciliation.run_nightly"]

@@ -4,11 +4,11 @@ import pytest
 from sqlalchemy import select, text
 
 from pettycash import db
-from pettycash.celery_app import create_celery
 from pettycash.models.imprest import Replenishment
 from pettycash.services import replenishments as service
 from pettycash.tasks import replenishments
 from pettycash.tasks.schedule import SCHEDULE
+from pettycash.worker_app import create_worker
 from tests import books
 from tests.factories.people import company_id
 from tests.races import together
@@ -76,7 +76,7 @@ def test_one_fund_in_trouble_does_not_keep_the_others_waiting(
 
 
 def test_beat_owes_it_and_a_worker_knows_it(live: Database) -> None:
-    celery = create_celery(live.settings)
+    celery = create_worker(live.settings)
     celery.loader.import_default_modules()
 
     assert "replenishments.sweep" in celery.tasks

@@ -7,11 +7,11 @@ import pytest
 
 import pettycash
 from pettycash import db
-from pettycash.celery_app import create_celery
 from pettycash.services import heartbeats
 from pettycash.stack.children import WORKERS
 from pettycash.tasks import canary, upkeep
 from pettycash.tasks.schedule import QUEUES, SCHEDULE
+from pettycash.worker_app import create_worker
 from tests.factories import working
 from tests.servers import Database
 
@@ -24,7 +24,7 @@ OWED = re.compile(
 
 @pytest.fixture(scope="module")
 def registered(database: Database) -> set[str]:
-    celery = create_celery(database.settings)
+    celery = create_worker(database.settings)
     celery.loader.import_default_modules()
     return {name for name in celery.tasks if not name.startswith("celery.")}
 
@@ -47,7 +47,7 @@ def test_what_is_scheduled_has_a_task(registered: set[str]) -> None:
 def test_every_task_has_a_queue_and_every_queue_a_worker(
     registered: set[str], database: Database
 ) -> None:
-    celery = create_celery(database.settings)
+    celery = create_worker(database.settings)
     served = {queue for queues in WORKERS.values() for queue in queues}
 
     for name in registered:
