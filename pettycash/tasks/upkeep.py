@@ -1,10 +1,16 @@
 """What keeps tables in shape: partitions ahead of time, and nothing kept longer than promised."""
 
+import logging
+
 from celery import shared_task
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
-from pettycash import db, settings
-from pettycash.services import outbox
+from pettycash import db, errors, settings
+from pettycash.services import outbox, parked
+
+logger = logging.getLogger(__name__)
 
 PARTITIONS_AHEAD_MONTHS = 2
 BATCH_SIZE = 10_000
@@ -21,11 +27,36 @@ def ensure_partitions(**_from_newer_publishers: object) -> None:
 
 @shared_task(name="outbox.sweep_out")
 def sweep_out(**_from_newer_publishers: object) -> None:
-    """Remove done obligations and kept answers that are past their time, in batches."""
+    """Remove done obligations and kept answers that are past their time, in batches.
+
+    Before that, tell of what was given up by a process that was killed before it could.
+    """
     days = settings.current().idempotency_days
     with db.scope(source="task:outbox.sweep_out"):
+        _tell_of_parked()
         while True:
             with db.system_transaction() as session:
                 removed = outbox.remove_old(session, days=days, limit=BATCH_SIZE)
             if removed < BATCH_SIZE:
                 return
+
+
+def _tell_of_parked() -> None:
+    with db.system_transaction() as session:
+        companies = parked.companies(session)
+    for company_id in companies:
+        with db.scope(company_id=company_id):
+            try:
+                db.in_transaction(_open_missing_cases)
+            except (errors.PettycashError, DBAPIError):
+                logger.exception(
+                    "parked obligations could not be told of",
+                    extra={"company_id": str(company_id)},
+                )
+
+
+def _open_missing_cases(session: Session) -> None:
+    for obligation_id in parked.open_missing_cases(session, now=session.info["now"]):
+        logger.error(
+            "obligation parked, and nobody had told", extra={"obligation_id": str(obligation_id)}
+        )

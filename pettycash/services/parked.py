@@ -1,0 +1,72 @@
+"""Obligations that were given up without anybody being told; their case is opened late.
+
+A task's obligation is parked in one transaction and its case opened in the next (`tasks.running`),
+so a process that is killed between them leaves nothing that people would see.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, String, cast, exists, or_, select
+from sqlalchemy.orm import Session
+
+from pettycash.models.identity import SecurityEvent
+from pettycash.models.platform import Case, CaseKind, CaseStatus, Obligation, Severity
+from pettycash.services import cases
+
+TELLS_ITSELF = timedelta(minutes=1)
+"""For so long whoever has parked one may still be about to tell of it."""
+
+
+def companies(session: Session) -> list[UUID]:
+    """Who has any that has been parked for a while (system role)."""
+    return list(
+        session.execute(
+            select(Obligation.company_id)
+            .distinct()
+            .where(Obligation.done_at.is_(None), _for_a_while(session.info["now"]))
+            .order_by(Obligation.company_id)
+        ).scalars()
+    )
+
+
+def open_missing_cases(session: Session, *, now: datetime) -> list[UUID]:
+    """Open the case of each that has none since it was parked; returns the obligations.
+
+    One that a person parked is known to them, and one whose case people have ended stays ended.
+    """
+    told = exists().where(
+        Case.kind == CaseKind.PARKED_OBLIGATION,
+        Case.object_id == Obligation.id,
+        or_(Case.status != CaseStatus.RESOLVED, Case.resolved_at >= Obligation.parked_at),
+    )
+    by_a_person = exists().where(
+        SecurityEvent.event == "obligation.parked",
+        SecurityEvent.detail["obligation_id"].astext == cast(Obligation.id, String),
+        SecurityEvent.created_at >= Obligation.parked_at,  # now() of one transaction
+    )
+    found = session.execute(
+        select(Obligation)
+        .where(Obligation.done_at.is_(None), _for_a_while(now), ~told, ~by_a_person)
+        .order_by(Obligation.id)
+        .with_for_update(of=Obligation, skip_locked=True)
+    ).scalars()
+    return [_tell(session, each) for each in found.all()]
+
+
+def _for_a_while(now: datetime) -> ColumnElement[bool]:
+    return Obligation.parked_at < now - TELLS_ITSELF
+
+
+def _tell(session: Session, row: Obligation) -> UUID:
+    reason = row.last_error or "It began too often without coming to an end."
+    cases.open_case(
+        session,
+        kind=CaseKind.PARKED_OBLIGATION,
+        object_type="obligation",
+        object_id=row.id,
+        summary=f"{row.topic} was given up after too many failures.",
+        evidence={"topic": row.topic, "key": str(row.key), "last_error": reason},
+        severity=Severity.SEVERE,
+    )
+    return row.id
