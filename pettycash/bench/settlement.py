@@ -1,9 +1,9 @@
 """One settlement as production writes it, beside the same rows written by plain statements.
 
 Measured is what `services.payments.settlement` does to the books: `ledger.post` with the hold that
-it closes, and `outbox.done`, in one transaction with its scope. The reference sends its seven
-statements as the owner of the same tables, whose constraints and triggers it pays for like
-anybody. Both sides debit the same two hundred expense accounts of one company.
+it closes and the obligation that it fulfils, in one transaction with its scope. The reference sends
+its seven statements as the owner of the same tables, whose constraints and triggers it pays for
+like anybody. Both sides debit the same two hundred expense accounts of one company.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,8 +18,8 @@ from pettycash.bench.benchmark import Benchmark, at_least
 from pettycash.bench.crew import Crew, crew
 from pettycash.bench.owed import AMOUNT, CURRENCY, TOPIC, Accounts, Settlement
 from pettycash.bench.stage import Stage
-from pettycash.services import ledger, outbox
-from pettycash.services.ledger import Entry, credit, debit
+from pettycash.services import ledger
+from pettycash.services.ledger import Entry, Fulfilled, credit, debit
 from pettycash.settings import Settings
 from pettycash.stack import postgres
 
@@ -75,8 +75,12 @@ def _begin(settings: Settings, company_id: UUID) -> Callable[[Sequence[Settlemen
     def settle(batch: Sequence[Settlement]) -> None:
         with db.scope(company_id=company_id, source="bench"), db.transaction() as session:
             entries = [_entry(each, session.info["now"]) for each in batch]
-            ledger.post(session, entries, close_holds=[each.hold for each in batch])
-            outbox.done_all(session, topic=TOPIC, keys=[each.attempt_id for each in batch])
+            ledger.post(
+                session,
+                entries,
+                close_holds=[each.hold for each in batch],
+                fulfils=Fulfilled(topic=TOPIC, keys=[each.attempt_id for each in batch]),
+            )
 
     with db.transaction():  # the connection is made before anybody looks at the clock
         return settle

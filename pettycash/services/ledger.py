@@ -1,4 +1,4 @@
-"""Posting and holding. The rules live in the database (migrations 0006, 0014), called here.
+"""Posting and holding. The rules live in the database (migrations 0006, 0015), called here.
 
 Amounts are positive, the side carries the sign; balances are debits minus credits. Which event
 makes which entry is decided in `posting_rules`.
@@ -109,14 +109,26 @@ class Entry:
     """True: a person wants it, so a closed period refuses it. False: a fact rolls forward."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Fulfilled:
+    """Obligations of one topic that entries do what they were owed for."""
+
+    topic: str
+    keys: Sequence[UUID]
+
+
 def post(
-    session: Session, entries: Sequence[Entry], *, close_holds: Sequence[str] = ()
+    session: Session,
+    entries: Sequence[Entry],
+    *,
+    close_holds: Sequence[str] = (),
+    fulfils: Fulfilled | None = None,
 ) -> list[UUID]:
     """Write entries, locking their accounts in id order; returns the entry ids.
 
     Takes one statement for one entry as for a hundred: the rules are `ledger_post`'s.
-    Holds named in `close_holds` are closed as posted in the same call, under the same locks.
-    A refusal by the database ends the transaction.
+    Holds named in `close_holds` are closed as posted in the same call, under the same locks, and
+    the obligations of `fulfils` are done. A refusal by the database ends the transaction.
 
     Raises:
         Unbalanced: an entry's sides differ or it has fewer than two postings.
@@ -131,20 +143,27 @@ def post(
     payload = [_wire(entry, key) for entry, key in zip(entries, keys, strict=True)]
     session.flush()
     try:
-        rows = session.execute(
-            POST, {"entries": json.dumps(payload), "holds": list(close_holds)}
-        ).all()
+        # Not through the ORM, which would take longer over it than PostgreSQL does.
+        rows = session.connection().exec_driver_sql(
+            POST,
+            {
+                "entries": json.dumps(payload),
+                "holds": list(close_holds),
+                "topic": fulfils.topic if fulfils else None,
+                "fulfilled": _array(fulfils.keys if fulfils else ()),
+            },
+            execution_options=db.PREPARED,
+        )
     except DBAPIError as error:
         raise _refusal(error) from error
-    for row, entry in zip(rows, entries, strict=True):
+    written = rows.all()
+    for row, entry in zip(written, entries, strict=True):
         if row.rolled_to is not None:
             _tell_late(session, entry, entry_id=row.posted, accounting_date=row.rolled_to)
-    return [row.posted for row in rows]
+    return [row.posted for row in written]
 
 
-POST = text(
-    "SELECT posted, rolled_to FROM ledger_post(CAST(:entries AS jsonb), CAST(:holds AS text[]))"
-)
+POST = "SELECT posted, rolled_to FROM ledger_post(%(entries)s, %(holds)s, %(topic)s, %(fulfilled)s)"
 """One round trip. The function may raise the keys that it is given, and returns those it wrote."""
 
 
@@ -263,6 +282,11 @@ def _wire(entry: Entry, entry_id: UUID) -> dict[str, Any]:
             for posting_id, each in zip(posting_ids, entry.postings, strict=True)
         ],
     }
+
+
+def _array(keys: Sequence[UUID]) -> str:
+    """As PostgreSQL reads a uuid[] from a text, which psycopg2 would send as a text[]."""
+    return f"{{{','.join(map(str, keys))}}}"
 
 
 def _text(value: object) -> str | None:

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from pettycash.models.base import new_id
 from pettycash.models.ledger import AccountKind, JournalEntry, Posting
-from pettycash.services import ledger
+from pettycash.models.platform import Obligation
+from pettycash.services import ledger, outbox
 from pettycash.services.ledger import credit, debit
 from tests import books
 from tests.posting import account_of_other_company, statements, transfer
@@ -269,6 +270,36 @@ def test_a_refused_posting_leaves_its_hold_open(session: Session) -> None:
         ledger.post(session, [transfer(session, "first", "1.00")], close_holds=["h:kept"])
 
     assert books.balance(session, where.account_id)[1] == KES("70.00")
+
+
+def test_what_an_entry_was_owed_by_is_done_in_the_same_call(session: Session) -> None:
+    kept, done, other = new_id(), new_id(), new_id()
+    for topic, key in (("fees.learn", done), ("fees.learn", kept), ("fees.tell", other)):
+        outbox.owe(session, topic=topic, key=key)
+    fulfils = ledger.Fulfilled(topic="fees.learn", keys=[done, other])
+
+    ledger.post(session, [transfer(session, "owed", "1.00")], fulfils=fulfils)
+
+    assert still_owed(session) >= {kept, other}
+    assert done not in still_owed(session)
+
+
+def test_a_refused_posting_is_still_owed(session: Session) -> None:
+    key = new_id()
+    outbox.owe(session, topic="fees.learn", key=key)
+    fulfils = ledger.Fulfilled(topic="fees.learn", keys=[key])
+    ledger.post(session, [transfer(session, "owed once", "1.00")])
+
+    with pytest.raises(ledger.AlreadyPosted), session.begin_nested():
+        ledger.post(session, [transfer(session, "owed once", "1.00")], fulfils=fulfils)
+
+    assert key in still_owed(session)
+
+
+def still_owed(session: Session) -> set[UUID]:
+    """The keys of what is owed in the company."""
+    rows = session.execute(select(Obligation.key).where(Obligation.done_at.is_(None)))
+    return set(rows.scalars())
 
 
 def test_a_closed_account_takes_no_holds(session: Session) -> None:

@@ -89,9 +89,6 @@ def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> 
     attempt.provider_reference = proof.provider_reference
     attempt.outcome_code, attempt.outcome_message = proof.code, proof.message
     entries = [entry, *_fee_entries(session, matter=matter, proof=proof, occurred_at=occurred_at)]
-    reach("settlement.posting")
-    ledger.post(session, entries, close_holds=holds)
-    reach("settlement.posted")
     _move(matter, AttemptState.SETTLED, now)
     if pays:
         _paid(matter, proof, occurred_at=occurred_at, now=now)
@@ -112,6 +109,13 @@ def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> 
         )
     _after_sending(session, matter=matter, fee_known=attempt.fee is not None, now=now)
     _after_decision(session, payment=payment, now=now)
+    reach("settlement.posting")
+    # Last of what is written: everybody who pays from this store, or for this category, waits for
+    # the accounts' locks until the commit.
+    fulfils = ledger.Fulfilled(topic=SUBMIT, keys=[attempt.id])
+    ledger.post(session, entries, close_holds=holds, fulfils=fulfils)
+    reach("settlement.posted")
+    _consider_replenishment(session, payment=payment, now=now)
     reach("settlement.settled")
 
 
@@ -168,12 +172,13 @@ def reverse(session: Session, *, matter: Matter, proof: Proof, now: datetime) ->
         source=f"payment:{payment.id}:returned",
         execution_id=matter.attempt.execution_id,
     )
-    ledger.post(session, [entry])
-    reach("settlement.returned")
     payment.gateway_status = PaymentStatus.REVERSED.value
     payment.last_error = f"{proof.code}: {proof.message}"[:500]
     payment.move_to(PaymentStatus.REVERSED, at=now)
     _after_decision(session, payment=payment, now=now)
+    ledger.post(session, [entry])
+    reach("settlement.returned")
+    _consider_replenishment(session, payment=payment, now=now)
     reach("settlement.reversed")
 
 
@@ -210,10 +215,13 @@ def learn_fee(
     entries = _fee_entries(
         session, matter=matter, proof=proof, occurred_at=_dated(matter, proof, now)
     )
-    if entries:
-        ledger.post(session, entries)
-    outbox.done(session, topic=RESOLVE, key=attempt.id)
     _after_decision(session, payment=matter.payment, now=now)
+    fulfils = ledger.Fulfilled(topic=RESOLVE, keys=[attempt.id])
+    if entries:
+        ledger.post(session, entries, fulfils=fulfils)
+        _consider_replenishment(session, payment=matter.payment, now=now)
+    else:
+        outbox.done(session, topic=RESOLVE, key=attempt.id)
     reach("settlement.fee_learnt")
 
 
@@ -288,7 +296,6 @@ def _withdraw_unsent(session: Session, *, payment: Payment, matter: Matter, now:
 
 def _after_sending(session: Session, *, matter: Matter, fee_known: bool, now: datetime) -> None:
     attempt = matter.attempt
-    outbox.done(session, topic=SUBMIT, key=attempt.id)
     if fee_known or matter.payment.method is Method.CASH:
         outbox.done(session, topic=RESOLVE, key=attempt.id)
         return
@@ -304,6 +311,9 @@ def _after_decision(session: Session, *, payment: Payment, now: datetime) -> Non
     _end_doubt(session, payment=payment, now=now)
     session.flush()  # progress counts what stands in the table
     requisitions.payment_progress(session, requisition_id=payment.requisition_id, now=now)
+
+
+def _consider_replenishment(session: Session, *, payment: Payment, now: datetime) -> None:
     store = session.get_one(Store, payment.store_id)
     replenishments.consider(session, fund_id=store.fund_id, now=now, store_id=store.id)
 
