@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import marshmallow as ma
-from alembic.script import ScriptDirectory
 from flask import Response
 from flask.views import MethodView
 from sqlalchemy import select, text
@@ -25,7 +24,7 @@ from pettycash.services import audit, heartbeats
 
 logger = logging.getLogger(__name__)
 
-MIGRATIONS = Path(pettycash.__file__).parent.parent / "migrations"
+MIGRATIONS = Path(pettycash.__file__).parent.parent / "migrations" / "versions"
 
 blp = Blueprint("health", __name__, description="Alive, ready, and how it is doing.")
 
@@ -113,8 +112,13 @@ class Metrics(MethodView):
 
 @lru_cache(maxsize=1)
 def head() -> str | None:
-    """The newest migration that this program knows."""
-    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    """The newest migration that this program knows: its number begins the name of its file.
+
+    Alembic knows it as well, but weighs 6 MB in each API and loads every migration to say it.
+    """
+    return max(
+        (each.name[:4] for each in MIGRATIONS.glob("[0-9][0-9][0-9][0-9]_*.py")), default=None
+    )
 
 
 def readiness() -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
+from pettycash.api import health
 from pettycash.models import Base
 from pettycash.stack import schema
 from pettycash.stack.state import ROOT
@@ -148,6 +149,12 @@ def test_going_all_the_way_down_leaves_nothing(empty: Database) -> None:
         assert rows(owner, LEFT_OVERS) == [("relation", "alembic_version")]
     schema.upgrade(empty.owner_url)
     assert schema.current(empty.owner_url) == _script().get_current_head()
+
+
+def test_the_api_knows_the_newest_migration_by_the_name_of_its_file() -> None:
+    assert health.head() == _script().get_current_head()
+    for each in _script().walk_revisions():
+        assert Path(each.path).name.startswith(f"{each.revision}_"), each.path
 
 
 def test_a_second_upgrade_has_nothing_to_do(database: Database) -> None:

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from pettycash import celery_app, config
+from pettycash.stack import celery_command
 from pettycash.stack.ports import LOOPBACK, Ports
 from pettycash.stack.processes import Child, ChildSpec
 from pettycash.stack.redis import answers_ping, program
@@ -141,6 +143,18 @@ def test_production_starts_on_what_make_secrets_made(
     assert settings.environment == "production"
     assert "@db:5432/pettycash" in settings.database_url
     assert settings.database_owner_url == ""
+
+
+def test_every_service_runs_what_is_there(compose: dict[str, Any]) -> None:
+    run = [
+        words.split()
+        for service in compose["services"].values()
+        for words in re.findall(r"python -m ([\w.]+ [\w-]*)", " ".join(service.get("command", [])))
+    ]
+    assert all(find_spec(module) for module, *_ in run)
+    by_celery = [words[1] for words in run if words[0] == celery_command.__name__]
+    assert sorted(by_celery) == ["beat", "flower", "worker", "worker"]
+    assert set(by_celery) == set(celery_command.COMMANDS)
 
 
 def test_the_workers_listen_to_every_queue(compose: dict[str, Any]) -> None:
