@@ -408,4 +408,6 @@ def lock(session: Session, model: type[Row], key: UUID) -> Row | None:
     Without populate_existing, a row loaded earlier in the same session keeps its old values
     although the lock was taken: the check would run on stale data.
     """
-    return session.get(model, key, with_for_update=True, populate_existing=True)
+    return session.get(
+        model, key, with_for_update=True, populate_existing=True, execution_options=PREPARED
+    )

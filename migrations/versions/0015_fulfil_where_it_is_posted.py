@@ -37,7 +37,7 @@ BEGIN
 
     -- Before any account is locked: nobody waits for this.
     IF cardinality(p_fulfilled) > 0 THEN
-        UPDATE obligations SET done_at = now()
+        UPDATE obligations SET done_at = now(), failures = 0, last_error = NULL
             WHERE company_id = company AND topic = p_topic AND key = ANY (p_fulfilled)
                 AND done_at IS NULL;
     END IF;

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from pettycash import errors
+from pettycash import db, errors
 from pettycash.models.base import new_id
 from pettycash.models.funds import Fund, ProviderAccount
 from pettycash.models.ledger import AccountKind, LedgerAccount
@@ -140,7 +140,7 @@ def find(
     )
     company_id = session.info["scope"].company_id
     for is_code_taken in (False, True):
-        found = session.execute(query).scalar_one_or_none()
+        found = session.execute(query, execution_options=db.PREPARED).scalar_one_or_none()
         if found is not None:
             return found
         _open(

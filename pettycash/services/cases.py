@@ -303,7 +303,7 @@ def _locked_open(
             Case.status != CaseStatus.RESOLVED,
         )
         .with_for_update()
-        .execution_options(populate_existing=True)
+        .execution_options(populate_existing=True, **db.PREPARED)
     ).scalar_one_or_none()
 
 

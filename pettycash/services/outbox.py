@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, func, select, text, update
+from sqlalchemy import ColumnElement, bindparam, case, func, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -59,15 +59,27 @@ class Debt:
     topic: str
     key: UUID
     due_at: datetime | None = None
+    moves: bool = False
+    """True: due at this instant, whenever it was due before. False: the earlier of the two."""
 
 
-def owe(session: Session, *, topic: str, key: UUID, due_at: datetime | None = None) -> None:
-    """Owe a task. Owing it again re-arms it: done or parked becomes due, an earlier date wins."""
-    owe_all(session, [Debt(topic=topic, key=key, due_at=due_at)])
+def owe(
+    session: Session,
+    *,
+    topic: str,
+    key: UUID,
+    due_at: datetime | None = None,
+    moves: bool = False,
+) -> None:
+    """Owe a task. Owing it again re-arms it: done or parked becomes due, an earlier date wins.
+
+    With `moves` it is due at the date that is given, as after `postpone`.
+    """
+    owe_all(session, [Debt(topic=topic, key=key, due_at=due_at, moves=moves)])
 
 
 def owe_all(session: Session, debts: Sequence[Debt]) -> None:
-    """Owe several different tasks in one statement."""
+    """Owe several different tasks, all of which move or none, in one statement."""
     company_id = session.info["scope"].company_id
     now = session.info["now"]
     row = insert(Obligation).values(
@@ -84,7 +96,10 @@ def owe_all(session: Session, debts: Sequence[Debt]) -> None:
             for each in debts
         ]
     )
-    settled = Obligation.done_at.is_not(None) | Obligation.parked_at.is_not(None)
+    if all(each.moves for each in debts):
+        settled: ColumnElement[bool] = true()
+    else:
+        settled = Obligation.done_at.is_not(None) | Obligation.parked_at.is_not(None)
     session.execute(
         row.on_conflict_do_update(
             index_elements=[Obligation.company_id, Obligation.topic, Obligation.key],
@@ -106,35 +121,70 @@ def owe_all(session: Session, debts: Sequence[Debt]) -> None:
         session.info[OWES] = True
 
 
-def begin(session: Session, *, obligation_id: UUID) -> Obligation | None:
-    """A task starts on it (system role): counted before anything runs, since a task may kill its
-    process. None where it is done or parked; `parked_at` is set where it has just been parked for
-    having begun too often without an end.
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """What a task has begun to do: `key` is the thing that the obligation is about."""
+
+    id: UUID
+    topic: str
+    key: UUID
+    company_id: UUID
+    is_parked: bool
+    """It has just been parked for having begun too often without an end."""
+
+
+def begin(glance: Session, *, obligation_id: UUID) -> Begun | None:
+    """A task starts on it (`db.system_glance`): counted before anything runs, since a task may kill
+    its process. None where it is done or parked.
     """
     bound = settings.current().obligation_attempts_max
-    return session.execute(
-        update(Obligation)
-        .where(
-            Obligation.id == obligation_id,
-            Obligation.done_at.is_(None),
-            Obligation.parked_at.is_(None),
-        )
-        .values(
-            failures=Obligation.failures + 1,
-            parked_at=case((Obligation.failures >= bound, session.info["now"]), else_=None),
-        )
-        .returning(Obligation)
-        .execution_options(populate_existing=True)
-    ).scalar_one_or_none()
-
-
-def ended(session: Session, *, obligation_id: UUID) -> None:
-    """The task came to its end without an error (system role): what was counted is forgotten."""
-    session.execute(
-        update(Obligation)
-        .where(Obligation.id == obligation_id, Obligation.parked_at.is_(None))
-        .values(failures=0, last_error=None)
+    row = glance.execute(
+        BEGIN, {"obligation": obligation_id, "bound": bound, **db.shift()}
+    ).one_or_none()
+    if row is None:
+        return None
+    return Begun(
+        id=obligation_id,
+        topic=row.topic,
+        key=row.key,
+        company_id=row.company_id,
+        is_parked=row.parked_at is not None,
     )
+
+
+BEGIN = (
+    update(Obligation)
+    .where(
+        Obligation.id == bindparam("obligation"),
+        Obligation.done_at.is_(None),
+        Obligation.parked_at.is_(None),
+    )
+    .values(
+        failures=Obligation.failures + 1,
+        parked_at=case((Obligation.failures >= bindparam("bound"), db.instant()), else_=None),
+    )
+    .returning(Obligation.topic, Obligation.key, Obligation.company_id, Obligation.parked_at)
+    .execution_options(synchronize_session=False)
+)
+"""A statement by itself, of which nothing else depends: no transaction is opened round it."""
+
+
+def ended(glance: Session, *, obligation_id: UUID) -> None:
+    """The task came to its end without an error (`db.system_glance`): what was counted is
+    forgotten, as it is where the effect has closed the obligation."""
+    glance.execute(ENDED, {"obligation": obligation_id})
+
+
+ENDED = (
+    update(Obligation)
+    .where(
+        Obligation.id == bindparam("obligation"),
+        Obligation.done_at.is_(None),
+        Obligation.parked_at.is_(None),
+    )
+    .values(failures=0, last_error=None)
+    .execution_options(synchronize_session=False)
+)
 
 
 def done(session: Session, *, topic: str, key: UUID) -> None:
@@ -151,7 +201,7 @@ def done_all(session: Session, *, topic: str, keys: Sequence[UUID]) -> None:
 
 
 DONE = text(
-    "UPDATE obligations SET done_at = :now"
+    "UPDATE obligations SET done_at = :now, failures = 0, last_error = NULL"
     " WHERE topic = :topic AND key = ANY(CAST(:keys AS uuid[])) AND done_at IS NULL"
 )
 
@@ -162,6 +212,7 @@ def postpone(session: Session, *, topic: str, key: UUID, due_at: datetime) -> No
         update(Obligation)
         .where(Obligation.topic == topic, Obligation.key == key, Obligation.done_at.is_(None))
         .values(due_at=due_at, attempts=0)
+        .execution_options(synchronize_session=False, **db.PREPARED)
     )
 
 

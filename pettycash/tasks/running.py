@@ -14,8 +14,9 @@ from celery import shared_task
 
 from pettycash import db
 from pettycash.crash_points import reach
-from pettycash.models.platform import CaseKind, Obligation, Severity
+from pettycash.models.platform import CaseKind, Severity
 from pettycash.services import cases, outbox
+from pettycash.services.outbox import Begun
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +61,8 @@ def owed_task(
 def run(topic: str, obligation_id: UUID, function: Callable[[Duty], None]) -> None:
     """Run one obligation's task now, in this process."""
     with db.scope(source=f"task:{topic}", request_id=str(obligation_id), actor_id=None):
-        with db.system_transaction() as session:
-            row = outbox.begin(session, obligation_id=obligation_id)
+        with db.system_glance() as glance:
+            row = outbox.begin(glance, obligation_id=obligation_id)
         reach("tasks.begun")
         if row is None:
             logger.info("nothing is owed any more", extra={"obligation_id": str(obligation_id)})
@@ -69,13 +70,13 @@ def run(topic: str, obligation_id: UUID, function: Callable[[Duty], None]) -> No
         if row.topic != topic:
             raise ValueError(f"obligation {obligation_id} is owed to {row.topic}, not to {topic}")
         with db.scope(company_id=row.company_id):
-            if row.parked_at is not None:
+            if row.is_parked:
                 _tell(row, "It began too often without coming to an end.")
                 return
             _run(row, function)
 
 
-def _run(row: Obligation, function: Callable[[Duty], None]) -> None:
+def _run(row: Begun, function: Callable[[Duty], None]) -> None:
     duty = Duty(obligation_id=row.id, topic=row.topic, key=row.key, company_id=row.company_id)
     try:
         function(duty)
@@ -86,11 +87,11 @@ def _run(row: Obligation, function: Callable[[Duty], None]) -> None:
         if parked:
             _tell(row, reason)
         raise
-    with db.system_transaction() as session:
-        outbox.ended(session, obligation_id=row.id)
+    with db.system_glance() as glance:
+        outbox.ended(glance, obligation_id=row.id)
 
 
-def _tell(row: Obligation, reason: str) -> None:
+def _tell(row: Begun, reason: str) -> None:
     logger.error("obligation parked", extra={"obligation_id": str(row.id), "topic": row.topic})
     with db.transaction() as session:
         cases.open_case(

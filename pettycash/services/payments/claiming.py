@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import case, func, or_, update
 from sqlalchemy.orm import Session
 
-from pettycash import settings
+from pettycash import db, settings
 from pettycash.crash_points import reach
 from pettycash.gateways import registry
 from pettycash.gateways.base import PayoutInstruction
@@ -80,11 +80,11 @@ def claim(session: Session, *, attempt_id: UUID, now: datetime) -> Claim | None:
             claimed_at=now,
             tries=PaymentAttempt.tries + 1,
         )
-        .returning(PaymentAttempt.id)
+        .returning(PaymentAttempt)
+        .execution_options(populate_existing=True, **db.PREPARED)
     ).one_or_none()
     if taken is None:
         return None
-    session.refresh(attempt)
     # If this worker dies, the next one comes when the lease has ended.
     outbox.postpone(session, topic=SUBMIT, key=attempt_id, due_at=now + lease)
     return Claim(
@@ -120,6 +120,7 @@ def mark_sending(session: Session, *, claim: Claim, now: datetime) -> None:
             ),
         )
         .returning(PaymentAttempt.id)
+        .execution_options(synchronize_session=False, **db.PREPARED)
     ).one_or_none()
     if sending is None:
         raise ClaimLost
@@ -152,7 +153,8 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
     if payment.status not in ON_THE_WAY:
         outbox.done(session, topic=SUBMIT, key=attempt.id)
         return False
-    if not attempt.ever_unknown and rules.is_overcommitted(session, matter.requisition):
+    overcommitted = rules.is_overcommitted(session, matter.requisition)
+    if overcommitted and not attempt.ever_unknown:
         # A failed payment was proven paid meanwhile: what has not left for this one stays here.
         message = "The approved amount is paid or on its way without it."
         exchanges.log_own(
@@ -170,7 +172,7 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
             session, matter=matter, code=WITHDRAWN, message=message, confirmed=True, now=now
         )
         return False
-    if _stands_still(session, matter):
+    if overcommitted or _stands_still(session, matter):
         due_at = now + timedelta(seconds=PAUSE_RECHECK_SECONDS)
         outbox.postpone(session, topic=SUBMIT, key=attempt.id, due_at=due_at)
         return False
@@ -181,8 +183,6 @@ def _stands_still(session: Session, matter: Matter) -> bool:
     """Paused, switched off, paid otherwise, or waiting for people: not claimed, only looked at."""
     payment = matter.payment
     if payment.blocked_by_case_id is not None:
-        return True
-    if rules.is_overcommitted(session, matter.requisition):
         return True
     if not session.get_one(ProviderAccount, matter.attempt.provider_account_id).is_active:
         return True

@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from pettycash import db
 from pettycash.gateways.base import Agreement, Outcome, OutcomeKind
 from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
 from pettycash.models.payments import ON_THE_WAY, PaymentStatus
@@ -260,7 +261,8 @@ def _receipt_is_taken(session: Session, matter: Matter, word: Word) -> bool:
             PaymentAttempt.provider_account_id == matter.attempt.provider_account_id,
             PaymentAttempt.provider_reference == receipt,
             PaymentAttempt.id != matter.attempt.id,
-        )
+        ),
+        execution_options=db.PREPARED,
     ).first()
     return other is not None
 

@@ -142,12 +142,17 @@ def locked(
 
 def matter(session: Session, *, attempt_id: UUID) -> Matter | None:
     """Lock requisition, payment and attempt, in this order; None where there is no such attempt."""
-    seen = session.get(PaymentAttempt, attempt_id)
-    if seen is None:
+    row = session.execute(
+        select(Requisition, Payment, PaymentAttempt)
+        .join(Payment, Payment.requisition_id == Requisition.id)
+        .join(PaymentAttempt, PaymentAttempt.payment_id == Payment.id)
+        .where(PaymentAttempt.id == attempt_id)
+        .with_for_update(of=[Requisition, Payment, PaymentAttempt])
+        .execution_options(populate_existing=True, **db.PREPARED)
+    ).one_or_none()
+    if row is None:
         return None
-    requisition, payment = locked(session, payment_id=seen.payment_id)
-    attempt = db.lock(session, PaymentAttempt, attempt_id)
-    assert attempt is not None, "attempts are never deleted"
+    requisition, payment, attempt = row
     return Matter(requisition=requisition, payment=payment, attempt=attempt)
 
 
@@ -157,7 +162,7 @@ def live_attempt(session: Session, *, payment_id: UUID) -> PaymentAttempt | None
         select(PaymentAttempt)
         .where(PaymentAttempt.payment_id == payment_id, PaymentAttempt.state.in_(LIVE))
         .with_for_update()
-        .execution_options(populate_existing=True)
+        .execution_options(populate_existing=True, **db.PREPARED)
     ).scalar_one_or_none()
 
 

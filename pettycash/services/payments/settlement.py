@@ -90,6 +90,7 @@ def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> 
     attempt.outcome_code, attempt.outcome_message = proof.code, proof.message
     entries = [entry, *_fee_entries(session, matter=matter, proof=proof, occurred_at=occurred_at)]
     _move(matter, AttemptState.SETTLED, now)
+    _after_sending(session, matter=matter, fee_known=attempt.fee is not None, now=now)
     if pays:
         _paid(matter, proof, occurred_at=occurred_at, now=now)
         _withdraw_unsent(session, payment=payment, matter=matter, now=now)
@@ -107,7 +108,6 @@ def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> 
             summary=f"{payment.number} moved money twice; the payee owes it back.",
             evidence=_evidence(matter, proof),
         )
-    _after_sending(session, matter=matter, fee_known=attempt.fee is not None, now=now)
     _after_decision(session, payment=payment, now=now)
     reach("settlement.posting")
     # Last of what is written: everybody who pays from this store, or for this category, waits for
@@ -303,8 +303,7 @@ def _after_sending(session: Session, *, matter: Matter, fee_known: bool, now: da
     due_at = now + timedelta(seconds=settings.current().query_first_seconds)
     attempt.next_query_at = due_at
     attempt.queries = 0
-    outbox.owe(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
-    outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
+    outbox.owe(session, topic=RESOLVE, key=attempt.id, due_at=due_at, moves=True)
 
 
 def _after_decision(session: Session, *, payment: Payment, now: datetime) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash import errors, money
+from pettycash import db, errors, money
 from pettycash.models.funds import Store
 from pettycash.models.ledger import AccountKind, JournalSource, Posting, Side
 from pettycash.models.payments import Payment
@@ -218,7 +218,8 @@ def _expense_lines(
         session.execute(
             select(RequisitionLine)
             .where(RequisitionLine.requisition_id == requisition.id)
-            .order_by(RequisitionLine.position)
+            .order_by(RequisitionLine.position),
+            execution_options=db.PREPARED,
         ).scalars()
     )
     shares = money.allocate(amount, [line.amount for line in lines], Currency(payment.currency))

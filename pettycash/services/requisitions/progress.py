@@ -25,7 +25,8 @@ def money_moved(session: Session, requisition_id: UUID) -> Decimal:
     return session.execute(
         select(
             func.coalesce(func.sum(func.coalesce(Payment.paid_amount, Payment.amount)), Decimal(0))
-        ).where(Payment.requisition_id == requisition_id, Payment.status == PaymentStatus.SUCCESS)
+        ).where(Payment.requisition_id == requisition_id, Payment.status == PaymentStatus.SUCCESS),
+        execution_options=db.PREPARED,
     ).scalar_one()
 
 
