@@ -9,7 +9,7 @@ import math
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -100,6 +100,11 @@ PREPARED_MAX = 200
 """How many of them one connection keeps; a further text is run as it is."""
 
 _PARAMETER = re.compile(r"%\((\w+)\)s|%%")
+
+
+def array(keys: Iterable[UUID]) -> str:
+    """Keys as the text of a uuid[], for a statement that is PREPARED; psycopg2 sends a text[]."""
+    return f"{{{','.join(map(str, keys))}}}"
 
 
 def _prepare_once(engine: Engine) -> None:

@@ -70,8 +70,8 @@ class CallbackReceipt(MethodView):
         body = request.get_data(cache=False)
         caller = request.remote_addr
         try:
-            with db.system_transaction() as session:
-                address = callbacks.locate(session, slug=slug, secret=secret, remote_address=caller)
+            with db.system_glance() as glance:
+                address = callbacks.locate(glance, slug=slug, secret=secret, remote_address=caller)
         except callbacks.NoSuchCallback:
             logger.warning("a callback to a wrong address", extra={"remote_address": caller})
             # The very answer of a path that does not exist.

@@ -60,8 +60,8 @@ class Address:
     purpose: CallbackPurpose
 
 
-def locate(session: Session, *, slug: str, secret: str, remote_address: str | None) -> Address:
-    """Whose address this is (system role). The secret is compared before anything is looked up.
+def locate(glance: Session, *, slug: str, secret: str, remote_address: str | None) -> Address:
+    """Whose address this is (`db.system_glance`). The secret is compared before any look-up.
 
     Raises:
         NoSuchCallback: a wrong secret, no such attempt, or an address that the provider account
@@ -71,10 +71,11 @@ def locate(session: Session, *, slug: str, secret: str, remote_address: str | No
     if read is None:
         raise NoSuchCallback
     attempt_id, purpose = read
-    found = session.execute(
+    found = glance.execute(
         select(PaymentAttempt.company_id, ProviderAccount.options)
         .join(ProviderAccount, ProviderAccount.id == PaymentAttempt.provider_account_id)
-        .where(PaymentAttempt.id == attempt_id)
+        .where(PaymentAttempt.id == attempt_id),
+        execution_options=db.PREPARED,
     ).one_or_none()
     if found is None or not _is_expected(remote_address, found.options.get("callback_sources")):
         raise NoSuchCallback
@@ -108,7 +109,8 @@ def receive(
         row.on_conflict_do_update(
             index_elements=[Callback.attempt_id, Callback.purpose, Callback.dedup_key],
             set_={"deliveries": Callback.deliveries + 1},
-        ).returning(Callback.id, Callback.deliveries)
+        ).returning(Callback.id, Callback.deliveries),
+        execution_options=db.PREPARED,
     ).one()
     if deliveries == 1:
         outbox.owe(session, topic=TOPIC, key=callback_id)

@@ -150,7 +150,7 @@ def post(
                 "entries": json.dumps(payload),
                 "holds": list(close_holds),
                 "topic": fulfils.topic if fulfils else None,
-                "fulfilled": _array(fulfils.keys if fulfils else ()),
+                "fulfilled": db.array(fulfils.keys if fulfils else ()),
             },
             execution_options=db.PREPARED,
         )
@@ -282,11 +282,6 @@ def _wire(entry: Entry, entry_id: UUID) -> dict[str, Any]:
             for posting_id, each in zip(posting_ids, entry.postings, strict=True)
         ],
     }
-
-
-def _array(keys: Sequence[UUID]) -> str:
-    """As PostgreSQL reads a uuid[] from a text, which psycopg2 would send as a text[]."""
-    return f"{{{','.join(map(str, keys))}}}"
 
 
 def _text(value: object) -> str | None:

@@ -139,7 +139,9 @@ def begin(glance: Session, *, obligation_id: UUID) -> Begun | None:
     """
     bound = settings.current().obligation_attempts_max
     row = glance.execute(
-        BEGIN, {"obligation": obligation_id, "bound": bound, **db.shift()}
+        BEGIN,
+        {"obligation": obligation_id, "bound": bound, **db.shift()},
+        execution_options=db.PREPARED,
     ).one_or_none()
     if row is None:
         return None
@@ -172,7 +174,7 @@ BEGIN = (
 def ended(glance: Session, *, obligation_id: UUID) -> None:
     """The task came to its end without an error (`db.system_glance`): what was counted is
     forgotten, as it is where the effect has closed the obligation."""
-    glance.execute(ENDED, {"obligation": obligation_id})
+    glance.execute(ENDED, {"obligation": obligation_id}, execution_options=db.PREPARED)
 
 
 ENDED = (
@@ -196,13 +198,14 @@ def done_all(session: Session, *, topic: str, keys: Sequence[UUID]) -> None:
     """The same for several obligations of one topic, in one statement."""
     session.execute(
         DONE,
-        {"topic": topic, "keys": [str(each) for each in keys], "now": session.info["now"]},
+        {"topic": topic, "keys": db.array(keys), "now": session.info["now"]},
+        execution_options=db.PREPARED,
     )
 
 
 DONE = text(
     "UPDATE obligations SET done_at = :now, failures = 0, last_error = NULL"
-    " WHERE topic = :topic AND key = ANY(CAST(:keys AS uuid[])) AND done_at IS NULL"
+    " WHERE topic = :topic AND key = ANY(:keys) AND done_at IS NULL"
 )
 
 

@@ -52,10 +52,11 @@ def record_outcome(session: Session, *, claim: Claim, outcome: Outcome, now: dat
         ),
         now=now,
     )
+    due_at = now + timedelta(seconds=settings.current().query_first_seconds)
+    if attempt.state is AttemptState.ACCEPTED:
+        attempt.next_query_at = due_at
     outbox.done(session, topic=SUBMIT, key=attempt.id)
     if attempt.state is AttemptState.ACCEPTED:
-        due_at = now + timedelta(seconds=settings.current().query_first_seconds)
-        attempt.next_query_at = due_at
         outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
     return verdict
 
