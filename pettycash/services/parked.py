@@ -14,8 +14,23 @@ from pettycash.models.identity import SecurityEvent
 from pettycash.models.platform import Case, CaseKind, CaseStatus, Obligation, Severity
 from pettycash.services import cases
 
+BEGAN_TOO_OFTEN = "It began too often without coming to an end."
+
 TELLS_ITSELF = timedelta(minutes=1)
 """For so long whoever has parked one may still be about to tell of it."""
+
+
+def tell(session: Session, *, obligation_id: UUID, topic: str, key: UUID, reason: str) -> None:
+    """Open the case of one that was given up."""
+    cases.open_case(
+        session,
+        kind=CaseKind.PARKED_OBLIGATION,
+        object_type="obligation",
+        object_id=obligation_id,
+        summary=f"{topic} was given up after too many failures.",
+        evidence={"topic": topic, "key": str(key), "last_error": reason},
+        severity=Severity.SEVERE,
+    )
 
 
 def companies(session: Session) -> list[UUID]:
@@ -51,22 +66,12 @@ def open_missing_cases(session: Session, *, now: datetime) -> list[UUID]:
         .order_by(Obligation.id)
         .with_for_update(of=Obligation, skip_locked=True)
     ).scalars()
-    return [_tell(session, each) for each in found.all()]
+    parked = found.all()
+    for each in parked:
+        reason = each.last_error or BEGAN_TOO_OFTEN
+        tell(session, obligation_id=each.id, topic=each.topic, key=each.key, reason=reason)
+    return [each.id for each in parked]
 
 
 def _for_a_while(now: datetime) -> ColumnElement[bool]:
     return Obligation.parked_at < now - TELLS_ITSELF
-
-
-def _tell(session: Session, row: Obligation) -> UUID:
-    reason = row.last_error or "It began too often without coming to an end."
-    cases.open_case(
-        session,
-        kind=CaseKind.PARKED_OBLIGATION,
-        object_type="obligation",
-        object_id=row.id,
-        summary=f"{row.topic} was given up after too many failures.",
-        evidence={"topic": row.topic, "key": str(row.key), "last_error": reason},
-        severity=Severity.SEVERE,
-    )
-    return row.id

@@ -14,8 +14,7 @@ from celery import shared_task
 
 from pettycash import db
 from pettycash.crash_points import reach
-from pettycash.models.platform import CaseKind, Severity
-from pettycash.services import cases, outbox
+from pettycash.services import outbox, parked
 from pettycash.services.outbox import Begun
 
 logger = logging.getLogger(__name__)
@@ -71,7 +70,7 @@ def run(topic: str, obligation_id: UUID, function: Callable[[Duty], None]) -> No
             raise ValueError(f"obligation {obligation_id} is owed to {row.topic}, not to {topic}")
         with db.scope(company_id=row.company_id):
             if row.is_parked:
-                _tell(row, "It began too often without coming to an end.")
+                _tell(row, parked.BEGAN_TOO_OFTEN)
                 return
             _run(row, function)
 
@@ -83,8 +82,8 @@ def _run(row: Begun, function: Callable[[Duty], None]) -> None:
     except Exception as error:
         reason = _without_values(error)
         with db.system_transaction() as session:
-            parked = outbox.failed(session, obligation_id=row.id, error=reason)
-        if parked:
+            gave_up = outbox.failed(session, obligation_id=row.id, error=reason)
+        if gave_up:
             _tell(row, reason)
         raise
     with db.system_glance() as glance:
@@ -94,15 +93,7 @@ def _run(row: Begun, function: Callable[[Duty], None]) -> None:
 def _tell(row: Begun, reason: str) -> None:
     logger.error("obligation parked", extra={"obligation_id": str(row.id), "topic": row.topic})
     with db.transaction() as session:
-        cases.open_case(
-            session,
-            kind=CaseKind.PARKED_OBLIGATION,
-            object_type="obligation",
-            object_id=row.id,
-            summary=f"{row.topic} was given up after too many failures.",
-            evidence={"topic": row.topic, "key": str(row.key), "last_error": reason},
-            severity=Severity.SEVERE,
-        )
+        parked.tell(session, obligation_id=row.id, topic=row.topic, key=row.key, reason=reason)
 
 
 def _without_values(error: Exception) -> str:
