@@ -195,6 +195,7 @@ def hold(
                     "amount": amount,
                     "fee": expected_fee,
                 },
+                execution_options=db.PREPARED,
             )
     except DBAPIError as error:
         raise _refusal(error) from error

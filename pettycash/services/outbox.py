@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, case, func, select, text, true, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import bindparam, case, func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -59,66 +58,58 @@ class Debt:
     topic: str
     key: UUID
     due_at: datetime | None = None
-    moves: bool = False
-    """True: due at this instant, whenever it was due before. False: the earlier of the two."""
 
 
-def owe(
-    session: Session,
-    *,
-    topic: str,
-    key: UUID,
-    due_at: datetime | None = None,
-    moves: bool = False,
-) -> None:
-    """Owe a task. Owing it again re-arms it: done or parked becomes due, an earlier date wins.
+def owe(session: Session, *, topic: str, key: UUID, due_at: datetime | None = None) -> None:
+    """Owe a task. Owing it again re-arms it: done or parked becomes due, an earlier date wins."""
+    owe_all(session, [Debt(topic=topic, key=key, due_at=due_at)])
 
-    With `moves` it is due at the date that is given, as after `postpone`.
-    """
-    owe_all(session, [Debt(topic=topic, key=key, due_at=due_at, moves=moves)])
+
+def owe_at(session: Session, *, topic: str, key: UUID, due_at: datetime) -> None:
+    """Owe a task at this instant, whenever it was due before: `owe` and `postpone` at once."""
+    _owe(session, [Debt(topic=topic, key=key, due_at=due_at)], moves=True)
 
 
 def owe_all(session: Session, debts: Sequence[Debt]) -> None:
-    """Owe several different tasks, all of which move or none, in one statement."""
-    company_id = session.info["scope"].company_id
+    """Owe several different tasks in one statement."""
+    _owe(session, debts, moves=False)
+
+
+def _owe(session: Session, debts: Sequence[Debt], *, moves: bool) -> None:
     now = session.info["now"]
-    row = insert(Obligation).values(
-        [
-            {
-                "id": new_id(),
-                "company_id": company_id,
-                "topic": each.topic,
-                "key": each.key,
-                "due_at": each.due_at or now,
-                "attempts": 0,
-                "failures": 0,
-            }
-            for each in debts
-        ]
-    )
-    if all(each.moves for each in debts):
-        settled: ColumnElement[bool] = true()
-    else:
-        settled = Obligation.done_at.is_not(None) | Obligation.parked_at.is_not(None)
     session.execute(
-        row.on_conflict_do_update(
-            index_elements=[Obligation.company_id, Obligation.topic, Obligation.key],
-            set_={
-                "due_at": case(
-                    (settled | (Obligation.due_at > row.excluded.due_at), row.excluded.due_at),
-                    else_=Obligation.due_at,
-                ),
-                "attempts": case((settled, 0), else_=Obligation.attempts),
-                "failures": case((settled, 0), else_=Obligation.failures),
-                "done_at": None,
-                "parked_at": None,
-                "last_error": None,
-            },
-        ),
+        OWE,
+        {
+            "company": session.info["scope"].company_id,
+            "ids": db.array(new_id() for _ in debts),
+            "topics": [each.topic for each in debts],
+            "keys": db.array(each.key for each in debts),
+            "dues": [each.due_at or now for each in debts],
+            "moves": moves,
+        },
         execution_options=db.PREPARED,
     )
     if any(each.due_at is None or each.due_at <= now for each in debts):
         session.info[OWES] = True
+
+
+OWE = text(
+    """
+    INSERT INTO obligations AS o (id, company_id, topic, key, due_at, attempts, failures)
+    SELECT id, :company, topic, key, due_at, 0, 0
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:topics AS text[]), CAST(:keys AS uuid[]),
+                CAST(:dues AS timestamptz[])) AS owed (id, topic, key, due_at)
+    ON CONFLICT (company_id, topic, key) DO UPDATE SET
+        due_at = CASE WHEN :moves OR o.done_at IS NOT NULL OR o.parked_at IS NOT NULL
+                      THEN excluded.due_at ELSE least(o.due_at, excluded.due_at) END,
+        attempts = CASE WHEN :moves OR o.done_at IS NOT NULL OR o.parked_at IS NOT NULL
+                        THEN 0 ELSE o.attempts END,
+        failures = CASE WHEN o.done_at IS NOT NULL OR o.parked_at IS NOT NULL
+                        THEN 0 ELSE o.failures END,
+        done_at = NULL, parked_at = NULL, last_error = NULL
+    """
+)
+"""Written out: a statement with as many rows as debts would be compiled anew each time."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from pettycash import settings
+from pettycash import db, settings
 from pettycash.crash_points import reach
 from pettycash.gateways import registry
 from pettycash.models.attempts import AttemptState, PaymentAttempt
@@ -83,7 +83,7 @@ def execute(
     )
     # Kept here, as a session forgets what nobody holds: whoever asks for it below asks no database.
     account = (
-        session.get_one(ProviderAccount, payment.provider_account_id)
+        session.get_one(ProviderAccount, payment.provider_account_id, execution_options=db.PREPARED)
         if payment.provider_account_id is not None
         else None
     )
@@ -205,7 +205,8 @@ def _next_number(session: Session, payment: Payment) -> int:
     last = session.execute(
         select(func.max(PaymentExecution.attempt_number)).where(
             PaymentExecution.payment_id == payment.id
-        )
+        ),
+        execution_options=db.PREPARED,
     ).scalar_one()
     return (last or 0) + 1
 

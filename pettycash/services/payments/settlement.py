@@ -303,7 +303,7 @@ def _after_sending(session: Session, *, matter: Matter, fee_known: bool, now: da
     due_at = now + timedelta(seconds=settings.current().query_first_seconds)
     attempt.next_query_at = due_at
     attempt.queries = 0
-    outbox.owe(session, topic=RESOLVE, key=attempt.id, due_at=due_at, moves=True)
+    outbox.owe_at(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
 
 
 def _after_decision(session: Session, *, payment: Payment, now: datetime) -> None:

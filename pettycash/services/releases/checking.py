@@ -190,7 +190,7 @@ def spend_grant(session: Session, *, subject: Subject, actor: Actor, now: dateti
         .where(ReleaseGrant.id == grant.id, ReleaseGrant.spent_at.is_(None))
         .values(spent_at=now)
         .returning(ReleaseGrant)
-        .execution_options(populate_existing=True)
+        .execution_options(populate_existing=True, **db.PREPARED)
     ).scalar_one_or_none()
     if spent is None:
         raise GrantUsed
