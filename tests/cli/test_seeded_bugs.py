@@ -1,7 +1,10 @@
 """The list of seeded defects is still about this code; running them has its own command."""
 
 import ast
+import re
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +44,24 @@ def test_a_patch_applies_and_its_tests_exist(bug: Bug) -> None:
         path, _, name = test.partition("::")
         assert (ROOT / path).exists(), test
         assert not name or name.rpartition("::")[2] in functions(path), test
+
+
+def constants_touched(patch: str) -> Iterator[tuple[Path, str]]:
+    """The migrations that a patch changes, and in each the function bodies, by their names."""
+    for part in patch.split("+++ b/")[1:]:
+        path = ROOT / part.splitlines()[0]
+        if path.parent.name != "versions":
+            continue
+        lines = path.read_text("utf-8").splitlines()
+        for line in re.findall(r"^@@ -(\d+)", part, re.MULTILINE):
+            names = [re.match(r'([A-Z_]+) = """', each) for each in lines[: int(line)]]
+            yield path, next(found[1] for found in reversed(names) if found)
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_a_patch_changes_what_is_in_force(bug: Bug) -> None:
+    """Not a function that a later migration has replaced: such a defect is none, and not found."""
+    for path, name in constants_touched(bug.patch.read_text("utf-8")):
+        later = [each for each in path.parent.glob("*.py") if each.name > path.name]
+        again = [each.name for each in later if f'\n{name} = """' in each.read_text("utf-8")]
+        assert not again, f"{name} stands anew in {again}: make the patch for it"
