@@ -5,6 +5,7 @@ Two engines: `pettycash_app` sees one company at a time through row-level securi
 inbox, nightly run). A unit of work tells PostgreSQL for whom it acts before its first statement.
 """
 
+import itertools
 import math
 import random
 import re
@@ -122,7 +123,9 @@ def _prepare_once(engine: Engine) -> None:
         if execute is None:
             if len(known) >= PREPARED_MAX:
                 return statement, parameters
-            name = f"prepared_{len(known)}"
+            # Never given twice: a PREPARE that was interrupted may have been done all the same.
+            numbers = connection.info.setdefault("prepared_numbers", itertools.count())
+            name = f"prepared_{next(numbers)}"
             names = list(dict.fromkeys(filter(None, _PARAMETER.findall(statement))))
             body = _PARAMETER.sub(
                 lambda found: f"${names.index(found[1]) + 1}" if found[1] else "%", statement

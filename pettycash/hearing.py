@@ -17,7 +17,6 @@ from celery.concurrency.prefork import TaskPool
 from kombu.transport import redis as kombu_redis
 from redis import Connection, Redis, SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
 
@@ -93,21 +92,11 @@ def _turn() -> None:
 
 def listen(consumer: Any) -> None:
     """Watch over a worker that has become ready, by a way to Redis of the watch's own."""
-    app: Celery = consumer.app
-    options = app.conf.broker_transport_options
-    keys = [f"{options['global_keyprefix']}{name}" for name in app.amqp.queues.consume_from]
-    redis = Redis.from_url(
-        app.conf.broker_url,
-        socket_timeout=options["socket_timeout"],
-        socket_connect_timeout=options["socket_connect_timeout"],
-    )
-    watch = threading.Thread(
-        target=_end_when_deaf, args=(consumer, redis, keys), name="hearing", daemon=True
-    )
+    watch = threading.Thread(target=_end_when_deaf, args=(consumer,), name="hearing", daemon=True)
     watch.start()
 
 
-def _end_when_deaf(consumer: Any, redis: Redis, keys: list[str]) -> None:
+def _end_when_deaf(consumer: Any) -> None:
     """Look every few seconds; looks are counted, since a stopped process gets no older.
 
     With a pool of processes the event loop only hands out, and never stands still for long. Where
@@ -120,8 +109,9 @@ def _end_when_deaf(consumer: Any, redis: Redis, keys: list[str]) -> None:
         time.sleep(LOOKS_SECONDS)
         taken, turns = state.total_count.total(), Turning.turns
         try:
-            waiting = sum(int(redis.llen(key)) for key in keys)
-        except RedisError:
+            waiting = _waiting(consumer.app)
+        except Exception:
+            logger.debug("the broker can't be asked", exc_info=True)
             bad_looks = 0  # nobody hears anything then
             continue
         is_idle = taken == taken_then and not state.reserved_requests
@@ -134,6 +124,13 @@ def _end_when_deaf(consumer: Any, redis: Redis, keys: list[str]) -> None:
                 if stands_still
                 else "the worker takes none of the messages that wait for it and is ended"
             )
+
+
+def _waiting(app: Celery) -> int:
+    """Messages in the queues that the worker consumes, asked as Celery itself would connect."""
+    with app.connection_for_read() as connection:
+        client: Redis = connection.channel().client  # type: ignore[attr-defined]
+        return sum(int(client.llen(queue)) for queue in app.amqp.queues.consume_from)
 
 
 def end_hard(why: str) -> None:

@@ -213,12 +213,17 @@ def postpone(session: Session, *, topic: str, key: UUID, due_at: datetime) -> No
 def failed(session: Session, *, obligation_id: UUID, error: str) -> bool:
     """Keep why a task ended in an error (system role); True where that parked the obligation.
 
-    `begin` has counted it; this parks it at the bound, as the next beginning would.
+    `begin` has counted it; this parks it at the bound, as the next beginning would. What a person
+    has parked meanwhile stays so.
     """
     bound = settings.current().obligation_attempts_max
     parked_at = session.execute(
         update(Obligation)
-        .where(Obligation.id == obligation_id, Obligation.done_at.is_(None))
+        .where(
+            Obligation.id == obligation_id,
+            Obligation.done_at.is_(None),
+            Obligation.parked_at.is_(None),
+        )
         .values(
             last_error=error[:500],
             parked_at=case((Obligation.failures >= bound, session.info["now"]), else_=None),

@@ -1,9 +1,13 @@
 """Connections that rested, and statements that are planned once for each of them."""
 
+import os
+import signal
+import threading
 from contextlib import closing
 from typing import Any
 from uuid import UUID
 
+import psycopg2
 import pytest
 from sqlalchemy import bindparam, select, text
 from sqlalchemy.exc import DBAPIError
@@ -104,3 +108,33 @@ def test_long_work_takes_its_time_in_its_own_transaction_only(live: Database) ->
     with db.transaction() as session:
         assert silence.PATIENCE not in session.connection().info
         assert session.execute(limit).scalar_one() == usual != "2min"
+
+
+class Interrupted(Exception):
+    """As a soft time limit comes: while PostgreSQL is being waited for."""
+
+
+def test_an_interrupted_prepare_leaves_a_connection_that_works(live: Database) -> None:
+    """The server may have done what we never heard of: its name is not given to another one."""
+    statement = select(Company.code).execution_options(**db.PREPARED)
+    other = select(Company.name).execution_options(**db.PREPARED)
+
+    def interrupt(*_signal: object) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with db.system_transaction() as session:
+            pid = backend(session)
+        with closing(psycopg2.connect(live.superuser_url.replace("+psycopg2", ""))) as holder:
+            holder.cursor().execute("LOCK TABLE companies IN ACCESS EXCLUSIVE MODE")
+            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+            threading.Timer(1.0, holder.rollback).start()
+            with pytest.raises(Interrupted), db.system_transaction() as session:
+                session.execute(statement)
+        with db.system_transaction() as session:
+            assert backend(session) == pid, "the same connection, or this proves nothing"
+            assert session.execute(statement).all()
+            assert session.execute(other).all()
+    finally:
+        signal.signal(signal.SIGUSR1, before)

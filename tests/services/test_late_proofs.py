@@ -1,15 +1,23 @@
 """A payment that had failed is proven paid after another one took its place."""
 
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
+from functools import partial
+from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy.orm import Session
 
+from pettycash import db
 from pettycash.gateways.base import Outcome
-from pettycash.models.attempts import AttemptState
+from pettycash.models.attempts import AttemptState, PaymentAttempt
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.requisitions import Requisition, RequisitionStatus
-from pettycash.services import payments, treasury_validation
+from pettycash.services import ledger, payments, treasury_validation
 from pettycash.services.audit import check_books
 from pettycash.services.payments import rules
 from pettycash.services.payments.creation import Part
@@ -17,8 +25,10 @@ from pettycash.services.payments.evidence import Source
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.evidence import failed, proven
-from tests.factories.people import acting
+from tests.factories.people import acting, company_id
 from tests.factories.requisitions import approved, digest
+from tests.races import together
+from tests.servers import Database
 
 A = AttemptState
 
@@ -110,3 +120,49 @@ def test_more_than_instructed_leaves_less_for_the_other_parts(session: Session) 
             actor=acting(session, making.EXECUTOR),
             now=session.info["now"],
         )
+
+
+def test_a_late_proof_takes_its_turn_at_the_accounts(
+    live: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taking back what has not left locks an account: after the posting, which locks all in order.
+
+    Before it, this and an ordinary settlement of the same store waited for each other.
+    """
+    rails.serve(rails.FakeGateway())
+    post, tries = ledger.post, Counter[str]()
+    current = threading.local()
+
+    def slow(session: Session, entries: Sequence[ledger.Entry], **more: Any) -> list[UUID]:
+        if current.name == "late":
+            time.sleep(1)
+        return post(session, entries, **more)
+
+    monkeypatch.setattr(ledger, "post", slow)
+
+    def settle(name: str, attempt_id: UUID) -> None:
+        current.name = name
+        if name == "ordinary":
+            time.sleep(0.5)
+
+        def work(session: Session) -> None:
+            tries[name] += 1
+            attempt = session.get_one(PaymentAttempt, attempt_id)
+            payment = session.get_one(Payment, attempt.payment_id)
+            word = rails.proof(payments.instruction_of(session, attempt), receipt=f"R{name}")
+            making.said(session, payment, word, Source.QUERY, attempt=attempt)
+
+        db.in_transaction(work)
+
+    with db.scope(company_id=company_id("DEMO"), source="test"):
+        with db.transaction() as session:
+            current.name = "making"
+            one = failed(session)
+            first = making.attempt_of(session, one).id
+            making.released(session, one)
+            ordinary = making.executing(session)
+            making.answered(session, ordinary, rails.ACCEPTED)
+            third = making.attempt_of(session, ordinary).id
+        together([partial(settle, "late", first), partial(settle, "ordinary", third)])
+
+    assert tries == {"late": 1, "ordinary": 1}, "one of them was a victim of the other"

@@ -196,3 +196,17 @@ def test_what_is_retried_or_done_is_not_told_of(monkeypatch: pytest.MonkeyPatch)
     upkeep.sweep_out()
 
     assert cases_of(retried) == cases_of(done) == []
+
+
+def test_what_a_person_parks_under_way_stays_parked_although_the_task_fails() -> None:
+    stopped = owe(failures=0, topic=BY_HAND)
+
+    def work(duty: Duty) -> None:
+        park_by_hand(duty.obligation_id)
+        raise RuntimeError("too late")
+
+    with pytest.raises(RuntimeError):
+        running.run(BY_HAND, stopped, work)
+
+    with db.transaction() as session:
+        assert session.get_one(Obligation, stopped).parked_at is not None

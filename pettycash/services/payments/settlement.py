@@ -93,7 +93,6 @@ def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> 
     _after_sending(session, matter=matter, fee_known=attempt.fee is not None, now=now)
     if pays:
         _paid(matter, proof, occurred_at=occurred_at, now=now)
-        _withdraw_unsent(session, payment=payment, matter=matter, now=now)
         if before is PaymentStatus.FAILED and not proof.by_people:
             contradict(
                 session,
@@ -115,6 +114,9 @@ def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> 
     fulfils = ledger.Fulfilled(topic=SUBMIT, keys=[attempt.id])
     ledger.post(session, entries, close_holds=holds, fulfils=fulfils)
     reach("settlement.posted")
+    if pays:
+        # Its hold lies on an account that is locked by now, in the order of all accounts.
+        _withdraw_unsent(session, payment=payment, matter=matter, now=now)
     _consider_replenishment(session, payment=payment, now=now)
     reach("settlement.settled")
 
