@@ -92,11 +92,14 @@ def _turn() -> None:
 
 def listen(consumer: Any) -> None:
     """Watch over a worker that has become ready, by a way to Redis of the watch's own."""
-    watch = threading.Thread(target=_end_when_deaf, args=(consumer,), name="hearing", daemon=True)
+    queues = list(consumer.app.amqp.queues.consume_from)
+    watch = threading.Thread(
+        target=_end_when_deaf, args=(consumer, queues), name="hearing", daemon=True
+    )
     watch.start()
 
 
-def _end_when_deaf(consumer: Any) -> None:
+def _end_when_deaf(consumer: Any, queues: list[str]) -> None:
     """Look every few seconds; looks are counted, since a stopped process gets no older.
 
     With a pool of processes the event loop only hands out, and never stands still for long. Where
@@ -109,7 +112,7 @@ def _end_when_deaf(consumer: Any) -> None:
         time.sleep(LOOKS_SECONDS)
         taken, turns = state.total_count.total(), Turning.turns
         try:
-            waiting = _waiting(consumer.app)
+            waiting = _waiting(consumer.app, queues)
         except Exception:
             logger.debug("the broker can't be asked", exc_info=True)
             bad_looks = 0  # nobody hears anything then
@@ -126,11 +129,11 @@ def _end_when_deaf(consumer: Any) -> None:
             )
 
 
-def _waiting(app: Celery) -> int:
-    """Messages in the queues that the worker consumes, asked as Celery itself would connect."""
+def _waiting(app: Celery, queues: list[str]) -> int:
+    """Messages in queues, asked for as Celery itself would connect."""
     with app.connection_for_read() as connection:
         client: Redis = connection.channel().client  # type: ignore[attr-defined]
-        return sum(int(client.llen(queue)) for queue in app.amqp.queues.consume_from)
+        return sum(int(client.llen(queue)) for queue in queues)
 
 
 def end_hard(why: str) -> None:
