@@ -1,5 +1,6 @@
 """Asking the rail: when, how often, and what silence leads to; what a fee costs."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -7,7 +8,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from pettycash import errors
-from pettycash.gateways.base import OutcomeKind
+from pettycash.gateways.base import OutcomeKind, RequestType
 from pettycash.models.attempts import AttemptState
 from pettycash.models.ledger import AccountKind
 from pettycash.models.payments import Payment, PaymentStatus
@@ -77,6 +78,39 @@ def test_a_rails_clock_is_believed_within_reason(session: Session, years: int) -
 def asked(session: Session, payment: Payment, at: datetime) -> bool:
     attempt = making.attempt_of(session, payment)
     return payments.next_question(session, attempt_id=attempt.id, now=at) is not None
+
+
+def called_back(session: Session, payment: Payment) -> None:
+    word = replace(proven(session, payment), exchange=rails.exchange(RequestType.CONFIRM))
+    making.said(session, payment, word, Source.CALLBACK)
+
+
+def test_what_a_callback_alone_proved_is_asked_about_until_the_rail_answers(
+    session: Session,
+) -> None:
+    """A callback may be somebody else's; the receipt that it names is compared with the rail's."""
+    payment = accepted(session)
+    called_back(session, payment)
+    now = session.info["now"]
+
+    assert asked(session, payment, now + timedelta(hours=1))
+    assert asked(session, payment, now + timedelta(hours=23))
+
+    answer = replace(proven(session, payment), exchange=rails.exchange(RequestType.QUERY))
+    making.said(session, payment, answer, Source.QUERY)
+    assert not asked(session, payment, now + timedelta(hours=23, minutes=30))
+
+
+def test_what_the_rail_never_says_is_not_asked_for_ever(session: Session) -> None:
+    payment = accepted(session)
+    called_back(session, payment)
+    attempt = making.attempt_of(session, payment)
+
+    assert not asked(session, payment, session.info["now"] + timedelta(hours=25))
+
+    resolve = making.obligation(session, "payments.resolve", attempt.id)
+    assert resolve is not None
+    assert resolve.done_at is not None
 
 
 def test_questions_come_at_growing_intervals(session: Session) -> None:

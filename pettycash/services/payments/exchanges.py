@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.gateways.base import Asked, Exchange, Outcome, OutcomeKind
@@ -54,6 +55,21 @@ def log_own(
             success=success,
         )
     )
+
+
+def has_answered(session: Session, attempt: PaymentAttempt) -> bool:
+    """Whether the rail has said itself, and not by an unasked callback, that money moved."""
+    found = session.execute(
+        select(PaymentTransaction.id)
+        .where(
+            PaymentTransaction.payment_id == attempt.payment_id,
+            PaymentTransaction.attempt_id == attempt.id,
+            PaymentTransaction.request_type != ExchangeType.CONFIRM,
+            PaymentTransaction.status == OutcomeKind.SETTLED.value,
+        )
+        .limit(1)
+    )
+    return found.first() is not None
 
 
 def _write(

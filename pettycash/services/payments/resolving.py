@@ -62,7 +62,7 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
         return None
     attempt = matter.attempt
     _notice_silence(session, matter, now)
-    if not _is_open(matter, now):
+    if not _is_open(session, matter, now):
         outbox.done(session, topic=RESOLVE, key=attempt_id)
         return None
     _notice_time(session, matter, now)
@@ -160,7 +160,7 @@ def _notice_silence(session: Session, matter: Matter, now: datetime) -> None:
         lose_track(session, matter=matter, now=now)
 
 
-def _is_open(matter: Matter, now: datetime) -> bool:
+def _is_open(session: Session, matter: Matter, now: datetime) -> bool:
     """Whether the rail could still tell us something that we need."""
     attempt, payment = matter.attempt, matter.payment
     if attempt.state in LIVE:
@@ -168,10 +168,15 @@ def _is_open(matter: Matter, now: datetime) -> bool:
     timing = settings.current()
     since = now - attempt.state_changed_at
     if attempt.state is AttemptState.SETTLED:
+        if attempt.fee is not None:
+            return False
         # The fee, which the settling callback did not name; what is never told is not asked for
-        # for ever: statements name it too.
-        is_wanted = attempt.fee is None
-        return is_wanted and since.total_seconds() < timing.query_interval_max_seconds
+        # for ever: statements name it too. Where the rail's own answer has never come, only a
+        # callback says so, and whoever knows its address may have sent that.
+        seconds = timing.query_interval_max_seconds
+        if not exchanges.has_answered(session, attempt):
+            seconds = timing.resend_until_seconds
+        return since.total_seconds() < seconds
     if attempt.failure_confirmed_at is None:
         return True
     was_asked_for = attempt.next_query_at is not None and attempt.next_query_at <= now
