@@ -94,7 +94,11 @@ def test_what_a_callback_alone_proved_is_asked_about_until_the_rail_answers(
     now = session.info["now"]
 
     assert asked(session, payment, now + timedelta(hours=1))
-    assert asked(session, payment, now + timedelta(hours=23))
+    attempt = making.attempt_of(session, payment)
+    late = now + timedelta(hours=23)
+    question = payments.next_question(session, attempt_id=attempt.id, now=late)
+    assert question is not None
+    assert question.provider_reference is None, "asked by our reference, not by what it named"
 
     answer = replace(proven(session, payment), exchange=rails.exchange(RequestType.QUERY))
     making.said(session, payment, answer, Source.QUERY)

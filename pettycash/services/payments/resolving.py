@@ -83,8 +83,12 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
         rail=matter.payment.method,
         instruction=instructions.of(session, attempt),
         conversation_id=attempt.conversation_id,
+        # By its own receipt where the rail itself has named it. One that only a callback named may
+        # be nobody's: asked by that, the rail would know of nothing for ever.
         provider_reference=(
-            attempt.provider_reference if attempt.state is AttemptState.SETTLED else None
+            attempt.provider_reference
+            if attempt.state is AttemptState.SETTLED and exchanges.has_answered(session, attempt)
+            else None
         ),
     )
 
