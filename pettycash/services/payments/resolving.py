@@ -62,7 +62,9 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
         return None
     attempt = matter.attempt
     _notice_silence(session, matter, now)
-    if not _is_open(session, matter, now):
+    # Where the rail has not, only a callback says that money moved; anybody may have sent that.
+    answered = attempt.state is AttemptState.SETTLED and exchanges.has_answered(session, attempt)
+    if not _is_open(matter, answered=answered, now=now):
         outbox.done(session, topic=RESOLVE, key=attempt_id)
         return None
     _notice_time(session, matter, now)
@@ -83,13 +85,9 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
         rail=matter.payment.method,
         instruction=instructions.of(session, attempt),
         conversation_id=attempt.conversation_id,
-        # By its own receipt where the rail itself has named it. One that only a callback named may
-        # be nobody's: asked by that, the rail would know of nothing for ever.
-        provider_reference=(
-            attempt.provider_reference
-            if attempt.state is AttemptState.SETTLED and exchanges.has_answered(session, attempt)
-            else None
-        ),
+        # A receipt that only a callback named may be nobody's: asked by that, the rail would know
+        # of nothing for ever.
+        provider_reference=attempt.provider_reference if answered else None,
     )
 
 
@@ -164,7 +162,7 @@ def _notice_silence(session: Session, matter: Matter, now: datetime) -> None:
         lose_track(session, matter=matter, now=now)
 
 
-def _is_open(session: Session, matter: Matter, now: datetime) -> bool:
+def _is_open(matter: Matter, *, answered: bool, now: datetime) -> bool:
     """Whether the rail could still tell us something that we need."""
     attempt, payment = matter.attempt, matter.payment
     if attempt.state in LIVE:
@@ -175,12 +173,9 @@ def _is_open(session: Session, matter: Matter, now: datetime) -> bool:
         if attempt.fee is not None:
             return False
         # The fee, which the settling callback did not name; what is never told is not asked for
-        # for ever: statements name it too. Where the rail's own answer has never come, only a
-        # callback says so, and whoever knows its address may have sent that.
-        seconds = timing.query_interval_max_seconds
-        if not exchanges.has_answered(session, attempt):
-            seconds = timing.resend_until_seconds
-        return since.total_seconds() < seconds
+        # for ever: statements name it too. The rail's own word is waited for longer.
+        longest = timing.query_interval_max_seconds if answered else timing.resend_until_seconds
+        return since.total_seconds() < longest
     if attempt.failure_confirmed_at is None:
         return True
     was_asked_for = attempt.next_query_at is not None and attempt.next_query_at <= now
