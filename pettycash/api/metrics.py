@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from pettycash import db
-from pettycash.services import heartbeats, outbox
+from pettycash.services import heartbeats, obligations
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Background(Collector):
     def collect(self) -> Iterator[Metric]:
         try:
             with db.system_transaction() as session:
-                owed = outbox.counts(session)
+                owed = obligations.counts(session)
                 parts = heartbeats.signs(session, now=session.info["now"])
         except SQLAlchemyError:
             logger.warning("the database does not answer a scrape", exc_info=True)

@@ -19,7 +19,7 @@ from pettycash.api.schemas.inbox import (
 )
 from pettycash.db import transaction
 from pettycash.models.platform import Obligation
-from pettycash.services import outbox
+from pettycash.services import obligations
 
 blp = Blueprint(
     "obligations",
@@ -99,7 +99,9 @@ class ObligationRetry(MethodView):
         """Make an obligation due now, parked or not."""
         with transaction() as session:
             now = session.info["now"]
-            row = outbox.retry(session, obligation_id=obligation_id, actor=current_actor(), now=now)
+            row = obligations.retry(
+                session, obligation_id=obligation_id, actor=current_actor(), now=now
+            )
             return shown(row, now)
 
 
@@ -117,5 +119,7 @@ class ObligationParking(MethodView):
         """Take an obligation out of the relay's hands until somebody retries it."""
         with transaction() as session:
             now = session.info["now"]
-            row = outbox.park(session, obligation_id=obligation_id, actor=current_actor(), now=now)
+            row = obligations.park(
+                session, obligation_id=obligation_id, actor=current_actor(), now=now
+            )
             return shown(row, now)

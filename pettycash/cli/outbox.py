@@ -8,7 +8,7 @@ import click
 from pettycash import db
 from pettycash.cli import tables
 from pettycash.cli.composed import composed
-from pettycash.services import outbox as obligations
+from pettycash.services import obligations
 
 
 @click.group()

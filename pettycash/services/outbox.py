@@ -1,25 +1,23 @@
 """Obligations: what must happen is a row; a message is only a hint to look at it.
 
 `owe` writes the row with the business change. The relay publishes what is due, the task does it
-and calls `done` in the transaction of its effect (reliability.md §1).
+and calls `done` in the transaction of its effect (reliability.md §1). What people see of them and
+do about them is in `obligations`.
 """
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, func, select, text, update
+from sqlalchemy import bindparam, case, func, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from pettycash import db, errors, settings
+from pettycash import db, settings
 from pettycash.models.base import new_id
 from pettycash.models.platform import Obligation
-from pettycash.services import security_log
-from pettycash.services.actors import Actor
 
 logger = logging.getLogger(__name__)
 
@@ -28,27 +26,6 @@ OWES = "pettycash_owes"
 
 CHANNEL = "pettycash_outbox"
 """What the relay listens to."""
-
-GUARDS_MONEY = frozenset({"payments.resolve", "callbacks.process"})
-"""Topics that a person does not park: they find out what became of money."""
-
-
-class ObligationNotFound(errors.NotFound):
-    """There is no such obligation in this company."""
-
-    code = "obligation.not_found"
-
-
-class ObligationDone(errors.Conflict):
-    """The obligation is done; there is nothing to retry or park."""
-
-    code = "obligation.done"
-
-
-class ObligationGuardsMoney(errors.RuleViolation):
-    """What finds out about money on its way is not parked; pause the sending instead."""
-
-    code = "obligation.guards_money"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +101,14 @@ class Begun:
     """It has just been parked for having begun too often without an end."""
 
 
+_UNDER_WAY = (
+    Obligation.id == bindparam("obligation"),
+    Obligation.done_at.is_(None),
+    Obligation.parked_at.is_(None),
+)
+"""Neither done nor given up, by the system or a person."""
+
+
 def begin(glance: Session, *, obligation_id: UUID) -> Begun | None:
     """A task starts on it (`db.system_glance`): counted before anything runs, since a task may kill
     its process. None where it is done or parked.
@@ -147,11 +132,7 @@ def begin(glance: Session, *, obligation_id: UUID) -> Begun | None:
 
 BEGIN = (
     update(Obligation)
-    .where(
-        Obligation.id == bindparam("obligation"),
-        Obligation.done_at.is_(None),
-        Obligation.parked_at.is_(None),
-    )
+    .where(*_UNDER_WAY)
     .values(
         failures=Obligation.failures + 1,
         parked_at=case((Obligation.failures >= bindparam("bound"), db.instant()), else_=None),
@@ -170,11 +151,7 @@ def ended(glance: Session, *, obligation_id: UUID) -> None:
 
 ENDED = (
     update(Obligation)
-    .where(
-        Obligation.id == bindparam("obligation"),
-        Obligation.done_at.is_(None),
-        Obligation.parked_at.is_(None),
-    )
+    .where(*_UNDER_WAY)
     .values(failures=0, last_error=None)
     .execution_options(synchronize_session=False)
 )
@@ -276,100 +253,6 @@ def unclaim(session: Session, obligation_ids: Sequence[UUID], *, due_at: datetim
     )
 
 
-def retry(
-    session: Session, *, obligation_id: UUID, actor: Actor | None, now: datetime
-) -> Obligation:
-    """Make an obligation due now, parked or not, with all its tries before it.
-
-    Raises:
-        ObligationNotFound: none such in this company.
-        ObligationDone: its effect has happened.
-    """
-    row = _open(session, obligation_id)
-    row.due_at = now
-    row.parked_at = None
-    row.attempts = row.failures = 0
-    session.info[OWES] = True
-    _remember(session, row, "retried", actor)
-    return row
-
-
-def park(
-    session: Session, *, obligation_id: UUID, actor: Actor | None, now: datetime
-) -> Obligation:
-    """Take an obligation out of the relay's hands until somebody retries it.
-
-    Raises:
-        ObligationNotFound: none such in this company.
-        ObligationDone: its effect has happened.
-        ObligationGuardsMoney: the questions about money on its way are not stopped.
-    """
-    row = _open(session, obligation_id)
-    if row.topic in GUARDS_MONEY:
-        raise ObligationGuardsMoney
-    row.parked_at = now
-    _remember(session, row, "parked", actor)
-    return row
-
-
-@dataclass(frozen=True, kw_only=True)
-class TopicCount:
-    """How much of one topic is owed."""
-
-    topic: str
-    due: int
-    waiting: int
-    parked: int
-    late_seconds: float
-    """How long the oldest due one has been due."""
-
-    def as_json(self) -> dict[str, Any]:
-        """For commands and metrics."""
-        return asdict(self)
-
-
-def counts(session: Session) -> list[TopicCount]:
-    """What is owed, by topic (system role)."""
-    now = session.info["now"]
-    is_due = Obligation.parked_at.is_(None) & (Obligation.due_at <= now)
-    rows = session.execute(
-        select(
-            Obligation.topic,
-            func.count().filter(is_due),
-            func.count().filter(Obligation.parked_at.is_(None) & (Obligation.due_at > now)),
-            func.count().filter(Obligation.parked_at.is_not(None)),
-            func.min(Obligation.due_at).filter(is_due),
-        )
-        .where(Obligation.done_at.is_(None))
-        .group_by(Obligation.topic)
-        .order_by(Obligation.topic)
-    )
-    return [
-        TopicCount(
-            topic=topic,
-            due=due,
-            waiting=waiting,
-            parked=parked,
-            late_seconds=(now - oldest).total_seconds() if oldest else 0.0,
-        )
-        for topic, due, waiting, parked, oldest in rows
-    ]
-
-
-def company_of(session: Session, *, obligation_id: UUID) -> UUID:
-    """Whose obligation it is (system role).
-
-    Raises:
-        ObligationNotFound: none such.
-    """
-    found = session.execute(
-        select(Obligation.company_id).where(Obligation.id == obligation_id)
-    ).scalar_one_or_none()
-    if found is None:
-        raise ObligationNotFound
-    return found
-
-
 def remove_old(session: Session, *, days: int, limit: int) -> int:
     """Delete done obligations and kept answers older than so many days (system role).
 
@@ -387,25 +270,6 @@ def remove_old(session: Session, *, days: int, limit: int) -> int:
         )
         counts.append(int(getattr(gone, "rowcount", 0)))
     return max(counts)
-
-
-def _open(session: Session, obligation_id: UUID) -> Obligation:
-    row = db.lock(session, Obligation, obligation_id)
-    if row is None:
-        raise ObligationNotFound
-    if row.done_at is not None:
-        raise ObligationDone
-    return row
-
-
-def _remember(session: Session, row: Obligation, outcome: str, actor: Actor | None) -> None:
-    security_log.record(
-        session,
-        event=f"obligation.{outcome}",
-        outcome="ok",
-        detail={"obligation_id": str(row.id), "topic": row.topic, "key": str(row.key)},
-        actor=actor,
-    )
 
 
 def _wake_relay(session: Session) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from pettycash import db, settings
 from pettycash.models.base import new_id
 from pettycash.models.platform import Case, CaseKind, CaseStatus, Obligation
-from pettycash.services import audit, outbox
+from pettycash.services import audit, obligations, outbox
 from pettycash.tasks import running, upkeep
 from pettycash.tasks.running import Duty
 from tests.factories import working
@@ -66,7 +66,7 @@ def killed_before_it_tells(monkeypatch: pytest.MonkeyPatch, obligation_id: UUID)
 
 def park_by_hand(obligation_id: UUID) -> None:
     with db.transaction() as session:
-        outbox.park(session, obligation_id=obligation_id, actor=None, now=session.info["now"])
+        obligations.park(session, obligation_id=obligation_id, actor=None, now=session.info["now"])
 
 
 def end_the_case(obligation_id: UUID) -> None:
@@ -168,7 +168,7 @@ def test_given_up_again_it_is_told_again(monkeypatch: pytest.MonkeyPatch, first:
         running.run(TOPIC, twice, broken)
         end_the_case(twice)
     with db.transaction() as session:
-        outbox.retry(session, obligation_id=twice, actor=None, now=session.info["now"])
+        obligations.retry(session, obligation_id=twice, actor=None, now=session.info["now"])
         session.execute(
             update(Obligation).where(Obligation.id == twice).values(failures=bound, topic=TOPIC)
         )
@@ -188,7 +188,7 @@ def test_what_is_retried_or_done_is_not_told_of(monkeypatch: pytest.MonkeyPatch)
     for each in (retried, done):
         killed_before_it_tells(monkeypatch, each)
     with db.transaction() as session:
-        outbox.retry(session, obligation_id=retried, actor=None, now=session.info["now"])
+        obligations.retry(session, obligation_id=retried, actor=None, now=session.info["now"])
         key = session.get_one(Obligation, done).key
         outbox.done(session, topic=TOPIC, key=key)
 
