@@ -16,7 +16,7 @@ from pettycash.models.platform import Obligation
 from pettycash.services import ledger, outbox
 from pettycash.services.ledger import credit, debit
 from tests import books
-from tests.posting import account_of_other_company, statements, transfer
+from tests.posting import account_of_other_company, owner, statements, transfer
 from tests.servers import Database
 
 KES = Decimal
@@ -355,3 +355,31 @@ def test_an_entry_of_long_ago_is_dated_when_it_happened(session: Session) -> Non
     found = session.execute(select(JournalEntry).where(JournalEntry.id == entry_id)).scalar_one()
     assert found.accounting_date.isoformat() == "2026-04-01"
     assert found.recorded_at - found.occurred_at > timedelta(days=1)
+
+
+def whole_reads(session: Session) -> dict[str, int]:
+    """How often this connection has read a whole table of the books, and which."""
+    counted = session.execute(
+        text(
+            "SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE seq_scan > 0"
+            " AND relname ~ '^(holds|journal|ledger|postings)'"
+        )
+    )
+    return {row.relname: row.seq_scan for row in counted}
+
+
+def test_holding_and_posting_read_no_whole_table_however_small_it_is(
+    session: Session, database: Database
+) -> None:
+    with owner(database) as connection:  # told that they are small, the planner would rather
+        connection.execute(text("ANALYZE holds, journal_sources, journal_entries, postings"))
+    where = books.store(session)
+    before = whole_reads(session)
+
+    ledger.hold(
+        session, account_id=where.account_id, source="h:1", currency="KES", amount=KES("1.00")
+    )
+    ledger.post(session, [transfer(session, "plan:1", "1.00")], close_holds=["h:1"])
+    session.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))  # what the commit would check
+
+    assert whole_reads(session) == before
