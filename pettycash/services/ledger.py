@@ -178,27 +178,31 @@ def hold(
 ) -> None:
     """Reserve money on an account. Only here is the floor checked, never on a posting.
 
+    The account is locked from here on. A refusal by the database ends the transaction.
+
     Raises:
         InsufficientFunds: available less amount and fee would fall below the floor.
         WrongAccount: the account is closed, of another currency or company.
         AlreadyPosted: the source has a hold already.
     """
     try:
-        with session.begin_nested():
-            session.execute(
-                text("SELECT hold_place(:id, :account, :source, :currency, :amount, :fee)"),
-                {
-                    "id": new_id(),
-                    "account": account_id,
-                    "source": source,
-                    "currency": currency,
-                    "amount": amount,
-                    "fee": expected_fee,
-                },
-                execution_options=db.PREPARED,
-            )
+        session.execute(
+            HOLD,
+            {
+                "id": new_id(),
+                "account": account_id,
+                "source": source,
+                "currency": currency,
+                "amount": amount,
+                "fee": expected_fee,
+            },
+            execution_options=db.PREPARED,
+        )
     except DBAPIError as error:
         raise _refusal(error) from error
+
+
+HOLD = text("SELECT hold_place(:id, :account, :source, :currency, :amount, :fee)")
 
 
 def void_hold(session: Session, *, source: str) -> None:

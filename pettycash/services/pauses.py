@@ -7,7 +7,15 @@ different ones. The whole installation is paused on the host, by name, in a tabl
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, cast, literal_column, or_, select, union_all
+from sqlalchemy import (
+    Text,
+    bindparam,
+    cast,
+    literal_column,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -72,30 +80,38 @@ def check(
     Raises:
         Paused: one of them is.
     """
-    objects: list[ColumnElement[bool]] = [Pause.object_id.is_(None)]
-    if store_id is not None:
-        objects.append(Pause.object_id == store_id)
-        objects.append(
-            Pause.object_id.in_(select(Store.provider_account_id).where(Store.id == store_id))
-        )
-    if provider_account_id is not None:
-        objects.append(Pause.object_id == provider_account_id)
     found = session.execute(
-        union_all(
-            select(literal_column("'whole installation'")).where(
-                select(PlatformPause.id).where(PlatformPause.resumed_at.is_(None)).exists()
-            ),
-            select(cast(Pause.scope, Text)).where(
-                Pause.company_id == session.info["scope"].company_id,
-                Pause.resumed_at.is_(None),
-                or_(*objects),
-            ),
-        ),
-        execution_options=db.PREPARED,
+        PAUSED,
+        {
+            "company_id": session.info["scope"].company_id,
+            "store_id": store_id,
+            "provider_account_id": provider_account_id,
+        },
     ).scalars()
     words = sorted(found, key=lambda each: each != "whole installation")
     if words:
         raise Paused(f"The {words[0].replace('_', ' ')} is paused.")
+
+
+_ACCOUNT_OF_STORE = select(Store.provider_account_id).where(Store.id == bindparam("store_id"))
+
+_EVERYTHING = select(literal_column("'whole installation'", Text)).where(
+    select(PlatformPause.id).where(PlatformPause.resumed_at.is_(None)).exists()
+)
+
+_SOMETHING = select(cast(Pause.scope, Text)).where(
+    Pause.company_id == bindparam("company_id"),
+    Pause.resumed_at.is_(None),
+    or_(
+        Pause.object_id.is_(None),
+        Pause.object_id == bindparam("store_id"),  # nothing, where there is no store
+        Pause.object_id.in_(_ACCOUNT_OF_STORE),
+        Pause.object_id == bindparam("provider_account_id"),
+    ),
+)
+
+PAUSED = union_all(_EVERYTHING, _SOMETHING).execution_options(**db.PREPARED)
+"""What stands still, by name."""
 
 
 def pause(

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
+from pettycash import db
 from pettycash.models.base import new_id
 from pettycash.models.identity import SecurityEvent
 from pettycash.services.actors import Actor
@@ -36,14 +37,18 @@ def record(
         user_id, company_id, ip_address = actor.user_id, actor.company_id, actor.ip_address
     # Not through the unit of work: that would read the sequence back, which writers may not see.
     session.execute(
-        insert(SecurityEvent).values(
-            id=new_id(),
-            company_id=company_id or acting.company_id,
-            user_id=user_id or acting.actor_id,
-            event=event,
-            outcome=outcome,
-            detail=dict(detail or {}),
-            ip_address=ip_address,
-            request_id=acting.request_id or None,
-        )
+        RECORD,
+        {
+            "id": new_id(),
+            "company_id": company_id or acting.company_id,
+            "user_id": user_id or acting.actor_id,
+            "event": event,
+            "outcome": outcome,
+            "detail": dict(detail or {}),
+            "ip_address": ip_address,
+            "request_id": acting.request_id or None,
+        },
     )
+
+
+RECORD = insert(SecurityEvent.metadata.tables["security_events"]).execution_options(**db.PREPARED)

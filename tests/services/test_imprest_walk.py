@@ -71,13 +71,14 @@ class Walk:
         asked = books.requisition(self.session)
         payment = books.payment(self.session, asked)
         try:
-            ledger.hold(
-                self.session,
-                account_id=books.store(self.session).account_id,
-                source=f"attempt:{payment.id}",
-                currency="KES",
-                amount=payment.amount,
-            )
+            with self.session.begin_nested():
+                ledger.hold(
+                    self.session,
+                    account_id=books.store(self.session).account_id,
+                    source=f"attempt:{payment.id}",
+                    currency="KES",
+                    amount=payment.amount,
+                )
         except ledger.InsufficientFunds:
             return
         payment.move_to(PaymentStatus.EXECUTING, at=self.now)

@@ -152,7 +152,7 @@ def test_a_hold_takes_what_is_available_and_no_more(session: Session) -> None:
     ledger.hold(
         session, account_id=where.account_id, source="h:1", currency="KES", amount=balance - held
     )
-    with pytest.raises(ledger.InsufficientFunds):
+    with pytest.raises(ledger.InsufficientFunds), session.begin_nested():
         ledger.hold(
             session, account_id=where.account_id, source="h:2", currency="KES", amount=KES("0.01")
         )
@@ -164,7 +164,7 @@ def test_a_hold_counts_the_expected_fee(session: Session) -> None:
     where = books.store(session)
     balance, _, _ = books.balance(session, where.account_id)
 
-    with pytest.raises(ledger.InsufficientFunds):
+    with pytest.raises(ledger.InsufficientFunds), session.begin_nested():
         ledger.hold(
             session,
             account_id=where.account_id,
@@ -192,7 +192,7 @@ def test_a_hold_stops_at_the_floor(session: Session) -> None:
     )
     balance, _, _ = books.balance(session, where.account_id)
 
-    with pytest.raises(ledger.InsufficientFunds):
+    with pytest.raises(ledger.InsufficientFunds), session.begin_nested():
         ledger.hold(
             session, account_id=where.account_id, source="h:floor", currency="KES",
             amount=balance - KES("99.99"),

@@ -132,7 +132,7 @@ def test_more_than_is_available_is_not_released(session: Session) -> None:
     payment = making.pending(session, "41000.00")
     making.verified(session, payment)
 
-    with pytest.raises(ledger.InsufficientFunds):
+    with pytest.raises(ledger.InsufficientFunds), session.begin_nested():
         execute(session, payment)
 
     assert payment.status is S.PENDING

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from pettycash import db, settings
@@ -99,17 +99,6 @@ def execute(
     )
     release = _release(session, payment=payment, subject=subject, actor=actor, now=now)
     number = _next_number(session, payment)
-    attempt_id = new_id()
-    reach("releases.holding")
-    ledger.hold(
-        session,
-        account_id=store.account_id,
-        source=facts.hold_source(attempt_id),
-        currency=payment.currency,
-        amount=payment.amount,
-        expected_fee=_expected_fee(payment),
-    )
-    reach("releases.held")
     reference = _reference(requisition, payment, number)
     execution = PaymentExecution(
         id=new_id(),
@@ -131,7 +120,6 @@ def execute(
     session.flush()  # its trigger keeps duties apart, and the attempt refers to it
     attempt = _attempt(
         session,
-        attempt_id=attempt_id,
         payment=payment,
         execution=execution,
         account=account,
@@ -172,6 +160,17 @@ def execute(
         },
         actor=actor,
     )
+    # Late, since whoever else releases from this store waits from here until the commit.
+    reach("releases.holding")
+    ledger.hold(
+        session,
+        account_id=store.account_id,
+        source=facts.hold_source(attempt.id),
+        currency=payment.currency,
+        amount=payment.amount,
+        expected_fee=_expected_fee(payment),
+    )
+    reach("releases.held")
     replenishments.consider(session, fund_id=store.fund_id, now=now, store_id=store.id)
     reach("releases.executed")
     return payment, execution
@@ -202,13 +201,15 @@ def _release(
 
 
 def _next_number(session: Session, payment: Payment) -> int:
-    last = session.execute(
-        select(func.max(PaymentExecution.attempt_number)).where(
-            PaymentExecution.payment_id == payment.id
-        ),
-        execution_options=db.PREPARED,
-    ).scalar_one()
+    last = session.execute(LAST_NUMBER, {"payment_id": payment.id}).scalar_one()
     return (last or 0) + 1
+
+
+LAST_NUMBER = (
+    select(func.max(PaymentExecution.attempt_number))
+    .where(PaymentExecution.payment_id == bindparam("payment_id"))
+    .execution_options(**db.PREPARED)
+)
 
 
 def _expected_fee(payment: Payment) -> Decimal:
@@ -233,7 +234,6 @@ def _reference(requisition: Requisition, payment: Payment, number: int) -> str:
 def _attempt(
     session: Session,
     *,
-    attempt_id: UUID,
     payment: Payment,
     execution: PaymentExecution,
     account: ProviderAccount | None,
@@ -244,7 +244,7 @@ def _attempt(
     if account is not None:
         decide_by = now + registry.for_rail(payment.method).decide_by
     attempt = PaymentAttempt(
-        id=attempt_id,
+        id=new_id(),
         company_id=payment.company_id,
         payment_id=payment.id,
         execution_id=execution.id,

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, union_all
+from sqlalchemy import Text, bindparam, func, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from pettycash import db, money
@@ -49,11 +49,10 @@ def digest_of(payment: Payment) -> bytes:
 
 def subject_of(session: Session, *, payment: Payment, requisition: Requisition) -> releases.Subject:
     """The payment as something to release, and who is ruled out of releasing it."""
-    ruled_out = union_all(_approvers(requisition.id), _reached_at(payment.destination))
-    excluded = {
-        requisition.requester_id,
-        *session.execute(ruled_out, execution_options=db.PREPARED).scalars(),
-    }
+    ruled_out = session.execute(
+        RULED_OUT, {"requisition_id": requisition.id, "destination": payment.destination}
+    ).scalars()
+    excluded = {requisition.requester_id, *ruled_out}
     excluded.update(each for each in (payment.payee_user_id, payment.maker_id) if each is not None)
     return releases.Subject(
         kind="payment",
@@ -69,13 +68,14 @@ def subject_of(session: Session, *, payment: Payment, requisition: Requisition) 
 
 def approvers(session: Session, *, requisition_id: UUID) -> frozenset[UUID]:
     """Everybody who approved the requisition, in whatever round."""
-    return frozenset(session.execute(_approvers(requisition_id)).scalars())
+    return frozenset(session.execute(APPROVERS, {"requisition_id": requisition_id}).scalars())
 
 
-def _approvers(requisition_id: UUID) -> Select[UUID]:
-    return select(Decision.user_id).where(
-        Decision.requisition_id == requisition_id, Decision.verdict.in_(APPROVING)
-    )
+APPROVERS = (
+    select(Decision.user_id)
+    .where(Decision.requisition_id == bindparam("requisition_id"), Decision.verdict.in_(APPROVING))
+    .execution_options(**db.PREPARED)
+)
 
 
 def executors(session: Session, *, payment_id: UUID) -> frozenset[UUID]:
@@ -89,22 +89,25 @@ def executors(session: Session, *, payment_id: UUID) -> frozenset[UUID]:
 def recipients(session: Session, *, payment: Payment) -> frozenset[UUID]:
     """Members whom the money goes to: named as its payee, or reached at its destination."""
     named = () if payment.payee_user_id is None else (payment.payee_user_id,)
-    return frozenset(session.execute(_reached_at(payment.destination)).scalars()).union(named)
+    reached = session.execute(REACHED, {"destination": payment.destination}).scalars()
+    return frozenset(reached).union(named)
 
 
-def _reached_at(destination: str) -> Select[UUID]:
-    """Members whose own phone or e-mail the money goes to: recipients, whoever is named as payee.
+_DESTINATION = bindparam("destination", type_=Text)
 
-    Rails spell a phone number with the country code and without the plus.
-    """
-    return (
-        select(Membership.user_id)
-        .join(User, User.id == Membership.user_id)
-        .where(
-            Membership.phone.in_((destination, f"+{destination}"))
-            | (func.lower(User.email) == destination)
-        )
+REACHED = (
+    select(Membership.user_id)
+    .join(User, User.id == Membership.user_id)
+    .where(
+        Membership.phone.in_((_DESTINATION, literal("+", Text) + _DESTINATION))
+        | (func.lower(User.email) == _DESTINATION)
     )
+    .execution_options(**db.PREPARED)
+)
+"""Members whose own phone or e-mail the money goes to: recipients, whoever is named as payee.
+Rails spell a phone number with the country code and without the plus."""
+
+RULED_OUT = union_all(APPROVERS, REACHED).execution_options(**db.PREPARED)
 
 
 def custodians(session: Session, payment: Payment) -> frozenset[UUID]:
@@ -142,18 +145,21 @@ def locked(
 
 def matter(session: Session, *, attempt_id: UUID) -> Matter | None:
     """Lock requisition, payment and attempt, in this order; None where there is no such attempt."""
-    row = session.execute(
-        select(Requisition, Payment, PaymentAttempt)
-        .join(Payment, Payment.requisition_id == Requisition.id)
-        .join(PaymentAttempt, PaymentAttempt.payment_id == Payment.id)
-        .where(PaymentAttempt.id == attempt_id)
-        .with_for_update(of=[Requisition, Payment, PaymentAttempt])
-        .execution_options(populate_existing=True, **db.PREPARED)
-    ).one_or_none()
+    row = session.execute(MATTER, {"attempt_id": attempt_id}).one_or_none()
     if row is None:
         return None
     requisition, payment, attempt = row
     return Matter(requisition=requisition, payment=payment, attempt=attempt)
+
+
+MATTER = (
+    select(Requisition, Payment, PaymentAttempt)
+    .join(Payment, Payment.requisition_id == Requisition.id)
+    .join(PaymentAttempt, PaymentAttempt.payment_id == Payment.id)
+    .where(PaymentAttempt.id == bindparam("attempt_id"))
+    .with_for_update(of=[Requisition, Payment, PaymentAttempt])
+    .execution_options(populate_existing=True, **db.PREPARED)
+)
 
 
 def live_attempt(session: Session, *, payment_id: UUID) -> PaymentAttempt | None:

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, money
@@ -190,16 +190,20 @@ def remainder(session: Session, *, requisition: Requisition) -> Decimal:
 
     Negative where more was proven paid than anybody decided.
     """
-    amount = func.greatest(Payment.amount, Payment.paid_amount)  # greatest() passes over NULL
-    committed = session.execute(
-        select(func.coalesce(func.sum(amount), 0)).where(
-            Payment.requisition_id == requisition.id,
-            Payment.status.not_in((PaymentStatus.CANCELLED, PaymentStatus.REVERSED)),
-            or_(Payment.status != PaymentStatus.FAILED, ~Payment.failure_confirmed),
-        ),
-        execution_options=db.PREPARED,
-    ).scalar_one()
+    committed = session.execute(COMMITTED, {"requisition_id": requisition.id}).scalar_one()
     return (requisition.approved_amount or Decimal(0)) - Decimal(committed)
+
+
+COMMITTED = (
+    # greatest() passes over NULL.
+    select(func.coalesce(func.sum(func.greatest(Payment.amount, Payment.paid_amount)), 0))
+    .where(
+        Payment.requisition_id == bindparam("requisition_id"),
+        Payment.status.not_in((PaymentStatus.CANCELLED, PaymentStatus.REVERSED)),
+        or_(Payment.status != PaymentStatus.FAILED, ~Payment.failure_confirmed),
+    )
+    .execution_options(**db.PREPARED)
+)
 
 
 def is_overcommitted(session: Session, requisition: Requisition) -> bool:

@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from pettycash import errors, money, settings
+from pettycash import db, errors, money, settings
 from pettycash.crash_points import reach
 from pettycash.models.base import new_id
 from pettycash.models.funds import Fund, Store
@@ -154,12 +154,15 @@ def sweep(
 
 def _take_turn(session: Session, fund_id: UUID) -> Fund | None:
     """Lock the fund's row: accounts first, the fund last, wherever both are locked."""
-    return session.execute(
-        select(Fund)
-        .where(Fund.id == fund_id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    ).scalar_one_or_none()
+    return session.execute(TURN, {"fund_id": fund_id}).scalar_one_or_none()
+
+
+TURN = (
+    select(Fund)
+    .where(Fund.id == bindparam("fund_id"))
+    .with_for_update(key_share=True)
+    .execution_options(populate_existing=True, **db.PREPARED)
+)
 
 
 def _open(session: Session, fund_id: UUID) -> Replenishment | None:
