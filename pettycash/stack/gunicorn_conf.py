@@ -8,6 +8,7 @@ import gc
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from prometheus_client import multiprocess
 from sqlalchemy.orm import configure_mappers
 
 from pettycash import db
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread keeps the interpreter while others wait for it; 5 ms by default. A thread that
+holds a row's lock comes back from each statement and has to wait for that long."""
 
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))  # gunicorn's own variable
@@ -71,6 +76,7 @@ def when_ready(_server: Arbiter) -> None:
 def post_fork(_server: Arbiter, _worker: Worker) -> None:
     """Leave the parent its sockets."""
     db.dispose(close=False)
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:
