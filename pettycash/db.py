@@ -410,6 +410,19 @@ def constraint(error: BaseException) -> str | None:
     return str(name) if name is not None else None
 
 
+def known(session: Session, model: type[Row], key: UUID | None) -> Row:
+    """A row that a unit of work asks for more than once and does not change, kept until it ends.
+
+    A session forgets what nobody holds, and would read it again for each who asks.
+
+    Raises:
+        sqlalchemy.exc.NoResultFound: there is none.
+    """
+    row = session.get_one(model, key, execution_options=PREPARED)
+    session.info.setdefault("known", set()).add(row)
+    return row
+
+
 def lock(session: Session, model: type[Row], key: UUID) -> Row | None:
     """SELECT ... FOR UPDATE, re-reading a row that the session already holds.
 

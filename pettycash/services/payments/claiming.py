@@ -184,7 +184,7 @@ def _stands_still(session: Session, matter: Matter) -> bool:
     payment = matter.payment
     if payment.blocked_by_case_id is not None:
         return True
-    if not session.get_one(ProviderAccount, matter.attempt.provider_account_id).is_active:
+    if not db.known(session, ProviderAccount, matter.attempt.provider_account_id).is_active:
         return True
     try:
         pauses.check(

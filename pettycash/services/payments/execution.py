@@ -81,9 +81,8 @@ def execute(
     pauses.check(
         session, store_id=payment.store_id, provider_account_id=payment.provider_account_id
     )
-    # Kept here, as a session forgets what nobody holds: whoever asks for it below asks no database.
     account = (
-        session.get_one(ProviderAccount, payment.provider_account_id, execution_options=db.PREPARED)
+        db.known(session, ProviderAccount, payment.provider_account_id)
         if payment.provider_account_id is not None
         else None
     )

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from pettycash import db
 from pettycash.gateways.base import PayoutInstruction, ProviderAccountView
 from pettycash.models.attempts import PaymentAttempt
 from pettycash.models.funds import ProviderAccount
@@ -17,7 +18,7 @@ def of(session: Session, attempt: PaymentAttempt) -> PayoutInstruction:
     Raises:
         Undecipherable: the credentials can't be read with the installed keys.
     """
-    account = session.get_one(ProviderAccount, attempt.provider_account_id)
+    account = db.known(session, ProviderAccount, attempt.provider_account_id)
     return PayoutInstruction(
         originator_reference=attempt.originator_reference,
         amount=attempt.amount,

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pettycash import settings
+from pettycash import db, settings
 from pettycash.crash_points import reach
 from pettycash.gateways import registry
 from pettycash.gateways.base import Asked, Outcome, PayoutInstruction
@@ -230,7 +230,7 @@ def _send_again(session: Session, matter: Matter, now: datetime) -> None:
         or attempt.last_sent_at + timedelta(seconds=timing.resend_after_seconds) > now
         or attempt.first_sent_at + timedelta(seconds=timing.resend_until_seconds) <= now
         or not registry.for_rail(payment.method).same_id_is_safe
-        or not session.get_one(ProviderAccount, attempt.provider_account_id).is_active
+        or not db.known(session, ProviderAccount, attempt.provider_account_id).is_active
         or rules.is_overcommitted(session, matter.requisition)
     ):
         return

@@ -145,7 +145,7 @@ def check_amount(
                 errors={"amount": [f"At most {money.text(limit, store.currency)} in cash."]}
             )
         return
-    account = session.get_one(ProviderAccount, store.provider_account_id)
+    account = db.known(session, ProviderAccount, store.provider_account_id)
     if not account.is_active:
         raise AccountInactive
     found = registry.for_rail(method).validate(amount, store.currency, destination)
@@ -214,7 +214,7 @@ def is_overcommitted(session: Session, requisition: Requisition) -> bool:
 def _leaves_by(session: Session, *, store: Store, method: Method) -> bool:
     if store.kind is StoreKind.DRAWER:
         return method is Method.CASH
-    account = session.get_one(ProviderAccount, store.provider_account_id)
+    account = db.known(session, ProviderAccount, store.provider_account_id)
     return account.method is method
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
-from pettycash import settings
+from pettycash import db, settings
 from pettycash.crash_points import reach
 from pettycash.models.attempts import LIVE, AttemptState
 from pettycash.models.funds import Store
@@ -315,7 +315,7 @@ def _after_decision(session: Session, *, payment: Payment, now: datetime) -> Non
 
 
 def _consider_replenishment(session: Session, *, payment: Payment, now: datetime) -> None:
-    store = session.get_one(Store, payment.store_id)
+    store = db.known(session, Store, payment.store_id)
     replenishments.consider(session, fund_id=store.fund_id, now=now, store_id=store.id)
 
 
