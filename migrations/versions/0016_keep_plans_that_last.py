@@ -31,6 +31,8 @@ BY_KEY = (
 
 
 def upgrade() -> None:
+    # The one look-up among them that had no key: who has approved in this round.
+    op.create_index("ix_decisions_round", "decisions", ["round_id", "user_id"])
     for name in BY_KEY:
         op.execute(f"ALTER FUNCTION {name} SET plan_cache_mode = force_generic_plan")
         op.execute(f"ALTER FUNCTION {name} SET enable_seqscan = off")
@@ -40,3 +42,4 @@ def downgrade() -> None:
     for name in BY_KEY:
         op.execute(f"ALTER FUNCTION {name} RESET plan_cache_mode")
         op.execute(f"ALTER FUNCTION {name} RESET enable_seqscan")
+    op.drop_index("ix_decisions_round")

@@ -206,6 +206,7 @@ class Decision(Tenanted):
             postgresql_where="verdict = 'urgency_refused'",
         ),
         Index("ix_decisions_requisition", "requisition_id", "user_id"),
+        Index("ix_decisions_round", "round_id", "user_id"),
     )
 
     requisition_id: Mapped[UUID]

@@ -33,6 +33,8 @@ SERVER_SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "max_connections": "200",
+    # A connection that posts for the first time looks at each month of the books, under a lock.
+    "max_locks_per_transaction": "128",
     "shared_buffers": "64MB",
     "password_encryption": "scram-sha-256",
     # A half-open connection must not keep an advisory lock (the beat's) for ever.

@@ -222,3 +222,19 @@ def test_functions_that_lend_the_owners_eyes_have_a_fixed_path_and_few_callers(
     assert {function for function, _, _, _, by_system in lenders if by_system} == {
         "ensure_partitions"
     }
+
+
+def test_guards_that_look_up_by_key_plan_by_key(owner: Connection) -> None:
+    """A later CREATE OR REPLACE takes these settings away without a word."""
+    guards = rows(
+        owner,
+        "SELECT p.proname, p.proconfig FROM pg_proc p"
+        " WHERE p.pronamespace = 'public'::regnamespace AND p.prosecdef"
+        " AND (p.proname IN ('hold_close', 'hold_place', 'ledger_post')"
+        " OR p.prorettype = 'trigger'::regtype) AND p.proname <> 'refuse_rewriting'"
+        " ORDER BY p.proname",
+    )
+
+    assert "check_entry" in {function for function, _ in guards}
+    for function, config in guards:
+        assert {"plan_cache_mode=force_generic_plan", "enable_seqscan=off"} <= set(config), function
