@@ -217,6 +217,7 @@ def _take(session: Session, claim: _Claim) -> UUID | IdempotencyKey:
                 "now": now,
                 "since": now - timedelta(days=settings.current().idempotency_days),
             },
+            execution_options=db.PREPARED,
         ).scalar_one()
     except DBAPIError as error:
         if db.sqlstate(error) == "55P03":
@@ -263,6 +264,7 @@ def _store(session: Session, key_id: UUID, answer: Response, secret: bool) -> No
             "headers": json.dumps(headers),
             "body": None if secret else answer.get_data(),
         },
+        execution_options=db.PREPARED,
     )
 
 

@@ -5,8 +5,9 @@ The reference of what goes through relay and workers, with the settings of the r
 
 import os
 
-from celery import Celery
+from celery import Celery, signals
 
+from pettycash import readiness
 from pettycash.celery_app import BROKER_OPTIONS
 
 QUEUE = TASK = "noop"
@@ -29,6 +30,12 @@ def create(broker_url: str) -> Celery:
 
 
 celery = create(os.environ.get("REDIS_URL", ""))
+
+
+@signals.worker_ready.connect
+def tell_the_supervisor(**_: object) -> None:
+    """The worker takes tasks from now on."""
+    readiness.announce()
 
 
 @celery.task(name=TASK)

@@ -117,6 +117,12 @@ def execute(
     )
     session.add(execution)
     session.flush()  # its trigger keeps duties apart, and the attempt refers to it
+    payment.executor_id = actor.user_id
+    payment.originator_reference = reference
+    payment.gateway_status = AttemptState.QUEUED.value
+    payment.retry_count = number - 1
+    payment.last_error = None
+    payment.move_to(PaymentStatus.EXECUTING, at=now)
     attempt = _attempt(
         session,
         payment=payment,
@@ -126,13 +132,6 @@ def execute(
         now=now,
     )
     reach("releases.recorded")
-    payment.executor_id = actor.user_id
-    payment.originator_reference = reference
-    payment.gateway_status = AttemptState.QUEUED.value
-    payment.retry_count = number - 1
-    payment.last_error = None
-    payment.move_to(PaymentStatus.EXECUTING, at=now)
-    session.flush()  # what follows counts what stands in the table
     if rules.is_overcommitted(session, requisition):
         raise rules.ExceedsApproved
     if payment.method is Method.CASH:
@@ -261,5 +260,6 @@ def _attempt(
         decide_by=decide_by,
     )
     session.add(attempt)
-    session.flush()  # the reference is taken, or the release is refused, now
+    # The reference is taken, or the release refused, now; and what follows counts what is written.
+    session.flush()
     return attempt
