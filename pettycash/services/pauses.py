@@ -7,15 +7,7 @@ different ones. The whole installation is paused on the host, by name, in a tabl
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import (
-    Text,
-    bindparam,
-    cast,
-    literal_column,
-    or_,
-    select,
-    union_all,
-)
+from sqlalchemy import Text, bindparam, cast, literal_column, or_, select, union_all
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
