@@ -5,10 +5,8 @@ Two engines: `pettycash_app` sees one company at a time through row-level securi
 inbox, nightly run). A unit of work tells PostgreSQL for whom it acts before its first statement.
 """
 
-import itertools
 import math
 import random
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +16,6 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-import psycopg2
 from sqlalchemy import (
     ColumnElement,
     Engine,
@@ -29,10 +26,10 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
-from pettycash import settings, silence
+from pettycash import pooled, settings, silence
 from pettycash.crash_points import connections
 
 T = TypeVar("T")
@@ -52,10 +49,6 @@ SILENCE_SECONDS = 10.0
 
 RETRIABLE_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock, lock time-out: the whole unit of work may be run again."""
-
-
-RESTED_SECONDS = 1.0
-"""A connection that lay in the pool for longer is asked whether it lives before it is used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,66 +90,10 @@ PREPARED: Mapping[str, bool] = {"prepared": True}
 connection instead of each time, which costs more than running it. Its parameters need a type that
 follows from where they stand, and its text must not depend on their values."""
 
-PREPARED_MAX = 200
-"""How many of them one connection keeps; a further text is run as it is."""
-
-_PARAMETER = re.compile(r"%\((\w+)\)s|%%")
-
 
 def array(keys: Iterable[UUID]) -> str:
     """Keys as the text of a uuid[], for a statement that is PREPARED; psycopg2 sends a text[]."""
     return f"{{{','.join(map(str, keys))}}}"
-
-
-def _prepare_once(engine: Engine) -> None:
-    """Turn statements with the options PREPARED into PREPARE (the first time) and EXECUTE."""
-
-    @event.listens_for(engine, "before_cursor_execute", retval=True)
-    def execute_prepared(
-        connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any
-    ) -> tuple[str, Any]:
-        context, many = rest
-        if many or context is None or not context.execution_options.get("prepared"):
-            return statement, parameters
-        known: dict[str, str] = connection.info.setdefault("prepared", {})
-        execute = known.get(statement)
-        if execute is None:
-            if len(known) >= PREPARED_MAX:
-                return statement, parameters
-            # Never given twice: a PREPARE that was interrupted may have been done all the same.
-            numbers = connection.info.setdefault("prepared_numbers", itertools.count())
-            name = f"prepared_{next(numbers)}"
-            names = list(dict.fromkeys(filter(None, _PARAMETER.findall(statement))))
-            body = _PARAMETER.sub(
-                lambda found: f"${names.index(found[1]) + 1}" if found[1] else "%", statement
-            )
-            cursor.execute(f"PREPARE {name} AS {body}")
-            given = ", ".join(f"%({each})s" for each in names)
-            execute = known[statement] = f"EXECUTE {name} ({given})" if names else f"EXECUTE {name}"
-        return execute, parameters
-
-
-def _ask_who_rested(engine: Engine) -> None:
-    """Ask a pooled connection whether it still lives, unless it was used a moment ago.
-
-    Asking each time is a round trip for every unit of work. A connection that broke within that
-    moment fails its first statement, as one does that breaks a moment after it was asked; either
-    way the whole pool is thrown away and nothing was done.
-    """
-
-    @event.listens_for(engine, "checkin")
-    def rest(_connection: Any, record: Any) -> None:
-        record.info["rests_since"] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def ask(connection: Any, record: Any, _fairy: Any) -> None:
-        rests_since = record.info.get("rests_since")
-        if rests_since is None or time.monotonic() - rests_since < RESTED_SECONDS:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except psycopg2.Error as error:
-            raise InvalidatePoolError from error
 
 
 class _Database:
@@ -198,8 +135,8 @@ class _Database:
                 cursor.execute(_ACT_AS, (role,))
             connection.commit()
 
-        _ask_who_rested(self.engine)
-        _prepare_once(self.engine)
+        pooled.ask_who_rested(self.engine)
+        pooled.prepare_once(self.engine)
         self.factory = sessionmaker(self.engine, expire_on_commit=False)
 
     def dispose(self, *, close: bool = True) -> None:

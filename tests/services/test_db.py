@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import bindparam, select, text
 from sqlalchemy.exc import DBAPIError
 
-from pettycash import db, silence
+from pettycash import db, pooled, silence
 from pettycash.models.organisation import Company
 from tests.servers import Database, Servers, wait_until
 
@@ -37,7 +37,7 @@ def cut(servers: Servers, pid: int) -> None:
 def test_a_connection_that_rested_is_asked_before_it_is_used(
     live: Database, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(db, "RESTED_SECONDS", 0.0)
+    monkeypatch.setattr(pooled, "RESTED_SECONDS", 0.0)
     with db.transaction() as session:
         before = backend(session)
     cut(servers, before)
