@@ -113,6 +113,13 @@ class PaymentAttempt(Tenanted):
     queries: Mapped[int] = mapped_column(default=0)
     last_query_at: Mapped[datetime | None]
     next_query_at: Mapped[datetime | None]
+    asked_reference: Mapped[str | None]
+    """The rail's id of our newest question, where it answers by callback."""
+    asks_first: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """Its requisition was restored from a backup: the rail may have had this reference already, so
+    it is asked before the first byte, and a refusal of ours proves nothing about what it had."""
+    not_known_at: Mapped[datetime | None]
+    """When the rail last said that it knows nothing under this reference."""
 
 
 class ExchangeType(StrEnum):
@@ -171,11 +178,38 @@ class Callback(Tenanted):
     __table_args__ = (
         own_key(),
         within_company("attempt_id", "payment_attempts"),
+        within_company("provider_account_id", "provider_accounts"),
         UniqueConstraint("attempt_id", "purpose", "dedup_key"),
+        CheckConstraint("(attempt_id IS NULL) = (lost_attempt_id IS NOT NULL)", name="lost"),
+        Index(
+            "uq_callbacks_lost",
+            "lost_attempt_id",
+            "purpose",
+            "dedup_key",
+            unique=True,
+            postgresql_where="lost_attempt_id IS NOT NULL",
+        ),
+        Index(
+            "ix_callbacks_told",
+            "company_id",
+            "told_destination",
+            "told_amount",
+            postgresql_where="told_destination IS NOT NULL",
+        ),
         Index("ix_callbacks_company", "company_id", "id"),
     )
 
-    attempt_id: Mapped[UUID]
+    attempt_id: Mapped[UUID | None]
+    lost_attempt_id: Mapped[UUID | None]
+    """The attempt that its address was made for, where a restore has lost it."""
+    provider_account_id: Mapped[UUID | None]
+    """Of a lost attempt: the account that it was sent from, as its address says."""
+    told_reference: Mapped[str | None]
+    told_receipt: Mapped[str | None]
+    told_destination: Mapped[str | None]
+    told_amount: Mapped[Money | None]
+    """Of a lost attempt: what the rail says of money that moved; such a payment is not released
+    until people have looked into it."""
     purpose: Mapped[CallbackPurpose] = mapped_column(choice(CallbackPurpose, "purpose"))
     dedup_key: Mapped[bytes] = mapped_column(LargeBinary)
     """SHA-256 of the raw bytes."""

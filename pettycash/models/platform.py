@@ -230,6 +230,28 @@ class PlatformPause(Keyed):
     resumed_at: Mapped[datetime | None]
 
 
+class Restore(Base):
+    """This database was restored, or its replica promoted; what came after `taken_at` is lost.
+
+    Attempts whose requisition is as old as `covers_until` may have been sent before (`asks_first`).
+    Written by `pettycash restore`, as the owner; not a business row.
+    """
+
+    __tablename__ = "restores"
+    __table_args__ = (
+        CheckConstraint("number > 0", name="number"),
+        CheckConstraint("taken_at <= covers_until", name="order"),
+    )
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    taken_at: Mapped[datetime]
+    stamped_at: Mapped[datetime]
+    covers_until: Mapped[datetime]
+    counters: Mapped[dict[str, Any]]
+    """Which numbers were jumped over: company and counter → from, to."""
+    stamped_by: Mapped[str]
+
+
 class Heartbeat(Base):
     """The last sign of life of a background part: canary per queue, relay, beat."""
 

@@ -34,6 +34,7 @@ WRITTEN_ONCE = (
     "payment_reconciliations",
     "security_events",
     "company_settings",
+    "restores",
 )
 
 SHARED = {
@@ -43,6 +44,7 @@ SHARED = {
     "heartbeats": "signs of life of processes",
     "partitioned_tables": "the schema's own",
     "platform_pauses": "what stands still for everybody; readable by all",
+    "restores": "when the database was restored; readable by all",
     "throttles": "counted before anybody has signed in",
     "users": "a login may belong to several companies; one sees members of one's own",
 }

@@ -25,6 +25,7 @@ DENIED = "42501"
 SEEN_WITHOUT_SCOPE = {
     "heartbeats": "signs of life of background parts, nobody's business data",
     "platform_pauses": "whether the whole installation stands still",
+    "restores": "when the database was restored, and how much was lost",
     "alembic_version": "/readyz compares it with what the program knows",
 }
 
@@ -55,6 +56,7 @@ SEEN_BY_THE_SYSTEM = {
     "payment_attempts",
     "platform_pauses",
     "provider_accounts",
+    "restores",
     "role_assignments",
     "throttles",
     "users",
