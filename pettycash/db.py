@@ -21,6 +21,7 @@ from sqlalchemy import (
     Engine,
     Interval,
     bindparam,
+    cast,
     create_engine,
     event,
     func,
@@ -300,8 +301,13 @@ def instant() -> ColumnElement[datetime]:
     return func.now() + bindparam("clock_shift", type_=Interval)
 
 
+def wall_clock() -> ColumnElement[datetime]:
+    """The same clock while the statement runs, however long ago its transaction began."""
+    return func.clock_timestamp() + cast(bindparam("clock_shift"), Interval)
+
+
 def shift() -> dict[str, timedelta]:
-    """The parameter of `instant`: it goes as far ahead as `session.info["now"]`."""
+    """The parameter of both clocks: they go as far ahead as `session.info["now"]`."""
     return {"clock_shift": timedelta(seconds=settings.current().clock_shift_seconds)}
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from pettycash import db, errors, settings
 from pettycash.crash_points import reach
 from pettycash.gateways import base, registry
+from pettycash.gateways.base import OutcomeKind
 from pettycash.gateways.sanitising import cut_secrets
 from pettycash.models.attempts import AttemptState, Callback, CallbackPurpose, PaymentAttempt
 from pettycash.models.base import new_id
@@ -121,7 +122,8 @@ def receive(
 def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | None:
     """Do what a stored callback proves; None where it is too early to tell."""
     seen = session.get(Callback, callback_id)
-    matter = facts.matter(session, attempt_id=seen.attempt_id) if seen is not None else None
+    attempt_id = seen.attempt_id if seen is not None else None
+    matter = facts.matter(session, attempt_id=attempt_id) if attempt_id is not None else None
     callback = db.lock(session, Callback, callback_id)
     if matter is None or callback is None or callback.processed_at is not None:
         outbox.done(session, topic=TOPIC, key=callback_id)
@@ -131,12 +133,14 @@ def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | 
     gateway = registry.for_rail(matter.payment.method)
     purpose = base.CallbackPurpose(callback.purpose.value)
     outcome = gateway.read_callback(purpose, bytes(callback.body), instruction)
+    source = SOURCES[callback.purpose]
     word = Word(
         outcome=outcome,
         agreement=outcome.agreement(instruction, conversation_id=attempt.conversation_id),
-        source=SOURCES[callback.purpose],
+        source=source,
         confirms_failure_by_query=gateway.confirms_failure_by_query,
         callback_id=callback.id,
+        asked_at=evidence.asked_at(attempt, outcome, source),
     )
     if _is_early(attempt, callback, word, now=now):
         due_at = now + timedelta(seconds=EARLY_RETRY_SECONDS)
@@ -185,10 +189,16 @@ def _is_expected(remote_address: str | None, networks: object) -> bool:
 
 def _is_early(attempt: PaymentAttempt, callback: Callback, word: Word, *, now: datetime) -> bool:
     """It came before the answer that names the ids by which it could be matched."""
-    lease = timedelta(seconds=settings.current().claim_lease_seconds)
+    if callback.created_at <= now - timedelta(seconds=settings.current().claim_lease_seconds):
+        return False
+    if word.source is Source.QUERY_CALLBACK:
+        return (
+            word.outcome.kind is OutcomeKind.REJECTED
+            and attempt.last_query_at is not None
+            and attempt.asked_reference is None
+        )
     return (
         attempt.state is AttemptState.SENDING
         and attempt.conversation_id is None
         and "reference" in word.agreement.unproven
-        and callback.created_at > now - lease
     )

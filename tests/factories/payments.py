@@ -15,7 +15,7 @@ from pettycash.models.payments import Payment
 from pettycash.models.platform import Case, CaseStatus, Obligation
 from pettycash.models.releases import ChallengeSend, PaymentExecution
 from pettycash.rails import Method
-from pettycash.services import payments, releases, treasury_validation
+from pettycash.services import case_resolutions, payments, releases, treasury_validation
 from pettycash.services.payments import evidence, facts
 from pettycash.services.payments.evidence import Source, Verdict, Word
 from tests.factories.people import acting
@@ -142,6 +142,9 @@ def said(
             source=source,
             confirms_failure_by_query=True,
             callback_id=callback_id,
+            asked_at=session.info["now"]
+            if source is Source.QUERY
+            else evidence.asked_at(chosen, outcome, source),
         ),
         now=session.info["now"],
     )
@@ -178,6 +181,20 @@ def open_cases(session: Session, object_id: UUID | None = None) -> list[str]:
     if object_id is not None:
         query = query.where(Case.object_id == object_id)
     return [kind.value for kind in session.execute(query).scalars()]
+
+
+def the_case(session: Session, payment: Payment) -> Case:
+    """The case that is open about a payment."""
+    return session.execute(
+        select(Case).where(Case.object_id == payment.id, Case.status != CaseStatus.RESOLVED)
+    ).scalar_one()
+
+
+def confirmed(session: Session, case: Case, *, by: str) -> None:
+    """Let a second person agree to what was proposed."""
+    case_resolutions.confirm(
+        session, case_id=case.id, actor=acting(session, by), now=session.info["now"]
+    )
 
 
 def obligation(session: Session, topic: str, key: UUID) -> Obligation | None:

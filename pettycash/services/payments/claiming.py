@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import case, func, or_, update
+from sqlalchemy import Interval, case, cast, func, or_, update
 from sqlalchemy.orm import Session
 
 from pettycash import db, settings
@@ -28,6 +28,7 @@ from pettycash.services.payments.settlement import SUBMIT
 logger = logging.getLogger(__name__)
 
 CUT_OFF, WITHDRAWN = "local.cut_off", "local.withdrawn"
+TOO_LATE = "local.too_late"
 """What we say of an attempt ourselves, where no rail could."""
 
 PAUSE_RECHECK_SECONDS = 15.0
@@ -108,6 +109,11 @@ def mark_sending(session: Session, *, claim: Claim, now: datetime) -> None:
             PaymentAttempt.id == claim.attempt_id,
             PaymentAttempt.claim == claim.token,
             PaymentAttempt.state == AttemptState.CLAIMED,
+            # Here, since this process may have stood still since the claim.
+            or_(
+                PaymentAttempt.ever_unknown.is_(False),
+                PaymentAttempt.first_sent_at + cast(repeat_window(), Interval) > db.wall_clock(),
+            ),
         )
         .values(
             state=AttemptState.SENDING,
@@ -120,10 +126,16 @@ def mark_sending(session: Session, *, claim: Claim, now: datetime) -> None:
             ),
         )
         .returning(PaymentAttempt.id)
-        .execution_options(synchronize_session=False, **db.PREPARED)
+        .execution_options(synchronize_session=False, **db.PREPARED),
+        db.shift(),
     ).one_or_none()
     if sending is None:
         raise ClaimLost
+
+
+def repeat_window() -> timedelta:
+    """How long after the first byte the rail still recognises a repeat of its reference."""
+    return timedelta(seconds=settings.current().resend_until_seconds)
 
 
 def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime) -> bool:
@@ -152,6 +164,9 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
             return False
     if payment.status not in ON_THE_WAY:
         outbox.done(session, topic=SUBMIT, key=attempt.id)
+        return False
+    if is_too_late(attempt, now):
+        give_up_sending(session, matter=matter, now=now)
         return False
     overcommitted = rules.is_overcommitted(session, matter.requisition)
     if overcommitted and not attempt.ever_unknown:
@@ -195,6 +210,25 @@ def _stands_still(session: Session, matter: Matter) -> bool:
     except pauses.Paused:
         return True
     return False
+
+
+def is_too_late(attempt: PaymentAttempt, now: datetime) -> bool:
+    """Whether the rail may take a repeat for a new payment: what may have arrived is too old."""
+    return (
+        attempt.ever_unknown
+        and attempt.first_sent_at is not None
+        and attempt.first_sent_at + repeat_window() <= now
+    )
+
+
+def give_up_sending(session: Session, *, matter: Matter, now: datetime) -> None:
+    """A repeat waited until it could pay twice: nothing more leaves, and the rail is asked on."""
+    matter.attempt.claim = None
+    matter.attempt.outcome_code = TOO_LATE
+    matter.attempt.outcome_message = "The repeat waited for longer than the rail recognises it."
+    settlement.move(matter, AttemptState.UNKNOWN, now)
+    outbox.done(session, topic=SUBMIT, key=matter.attempt.id)
+    settlement.ask_at_once(session, matter=matter, now=now)
 
 
 def lose_track(session: Session, *, matter: Matter, now: datetime) -> None:

@@ -60,6 +60,8 @@ class Word:
     source: Source
     confirms_failure_by_query: bool
     callback_id: UUID | None = None
+    asked_at: datetime | None = None
+    """When the question was put that it answers; None: to none, or to one that nobody knows."""
 
     @property
     def is_rails_own(self) -> bool:
@@ -91,6 +93,14 @@ class Word:
         }
 
 
+def asked_at(attempt: PaymentAttempt, outcome: Outcome, source: Source) -> datetime | None:
+    """When the question was put that a callback answers, where it names our newest one."""
+    if source is not Source.QUERY_CALLBACK or outcome.asked_reference is None:
+        return None
+    is_newest = outcome.asked_reference == attempt.asked_reference
+    return attempt.last_query_at if is_newest else None
+
+
 def take(session: Session, *, matter: Matter, word: Word, now: datetime) -> Verdict:
     """Log what was said and do what follows from it. The matter's rows are locked."""
     outcome = word.outcome
@@ -105,7 +115,7 @@ def take(session: Session, *, matter: Matter, word: Word, now: datetime) -> Verd
         case OutcomeKind.REJECTED:
             return _rejected(session, matter, word, now)
         case OutcomeKind.ACCEPTED:
-            return _accepted(matter, now)
+            return _accepted(session, matter, word, now)
         case _:
             return _unknown(session, matter, word, now)
 
@@ -154,26 +164,21 @@ def _rejected(session: Session, matter: Matter, word: Word, now: datetime) -> Ve
     attempt, payment = matter.attempt, matter.payment
     if word.agreement.contradicted or attempt.state is AttemptState.SETTLED:
         return _contradiction(session, matter, word, now)
-    if word.source is Source.SENDING:
-        if attempt.state is AttemptState.REJECTED:
+    if word.source is Source.CALLBACK and "reference" in word.agreement.unproven:
+        return _ask(session, matter, now)
+    answers_a_question = word.is_rails_own and word.source is not Source.SENDING
+    if answers_a_question and not _is_newer_than_the_last_send(attempt, word):
+        # What was sent since then may still be paid: the next question has its own turn.
+        return Verdict.ASKED
+    if attempt.state is AttemptState.REJECTED:
+        if not answers_a_question or attempt.failure_confirmed_at is not None:
             return Verdict.IGNORED
-        if attempt.ever_unknown:
-            # A repeat was refused: that says nothing of what was sent before it.
-            return _unknown(session, matter, word, now)
-        confirmed = True
-    elif word.is_rails_own:
-        if attempt.state is AttemptState.REJECTED:
-            if attempt.failure_confirmed_at is None:
-                settlement.confirm_failure(session, matter=matter, now=now)
-                return Verdict.REJECTED
-            return Verdict.IGNORED
-        confirmed = True
-    else:
-        if "reference" in word.agreement.unproven:
-            return _ask(session, matter, now)
-        if attempt.state is AttemptState.REJECTED:
-            return Verdict.IGNORED
-        confirmed = not word.confirms_failure_by_query
+        settlement.confirm_failure(session, matter=matter, now=now)
+        return Verdict.REJECTED
+    if word.source is Source.SENDING and (attempt.ever_unknown or attempt.asks_first):
+        # A repeat was refused: that says nothing of what was sent before it.
+        return _unknown(session, matter, word, now)
+    confirmed = word.is_rails_own or not word.confirms_failure_by_query
     settlement.fail(
         session,
         matter=matter,
@@ -186,15 +191,33 @@ def _rejected(session: Session, matter: Matter, word: Word, now: datetime) -> Ve
     return Verdict.REJECTED
 
 
-def _accepted(matter: Matter, now: datetime) -> Verdict:
-    if matter.attempt.state is AttemptState.SENDING:
+def _is_newer_than_the_last_send(attempt: PaymentAttempt, word: Word) -> bool:
+    """Whether a "no" is about all that was sent: it answers a question put after the last byte."""
+    if attempt.state is AttemptState.SENDING or word.asked_at is None:
+        return False
+    return attempt.last_sent_at is None or word.asked_at >= attempt.last_sent_at
+
+
+def _accepted(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
+    """The rail has the instruction, whatever was made of the silence before: it is not repeated."""
+    if matter.attempt.state is AttemptState.REJECTED:
+        return _doubt_failure(session, matter, word, now)
+    if matter.attempt.state in LIVE:
         settlement.move(matter, AttemptState.ACCEPTED, now)
     return Verdict.ACCEPTED
+
+
+def _doubt_failure(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
+    """What was called unpaid may be paid after all: it is unconfirmed, and the rail is asked."""
+    settlement.unconfirm_failure(session, matter=matter, now=now)
+    return _contradiction(session, matter, word, now)
 
 
 def _unknown(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
     """Nothing is proven. What was sent is unknown from now on; the rail is asked."""
     attempt = matter.attempt
+    if word.source is Source.SENDING and attempt.state is AttemptState.REJECTED:
+        return _doubt_failure(session, matter, word, now)
     loses_track = (
         attempt.state is AttemptState.SENDING
         if word.source is Source.SENDING

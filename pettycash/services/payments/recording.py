@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from pettycash import settings
 from pettycash.gateways import registry
 from pettycash.gateways.base import Outcome, OutcomeKind
-from pettycash.models.attempts import LIVE, AttemptState
+from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
 from pettycash.services import outbox
 from pettycash.services.payments import evidence, exchanges, facts, settlement
 from pettycash.services.payments.claiming import Claim
@@ -24,8 +24,9 @@ RETRY_SECONDS_MAX = 300.0
 def record_outcome(session: Session, *, claim: Claim, outcome: Outcome, now: datetime) -> Verdict:
     """Record the answer to what this claim sent.
 
-    An answer under a token that is not valid any more is logged; if it proves something it counts,
-    as a fact does whoever brings it, but it moves no state that another claim owns.
+    An answer under a token that is not valid any more is logged. If it proves something it counts,
+    as a fact does whoever brings it, and so it does where the rail has what was called unpaid or
+    waits to be repeated; but it moves no state that another claim is sending in.
     """
     matter = facts.matter(session, attempt_id=claim.attempt_id)
     assert matter is not None, "attempts are never deleted"
@@ -34,8 +35,7 @@ def record_outcome(session: Session, *, claim: Claim, outcome: Outcome, now: dat
         AttemptState.SENDING,
         AttemptState.UNKNOWN,
     )
-    proves = outcome.kind is OutcomeKind.SETTLED
-    if not owns and not proves:
+    if not owns and not _counts_all_the_same(attempt, outcome):
         exchanges.log(session, payment=matter.payment, attempt=attempt, said=outcome)
         return Verdict.IGNORED
     if outcome.kind is OutcomeKind.NOT_SENT:
@@ -54,11 +54,27 @@ def record_outcome(session: Session, *, claim: Claim, outcome: Outcome, now: dat
     )
     due_at = now + timedelta(seconds=settings.current().query_first_seconds)
     if attempt.state is AttemptState.ACCEPTED:
+        # A worker that has taken it meanwhile to repeat it finds its claim gone.
+        attempt.claim = None
         attempt.next_query_at = due_at
-    outbox.done(session, topic=SUBMIT, key=attempt.id)
-    if attempt.state is AttemptState.ACCEPTED:
         outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
+    outbox.done(session, topic=SUBMIT, key=attempt.id)
     return verdict
+
+
+def _counts_all_the_same(attempt: PaymentAttempt, outcome: Outcome) -> bool:
+    """Whether an answer says something that must not be lost, whoever holds the claim by now."""
+    match outcome.kind:
+        case OutcomeKind.SETTLED:
+            return True
+        case OutcomeKind.ACCEPTED:
+            return attempt.state in LIVE - {AttemptState.SENDING} or (
+                attempt.state is AttemptState.REJECTED
+            )
+        case OutcomeKind.IN_DOUBT:
+            return attempt.state is AttemptState.REJECTED
+        case _:
+            return False
 
 
 def _not_sent(session: Session, matter: Matter, outcome: Outcome, now: datetime) -> Verdict:

@@ -30,11 +30,14 @@ from pettycash.services.payments import (
     rules,
     settlement,
 )
-from pettycash.services.payments.claiming import lose_track
+from pettycash.services.payments.claiming import is_too_late, lose_track
 from pettycash.services.payments.evidence import Source, Verdict, Word
 from pettycash.services.payments.facts import Matter
 from pettycash.services.payments.rules import RequisitionNotPayable
 from pettycash.services.payments.settlement import RESOLVE, SUBMIT
+
+LEAVING = frozenset({AttemptState.CLAIMED, AttemptState.SENDING})
+"""States in which the instruction leaves, or is about to."""
 
 
 class NothingToAsk(RequisitionNotPayable):
@@ -52,6 +55,7 @@ class Question:
     instruction: PayoutInstruction
     conversation_id: str | None
     provider_reference: str | None
+    asked_at: datetime
 
 
 def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Question | None:
@@ -76,8 +80,13 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
         _look_again(session, matter, now)
         return None
     _send_again(session, matter, now)
+    if attempt.state in LEAVING:
+        # What the rail says while the instruction is on its way to it is about what came before.
+        _look_again(session, matter, now)
+        return None
     attempt.queries += 1
     attempt.last_query_at = now
+    attempt.asked_reference = None
     attempt.next_query_at = now + _interval(attempt.queries)
     _look_again(session, matter, now)
     return Question(
@@ -88,6 +97,7 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
         # A receipt that only a callback named may be nobody's: asked by that, the rail would know
         # of nothing for ever.
         provider_reference=attempt.provider_reference if answered else None,
+        asked_at=now,
     )
 
 
@@ -99,6 +109,8 @@ def record_answer(
     assert matter is not None, "attempts are never deleted"
     if isinstance(answer, Asked):
         exchanges.log(session, payment=matter.payment, attempt=matter.attempt, said=answer)
+        if matter.attempt.last_query_at == question.asked_at:
+            matter.attempt.asked_reference = answer.reference
         return Verdict.ASKED
     gateway = registry.for_rail(question.rail)
     return evidence.take(
@@ -111,6 +123,7 @@ def record_answer(
             ),
             source=Source.QUERY,
             confirms_failure_by_query=gateway.confirms_failure_by_query,
+            asked_at=question.asked_at,
         ),
         now=now,
     )
@@ -228,7 +241,7 @@ def _send_again(session: Session, matter: Matter, now: datetime) -> None:
         or attempt.first_sent_at is None
         or attempt.last_sent_at is None
         or attempt.last_sent_at + timedelta(seconds=timing.resend_after_seconds) > now
-        or attempt.first_sent_at + timedelta(seconds=timing.resend_until_seconds) <= now
+        or is_too_late(attempt, now)
         or not registry.for_rail(payment.method).same_id_is_safe
         or not db.known(session, ProviderAccount, attempt.provider_account_id).is_active
         or rules.is_overcommitted(session, matter.requisition)

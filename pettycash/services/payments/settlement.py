@@ -198,6 +198,19 @@ def confirm_failure(session: Session, *, matter: Matter, now: datetime) -> None:
     reach("settlement.confirmed")
 
 
+def unconfirm_failure(session: Session, *, matter: Matter, now: datetime) -> None:
+    """The rail's answer to a sending allows for payment although it counts as failed.
+
+    Until the rail itself says what became of it, nothing new is released.
+    """
+    payment, attempt = matter.payment, matter.attempt
+    attempt.failure_confirmed_at = None
+    if payment.status is PaymentStatus.FAILED:
+        payment.failure_confirmed = False
+        payment.version += 1
+    ask_at_once(session, matter=matter, now=now)
+
+
 def learn_fee(
     session: Session, *, matter: Matter, fee: Decimal, evidence: str, now: datetime
 ) -> None:
