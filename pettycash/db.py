@@ -367,11 +367,16 @@ def known(session: Session, model: type[Row], key: UUID | None) -> Row:
 
 
 def lock(session: Session, model: type[Row], key: UUID) -> Row | None:
-    """SELECT ... FOR UPDATE, re-reading a row that the session already holds.
+    """SELECT ... FOR NO KEY UPDATE, re-reading a row that the session already holds.
 
+    The lesser lock, since keys never change: who refers to the row by a foreign key need not wait.
     Without populate_existing, a row loaded earlier in the same session keeps its old values
     although the lock was taken: the check would run on stale data.
     """
     return session.get(
-        model, key, with_for_update=True, populate_existing=True, execution_options=PREPARED
+        model,
+        key,
+        with_for_update={"key_share": True},
+        populate_existing=True,
+        execution_options=PREPARED,
     )

@@ -42,7 +42,7 @@ def _rotate_seeds() -> tuple[int, int]:
     with db.scope(source="cli"), db.system_transaction() as session:
         users = list(
             session.execute(
-                select(User).where(User.totp_seed.is_not(None)).with_for_update()
+                select(User).where(User.totp_seed.is_not(None)).with_for_update(key_share=True)
             ).scalars()
         )
         for user in users:

@@ -189,7 +189,7 @@ def _meant(session: Session, payment: Payment, proposal: Proposal) -> PaymentAtt
         is_settled = PaymentAttempt.state == AttemptState.SETTLED
         comes_last = ~is_settled if proposal.ending is Ending.RETURNED else is_settled
         query = query.order_by(comes_last, PaymentAttempt.number.desc())
-    query = query.limit(1).with_for_update().execution_options(populate_existing=True)
+    query = query.limit(1).with_for_update(key_share=True).execution_options(populate_existing=True)
     return session.execute(query).scalar_one_or_none()
 
 

@@ -302,7 +302,7 @@ def _locked_open(
             Case.object_id == object_id,
             Case.status != CaseStatus.RESOLVED,
         )
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True, **db.PREPARED)
     ).scalar_one_or_none()
 

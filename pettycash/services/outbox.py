@@ -233,7 +233,7 @@ CLAIM = text(
     WITH due AS MATERIALIZED (
         SELECT id, due_at FROM obligations
         WHERE done_at IS NULL AND parked_at IS NULL AND due_at <= :now
-        ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
+        ORDER BY due_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE obligations o SET attempts = o.attempts + 1,
         due_at = CAST(:now AS timestamptz) + make_interval(secs => least(

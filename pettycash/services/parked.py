@@ -64,7 +64,7 @@ def open_missing_cases(session: Session, *, now: datetime) -> list[UUID]:
         select(Obligation)
         .where(Obligation.done_at.is_(None), _for_a_while(now), ~told, ~by_a_person)
         .order_by(Obligation.id)
-        .with_for_update(of=Obligation, skip_locked=True)
+        .with_for_update(of=Obligation, key_share=True, skip_locked=True)
     ).scalars()
     parked = found.all()
     for each in parked:

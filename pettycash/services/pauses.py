@@ -220,7 +220,9 @@ def resume_everything(session: Session, *, by: str, now: datetime) -> PlatformPa
         SecondPersonNeeded: the same name asked before.
     """
     row = session.execute(
-        select(PlatformPause).where(PlatformPause.resumed_at.is_(None)).with_for_update()
+        select(PlatformPause)
+        .where(PlatformPause.resumed_at.is_(None))
+        .with_for_update(key_share=True)
     ).scalar_one_or_none()
     if row is None:
         raise PauseNotFound("The installation is not paused.")

@@ -90,7 +90,7 @@ def find(session: Session, *, user_id: UUID, lock: bool = False) -> Person:
         .where(Membership.user_id == user_id)
     )
     if lock:
-        query = query.with_for_update().execution_options(populate_existing=True)
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
     row = session.execute(query).one_or_none()
     if row is None:
         raise UserNotFound

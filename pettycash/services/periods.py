@@ -170,7 +170,7 @@ def _locked(session: Session, month: date, *, actor: Actor) -> LedgerPeriod:
     found = session.execute(
         select(LedgerPeriod)
         .where(LedgerPeriod.month == month)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     ).scalar_one_or_none()
     if found is None:

@@ -162,7 +162,9 @@ def rotate(session: Session) -> tuple[int, int]:
     Returns how many there are, and how many of them an older key alone still reads: none, or the
     older keys must stay installed.
     """
-    accounts = list(session.execute(select(ProviderAccount).with_for_update()).scalars())
+    accounts = list(
+        session.execute(select(ProviderAccount).with_for_update(key_share=True)).scalars()
+    )
     for account in accounts:
         if not secrets_box.under_first_key(account.credentials):
             account.credentials = secrets_box.rotate(account.credentials)

@@ -93,7 +93,7 @@ def requisition(
     """
     query = select(Requisition).where(Requisition.id == requisition_id, requisitions(actor))
     if lock:
-        query = query.with_for_update(of=Requisition)
+        query = query.with_for_update(of=Requisition, key_share=True)
     found = session.execute(query.execution_options(populate_existing=lock)).scalar_one_or_none()
     if found is None:
         raise RequisitionNotFound

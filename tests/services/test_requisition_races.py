@@ -256,6 +256,6 @@ def test_a_lock_keeps_others_out(demo: UUID) -> None:
             )
             query = select(Requisition.id).where(Requisition.id == requisition_id)
             with pytest.raises(OperationalError) as refused:
-                elsewhere.execute(query.with_for_update(nowait=True))
+                elsewhere.execute(query.with_for_update(key_share=True, nowait=True))
 
     assert db.sqlstate(refused.value) == "55P03"

@@ -129,7 +129,7 @@ def _hand_over(
                 RoleAssignment.scope_id == fund.id,
                 or_(RoleAssignment.valid_until.is_(None), RoleAssignment.valid_until > now),
             )
-            .with_for_update()
+            .with_for_update(key_share=True)
         ).scalars()
     )
     for each in live:

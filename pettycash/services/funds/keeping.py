@@ -104,7 +104,7 @@ def locked(session: Session, *, actor: Actor, fund_id: UUID) -> Fund:
         select(LedgerAccount.id)
         .where(LedgerAccount.id.in_(select(Store.account_id).where(Store.fund_id == fund_id)))
         .order_by(LedgerAccount.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     fund = db.lock(session, Fund, fund_id)
     if fund is None:

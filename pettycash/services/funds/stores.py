@@ -119,7 +119,9 @@ def locked_store(session: Session, *, fund_id: UUID, store_id: UUID) -> Store:
         StoreNotFound: the fund has none such.
     """
     store(session, fund_id=fund_id, store_id=store_id)
-    return session.get_one(Store, store_id, with_for_update=True, populate_existing=True)
+    return session.get_one(
+        Store, store_id, with_for_update={"key_share": True}, populate_existing=True
+    )
 
 
 def update_store(session: Session, *, store: Store, changes: Mapping[str, Any]) -> Store:
@@ -136,7 +138,7 @@ def update_store(session: Session, *, store: Store, changes: Mapping[str, Any]) 
     if strangers:
         raise InvalidStore(errors={each: ["It can't be changed."] for each in strangers})
     account = session.get_one(
-        LedgerAccount, store.account_id, with_for_update=True, populate_existing=True
+        LedgerAccount, store.account_id, with_for_update={"key_share": True}, populate_existing=True
     )
     if changes.get("is_active") is False and (account.balance != 0 or account.held != 0):
         raise StoreNotEmpty

@@ -190,7 +190,7 @@ def refresh(
     found = session.execute(
         select(AuthSession)
         .where(AuthSession.refresh_digest == secrets_box.token_digest(refresh_token))
-        .with_for_update()
+        .with_for_update(key_share=True)
     ).scalar_one_or_none()
     if found is None:
         return SessionEnded()

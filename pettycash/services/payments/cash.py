@@ -279,7 +279,7 @@ def _awaiting(
     row = session.execute(
         select(CashAcknowledgement)
         .where(CashAcknowledgement.execution_id == attempt.execution_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     ).scalar_one()
     return Matter(requisition=requisition, payment=payment, attempt=attempt), row
 

@@ -131,7 +131,7 @@ def locked(
         select(Requisition, Payment)
         .join(Payment, Payment.requisition_id == Requisition.id)
         .where(Payment.id == payment_id)
-        .with_for_update(of=[Requisition, Payment])
+        .with_for_update(of=[Requisition, Payment], key_share=True)
         .execution_options(populate_existing=True, **db.PREPARED)
     )
     if actor is not None:
@@ -157,7 +157,7 @@ MATTER = (
     .join(Payment, Payment.requisition_id == Requisition.id)
     .join(PaymentAttempt, PaymentAttempt.payment_id == Payment.id)
     .where(PaymentAttempt.id == bindparam("attempt_id"))
-    .with_for_update(of=[Requisition, Payment, PaymentAttempt])
+    .with_for_update(of=[Requisition, Payment, PaymentAttempt], key_share=True)
     .execution_options(populate_existing=True, **db.PREPARED)
 )
 
@@ -167,7 +167,7 @@ def live_attempt(session: Session, *, payment_id: UUID) -> PaymentAttempt | None
     return session.execute(
         select(PaymentAttempt)
         .where(PaymentAttempt.payment_id == payment_id, PaymentAttempt.state.in_(LIVE))
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True, **db.PREPARED)
     ).scalar_one_or_none()
 

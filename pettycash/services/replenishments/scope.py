@@ -44,7 +44,7 @@ def locked(session: Session, *, actor: Actor, replenishment_id: UUID) -> Repleni
 def _find(session: Session, *, actor: Actor, replenishment_id: UUID, lock: bool) -> Replenishment:
     query = select(Replenishment).where(Replenishment.id == replenishment_id, visible(actor))
     if lock:
-        query = query.with_for_update(of=Replenishment)
+        query = query.with_for_update(of=Replenishment, key_share=True)
     found = session.execute(query.execution_options(populate_existing=lock)).scalar_one_or_none()
     if found is None:
         raise ReplenishmentNotFound
