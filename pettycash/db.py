@@ -48,6 +48,9 @@ _ACT_AS = """
 SILENCE_SECONDS = 10.0
 """How much longer than the server lets a statement take we wait for its answer."""
 
+GLANCE_LOCK_MILLISECONDS = 250
+"""How long a glance waits for a lock: nobody keeps readers out but who changes the table itself."""
+
 RETRIABLE_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock, lock time-out: the whole unit of work may be run again."""
 
@@ -168,7 +171,7 @@ def configure(app_url: str, system_url: str, *, pool_size: int = 10) -> None:
         system_url,
         role=SYSTEM_ROLE,
         pool_size=pool_size,
-        options=options,
+        options=f"{options} -c lock_timeout={GLANCE_LOCK_MILLISECONDS}",
         isolation_level="AUTOCOMMIT",
     )
 

@@ -4,12 +4,14 @@ The path's last part is a secret; it stands in no log (gunicorn_conf cuts it out
 """
 
 import logging
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from flask import request
 from flask.views import MethodView
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import NotFound
 
 from pettycash import db
@@ -65,6 +67,7 @@ class CallbackReceipt(MethodView):
     @blp.response(200, CallbackAnswerSchema, example=THANKS)
     @blp.alt_response(404, description="A wrong address; nothing more is said.")
     @blp.alt_response(413, description="request.too_large")
+    @blp.alt_response(503, description="callback.not_stored")
     def post(self, slug: str, secret: str) -> dict[str, Any]:
         """Take what a rail reports, whatever it is: it is stored, then processed by workers."""
         body = request.get_data(cache=False)
@@ -72,19 +75,24 @@ class CallbackReceipt(MethodView):
         try:
             with db.system_glance() as glance:
                 address = callbacks.locate(glance, slug=slug, secret=secret, remote_address=caller)
-        except callbacks.NoSuchCallback:
-            logger.warning("a callback to a wrong address", extra={"remote_address": caller})
-            # The very answer of a path that does not exist.
-            raise NotFound from None
-        reach("callbacks.located")
-        with db.scope(company_id=address.company_id, source="callback"), transaction() as session:
-            callbacks.receive(
-                session,
+            reach("callbacks.located")
+            receive = partial(
+                callbacks.receive,
                 address=address,
                 body=body,
                 content_type=request.content_type,
                 remote_address=caller,
             )
+            with db.scope(company_id=address.company_id, source="callback"):
+                db.in_transaction(receive, attempts=callbacks.RECEIVING_ATTEMPTS)
+        except callbacks.NoSuchCallback:
+            logger.warning("a callback to a wrong address", extra={"remote_address": caller})
+            # The very answer of a path that does not exist.
+            raise NotFound from None
+        except DBAPIError as error:
+            if db.sqlstate(error) in db.RETRIABLE_SQLSTATES:
+                raise callbacks.InboxBusy from error
+            raise
         reach("callbacks.stored")
         return THANKS
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -29,6 +29,10 @@ from pettycash.services.payments.evidence import Source, Verdict, Word
 
 TOPIC = "callbacks.process"
 
+PATIENCE = text("SELECT set_config('lock_timeout', '150ms', true)")
+RECEIVING_ATTEMPTS = 3
+"""How long receiving waits for a lock, and how often it is tried: less than a second in all."""
+
 EARLY_RETRY_SECONDS = 2.0
 """A callback that overtakes the answer to our sending is looked at again after this."""
 
@@ -44,6 +48,12 @@ class NoSuchCallback(errors.NotFound):
     """There is nothing here."""
 
     code = "request.not_found"
+
+
+class InboxBusy(errors.Unavailable):
+    """The report was not stored, since its table is locked; deliver it again."""
+
+    code = "callback.not_stored"
 
 
 class CallbackNotFound(errors.NotFound):
@@ -93,30 +103,44 @@ def receive(
 ) -> UUID:
     """Store what was sent, named secrets cut out, and owe its processing; a repeat is counted.
 
-    Whatever the bytes are: what can't be read is kept too, since a person may have to.
+    Whatever the bytes are: what can't be read is kept too, since a person may have to. It waits for
+    nobody long, as the rail does not either; a repeat whose row is locked is not counted at all.
     """
-    row = insert(Callback).values(
-        id=new_id(),
-        company_id=address.company_id,
-        attempt_id=address.attempt_id,
-        purpose=address.purpose,
-        dedup_key=hashlib.sha256(body).digest(),
-        body=cut_secrets(body),
-        content_type=(content_type or "")[:200] or None,
-        remote_address=remote_address,
-        deliveries=1,
-    )
-    callback_id, deliveries = session.execute(
-        row.on_conflict_do_update(
-            index_elements=[Callback.attempt_id, Callback.purpose, Callback.dedup_key],
-            set_={"deliveries": Callback.deliveries + 1},
-        ).returning(Callback.id, Callback.deliveries),
+    session.execute(PATIENCE, execution_options=db.PREPARED)
+    row = {
+        "attempt_id": address.attempt_id,
+        "purpose": address.purpose,
+        "dedup_key": hashlib.sha256(body).digest(),
+    }
+    callback_id: UUID | None = session.execute(
+        insert(Callback)
+        .values(
+            id=new_id(),
+            company_id=address.company_id,
+            **row,
+            body=cut_secrets(body),
+            content_type=(content_type or "")[:200] or None,
+            remote_address=remote_address,
+            deliveries=1,
+        )
+        .on_conflict_do_nothing()
+        .returning(Callback.id),
         execution_options=db.PREPARED,
-    ).one()
-    if deliveries == 1:
+    ).scalar_one_or_none()
+    if callback_id is not None:
         outbox.owe(session, topic=TOPIC, key=callback_id)
+    else:
+        query = select(Callback.id).filter_by(**row)
+        callback_id = session.execute(query).scalar_one()
+        free = query.with_for_update(key_share=True, skip_locked=True).scalar_subquery()
+        session.execute(
+            update(Callback)
+            .where(Callback.id == free)
+            .values(deliveries=Callback.deliveries + 1)
+            .execution_options(synchronize_session=False)
+        )
     reach("callbacks.received")
-    return UUID(str(callback_id))
+    return callback_id
 
 
 def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | None:

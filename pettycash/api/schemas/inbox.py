@@ -34,7 +34,10 @@ class CallbackSchema(Schema):
     content_type = ma.fields.String(dump_only=True, allow_none=True)
     remote_address = ma.fields.String(dump_only=True, allow_none=True)
     body = ma.fields.Dict(dump_only=True, allow_none=True)
-    deliveries = ma.fields.Integer(dump_only=True)
+    deliveries = ma.fields.Integer(
+        dump_only=True,
+        metadata={"description": "At least so many: one that finds the row locked is not counted."},
+    )
     processed_at = UtcDateTime(dump_only=True, allow_none=True)
     verdict = ma.fields.String(
         dump_only=True,
