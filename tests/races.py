@@ -1,9 +1,21 @@
 """Several calls at once: what races are tested with."""
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from pettycash import db
+
+WAITING = text(
+    "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)"
+    " WHERE NOT granted AND datname = current_database())"
+)
 
 
 def together(calls: Sequence[Callable[[], Any]], *, seconds: float = 60.0) -> list[Any]:
@@ -32,3 +44,48 @@ def together(calls: Sequence[Callable[[], Any]], *, seconds: float = 60.0) -> li
         if thread.is_alive():
             raise TimeoutError(f"a call is still running after {seconds} s")
     return results
+
+
+@contextmanager
+def held(
+    take: Callable[[Session], Any], then: Callable[[Session], Any] | None = None
+) -> Iterator[None]:
+    """A transaction of another connection that is open meanwhile, with whatever `take` has locked.
+
+    `then` is done in it as soon as somebody waits for a lock; it commits with that, or at the end.
+    """
+    taken, let_go = threading.Event(), threading.Event()
+    raised: list[BaseException] = []
+
+    def hold() -> None:
+        try:
+            with db.transaction() as session:
+                take(session)
+                taken.set()
+                if then is None:
+                    let_go.wait(30)
+                    return
+                await_waiting(session)
+                then(session)
+        except BaseException as error:  # noqa: BLE001 - raised below, in the test's own thread
+            raised.append(error)
+            taken.set()
+
+    thread = threading.Thread(target=copy_context().run, args=(hold,))
+    thread.start()
+    try:
+        assert taken.wait(10)
+        yield
+    finally:
+        let_go.set()
+        thread.join(30)
+    if raised:
+        raise raised[0]
+
+
+def await_waiting(session: Session, *, seconds: float = 10.0) -> None:
+    """Go on as soon as another connection waits for a lock."""
+    deadline = time.monotonic() + seconds
+    while not session.execute(WAITING).scalar_one():
+        assert time.monotonic() < deadline, "nobody waits for a lock"
+        time.sleep(0.01)

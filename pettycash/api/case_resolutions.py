@@ -49,6 +49,10 @@ class ResolutionSchema(Schema):
     )
     amount = Amount(metadata={"description": "With paid: what left; default what was released."})
     occurred_at = UtcDateTime(metadata={"description": "With paid: when it happened."})
+    version = ma.fields.Integer(
+        validate=ma.validate.Range(min=1),
+        metadata={"description": "With confirm and decline: the case's version that you saw."},
+    )
     attempt_number = ma.fields.Integer(
         validate=ma.validate.Range(min=1),
         metadata={"description": "Which attempt; default the newest that is not proven paid."},
@@ -61,6 +65,8 @@ class ResolutionSchema(Schema):
             missing = [name for name in ("ending", "note") if name not in data]
             if missing:
                 raise ma.ValidationError("Needed to propose.", missing[0])
+            if "version" in data:
+                raise ma.ValidationError("Not with propose.", "version")
             return
         strange = ONLY_PROPOSED & set(data)
         if strange:
@@ -69,6 +75,8 @@ class ResolutionSchema(Schema):
             raise ma.ValidationError("Say why.", "note")
         if action == "confirm" and "note" in data:
             raise ma.ValidationError("Not with confirm.", "note")
+        if "version" not in data:
+            raise ma.ValidationError("Say which version of the case you saw.", "version")
 
 
 @blp.route("/<uuid:case_id>/resolve/")
@@ -102,6 +110,7 @@ class CaseResolution(MethodView):
             },
             "proposed_by_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0f04",
             "proposed_at": "2026-11-20T09:00:00+00:00",
+            "version": 2,
         },
     )
     @blp.alt_response(
@@ -110,7 +119,8 @@ class CaseResolution(MethodView):
     @blp.alt_response(404, description="case.not_found")
     @blp.alt_response(
         409,
-        description="case.already_resolved, case.already_proposed, case.nothing_proposed",
+        description="case.already_resolved, case.already_proposed, case.nothing_proposed,"
+        " case.stale",
     )
     @blp.alt_response(
         422,
@@ -119,6 +129,7 @@ class CaseResolution(MethodView):
     def post(self, body: dict[str, Any], case_id: UUID) -> dict[str, Any]:
         """Propose how a case ends, confirm it as a second person, or decline.
 
+        Whoever confirms or declines names the `version` of the case that they saw.
         About money, `paid` settles the payment and `not_paid` fails it, once confirmed. Neither
         person released the payment.
         """
@@ -132,10 +143,16 @@ class CaseResolution(MethodView):
                     session, case_id=case_id, proposal=Proposal(**body), actor=actor, now=now
                 )
             elif action == "confirm":
-                case = case_resolutions.confirm(session, case_id=case_id, actor=actor, now=now)
+                case = case_resolutions.confirm(
+                    session, case_id=case_id, version=body["version"], actor=actor, now=now
+                )
             else:
                 case = case_resolutions.decline(
-                    session, case_id=case_id, reason=body["note"], actor=actor
+                    session,
+                    case_id=case_id,
+                    version=body["version"],
+                    reason=body["note"],
+                    actor=actor,
                 )
             set_etag(case.version)
             return shown(case)

@@ -5,7 +5,7 @@ then on: `paid` settles it, `not_paid` fails it, `returned` reverses it; a later
 contrary is a fact again, and a new case.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -21,6 +21,7 @@ from pettycash.crash_points import reach
 from pettycash.models.attempts import LIVE, AttemptState, ExchangeType, PaymentAttempt
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseKind
+from pettycash.models.requisitions import Requisition
 from pettycash.services import cases, releases, replenishments
 from pettycash.services.actors import Actor
 from pettycash.services.payments import exchanges, facts, settlement
@@ -103,8 +104,8 @@ def propose(
         EvidenceMissing, EndingDoesNotFit, ReferenceTaken: it can't end like that.
     """
     case = cases.get(session, case_id=case_id)
-    matter = _matter(session, case, proposal, actor)
-    _check(session, case, matter, proposal)
+    subject = _locked(session, case, actor)
+    _check(session, case, _matter(subject, proposal), proposal)
     if proposal.ending is Ending.LOST:
         _lock_delivery(session, case, actor)
     case = cases.propose(
@@ -114,25 +115,28 @@ def propose(
     return case
 
 
-def confirm(session: Session, *, case_id: UUID, actor: Actor, now: datetime) -> Case:
-    """Agree, as a second person; payment and books follow in the same transaction.
+def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now: datetime) -> Case:
+    """Agree to what version `version` of the case proposes, as a second person; payment and books
+    follow in the same transaction.
 
     Raises:
-        CaseNotFound, CaseResolved, NothingProposed, OwnProposal, NotAResolver: see `cases.confirm`.
+        CaseNotFound, CaseResolved, NothingProposed, OwnProposal, NotAResolver, CaseChanged: see
+            `cases.confirm`.
         NotSeparate: the actor released the payment, asked for it or gets it.
         EndingDoesNotFit, ReferenceTaken: what happened meanwhile speaks against it.
     """
     case = cases.get(session, case_id=case_id)
-    if case.proposal is None:
-        raise cases.NothingProposed
-    proposal = Proposal.of_json(case.proposal)
-    # Payment before case: the order of everybody who opens one.
-    matter = _matter(session, case, proposal, actor)
-    if proposal.ending is Ending.LOST:
+    # What it is about before the case: the order of everybody who opens one. What is proposed is
+    # read after the last lock; kind and object of a case never change.
+    subject = _locked(session, case, actor)
+    if case.kind is CaseKind.SHORT_DELIVERY:
         _lock_delivery(session, case, actor)
-    case = cases.confirm(session, case_id=case_id, actor=actor, now=now)
+    case = cases.confirm(session, case_id=case_id, version=version, actor=actor, now=now)
     session.flush()  # a further case of this kind may be opened by what follows
     reach("cases.confirmed")
+    assert case.proposal is not None
+    proposal = Proposal.of_json(case.proposal)
+    matter = _matter(subject, proposal)
     _check(session, case, matter, proposal)
     if proposal.ending is Ending.LOST:
         replenishments.write_off_rest(
@@ -148,17 +152,26 @@ def confirm(session: Session, *, case_id: UUID, actor: Actor, now: datetime) -> 
     return case
 
 
-def decline(session: Session, *, case_id: UUID, reason: str, actor: Actor) -> Case:
-    """Disagree with a proposal; the case is open again.
+def decline(session: Session, *, case_id: UUID, version: int, reason: str, actor: Actor) -> Case:
+    """Disagree with what version `version` of the case proposes; the case is open again.
 
     Raises:
         as `cases.decline`.
     """
-    return cases.decline(session, case_id=case_id, reason=reason, actor=actor)
+    return cases.decline(session, case_id=case_id, version=version, reason=reason, actor=actor)
 
 
-def _matter(session: Session, case: Case, proposal: Proposal, actor: Actor) -> Matter | None:
-    """The payment of the case, locked, with the attempt that is meant; None for other things."""
+@dataclass(frozen=True, kw_only=True)
+class _Subject:
+    """The payment that a case is about, locked, with its attempts, the newest first."""
+
+    requisition: Requisition
+    payment: Payment
+    attempts: Sequence[PaymentAttempt]
+
+
+def _locked(session: Session, case: Case, actor: Actor) -> _Subject | None:
+    """Lock the payment of the case, which the actor may judge; None for other things."""
     if case.object_type != "payment":
         return None
     requisition, payment = facts.locked(session, payment_id=case.object_id)
@@ -167,10 +180,14 @@ def _matter(session: Session, case: Case, proposal: Proposal, actor: Actor) -> M
     concerned = facts.recipients(session, payment=payment) | {requisition.requester_id}
     if actor.user_id in concerned:
         raise releases.NotSeparate("Who asked for money or gets it does not say that it came.")
-    attempt = _meant(session, payment, proposal)
-    if attempt is None:
-        return None
-    return Matter(requisition=requisition, payment=payment, attempt=attempt)
+    attempts = session.execute(
+        select(PaymentAttempt)
+        .where(PaymentAttempt.payment_id == payment.id)
+        .order_by(PaymentAttempt.number.desc())
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).scalars()
+    return _Subject(requisition=requisition, payment=payment, attempts=attempts.all())
 
 
 def _lock_delivery(session: Session, case: Case, actor: Actor) -> None:
@@ -180,17 +197,18 @@ def _lock_delivery(session: Session, case: Case, actor: Actor) -> None:
         raise releases.NotSeparate("Who sent or received a transfer does not say what is lost.")
 
 
-def _meant(session: Session, payment: Payment, proposal: Proposal) -> PaymentAttempt | None:
-    query = select(PaymentAttempt).where(PaymentAttempt.payment_id == payment.id)
-    if proposal.attempt_number is not None:
-        query = query.where(PaymentAttempt.number == proposal.attempt_number)
-    else:
-        # The one that is not proven paid, or else the newest; what came back was proven paid.
-        is_settled = PaymentAttempt.state == AttemptState.SETTLED
-        comes_last = ~is_settled if proposal.ending is Ending.RETURNED else is_settled
-        query = query.order_by(comes_last, PaymentAttempt.number.desc())
-    query = query.limit(1).with_for_update(key_share=True).execution_options(populate_existing=True)
-    return session.execute(query).scalar_one_or_none()
+def _matter(subject: _Subject | None, proposal: Proposal) -> Matter | None:
+    """The attempt that is meant: by default the newest that is not proven paid, or else the newest;
+    what came back was proven paid.
+    """
+    if subject is None:
+        return None
+    number, is_back = proposal.attempt_number, proposal.ending is Ending.RETURNED
+    candidates = [each for each in subject.attempts if number in (None, each.number)]
+    candidates.sort(key=lambda each: (each.state is AttemptState.SETTLED) is not is_back)
+    if not candidates:
+        return None
+    return Matter(requisition=subject.requisition, payment=subject.payment, attempt=candidates[0])
 
 
 def _check(session: Session, case: Case, matter: Matter | None, proposal: Proposal) -> None:

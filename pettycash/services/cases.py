@@ -56,6 +56,12 @@ class ProposalStands(errors.Conflict):
     code = "case.already_proposed"
 
 
+class CaseChanged(errors.Conflict):
+    """The case was changed since you read it; read it again."""
+
+    code = "case.stale"
+
+
 class OwnProposal(errors.NotAllowed):
     """Who proposed how a case ends can't be the second person."""
 
@@ -228,15 +234,18 @@ def propose(
     return case
 
 
-def confirm(session: Session, *, case_id: UUID, actor: Actor, now: datetime) -> Case:
-    """Agree to what was proposed; the caller then does what the proposal says.
+def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now: datetime) -> Case:
+    """Agree to what the version that was seen proposes; the caller then does what it says.
 
     Raises:
         CaseNotFound, CaseResolved, NothingProposed: there is nothing to confirm.
         OwnProposal: the proposer confirms.
         NotAResolver: the actor holds no role of RESOLVERS.
+        CaseChanged: `version` is not that of the case any more.
     """
-    case = _second_person(session, case_id, actor)
+    case = _proposed(session, case_id, version, actor)
+    if case.proposed_by == actor.user_id:
+        raise OwnProposal
     case.status = CaseStatus.RESOLVED
     case.resolved_by = actor.user_id
     case.resolved_at = now
@@ -245,16 +254,13 @@ def confirm(session: Session, *, case_id: UUID, actor: Actor, now: datetime) -> 
     return case
 
 
-def decline(session: Session, *, case_id: UUID, reason: str, actor: Actor) -> Case:
+def decline(session: Session, *, case_id: UUID, version: int, reason: str, actor: Actor) -> Case:
     """Disagree with what was proposed: the case is open again, the proposal stays as evidence.
 
     Raises:
-        CaseNotFound, CaseResolved, NothingProposed, NotAResolver: as `confirm`.
+        CaseNotFound, CaseResolved, NothingProposed, NotAResolver, CaseChanged: as `confirm`.
     """
-    _check_resolver(actor)
-    case = _locked(session, case_id)
-    if case.status is not CaseStatus.PROPOSED:
-        raise NothingProposed
+    case = _proposed(session, case_id, version, actor)
     declined = {"declined_by": str(actor.user_id), "reason": reason}
     _void_proposal(case, **declined)
     case.version += 1
@@ -316,13 +322,14 @@ def _locked(session: Session, case_id: UUID) -> Case:
     return case
 
 
-def _second_person(session: Session, case_id: UUID, actor: Actor) -> Case:
+def _proposed(session: Session, case_id: UUID, version: int, actor: Actor) -> Case:
+    """The case with the proposal that the actor has seen, locked."""
     _check_resolver(actor)
     case = _locked(session, case_id)
     if case.status is not CaseStatus.PROPOSED:
         raise NothingProposed
-    if case.proposed_by == actor.user_id:
-        raise OwnProposal
+    if case.version != version:
+        raise CaseChanged
     return case
 
 

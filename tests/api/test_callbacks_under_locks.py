@@ -1,10 +1,7 @@
 """A callback answers 200 within a second, whatever of its neighbourhood somebody holds locked."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import copy_context
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -25,33 +22,12 @@ from tests.api.client import ApiClient
 from tests.api.test_callbacks import address, attempt_id, deliver, proof, sent, stored
 from tests.factories.people import company_id
 from tests.models.catalogue import connected
-from tests.races import together
+from tests.races import held, together
 from tests.servers import Database
 
 __all__ = ["sent"]
 
 SECONDS = 1.0
-
-
-@contextmanager
-def held(take: Callable[[Session], Any]) -> Iterator[None]:
-    """Another connection's open transaction, with whatever it has locked."""
-    taken, let_go = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with db.transaction() as session:
-            take(session)
-            taken.set()
-            let_go.wait(30)
-
-    thread = threading.Thread(target=copy_context().run, args=(hold,))
-    thread.start()
-    try:
-        assert taken.wait(10)
-        yield
-    finally:
-        let_go.set()
-        thread.join(30)
 
 
 def the_attempt(session: Session, payment: Payment) -> object:

@@ -86,21 +86,28 @@ def test_a_case_is_proposed_confirmed_or_declined(api: ApiClient) -> None:
         ({"action": "propose", "ending": "noted"}, "note"),
         ({"action": "confirm", "ending": "paid"}, "ending"),
         ({"action": "decline"}, "note"),
+        ({"action": "decline", "note": "x"}, "version"),
+        ({"action": "confirm"}, "version"),
+        (noted | {"version": 1}, "version"),
         ({"action": "end"}, "action"),
     ):
         wrong = cfo.post(where, json=body)
         assert wrong.status_code == 422
         assert field in wrong.get_json()["errors"], wrong.get_json()
     proposed = cfo.post(where, json=noted)
-    own = cfo.post(where, json={"action": "confirm"})
-    declined = other.post(where, json={"action": "decline", "note": "no"})
-    cfo.post(where, json=noted)
-    confirmed = other.post(where, json={"action": "confirm"})
-    again = other.post(where, json={"action": "confirm"})
+    confirm = {"action": "confirm", "version": proposed.get_json()["version"]}
+    own = cfo.post(where, json=confirm)
+    declined = other.post(where, json=confirm | {"action": "decline", "note": "no"})
+    anew = cfo.post(where, json=noted)
+    stale = other.post(where, json=confirm)
+    confirm["version"] = anew.get_json()["version"]
+    confirmed = other.post(where, json=confirm)
+    again = other.post(where, json=confirm)
 
     assert (proposed.status_code, proposed.get_json()["status"]) == (200, "proposed")
     assert (own.status_code, own.get_json()["code"]) == (403, "case.own_proposal")
     assert declined.get_json()["status"] == "open"
+    assert (stale.status_code, stale.get_json()["code"]) == (409, "case.stale")
     assert confirmed.get_json()["status"] == "resolved"
     assert (again.status_code, again.get_json()["code"]) == (409, "case.already_resolved")
     assert api.as_("operator").post(where, json=noted).status_code == 403

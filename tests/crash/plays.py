@@ -164,8 +164,9 @@ def _resolve(stage: Stage, object_id: UUID, ending: str, *, by: tuple[str, str])
     assert case_id is not None, stage.system.logs()
     proposal = {"action": "propose", "ending": ending, "note": "As on the statement, line 14"}
     path = f"/api/cases/{case_id}/resolve/"
-    stage.post(by[0], path, proposal)
-    assert stage.post(by[1], path, {"action": "confirm"})["status"] == "resolved"
+    version = stage.post(by[0], path, proposal)["version"]
+    confirmed = stage.post(by[1], path, {"action": "confirm", "version": version})
+    assert confirmed["status"] == "resolved"
 
 
 def _case_id(stage: Stage, object_id: UUID) -> UUID | None:

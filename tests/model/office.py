@@ -42,7 +42,11 @@ class Office(Player):
             return
         self.tries(
             lambda session: case_resolutions.decline(
-                session, case_id=case_id, reason="No.", actor=self.actor(by)
+                session,
+                case_id=case_id,
+                version=session.get_one(Case, case_id).version,
+                reason="No.",
+                actor=self.actor(by),
             )
         )
 
@@ -115,7 +119,11 @@ class Office(Player):
             case = session.get_one(Case, case_id, populate_existing=True)
             stored = case.proposal
             case_resolutions.confirm(
-                session, case_id=case_id, actor=self.actor(by), now=session.info["now"]
+                session,
+                case_id=case_id,
+                version=case.version,
+                actor=self.actor(by),
+                now=session.info["now"],
             )
             assert stored is not None
             return case.object_id, Proposal.of_json(stored)

@@ -69,7 +69,11 @@ def propose(session: Session, case: Case, ending: Ending, by: str = "cfo", **mor
 
 def confirm(session: Session, case: Case, by: str = "group_finance_manager") -> Case:
     return case_resolutions.confirm(
-        session, case_id=case.id, actor=acting(session, by), now=session.info["now"]
+        session,
+        case_id=case.id,
+        version=case.version,
+        actor=acting(session, by),
+        now=session.info["now"],
     )
 
 
@@ -355,6 +359,7 @@ def test_a_declined_proposal_leaves_the_case_open(session: Session) -> None:
     case_resolutions.decline(
         session,
         case_id=case.id,
+        version=case.version,
         reason="the statement is of another day",
         actor=acting(session, "group_finance_manager"),
     )

@@ -128,8 +128,8 @@ def test_two_people_end_a_case(session: Session) -> None:
 
     cases.propose(session, case_id=case.id, proposal={"paid": True}, actor=first, now=now)
     with pytest.raises(cases.OwnProposal):
-        cases.confirm(session, case_id=case.id, actor=first, now=now)
-    ended = cases.confirm(session, case_id=case.id, actor=second, now=now)
+        cases.confirm(session, case_id=case.id, version=case.version, actor=first, now=now)
+    ended = cases.confirm(session, case_id=case.id, version=case.version, actor=second, now=now)
 
     assert ended.status is CaseStatus.RESOLVED
     assert (ended.proposed_by, ended.resolved_by) == (first.user_id, second.user_id)
@@ -144,9 +144,11 @@ def test_nothing_is_confirmed_that_nobody_proposed(session: Session) -> None:
     actor = acting(session, "cfo")
 
     with pytest.raises(cases.NothingProposed):
-        cases.confirm(session, case_id=case.id, actor=actor, now=session.info["now"])
+        cases.confirm(
+            session, case_id=case.id, version=case.version, actor=actor, now=session.info["now"]
+        )
     with pytest.raises(cases.NothingProposed):
-        cases.decline(session, case_id=case.id, reason="No.", actor=actor)
+        cases.decline(session, case_id=case.id, version=case.version, reason="No.", actor=actor)
 
 
 @pytest.mark.parametrize("who", ["operator", "staff", "auditor", "fpa", "ceo", "custodian"])
@@ -159,7 +161,24 @@ def test_who_has_no_say_has_none(session: Session, who: str) -> None:
         cases.propose(session, case_id=case.id, proposal={}, actor=outsider, now=now)
     cases.propose(session, case_id=case.id, proposal={}, actor=acting(session, "treasury"), now=now)
     with pytest.raises(cases.NotAResolver):
-        cases.confirm(session, case_id=case.id, actor=outsider, now=now)
+        cases.confirm(session, case_id=case.id, version=case.version, actor=outsider, now=now)
+
+
+def test_who_saw_another_proposal_decides_nothing(session: Session) -> None:
+    now = session.info["now"]
+    case = _open(session, new_id())
+    treasury, cfo = acting(session, "treasury"), acting(session, "cfo")
+    cases.propose(session, case_id=case.id, proposal={"paid": True}, actor=treasury, now=now)
+    seen = case.version
+    cases.decline(session, case_id=case.id, version=seen, reason="No.", actor=cfo)
+    cases.propose(session, case_id=case.id, proposal={"paid": False}, actor=treasury, now=now)
+
+    with pytest.raises(cases.CaseChanged):
+        cases.confirm(session, case_id=case.id, version=seen, actor=cfo, now=now)
+    with pytest.raises(cases.CaseChanged):
+        cases.decline(session, case_id=case.id, version=seen, reason="No.", actor=cfo)
+
+    assert (case.status, case.proposal) == (CaseStatus.PROPOSED, {"paid": False})
 
 
 def test_new_evidence_voids_a_proposal_and_keeps_it(session: Session) -> None:
@@ -172,7 +191,7 @@ def test_new_evidence_voids_a_proposal_and_keeps_it(session: Session) -> None:
 
     assert case.status is CaseStatus.OPEN
     with pytest.raises(cases.NothingProposed):
-        cases.confirm(session, case_id=case.id, actor=cfo, now=now)
+        cases.confirm(session, case_id=case.id, version=case.version, actor=cfo, now=now)
     (past,) = case.evidence[cases.EARLIER]
     assert past["proposal"] == {"paid": False}
     assert past["proposed_by"] == str(treasury.user_id)
@@ -186,7 +205,7 @@ def test_a_declined_proposal_makes_room_for_another(session: Session) -> None:
     with pytest.raises(cases.ProposalStands):
         cases.propose(session, case_id=case.id, proposal={"paid": False}, actor=cfo, now=now)
 
-    cases.decline(session, case_id=case.id, reason="No receipt.", actor=cfo)
+    cases.decline(session, case_id=case.id, version=case.version, reason="No receipt.", actor=cfo)
     cases.propose(session, case_id=case.id, proposal={"paid": False}, actor=cfo, now=now)
 
     assert case.proposed_by == cfo.user_id
@@ -273,7 +292,7 @@ def test_two_confirmers_at_once_resolve_it_once(live: Database) -> None:
         with db.scope(company_id=company), db.transaction() as session:
             actor = acting(session, name)
             return cases.confirm(
-                session, case_id=case_id, actor=actor, now=session.info["now"]
+                session, case_id=case_id, version=2, actor=actor, now=session.info["now"]
             ).status
 
     results = together([lambda: confirm("treasury_2"), lambda: confirm("cfo")])

@@ -88,6 +88,7 @@ def confirm(session: Session, case: Case, name: str = "cfo") -> Case:
     return case_resolutions.confirm(
         session,
         case_id=case.id,
+        version=case.version,
         actor=acting(session, name, Role.TREASURY),
         now=session.info["now"],
     )

@@ -41,6 +41,7 @@ class CaseSchema(Schema):
     proposed_at = UtcDateTime(dump_only=True, allow_none=True)
     resolved_by_id = ma.fields.UUID(attribute="resolved_by", dump_only=True, allow_none=True)
     resolved_at = UtcDateTime(dump_only=True, allow_none=True)
+    version = ma.fields.Integer(dump_only=True)
     created_at = UtcDateTime(dump_only=True)
 
 
@@ -67,5 +68,6 @@ EXAMPLE_CASE: dict[str, Any] = {
     "proposed_at": None,
     "resolved_by_id": None,
     "resolved_at": None,
+    "version": 1,
     "created_at": "2026-11-20T08:00:00+00:00",
 }
