@@ -43,11 +43,12 @@ blp = Blueprint(
 THANKS = {"ResultCode": 0, "ResultDesc": "Accepted"}
 
 
-def shown(callback: Callback, payment_id: UUID) -> dict[str, Any]:
+def shown(callback: Callback, payment_id: UUID | None) -> dict[str, Any]:
     """A stored callback, sanitised: its secrets were cut out before, numbers are masked now."""
     return {
         "id": callback.id,
         "payment_id": payment_id,
+        "lost_attempt_id": callback.lost_attempt_id,
         "purpose": callback.purpose,
         "content_type": callback.content_type,
         "remote_address": callback.remote_address,
@@ -59,7 +60,7 @@ def shown(callback: Callback, payment_id: UUID) -> dict[str, Any]:
     }
 
 
-@blp.route("/<string(maxlength=33):slug>/<string:secret>")  # a UUID, before /replay/, is longer
+@blp.route("/<string(length=65):slug>/<string:secret>")  # a UUID, before /replay/, is shorter
 class CallbackReceipt(MethodView):
     """One attempt's address for one purpose."""
 
@@ -109,7 +110,7 @@ class Callbacks(MethodView):
         with transaction() as session:
             query = (
                 select(Callback, PaymentAttempt.payment_id)
-                .join(PaymentAttempt, PaymentAttempt.id == Callback.attempt_id)
+                .outerjoin(PaymentAttempt, PaymentAttempt.id == Callback.attempt_id)
                 .where(
                     optional(PaymentAttempt.payment_id, arguments["payment_id"]),
                     optional(Callback.purpose, arguments["purpose"]),
@@ -138,5 +139,5 @@ class CallbackReplay(MethodView):
         """Have a stored callback processed again; what it proved before, it proves once."""
         with transaction() as session:
             replayed = callbacks.replay(session, callback_id=callback_id, actor=current_actor())
-            about = session.get_one(PaymentAttempt, replayed.attempt_id).payment_id
-            return shown(replayed, about)
+            attempt = session.get(PaymentAttempt, replayed.attempt_id)
+            return shown(replayed, attempt.payment_id if attempt is not None else None)

@@ -28,8 +28,8 @@ NEVER_SECONDS = 3_600.0
 ANSWER_SECONDS = 10.0
 
 ATTEMPTS = """
-    SELECT a.id::text, a.payment_id::text, a.conversation_id, a.provider_originator_id,
-        a.originator_reference, p.shortcode
+    SELECT a.id::text, a.provider_account_id::text, a.payment_id::text,
+        a.conversation_id, a.provider_originator_id, a.originator_reference, p.shortcode
     FROM payment_attempts a JOIN provider_accounts p ON p.id = a.provider_account_id
     WHERE a.payment_id = ANY (%s::uuid[])
 """
@@ -83,10 +83,10 @@ def _callbacks(
     payments = released.keys(paid)
     return {
         UUID(payment_id): (
-            callback_addresses.urls_of(UUID(attempt_id)),
+            callback_addresses.urls_of(UUID(attempt_id), UUID(account_id)),
             _success(payments[UUID(payment_id)], rest),
         )
-        for attempt_id, payment_id, *rest in line.cursor.fetchall()
+        for attempt_id, account_id, payment_id, *rest in line.cursor.fetchall()
     }
 
 

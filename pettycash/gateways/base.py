@@ -25,6 +25,7 @@ class OutcomeKind(StrEnum):
     ACCEPTED = "accepted"  # acknowledged, money not yet moved
     SETTLED = "settled"  # explicit yes, with amount and provider reference
     REJECTED = "rejected"  # explicit no: no money moved because of this request
+    NOT_KNOWN = "not_known"  # of a question: the rail knows nothing under this reference
     IN_DOUBT = "in_doubt"  # everything else, including answers we do not recognise
 
 

@@ -1,13 +1,15 @@
 """The addresses that rails report to: computed for each attempt and purpose, stored nowhere.
 
-`/api/callbacks/{slug}/{secret}`: the slug is the attempt's id in hex and one digit for the purpose,
-the secret the HMAC of both under the callback key. Nothing in it names a provider, and it is made
-of the characters 0-9 and a-f only, since rails refuse words in addresses (security.md row 17).
+`/api/callbacks/{slug}/{secret}`: the slug is the attempt's id and its account's in hex and a digit
+for the purpose, the secret the HMAC of them under the callback key. Nothing in it names a provider,
+and it is made of the characters 0-9 and a-f only, since rails refuse words in addresses
+(security.md row 17). The account is there for the attempt that a restored database has lost.
 """
 
 import hashlib
 import hmac
 import re
+from dataclasses import dataclass
 from uuid import UUID
 
 from pettycash import settings
@@ -21,38 +23,52 @@ _DIGITS: dict[CallbackPurpose, str] = {
     CallbackPurpose.QUERY_TIMEOUT: "4",
 }
 _PURPOSES = {digit: purpose for purpose, digit in _DIGITS.items()}
-_SLUG = re.compile(r"[0-9a-f]{32}[1-4]", re.ASCII)
+_SLUG = re.compile(r"([0-9a-f]{32})([0-9a-f]{32})([1-4])", re.ASCII)
 _SECRET = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-def slug_of(attempt_id: UUID, purpose: CallbackPurpose) -> str:
-    """What leads to the attempt and the purpose."""
-    return attempt_id.hex + _DIGITS[purpose]
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What an address was made for."""
+
+    attempt_id: UUID
+    account_id: UUID
+    purpose: CallbackPurpose
 
 
-def secret_of(attempt_id: UUID, purpose: CallbackPurpose) -> str:
+def slug_of(about: About) -> str:
+    """What leads to the attempt, its account and the purpose."""
+    return about.attempt_id.hex + about.account_id.hex + _DIGITS[about.purpose]
+
+
+def secret_of(about: About) -> str:
     """What only the rail was told."""
     key = settings.current().callback_key.encode()
-    message = attempt_id.bytes + purpose.value.encode()
+    message = about.attempt_id.bytes + about.account_id.bytes + about.purpose.value.encode()
     return hmac.new(key, message, hashlib.sha256).hexdigest()
 
 
-def read(slug: str, secret: str) -> tuple[UUID, CallbackPurpose] | None:
-    """The attempt and purpose of an address, if its secret is right; compared in constant time."""
-    if _SLUG.fullmatch(slug) is None or _SECRET.fullmatch(secret) is None:
+def read(slug: str, secret: str) -> About | None:
+    """What an address is about, if its secret is right; compared in constant time."""
+    found = _SLUG.fullmatch(slug)
+    if found is None or _SECRET.fullmatch(secret) is None:
         return None
-    attempt_id, purpose = UUID(hex=slug[:32]), _PURPOSES[slug[32]]
-    if not hmac.compare_digest(secret_of(attempt_id, purpose), secret):
-        return None
-    return attempt_id, purpose
+    attempt, account, digit = found.groups()
+    about = About(
+        attempt_id=UUID(hex=attempt),
+        account_id=UUID(hex=account),
+        purpose=_PURPOSES[digit],
+    )
+    return about if hmac.compare_digest(secret_of(about), secret) else None
 
 
-def urls_of(attempt_id: UUID) -> CallbackUrls:
+def urls_of(attempt_id: UUID, account_id: UUID) -> CallbackUrls:
     """All four addresses of an attempt."""
     base = settings.current().callback_base_url.rstrip("/")
 
     def url(purpose: CallbackPurpose) -> str:
-        slug, secret = slug_of(attempt_id, purpose), secret_of(attempt_id, purpose)
+        about = About(attempt_id=attempt_id, account_id=account_id, purpose=purpose)
+        slug, secret = slug_of(about), secret_of(about)
         return f"{base}/api/callbacks/{slug}/{secret}"
 
     return CallbackUrls(

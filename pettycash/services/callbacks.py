@@ -8,6 +8,7 @@ import hashlib
 import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import select, text, update
@@ -22,16 +23,21 @@ from pettycash.gateways.sanitising import cut_secrets
 from pettycash.models.attempts import AttemptState, Callback, CallbackPurpose, PaymentAttempt
 from pettycash.models.base import new_id
 from pettycash.models.funds import ProviderAccount
-from pettycash.services import callback_addresses, outbox, security_log
+from pettycash.models.platform import CaseKind, Severity
+from pettycash.services import callback_addresses, cases, outbox, security_log
 from pettycash.services.actors import Actor
-from pettycash.services.payments import evidence, facts, instructions
+from pettycash.services.payments import evidence, facts, instructions, restored
 from pettycash.services.payments.evidence import Source, Verdict, Word
+from pettycash.services.payments.settlement import RESOLVE
 
 TOPIC = "callbacks.process"
 
 PATIENCE = text("SELECT set_config('lock_timeout', '150ms', true)")
 RECEIVING_ATTEMPTS = 3
 """How long receiving waits for a lock, and how often it is tried: less than a second in all."""
+
+MOST = Decimal("9999999999999999.99")
+"""What the column of a told amount holds; a rail may say anything."""
 
 EARLY_RETRY_SECONDS = 2.0
 """A callback that overtakes the answer to our sending is looked at again after this."""
@@ -69,6 +75,8 @@ class Address:
     attempt_id: UUID
     company_id: UUID
     purpose: CallbackPurpose
+    lost_from: UUID | None = None
+    """The account of an attempt that is not here any more: a restore has lost it."""
 
 
 def locate(glance: Session, *, slug: str, secret: str, remote_address: str | None) -> Address:
@@ -78,19 +86,27 @@ def locate(glance: Session, *, slug: str, secret: str, remote_address: str | Non
         NoSuchCallback: a wrong secret, no such attempt, or an address that the provider account
             does not expect to be called from. They look alike from outside.
     """
-    read = callback_addresses.read(slug, secret)
-    if read is None:
+    about = callback_addresses.read(slug, secret)
+    if about is None:
         raise NoSuchCallback
-    attempt_id, purpose = read
+    query = select(ProviderAccount.company_id, ProviderAccount.options)
     found = glance.execute(
-        select(PaymentAttempt.company_id, ProviderAccount.options)
-        .join(ProviderAccount, ProviderAccount.id == PaymentAttempt.provider_account_id)
-        .where(PaymentAttempt.id == attempt_id),
+        query.join(PaymentAttempt, PaymentAttempt.provider_account_id == ProviderAccount.id).where(
+            PaymentAttempt.id == about.attempt_id
+        ),
         execution_options=db.PREPARED,
     ).one_or_none()
+    is_lost = found is None
+    if is_lost:
+        found = glance.execute(query.where(ProviderAccount.id == about.account_id)).one_or_none()
     if found is None or not _is_expected(remote_address, found.options.get("callback_sources")):
         raise NoSuchCallback
-    return Address(attempt_id=attempt_id, company_id=found.company_id, purpose=purpose)
+    return Address(
+        attempt_id=about.attempt_id,
+        company_id=found.company_id,
+        purpose=about.purpose,
+        lost_from=about.account_id if is_lost else None,
+    )
 
 
 def receive(
@@ -107,8 +123,9 @@ def receive(
     nobody long, as the rail does not either; a repeat whose row is locked is not counted at all.
     """
     session.execute(PATIENCE, execution_options=db.PREPARED)
+    is_lost = address.lost_from is not None
     row = {
-        "attempt_id": address.attempt_id,
+        "lost_attempt_id" if is_lost else "attempt_id": address.attempt_id,
         "purpose": address.purpose,
         "dedup_key": hashlib.sha256(body).digest(),
     }
@@ -117,6 +134,7 @@ def receive(
         .values(
             id=new_id(),
             company_id=address.company_id,
+            provider_account_id=address.lost_from,
             **row,
             body=cut_secrets(body),
             content_type=(content_type or "")[:200] or None,
@@ -146,6 +164,8 @@ def receive(
 def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | None:
     """Do what a stored callback proves; None where it is too early to tell."""
     seen = session.get(Callback, callback_id)
+    if seen is not None and seen.lost_attempt_id is not None:
+        return _process_lost(session, callback_id=callback_id, now=now)
     attempt_id = seen.attempt_id if seen is not None else None
     matter = facts.matter(session, attempt_id=attempt_id) if attempt_id is not None else None
     callback = db.lock(session, Callback, callback_id)
@@ -171,11 +191,68 @@ def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | 
         outbox.postpone(session, topic=TOPIC, key=callback_id, due_at=due_at)
         return None
     verdict = evidence.take(session, matter=matter, word=word, now=now)
+    _weighed(session, callback, verdict, now=now)
+    return verdict
+
+
+def _weighed(session: Session, callback: Callback, verdict: Verdict, *, now: datetime) -> None:
     callback.processed_at = now
     callback.verdict = verdict.value
-    outbox.done(session, topic=TOPIC, key=callback_id)
+    outbox.done(session, topic=TOPIC, key=callback.id)
     reach("callbacks.weighed")
-    return verdict
+
+
+def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | None:
+    """Ask about the attempt that has the lost one's reference by now, or else open a case.
+
+    Until that case ends, the same amount is not paid to the same payee under another reference.
+    """
+    callback = db.lock(session, Callback, callback_id)
+    assert callback is not None, "callbacks are never deleted"
+    if callback.processed_at is not None:
+        outbox.done(session, topic=TOPIC, key=callback_id)
+        return None
+    account = db.known(session, ProviderAccount, callback.provider_account_id)
+    gateway = registry.for_rail(account.method)
+    outcome = gateway.read_callback(
+        base.CallbackPurpose(callback.purpose.value),
+        bytes(callback.body),
+        instructions.of_nothing(session, account.id),
+    )
+    callback.told_reference = outcome.provider_originator_id
+    attempt_id = session.execute(
+        select(PaymentAttempt.id).where(
+            PaymentAttempt.provider_account_id == account.id,
+            PaymentAttempt.originator_reference == outcome.provider_originator_id,
+        )
+    ).scalar_one_or_none()
+    if attempt_id is not None:
+        outbox.owe(session, topic=RESOLVE, key=attempt_id)
+        _weighed(session, callback, Verdict.ASKED, now=now)
+        return Verdict.ASKED
+    callback.told_receipt = outcome.provider_reference
+    if outcome.kind is not OutcomeKind.REJECTED and outcome.amount is not None:
+        callback.told_destination = outcome.destination
+        callback.told_amount = min(outcome.amount, MOST)
+    cases.open_case(
+        session,
+        kind=CaseKind.UNMATCHED_CALLBACK,
+        object_type=restored.CALLBACK,
+        object_id=callback.id,
+        summary="A rail reports about a payment that this database has lost.",
+        evidence={
+            "outcome": outcome.kind.value,
+            "code": outcome.code,
+            "message": outcome.message,
+            "provider_account_id": str(account.id),
+            "originator_reference": outcome.provider_originator_id,
+            "provider_reference": outcome.provider_reference,
+            "amount_said": None if outcome.amount is None else str(outcome.amount),
+        },
+        severity=Severity.WARNING if callback.told_amount is None else Severity.SEVERE,
+    )
+    _weighed(session, callback, Verdict.CASE, now=now)
+    return Verdict.CASE
 
 
 def replay(session: Session, *, callback_id: UUID, actor: Actor) -> Callback:
@@ -217,7 +294,7 @@ def _is_early(attempt: PaymentAttempt, callback: Callback, word: Word, *, now: d
         return False
     if word.source is Source.QUERY_CALLBACK:
         return (
-            word.outcome.kind is OutcomeKind.REJECTED
+            word.outcome.kind in (OutcomeKind.REJECTED, OutcomeKind.NOT_KNOWN)
             and attempt.last_query_at is not None
             and attempt.asked_reference is None
         )

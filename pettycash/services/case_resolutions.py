@@ -24,7 +24,7 @@ from pettycash.models.platform import Case, CaseKind
 from pettycash.models.requisitions import Requisition
 from pettycash.services import cases, releases, replenishments
 from pettycash.services.actors import Actor
-from pettycash.services.payments import exchanges, facts, settlement
+from pettycash.services.payments import exchanges, facts, restored, settlement
 from pettycash.services.payments.facts import Matter
 
 ABOUT_MONEY = frozenset({CaseKind.IN_DOUBT, CaseKind.CONTRADICTION})
@@ -222,7 +222,7 @@ def _check(session: Session, case: Case, matter: Matter | None, proposal: Propos
         if (
             case.kind in ABOUT_MONEY
             and matter is not None
-            and matter.attempt.first_sent_at is not None
+            and restored.may_have_left(matter.attempt)
             and _is_undecided(matter)
         ):
             raise EndingDoesNotFit("What became of the money is still open: paid or not paid?")
@@ -264,7 +264,7 @@ def _check_paid(session: Session, matter: Matter, proposal: Proposal) -> None:
 def _check_not_paid(matter: Matter) -> None:
     if not _is_undecided(matter):
         raise EndingDoesNotFit(f"The attempt is {matter.attempt.state} already.")
-    if matter.attempt.first_sent_at is None:
+    if not restored.may_have_left(matter.attempt):
         raise EndingDoesNotFit("Nothing of it was sent yet.")
 
 

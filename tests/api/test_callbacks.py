@@ -17,6 +17,7 @@ from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import Obligation
 from pettycash.services import callback_addresses
+from pettycash.services.callback_addresses import About
 from tests.api.client import ApiClient
 from tests.factories import payments as making
 from tests.factories import rails, working
@@ -43,9 +44,15 @@ def attempt_id(payment: Payment) -> UUID:
 
 
 def address(payment: Payment, purpose: CallbackPurpose = P.RESULT) -> str:
-    key = attempt_id(payment)
-    slug = callback_addresses.slug_of(key, purpose)
-    return f"/api/callbacks/{slug}/{callback_addresses.secret_of(key, purpose)}"
+    assert payment.provider_account_id is not None
+    return address_of(attempt_id(payment), payment.provider_account_id, purpose)
+
+
+def address_of(attempt: UUID, account: UUID, purpose: CallbackPurpose = P.RESULT) -> str:
+    about = About(attempt_id=attempt, account_id=account, purpose=purpose)
+    return (
+        f"/api/callbacks/{callback_addresses.slug_of(about)}/{callback_addresses.secret_of(about)}"
+    )
 
 
 def deliver(api: ApiClient, where: str, body: bytes, **more: Any) -> TestResponse:
@@ -113,7 +120,7 @@ def test_wrong_addresses_say_nothing(api: ApiClient, sent: Payment) -> None:
     right = address(sent)
     _, _, _, slug, secret = right.split("/")
     other = f"{slug[:-1]}2"
-    unknown = callback_addresses.slug_of(uuid4(), P.RESULT)
+    unknown = uuid4().hex + slug[32:]
     wrong = [
         f"/api/callbacks/{slug}/{'0' * 64}",
         f"/api/callbacks/{slug}/{secret[:-1]}{'0' if secret[-1] != '0' else '1'}",
@@ -134,14 +141,10 @@ def test_wrong_addresses_say_nothing(api: ApiClient, sent: Payment) -> None:
     assert stored() == 0
 
 
-def test_a_secret_of_an_attempt_that_is_not_there(api: ApiClient, sent: Payment) -> None:
-    key = uuid4()
-    where = (
-        f"/api/callbacks/{callback_addresses.slug_of(key, P.RESULT)}"
-        f"/{callback_addresses.secret_of(key, P.RESULT)}"
-    )
-
-    assert deliver(api, where, proof(sent)).status_code == 404
+def test_a_secret_of_an_attempt_and_account_that_are_not_there(
+    api: ApiClient, sent: Payment
+) -> None:
+    assert deliver(api, address_of(uuid4(), uuid4()), proof(sent)).status_code == 404
 
 
 def test_other_methods_are_refused(api: ApiClient, sent: Payment) -> None:

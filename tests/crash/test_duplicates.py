@@ -77,7 +77,7 @@ def test_a_callback_twenty_times_at_once_settles_once(system: System, sender: Ce
 
     assert wait_until(lambda: sum(each.deliveries for each in stored()) > 1, 15)
     (kept,) = stored()
-    url = callback_addresses.urls_of(attempt.id).result
+    url = callback_addresses.urls_of(attempt.id, attempt.provider_account_id).result
     answers = together(
         [
             lambda blanks=blanks: requests.post(url, data=kept.body + b" " * blanks, timeout=10)

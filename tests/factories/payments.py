@@ -185,15 +185,24 @@ def open_cases(session: Session, object_id: UUID | None = None) -> list[str]:
 
 def the_case(session: Session, payment: Payment) -> Case:
     """The case that is open about a payment."""
+    return case_about(session, payment.id)
+
+
+def case_about(session: Session, object_id: UUID) -> Case:
+    """The case that is open about a thing."""
     return session.execute(
-        select(Case).where(Case.object_id == payment.id, Case.status != CaseStatus.RESOLVED)
+        select(Case).where(Case.object_id == object_id, Case.status != CaseStatus.RESOLVED)
     ).scalar_one()
 
 
 def confirmed(session: Session, case: Case, *, by: str) -> None:
     """Let a second person agree to what was proposed."""
     case_resolutions.confirm(
-        session, case_id=case.id, actor=acting(session, by), now=session.info["now"]
+        session,
+        case_id=case.id,
+        version=case.version,
+        actor=acting(session, by),
+        now=session.info["now"],
     )
 
 

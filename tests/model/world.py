@@ -175,9 +175,11 @@ class World(Player):
         self, released: Released, calling: Calling, purpose: CallbackPurpose, *, repeats: bool
     ) -> UUID:
         """One callback to an attempt's own address, as the API takes it in; returns its id."""
-        slug = callback_addresses.slug_of(released.attempt_id, purpose)
-        secret = callback_addresses.secret_of(released.attempt_id, purpose)
         instruction = self.instruction_of(released)
+        about = callback_addresses.About(
+            attempt_id=released.attempt_id, account_id=instruction.account.id, purpose=purpose
+        )
+        slug, secret = callback_addresses.slug_of(about), callback_addresses.secret_of(about)
         body = self.rail.body(instruction, calling, repeats=repeats, booked=self._booked(released))
         with db.system_transaction() as session:
             address = callbacks.locate(session, slug=slug, secret=secret, remote_address=None)

@@ -14,6 +14,13 @@ CASE = (
     " '{status}', 'store', :store, 'x', '{{}}', 1)"
 )
 
+RESTORED = (
+    "WITH stamped AS (INSERT INTO restores"
+    " SELECT 1, created_at - interval '1 hour', created_at - interval '1 second',"
+    " now(), '{{}}', 'root' FROM payment_attempts WHERE id = :attempt RETURNING 1)"
+    " UPDATE payment_attempts SET {what} WHERE id = :attempt AND EXISTS (SELECT FROM stamped)"
+)
+
 DAMAGE: tuple[tuple[str, str, str], ...] = (
     (
         "balance_is_sum_of_postings",
@@ -62,6 +69,8 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         ("UPDATE postings SET amount = amount + 1 WHERE entry_id = :entry AND side = 'debit'"),
     ),
     ("entries_balance", "entry", "DELETE FROM postings WHERE entry_id = :entry"),
+    ("restored_attempts_ask_first", "going", RESTORED.format(what="tries = tries")),
+    ("restored_attempts_were_not_known", "going", RESTORED.format(what="asks_first = true")),
     (
         "entries_balance",
         "entry",

@@ -19,6 +19,7 @@ from pettycash.models.ledger import Hold, JournalEntry, LedgerAccount
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import PauseScope
 from pettycash.services import callback_addresses, callbacks, pauses
+from pettycash.services.callback_addresses import About
 from pettycash.tasks import payments as tasks
 from tests.factories import payments as making
 from tests.factories import rails, working
@@ -118,8 +119,9 @@ def check_books(payment: Payment, rail: HonestRail) -> None:
 def deliver(payment: Payment, purpose: CallbackPurpose, body: bytes) -> UUID:
     """Put a callback into the inbox, as the API does."""
     attempt = attempt_id(payment)
-    slug = callback_addresses.slug_of(attempt, purpose)
-    secret = callback_addresses.secret_of(attempt, purpose)
+    assert payment.provider_account_id is not None
+    about = About(attempt_id=attempt, account_id=payment.provider_account_id, purpose=purpose)
+    slug, secret = callback_addresses.slug_of(about), callback_addresses.secret_of(about)
     with db.system_transaction() as session:
         address = callbacks.locate(session, slug=slug, secret=secret, remote_address=None)
     with db.scope(company_id=address.company_id), db.transaction() as session:

@@ -29,7 +29,12 @@ class CallbackSchema(Schema):
     """What a rail reported, with secrets cut out and phone numbers masked."""
 
     id = ma.fields.UUID(dump_only=True)
-    payment_id = ma.fields.UUID(dump_only=True)
+    payment_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    lost_attempt_id = ma.fields.UUID(
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "Of a callback to an attempt that a restore has lost."},
+    )
     purpose = Choice(CallbackPurpose, dump_only=True)
     content_type = ma.fields.String(dump_only=True, allow_none=True)
     remote_address = ma.fields.String(dump_only=True, allow_none=True)
@@ -94,6 +99,7 @@ class ObligationSchema(Schema):
 EXAMPLE_CALLBACK: dict[str, Any] = {
     "id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0a11",
     "payment_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0a12",
+    "lost_attempt_id": None,
     "purpose": "result",
     "content_type": "application/json",
     "remote_address": "192.0.2.40",

@@ -141,7 +141,11 @@ def _query_result(result: Mapping[str, Any], config: MpesaConfig) -> CallbackFac
         # the query failed, which says nothing of the payment; a query that was refused for its
         # initiator tells of an account that a person has to mend
         refused = config.result_codes.get(outer or "", UNKNOWN)
-        verdict = Verdict(OutcomeKind.IN_DOUBT, configuration_fault=refused.configuration_fault)
+        says_unknown = outer in config.unknown_id_codes and _final(result) and status is None
+        verdict = Verdict(
+            OutcomeKind.NOT_KNOWN if says_unknown else OutcomeKind.IN_DOUBT,
+            configuration_fault=refused.configuration_fault,
+        )
     answered = outer == "0" and status is not None
     return CallbackFacts(
         verdict=verdict,

@@ -193,6 +193,8 @@ class MpesaConfig:
     # with less time than this left nothing is sent: it would only be cut short
     send_seconds_min: float = 5.0
     callback_sources: tuple[str, ...] = CALLBACK_SOURCES
+    # ResultCode of a question about an id that was never seen; the portal does not document it
+    unknown_id_codes: tuple[str, ...] = ("2033",)
     error_codes: Mapping[str, Verdict] = field(default_factory=lambda: ERROR_CODES)
     fault_codes: Mapping[str, Verdict] = field(default_factory=lambda: FAULT_CODES)
     response_codes: Mapping[str, Verdict] = field(default_factory=lambda: RESPONSE_CODES)

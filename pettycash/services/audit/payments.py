@@ -30,6 +30,31 @@ ONCE = (
             (x.payment_id, x.attempt_number, x.originator_reference, x.amount, x.currency)
         """,
     ),
+    Check(
+        name="restored_attempts_ask_first",
+        invariant=Invariant.I1,
+        object_type="payment",
+        # Of what a backup held, the rail may have had the reference already.
+        query="""
+        SELECT p.id AS object_id, t.number AS attempt, r.number AS restore
+        FROM restores r
+            JOIN payment_attempts t ON t.created_at > r.stamped_at AND NOT t.asks_first
+            JOIN payments p ON p.id = t.payment_id
+            JOIN requisitions q ON q.id = p.requisition_id AND q.created_at <= r.covers_until
+        WHERE t.provider_account_id IS NOT NULL
+        """,
+    ),
+    Check(
+        name="restored_attempts_were_not_known",
+        invariant=Invariant.I1,
+        object_type="payment",
+        query="""
+        SELECT t.payment_id AS object_id, t.number AS attempt, t.first_sent_at, t.not_known_at
+        FROM payment_attempts t
+        WHERE t.asks_first AND t.first_sent_at > (SELECT max(stamped_at) FROM restores)
+            AND (t.not_known_at IS NULL OR t.not_known_at > t.first_sent_at)
+        """,
+    ),
 )
 """Money moves once, as far as our own tables can tell."""
 
@@ -160,7 +185,8 @@ LOOKED_AFTER = (
         FROM payments p JOIN payment_attempts t ON t.payment_id = p.id
             AND t.state NOT IN ('settled', 'rejected')
         WHERE p.status = 'executing' AND t.provider_account_id IS NOT NULL
-            AND t.first_sent_at IS NOT NULL AND t.decide_by < :late
+            AND (t.first_sent_at IS NOT NULL OR t.asks_first AND t.not_known_at IS NULL)
+            AND t.decide_by < :late
         """,
     ),
     Check(

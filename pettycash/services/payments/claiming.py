@@ -21,9 +21,16 @@ from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import ON_THE_WAY
 from pettycash.rails import Rail
 from pettycash.services import outbox, pauses
-from pettycash.services.payments import exchanges, facts, instructions, rules, settlement
+from pettycash.services.payments import (
+    exchanges,
+    facts,
+    instructions,
+    restored,
+    rules,
+    settlement,
+)
 from pettycash.services.payments.facts import Matter
-from pettycash.services.payments.settlement import SUBMIT
+from pettycash.services.payments.settlement import RESOLVE, SUBMIT
 
 logger = logging.getLogger(__name__)
 
@@ -162,8 +169,11 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
         case _:
             outbox.done(session, topic=SUBMIT, key=attempt.id)
             return False
-    if payment.status not in ON_THE_WAY:
+    if payment.status not in ON_THE_WAY or restored.must_ask(attempt):
         outbox.done(session, topic=SUBMIT, key=attempt.id)
+        if payment.status in ON_THE_WAY:
+            # Its question comes first; what the rail says to it owes the sending anew.
+            outbox.owe(session, topic=RESOLVE, key=attempt.id)
         return False
     if is_too_late(attempt, now):
         give_up_sending(session, matter=matter, now=now)

@@ -20,8 +20,8 @@ from pettycash.gateways.base import Agreement, Outcome, OutcomeKind
 from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
 from pettycash.models.payments import ON_THE_WAY, PaymentStatus
 from pettycash.models.platform import CaseKind, Severity
-from pettycash.services import cases
-from pettycash.services.payments import exchanges, settlement
+from pettycash.services import cases, outbox
+from pettycash.services.payments import exchanges, restored, settlement
 from pettycash.services.payments.facts import Matter
 
 
@@ -116,6 +116,8 @@ def take(session: Session, *, matter: Matter, word: Word, now: datetime) -> Verd
             return _rejected(session, matter, word, now)
         case OutcomeKind.ACCEPTED:
             return _accepted(session, matter, word, now)
+        case OutcomeKind.NOT_KNOWN:
+            return _not_known(session, matter, word, now)
         case _:
             return _unknown(session, matter, word, now)
 
@@ -207,6 +209,38 @@ def _accepted(session: Session, matter: Matter, word: Word, now: datetime) -> Ve
     return Verdict.ACCEPTED
 
 
+def _not_known(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
+    """The rail knows nothing under our reference: proof only for what a restore made uncertain.
+
+    Before the first byte it may leave now. After it, where every sending of ours was refused, it
+    was never paid. Where an answer of ours was lost, it may still be on its way: it proves nothing.
+    """
+    attempt = matter.attempt
+    is_proof = (
+        attempt.asks_first
+        and not attempt.ever_unknown
+        and _is_newer_than_the_last_send(attempt, word)
+        and restored.is_quiet(session, now)
+    )
+    if not is_proof:
+        return Verdict.ASKED  # the next question has its own turn
+    if restored.must_ask(attempt):
+        attempt.not_known_at = now
+        outbox.owe(session, topic=settlement.SUBMIT, key=attempt.id)
+        return Verdict.ASKED
+    if attempt.state is not AttemptState.UNKNOWN:
+        return Verdict.ASKED
+    settlement.fail(
+        session,
+        matter=matter,
+        code=attempt.outcome_code or word.outcome.code,
+        message=attempt.outcome_message or word.outcome.message,
+        confirmed=True,
+        now=now,
+    )
+    return Verdict.REJECTED
+
+
 def _doubt_failure(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
     """What was called unpaid may be paid after all: it is unconfirmed, and the rail is asked."""
     settlement.unconfirm_failure(session, matter=matter, now=now)
@@ -225,7 +259,8 @@ def _unknown(session: Session, matter: Matter, word: Word, now: datetime) -> Ver
         and word.source in (Source.CALLBACK, Source.NOTICE)
     )
     if loses_track:
-        attempt.ever_unknown = True
+        # A refusal is no lost answer, although it proves nothing of what was sent before a restore.
+        attempt.ever_unknown |= word.outcome.kind is not OutcomeKind.REJECTED
         attempt.outcome_code = word.outcome.code
         attempt.outcome_message = word.outcome.message
         settlement.move(matter, AttemptState.UNKNOWN, now)

@@ -22,6 +22,7 @@ from pettycash.models.payments import (
     Payment,
     PaymentStatus,
 )
+from pettycash.models.platform import Restore
 from pettycash.models.releases import PaymentExecution
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.rails import Method
@@ -35,7 +36,7 @@ from pettycash.services import (
     security_log,
 )
 from pettycash.services.actors import Actor
-from pettycash.services.payments import cash, facts, rules
+from pettycash.services.payments import cash, facts, restored, rules
 from pettycash.services.payments.settlement import RESOLVE, SUBMIT
 
 CASH_COLLECTED_WITHIN = timedelta(days=7)
@@ -67,6 +68,7 @@ def execute(
         ReleaseLocked: a second person unlocks first.
         CodeRequired, SubjectChanged, GrantExpired, GrantUsed: no code releases it as it stands.
         Paused: company, store or provider account stand still.
+        BlockedByLostCallback: the rail may have paid it already, in a time that a restore has lost.
         InsufficientFunds: the store has not enough that is free.
         and what `rules` refuses.
     """
@@ -96,9 +98,11 @@ def execute(
         amount=payment.amount,
         destination=payment.destination,
     )
-    release = _release(session, payment=payment, subject=subject, actor=actor, now=now)
-    number = _next_number(session, payment)
+    number, restored_until = _next_number(session, payment)
     reference = _reference(requisition, payment, number)
+    if restored_until is not None:
+        restored.check_not_told(session, payment=payment, reference=reference)
+    release = _release(session, payment=payment, subject=subject, actor=actor, now=now)
     execution = PaymentExecution(
         id=new_id(),
         company_id=payment.company_id,
@@ -129,6 +133,7 @@ def execute(
         execution=execution,
         account=account,
         remarks=requisition.number,
+        asks_first=restored_until is not None and requisition.created_at <= restored_until,
         now=now,
     )
     reach("releases.recorded")
@@ -137,7 +142,8 @@ def execute(
     if payment.method is Method.CASH:
         cash.begin(session, payment=payment, execution_id=execution.id)
     else:
-        first_look = now + timedelta(seconds=settings.current().query_first_seconds)
+        wait = 0.0 if attempt.asks_first else settings.current().query_first_seconds
+        first_look = now + timedelta(seconds=wait)
         outbox.owe_all(
             session,
             [
@@ -198,13 +204,17 @@ def _release(
     return Release(grant_id=grant.id, proof=grant.proof, verified_at=grant.verified_at)
 
 
-def _next_number(session: Session, payment: Payment) -> int:
-    last = session.execute(LAST_NUMBER, {"payment_id": payment.id}).scalar_one()
-    return (last or 0) + 1
+def _next_number(session: Session, payment: Payment) -> tuple[int, datetime | None]:
+    """The attempt's number, and until when requisitions may come from a backup."""
+    last, restored_until = session.execute(LAST_NUMBER, {"payment_id": payment.id}).one()
+    return (last or 0) + 1, restored_until
 
 
 LAST_NUMBER = (
-    select(func.max(PaymentExecution.attempt_number))
+    select(
+        func.max(PaymentExecution.attempt_number),
+        select(func.max(Restore.covers_until)).scalar_subquery(),
+    )
     .where(PaymentExecution.payment_id == bindparam("payment_id"))
     .execution_options(**db.PREPARED)
 )
@@ -236,6 +246,7 @@ def _attempt(
     execution: PaymentExecution,
     account: ProviderAccount | None,
     remarks: str,
+    asks_first: bool,
     now: datetime,
 ) -> PaymentAttempt:
     decide_by = now + CASH_COLLECTED_WITHIN
@@ -258,6 +269,7 @@ def _attempt(
         state=AttemptState.QUEUED,
         state_changed_at=now,
         decide_by=decide_by,
+        asks_first=asks_first and account is not None,
     )
     session.add(attempt)
     # The reference is taken, or the release refused, now; and what follows counts what is written.

@@ -1,12 +1,13 @@
 """What a gateway is told about an attempt: built anew for each call, kept nowhere."""
 
 import json
+from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from pettycash import db
-from pettycash.gateways.base import PayoutInstruction, ProviderAccountView
+from pettycash.gateways.base import CallbackUrls, PayoutInstruction, ProviderAccountView
 from pettycash.models.attempts import PaymentAttempt
 from pettycash.models.funds import ProviderAccount
 from pettycash.services import callback_addresses, secrets_box
@@ -27,7 +28,22 @@ def of(session: Session, attempt: PaymentAttempt) -> PayoutInstruction:
         payee_name=attempt.payee_name,
         remarks=attempt.remarks,
         account=view(account, base_url=attempt.base_url or account.base_url),
-        callbacks=callback_addresses.urls_of(attempt.id),
+        callbacks=callback_addresses.urls_of(attempt.id, account.id),
+    )
+
+
+def of_nothing(session: Session, account_id: UUID) -> PayoutInstruction:
+    """For reading what is said of an attempt of the account that is gone: it agrees with none."""
+    account = db.known(session, ProviderAccount, account_id)
+    return PayoutInstruction(
+        originator_reference="",
+        amount=Decimal(0),
+        currency="",
+        destination="",
+        payee_name="",
+        remarks="",
+        account=view(account, base_url=account.base_url),
+        callbacks=CallbackUrls(result="", timeout="", query_result="", query_timeout=""),
     )
 
 

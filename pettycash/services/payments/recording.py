@@ -83,8 +83,14 @@ def _not_sent(session: Session, matter: Matter, outcome: Outcome, now: datetime)
     exchanges.log(session, payment=matter.payment, attempt=attempt, said=outcome)
     attempt.outcome_code, attempt.outcome_message = outcome.code, outcome.message
     matter.payment.last_error = f"{outcome.code}: {outcome.message}"[:500]
-    if attempt.ever_unknown:
+    if attempt.ever_unknown or attempt.state is AttemptState.UNKNOWN:
         # Only this repeat was not sent; what became of the first sending is still unknown.
+        settlement.move(matter, AttemptState.UNKNOWN, now)
+        outbox.done(session, topic=SUBMIT, key=attempt.id)
+        settlement.ask_at_once(session, matter=matter, now=now)
+        return Verdict.ASKED
+    if attempt.tries >= settings.current().send_tries_max and attempt.asks_first:
+        # Nor does it prove anything of what was sent before a restore: the rail says what it has.
         settlement.move(matter, AttemptState.UNKNOWN, now)
         outbox.done(session, topic=SUBMIT, key=attempt.id)
         settlement.ask_at_once(session, matter=matter, now=now)

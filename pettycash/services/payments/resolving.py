@@ -15,7 +15,7 @@ from pettycash import db, settings
 from pettycash.crash_points import reach
 from pettycash.gateways import registry
 from pettycash.gateways.base import Asked, Outcome, PayoutInstruction
-from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
+from pettycash.models.attempts import LIVE, AttemptState, ExchangeType, PaymentAttempt
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import ON_THE_WAY, PaymentStatus
 from pettycash.models.platform import CaseKind, Severity
@@ -27,6 +27,7 @@ from pettycash.services.payments import (
     exchanges,
     facts,
     instructions,
+    restored,
     rules,
     settlement,
 )
@@ -72,7 +73,7 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
         outbox.done(session, topic=RESOLVE, key=attempt_id)
         return None
     _notice_time(session, matter, now)
-    if attempt.first_sent_at is None:
+    if not restored.may_have_left(attempt):
         # Nothing has left, so nothing can be asked; the sending has its own obligation.
         _look_again(session, matter, now)
         return None
@@ -80,7 +81,7 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
         _look_again(session, matter, now)
         return None
     _send_again(session, matter, now)
-    if attempt.state in LEAVING:
+    if attempt.state in LEAVING and not restored.must_ask(attempt):
         # What the rail says while the instruction is on its way to it is about what came before.
         _look_again(session, matter, now)
         return None
@@ -140,7 +141,7 @@ def requery(
     """
     requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
     attempt = facts.newest_attempt(session, payment_id=payment.id)
-    if attempt is None or attempt.first_sent_at is None:
+    if attempt is None or not restored.may_have_left(attempt):
         raise NothingToAsk
     matter = facts.Matter(requisition=requisition, payment=payment, attempt=attempt)
     settlement.ask_at_once(session, matter=matter, now=now)
@@ -201,13 +202,15 @@ def _is_open(matter: Matter, *, answered: bool, now: datetime) -> bool:
 def _notice_time(session: Session, matter: Matter, now: datetime) -> None:
     """Past decide-by it is in doubt; past that, people are told."""
     attempt, payment = matter.attempt, matter.payment
-    if attempt.first_sent_at is None:
+    if not restored.may_have_left(attempt):
         return
     if (
         payment.status is PaymentStatus.EXECUTING
         and attempt.state in LIVE
         and attempt.decide_by <= now
     ):
+        if attempt.first_sent_at is None:
+            _say_why_it_is_in_doubt(session, matter)
         payment.gateway_status = attempt.state.value
         payment.move_to(PaymentStatus.IN_DOUBT, at=now)
     undecided = payment.status is PaymentStatus.IN_DOUBT or not payment.failure_confirmed
@@ -221,12 +224,27 @@ def _notice_time(session: Session, matter: Matter, now: datetime) -> None:
             evidence={
                 "attempt": attempt.number,
                 "originator_reference": attempt.originator_reference,
-                "first_sent_at": attempt.first_sent_at.isoformat(),
+                "first_sent_at": attempt.first_sent_at and attempt.first_sent_at.isoformat(),
                 "questions": attempt.queries,
                 "last_answer": attempt.outcome_code,
             },
             severity=Severity.SEVERE,
         )
+
+
+def _say_why_it_is_in_doubt(session: Session, matter: Matter) -> None:
+    """No payment leaves `executing` without a row of the exchange log (reliability.md §2, I4)."""
+    exchanges.log_own(
+        session,
+        payment=matter.payment,
+        attempt=matter.attempt,
+        request_type=ExchangeType.INITIATE,
+        status="unknown",
+        code="local.restored",
+        message="It may have been sent in the time that a restore has lost.",
+        request={},
+        success=False,
+    )
 
 
 def _send_again(session: Session, matter: Matter, now: datetime) -> None:
@@ -263,7 +281,7 @@ def _look_again(session: Session, matter: Matter, now: datetime) -> None:
     """Be due when the next thing happens: a question, the decide-by time, the case."""
     attempt, payment = matter.attempt, matter.payment
     moments = [attempt.next_query_at or now + _interval(1)]
-    if payment.status is PaymentStatus.EXECUTING and attempt.first_sent_at is not None:
+    if payment.status is PaymentStatus.EXECUTING and restored.may_have_left(attempt):
         moments.append(attempt.decide_by)
     if payment.status is PaymentStatus.IN_DOUBT:
         moments.append(_case_at(attempt))
@@ -275,8 +293,7 @@ def _look_again(session: Session, matter: Matter, now: datetime) -> None:
 
 
 def _case_at(attempt: PaymentAttempt) -> datetime:
-    assert attempt.first_sent_at is not None, "asked only of what was sent"
-    return attempt.first_sent_at + timedelta(seconds=settings.current().case_after_seconds)
+    return restored.asked_since(attempt) + timedelta(seconds=settings.current().case_after_seconds)
 
 
 def _interval(questions: int) -> timedelta:

@@ -25,7 +25,7 @@ from pettycash.services import (
     replenishments,
     requisitions,
 )
-from pettycash.services.payments import facts
+from pettycash.services.payments import facts, restored
 from pettycash.services.payments.facts import Matter
 
 SUBMIT, RESOLVE = "payments.submit", "payments.resolve"
@@ -107,6 +107,8 @@ def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> 
             summary=f"{payment.number} moved money twice; the payee owes it back.",
             evidence=_evidence(matter, proof),
         )
+    if attempt.asks_first:
+        restored.close_told(session, attempt=attempt, now=now)
     _after_decision(session, payment=payment, now=now)
     reach("settlement.posting")
     # Last of what is written: everybody who pays from this store, or for this category, waits for
@@ -298,7 +300,7 @@ def _withdraw_unsent(session: Session, *, payment: Payment, matter: Matter, now:
     other.state_changed_at = now
     other.claim = None
     outbox.done(session, topic=SUBMIT, key=other.id)
-    if other.ever_unknown:
+    if other.ever_unknown or restored.may_have_left(other):
         other.state = AttemptState.UNKNOWN
         return
     ledger.void_hold(session, source=facts.hold_source(other.id))
@@ -371,7 +373,10 @@ def _dated(matter: Matter, proof: Proof, now: datetime) -> datetime:
     """When it happened in the world, if the rail's clock can be believed."""
     if proof.occurred_at is None:
         return now
-    earliest = (matter.attempt.first_sent_at or matter.attempt.created_at) - CLOCK_TOLERANCE
+    attempt = matter.attempt
+    # What asks first may have been sent in a time that a restore has lost.
+    since = matter.requisition.created_at if attempt.asks_first else attempt.first_sent_at
+    earliest = (since or attempt.created_at) - CLOCK_TOLERANCE
     return proof.occurred_at if earliest <= proof.occurred_at <= now + CLOCK_TOLERANCE else now
 
 

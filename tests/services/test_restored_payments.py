@@ -1,0 +1,417 @@
+"""After a restore the rail may have had what the books do not know: it is asked before we send.
+
+Each test begins where a database begins that was restored from last night's backup; what the rail
+has done in the lost hour is what it answers.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
+
+from pettycash.gateways.base import Asked, Outcome
+from pettycash.models.attempts import AttemptState, Callback, CallbackPurpose, PaymentAttempt
+from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.services import callbacks as service
+from pettycash.services import case_resolutions, payments
+from pettycash.services.callbacks import Address
+from pettycash.services.case_resolutions import Ending, Proposal
+from pettycash.services.payments import restored
+from pettycash.services.payments.evidence import Verdict
+from tests.factories import payments as making
+from tests.factories import rails
+from tests.factories.evidence import proven
+from tests.factories.people import acting
+from tests.servers import Database
+
+pytestmark = pytest.mark.usefixtures("rail")
+
+S, A, K = PaymentStatus, AttemptState, rails.K
+
+QUIET = timedelta(seconds=601)
+"""What was sent before the restore has arrived by then."""
+
+
+Restore = Callable[..., None]
+
+
+@pytest.fixture
+def now(session: Session) -> datetime:
+    at: datetime = session.info["now"]
+    return at
+
+
+@pytest.fixture
+def restore(database: Database, now: datetime) -> Iterator[Restore]:
+    """Stamp the database, as `pettycash restore` does, some time ago; taken away afterwards."""
+    owner = create_engine(database.superuser_url, poolclass=NullPool)
+
+    def stamp(*, ago: timedelta = QUIET, covers_until: datetime = now) -> None:
+        taken_at = min(now - ago, covers_until) - timedelta(hours=1)
+        with owner.begin() as connection:
+            connection.execute(
+                text("INSERT INTO restores VALUES (1, :taken, :stamped, :covers, '{}', 'root')"),
+                {"taken": taken_at, "stamped": now - ago, "covers": covers_until},
+            )
+
+    yield stamp
+    with owner.begin() as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text("DELETE FROM restores"))
+
+
+def released(session: Session, restore: Restore) -> tuple[Payment, PaymentAttempt]:
+    """A payment that was pending in the backup, released again after the restore."""
+    payment = making.pending(session)
+    restore()
+    making.released(session, payment)
+    return payment, making.attempt_of(session, payment)
+
+
+def answered(
+    session: Session, attempt: PaymentAttempt, answer: Outcome | Asked, at: datetime
+) -> Verdict:
+    """Put the next question and record what the rail says to it."""
+    question = payments.next_question(session, attempt_id=attempt.id, now=at)
+    assert question is not None
+    return payments.record_answer(session, question=question, answer=answer, now=at)
+
+
+def sends(session: Session, attempt: PaymentAttempt, at: datetime) -> payments.Claim | None:
+    claim = payments.claim(session, attempt_id=attempt.id, now=at)
+    if claim is not None:
+        payments.mark_sending(session, claim=claim, now=at)
+        session.refresh(attempt)
+    return claim
+
+
+class TestAskingFirst:
+    def test_nothing_leaves_before_the_rail_was_asked(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        _, attempt = released(session, restore)
+
+        assert attempt.asks_first
+        assert sends(session, attempt, now) is None
+        resolve = making.obligation(session, "payments.resolve", attempt.id)
+        assert resolve is not None
+        assert resolve.due_at <= now, "the rail is asked at once"
+
+    def test_what_was_paid_in_the_lost_hour_is_paid_once(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        payment, attempt = released(session, restore)
+        hour_ago = now - timedelta(minutes=50)
+
+        answered(session, attempt, proven(session, payment, occurred_at=hour_ago), now)
+
+        assert (payment.status, attempt.first_sent_at) == (S.SUCCESS, None)
+        assert payment.paid_at == hour_ago
+        assert making.entries(session, payment) == ["expense"]
+        assert sends(session, attempt, now) is None
+
+    def test_what_the_rail_never_had_leaves_now(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        payment, attempt = released(session, restore)
+
+        answered(session, attempt, rails.outcome(K.NOT_KNOWN), now)
+        claim = sends(session, attempt, now)
+
+        assert claim is not None
+        assert claim.instruction.originator_reference == payment.originator_reference
+        payments.record_outcome(session, claim=claim, outcome=rails.ACCEPTED, now=now)
+        assert attempt.state is A.ACCEPTED
+
+    def test_never_heard_of_it_counts_once_the_lost_hour_has_arrived(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        payment = making.pending(session)
+        restore(ago=timedelta(seconds=30))
+        making.released(session, payment)
+        attempt = making.attempt_of(session, payment)
+
+        answered(session, attempt, rails.outcome(K.NOT_KNOWN), now)
+        assert sends(session, attempt, now) is None, "it may still be on its way to the rail"
+
+        later = now + QUIET
+        answered(session, attempt, rails.outcome(K.NOT_KNOWN), later)
+        assert sends(session, attempt, later) is not None
+
+    def test_what_failed_in_the_lost_hour_has_failed(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        payment, attempt = released(session, restore)
+
+        answered(session, attempt, rails.outcome(K.REJECTED), now)
+
+        assert (payment.status, payment.failure_confirmed) == (S.FAILED, True)
+        making.released(session, payment)
+        second = making.attempt_of(session, payment)
+        assert (second.number, second.asks_first) == (2, True), "it may have had that one as well"
+
+    def test_silence_is_doubt_and_then_a_case(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        payment, attempt = released(session, restore)
+
+        answered(session, attempt, rails.ASKED, now)
+        answered(session, attempt, rails.ASKED, now + timedelta(seconds=301))
+        assert payment.status is S.IN_DOUBT
+        answered(session, attempt, rails.ASKED, now + timedelta(hours=1))
+
+        case = making.the_case(session, payment)
+        assert sends(session, attempt, now + timedelta(hours=1)) is None
+        case_resolutions.propose(
+            session,
+            case_id=case.id,
+            proposal=Proposal(ending=Ending.NOT_PAID, note="not on the statement"),
+            actor=acting(session, "cfo"),
+            now=now,
+        )
+        making.confirmed(session, case, by="group_finance_manager")
+        assert payment.status is S.FAILED
+
+    def test_what_waited_in_the_backup_asks_as_well(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        payment = making.executing(session)
+        attempt = making.attempt_of(session, payment)
+        restore()
+        making.set_attempt(session, attempt, asks_first=True)  # the stamp's own statement
+
+        assert sends(session, attempt, now) is None
+        answered(session, attempt, rails.outcome(K.NOT_KNOWN), now)
+        assert sends(session, attempt, now) is not None
+
+    def test_what_was_raised_after_the_restore_is_sent_as_ever(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        restore(covers_until=now - timedelta(hours=1))
+        payment = making.executing(session)
+
+        attempt = making.attempt_of(session, payment)
+        assert not attempt.asks_first
+        assert sends(session, attempt, now) is not None
+
+
+class TestRefusalsBeforeTheReference:
+    """401, 403, 400.x: the rail refuses before it looks whether it had this reference."""
+
+    @pytest.mark.parametrize("refusal", [rails.REJECTED, rails.NOT_SENT], ids=["400.x", "401"])
+    def test_such_a_refusal_proves_nothing_of_the_lost_hour(
+        self, session: Session, now: datetime, refusal: Outcome, restore: Restore
+    ) -> None:
+        payment, attempt = released(session, restore)
+        answered(session, attempt, rails.outcome(K.NOT_KNOWN), now)
+        making.set_attempt(session, attempt, tries=7)
+        at = now + timedelta(seconds=1)
+        claim = sends(session, attempt, at)
+        assert claim is not None
+
+        payments.record_outcome(session, claim=claim, outcome=refusal, now=at)
+
+        assert (payment.status, attempt.state) == (S.EXECUTING, A.UNKNOWN)
+        with pytest.raises(Exception, match=r"executing|can't be released"):
+            making.released(session, payment)
+
+    def test_it_counts_when_the_rail_still_knows_nothing(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        payment, attempt = released(session, restore)
+        answered(session, attempt, rails.outcome(K.NOT_KNOWN), now)
+        at = now + timedelta(seconds=1)
+        claim = sends(session, attempt, at)
+        assert claim is not None
+        payments.record_outcome(session, claim=claim, outcome=rails.REJECTED, now=at)
+
+        answered(session, attempt, rails.outcome(K.NOT_KNOWN), at + timedelta(seconds=1))
+
+        assert (payment.status, payment.failure_confirmed) == (S.FAILED, True)
+        assert attempt.outcome_code == "400.002.02"
+
+    def test_what_it_had_all_the_same_is_paid(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        payment, attempt = released(session, restore)
+        answered(session, attempt, rails.outcome(K.NOT_KNOWN), now)
+        at = now + timedelta(seconds=1)
+        claim = sends(session, attempt, at)
+        assert claim is not None
+        payments.record_outcome(session, claim=claim, outcome=rails.REJECTED, now=at)
+
+        answered(session, attempt, proven(session, payment), at + timedelta(seconds=1))
+
+        assert payment.status is S.SUCCESS
+
+    def test_an_answer_that_was_lost_makes_never_heard_of_it_worthless(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        payment, attempt = released(session, restore)
+        answered(session, attempt, rails.outcome(K.NOT_KNOWN), now)
+        at = now + timedelta(seconds=1)
+        claim = sends(session, attempt, at)
+        assert claim is not None
+        payments.record_outcome(session, claim=claim, outcome=rails.LOST, now=at)
+
+        answered(session, attempt, rails.outcome(K.NOT_KNOWN), at + timedelta(seconds=1))
+
+        assert (payment.status, attempt.state) == (S.EXECUTING, A.UNKNOWN)
+
+
+def lost_callback(session: Session, payment: Payment, **facts: object) -> Callback:
+    """What the rail reports to the address of an attempt that the restore has lost."""
+    assert payment.provider_account_id is not None
+    told: dict[str, object] = {
+        "kind": "settled",
+        "provider_originator_id": "T-lost",
+        "provider_reference": "RKTLOST123",
+        "amount": str(payment.amount),
+        "destination": payment.destination,
+    }
+    callback_id = service.receive(
+        session,
+        address=Address(
+            attempt_id=uuid4(),
+            company_id=payment.company_id,
+            purpose=CallbackPurpose.RESULT,
+            lost_from=payment.provider_account_id,
+        ),
+        body=making.as_json(**told | facts),
+        content_type="application/json",
+        remote_address=None,
+    )
+    service.process(session, callback_id=callback_id, now=session.info["now"])
+    return session.get_one(Callback, callback_id, populate_existing=True)
+
+
+def note(session: Session, case_id: UUID) -> None:
+    """Two people have looked into it."""
+    case_resolutions.propose(
+        session,
+        case_id=case_id,
+        proposal=Proposal(ending=Ending.NOTED, note="raised again by nobody"),
+        actor=acting(session, "cfo"),
+        now=session.info["now"],
+    )
+
+
+class TestACallbackOfALostAttempt:
+    def test_it_is_kept_and_becomes_a_case(self, session: Session, restore: Restore) -> None:
+        payment = making.pending(session)
+        restore()
+
+        callback = lost_callback(session, payment)
+
+        assert callback.verdict == "case"
+        assert making.open_cases(session, callback.id) == ["unmatched_callback"]
+
+    def test_the_same_money_is_not_released_until_its_case_ends(
+        self, session: Session, restore: Restore
+    ) -> None:
+        payment = making.pending(session)
+        restore()
+        callback = lost_callback(session, payment)
+
+        with pytest.raises(restored.BlockedByLostCallback):
+            making.released(session, payment)
+
+        case = making.case_about(session, callback.id)
+        note(session, case.id)
+        making.confirmed(session, case, by="group_finance_manager")
+        making.released(session, payment)
+        assert payment.status is S.EXECUTING
+
+    @pytest.mark.parametrize(
+        "other", [{"amount": "1499.00"}, {"destination": "254799999999"}], ids=["amount", "payee"]
+    )
+    def test_other_money_is_not_held_up(
+        self, session: Session, other: dict[str, str], restore: Restore
+    ) -> None:
+        payment = making.pending(session)
+        restore()
+        lost_callback(session, payment, **other)
+
+        making.released(session, payment)
+
+        assert payment.status is S.EXECUTING
+
+    def test_a_failure_holds_nothing_up(self, session: Session, restore: Restore) -> None:
+        payment = making.pending(session)
+        restore()
+
+        callback = lost_callback(session, payment, kind="rejected")
+
+        assert making.open_cases(session, callback.id) == ["unmatched_callback"]
+        making.released(session, payment)
+
+    def test_under_the_same_reference_it_goes_on_and_settles(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        """A release of the same requisition has the lost one's reference: it is that payment."""
+        payment = making.pending(session)
+        restore()
+        with session.begin_nested() as attempt_it:
+            making.released(session, payment)
+            reference = making.attempt_of(session, payment).originator_reference
+            attempt_it.rollback()
+        session.expire_all()
+        callback = lost_callback(session, payment, provider_originator_id=reference)
+
+        making.released(session, payment)
+        attempt = making.attempt_of(session, payment)
+        answered(session, attempt, proven(session, payment), now)
+
+        assert payment.status is S.SUCCESS
+        assert making.open_cases(session, callback.id) == []
+
+    def test_one_that_comes_after_the_release_has_the_rail_asked(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        payment, attempt = released(session, restore)
+        answered(session, attempt, rails.ASKED, now)
+
+        callback = lost_callback(
+            session, payment, provider_originator_id=attempt.originator_reference
+        )
+
+        assert callback.verdict == "asked"
+        assert making.open_cases(session, callback.id) == []
+        resolve = making.obligation(session, "payments.resolve", attempt.id)
+        assert resolve is not None
+        assert resolve.due_at <= now
+
+    def test_rubbish_is_kept_too(self, session: Session, restore: Restore) -> None:
+        payment = making.pending(session)
+        restore()
+
+        callback = lost_callback(session, payment, kind="nonsense")
+        huge = lost_callback(session, payment, amount=str(Decimal(10) ** 30))
+
+        assert making.open_cases(session, callback.id) == ["unmatched_callback"]
+        assert huge.verdict == "case"
+
+    def test_a_repeat_is_counted(self, session: Session, restore: Restore) -> None:
+        payment = making.pending(session)
+        restore()
+        address = Address(
+            attempt_id=uuid4(),
+            company_id=payment.company_id,
+            purpose=CallbackPurpose.RESULT,
+            lost_from=payment.provider_account_id,
+        )
+
+        first, second = (
+            service.receive(
+                session, address=address, body=b"{}", content_type=None, remote_address=None
+            )
+            for _ in range(2)
+        )
+
+        assert first == second
+        assert session.get_one(Callback, first, populate_existing=True).deliveries == 2
