@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 from pettycash import errors
+from pettycash.gateways.flight import Deadline
 from pettycash.rails import Rail
 
 
@@ -222,8 +223,13 @@ class Gateway(Protocol):
     # how long a payment may be executing before it is in doubt
     decide_by: timedelta
 
-    def submit(self, instruction: PayoutInstruction) -> Outcome:
-        """Send once. A lost answer is IN_DOUBT, never REJECTED. Never raises for the rail."""
+    def submit(
+        self, instruction: PayoutInstruction, *, deadline: Deadline | None = None
+    ) -> Outcome:
+        """Send once. A lost answer is IN_DOUBT, never REJECTED. Never raises for the rail.
+
+        After `deadline` no first byte leaves: what was not sent by then is NOT_SENT.
+        """
 
     def query(
         self,

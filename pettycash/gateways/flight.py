@@ -23,22 +23,29 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment on this process's monotonic clock."""
+    """A moment on two clocks of this host: whichever has passed it first counts.
+
+    A process, a machine or its whole host may stand still before the first byte. The clock that
+    counts sleep sees the first two; after the third only the wall clock has moved on.
+    """
 
     at: float
+    by_wall_clock: float
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
         """The moment that lies so many seconds ahead."""
-        return cls(time.monotonic() + seconds)
+        return cls(time.clock_gettime(time.CLOCK_BOOTTIME) + seconds, time.time() + seconds)
 
     def remaining(self) -> float:
         """Seconds left, negative once it has passed."""
-        return self.at - time.monotonic()
+        return min(
+            self.at - time.clock_gettime(time.CLOCK_BOOTTIME), self.by_wall_clock - time.time()
+        )
 
     def sooner(self, seconds: float) -> Deadline:
         """This deadline, or the one so many seconds ahead if that comes first."""
-        return min(self, Deadline.after(seconds), key=lambda each: each.at)
+        return min(self, Deadline.after(seconds), key=lambda each: each.remaining())
 
 
 class Stage(IntEnum):

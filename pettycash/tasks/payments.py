@@ -27,6 +27,8 @@ def submit(duty: Duty) -> None:
     if claim is None:
         return
     reach("payments.claimed")
+    # From before the commit, since whoever stands still after it may be taken for gone meanwhile.
+    deadline = payments.sending_deadline()
     try:
         with db.transaction() as session:
             payments.mark_sending(session, claim=claim, now=session.info["now"])
@@ -35,7 +37,7 @@ def submit(duty: Duty) -> None:
         logger.warning("claim lost before sending", extra={"attempt_id": str(duty.key)})
         return
     reach("payments.sending")
-    outcome = registry.for_rail(claim.rail).submit(claim.instruction)
+    outcome = registry.for_rail(claim.rail).submit(claim.instruction, deadline=deadline)
     reach("payments.answered")
 
     def record(session: Session) -> None:

@@ -18,6 +18,7 @@ from pettycash.gateways.base import (
     PayoutInstruction,
     RequestType,
 )
+from pettycash.gateways.flight import Deadline
 from pettycash.rails import Rail
 
 K = OutcomeKind
@@ -78,7 +79,10 @@ class FakeGateway:
         self.sent: list[PayoutInstruction] = []
         self.asked: list[PayoutInstruction] = []
 
-    def submit(self, instruction: PayoutInstruction) -> Outcome:
+    def submit(
+        self, instruction: PayoutInstruction, *, deadline: Deadline | None = None
+    ) -> Outcome:
+        del deadline
         self.sent.append(instruction)
         said = self._next(self.submits, instruction)
         assert isinstance(said, Outcome)

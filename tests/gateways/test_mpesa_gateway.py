@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,7 @@ from pettycash.gateways.base import (
     PayoutInstruction,
     RequestType,
 )
+from pettycash.gateways.flight import Deadline
 from pettycash.gateways.http import HttpLimits, RailSession
 from pettycash.gateways.mpesa import MpesaConfig, MpesaGateway
 from pettycash.gateways.tokens import TokenCache
@@ -44,6 +46,28 @@ def test_it_is_a_gateway() -> None:
     assert gateway.same_id_is_safe
     assert gateway.confirms_failure_by_query
     assert gateway.decide_by.total_seconds() == 300
+
+
+# when nothing is sent any more
+
+
+@pytest.mark.parametrize("clock", ["time", "clock_gettime"], ids=["host", "process"])
+def test_what_stood_still_for_too_long_sends_nothing(
+    gateway: MpesaGateway,
+    scripted: ScriptedRail,
+    instruction: PayoutInstruction,
+    monkeypatch: pytest.MonkeyPatch,
+    clock: str,
+) -> None:
+    """A paused host moves only the wall clock on, a paused process or machine the other one too."""
+    deadline = Deadline.after(35)
+    before = getattr(time, clock)
+    monkeypatch.setattr(time, clock, lambda *which: before(*which) + 36)
+
+    outcome = gateway.submit(instruction, deadline=deadline)
+
+    assert outcome.kind is OutcomeKind.NOT_SENT
+    assert scripted.calls == []
 
 
 # what is sent

@@ -1,6 +1,7 @@
 """Tasks of payments: run twice, run at once, killed at any line; one movement, one entry."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from pettycash import db
 from pettycash.gateways.base import Asked, Outcome, OutcomeKind, PayoutInstruction
+from pettycash.gateways.flight import Deadline
 from pettycash.models.attempts import AttemptState, CallbackPurpose
 from pettycash.models.ledger import Hold, JournalEntry, LedgerAccount
 from pettycash.models.payments import Payment, PaymentStatus
@@ -41,10 +43,14 @@ class HonestRail(rails.FakeGateway):
         super().__init__()
         self.moved: dict[str, int] = {}
         self.dies: str = ""
+        self.seconds_left: float | None = None
         self.answer = rails.ACCEPTED
 
-    def submit(self, instruction: PayoutInstruction) -> Outcome:
+    def submit(
+        self, instruction: PayoutInstruction, *, deadline: Deadline | None = None
+    ) -> Outcome:
         self.sent.append(instruction)
+        self.seconds_left = deadline.remaining() if deadline else None
         if self.dies == "before":
             raise Killed
         known = instruction.originator_reference in self.moved
@@ -114,6 +120,25 @@ def check_books(payment: Payment, rail: HonestRail) -> None:
         assert session.execute(
             select(JournalEntry.id).where(JournalEntry.source == f"payment:{payment.id}:settled")
         ).scalar_one()
+
+
+def test_time_that_passes_before_the_first_byte_is_taken_from_the_call(
+    rail: HonestRail, payment: Payment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Standing still after `sending` was committed: whoever comes back late sends nothing."""
+    frozen = 40.0
+
+    def stand_still(point: str) -> None:
+        if point == "payments.sending":
+            now = time.time()
+            monkeypatch.setattr(time, "time", lambda: now + frozen)
+
+    monkeypatch.setattr(tasks, "reach", stand_still)
+    working.work("payments.submit")
+
+    assert [each.amount for each in rail.sent] == [payment.amount]
+    assert rail.seconds_left is not None
+    assert -6 < rail.seconds_left <= -5, "35 s from before the commit, less the 40 s"
 
 
 def deliver(payment: Payment, purpose: CallbackPurpose, body: bytes) -> UUID:
@@ -255,7 +280,7 @@ def test_a_callback_that_overtakes_the_answer_waits_for_it(
     body = success_body(payment, originator_reference=None, conversation_id="AG_1")
     original = rail.submit
 
-    def early(instruction: PayoutInstruction) -> Outcome:
+    def early(instruction: PayoutInstruction, **_: object) -> Outcome:
         inbox = deliver(payment, CallbackPurpose.RESULT, body)
         working.run_one("callbacks.process", inbox)
         return original(instruction)
@@ -389,7 +414,7 @@ def test_a_task_that_kills_its_process_is_parked_and_told(
 
 
 def test_an_error_is_kept_and_comes_again(payment: Payment, rail: HonestRail) -> None:
-    def broken(instruction: PayoutInstruction) -> Outcome:
+    def broken(instruction: PayoutInstruction, **_: object) -> Outcome:
         raise RuntimeError("the adapter has a bug")
 
     healthy, rail.submit = rail.submit, broken  # type: ignore[method-assign]

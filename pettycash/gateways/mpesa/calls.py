@@ -58,14 +58,18 @@ class DarajaClient:
         path: str,
         payload: Mapping[str, str],
         account: ProviderAccountView,
+        deadline: Deadline | None = None,
     ) -> tuple[Reply, tuple[Exchange, ...]]:
         """Call with a token; where the token is refused, once more with a new one.
+
+        `deadline` may shorten the budget of the call, never lengthen it.
 
         Raises:
             CredentialsUnusableError: the account has no consumer key or secret.
             TokenError: no token was to be had.
         """
-        deadline = Deadline.after(self._config.call_budget_seconds)
+        budget = self._config.call_budget_seconds
+        deadline = deadline.sooner(budget) if deadline else Deadline.after(budget)
         reply = self._call(kind, path, payload, account, deadline)
         if reply.answer is None or not reply.answer.verdict.new_token:
             return reply, ()

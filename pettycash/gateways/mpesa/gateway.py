@@ -23,6 +23,7 @@ from pettycash.gateways.base import (
     PayoutInstruction,
     RequestType,
 )
+from pettycash.gateways.flight import Deadline
 from pettycash.gateways.http import RailSession
 from pettycash.gateways.mpesa.callbacks import read_facts
 from pettycash.gateways.mpesa.calls import DarajaClient, TokenError
@@ -60,7 +61,9 @@ class MpesaGateway:
         self.decide_by = self.config.decide_by
         self._daraja = DarajaClient(http, tokens, self.config)
 
-    def submit(self, instruction: PayoutInstruction) -> Outcome:
+    def submit(
+        self, instruction: PayoutInstruction, *, deadline: Deadline | None = None
+    ) -> Outcome:
         """Send a B2C payment once; see `Gateway.submit`.
 
         An expired token is refused before anything else is looked at, so one repeat with a new
@@ -77,7 +80,7 @@ class MpesaGateway:
         try:
             payload = self._payment(instruction)
             reply, earlier = self._daraja.ask(
-                kind, self.config.payment_path, payload, instruction.account
+                kind, self.config.payment_path, payload, instruction.account, deadline
             )
         except CredentialsUnusableError as error:
             exchange = exchanges.local(kind, "local.credentials", str(error))

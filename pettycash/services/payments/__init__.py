@@ -14,7 +14,13 @@ from pettycash.services.payments.cash import (
     resend_acknowledgement,
 )
 from pettycash.services.payments.changing import CHANGEABLE, cancel, change
-from pettycash.services.payments.claiming import Claim, ClaimLost, claim, mark_sending
+from pettycash.services.payments.claiming import (
+    Claim,
+    ClaimLost,
+    claim,
+    mark_sending,
+    sending_deadline,
+)
 from pettycash.services.payments.creation import Part, create, create_for_validation
 from pettycash.services.payments.execution import execute
 from pettycash.services.payments.facts import locked, subject_of
@@ -64,6 +70,7 @@ __all__ = [
     "requery",
     "resend_acknowledgement",
     "send_code",
+    "sending_deadline",
     "subject_of",
     "unlock_release",
     "verify_code",

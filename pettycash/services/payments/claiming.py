@@ -16,6 +16,7 @@ from pettycash import db, settings
 from pettycash.crash_points import reach
 from pettycash.gateways import registry
 from pettycash.gateways.base import PayoutInstruction
+from pettycash.gateways.flight import Deadline
 from pettycash.models.attempts import AttemptState, ExchangeType, PaymentAttempt
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import ON_THE_WAY
@@ -37,6 +38,9 @@ logger = logging.getLogger(__name__)
 CUT_OFF, WITHDRAWN = "local.cut_off", "local.withdrawn"
 TOO_LATE = "local.too_late"
 """What we say of an attempt ourselves, where no rail could."""
+
+SENDING_SHARE = 7 / 9
+"""How much of a claim's lease its call may take: 35 of 45 seconds by default."""
 
 PAUSE_RECHECK_SECONDS = 15.0
 """How soon a payment that stands still is looked at again."""
@@ -138,6 +142,11 @@ def mark_sending(session: Session, *, claim: Claim, now: datetime) -> None:
     ).one_or_none()
     if sending is None:
         raise ClaimLost
+
+
+def sending_deadline() -> Deadline:
+    """By when the first byte leaves, or none does: before anybody takes the sender for gone."""
+    return Deadline.after(settings.current().claim_lease_seconds * SENDING_SHARE)
 
 
 def repeat_window() -> timedelta:
