@@ -13,16 +13,23 @@ from pettycash.tasks import schedule
 
 ROUTES = {
     "payments.*": {"queue": "payments"},
-    "notifications.*": {"queue": "notifications"},
-    "otp.*": {"queue": "notifications"},
-    "reconciliation.*": {"queue": "batch"},
-    "ledger.*": {"queue": "batch"},
+    "payments.resolve": {"queue": "questions"},
+    "otp.*": {"queue": "codes"},
+    "notifications.acknowledgement_code": {"queue": "codes"},
+    "callbacks.*": {"queue": "callbacks"},
+    "notifications.*": {"queue": "notices"},
+    **{
+        f"{domain}.*": {"queue": "batch"}
+        for domain in ("reconciliation", "ledger", "replenishments", "outbox", "identity")
+    },
 }
-"""By the domain that begins a task's name; everything else goes to `default`."""
+"""By a task's name, or by the domain that begins it. There is no queue for the rest: what stands
+here under no name can't be sent."""
 
-SOFT_SHUTDOWN_SECONDS = {"production": 25.0}
+SOFT_SHUTDOWN_SECONDS = {"production": 40.0}
 SOFT_SHUTDOWN_ELSEWHERE_SECONDS = 3.0
-"""How long a worker that must stop gives its running tasks."""
+"""How long a worker that must stop gives its running tasks: in production longer than a call to a
+rail may take."""
 
 BROKER_OPTIONS = {
     # Twice the usual hard time limit and more, or a message comes back while its task still runs:
@@ -56,7 +63,6 @@ def create_celery(settings: Settings) -> Celery:
             Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
             for name in schedule.QUEUES
         ],
-        task_default_queue="default",
         task_create_missing_queues=False,
         task_routes=ROUTES,
         broker_transport_options=BROKER_OPTIONS if over_redis else {"confirm_publish": True},

@@ -10,6 +10,7 @@ from uuid import UUID
 from pettycash import composition
 from pettycash.bench.stage import Stage
 from pettycash.chaos.paying import House, Paid
+from pettycash.stack import children
 from pettycash.stack.processes import Child
 from pettycash.stack.state import StackError
 
@@ -77,7 +78,7 @@ def open_line(stage: Stage, *, callback_delay: float | None = None) -> Line:
         late = ("--callback-delay", str(callback_delay))
         simulator = replace(simulator, command=[*simulator.command, *late])
     stage.launch([simulator])
-    _, relay, *_ = stage.start("api", "relay", "worker", "worker-default")
+    _, relay, *_ = stage.start("api", "relay", *children.WORKERS)
     return Line(house=House.find(), cursor=stage.superuser().cursor(), relay=relay)
 
 

@@ -16,7 +16,7 @@ from pettycash.stack.processes import ChildSpec
 from pettycash.stack.redis import RedisServer
 
 CHILDREN = 4
-"""As many as both of our workers have together."""
+"""As many as the largest of our workers has."""
 NOOP_DATABASE = 1
 PREFIX = str(BROKER_OPTIONS["global_keyprefix"])
 

@@ -52,8 +52,8 @@ class Fault:
 
 
 VICTIMS = (
-    "worker", "api", "postgres", "redis", "relay", "worker child",
-    "worker-default", "api child", "beat", "simulator-mpesa",
+    "worker", "api", "postgres", "redis", "relay", "worker child", "worker-callbacks",
+    "api child", "beat", "worker-codes", "simulator-mpesa", "worker-batch",
 )  # fmt: skip
 """Whom a kill may hit, the most telling first: so many as there are kills, all of them once."""
 
@@ -83,7 +83,7 @@ OTHERS: Sequence[tuple[Kind, str]] = (
     (Kind.STOP, "relay"),
     (Kind.DRIP, "postgres"),
     (Kind.STOP, "simulator-mpesa"),
-    (Kind.STOP, "worker-default"),
+    (Kind.STOP, "worker-callbacks"),
     (Kind.DELAY, "rail"),
 )
 """What is no kill; a run takes them in this order, so that a small one has the most telling."""

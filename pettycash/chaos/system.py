@@ -38,7 +38,7 @@ class NotStarted(StackError):
 
 
 class System:
-    """PostgreSQL, Redis, simulator, mailbox, API, relay, two workers and beat."""
+    """PostgreSQL, Redis, simulator, mailbox, API, relay, the workers and beat."""
 
     def __init__(self, folder: StateFolder, environ: Mapping[str, str]) -> None:
         self.folder = folder

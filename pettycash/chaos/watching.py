@@ -32,7 +32,9 @@ QUEUE_OF = {
     "worker": "payments",
     "worker child": "payments",
     "redis": "payments",
-    "worker-default": "default",
+    "worker-codes": "codes",
+    "worker-callbacks": "callbacks",
+    "worker-batch": "batch",
 }
 """Part → the queue in which a canary must sing to show that it works."""
 

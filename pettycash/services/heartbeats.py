@@ -17,8 +17,10 @@ BOUNDS_SECONDS: Mapping[str, int] = {
     "relay": 30,
     "beat": 120,
     "queue:payments": 180,
-    "queue:notifications": 180,
-    "queue:default": 180,
+    "queue:questions": 180,
+    "queue:codes": 180,
+    "queue:callbacks": 180,
+    "queue:notices": 180,
     "queue:batch": 180,
 }
 """Name → the age at which a part counts as dead. Canaries run each minute."""

@@ -1,6 +1,7 @@
 """The children of a plan: command, environment, probe and place in the order."""
 
 import sys
+from dataclasses import dataclass
 
 from pettycash.stack import postgres, probes, redis
 from pettycash.stack.plan import FLOWER_USER, Plan
@@ -10,8 +11,31 @@ from pettycash.stack.processes import ChildSpec
 SERVERS, OUTSIDE, OURS = 0, 1, 2
 """Tiers: what keeps data; what stands for the world outside; our own processes."""
 
-WORKERS = {"worker": ("payments",), "worker-default": ("notifications", "default", "batch")}
-"""Payments have a worker of their own, so that nothing else can starve them."""
+
+@dataclass(frozen=True)
+class Worker:
+    """Which queues one worker serves, and how many tasks it runs at once."""
+
+    queues: tuple[str, ...]
+    at_once: int = 1
+
+    @property
+    def pool(self) -> tuple[str, ...]:
+        """One at a time it runs itself, which spares the child: 25 MB."""
+        if self.at_once == 1:
+            return ("--pool", "solo")
+        return ("--concurrency", str(self.at_once))
+
+
+WORKERS = {
+    "worker": Worker(("payments", "questions"), at_once=4),
+    "worker-codes": Worker(("codes",)),
+    "worker-callbacks": Worker(("callbacks",)),
+    "worker-batch": Worker(("notices", "batch")),
+}
+"""Codes and callbacks have a process each: no slow mail server, flood of callbacks, silent rail or
+long night keeps them waiting. `worker` runs more at once than one provider account may have on the
+wire."""
 
 SIMULATOR_OPTIONS = {"mpesa": ("--shortcode", "600992", "--shortcode", "600993")}
 """Rail → what its simulator is told: here a till for each of the demo's two companies."""
@@ -186,18 +210,17 @@ def _workers(plan: Plan) -> list[ChildSpec]:
             command=_celery(
                 "worker",
                 "-Q",
-                ",".join(queues),
+                ",".join(worker.queues),
                 "-n",
                 f"{name}@%h",
-                "--concurrency",
-                "2",
+                *worker.pool,
                 "--without-gossip",
                 "--without-mingle",
                 "--loglevel",
                 "INFO",
             ),
         )
-        for name, queues in WORKERS.items()
+        for name, worker in WORKERS.items()
     ]
 
 

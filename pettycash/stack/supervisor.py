@@ -22,6 +22,9 @@ FAILED_PROBES_MAX = 3
 STOP_SECONDS = {children.OURS: 8.0, children.OUTSIDE: 1.5, children.SERVERS: 4.5}
 """How long each tier may take before it is killed: 14 of the 15 seconds that Ctrl-C may take."""
 
+STOP_SECONDS_IN_PRODUCTION = 75.0
+"""How long our own processes may take there, where workers let a call to a rail end."""
+
 
 class StopRequested(Exception):
     """Ctrl-C or SIGTERM while something was being waited for."""
@@ -272,7 +275,9 @@ class Supervisor:
         tier_children = [child for child in reversed(self.children) if child.spec.tier == tier]
         for child in tier_children:
             child.ask_to_stop()
-        deadline = time.monotonic() + STOP_SECONDS[tier]
+        is_patient = self.plan.is_production and tier == children.OURS
+        allowed = STOP_SECONDS_IN_PRODUCTION if is_patient else STOP_SECONDS[tier]
+        deadline = time.monotonic() + allowed
         while any(child.process and child.exit_code() is None for child in tier_children):
             hurried = self._stop_signals and tier != children.SERVERS
             if hurried or time.monotonic() > deadline:

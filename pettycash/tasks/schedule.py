@@ -10,7 +10,7 @@ from typing import Any
 
 from celery.schedules import crontab
 
-QUEUES = ("payments", "notifications", "default", "batch")
+QUEUES = ("payments", "questions", "codes", "callbacks", "notices", "batch")
 
 CANARY_SECONDS = 60.0
 

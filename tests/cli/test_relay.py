@@ -199,9 +199,9 @@ def test_messages_reach_the_queue_of_their_topic(company: UUID, live: Database) 
     assert Publisher(celery)([(key, "payments.submit"), (key, "otp.send")]) == 2
 
     with Redis.from_url(live.redis_url) as client:
-        queues = {name: client.llen(f"pettycash:{name}") for name in ("payments", "notifications")}
+        queues = {name: client.llen(f"pettycash:{name}") for name in ("payments", "codes")}
         body = client.lindex("pettycash:payments", 0)
-    assert queues == {"payments": 1, "notifications": 1}
+    assert queues == {"payments": 1, "codes": 1}
     assert body is not None
 
 

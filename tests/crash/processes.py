@@ -14,6 +14,7 @@ from pettycash.stack.mailbox.store import Mailbox
 from pettycash.stack.ports import LOOPBACK, Ports
 from pettycash.stack.processes import Child, ChildSpec
 from pettycash.stack.redis import RedisServer
+from pettycash.tasks.schedule import QUEUES
 from tests.servers import Database, wait_until
 
 TIMINGS = {
@@ -166,7 +167,7 @@ class Processes:
         if name == "worker":
             self._pool = pool
         command = ["-m", "celery", "-A", "celery_worker", "worker", "-n", f"{name}@%h", *pool]
-        command += ["-Q", "payments,default,notifications,batch", "--loglevel", "INFO"]
+        command += ["-Q", ",".join(QUEUES), "--loglevel", "INFO"]
         command += ["--without-gossip", "--without-mingle"]
         self._begin(name, python(*command), crash_at=crash_at)
 

@@ -26,7 +26,7 @@ celery.conf.update(
     beat_scheduler=ImpatientScheduler,
     beat_max_loop_interval=0.5,
     beat_schedule={
-        "probe": {"task": "default.beat", "schedule": 1 / int(os.environ["PROBE_BEATS"])}
+        "probe": {"task": "ledger.beat", "schedule": 1 / int(os.environ["PROBE_BEATS"])}
     },
 )
 

@@ -56,9 +56,9 @@ def celery(
 
 
 def queued(url: str) -> int:
-    """How many messages wait in the default queue."""
+    """How many messages wait in the queue of beat's probe."""
     with Redis.from_url(url) as client:
-        return int(client.llen("pettycash:default"))
+        return int(client.llen("pettycash:batch"))
 
 
 def test_the_settings_are_those_that_reliability_asks_for(database: Database) -> None:
@@ -89,9 +89,12 @@ def test_a_task_goes_to_the_queue_of_its_domain(database: Database) -> None:
     router = celery_app.create_celery(database.settings).amqp.router
     for name, queue in (
         ("payments.submit", "payments"),
-        ("notifications.send", "notifications"),
+        ("payments.resolve", "questions"),
+        ("otp.send", "codes"),
+        ("notifications.acknowledgement_code", "codes"),
+        ("callbacks.process", "callbacks"),
+        ("notifications.alert", "notices"),
         ("reconciliation.run", "batch"),
-        ("imprest.raise_replenishment", "default"),
     ):
         found = router.route({}, name)["queue"]
         assert (found.name, found.routing_key, found.exchange.name) == (queue, queue, queue)

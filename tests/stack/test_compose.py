@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from pettycash import celery_app, config
-from pettycash.stack import celery_command
+from pettycash import celery_app, config, worker_app
+from pettycash.gateways.mpesa.codes import MpesaConfig
+from pettycash.stack import celery_command, supervisor
 from pettycash.stack.ports import LOOPBACK, Ports
 from pettycash.stack.processes import Child, ChildSpec
 from pettycash.stack.redis import answers_ping, program
@@ -21,7 +22,8 @@ from tests.servers import Database, wait_until
 
 COMPOSE = ROOT / "docker-compose.yml"
 SERVERS = {"db", "redis"}
-OURS = {"migrate", "api", "relay", "worker-payments", "worker-default", "beat", "flower"}
+WORKERS = {f"worker-{queue}" for queue in schedule.QUEUES}
+OURS = {"migrate", "api", "relay", *WORKERS, "beat", "flower"}
 
 
 @pytest.fixture(scope="module")
@@ -153,22 +155,32 @@ def test_every_service_runs_what_is_there(compose: dict[str, Any]) -> None:
     ]
     assert all(find_spec(module) for module, *_ in run)
     by_celery = [words[1] for words in run if words[0] == celery_command.__name__]
-    assert sorted(by_celery) == ["beat", "flower", "worker", "worker"]
+    assert sorted(by_celery) == ["beat", "flower", *["worker"] * len(WORKERS)]
     assert set(by_celery) == set(celery_command.COMMANDS)
 
 
-def test_the_workers_listen_to_every_queue(compose: dict[str, Any]) -> None:
-    heard: list[str] = []
-    for service in compose["services"].values():
-        command = service.get("command", [])
-        if "worker" in command:
-            heard += command[command.index("-Q") + 1].split(",")
-    assert sorted(heard) == sorted(schedule.QUEUES)
+def test_every_queue_has_a_worker_of_its_own_that_answers_by_its_name(
+    compose: dict[str, Any],
+) -> None:
+    for queue in schedule.QUEUES:
+        service = compose["services"][f"worker-{queue}"]
+        command = service["command"]
+        assert command[command.index("-Q") + 1] == queue
+        assert command[command.index("-n") + 1] == f"{queue}@%h"
+        assert service["healthcheck"]["test"][1].endswith(f'--destination "{queue}@$$HOSTNAME"')
 
 
-def test_a_worker_has_time_for_its_soft_shutdown(compose: dict[str, Any]) -> None:
-    for name in ("worker-payments", "worker-default"):
-        assert compose["services"][name]["stop_grace_period"] == "60s"
+def test_a_worker_stops_later_than_any_call_and_before_it_is_killed(
+    compose: dict[str, Any],
+) -> None:
+    """A call to a rail ends, and is recorded, while its worker stops."""
+    soft = celery_app.SOFT_SHUTDOWN_SECONDS["production"]
+    assert soft > MpesaConfig().call_budget_seconds
+    ends = soft + worker_app.STUCK_AFTER_SECONDS
+    assert ends < supervisor.STOP_SECONDS_IN_PRODUCTION
+    for name in WORKERS:
+        allowed = compose["services"][name]["stop_grace_period"]
+        assert ends < float(allowed.removesuffix("s")), name
 
 
 def test_redis_as_a_service_lets_celery_work_and_nobody_wipe(

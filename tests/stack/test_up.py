@@ -18,6 +18,7 @@ import requests
 from pettycash import config
 from pettycash.celery_app import create_celery
 from pettycash.stack import probes
+from pettycash.stack.children import WORKERS
 from pettycash.stack.plan import USUAL_PORTS
 from pettycash.stack.ports import LOOPBACK, is_free
 from pettycash.stack.processes import is_alive
@@ -27,7 +28,7 @@ from tests.stack.running import Stack
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack"), pytest.mark.timeout(240)]
 
 IN_ORDER = [
-    "PostgreSQL", "Redis", "migrations", "seed", "simulator mpesa", "API", "relay", "worker",
+    "PostgreSQL", "Redis", "migrations", "seed", "simulator mpesa", "API", "relay", *WORKERS,
     "beat", "Flower",
 ]  # fmt: skip
 
@@ -130,7 +131,7 @@ def test_no_secret_stands_on_a_command_line(stack: Stack) -> None:
 
 
 def test_our_processes_never_see_the_owners_url(stack: Stack) -> None:
-    for name in ("api", "relay", "worker", "worker-default", "beat", "flower"):
+    for name in ("api", "relay", *WORKERS, "beat", "flower"):
         environment = Path(f"/proc/{stack.pids()[name]}/environ").read_bytes()
         assert b"DATABASE_URL=" in environment
         assert b"DATABASE_OWNER_URL=" not in environment
@@ -198,7 +199,7 @@ def test_flower_shows_workers_and_tasks_that_it_does_not_hold(stack: Stack) -> N
     urls = {"DATABASE_URL": secrets["database_url"], "REDIS_URL": secrets["redis_url"]}
 
     def shown() -> bool:
-        canary = {"kwargs": {"queue": "default"}, "queue": "default"}
+        canary = {"kwargs": {"queue": "batch"}, "queue": "batch"}
         celery.send_task("canary.sing", **canary)  # it shows what happens while it looks
         try:
             tasks = requests.get(f"{bare}/tasks", auth=signed_in, timeout=10).json()
@@ -346,7 +347,7 @@ def test_production_runs_on_own_servers_without_demo_data(home: Path, servers: S
     own = Stack(home / "own", environ=environ | secrets)
     try:
         own.up()
-        assert set(own.pids()) == {"api", "relay", "worker", "worker-default", "beat", "flower"}
+        assert set(own.pids()) == {"api", "relay", *WORKERS, "beat", "flower"}
         assert "PostgreSQL (yours)" in own.output
         assert "DATABASE_SYSTEM_URL is not set" in own.output
         assert "seed" not in own.output
@@ -354,6 +355,9 @@ def test_production_runs_on_own_servers_without_demo_data(home: Path, servers: S
         api = next(each["url"] for each in own.status()["processes"] if each["name"] == "api")
         assert wait_until(probes.answers_ok(f"{api}/readyz"), 40, step=0.5)
     finally:
+        if own.process and not own.has_ended():  # once asked, a worker has 40 s for its calls
+            own.process.send_signal(signal.SIGINT)
+            wait_until(lambda: "stopping" in own.output, 10)
         own.end()
         servers.drop("pettycash_own")
 
