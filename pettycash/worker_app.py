@@ -16,7 +16,7 @@ from pettycash.settings import Settings
 from pettycash.tasks import running
 
 STUCK_AFTER_SECONDS = 3.0
-"""What a stopping worker may take beyond that before it is stuck."""
+"""What a worker that has given its tasks their time may take to end before it is stuck."""
 
 
 def create_worker(settings: Settings) -> Celery:
@@ -59,13 +59,15 @@ def _leave_the_parent_its_sockets(**_rest: object) -> None:
 
 
 @signals.worker_shutting_down.connect
-def _never_hang_while_stopping(**_rest: object) -> None:
+def _never_hang_while_stopping(how: str, **_rest: object) -> None:
     """End the process where Celery does not.
 
     A worker whose broker goes away while it stops waits for it for ever (seen with 5.7.0). What it
-    had not finished is still owed, so ending hard loses nothing.
+    had not finished is still owed, so ending hard loses nothing. Celery 5.7.0 tells of a cold end
+    when the soft shutdown is over, of a warm one when it begins.
     """
-    allowed = current_app.conf.worker_soft_shutdown_timeout + STUCK_AFTER_SECONDS
+    tasks_have = 0.0 if how == "Cold" else current_app.conf.worker_soft_shutdown_timeout
+    allowed = tasks_have + STUCK_AFTER_SECONDS
     why = "the worker is stuck while stopping and is ended"
     end = threading.Timer(allowed, hearing.end_hard, args=(why,))
     end.daemon = True

@@ -22,6 +22,8 @@ class ImpatientScheduler(LeaderScheduler):
 
 
 celery: Celery = create_worker(config.read())
+if "PROBE_SOFT_SECONDS" in os.environ:
+    celery.conf.worker_soft_shutdown_timeout = float(os.environ["PROBE_SOFT_SECONDS"])
 celery.conf.update(
     beat_scheduler=ImpatientScheduler,
     beat_max_loop_interval=0.5,

@@ -24,6 +24,10 @@ from tests.servers import Database, wait_until
 BEATS_A_SECOND = 2
 DEAF_AFTER_SECONDS = 4.0
 """In the tests that wait for it."""
+SOFT_SECONDS = 8.0
+"""The soft shutdown of a busy worker: long, so as to be told from what else a stop takes."""
+SLACK_SECONDS = 5.0
+"""For a busy machine."""
 
 pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(120)]
 
@@ -149,10 +153,15 @@ def test_a_worker_outlives_a_restart_of_redis_under_a_running_task(
         redis_child.finish()
 
 
-def test_a_worker_ends_although_its_broker_went_first(live: Database, tmp_path: Path) -> None:
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_a_worker_ends_although_its_broker_went_first(
+    live: Database, tmp_path: Path, *, busy: bool
+) -> None:
     """Celery would wait for the broker for ever; under `up` nobody would be left to kill it."""
     server = RedisServer(tmp_path / "redis", Ports(usual=False).take(0), "password")
     server.prepare()
+    probe = tmp_path / "probe"
+    probe.touch()
     spec = ChildSpec(
         name="redis", title="Redis", command=server.command(),
         environment={}, probe=server.is_ready,
@@ -160,13 +169,20 @@ def test_a_worker_ends_although_its_broker_went_first(live: Database, tmp_path: 
     redis_child = Child(spec, tmp_path)
     redis_child.start()
     assert wait_until(redis_child.probe, 10)
-    environ = live.environ | {"REDIS_URL": server.url()}
+    environ = live.environ | {"REDIS_URL": server.url(), "PROBE_SOFT_SECONDS": str(SOFT_SECONDS)}
     try:
         with celery(tmp_path, environ, "worker", "-Q", "payments", "-c", "1") as worker:
+            if busy:
+                sender = celery_app.create_celery(config.read(environ))
+                sender.send_task("payments.slow", kwargs={"obligation_id": "last"})
+                assert wait_until(lambda: "began last" in probe.read_text(), 30)
+            began = time.monotonic()
             worker.ask_to_stop()
             redis_child.finish()
-            bound = celery_app.SOFT_SHUTDOWN_ELSEWHERE_SECONDS + worker_app.STUCK_AFTER_SECONDS
-            assert wait_until(lambda: worker.exit_code() is not None, bound + 4)
+            bound = (SOFT_SECONDS if busy else 0.0) + worker_app.STUCK_AFTER_SECONDS + SLACK_SECONDS
+            assert wait_until(lambda: worker.exit_code() is not None, 30), worker.log_tail(30)
+            assert time.monotonic() - began < bound
+        assert ("ended last" in probe.read_text()) is busy, "it had the time to end"
     finally:
         redis_child.finish()
 
