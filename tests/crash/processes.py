@@ -171,6 +171,10 @@ class Processes:
         command += ["--without-gossip", "--without-mingle"]
         self._begin(name, python(*command), crash_at=crash_at)
 
+    def _begin_beat(self, name: str) -> None:
+        command = ["-m", "pettycash.stack.celery_command", "beat", "--pidfile", ""]
+        self._begin(name, python(*command))
+
     def _begin(
         self,
         name: str,
@@ -208,6 +212,8 @@ class Processes:
             self._begin_relay(name, crash_at)
         elif name == "api":
             self._begin_api(crash_at)
+        elif name.startswith("beat"):
+            self._begin_beat(name)
         else:
             self._begin_worker(name, crash_at, **how)
         self.await_ready(name)

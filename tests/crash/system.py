@@ -245,6 +245,14 @@ class System(Processes):
         phones = {paid.phone for paid in all_paid}
         return [each for each in self.seen("movements") if each["phone"] in phones]
 
+    def sendings(self, paid: Paid) -> int:
+        """How often the rail was asked to pay it."""
+        return sum(
+            1
+            for each in self.seen("requests")
+            if each["path"].endswith("/paymentrequest") and paid.phone in str(each["body"])
+        )
+
     def _outstanding(self, references: set[str]) -> list[dict[str, Any]]:
         """Callbacks that the rail has yet to send: what comes late must change nothing."""
         return [

@@ -11,7 +11,7 @@ from pettycash import config
 from pettycash.celery_app import create_celery
 from pettycash.models.attempts import Callback
 from pettycash.services import callback_addresses
-from tests.crash.system import Paid, System
+from tests.crash.system import System
 from tests.races import together
 from tests.servers import wait_until
 
@@ -27,15 +27,6 @@ def sender(system: System) -> Iterator[Celery]:
     made = create_celery(config.read(system.environ))
     yield made
     made.close()
-
-
-def sendings(system: System, paid: Paid) -> int:
-    """How often the rail was asked to pay it."""
-    return sum(
-        1
-        for each in system.seen("requests")
-        if each["path"].endswith("/paymentrequest") and paid.phone in str(each["body"])
-    )
 
 
 def test_one_message_five_times_to_two_workers_is_sent_once(system: System, sender: Celery) -> None:
@@ -57,7 +48,7 @@ def test_one_message_five_times_to_two_workers_is_sent_once(system: System, send
     system.await_success(*all_paid)
     system.assert_paid_once(*all_paid)
     assert [system.attempt(paid).tries for paid in all_paid] == [1] * len(all_paid)
-    assert [sendings(system, paid) for paid in all_paid] == [1] * len(all_paid)
+    assert [system.sendings(paid) for paid in all_paid] == [1] * len(all_paid)
 
 
 def test_a_callback_twenty_times_at_once_settles_once(system: System, sender: Celery) -> None:
