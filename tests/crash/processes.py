@@ -72,6 +72,8 @@ class Processes:
                 "REMAP_SIGTERM": "SIGQUIT",
             }
         )
+        self.shortcodes: Sequence[str] = ("600992",)
+        """Of the accounts that the simulator knows."""
         self._armed: set[str] = set()
         self._pool: Sequence[str] = SOLO
 
@@ -146,6 +148,8 @@ class Processes:
         ]
         command += ["--port", self.simulator_url.rpartition(":")[2]]
         command += ["--state", str(self.simulator_state)]
+        for each in self.shortcodes:
+            command += ["--shortcode", each]
         self._begin("simulator", python(*command), probe=probes.answers_ok(self.page("health")))
 
     def _begin_api(self, crash_at: str = "") -> None:
@@ -277,7 +281,7 @@ class Processes:
             if "raised unexpected" in line
         ]
 
-    def begin(self) -> None:
+    def begin(self, pool: Sequence[str] = SOLO) -> None:
         """Start all of it; ready when this returns."""
         self._sink.start()
         self.redis.prepare()
@@ -285,7 +289,7 @@ class Processes:
         self._begin_simulator()
         self._begin_api()
         self._begin_relay("relay")
-        self._begin_worker("worker")
+        self._begin_worker("worker", pool=pool)
         self.await_ready(*self.children)
 
 

@@ -30,7 +30,7 @@ from pettycash.services.identity import people, sessions
 from pettycash.simulators.mpesa.configuration import Configuration
 from pettycash.simulators.mpesa.credentials import Credentials
 from pettycash.stack.ports import LOOPBACK
-from tests.crash.processes import Processes
+from tests.crash.processes import SOLO, Processes
 from tests.factories import payments as making
 from tests.factories.people import acting, company_id
 from tests.factories.requisitions import approved, digest
@@ -67,13 +67,13 @@ class System(Processes):
 
     # -- life
 
-    def start(self) -> None:
+    def start(self, pool: Sequence[str] = SOLO) -> None:
         """Start all of it; ready when this returns."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.compose()
         self.company_id = company_id("DEMO")
         self._point_at_simulator()
-        self.begin()
+        self.begin(pool)
 
     def compose(self) -> None:
         """Make this process work on the system's database."""
@@ -109,9 +109,10 @@ class System(Processes):
                 select(Obligation.id).where(Obligation.topic == topic, Obligation.key == key)
             ).scalar_one()
 
-    def misbehave(self, paid: Paid, scenario: str) -> None:
-        """Let the rail answer the next request for this payment with a fault."""
-        order = {"scenario": scenario, "phone": paid.phone}
+    def misbehave(self, paid: Paid | str, scenario: str) -> None:
+        """Let the rail answer the next request for this payment, or to this phone, with a fault."""
+        phone = paid if isinstance(paid, str) else paid.phone
+        order = {"scenario": scenario, "phone": phone}
         answer = requests.post(self.page("faults"), json=order, timeout=10)
         assert answer.status_code in (200, 201), answer.text
 
