@@ -1,13 +1,15 @@
 """Funds and the stores their money lies in; provider accounts (domain.md §5, §6)."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pettycash.models.base import (
+    Base,
     CurrencyCode,
     Money,
     Tenanted,
@@ -145,3 +147,23 @@ class ProviderAccount(Tenanted):
     """False: the kill switch."""
     created_by: Mapped[UUID | None]
     version: Mapped[int] = mapped_column(default=1)
+
+
+class RailSlot(Base):
+    """The right to talk to the rail of one provider account; there are as many as calls at once.
+
+    Made when they are first needed. A holder that died frees its slot when `held_until` has come.
+    """
+
+    __tablename__ = "rail_slots"
+    __table_args__ = (
+        within_company("provider_account_id", "provider_accounts"),
+        CheckConstraint("number > 0", name="number"),
+    )
+
+    provider_account_id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id", ondelete="RESTRICT"))
+    holder: Mapped[UUID | None]
+    """The claim of a sending, or the token of a question; null: free."""
+    held_until: Mapped[datetime]

@@ -56,6 +56,7 @@ SEEN_BY_THE_SYSTEM = {
     "payment_attempts",
     "platform_pauses",
     "provider_accounts",
+    "rail_slots",
     "restores",
     "role_assignments",
     "throttles",
