@@ -149,6 +149,8 @@ def _check(settings: Settings) -> None:
         for each in settings.crash_at
         if not _is_crash_order(each)
     )
+    if settings.rail_calls_at_once < 1:
+        wrong.append("PETTYCASH_RAIL_CALLS_AT_ONCE must be 1 or more: nothing would ever be sent")
     if settings.environment == "production":
         for name in SECRETS:
             value = getattr(settings, name)

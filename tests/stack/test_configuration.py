@@ -63,6 +63,12 @@ def test_every_way_to_name_a_postgresql_is_taken(url: str) -> None:
     assert config.read({"DATABASE_URL": url}).database_url.startswith("postgresql+psycopg2://")
 
 
+def test_no_calls_at_once_is_refused() -> None:
+    with pytest.raises(config.InvalidConfiguration, match="PETTYCASH_RAIL_CALLS_AT_ONCE"):
+        config.read({"PETTYCASH_RAIL_CALLS_AT_ONCE": "0"})
+    assert config.read({"PETTYCASH_RAIL_CALLS_AT_ONCE": "1"}).rail_calls_at_once == 1
+
+
 def test_a_simulator_does_not_run_in_production(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pettycash.simulators.mpesa", "--port", "0", "--state", tmp_path],
