@@ -21,7 +21,7 @@ from pettycash.models.attempts import AttemptState, ExchangeType, PaymentAttempt
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import ON_THE_WAY
 from pettycash.rails import Rail
-from pettycash.services import outbox, pauses
+from pettycash.services import outbox, pauses, rail_slots
 from pettycash.services.payments import (
     exchanges,
     facts,
@@ -64,7 +64,7 @@ def claim(session: Session, *, attempt_id: UUID, now: datetime) -> Claim | None:
     """Take an attempt that waits; None where there is nothing to send now.
 
     Then the obligation is done, or due again when that may have changed: paused, switched off,
-    blocked by a case, in the hands of a worker that may have died.
+    blocked by a case, in the hands of a worker that may have died, no slot of its account free.
     """
     matter = facts.matter(session, attempt_id=attempt_id)
     if matter is None:
@@ -75,6 +75,10 @@ def claim(session: Session, *, attempt_id: UUID, now: datetime) -> Claim | None:
     if not _waits(session, matter, lease=lease, now=now):
         return None
     token = uuid4()
+    instruction = instructions.of(session, attempt)
+    if not rail_slots.take(session, account_id=instruction.account.id, holder=token, now=now):
+        outbox.postpone(session, topic=SUBMIT, key=attempt_id, due_at=rail_slots.next_look(now))
+        return None
     taken = session.execute(
         update(PaymentAttempt)
         .where(
@@ -103,7 +107,7 @@ def claim(session: Session, *, attempt_id: UUID, now: datetime) -> Claim | None:
         token=token,
         attempt_id=attempt_id,
         rail=matter.payment.method,
-        instruction=instructions.of(session, attempt),
+        instruction=instruction,
     )
 
 

@@ -9,7 +9,7 @@ from pettycash import settings
 from pettycash.gateways import registry
 from pettycash.gateways.base import Outcome, OutcomeKind
 from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
-from pettycash.services import outbox
+from pettycash.services import outbox, rail_slots
 from pettycash.services.payments import evidence, exchanges, facts, settlement
 from pettycash.services.payments.claiming import Claim
 from pettycash.services.payments.evidence import Source, Verdict, Word
@@ -31,6 +31,7 @@ def record_outcome(session: Session, *, claim: Claim, outcome: Outcome, now: dat
     matter = facts.matter(session, attempt_id=claim.attempt_id)
     assert matter is not None, "attempts are never deleted"
     attempt = matter.attempt
+    rail_slots.free(session, account_id=claim.instruction.account.id, holder=claim.token)
     owns = attempt.claim == claim.token and attempt.state in (
         AttemptState.SENDING,
         AttemptState.UNKNOWN,

@@ -7,7 +7,7 @@ reference, the same instruction is sent again. Never under a new reference (doma
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
@@ -20,7 +20,7 @@ from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import ON_THE_WAY, PaymentStatus
 from pettycash.models.platform import CaseKind, Severity
 from pettycash.rails import Rail
-from pettycash.services import cases, outbox, pauses, security_log
+from pettycash.services import cases, outbox, pauses, rail_slots, security_log
 from pettycash.services.actors import Actor
 from pettycash.services.payments import (
     evidence,
@@ -51,6 +51,8 @@ class NothingToAsk(RequisitionNotPayable):
 class Question:
     """What to ask the rail, outside any transaction."""
 
+    token: UUID
+    """Holds the account's slot until the answer is recorded."""
     attempt_id: UUID
     rail: Rail
     instruction: PayoutInstruction
@@ -80,6 +82,11 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
     if attempt.next_query_at is not None and attempt.next_query_at > now:
         _look_again(session, matter, now)
         return None
+    token = uuid4()
+    instruction = instructions.of(session, attempt)
+    if not rail_slots.take(session, account_id=instruction.account.id, holder=token, now=now):
+        outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=rail_slots.next_look(now))
+        return None
     _send_again(session, matter, now)
     if attempt.state in LEAVING and not restored.must_ask(attempt):
         # What the rail says while the instruction is on its way to it is about what came before.
@@ -91,9 +98,10 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
     attempt.next_query_at = now + _interval(attempt.queries)
     _look_again(session, matter, now)
     return Question(
+        token=token,
         attempt_id=attempt.id,
         rail=matter.payment.method,
-        instruction=instructions.of(session, attempt),
+        instruction=instruction,
         conversation_id=attempt.conversation_id,
         # A receipt that only a callback named may be nobody's: asked by that, the rail would know
         # of nothing for ever.
@@ -108,6 +116,8 @@ def record_answer(
     """Record what the rail said; `Asked` means that its answer will be a callback."""
     matter = facts.matter(session, attempt_id=question.attempt_id)
     assert matter is not None, "attempts are never deleted"
+    account_id = question.instruction.account.id
+    rail_slots.free(session, account_id=account_id, holder=question.token)
     if isinstance(answer, Asked):
         exchanges.log(session, payment=matter.payment, attempt=matter.attempt, said=answer)
         if matter.attempt.last_query_at == question.asked_at:
