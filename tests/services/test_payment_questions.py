@@ -1,5 +1,7 @@
 """Asking the rail: when, how often, and what silence leads to; what a fee costs."""
 
+import random
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,7 +14,7 @@ from pettycash.gateways.base import OutcomeKind, RequestType
 from pettycash.models.attempts import AttemptState
 from pettycash.models.ledger import AccountKind
 from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.services import payments
+from pettycash.services import payments, rail_slots
 from pettycash.services.payments.evidence import Source
 from tests import books
 from tests.factories import payments as making
@@ -117,17 +119,43 @@ def test_what_the_rail_never_says_is_not_asked_for_ever(session: Session) -> Non
     assert resolve.done_at is not None
 
 
+def next_wait(session: Session, payment: Payment, at: datetime) -> float:
+    """Ask now, record nothing, and say in how many seconds the next question comes."""
+    attempt = making.attempt_of(session, payment)
+    question = payments.next_question(session, attempt_id=attempt.id, now=at)
+    assert question is not None
+    rail_slots.free(session, account_id=question.instruction.account.id, holder=question.token)
+    assert attempt.next_query_at is not None
+    return (attempt.next_query_at - at).total_seconds()
+
+
 def test_questions_come_at_growing_intervals(session: Session) -> None:
     payment = unknown(session)
+    attempt = making.attempt_of(session, payment)
+    at = session.info["now"]
+
+    for ceiling in (20, 40, 80, 160, 320, 640, 900, 900):
+        assert 1 <= next_wait(session, payment, at) <= ceiling
+        assert attempt.next_query_at is not None
+        assert not asked(session, payment, attempt.next_query_at - timedelta(seconds=0.5))
+        at = attempt.next_query_at
+
+
+def test_the_same_question_of_many_attempts_is_not_asked_in_one_second(session: Session) -> None:
+    """After an outage all of them are as far as each other."""
+    random.seed(20261130)
+    payment = unknown(session)
+    attempt = making.attempt_of(session, payment)
     now = session.info["now"]
+    seconds: Counter[int] = Counter()
 
-    times = [
-        second
-        for second in range(0, 400, 5)
-        if asked(session, payment, now + timedelta(seconds=second))
-    ]
+    for _ in range(200):
+        attempt.queries, attempt.next_query_at = 2, None
+        seconds[int(next_wait(session, payment, now))] += 1
 
-    assert times == [0, 20, 60, 140, 300]
+    assert max(seconds.values()) <= 10, "no second holds more than 5 %"
+    assert min(seconds) < 10
+    assert max(seconds) > 70
 
 
 def test_past_its_time_a_payment_is_in_doubt_and_later_a_case(session: Session) -> None:

@@ -1,6 +1,5 @@
 """Recording what a rail answered to a sending; only the claim that sent it may."""
 
-import random
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -9,7 +8,7 @@ from pettycash import settings
 from pettycash.gateways import registry
 from pettycash.gateways.base import Outcome, OutcomeKind
 from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
-from pettycash.services import outbox, rail_slots
+from pettycash.services import jitter, outbox, rail_slots
 from pettycash.services.payments import evidence, exchanges, facts, settlement
 from pettycash.services.payments.claiming import Claim
 from pettycash.services.payments.evidence import Source, Verdict, Word
@@ -109,8 +108,7 @@ def _not_sent(session: Session, matter: Matter, outcome: Outcome, now: datetime)
     attempt.claim = None
     settlement.move(matter, AttemptState.QUEUED, now)
     base = THROTTLED_SECONDS if outcome.throttled else RETRY_SECONDS
-    ceiling = min(base * 2 ** (attempt.tries - 1), RETRY_SECONDS_MAX)
-    wait = timedelta(seconds=random.uniform(ceiling / 2, ceiling))
+    wait = jitter.doubling(base, attempt.tries, longest=RETRY_SECONDS_MAX)
     outbox.postpone(session, topic=SUBMIT, key=attempt.id, due_at=now + wait)
     assert attempt.state in LIVE
     return Verdict.IGNORED

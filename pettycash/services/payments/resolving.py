@@ -20,7 +20,7 @@ from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import ON_THE_WAY, PaymentStatus
 from pettycash.models.platform import CaseKind, Severity
 from pettycash.rails import Rail
-from pettycash.services import cases, outbox, pauses, rail_slots, security_log
+from pettycash.services import cases, jitter, outbox, pauses, rail_slots, security_log
 from pettycash.services.actors import Actor
 from pettycash.services.payments import (
     evidence,
@@ -307,7 +307,7 @@ def _case_at(attempt: PaymentAttempt) -> datetime:
 
 
 def _interval(questions: int) -> timedelta:
-    """20 s, 40 s, 80 s … up to a quarter of an hour, by default."""
+    """At most 20 s, 40 s, 80 s … up to a quarter of an hour, by default."""
     timing = settings.current()
-    seconds = timing.query_first_seconds * 2 ** min(questions - 1, 16)
-    return timedelta(seconds=min(seconds, timing.query_interval_max_seconds))
+    longest = timing.query_interval_max_seconds
+    return jitter.doubling(timing.query_first_seconds, questions, longest=longest)
