@@ -1,4 +1,4 @@
-"""Cap how many calls to one provider account are under way at any moment.
+"""Cap how many calls to one provider account are under way, and pause one that is refused.
 
 Revision ID: 0019
 """
@@ -12,6 +12,18 @@ revision = "0019"
 down_revision = "0017"
 branch_labels = None
 depends_on = None
+
+CASE_KINDS = (
+    "in_doubt",
+    "contradiction",
+    "mismatch",
+    "unmatched_callback",
+    "short_delivery",
+    "late_fact",
+    "below_floor",
+    "parked_obligation",
+    "release_locked",
+)
 
 
 def upgrade() -> None:
@@ -39,6 +51,24 @@ def upgrade() -> None:
     )
     secure("rail_slots", system="SELECT")
 
+    op.add_column(
+        "provider_accounts",
+        sa.Column("refused_in_row", sa.Integer(), nullable=False, server_default=sa.text("0")),
+    )
+    op.alter_column("pauses", "paused_by", nullable=True)
+    _allow_cases((*CASE_KINDS, "credentials_refused"))
+
 
 def downgrade() -> None:
+    op.execute("DELETE FROM cases WHERE kind = 'credentials_refused'")
+    _allow_cases(CASE_KINDS)
+    op.execute("DELETE FROM pauses WHERE paused_by IS NULL")
+    op.alter_column("pauses", "paused_by", nullable=False)
+    op.drop_column("provider_accounts", "refused_in_row")
     op.drop_table("rail_slots")
+
+
+def _allow_cases(kinds: tuple[str, ...]) -> None:
+    name = op.f("ck_cases_kind")
+    op.drop_constraint(name, "cases", type_="check")
+    op.create_check_constraint(name, "cases", sa.column("kind").in_(kinds))

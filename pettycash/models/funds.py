@@ -145,6 +145,8 @@ class ProviderAccount(Tenanted):
     amount_max: Mapped[Money | None]
     is_active: Mapped[bool] = mapped_column(default=True)
     """False: the kill switch."""
+    refused_in_row: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How often the rail has refused its credentials since it last took them."""
     created_by: Mapped[UUID | None]
     version: Mapped[int] = mapped_column(default=1)
 

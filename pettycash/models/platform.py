@@ -108,6 +108,7 @@ class CaseKind(StrEnum):
     BELOW_FLOOR = "below_floor"
     PARKED_OBLIGATION = "parked_obligation"
     RELEASE_LOCKED = "release_locked"
+    CREDENTIALS_REFUSED = "credentials_refused"
 
 
 class Severity(StrEnum):
@@ -152,7 +153,7 @@ class Case(Tenanted):
     severity: Mapped[Severity] = mapped_column(choice(Severity, "severity"))
     status: Mapped[CaseStatus] = mapped_column(choice(CaseStatus, "status"))
     object_type: Mapped[str]
-    """payment, callback, store, replenishment, obligation, reconciliation_item."""
+    """payment, callback, store, provider_account, replenishment, obligation …"""
     object_id: Mapped[UUID]
     summary: Mapped[str]
     evidence: Mapped[dict[str, Any]]
@@ -202,7 +203,8 @@ class Pause(Tenanted):
     scope: Mapped[PauseScope] = mapped_column(choice(PauseScope, "scope"))
     object_id: Mapped[UUID | None]
     reason: Mapped[str]
-    paused_by: Mapped[UUID]
+    paused_by: Mapped[UUID | None]
+    """Null: the system."""
     resume_requested_by: Mapped[UUID | None]
     resumed_by: Mapped[UUID | None]
     resumed_at: Mapped[datetime | None]

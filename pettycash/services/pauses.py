@@ -1,13 +1,15 @@
 """Pause and resume: nothing new is released or sent within a pause; queries and callbacks go on.
 
-A company, a provider account or a store is paused by one person of PAUSERS and resumed by two
-different ones. The whole installation is paused on the host, by name, in a table of its own.
+A company, a provider account or a store is paused by one person of PAUSERS, an account also by the
+system, and resumed by two different ones. The whole installation is paused on the host, by name, in
+a table of its own.
 """
 
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Text, bindparam, cast, literal_column, or_, select, union_all
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -144,6 +146,26 @@ def pause(
     return row
 
 
+def pause_account(session: Session, *, account_id: UUID, reason: str) -> bool:
+    """Pause a provider account as the system; False where it is paused already."""
+    row = session.execute(
+        insert(Pause)
+        .values(
+            id=new_id(),
+            company_id=session.info["scope"].company_id,
+            scope=PauseScope.PROVIDER_ACCOUNT,
+            object_id=account_id,
+            reason=reason,
+        )
+        .on_conflict_do_nothing()
+        .returning(Pause)
+    ).scalar_one_or_none()
+    if row is None:
+        return False
+    _remember(session, row, "paused", actor=None)
+    return True
+
+
 def resume(session: Session, *, pause_id: UUID, actor: Actor, now: datetime) -> Pause:
     """Ask to resume, or, as a second person, resume: see `resumed_at`.
 
@@ -256,7 +278,7 @@ def _check_object(session: Session, scope: PauseScope, object_id: UUID | None) -
         raise PauseNotFound(f"There is no such {scope.value.replace('_', ' ')}.")
 
 
-def _remember(session: Session, row: Pause, outcome: str, actor: Actor) -> None:
+def _remember(session: Session, row: Pause, outcome: str, actor: Actor | None) -> None:
     security_log.record(
         session,
         event=f"pause.{outcome}",

@@ -35,9 +35,15 @@ def take(session: Session, *, account_id: UUID, holder: UUID, now: datetime) -> 
     return bool(row.taken)
 
 
-def free(session: Session, *, account_id: UUID, holder: UUID) -> None:
-    """Give a slot back; nothing happens where its time was over and somebody else has it."""
-    session.execute(FREE, {"account": account_id, "holder": holder}, execution_options=db.PREPARED)
+def free(session: Session, *, account_id: UUID, holder: UUID) -> int:
+    """Give a slot back, and hear how often in a row the account's credentials were refused.
+
+    Nothing is given back where its time was over and somebody else has it.
+    """
+    row = session.execute(
+        FREE, {"account": account_id, "holder": holder}, execution_options=db.PREPARED
+    ).one_or_none()
+    return 0 if row is None else int(row.refused_in_row)
 
 
 def next_look(now: datetime) -> datetime:
@@ -74,7 +80,8 @@ MAKE = text(
 
 FREE = text(
     """
-    UPDATE rail_slots SET holder = NULL
-    WHERE provider_account_id = :account AND holder = :holder
+    UPDATE rail_slots s SET holder = NULL FROM provider_accounts a
+    WHERE s.provider_account_id = :account AND s.holder = :holder AND a.id = s.provider_account_id
+    RETURNING a.refused_in_row
     """
 )

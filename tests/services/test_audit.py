@@ -48,6 +48,7 @@ def lived(servers: Servers, worker_number: int) -> Iterator[tuple[Database, Know
             "hold": f"attempt:{attempt}",
             "requisition": paid.requisition_id,
             "store": store.id,
+            "rail_account": going.provider_account_id,
             "account": store.account_id,
             "fund": store.fund_id,
             "callback": new_id(),

@@ -40,7 +40,12 @@ class PauseSchema(Schema):
     scope = Choice(PauseScope, dump_only=True)
     object_id = ma.fields.UUID(dump_only=True, allow_none=True)
     reason = ma.fields.String(dump_only=True)
-    paused_by_id = ma.fields.UUID(attribute="paused_by", dump_only=True)
+    paused_by_id = ma.fields.UUID(
+        attribute="paused_by",
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "Null: the system, after refusals of an account's credentials."},
+    )
     resume_requested_by_id = ma.fields.UUID(
         attribute="resume_requested_by", dump_only=True, allow_none=True
     )

@@ -122,6 +122,19 @@ LOOKED_AFTER = (
                 AND c.status <> 'resolved')
         """,
     ),
+    # However it was lifted: nobody may find payments that stand still without a word.
+    Check(
+        name="refused_accounts_have_a_case",
+        invariant=Invariant.I6,
+        object_type="provider_account",
+        fast=True,
+        query="""
+        SELECT a.id AS object_id, a.code, a.refused_in_row
+        FROM provider_accounts a
+        WHERE a.refused_in_row >= 2 AND NOT EXISTS (SELECT FROM cases c
+            WHERE c.object_id = a.id AND c.kind = 'credentials_refused')
+        """,
+    ),
     Check(
         name="unconfirmed_failures_are_owed",
         invariant=Invariant.I6,

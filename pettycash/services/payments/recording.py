@@ -8,7 +8,7 @@ from pettycash import settings
 from pettycash.gateways import registry
 from pettycash.gateways.base import Outcome, OutcomeKind
 from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
-from pettycash.services import jitter, outbox, rail_slots
+from pettycash.services import credential_refusals, jitter, outbox, rail_slots
 from pettycash.services.payments import evidence, exchanges, facts, settlement
 from pettycash.services.payments.claiming import Claim
 from pettycash.services.payments.evidence import Source, Verdict, Word
@@ -30,7 +30,9 @@ def record_outcome(session: Session, *, claim: Claim, outcome: Outcome, now: dat
     matter = facts.matter(session, attempt_id=claim.attempt_id)
     assert matter is not None, "attempts are never deleted"
     attempt = matter.attempt
-    rail_slots.free(session, account_id=claim.instruction.account.id, holder=claim.token)
+    account_id = claim.instruction.account.id
+    refused = rail_slots.free(session, account_id=account_id, holder=claim.token)
+    credential_refusals.weigh(session, account_id=account_id, said=outcome, refused_before=refused)
     owns = attempt.claim == claim.token and attempt.state in (
         AttemptState.SENDING,
         AttemptState.UNKNOWN,

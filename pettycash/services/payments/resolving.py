@@ -20,7 +20,15 @@ from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import ON_THE_WAY, PaymentStatus
 from pettycash.models.platform import CaseKind, Severity
 from pettycash.rails import Rail
-from pettycash.services import cases, jitter, outbox, pauses, rail_slots, security_log
+from pettycash.services import (
+    cases,
+    credential_refusals,
+    jitter,
+    outbox,
+    pauses,
+    rail_slots,
+    security_log,
+)
 from pettycash.services.actors import Actor
 from pettycash.services.payments import (
     evidence,
@@ -117,7 +125,8 @@ def record_answer(
     matter = facts.matter(session, attempt_id=question.attempt_id)
     assert matter is not None, "attempts are never deleted"
     account_id = question.instruction.account.id
-    rail_slots.free(session, account_id=account_id, holder=question.token)
+    refused = rail_slots.free(session, account_id=account_id, holder=question.token)
+    credential_refusals.weigh(session, account_id=account_id, said=answer, refused_before=refused)
     if isinstance(answer, Asked):
         exchanges.log(session, payment=matter.payment, attempt=matter.attempt, said=answer)
         if matter.attempt.last_query_at == question.asked_at:

@@ -1,0 +1,230 @@
+"""Credentials that a rail refuses, or that nobody can read: the account is paused, people are told.
+
+No payment is lost for it: what was not sent waits, and is sent once the credentials are mended.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from threading import Barrier
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash import db
+from pettycash.gateways.base import Outcome, OutcomeKind, PayoutInstruction
+from pettycash.models.attempts import AttemptState, PaymentAttempt
+from pettycash.models.funds import ProviderAccount
+from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.platform import Case, CaseStatus, Pause, PauseScope
+from pettycash.services import pauses, provider_accounts
+from pettycash.services.audit import check_books
+from tests.factories import payments as making
+from tests.factories import rails, working
+from tests.factories.people import acting, company_id
+from tests.races import together
+from tests.servers import Database
+
+A, K, S = AttemptState, OutcomeKind, PaymentStatus
+
+REFUSED = rails.outcome(K.NOT_SENT, code="400.008.01", configuration_fault=True)
+NOT_ALLOWED = rails.outcome(K.REJECTED, code="403", configuration_fault=True)
+ASKED_IN_VAIN = rails.outcome(K.IN_DOUBT, code="400.008.01", configuration_fault=True)
+
+
+@pytest.fixture
+def company(live: Database) -> Iterator[UUID]:
+    del live
+    found = company_id("DEMO")
+    with db.scope(company_id=found, source="test"):
+        yield found
+
+
+@pytest.fixture
+def rail(company: UUID) -> rails.FakeGateway:
+    del company
+    gateway = rails.FakeGateway()
+    rails.serve(gateway)
+    return gateway
+
+
+def released(count: int) -> list[UUID]:
+    """Attempts of as many payments, all on one account."""
+    with db.transaction() as session:
+        made = [making.executing(session, "100.00") for _ in range(count)]
+        return [making.attempt_of(session, each).id for each in made]
+
+
+def attempt(key: UUID) -> PaymentAttempt:
+    with db.transaction() as session:
+        return session.get_one(PaymentAttempt, key)
+
+
+def payment_of(key: UUID) -> Payment:
+    with db.transaction() as session:
+        return session.get_one(Payment, session.get_one(PaymentAttempt, key).payment_id)
+
+
+def the_account() -> ProviderAccount:
+    with db.transaction() as session:
+        return session.execute(select(ProviderAccount)).scalar_one()
+
+
+def standing() -> list[Pause]:
+    with db.transaction() as session:
+        return list(session.execute(select(Pause).where(Pause.resumed_at.is_(None))).scalars())
+
+
+def told() -> list[Case]:
+    """The open cases about credentials."""
+    with db.transaction() as session:
+        query = select(Case).where(
+            Case.kind == "credentials_refused", Case.status != CaseStatus.RESOLVED
+        )
+        return list(session.execute(query).scalars())
+
+
+def lift() -> None:
+    """Two people let the account go on."""
+    for who in ("operator", "cfo"):
+        with db.transaction() as session:
+            stopped = pauses.open_pause(
+                session, scope=PauseScope.PROVIDER_ACCOUNT, object_id=the_account_id(session)
+            )
+            pauses.resume(
+                session,
+                pause_id=stopped.id,
+                actor=acting(session, who),
+                now=session.info["now"],
+            )
+
+
+def the_account_id(session: Session) -> UUID:
+    return session.execute(select(ProviderAccount.id)).scalar_one()
+
+
+def mend() -> None:
+    """Somebody gives the account other credentials."""
+    with db.transaction() as session:
+        account = provider_accounts.get(session, account_id=the_account_id(session), lock=True)
+        provider_accounts.change(
+            session,
+            account=account,
+            changes={
+                "base_url": "https://sandbox.safaricom.co.ke",
+                "credentials": {"consumer_key": "new"},
+            },
+            actor=acting(session, "admin"),
+        )
+
+
+def test_two_refusals_in_a_row_pause_the_account_and_tell_people(rail: rails.FakeGateway) -> None:
+    rail.submits = [REFUSED]
+    keys = released(5)
+
+    working.work("payments.submit")
+
+    assert len(rail.sent) == 2, "the others stay where they are"
+    (stopped,) = standing()
+    assert (stopped.scope, stopped.object_id) == (PauseScope.PROVIDER_ACCOUNT, the_account().id)
+    assert stopped.paused_by is None
+    assert "400.008.01" in stopped.reason
+    (case,) = told()
+    assert (case.severity, case.object_type) == ("severe", "provider_account")
+    assert the_account().code in case.summary
+    assert "400.008.01: said 400.008.01" in case.summary
+    with db.transaction() as session:
+        assert making.obligation(session, "notifications.alert", case.id) is not None
+        assert check_books(session) == []
+    assert {attempt(key).state for key in keys} == {A.QUEUED}, "nothing was burnt"
+    assert {payment_of(key).status for key in keys} == {S.EXECUTING}
+
+    rail.submits = [rails.ACCEPTED]
+    lift()
+    working.wait(20)
+    working.work("payments.submit")
+
+    assert {attempt(key).state for key in keys} == {A.ACCEPTED}
+    assert told() == [], "the rail has taken the credentials"
+    assert the_account().refused_in_row == 0
+    assert len({each.originator_reference for each in rail.sent}) == len(keys)
+
+
+def test_a_success_between_two_refusals_begins_the_count_anew(rail: rails.FakeGateway) -> None:
+    rail.submits = [REFUSED, rails.ACCEPTED, REFUSED, rails.LOST, rails.ACCEPTED]
+    for key in released(4):
+        working.run_one("payments.submit", key)
+
+    assert the_account().refused_in_row == 1, "a lost answer says nothing of credentials"
+    assert standing() == []
+    assert told() == []
+
+
+def test_a_lift_without_a_remedy_lasts_until_the_next_refusal(rail: rails.FakeGateway) -> None:
+    rail.submits = [REFUSED]
+    released(4)
+    working.work("payments.submit")
+    first = standing()
+
+    lift()
+    working.wait(20)
+    working.work("payments.submit")
+
+    assert len(rail.sent) == 3
+    (again,) = standing()
+    assert again.id != first[0].id
+    assert len(told()) == 1, "one case: it has never worked since"
+
+
+def test_what_a_refusal_proves_unpaid_has_failed_and_the_rest_waits(
+    rail: rails.FakeGateway,
+) -> None:
+    rail.submits = [NOT_ALLOWED]
+    keys = released(4)
+
+    working.work("payments.submit")
+
+    states = sorted(attempt(key).state.value for key in keys)
+    assert states == ["queued", "queued", "rejected", "rejected"]
+    assert len(standing()) == 1
+
+
+def test_questions_that_are_refused_count_and_go_on(rail: rails.FakeGateway) -> None:
+    keys = released(2)
+    working.work("payments.submit")
+    rail.queries = [ASKED_IN_VAIN]
+    working.wait(21)
+
+    working.work("payments.resolve")
+
+    assert len(standing()) == 1
+    assert len(told()) == 1
+    rail.queries = [rails.ASKED]
+    working.wait(41)
+    working.work("payments.resolve")
+
+    assert len(rail.asked) >= 2 * len(keys), "a pause stops no question"
+    assert told() == []
+    assert len(standing()) == 1, "people lift it"
+
+
+def test_refused_at_once_the_account_is_paused_once(rail: rails.FakeGateway) -> None:
+    """Both calls are under way before either is recorded."""
+    keys = released(4)
+
+    def refuse(instruction: PayoutInstruction) -> Outcome:
+        del instruction
+        barrier.wait(20)
+        return REFUSED
+
+    barrier = Barrier(len(keys))
+    rail.submits = [refuse]
+
+    assert together([partial(working.run_one, "payments.submit", key) for key in keys]) == [
+        None
+    ] * len(keys)
+
+    assert the_account().refused_in_row == len(keys)
+    assert len(standing()) == 1
+    assert len(told()) == 1
