@@ -9,16 +9,16 @@ from threading import Barrier
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from pettycash import db
+from pettycash import composition, db, settings
 from pettycash.gateways.base import Outcome, OutcomeKind, PayoutInstruction
 from pettycash.models.attempts import AttemptState, PaymentAttempt
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.models.platform import Case, CaseStatus, Pause, PauseScope
-from pettycash.services import pauses, provider_accounts
+from pettycash.models.platform import Case, CaseStatus, Obligation, Pause, PauseScope
+from pettycash.services import outbox, pauses, provider_accounts
 from pettycash.services.audit import check_books
 from tests.factories import payments as making
 from tests.factories import rails, working
@@ -228,3 +228,83 @@ def test_refused_at_once_the_account_is_paused_once(rail: rails.FakeGateway) -> 
     assert the_account().refused_in_row == len(keys)
     assert len(standing()) == 1
     assert len(told()) == 1
+
+
+@pytest.fixture
+def unreadable(company: UUID, live: Database) -> UUID:
+    """The account, with a ciphertext that no key opens; the real adapter serves it."""
+    del company
+    composition.compose(live.settings)
+    with db.transaction() as session:
+        found = the_account_id(session)
+        session.execute(update(ProviderAccount).values(credentials="gAAAAABtampered"))
+    return found
+
+
+def test_unreadable_credentials_pause_the_account_and_keep_the_payment(
+    unreadable: UUID,
+) -> None:
+    keys = released(3)
+
+    working.work("payments.submit")
+
+    assert {attempt(key).state for key in keys} == {A.QUEUED}
+    codes = [attempt(key).outcome_code for key in keys]
+    assert codes.count("local.credentials") == 2
+    assert len(standing()) == 1
+    (case,) = told()
+    assert "local.credentials" in case.summary
+    with db.transaction() as session:
+        assert check_books(session) == []
+
+    mend()
+    assert the_account().id == unreadable
+    lift()
+    rail = rails.FakeGateway()
+    rails.serve(rail)
+    working.wait(20)
+    working.work("payments.submit")
+
+    assert {attempt(key).state for key in keys} == {A.ACCEPTED}
+    assert told() == []
+
+
+def test_what_unreadable_credentials_kept_from_leaving_fails_after_its_tries(
+    unreadable: UUID,
+) -> None:
+    """Nobody mends them: lifted again and again, the payment ends, and its money is free."""
+    (key,) = released(1)
+
+    for _ in range(settings.current().send_tries_max):
+        if standing():
+            lift()
+        working.run_one("payments.submit", key)
+
+    assert attempt(key).state is A.REJECTED
+    assert payment_of(key).status is S.FAILED
+    assert payment_of(key).failure_confirmed
+    with db.transaction() as session:
+        assert making.open_holds(session, payment_of(key)) == 0
+    assert the_account().id == unreadable
+
+
+def test_with_unreadable_credentials_a_question_is_asked_again_later(unreadable: UUID) -> None:
+    (key,) = released(1)
+    with db.transaction() as session:
+        sent = session.get_one(PaymentAttempt, key)
+        sent.state, sent.first_sent_at, sent.ever_unknown = A.UNKNOWN, session.info["now"], True
+        outbox.done(session, topic="payments.submit", key=key)
+
+    for _ in range(2):
+        working.wait(41)
+        working.run_one("payments.resolve", key)
+
+    assert attempt(key).queries == 2
+    assert attempt(key).state is A.UNKNOWN
+    assert len(told()) == 1
+    with db.transaction() as session:
+        owed = session.execute(
+            select(Obligation).where(Obligation.topic == "payments.resolve", Obligation.key == key)
+        ).scalar_one()
+        assert (owed.done_at, owed.parked_at, owed.last_error) == (None, None, None)
+    assert the_account().id == unreadable

@@ -30,7 +30,7 @@ def required(credentials: Mapping[str, str], name: str) -> str:
     """
     value = credentials.get(name, "")
     if not value.strip():
-        raise CredentialsUnusableError(f"the provider account has no {name}")
+        raise CredentialsUnusableError(f"the provider account has no {name} that can be read")
     return value
 
 
