@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import copy_context
 from typing import Any
 
@@ -48,7 +48,10 @@ def together(calls: Sequence[Callable[[], Any]], *, seconds: float = 60.0) -> li
 
 @contextmanager
 def held(
-    take: Callable[[Session], Any], then: Callable[[Session], Any] | None = None
+    take: Callable[[Session], Any],
+    then: Callable[[Session], Any] | None = None,
+    *,
+    unit: Callable[[], AbstractContextManager[Session]] = db.transaction,
 ) -> Iterator[None]:
     """A transaction of another connection that is open meanwhile, with whatever `take` has locked.
 
@@ -59,7 +62,7 @@ def held(
 
     def hold() -> None:
         try:
-            with db.transaction() as session:
+            with unit() as session:
                 take(session)
                 taken.set()
                 if then is None:

@@ -113,6 +113,16 @@ def record(
         raise NotPaid
     if not reason.strip():
         raise ReasonMissing
+    # Before the sum: what waits no more has either been refused or counts in it.
+    pending = session.execute(
+        select(VarianceAdjustment.id).where(
+            VarianceAdjustment.payment_id == payment_id,
+            VarianceAdjustment.kind == kind,
+            VarianceAdjustment.status == VarianceStatus.PENDING,
+        )
+    ).first()
+    if pending is not None:
+        raise AlreadyPending
     store = session.get_one(Store, payment.store_id)
     accepted = _accepted(session, payment_id=payment_id, kind=kind)
     booked = max(payment.paid_amount + accepted, Decimal(0))
@@ -124,15 +134,6 @@ def record(
         raise InvalidVariance(errors={"kind": ["Only a drawer is counted."]})
     if case_id is not None and session.get(Case, case_id) is None:
         raise InvalidVariance(errors={"case_id": ["There is no such case."]})
-    pending = session.execute(
-        select(VarianceAdjustment.id).where(
-            VarianceAdjustment.payment_id == payment_id,
-            VarianceAdjustment.kind == kind,
-            VarianceAdjustment.status == VarianceStatus.PENDING,
-        )
-    ).first()
-    if pending is not None:
-        raise AlreadyPending
     counter = _counter(session, kind=kind, payment=payment, account_id=counter_account_id)
     adjustment = VarianceAdjustment(
         id=new_id(),

@@ -187,13 +187,17 @@ def refresh(
 
     A refusal is returned, not raised: the end of a family must be committed.
     """
-    found = session.execute(
-        select(AuthSession)
-        .where(AuthSession.refresh_digest == secrets_box.token_digest(refresh_token))
-        .with_for_update(key_share=True)
-    ).scalar_one_or_none()
-    if found is None:
+    query = select(AuthSession).where(
+        AuthSession.refresh_digest == secrets_box.token_digest(refresh_token)
+    )
+    known = session.execute(query).scalar_one_or_none()
+    if known is None:
         return SessionEnded()
+    # The person first: whoever ends all their sessions meanwhile would miss the new one.
+    db.lock(session, User, known.user_id)
+    found = session.execute(
+        query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    ).scalar_one()
     if found.rotated_at is not None and found.revoked_at is None:
         end_family(session, family_id=found.family_id, reason="refresh_reused", now=now)
         security_log.record(

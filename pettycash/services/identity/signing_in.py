@@ -92,7 +92,11 @@ def complete(
     user_id = known.user_id
     if not password_is_right or user_id is None:
         return _refused(session, WrongCredentials(), origin=origin, user_id=user_id)
-    user = session.get_one(User, user_id)
+    # What was compared is what stands there still: a new password ends all sessions, and this one
+    # would begin after it.
+    user = db.lock(session, User, user_id)
+    if user is None or user.password_hash != known.password_hash:
+        return _refused(session, WrongCredentials(), origin=origin, user_id=user_id)
     if user.totp_enrolled_at is not None and not totp_code:
         throttles.take_back(session, subjects=subjects, now=now)
         return _refused(session, MfaRequired(), origin=origin, user_id=user_id)

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from pettycash import errors, settings
+from pettycash import db, errors, settings
 from pettycash.crash_points import reach
 from pettycash.models.platform import CaseKind, Severity
 from pettycash.models.releases import (
@@ -278,7 +278,7 @@ def expire(session: Session, *, challenge_id: UUID, now: datetime) -> None:
         return
     subject = _bare_subject(challenge)
     row = locked_row(session, subject)
-    session.refresh(challenge)
+    db.lock(session, ReleaseChallenge, challenge_id)  # its code may be being made
     if challenge.state is not ChallengeState.LIVE:
         outbox.done(session, topic=EXPIRY_TOPIC, key=challenge.id)
     elif challenge.expires_at > now:

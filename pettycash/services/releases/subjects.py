@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors
@@ -14,6 +14,7 @@ from pettycash.models.imprest import Replenishment
 from pettycash.models.payments import Payment
 from pettycash.models.people import Membership, Role, RoleAssignment, User
 from pettycash.models.releases import ReleaseChallenge
+from pettycash.models.requisitions import Requisition
 from pettycash.services import digests
 from pettycash.services.actors import Actor
 
@@ -91,17 +92,28 @@ def bound_digest(subject: Subject, executor_id: UUID) -> bytes:
 def locked_row(session: Session, subject: Subject) -> Releasable:
     """The subject's row, locked: codes, releases and changes of one subject take turns.
 
+    A payment's requisition is locked before it, as by everybody: writing the payment needs it.
+
     Raises:
         SubjectGone: no such row in this company.
     """
     row: Releasable | None
     if subject.kind == "payment":
-        row = db.lock(session, Payment, subject.id)
+        row = session.execute(PAYMENT, {"payment_id": subject.id}).scalar_one_or_none()
     else:
         row = db.lock(session, Replenishment, subject.id)
     if row is None:
         raise SubjectGone
     return row
+
+
+PAYMENT = (
+    select(Payment)
+    .join(Requisition, Requisition.id == Payment.requisition_id)
+    .where(Payment.id == bindparam("payment_id"))
+    .with_for_update(of=[Requisition, Payment], key_share=True)
+    .execution_options(populate_existing=True, **db.PREPARED)
+)
 
 
 def about(subject: Subject) -> ColumnElement[bool]:
