@@ -177,9 +177,9 @@ def _verify(session: Session, payment_id: UUID) -> None:
     ).scalar_one()
     message = releases.make_code(session, send_id=send_id, now=now)
     found = CODE.search(message.text) if message else None
-    if found is None:
+    if message is None or found is None:
         raise NoCode("no code was made")
-    releases.code_delivered(session, send_id=send_id, now=now)
+    releases.code_delivered(session, send_id=send_id, message=message, now=now)
     result = payments.verify_code(
         session, payment_id=payment_id, code=found.group(), actor=actor, now=now
     )

@@ -5,15 +5,19 @@ where it signs in anywhere but on this machine; `smtps://` speaks it from the fi
 """
 
 import smtplib
+import socket
 import ssl
 import urllib.parse
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
 from pettycash import settings
+from pettycash.gateways.flight import Deadline, Flight
 
 TIMEOUT_SECONDS = 10.0
+TOTAL_SECONDS = 20.0
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -21,11 +25,27 @@ class NotDelivered(Exception):
     """The message was not taken; the text names why, without addresses or contents."""
 
 
-def send(*, to: Sequence[str], subject: str, text: str) -> None:
-    """Hand a message to the mail server. Blocks up to TIMEOUT_SECONDS for each step.
+class _Server(smtplib.SMTP):
+    """A mail server whose connection the flight under way can cut."""
+
+    def __init__(self, host: str, port: int, *, flight: Flight, tls: ssl.SSLContext | None) -> None:
+        self._flight = flight
+        self._tls = tls
+        super().__init__(host, port, timeout=TIMEOUT_SECONDS)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        opened: socket.socket = super()._get_socket(host, port, timeout)  # type: ignore[misc]
+        self._flight.hold(opened)
+        return self._tls.wrap_socket(opened, server_hostname=host) if self._tls else opened
+
+
+def send(*, to: Sequence[str], subject: str, text: str, deadline: Deadline | None = None) -> None:
+    """Hand a message to the mail server, within TOTAL_SECONDS or a deadline that comes sooner.
+
+    Each step has TIMEOUT_SECONDS. Where the time was over the server may have taken it.
 
     Raises:
-        NotDelivered: no server, no connection, or the server refused.
+        NotDelivered: no server, no connection, no time, or the server refused.
     """
     current = settings.current()
     if not current.smtp_url:
@@ -38,22 +58,30 @@ def send(*, to: Sequence[str], subject: str, text: str) -> None:
     message["Message-ID"] = make_msgid(domain=current.mail_from.rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: keeps holiday replies away
     message.set_content(text)
+    within = (deadline or Deadline.after(TOTAL_SECONDS)).sooner(TOTAL_SECONDS)
+    if within.remaining() <= 0:
+        raise NotDelivered("no time was left")
+    flight = Flight(within)
     try:
-        with _connect(urllib.parse.urlsplit(current.smtp_url)) as server:
+        with (
+            flight.watched(),
+            closing(_connect(urllib.parse.urlsplit(current.smtp_url), flight)) as server,
+        ):
             server.send_message(message, from_addr=current.mail_from, to_addrs=list(to))
+            with suppress(smtplib.SMTPException, OSError):  # it has been taken, whatever comes now
+                server.quit()
     except (smtplib.SMTPException, OSError) as error:
-        raise NotDelivered(_reason(error)) from None  # the original repeats addresses
+        reason = "it took too long" if flight.cut else _reason(error)
+        raise NotDelivered(reason) from None  # the original repeats addresses
 
 
-def _connect(url: urllib.parse.SplitResult) -> smtplib.SMTP:
+def _connect(url: urllib.parse.SplitResult, flight: Flight) -> smtplib.SMTP:
     host = url.hostname or "localhost"
     context = ssl.create_default_context()
     if url.scheme == "smtps":
-        server: smtplib.SMTP = smtplib.SMTP_SSL(
-            host, url.port or 465, timeout=TIMEOUT_SECONDS, context=context
-        )
+        server = _Server(host, url.port or 465, flight=flight, tls=context)
     else:
-        server = smtplib.SMTP(host, url.port or 25, timeout=TIMEOUT_SECONDS)
+        server = _Server(host, url.port or 25, flight=flight, tls=None)
         server.ehlo()
         if server.has_extn("starttls"):
             server.starttls(context=context)

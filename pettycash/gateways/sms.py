@@ -9,6 +9,7 @@ import urllib.parse
 
 from pettycash import settings
 from pettycash.gateways import mail
+from pettycash.gateways.flight import Deadline
 from pettycash.gateways.http import RailSession, TransportFailure
 from pettycash.gateways.wire import read_object
 
@@ -22,8 +23,10 @@ class NotDelivered(Exception):
     """The text was not taken; the reason names no number and no contents."""
 
 
-def send(*, to: str, text: str) -> None:
+def send(*, to: str, text: str, deadline: Deadline | None = None) -> None:
     """Hand a text to the provider; `to` is an E.164 number. At most 15 seconds.
+
+    A deadline may shorten that.
 
     Raises:
         NotDelivered: no provider, no answer, or the provider refused this recipient.
@@ -34,7 +37,12 @@ def send(*, to: str, text: str) -> None:
         if current.environment == "production":
             raise NotDelivered("SMS_URL is not set")
         try:
-            mail.send(to=[f"{number[1:]}@{DEVELOPMENT_DOMAIN}"], subject="SMS", text=text)
+            mail.send(
+                to=[f"{number[1:]}@{DEVELOPMENT_DOMAIN}"],
+                subject="SMS",
+                text=text,
+                deadline=deadline,
+            )
         except mail.NotDelivered as error:
             raise NotDelivered(str(error)) from None
         return
@@ -50,6 +58,7 @@ def send(*, to: str, text: str) -> None:
                 "Content-Type": "application/x-www-form-urlencoded",
             },
             body=urllib.parse.urlencode(form).encode(),
+            deadline=deadline,
         )
     except TransportFailure as error:
         raise NotDelivered(error.code) from None

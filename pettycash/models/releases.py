@@ -94,6 +94,8 @@ class ChallengeSend(Tenanted):
 
     challenge_id: Mapped[UUID]
     channel: Mapped[str]
+    claimed_at: Mapped[datetime | None]
+    """When a worker made the code that it is sending; for the lease's time nobody makes another."""
     delivered_at: Mapped[datetime | None]
 
 
@@ -167,6 +169,8 @@ class CashAcknowledgement(Tenanted):
     tries: Mapped[int] = mapped_column(default=0)
     sends: Mapped[int] = mapped_column(default=0)
     sent_at: Mapped[datetime | None]
+    claimed_at: Mapped[datetime | None]
+    """As that of a ChallengeSend."""
     expires_at: Mapped[datetime | None]
     acknowledged_at: Mapped[datetime | None]
     proof: Mapped[str | None]

@@ -187,6 +187,40 @@ def postpone(session: Session, *, topic: str, key: UUID, due_at: datetime) -> No
     )
 
 
+def keep_back(session: Session, *, topic: str, key: UUID, until: datetime) -> datetime | None:
+    """Leave an obligation to the worker that is at it until its claim ends.
+
+    Returns when it would have been due, for `give_back`.
+    """
+    return session.execute(
+        KEEP_BACK,
+        {"topic": topic, "key": key, "until": until},
+        execution_options=db.PREPARED,
+    ).scalar_one_or_none()
+
+
+KEEP_BACK = text(
+    """
+    WITH before AS MATERIALIZED (
+        SELECT id, due_at FROM obligations
+        WHERE topic = :topic AND key = :key AND done_at IS NULL FOR UPDATE
+    )
+    UPDATE obligations o SET due_at = greatest(o.due_at, CAST(:until AS timestamptz))
+    FROM before WHERE o.id = before.id RETURNING before.due_at
+    """
+)
+
+
+def give_back(session: Session, *, topic: str, key: UUID, due_at: datetime | None) -> None:
+    """The worker failed for certain: due when it would have been, and the backoff goes on."""
+    session.execute(
+        update(Obligation)
+        .where(Obligation.topic == topic, Obligation.key == key, Obligation.done_at.is_(None))
+        .values(due_at=func.coalesce(due_at, Obligation.due_at))
+        .execution_options(synchronize_session=False)
+    )
+
+
 def failed(session: Session, *, obligation_id: UUID, error: str) -> bool:
     """Keep why a task ended in an error (system role); True where that parked the obligation.
 

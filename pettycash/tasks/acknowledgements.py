@@ -2,6 +2,7 @@
 
 from pettycash import db
 from pettycash.crash_points import reach
+from pettycash.gateways.flight import Deadline
 from pettycash.services import payments
 from pettycash.tasks import delivery
 from pettycash.tasks.running import Duty, owed_task
@@ -10,6 +11,7 @@ from pettycash.tasks.running import Duty, owed_task
 @owed_task("notifications.acknowledgement_code")
 def send_acknowledgement_code(duty: Duty) -> None:
     """Make and send the code with which a recipient acknowledges cash."""
+    deadline = Deadline.after(delivery.SECONDS)
     with db.transaction() as session:
         message = payments.make_acknowledgement_code(
             session, acknowledgement_id=duty.key, now=session.info["now"]
@@ -17,9 +19,20 @@ def send_acknowledgement_code(duty: Duty) -> None:
     if message is None:
         return
     reach("cash.code_made")
-    delivery.deliver(
-        subject=message.subject, text=message.text, email=message.email, phone=message.phone
-    )
+    try:
+        delivery.deliver(
+            subject=message.subject,
+            text=message.text,
+            email=message.email,
+            phone=message.phone,
+            deadline=deadline,
+        )
+    except delivery.NobodyReached:
+        with db.transaction() as session:
+            payments.acknowledgement_not_delivered(
+                session, acknowledgement_id=duty.key, message=message
+            )
+        raise
     reach("cash.code_sent")
     with db.transaction() as session:
-        payments.acknowledgement_delivered(session, acknowledgement_id=duty.key)
+        payments.acknowledgement_delivered(session, acknowledgement_id=duty.key, message=message)

@@ -2,6 +2,7 @@
 
 from pettycash import db
 from pettycash.crash_points import reach
+from pettycash.gateways.flight import Deadline
 from pettycash.services import releases
 from pettycash.tasks import delivery
 from pettycash.tasks.running import Duty, owed_task
@@ -10,17 +11,27 @@ from pettycash.tasks.running import Duty, owed_task
 @owed_task("otp.send")
 def send(duty: Duty) -> None:
     """Make the code of one request and send it; after a crash a new code replaces it."""
+    deadline = Deadline.after(delivery.SECONDS)
     with db.transaction() as session:
         message = releases.make_code(session, send_id=duty.key, now=session.info["now"])
     if message is None:
         return
     reach("otp.made")
-    delivery.deliver(
-        subject=message.subject, text=message.text, email=message.email, phone=message.phone
-    )
+    try:
+        delivery.deliver(
+            subject=message.subject,
+            text=message.text,
+            email=message.email,
+            phone=message.phone,
+            deadline=deadline,
+        )
+    except delivery.NobodyReached:
+        with db.transaction() as session:
+            releases.code_not_delivered(session, send_id=duty.key, message=message)
+        raise
     reach("otp.sent")
     with db.transaction() as session:
-        releases.code_delivered(session, send_id=duty.key, now=session.info["now"])
+        releases.code_delivered(session, send_id=duty.key, message=message, now=session.info["now"])
 
 
 @owed_task("otp.expire")

@@ -159,7 +159,7 @@ class System(Processes):
             message = releases.make_code(session, send_id=send_id, now=now)
             assert message is not None
             code = ONE_CODE.findall(message.text)[0]
-            releases.code_delivered(session, send_id=send_id, now=now)
+            releases.code_delivered(session, send_id=send_id, message=message, now=now)
             result = payments.verify_code(
                 session, payment_id=paid.id, code=code, actor=actor, now=now
             )

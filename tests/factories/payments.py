@@ -62,7 +62,7 @@ def sent_code(session: Session, challenge_id: UUID) -> str:
     ).scalar_one()
     message = releases.make_code(session, send_id=send_id, now=session.info["now"])
     assert message is not None
-    releases.code_delivered(session, send_id=send_id, now=session.info["now"])
+    releases.code_delivered(session, send_id=send_id, message=message, now=session.info["now"])
     return message.text.split()[0]
 
 

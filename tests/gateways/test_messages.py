@@ -1,7 +1,9 @@
 """E-mail and text messages leave as they should, and say why where they do not."""
 
-import smtplib
+import socket
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +13,12 @@ from requests import ConnectionError as NoConnection
 
 from pettycash import settings
 from pettycash.gateways import mail, sms
+from pettycash.gateways.flight import Deadline
 from pettycash.settings import Settings
 from pettycash.stack.mailbox.store import Mailbox
 from pettycash.stack.ports import LOOPBACK, Ports
 from tests.factories import mailboxes
+from tests.gateways.loopback import raw_server
 
 URL = "https://api.africastalking.com/version1/messaging"
 
@@ -61,42 +65,81 @@ def test_without_a_server_nothing_is_sent() -> None:
         mail.send(to=["a@example.test"], subject="x", text="y")
 
 
-def test_a_refused_recipient_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    configured(smtp_url=f"smtp://{LOOPBACK}:1")
+@contextmanager
+def mail_server(seen: list[str], **answers: str) -> Iterator[None]:
+    """One that says yes, but for the verbs that are given another answer; "" is none at all."""
 
-    def refuse(*_: object, **__: object) -> smtplib.SMTP:
-        raise smtplib.SMTPRecipientsRefused({"somebody@example.test": (550, b"no")})
+    def script(connection: socket.socket) -> None:
+        connection.sendall(b"220 ready\r\n")
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                verb = line.strip().decode().partition(" ")[0].upper()
+                seen.append(verb)
+                answer = answers.get(verb, "354 go on" if verb == "DATA" else "250 yes")
+                if answer == "drip":
+                    for _ in range(100):
+                        connection.sendall(b"2")
+                        time.sleep(0.05)
+                connection.sendall(f"{answer}\r\n".encode() if answer else b"")
+                if verb == "DATA":
+                    while lines.readline() != b".\r\n":
+                        pass
+                    connection.sendall(b"250 taken\r\n")
 
-    monkeypatch.setattr(smtplib, "SMTP", refuse)
+    with raw_server(script) as server:
+        configured(smtp_url=f"smtp://{LOOPBACK}:{server.port}")
+        yield
 
-    with pytest.raises(mail.NotDelivered) as refusal:
+
+def test_a_refused_recipient_is_not_repeated() -> None:
+    with (
+        mail_server([], RCPT="550 somebody@example.test is nobody"),
+        pytest.raises(mail.NotDelivered) as refusal,
+    ):
         mail.send(to=["somebody@example.test"], subject="x", text="y")
+
     assert "somebody" not in str(refusal.value)
 
 
 def test_a_password_never_goes_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Plain:
-        """A server that offers no TLS."""
+    monkeypatch.setattr(mail, "LOOPBACK", frozenset[str]())
+    seen: list[str] = []
+    with mail_server(seen):
+        port = settings.current().smtp_url.rpartition(":")[2]
+        configured(smtp_url=f"smtp://user:secret@{LOOPBACK}:{port}")
+        with pytest.raises(mail.NotDelivered, match="no TLS"):
+            mail.send(to=["a@example.test"], subject="x", text="y")
 
-        def __init__(self, *_: object, **__: object) -> None:
-            self.logged_in = False
+    assert "AUTH" not in seen
 
-        def ehlo(self) -> None:
-            return None
 
-        def has_extn(self, _name: str) -> bool:
-            return False
+def test_an_answer_byte_by_byte_does_not_outlast_the_total_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mail, "TOTAL_SECONDS", 0.5)
+    began = time.monotonic()
 
-        def close(self) -> None:
-            return None
+    with mail_server([], MAIL="drip"), pytest.raises(mail.NotDelivered, match="too long"):
+        mail.send(to=["a@example.test"], subject="x", text="y")
 
-        def login(self, *_: object) -> None:
-            raise AssertionError("the password left")
+    assert time.monotonic() - began < 3
 
-    monkeypatch.setattr(smtplib, "SMTP", Plain)
-    configured(smtp_url="smtp://user:secret@mail.example.test")
 
-    with pytest.raises(mail.NotDelivered, match="no TLS"):
+def test_no_mail_leaves_when_the_time_is_over() -> None:
+    seen: list[str] = []
+
+    with mail_server(seen), pytest.raises(mail.NotDelivered, match="no time"):
+        mail.send(to=["a@example.test"], subject="x", text="y", deadline=Deadline.after(0))
+
+    assert seen == []
+
+
+def test_what_was_taken_has_left_although_the_goodbye_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mail, "TIMEOUT_SECONDS", 0.3)
+
+    with mail_server([], QUIT=""):
         mail.send(to=["a@example.test"], subject="x", text="y")
 
 

@@ -195,6 +195,7 @@ class People(Player):
                 .join(PaymentExecution, PaymentExecution.id == CashAcknowledgement.execution_id)
                 .where(PaymentExecution.originator_reference == released.reference)
             ).scalar_one()
+            row.claimed_at = None  # whoever sent the code before is long gone
             message = payments.make_acknowledgement_code(
                 session, acknowledgement_id=row.id, now=session.info["now"]
             )

@@ -6,10 +6,10 @@ payment and books. `cash` is the one method without a rail.
 """
 
 from pettycash.services.payments.cash import (
-    AcknowledgementMessage,
     acknowledge,
     acknowledge_by_signature,
     acknowledgement_delivered,
+    acknowledgement_not_delivered,
     make_acknowledgement_code,
     resend_acknowledgement,
 )
@@ -43,7 +43,6 @@ from pettycash.services.payments.resolving import (
 
 __all__ = [
     "CHANGEABLE",
-    "AcknowledgementMessage",
     "Claim",
     "ClaimLost",
     "Part",
@@ -51,6 +50,7 @@ __all__ = [
     "acknowledge",
     "acknowledge_by_signature",
     "acknowledgement_delivered",
+    "acknowledgement_not_delivered",
     "ask_now",
     "assign_executor",
     "cancel",

@@ -6,7 +6,6 @@ The code belongs to the recipient, so a right one shows that they were there (do
 
 import hashlib
 import hmac
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -78,16 +77,6 @@ class SignatureUsed(errors.Conflict):
     code = "acknowledgement.signature_used"
 
 
-@dataclass(frozen=True, kw_only=True)
-class AcknowledgementMessage:
-    """The recipient's code on its way to them; never shown by `repr`."""
-
-    subject: str
-    text: str = field(repr=False)
-    email: str | None = field(default=None, repr=False)
-    phone: str | None = field(default=None, repr=False)
-
-
 def begin(session: Session, *, payment: Payment, execution_id: UUID) -> CashAcknowledgement:
     """Await the recipient's word on cash that was just released; a code is owed to them."""
     row = CashAcknowledgement(
@@ -107,8 +96,9 @@ def begin(session: Session, *, payment: Payment, execution_id: UUID) -> CashAckn
 
 def make_acknowledgement_code(
     session: Session, *, acknowledgement_id: UUID, now: datetime
-) -> AcknowledgementMessage | None:
-    """Make the recipient's code, in the worker; None where it is not wanted any more."""
+) -> releases.CodeMessage | None:
+    """Make the recipient's code, in the worker; None where it is not wanted any more, or while
+    another worker is sending one, as `releases.make_code`."""
     row = db.lock(session, CashAcknowledgement, acknowledgement_id)
     payment = session.get(Payment, row.payment_id) if row is not None else None
     if (
@@ -119,6 +109,13 @@ def make_acknowledgement_code(
     ):
         outbox.done(session, topic=TOPIC, key=acknowledgement_id)
         return None
+    lease = timedelta(seconds=settings.current().claim_lease_seconds)
+    if row.claimed_at is not None and row.claimed_at + lease > now:
+        until = row.claimed_at + lease
+        outbox.keep_back(session, topic=TOPIC, key=acknowledgement_id, until=until)
+        return None
+    row.claimed_at = now
+    due_at = outbox.keep_back(session, topic=TOPIC, key=acknowledgement_id, until=now + lease)
     code = releases.new_code()
     lifetime = settings.current().code_lifetime_seconds
     row.code_digest = _keyed(code, row.id)
@@ -126,21 +123,37 @@ def make_acknowledgement_code(
     row.expires_at = now + timedelta(seconds=lifetime)
     amount = money.text(payment.amount, payment.currency)
     is_mail = "@" in payment.destination
-    return AcknowledgementMessage(
+    return releases.CodeMessage(
         subject="Your cash is ready",
         text=(
             f"{code} acknowledges that you received {payment.currency} {amount} in cash"
             f" ({payment.number}). Tell it to the custodian once you have the money, not before."
-            f" It is valid for {lifetime // 60} minutes."
+            f" It is valid for {lifetime // 60} minutes, unless a newer one is sent."
         ),
         email=payment.destination if is_mail else None,
         phone=None if is_mail else payment.destination,
+        claimed_at=now,
+        due_at=due_at,
     )
 
 
-def acknowledgement_delivered(session: Session, *, acknowledgement_id: UUID) -> None:
-    """The message left; the obligation is done."""
-    outbox.done(session, topic=TOPIC, key=acknowledgement_id)
+def acknowledgement_delivered(
+    session: Session, *, acknowledgement_id: UUID, message: releases.CodeMessage
+) -> None:
+    """The message left; the obligation is done, unless a newer code is owed or was made."""
+    row = db.lock(session, CashAcknowledgement, acknowledgement_id)
+    if row is not None and row.claimed_at == message.claimed_at:
+        outbox.done(session, topic=TOPIC, key=acknowledgement_id)
+
+
+def acknowledgement_not_delivered(
+    session: Session, *, acknowledgement_id: UUID, message: releases.CodeMessage
+) -> None:
+    """The message left by no way: the claim ends at once, and the code is made anew."""
+    row = db.lock(session, CashAcknowledgement, acknowledgement_id)
+    if row is not None and row.claimed_at == message.claimed_at:
+        row.claimed_at = None
+        outbox.give_back(session, topic=TOPIC, key=acknowledgement_id, due_at=message.due_at)
 
 
 def resend_acknowledgement(
@@ -160,6 +173,7 @@ def resend_acknowledgement(
         raise TooManyAcknowledgementCodes(retry_after_seconds=max(1, int(wait) + 1))
     row.sends = 1 if row.sends >= limits.code_sends_max else row.sends + 1
     row.code_digest = None
+    row.claimed_at = None
     row.expires_at = None
     outbox.owe(session, topic=TOPIC, key=row.id)
     return matter.payment

@@ -21,6 +21,7 @@ from pettycash.services.releases.checking import (
 from pettycash.services.releases.sending import (
     CodeMessage,
     code_delivered,
+    code_not_delivered,
     make_code,
     new_code,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "check_code",
     "check_releaser",
     "code_delivered",
+    "code_not_delivered",
     "expire",
     "keyed_digest",
     "make_code",

@@ -30,6 +30,13 @@ class CodeMessage:
     text: str = field(repr=False)
     email: str | None = field(default=None, repr=False)
     phone: str | None = field(default=None, repr=False)
+    claimed_at: datetime
+    """Names the claim under which the code was made; a later claim has made another code."""
+    due_at: datetime | None
+    """When the obligation would have been due without the claim."""
+
+
+SEND_TOPIC = "otp.send"
 
 
 def new_code() -> str:
@@ -40,15 +47,20 @@ def new_code() -> str:
 def make_code(session: Session, *, send_id: UUID, now: datetime) -> CodeMessage | None:
     """Make the code of one request, replacing any earlier one; None where it came too late.
 
-    Runs again after a crash: then a new code is made, and only the newest one counts.
+    None, too, while another worker is sending one. After a crash, when its claim has ended, a new
+    code is made, and only the newest one counts.
     """
-    send = session.get(ChallengeSend, send_id)
-    if send is None:
+    challenge_id = session.execute(
+        select(ChallengeSend.challenge_id).where(ChallengeSend.id == send_id)
+    ).scalar_one_or_none()
+    if challenge_id is None:
         return None
-    challenge = db.lock(session, ReleaseChallenge, send.challenge_id)
+    challenge = db.lock(session, ReleaseChallenge, challenge_id)
+    send = db.lock(session, ChallengeSend, send_id)
+    assert send is not None, "a request to send is never deleted"
     newest = session.execute(
         select(ChallengeSend.id)
-        .where(ChallengeSend.challenge_id == send.challenge_id)
+        .where(ChallengeSend.challenge_id == challenge_id)
         .order_by(ChallengeSend.id.desc())
         .limit(1)
     ).scalar_one()
@@ -57,9 +69,16 @@ def make_code(session: Session, *, send_id: UUID, now: datetime) -> CodeMessage 
         or challenge.state is not ChallengeState.LIVE
         or challenge.expires_at <= now
         or newest != send_id
+        or send.delivered_at is not None
     ):
-        outbox.done(session, topic="otp.send", key=send_id)
+        outbox.done(session, topic=SEND_TOPIC, key=send_id)
         return None
+    lease = timedelta(seconds=settings.current().claim_lease_seconds)
+    if send.claimed_at is not None and send.claimed_at + lease > now:
+        outbox.keep_back(session, topic=SEND_TOPIC, key=send_id, until=send.claimed_at + lease)
+        return None
+    send.claimed_at = now
+    due_at = outbox.keep_back(session, topic=SEND_TOPIC, key=send_id, until=now + lease)
     code = new_code()
     lifetime = settings.current().code_lifetime_seconds
     challenge.code_digest = keyed_digest(code, challenge.id)
@@ -76,20 +95,30 @@ def make_code(session: Session, *, send_id: UUID, now: datetime) -> CodeMessage 
         subject="Your release code",
         text=(
             f"{code} releases {_what(session, challenge)}."
-            f" It is valid for {lifetime // 60} minutes."
+            f" It is valid for {lifetime // 60} minutes, unless a newer one is sent."
             " If you did not ask for it, tell your treasury."
         ),
         email=person.email if "email" in channels else None,
         phone=membership.phone if "sms" in channels else None,
+        claimed_at=now,
+        due_at=due_at,
     )
 
 
-def code_delivered(session: Session, *, send_id: UUID, now: datetime) -> None:
-    """The message left; the obligation is done."""
-    send = session.get(ChallengeSend, send_id)
-    if send is not None:
+def code_delivered(session: Session, *, send_id: UUID, message: CodeMessage, now: datetime) -> None:
+    """The message left; the obligation is done, unless a later claim has replaced the code."""
+    send = db.lock(session, ChallengeSend, send_id)
+    if send is not None and send.claimed_at == message.claimed_at:
         send.delivered_at = now
-    outbox.done(session, topic="otp.send", key=send_id)
+        outbox.done(session, topic=SEND_TOPIC, key=send_id)
+
+
+def code_not_delivered(session: Session, *, send_id: UUID, message: CodeMessage) -> None:
+    """The message left by no way: the claim ends at once, and the code is made anew."""
+    send = db.lock(session, ChallengeSend, send_id)
+    if send is not None and send.claimed_at == message.claimed_at:
+        send.claimed_at = None
+        outbox.give_back(session, topic=SEND_TOPIC, key=send_id, due_at=message.due_at)
 
 
 def _what(session: Session, challenge: ReleaseChallenge) -> str:
