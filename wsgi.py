@@ -5,3 +5,4 @@ from pettycash.app import create_app
 
 foundation.log_as_json()
 app = create_app()
+foundation.refuse_poolers()

@@ -118,4 +118,5 @@ def _log_as_json(**_rest: object) -> None:
 
 @signals.beat_init.connect
 def _beat_is_ready(**_rest: object) -> None:
+    foundation.refuse_poolers()
     readiness.announce()

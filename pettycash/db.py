@@ -5,6 +5,7 @@ Two engines: `pettycash_app` sees one company at a time through row-level securi
 inbox, nightly run). A unit of work tells PostgreSQL for whom it acts before its first statement.
 """
 
+import logging
 import math
 import random
 import time
@@ -23,7 +24,6 @@ from sqlalchemy import (
     bindparam,
     cast,
     create_engine,
-    event,
     func,
     text,
 )
@@ -33,6 +33,8 @@ from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from pettycash import pooled, settings, silence
 from pettycash.crash_points import connections
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 Row = TypeVar("Row", bound=DeclarativeBase)
 
@@ -40,10 +42,13 @@ APP_ROLE, SYSTEM_ROLE = "pettycash_app", "pettycash_system"
 """The roles that row security knows. A login of another name acts as one of them."""
 
 _ACT_AS = """
-    SELECT set_config('role', rolname, false) FROM pg_roles
-    WHERE rolname = %s AND rolname <> session_user AND pg_has_role(session_user, oid,
-        CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+    SELECT pg_backend_pid(), (
+        SELECT set_config('role', rolname, false) FROM pg_roles
+        WHERE rolname = %s AND rolname <> session_user AND pg_has_role(session_user, oid,
+            CASE WHEN current_setting('server_version_num')::int >= 160000
+                 THEN 'SET' ELSE 'MEMBER' END))
 """
+"""Someone's own server may hand us an owner or a superuser, whom row security spares."""
 
 SILENCE_SECONDS = 10.0
 """How much longer than the server lets a statement take we wait for its answer."""
@@ -107,7 +112,9 @@ class _Database:
         self.engine: Engine | None = None
         self.factory: sessionmaker[Session] | None = None
 
-    def configure(self, url: str, *, role: str, pool_size: int, options: str, **more: Any) -> None:
+    def configure(
+        self, url: str, *, role: str, pool_size: int, limits: Mapping[str, str], **more: Any
+    ) -> None:
         self.dispose()
         self.engine = create_engine(
             url,
@@ -117,7 +124,7 @@ class _Database:
             pool_recycle=1800,
             pool_timeout=5,
             connect_args={
-                "options": options,
+                "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
                 "connect_timeout": 3,
                 "keepalives_idle": 5,
                 "keepalives_interval": 2,
@@ -132,13 +139,7 @@ class _Database:
         if statement_seconds:  # 0: the server waits for ever, so do we
             silence.watch(self.engine, seconds=statement_seconds + SILENCE_SECONDS)
 
-        @event.listens_for(self.engine, "connect")
-        def act_as_role(connection: Any, _record: Any) -> None:
-            # Someone's own server may hand us an owner or a superuser, whom row security spares.
-            with connection.cursor() as cursor:
-                cursor.execute(_ACT_AS, (role,))
-            connection.commit()
-
+        pooled.introduce(self.engine, greeting=_ACT_AS, parameters=(role,), limits=limits)
         pooled.ask_who_rested(self.engine)
         pooled.prepare_once(self.engine)
         self.factory = sessionmaker(self.engine, expire_on_commit=False)
@@ -157,21 +158,22 @@ def configure(app_url: str, system_url: str, *, pool_size: int = 10) -> None:
     """Build both engines, each acting as its role whatever name its login has.
 
     Limits come from the installed settings (security.md row 14)."""
-    limits = settings.current()
-    options = (
-        f"-c statement_timeout={int(limits.statement_timeout_seconds * 1000)}"
-        f" -c lock_timeout={int(limits.lock_timeout_seconds * 1000)}"
-        f" -c idle_in_transaction_session_timeout="
-        f"{int(limits.idle_in_transaction_timeout_seconds * 1000)}"
-        " -c timezone=UTC"
-    )
-    _app.configure(app_url, role=APP_ROLE, pool_size=pool_size, options=options)
-    _system.configure(system_url, role=SYSTEM_ROLE, pool_size=pool_size, options=options)
+    current = settings.current()
+    limits = {
+        "statement_timeout": f"{int(current.statement_timeout_seconds * 1000)}",
+        "lock_timeout": f"{int(current.lock_timeout_seconds * 1000)}",
+        "idle_in_transaction_session_timeout": (
+            f"{int(current.idle_in_transaction_timeout_seconds * 1000)}"
+        ),
+        "timezone": "UTC",
+    }
+    _app.configure(app_url, role=APP_ROLE, pool_size=pool_size, limits=limits)
+    _system.configure(system_url, role=SYSTEM_ROLE, pool_size=pool_size, limits=limits)
     _glances.configure(
         system_url,
         role=SYSTEM_ROLE,
         pool_size=pool_size,
-        options=f"{options} -c lock_timeout={GLANCE_LOCK_MILLISECONDS}",
+        limits=limits | {"lock_timeout": f"{GLANCE_LOCK_MILLISECONDS}"},
         isolation_level="AUTOCOMMIT",
     )
 
@@ -181,6 +183,23 @@ def dispose(*, close: bool = True) -> None:
     _app.dispose(close=close)
     _system.dispose(close=close)
     _glances.dispose(close=close)
+
+
+def refuse_poolers() -> None:
+    """Connect once as each role and let go again, before a process begins its work.
+
+    A database that is away is no pooler: it is looked at again at the first connection.
+
+    Raises:
+        pooled.BehindPooler: our statements would run among those of others.
+    """
+    for database in (_app, _system):
+        try:
+            if database.engine is not None:
+                database.engine.connect().close()
+        except DBAPIError:
+            logger.warning("the database is away", exc_info=True)
+    dispose()
 
 
 def engine(*, system: bool = False) -> Engine:

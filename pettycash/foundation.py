@@ -5,12 +5,13 @@ adapters weigh 15 MB in memory.
 """
 
 import logging
+import sys
 from typing import Any
 
 import structlog
 from structlog.typing import EventDict
 
-from pettycash import db
+from pettycash import db, pooled
 from pettycash import settings as installed
 from pettycash.settings import Settings
 
@@ -23,6 +24,14 @@ def lay(settings: Settings) -> None:
         settings.database_system_url or settings.database_owner_url or settings.database_url,
         pool_size=settings.database_pool_size,
     )
+
+
+def refuse_poolers() -> None:
+    """End the process, with a sentence, where its database is behind a pooler (`db`)."""
+    try:
+        db.refuse_poolers()
+    except pooled.BehindPooler as refusal:
+        sys.exit(f"pettycash: {refusal}")
 
 
 def _with_scope(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -1,19 +1,41 @@
-"""What a pooled connection remembers: which statements it has planned, and since when it rests."""
+"""What a pooled connection remembers: which statements it has planned, and since when it rests.
+
+And that it is one's own: a pooler between us and PostgreSQL that lends connections by transaction
+gives each of them to many, who then run each other's prepared statements, silently where the
+number of parameters fits, and lose settings, role, LISTEN and locks.
+"""
 
 import itertools
 import re
 import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import psycopg2
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
+from pettycash import errors
+
 RESTED_SECONDS = 1.0
 """A connection that lay in the pool for longer is asked whether it lives before it is used."""
 
 PREPARED_MAX = 200
 """How many of them one connection keeps; a further text is run as it is."""
+
+LOOKS = 3
+"""How often a pooler is looked at, since others may borrow and bring back between two looks."""
+
+POOLERS_WORDS = ("unsupported startup parameter", "pooling mode")
+"""What PgBouncer says to `options`, and to a transaction where it lends by statement."""
+
+
+class BehindPooler(errors.Unavailable):
+    """A pooler before PostgreSQL lends connections by transaction; name PostgreSQL itself."""
+
+    code = "database.pooled"
+
 
 _PARAMETER = re.compile(r"%\((\w+)\)s|%%")
 
@@ -67,3 +89,70 @@ def ask_who_rested(engine: Engine) -> None:
             engine.dialect.do_ping(connection)
         except psycopg2.Error as error:
             raise InvalidatePoolError from error
+
+
+def introduce(
+    engine: Engine,
+    *,
+    greeting: str = "SELECT pg_backend_pid()",
+    parameters: Sequence[str] = (),
+    limits: Mapping[str, str] | None = None,
+) -> None:
+    """Greet PostgreSQL on each new connection, and refuse one that a pooler lends.
+
+    The greeting answers the backend's pid first. A pooler tells its clients another one, so where
+    nobody stands between, this costs nothing. One that pools by session is allowed; it drops
+    what a client asks for at connect, so the limits are set again.
+    """
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
+        record.info["connect"] = lambda: dialect.connect(*arguments, **options)
+        with _Heard():
+            return dialect.connect(*arguments, **options)
+
+    @event.listens_for(engine, "connect")
+    def greet(connection: Any, record: Any) -> None:
+        connect_again = record.info.pop("connect")
+        with _Heard(), connection.cursor() as cursor:
+            cursor.execute(greeting, parameters)
+            pid = cursor.fetchone()[0]
+            connection.commit()
+            if pid == connection.info.backend_pid:
+                return
+            with closing(connect_again()) as other:
+                if _lends(connection, other):
+                    raise BehindPooler
+            for name, value in (limits or {}).items():
+                cursor.execute("SELECT set_config(%s, %s, false)", (name, value))
+            connection.commit()
+
+
+def _lends(one: Any, other: Any) -> bool:
+    """Whether two clients share a backend, or one is given several: it is lent by transaction."""
+    for _ in range(LOOKS):
+        first, second, others = _backend(one), _backend(one), _backend(other)
+        if first != second or others == second:
+            return True
+    return False
+
+
+def _backend(connection: Any) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        pid = int(cursor.fetchone()[0])
+    connection.commit()
+    return pid
+
+
+class _Heard:
+    """Turns a pooler's own refusals into ours."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
+        if isinstance(error, psycopg2.Error) and any(
+            words in str(error) for words in POOLERS_WORDS
+        ):
+            raise BehindPooler from error

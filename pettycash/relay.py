@@ -10,6 +10,7 @@ import logging
 import os
 import select
 import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -20,7 +21,7 @@ from uuid import UUID
 from celery import Celery
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from pettycash import config, db, foundation, readiness, settings
+from pettycash import config, db, foundation, pooled, readiness, settings
 from pettycash.celery_app import create_celery
 from pettycash.crash_points import reach
 from pettycash.services import heartbeats, outbox
@@ -65,6 +66,8 @@ class Relay:
                 if not announced:
                     readiness.announce()
                     announced = True
+            except pooled.BehindPooler as refusal:
+                sys.exit(f"pettycash: {refusal}")
             except Exception:
                 # Whatever it is: what is owed stays owed, and the next turn may be luckier.
                 logger.exception("a turn of the relay failed")
@@ -166,6 +169,7 @@ def serve(configured: Settings) -> None:
     """Run the relay in this process until a signal stops it."""
     foundation.lay(configured)
     foundation.log_as_json()
+    foundation.refuse_poolers()
     publisher = Publisher(create_celery(configured))
     running = Relay(publisher)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):

@@ -9,7 +9,7 @@ from typing import Any
 from celery import Celery, current_app, signals
 from sqlalchemy.orm import configure_mappers
 
-from pettycash import composition, db, hearing, readiness
+from pettycash import composition, db, foundation, hearing, readiness
 from pettycash.beat_app import LeaderScheduler
 from pettycash.celery_app import create_celery
 from pettycash.settings import Settings
@@ -40,6 +40,11 @@ def task_modules() -> list[str]:
     spec = find_spec("pettycash.tasks")
     folders = list(spec.submodule_search_locations or []) if spec else []
     return [f"pettycash.tasks.{each.name}" for each in pkgutil.iter_modules(folders)]
+
+
+@signals.celeryd_init.connect
+def _refuse_poolers(**_rest: object) -> None:
+    foundation.refuse_poolers()
 
 
 @signals.worker_before_create_process.connect

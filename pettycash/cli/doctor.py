@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import click
+from sqlalchemy import NullPool, create_engine
+from sqlalchemy.exc import DBAPIError
 
-from pettycash import config
+from pettycash import config, pooled
 from pettycash.cli import state_folder
 from pettycash.stack import postgres, redis
 from pettycash.stack.plan import USUAL_PORTS
@@ -58,7 +60,7 @@ def _disk(folder: StateFolder) -> Finding:
 
 def _postgres(folder: StateFolder) -> Finding:
     if os.environ.get("DATABASE_URL"):
-        return Finding("PostgreSQL", True, "your own, by DATABASE_URL")
+        return _own_postgres()
     program = postgres.binaries() / "postgres"
     how = postgres.run_as(folder.path / "postgres" / "data", program)
     done = subprocess.run(
@@ -67,6 +69,23 @@ def _postgres(folder: StateFolder) -> Finding:
     )  # fmt: skip
     mend = "reinstall: remove .venv and start again, or set DATABASE_URL"
     return Finding("PostgreSQL", done.returncode == 0, (done.stdout or done.stderr).strip(), mend)
+
+
+def _own_postgres() -> Finding:
+    settings = config.read()
+    urls = (settings.database_url, settings.database_system_url, settings.database_owner_url)
+    try:
+        for url in filter(None, urls):
+            engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 3})
+            pooled.introduce(engine)
+            engine.connect().close()
+    except pooled.BehindPooler as refusal:
+        mend = "name PostgreSQL itself in DATABASE_URL, …_SYSTEM_URL, …_OWNER_URL"
+        return Finding("PostgreSQL", False, str(refusal), mend)
+    except DBAPIError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        return Finding("PostgreSQL", False, reason, "start it, or correct DATABASE_URL")
+    return Finding("PostgreSQL", True, "your own, by DATABASE_URL")
 
 
 def _redis(_folder: StateFolder) -> Finding:
