@@ -27,9 +27,6 @@ PREPARED_MAX = 200
 LOOKS = 3
 """How often a pooler is looked at, since others may borrow and bring back between two looks."""
 
-POOLERS_WORDS = ("unsupported startup parameter", "pooling mode")
-"""What PgBouncer says to `options`, and to a transaction where it lends by statement."""
-
 
 class BehindPooler(errors.Unavailable):
     """A pooler before PostgreSQL lends connections by transaction; name PostgreSQL itself."""
@@ -108,24 +105,29 @@ def introduce(
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
         record.info["connect"] = lambda: dialect.connect(*arguments, **options)
-        with _Heard():
+        try:
             return dialect.connect(*arguments, **options)
+        except psycopg2.OperationalError as error:
+            if "unsupported startup parameter" in str(error):  # PgBouncer, unless it is told so
+                raise BehindPooler(
+                    "A pooler before PostgreSQL refuses our options; name PostgreSQL itself."
+                ) from error
+            raise
 
     @event.listens_for(engine, "connect")
     def greet(connection: Any, record: Any) -> None:
         connect_again = record.info.pop("connect")
-        with _Heard(), connection.cursor() as cursor:
+        commits_itself, connection.autocommit = connection.autocommit, True
+        with connection.cursor() as cursor:
             cursor.execute(greeting, parameters)
-            pid = cursor.fetchone()[0]
-            connection.commit()
-            if pid == connection.info.backend_pid:
-                return
-            with closing(connect_again()) as other:
-                if _lends(connection, other):
-                    raise BehindPooler
-            for name, value in (limits or {}).items():
-                cursor.execute("SELECT set_config(%s, %s, false)", (name, value))
-            connection.commit()
+            if cursor.fetchone()[0] != connection.info.backend_pid:
+                with closing(connect_again()) as other:
+                    other.autocommit = True
+                    if _lends(connection, other):
+                        raise BehindPooler
+                for name, value in (limits or {}).items():
+                    cursor.execute("SELECT set_config(%s, %s, false)", (name, value))
+        connection.autocommit = commits_itself
 
 
 def _lends(one: Any, other: Any) -> bool:
@@ -140,19 +142,4 @@ def _lends(one: Any, other: Any) -> bool:
 def _backend(connection: Any) -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
-        pid = int(cursor.fetchone()[0])
-    connection.commit()
-    return pid
-
-
-class _Heard:
-    """Turns a pooler's own refusals into ours."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
-        if isinstance(error, psycopg2.Error) and any(
-            words in str(error) for words in POOLERS_WORDS
-        ):
-            raise BehindPooler from error
+        return int(cursor.fetchone()[0])

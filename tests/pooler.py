@@ -1,4 +1,4 @@
-"""A small pooler between clients and PostgreSQL, as PgBouncer pools: by transaction or by session.
+"""A small pooler before PostgreSQL, as PgBouncer pools: by transaction, statement or session.
 
 It lets everybody in, speaks the simple query protocol only, drops what clients ask for at connect
 (`options`), and gives them keys for cancelling that it made up.
@@ -80,7 +80,9 @@ class Pooler:
                     while answer != b"Z":
                         answer, whole = _message(server.socket)
                         client.sendall(whole)
-                    if whole[-1:] == b"I" and self._mode == "transaction":
+                    if self._mode == "statement" or (
+                        self._mode == "transaction" and whole[-1:] == b"I"
+                    ):
                         self._idle[pool].append(server)
                         server = None
             finally:

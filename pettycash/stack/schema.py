@@ -17,6 +17,9 @@ from pettycash.stack.state import ROOT, StackError
 MIGRATION_LOCK = 0x6D69_6772_6174_6500
 """The advisory lock of the one run ("migrate" in ASCII)."""
 
+PATIENCE_SECONDS = 60.0
+"""For how long a migration tries again where others keep a table locked."""
+
 _MAY_BECOME = text(
     """SELECT pg_has_role(:login, :role,
         CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
@@ -36,6 +39,7 @@ def _locked(owner_url: str) -> Iterator[tuple[Config, Connection]]:
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
             connection.commit()
             settings.attributes["connection"] = connection
+            settings.attributes["patience_seconds"] = PATIENCE_SECONDS
             yield settings, connection
     finally:
         engine.dispose()

@@ -1,6 +1,9 @@
 """Migrations lead from nothing to the models and back, and say the same as the models do."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +12,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import create_engine, text
 
+from pettycash import settings
 from pettycash.api import health
 from pettycash.models import Base
 from pettycash.stack import schema
@@ -163,3 +168,56 @@ def test_a_second_upgrade_has_nothing_to_do(database: Database) -> None:
     schema.upgrade(database.owner_url)
 
     assert schema.current(database.owner_url) == before == _script().get_current_head()
+
+
+TOUCHED = "challenge_sends"
+"""A table that the newest migration alters."""
+
+
+@contextmanager
+def somebody_reads(database: Database, table: str) -> Iterator[Any]:
+    """A transaction of another session that has looked at a table and stays open."""
+    engine = create_engine(database.superuser_url)
+    with engine.connect() as connection:
+        connection.execute(text(f"SELECT count(*) FROM {table}"))
+        yield connection
+    engine.dispose()
+
+
+def test_readers_go_on_while_a_migration_waits_for_a_table(
+    live: Database,
+) -> None:
+    """A waiting ALTER TABLE makes everybody queue behind it, so it waits for moments only."""
+    schema.downgrade(live.owner_url, "-1")
+    slowest = 0.0
+    with ThreadPoolExecutor() as pool:
+        with somebody_reads(live, TOUCHED):
+            upgrading = pool.submit(schema.upgrade, live.owner_url)
+            began = time.monotonic()
+            with connected(live.superuser_url) as reader:
+                while time.monotonic() < began + 4:
+                    before = time.monotonic()
+                    rows(reader, f"SELECT count(*) FROM {TOUCHED}")
+                    slowest = max(slowest, time.monotonic() - before)
+                    time.sleep(0.05)
+            assert not upgrading.done()
+        upgrading.result(timeout=30)
+
+    assert slowest < settings.current().lock_timeout_seconds, "no request waits that long"
+    assert schema.current(live.owner_url) == _script().get_current_head()
+
+
+def test_a_migration_that_gets_no_lock_says_so_and_changes_nothing(
+    live: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema.downgrade(live.owner_url, "-1")
+    before = schema.current(live.owner_url)
+    monkeypatch.setattr(schema, "PATIENCE_SECONDS", 1.5)
+
+    with (
+        somebody_reads(live, TOUCHED),
+        pytest.raises(CommandError, match="Nothing was changed"),
+    ):
+        schema.upgrade(live.owner_url)
+
+    assert schema.current(live.owner_url) == before

@@ -60,7 +60,9 @@ def test_behind_a_pooler_one_process_runs_the_statement_of_another(
         engine.dispose()
 
 
-def test_no_connection_through_a_pooler_is_used(live: Database, pooler: Pooler) -> None:
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
+def test_no_connection_through_a_pooler_is_used(live: Database, mode: str) -> None:
+    pooler = Pooler(live.app_url, mode=mode)
     for app, system in (
         (pooler.url(live.app_url), live.system_url),
         (live.app_url, pooler.url(live.system_url)),
@@ -70,6 +72,7 @@ def test_no_connection_through_a_pooler_is_used(live: Database, pooler: Pooler) 
             db.refuse_poolers()
         with pytest.raises(pooled.BehindPooler), db.transaction(), db.system_transaction():
             raise AssertionError("nothing runs through a pooler")
+    pooler.close()
 
 
 def ended(database: Database, pooler: Pooler, folder: Path, *command: str) -> tuple[int, str]:
