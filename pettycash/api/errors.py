@@ -5,6 +5,8 @@ The body is RFC 9457 `application/problem+json`; clients branch on its member `c
 
 import json
 import logging
+import math
+import time
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -64,6 +66,20 @@ class ReadOnly(errors.Unavailable):
     """The database takes no writes at this moment (stand-by, disk full); nothing was changed."""
 
     code = "platform.read_only"
+
+
+class _Writes:
+    """When this process last saw a write refused for want of room or rights."""
+
+    refused_at = -math.inf
+
+
+WRITES_REFUSED_SECONDS = 30.0
+
+
+def takes_writes() -> bool:
+    """Whether the database has refused no write of this process lately; reads don't tell."""
+    return time.monotonic() - _Writes.refused_at > WRITES_REFUSED_SECONDS
 
 
 class DatabaseUnavailable(errors.Unavailable):
@@ -336,6 +352,8 @@ def from_database(error: Exception) -> errors.PettycashError | None:
     state = db.sqlstate(error) or ""
     if state in BY_SQLSTATE:
         kind = BY_SQLSTATE[state]
+        if kind is ReadOnly:
+            _Writes.refused_at = time.monotonic()
         if state.startswith("PC"):
             # Our own triggers speak in whole sentences and name nothing that must stay inside.
             original = str(getattr(error, "orig", error)).splitlines()[0]

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import pettycash
 from pettycash import db
-from pettycash.api import metrics
+from pettycash.api import errors, metrics
 from pettycash.api.access import operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.schemas.fields import Schema
@@ -139,7 +139,11 @@ def readiness() -> list[dict[str, Any]]:
         return [{"name": "database", "ok": False, "detail": "does not answer"}]
     known = head()
     return [
-        {"name": "database", "ok": True, "detail": "reached"},
+        {
+            "name": "database",
+            "ok": errors.takes_writes(),
+            "detail": "reached" if errors.takes_writes() else "takes no writes",
+        },
         {
             "name": "migrations",
             "ok": at == known,

@@ -202,6 +202,8 @@ def test_a_read_only_database_answers_503_and_keeps_reading(
     assert (write.status_code, write.json["code"]) == (503, "platform.read_only")
     assert write.headers["Retry-After"] == "1"
     assert read.status_code == 200
+    ready = api.anonymous.get("/readyz").json["checks"]
+    assert ready[0] == {"name": "database", "ok": False, "detail": "takes no writes"}
 
 
 def test_a_database_that_is_gone_answers_503(
