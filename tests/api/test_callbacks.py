@@ -1,5 +1,6 @@
 """The inbox over HTTP: everything right is kept and answered 200, everything wrong says nothing."""
 
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
 from pettycash import db
+from pettycash.api import access
 from pettycash.models.attempts import Callback, CallbackPurpose
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import Payment, PaymentStatus
@@ -99,7 +101,7 @@ def test_the_address_shows_nothing_and_is_made_of_hex(sent: Payment) -> None:
     assert secret not in str(rows)
 
 
-def test_fifty_copies_are_one(api: ApiClient, sent: Payment) -> None:
+def test_callback_fifty_times_in_parallel_has_one_effect(api: ApiClient, sent: Payment) -> None:
     where, body = address(sent), proof(sent)
 
     answers = together([partial(deliver, api, where, body) for _ in range(50)])
@@ -116,7 +118,9 @@ def without_id(answer: TestResponse) -> dict[str, Any]:
     return {name: value for name, value in answer.get_json().items() if name != "request_id"}
 
 
-def test_wrong_addresses_say_nothing(api: ApiClient, sent: Payment) -> None:
+def test_callback_with_a_wrong_secret_or_address_is_told_nothing(
+    api: ApiClient, sent: Payment
+) -> None:
     right = address(sent)
     _, _, _, slug, secret = right.split("/")
     other = f"{slug[:-1]}2"
@@ -141,24 +145,113 @@ def test_wrong_addresses_say_nothing(api: ApiClient, sent: Payment) -> None:
     assert stored() == 0
 
 
-def test_a_secret_of_an_attempt_and_account_that_are_not_there(
-    api: ApiClient, sent: Payment
-) -> None:
+def test_callback_for_an_unknown_attempt_is_told_nothing(api: ApiClient, sent: Payment) -> None:
     assert deliver(api, address_of(uuid4(), uuid4()), proof(sent)).status_code == 404
 
 
-def test_other_methods_are_refused(api: ApiClient, sent: Payment) -> None:
+
+def test_callback_by_get_and_other_methods_is_refused(api: ApiClient, sent: Payment) -> None:
     where = address(sent)
 
     for method in ("GET", "PUT", "DELETE", "PATCH"):
         assert api.client().open(where, method=method).status_code == 405
 
 
-def test_two_megabytes_are_too_much(api: ApiClient, sent: Payment) -> None:
-    answer = deliver(api, address(sent), b"x" * 2_000_000)
+class Stream(io.RawIOBase):
+    """A body that is made while it is read, and knows how much of it was."""
+
+    def __init__(self, size: int) -> None:
+        self.left = size
+        self.taken = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = min(len(buffer), self.left)
+        buffer[:count] = b"x" * count
+        self.left -= count
+        self.taken += count
+        return count
+
+
+@pytest.mark.parametrize("says_its_length", [True, False])
+def test_callback_of_10_mb_is_too_large_and_nothing_is_kept(
+    api: ApiClient, sent: Payment, says_its_length: bool
+) -> None:
+    stream = Stream(10_000_000)
+    told = (
+        {"CONTENT_LENGTH": "10000000"}
+        if says_its_length
+        else {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+    )
+
+    answer = api.client().post(
+        address(sent),
+        content_type="application/json",
+        environ_overrides={"wsgi.input": io.BufferedReader(stream), **told},
+    )
 
     assert (answer.status_code, answer.get_json()["code"]) == (413, "request.too_large")
+    assert stream.taken < 2 * access.BODY_MAX_BYTES, "it was read although it is too much"
     assert stored() == 0
+    assert status(sent) is PaymentStatus.EXECUTING
+
+
+THREE_DAYS = 3 * 86_400.0
+
+
+def test_callback_after_3_days_of_a_settled_payment_changes_nothing(
+    api: ApiClient, sent: Payment
+) -> None:
+    deliver(api, address(sent), proof(sent))
+    working.work("callbacks.process")
+    working.wait(THREE_DAYS)
+
+    assert deliver(api, address(sent), proof(sent) + b" ").status_code == 200
+    working.work("callbacks.process")
+
+    assert status(sent) is PaymentStatus.SUCCESS
+    with db.transaction() as session:
+        assert making.entries(session, sent) == ["expense"]
+        assert making.open_cases(session, sent.id) == []
+
+
+def test_callback_after_3_days_settles_a_payment_in_doubt(api: ApiClient, sent: Payment) -> None:
+    working.wait(3_700)
+    working.work("payments.resolve")
+    assert status(sent) is PaymentStatus.IN_DOUBT
+    working.wait(THREE_DAYS)
+
+    assert deliver(api, address(sent), proof(sent)).status_code == 200
+    working.work("callbacks.process")
+
+    assert status(sent) is PaymentStatus.SUCCESS
+    with db.transaction() as session:
+        assert making.entries(session, sent) == ["expense"]
+        assert making.open_holds(session, sent) == 0
+        assert making.open_cases(session, sent.id) == []
+
+
+def test_callback_after_3_days_of_a_failed_payment_is_told_and_moves_nothing(
+    api: ApiClient, sent: Payment
+) -> None:
+    """Success after failure: which of the two is true only the rail itself can tell."""
+    gateway = rails.FakeGateway()
+    gateway.queries = [rails.REJECTED]
+    rails.serve(gateway)
+    working.wait(60)
+    working.work("payments.resolve")
+    assert status(sent) is PaymentStatus.FAILED
+    working.wait(THREE_DAYS)
+
+    assert deliver(api, address(sent), proof(sent)).status_code == 200
+    working.work("callbacks.process")
+
+    with db.transaction() as session:
+        assert making.entries(session, sent) == []
+        assert making.open_cases(session, sent.id) == ["contradiction"]
+    assert status(sent) is PaymentStatus.FAILED
 
 
 def test_what_can_not_be_read_is_kept_and_asked_about(api: ApiClient, sent: Payment) -> None:
@@ -187,7 +280,9 @@ def test_named_secrets_are_cut_out_before_it_is_stored(api: ApiClient, sent: Pay
     assert b"1500" in bytes(row.body)
 
 
-def test_a_wrong_amount_opens_a_case_and_moves_nothing(api: ApiClient, sent: Payment) -> None:
+def test_callback_with_a_wrong_amount_opens_a_case_and_moves_nothing(
+    api: ApiClient, sent: Payment
+) -> None:
     deliver(api, address(sent), proof(sent, amount="15000.00"))
     working.work("callbacks.process")
 
@@ -198,7 +293,7 @@ def test_a_wrong_amount_opens_a_case_and_moves_nothing(api: ApiClient, sent: Pay
     assert status(sent) is PaymentStatus.EXECUTING
 
 
-def test_a_report_about_another_reference_settles_nothing(api: ApiClient, sent: Payment) -> None:
+def test_callback_for_an_unknown_reference_settles_nothing(api: ApiClient, sent: Payment) -> None:
     deliver(api, address(sent), proof(sent, originator_reference="X-1", conversation_id="AG_other"))
     working.work("callbacks.process")
 
@@ -219,7 +314,7 @@ def test_a_failure_waits_for_the_rails_own_word(api: ApiClient, sent: Payment) -
     assert (again.status_code, again.get_json()["code"]) == (409, "payment.failure_unconfirmed")
 
 
-def test_callers_outside_the_accounts_list_are_told_nothing(api: ApiClient, sent: Payment) -> None:
+def test_callback_from_a_foreign_address_is_told_nothing(api: ApiClient, sent: Payment) -> None:
     with db.transaction() as session:
         session.execute(
             update(ProviderAccount).values(options={"callback_sources": ["192.0.2.0/24"]})
