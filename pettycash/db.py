@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -268,8 +269,16 @@ def after_commit(hook: Callable[[Session], None]) -> None:
     _AFTER_COMMIT.append(hook)
 
 
+_SNAPSHOT: Mapping[str, Any] = {
+    "isolation_level": "REPEATABLE READ",
+    "postgresql_readonly": True,
+}
+
+
 @contextmanager
-def _unit_of_work(role: str, database: _Database) -> Iterator[Session]:
+def _unit_of_work(
+    role: str, database: _Database, options: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[Session]:
     sessions = _open.get({})
     already = sessions.get(role)
     if already is not None:
@@ -281,6 +290,8 @@ def _unit_of_work(role: str, database: _Database) -> Iterator[Session]:
         token = _open.set({**sessions, role: session})
         try:
             with session.begin():
+                if options:
+                    session.connection(execution_options=dict(options))
                 begin_scope(session)
                 yield session
         finally:
@@ -296,6 +307,17 @@ def transaction() -> Iterator[Session]:
     Joins the one that is open: the Idempotency-Key decorator opens it round the whole view.
     """
     with _unit_of_work("app", _app) as session:
+        yield session
+
+
+@contextmanager
+def snapshot() -> Iterator[Session]:
+    """One unit of work that only reads: all of its statements see one instant.
+
+    For whoever compares what several statements say; elsewhere each statement sees what was
+    committed before it. It locks nothing, nobody waits for it, and it is never asked to run again.
+    """
+    with _unit_of_work("app", _app, _SNAPSHOT) as session:
         yield session
 
 

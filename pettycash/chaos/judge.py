@@ -97,14 +97,14 @@ def await_settled(
 
 def is_settled(house: House) -> bool:
     """Whether nothing about money is open that no case tells of."""
-    with house.scope(), db.transaction() as session:
+    with house.scope(), db.snapshot() as session:
         return not (_owed(session) or _audit(session, only=WHAT_IS_OPEN)[Invariant.I6])
 
 
 def judge(house: House, rail: RailSide, clients: Clients) -> Verdict:
     """All checks, once everything is quiet."""
     movements = rail.movements()
-    with house.scope(), db.transaction() as session:
+    with house.scope(), db.snapshot() as session:
         found = _audit(session)
         found[Invariant.I6] += _owed(session)
         known = _known(session)

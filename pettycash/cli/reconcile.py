@@ -4,13 +4,10 @@ import json
 import sys
 import time
 from datetime import date, datetime
-from functools import partial
 from typing import Any
-from uuid import UUID
 
 import click
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from pettycash import clock, db
 from pettycash.cli import tables
@@ -18,6 +15,7 @@ from pettycash.cli.composed import composed
 from pettycash.models.organisation import Company
 from pettycash.models.reconciliation import ReconciliationRun, RunStatus
 from pettycash.services import company_settings, reconciliation
+from pettycash.tasks.reconciliation import advance
 
 MISMATCHES = 1
 STILL_WAITING = 2
@@ -74,16 +72,11 @@ def _run(company: Company, day: date | None, wait_seconds: float) -> dict[str, A
             business_date = day or clock.business_date(now, timezone) - clock.ONE_DAY
             run_id = reconciliation.start(session, business_date=business_date, now=now).id
         while True:
-            # A payment that is being worked on may keep its lock for a moment.
-            run = db.in_transaction(partial(_advance, run_id))
+            run = advance(run_id)
             shown = _as_json(run, company.code)
             if run.status is RunStatus.CLOSED or time.monotonic() > until:
                 return shown
             time.sleep(POLL_SECONDS)
-
-
-def _advance(run_id: UUID, session: Session) -> ReconciliationRun:
-    return reconciliation.advance(session, run_id=run_id, now=session.info["now"])
 
 
 def _as_json(run: ReconciliationRun, company: str) -> dict[str, Any]:

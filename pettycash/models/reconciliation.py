@@ -58,6 +58,10 @@ class ItemState(StrEnum):
     BROKEN = "broken"
 
 
+UNANSWERED = (ItemState.ASKING, ItemState.WAITING)
+"""Asked about, and not heard of since."""
+
+
 class ReconciliationItem(Tenanted):
     """One payment in one run."""
 

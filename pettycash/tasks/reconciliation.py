@@ -2,6 +2,7 @@
 
 import logging
 from datetime import timedelta
+from uuid import UUID
 
 from celery import shared_task
 from sqlalchemy import select
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from pettycash import db, errors
 from pettycash.crash_points import reach
 from pettycash.models.organisation import Company
-from pettycash.models.reconciliation import RunStatus
+from pettycash.models.reconciliation import ReconciliationRun, RunStatus
 from pettycash.services import outbox, reconciliation
 from pettycash.tasks.running import Duty, owed_task
 
@@ -51,14 +52,43 @@ def _start_due(session: Session) -> None:
 
 @owed_task(reconciliation.RUN_TOPIC, seconds=STEP_SECONDS)
 def run(duty: Duty) -> None:
-    """Take a run one step further; it is owed until it is closed."""
+    """Take a run as far as it goes; it is owed until it is closed."""
+    if advance(duty.key).status is RunStatus.CLOSED:
+        return
 
-    def step(session: Session) -> None:
+    def look_again(session: Session) -> None:
+        due_at = session.info["now"] + LOOK_AGAIN
+        outbox.postpone(session, topic=duty.topic, key=duty.key, due_at=due_at)
+
+    db.in_transaction(look_again)
+
+
+def advance(run_id: UUID) -> ReconciliationRun:
+    """Take a run as far as it goes now, for whoever has nothing else open.
+
+    Each question is a unit of work; so are the matching, the reading of the books at one instant,
+    and the writing of what was found. Killed between two of them, it goes on where it was.
+    """
+
+    def step(session: Session) -> reconciliation.Step:
+        return reconciliation.advance(session, run_id=run_id, now=session.info["now"])
+
+    def match(session: Session) -> None:
         db.take_time(session, seconds=STATEMENT_SECONDS)
-        now = session.info["now"]
-        found = reconciliation.advance(session, run_id=duty.key, now=now)
-        if found.status is not RunStatus.CLOSED:
-            outbox.postpone(session, topic=duty.topic, key=duty.key, due_at=now + LOOK_AGAIN)
+        reconciliation.match(session, run_id=run_id)
 
-    db.in_transaction(step)
+    def close(session: Session) -> None:
+        db.take_time(session, seconds=STATEMENT_SECONDS)
+        reconciliation.close(session, run_id=run_id, report=report, now=session.info["now"])
+
+    while (done := db.in_transaction(step)) is reconciliation.Step.ASKED:
+        pass
+    if done is reconciliation.Step.DUE:
+        db.in_transaction(match)
+        with db.snapshot() as session:
+            db.take_time(session, seconds=STATEMENT_SECONDS)
+            report = reconciliation.examine(session, run_id=run_id)
+        db.in_transaction(close)
     reach("reconciliation.stepped")
+    with db.transaction() as session:
+        return reconciliation.find_run(session, run_id)

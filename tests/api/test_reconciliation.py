@@ -1,13 +1,13 @@
 """Runs of reconciliation over HTTP: started for a day, read until they are closed."""
 
 from datetime import UTC, date, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from pettycash import clock, db
 from pettycash.models.platform import Case
-from pettycash.services import reconciliation
+from pettycash.tasks.reconciliation import advance
 from tests import books
 from tests.api.client import ApiClient, Caller
 from tests.factories.requisitions_http import code
@@ -29,8 +29,8 @@ def started(caller: Caller, day: date | None = None) -> dict:
 
 def close(caller: Caller, run: dict) -> None:
     """The worker's part."""
-    with caller.scope(), db.transaction() as session:
-        reconciliation.advance(session, run_id=run["id"], now=session.info["now"])
+    with caller.scope():
+        advance(UUID(run["id"]))
 
 
 def test_a_run_is_started_read_and_closed(api: ApiClient) -> None:

@@ -153,9 +153,7 @@ class World(Player):
 
         run_id = self.tries(work)
         assert run_id is not None, "a day that has begun can be reconciled"
-        self.tries(
-            lambda session: reconciliation.advance(session, run_id=run_id, now=session.info["now"])
-        )
+        night_tasks.advance(run_id)
 
     def _close_month(self, step: str) -> None:
         def work(session: Session) -> None:

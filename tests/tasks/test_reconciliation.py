@@ -1,26 +1,38 @@
 """The nightly run: begun where a company's night has come, once, and made up for where missed."""
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextvars import Context
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
 from pettycash import clock, db
 from pettycash.models.attempts import AttemptState
-from pettycash.models.payments import PaymentStatus
+from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.platform import Case, CaseKind
 from pettycash.models.reconciliation import ReconciliationRun, RunStatus
-from pettycash.services import company_settings
+from pettycash.models.requisitions import Requisition
+from pettycash.services import company_settings, outbox, payments
 from pettycash.services import reconciliation as service
+from pettycash.services.payments.evidence import Source
+from pettycash.services.reconciliation.evidence import match_day
+from pettycash.services.reconciliation.nights import MAKES_UP_DAYS
+from pettycash.services.reconciliation.runs import DEADLINE
 from pettycash.tasks import reconciliation
 from pettycash.tasks.schedule import SCHEDULE
 from pettycash.worker_app import create_worker
 from tests import books
 from tests.factories import payments as making
 from tests.factories import rails, working
+from tests.factories.evidence import accepted, proven, unknown
 from tests.factories.people import company_id
 from tests.races import together
 from tests.servers import Database
@@ -272,3 +284,254 @@ def test_beat_calls_it_often_enough_and_a_worker_knows_it(live: Database) -> Non
     (entry,) = [each for each in SCHEDULE.values() if each["task"] == "reconciliation.run_nightly"]
     assert entry["schedule"] <= timedelta(minutes=15)
     assert {"reconciliation.run_nightly", service.RUN_TOPIC} <= set(celery.tasks)
+
+
+def in_doubt(session: Session) -> Payment:
+    """Its answer was lost, its time is over, and it was asked a moment ago."""
+    payment = unknown(session)
+    attempt = making.attempt_of(session, payment)
+    making.set_attempt(session, attempt, decide_by=attempt.created_at)
+    payments.next_question(session, attempt_id=attempt.id, now=session.info["now"])
+    assert payment.status is PaymentStatus.IN_DOUBT
+    return payment
+
+
+def doubtful_run(count: int = 1) -> tuple[list[Payment], ReconciliationRun]:
+    """Payments of a long while ago whose rail is silent, and a run that was just started."""
+    with db.transaction() as session:
+        found = [in_doubt(session) for _ in range(count)]
+    working.wait(3600)
+    with db.transaction() as session:
+        day = clock.business_date(session.info["now"], NAIROBI)
+        return found, service.start(session, business_date=day, now=session.info["now"])
+
+
+def run_again(run: ReconciliationRun) -> ReconciliationRun:
+    """Deliver the run once more, and see what became of it."""
+    run_task(run.id)
+    with db.transaction() as session:
+        return service.find_run(session, run.id)
+
+
+def ask_and_hear_nothing(payment: Payment) -> None:
+    gateway = rails.FakeGateway()
+    gateway.queries = [rails.LOST]
+    rails.serve(gateway)
+    with db.transaction() as session:
+        attempt_id = making.attempt_of(session, payment).id
+    working.run_one("payments.resolve", attempt_id)
+    assert gateway.asked
+
+
+def mismatches(session: Session) -> list[Case]:
+    return list(session.execute(select(Case).where(Case.kind == CaseKind.MISMATCH)).scalars().all())
+
+
+class TestDeadline:
+    def test_a_night_that_begins_after_its_deadline_asks_before_it_closes(self, demo: UUID) -> None:
+        [payment], run = doubtful_run()
+        working.wait(2 * DEADLINE.total_seconds())  # no worker was there for it
+
+        begun = run_again(run)
+
+        assert begun.status is RunStatus.WAITING
+        assert begun.deadline_at > now()
+        ask_and_hear_nothing(payment)
+        working.wait(DEADLINE.total_seconds() - 10)
+        assert run_again(run).status is RunStatus.WAITING
+        working.wait(20)
+        closed = run_again(run)
+        assert closed.status is RunStatus.CLOSED
+        assert [each["kind"] for each in closed.mismatches] == ["no_answer_from_rail"]
+
+    def test_questions_that_could_not_leave_in_time_still_get_it(self, demo: UUID) -> None:
+        """Everything stood still between the asking and the deadline."""
+        [payment], run = doubtful_run()
+        assert run_again(run).status is RunStatus.WAITING
+        working.wait(DEADLINE.total_seconds() + 1)
+
+        assert run_again(run).status is RunStatus.WAITING
+
+        ask_and_hear_nothing(payment)
+        working.wait(DEADLINE.total_seconds() + 1)
+        assert run_again(run).status is RunStatus.CLOSED
+
+    def test_a_question_that_never_leaves_is_not_waited_for_without_end(self, demo: UUID) -> None:
+        _, run = doubtful_run()
+        steps = 0
+        while run_again(run).status is not RunStatus.CLOSED:
+            working.wait(DEADLINE.total_seconds())
+            steps += 1
+
+        assert 2 < steps < 20
+
+
+class TestMadeUp:
+    def test_nights_before_one_that_was_run_by_hand_are_made_up(self, demo: UUID) -> None:
+        day = tomorrow()
+        travel(day, 1, 0)
+        reconciliation.run_nightly()
+        close_all(demo)
+        travel(day + 3 * DAY, 23, 0)
+        with db.transaction() as session:
+            service.start(session, business_date=day + 2 * DAY, now=session.info["now"])
+        close_all(demo)
+        travel(day + 4 * DAY, 1, 0)
+
+        reconciliation.run_nightly()
+
+        assert nights(demo) == [(day + offset * DAY, 1) for offset in (-1, 0, 1, 2, 3)]
+
+    def test_nights_of_a_company_that_was_never_there_at_night_are_made_up(
+        self, demo: UUID
+    ) -> None:
+        first = tomorrow() - DAY
+        travel(first + 4 * DAY, 23, 0)
+        with db.transaction() as session:
+            service.start(session, business_date=first + 3 * DAY, now=session.info["now"])
+        close_all(demo)
+        travel(first + 5 * DAY, 1, 0)
+
+        reconciliation.run_nightly()
+
+        assert nights(demo) == [(first + offset * DAY, 1) for offset in range(5)]
+
+    def test_no_night_is_made_up_from_before_a_month_ago(self, demo: UUID) -> None:
+        day = tomorrow()
+        travel(day + 100 * DAY, 1, 0)
+
+        reconciliation.run_nightly()
+
+        made_up = [each for each, _ in nights(demo)]
+        assert made_up[0] == day + (100 - MAKES_UP_DAYS - 1) * DAY
+        assert len(made_up) == MAKES_UP_DAYS + 1
+
+
+def elsewhere(company: UUID, call: Callable[[], Any]) -> Future[Any]:
+    """Do something in a thread and a unit of work of its own, while another is open here."""
+    done: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            with db.scope(company_id=company, source="test"):
+                done.set_result(call())
+        except Exception as error:  # noqa: BLE001 - the test judges it
+            done.set_exception(error)
+
+    threading.Thread(target=Context().run, args=(run,), daemon=True).start()
+    return done
+
+
+def once_after(words: str, call: Callable[[], Any]) -> list[Any]:
+    """Do something, and wait for it, after the first statement that contains these words."""
+    results: list[Any] = []
+
+    def between(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if words in statement and not results:
+            results.append(None)
+            results[0] = call()
+
+    event.listen(db.engine(), "after_cursor_execute", between)
+    return results
+
+
+def settle(payment: Payment, receipt: str = "RKT1") -> PaymentStatus:
+    with db.transaction() as session:
+        found = session.get_one(Payment, payment.id)
+        making.said(session, found, proven(session, found, receipt=receipt), Source.CALLBACK)
+        return found.status
+
+
+class TestAtOnce:
+    @pytest.mark.parametrize("words", ["INSERT INTO payment_reconciliations", "GROUP BY payments"])
+    def test_a_settlement_between_two_statements_of_the_closing_run_opens_no_case(
+        self, demo: UUID, words: str
+    ) -> None:
+        with db.transaction() as session:
+            payment = accepted(session)
+            day = clock.business_date(session.info["now"], NAIROBI)
+            run = service.start(session, business_date=day, now=session.info["now"])
+        settled = once_after(words, lambda: elsewhere(demo, lambda: settle(payment)).result(30))
+
+        closed = run_again(run)
+
+        assert settled == [PaymentStatus.SUCCESS], "it settled in between"
+        assert closed.status is RunStatus.CLOSED
+        assert closed.mismatches == []
+        assert bool(closed.counts.get("success")) is bool(closed.totals), "of one instant"
+        with db.transaction() as session:
+            assert mismatches(session) == []
+
+    def test_two_nights_match_one_after_the_other(self, demo: UUID) -> None:
+        """What each has matched, the other would wait for: in two orders that is a deadlock."""
+        with db.transaction() as session:
+            older, newer = accepted(session), accepted(session)
+            today = clock.business_date(session.info["now"], NAIROBI)
+            runs = [
+                service.start(session, business_date=today - days * DAY, now=session.info["now"])
+                for days in (1, 0)
+            ]
+        settle(newer, "RKT2")
+        until = clock.day_bounds(today, NAIROBI)[1]
+
+        def match(run: ReconciliationRun) -> int:
+            with db.transaction() as session:
+                return match_day(session, run_id=run.id, until=until)
+
+        with db.transaction() as session:
+            assert match_day(session, run_id=runs[0].id, until=until) == 1
+            assert elsewhere(demo, lambda: settle(older)).result(30) is PaymentStatus.SUCCESS
+            other = elsewhere(demo, lambda: match(runs[1]))
+            time.sleep(0.5)
+            assert match_day(session, run_id=runs[0].id, until=until) == 1
+
+        assert other.result(30) == 0
+
+
+class TestOneByOne:
+    def test_what_the_night_has_asked_about_is_free_while_it_waits_for_the_next(
+        self, demo: UUID
+    ) -> None:
+        found, run = doubtful_run(2)
+        first, last = sorted(found, key=lambda each: each.id)
+        with db.transaction() as session:
+            assert db.lock(session, Requisition, last.requisition_id)
+            night = elsewhere(demo, lambda: run_task(run.id))
+            time.sleep(1)
+
+            assert elsewhere(demo, lambda: lock_at_once(first)).result(30) == first.id
+            # In the order of every writer; the night has to come after it, or before it.
+            assert db.lock(session, Payment, last.id)
+
+        night.result(30)
+        with db.transaction() as session:
+            assert service.find_run(session, run.id).status is RunStatus.WAITING
+            assert db.lock(session, Payment, last.id)
+
+    def test_many_questions_are_spread_over_the_first_minutes(self, demo: UUID) -> None:
+        found, run = doubtful_run(12)
+        later = now() + DEADLINE
+        with db.transaction() as session:
+            for payment in found:
+                attempt = making.attempt_of(session, payment)
+                making.set_attempt(session, attempt, next_query_at=later)
+                outbox.postpone(session, topic="payments.resolve", key=attempt.id, due_at=later)
+
+        run_task(run.id)
+
+        with db.transaction() as session:
+            attempts = [making.attempt_of(session, each) for each in found]
+            asked = sorted(each.next_query_at for each in attempts)
+            owed = [making.obligation(session, "payments.resolve", each.id) for each in attempts]
+        assert asked[0] <= now(), "the first one at once"
+        assert len(set(asked)) > 6
+        assert asked[-1] < now() + DEADLINE / 2
+        assert sorted(each.due_at for each in owed if each) == asked
+
+
+def lock_at_once(payment: Payment) -> UUID:
+    with db.transaction() as session:
+        found = session.execute(
+            select(Payment).where(Payment.id == payment.id).with_for_update(nowait=True)
+        ).scalar_one()
+        return found.id

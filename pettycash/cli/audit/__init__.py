@@ -106,7 +106,7 @@ def _checked(companies: Sequence[Company], *, fast: bool, settled: bool) -> list
     """Every check once, with the rows of all companies."""
     merged: dict[str, dict[str, Any]] = {}
     for company in companies:
-        with db.scope(company_id=company.id, source="cli:audit"), db.transaction() as session:
+        with db.scope(company_id=company.id, source="cli:audit"), db.snapshot() as session:
             db.take_time(session, seconds=None)  # years of books
             results = auditing.audit(session, now=session.info["now"], fast=fast, settled=settled)
         for result in results:
@@ -128,7 +128,7 @@ def _merge(merged: dict[str, dict[str, Any]], result: Result, company: Company) 
 def _known(companies: Sequence[Company]) -> list[movements.Known]:
     found: list[movements.Known] = []
     for company in companies:
-        with db.scope(company_id=company.id, source="cli:audit"), db.transaction() as session:
+        with db.scope(company_id=company.id, source="cli:audit"), db.snapshot() as session:
             db.take_time(session, seconds=None)  # years of books
             found += movements.known(session, method=Method.MPESA)
     return found

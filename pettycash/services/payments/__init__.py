@@ -35,7 +35,7 @@ from pettycash.services.payments.releasing import (
 )
 from pettycash.services.payments.resolving import (
     Question,
-    ask_now,
+    ask_within,
     next_question,
     record_answer,
     requery,
@@ -51,7 +51,7 @@ __all__ = [
     "acknowledge_by_signature",
     "acknowledgement_delivered",
     "acknowledgement_not_delivered",
-    "ask_now",
+    "ask_within",
     "assign_executor",
     "cancel",
     "change",

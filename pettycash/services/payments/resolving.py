@@ -5,6 +5,7 @@ the payment is in doubt, later still a case; where the rail refuses a second pay
 reference, the same instruction is sent again. Never under a new reference (domain.md §6).
 """
 
+import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -17,7 +18,7 @@ from pettycash.gateways import registry
 from pettycash.gateways.base import Asked, Outcome, PayoutInstruction
 from pettycash.models.attempts import LIVE, AttemptState, ExchangeType, PaymentAttempt
 from pettycash.models.funds import ProviderAccount
-from pettycash.models.payments import ON_THE_WAY, PaymentStatus
+from pettycash.models.payments import ON_THE_WAY, Payment, PaymentStatus
 from pettycash.models.platform import CaseKind, Severity
 from pettycash.rails import Rail
 from pettycash.services import (
@@ -174,14 +175,22 @@ def requery(
     return attempt
 
 
-def ask_now(session: Session, *, attempt_id: UUID, now: datetime) -> None:
-    """Have the rail asked now about an attempt whose end is open, whatever its next turn was.
+def ask_within(
+    session: Session, *, attempt_id: UUID, longest: timedelta, now: datetime
+) -> Payment | None:
+    """Have the rail asked about an attempt whose end is open, whatever its next turn was.
 
-    Locks requisition, payment and attempt. Does nothing where it was decided in the meantime.
+    At some moment before `longest` is over, so that many questions are no storm. Locks requisition,
+    payment and attempt. None where it was decided in the meantime.
     """
     matter = facts.matter(session, attempt_id=attempt_id)
-    if matter is not None and matter.attempt.state in LIVE:
-        settlement.ask_at_once(session, matter=matter, now=now)
+    if matter is None or matter.attempt.state not in LIVE:
+        return None
+    attempt = matter.attempt
+    due_at = now + longest * random.random()
+    attempt.next_query_at = min(attempt.next_query_at or due_at, due_at)
+    outbox.owe(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
+    return matter.payment
 
 
 def _notice_silence(session: Session, matter: Matter, now: datetime) -> None:

@@ -5,11 +5,13 @@ left to wait for, and closed; running a day again makes a new numbered run, and 
 (domain.md §8). Every step may be repeated: a killed run goes on where it was.
 """
 
+from pettycash.services.reconciliation.closing import Report, close, examine, match
 from pettycash.services.reconciliation.evidence import reconcile_by_hand
 from pettycash.services.reconciliation.nights import start_due
 from pettycash.services.reconciliation.runs import (
     RUN_TOPIC,
     RunNotFound,
+    Step,
     advance,
     find_run,
     newest,
@@ -18,9 +20,14 @@ from pettycash.services.reconciliation.runs import (
 
 __all__ = [
     "RUN_TOPIC",
+    "Report",
     "RunNotFound",
+    "Step",
     "advance",
+    "close",
+    "examine",
     "find_run",
+    "match",
     "newest",
     "reconcile_by_hand",
     "start",

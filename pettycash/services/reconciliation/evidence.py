@@ -1,10 +1,11 @@
 """Which proof a settled payment has, matched in one statement for a whole day."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -74,9 +75,42 @@ What is due meets the log once, so that the work grows with either and never wit
 
 
 def match_day(session: Session, *, run_id: UUID, until: datetime) -> int:
-    """Match every settled payment up to the end of a day with its proof; returns how many."""
+    """Match every settled payment up to the end of a day with its proof; returns how many.
+
+    One at a time of a company: two at once would insert the same rows, and wait for each other.
+    """
+    name = func.hashtextextended(f"reconciliation.match:{session.info['scope'].company_id}", 0)
+    session.execute(select(func.pg_advisory_xact_lock(name)))
     result = session.execute(MATCH, {"run_id": run_id, "until": until})
     return int(getattr(result, "rowcount", 0))
+
+
+UNPROVEN = text(
+    """
+    WITH unmatched AS MATERIALIZED (
+        SELECT p.id, p.requisition_id, p.number, p.amount, p.currency, p.status,
+            p.provider_reference
+        FROM payments p
+        WHERE p.status = 'success' AND p.paid_at < :until
+            AND NOT EXISTS (SELECT FROM payment_reconciliations k WHERE k.payment_id = p.id)
+    )
+    SELECT id, number, amount, currency, status FROM unmatched p
+    -- What settled since the matching has its proof, and is matched by the night after.
+    WHERE NOT EXISTS (
+        SELECT FROM payment_attempts t JOIN payment_transactions x
+            ON x.attempt_id = t.id AND x.payment_id = t.payment_id
+        WHERE t.payment_id = p.id AND t.state = 'settled' AND t.settled_amount = p.amount
+            AND t.provider_reference = p.provider_reference
+            AND x.success AND x.request_type IN ('QUERY', 'CONFIRM', 'INITIATE'))
+    ORDER BY requisition_id, id
+    """
+)
+"""The successes that MATCH could not match whenever it ran, in the order of locks."""
+
+
+def unproven(session: Session, *, until: datetime) -> Sequence[Row[Any]]:
+    """The payments up to the end of a day that settled, and whose exchange log proves nothing."""
+    return session.execute(UNPROVEN, {"until": until}).all()
 
 
 def reconcile_by_hand(

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash import clock
+from pettycash.models.organisation import Company
 from pettycash.models.reconciliation import ReconciliationRun
 from pettycash.services import company_settings
 from pettycash.services.reconciliation.runs import DEADLINE, start, take_turn
@@ -18,10 +19,10 @@ MAKES_UP_DAYS = 31
 
 
 def start_due(session: Session, *, now: datetime) -> list[ReconciliationRun]:
-    """Start a run of the business day before once its night has come, and of the days missed.
+    """Start a run of the business day before once its night has come, and of each day missed.
 
-    Harmless however often and by however many it is called. A run that was started while its day
-    still lasted does not count: it could not see what came after it.
+    Harmless however often and by however many it is called. A run that asked while its day still
+    lasted does not count: it could not see what came after it.
     """
     timezone = company_settings.current(session).timezone
     today = clock.business_date(now, timezone)
@@ -29,21 +30,24 @@ def start_due(session: Session, *, now: datetime) -> list[ReconciliationRun]:
         return []
     take_turn(session)
     yesterday = today - clock.ONE_DAY
-    earlier = session.execute(
+    runs = session.execute(
         select(ReconciliationRun.business_date, ReconciliationRun.deadline_at).where(
-            ReconciliationRun.business_date >= today - timedelta(days=MAKES_UP_DAYS + 1),
+            ReconciliationRun.business_date >= yesterday - timedelta(days=MAKES_UP_DAYS),
             ReconciliationRun.business_date <= yesterday,
         )
     ).all()
-    whole = [
+    whole = {
         day
-        for day, deadline_at in earlier
+        for day, deadline_at in runs
         if deadline_at - DEADLINE >= clock.day_bounds(day, timezone)[1]
-    ]
-    # A company without a past begins with its last day.
-    day = max(whole, default=yesterday - clock.ONE_DAY) + clock.ONE_DAY
+    }
+    began_at = session.get_one(Company, session.info["scope"].company_id).created_at
+    began = clock.business_date(began_at, timezone)
+    # A company that began today had nothing to reconcile, and its first night says so.
+    day = min(max(began, yesterday - timedelta(days=MAKES_UP_DAYS)), yesterday)
     started = []
     while day <= yesterday:
-        started.append(start(session, business_date=day, now=now))
+        if day not in whole:
+            started.append(start(session, business_date=day, now=now))
         day += clock.ONE_DAY
     return started

@@ -1,34 +1,37 @@
-"""Runs: start, advance, close; one open run per company and business day."""
+"""Runs: started, advanced until nothing is left to wait for; one open run per company and day."""
 
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from pettycash import clock, db, errors, money, settings
 from pettycash.crash_points import reach
 from pettycash.models.attempts import LIVE, PaymentAttempt
-from pettycash.models.payments import ON_THE_WAY, Payment, PaymentReconciliation, PaymentStatus
-from pettycash.models.platform import CaseKind, Severity
+from pettycash.models.payments import ON_THE_WAY, Payment, PaymentStatus
 from pettycash.models.reconciliation import (
+    UNANSWERED,
     ItemState,
     ReconciliationItem,
     ReconciliationRun,
     RunStatus,
 )
-from pettycash.services import cases, company_settings, outbox, payments
-from pettycash.services.audit import CHECKS, Finding, check_books
-from pettycash.services.reconciliation.evidence import match_day
+from pettycash.services import company_settings, outbox, payments
 
 RUN_TOPIC = "reconciliation.run"
 
 DEADLINE = timedelta(minutes=15)
-"""How long a run waits for rails to answer what it asked them."""
+"""How long a run waits for rails to answer, once it has asked them all."""
 
+LONGEST = timedelta(hours=2)
+"""How long a question that could not leave (no worker, no rail) keeps a run waiting."""
+
+PACE, SPREAD = timedelta(seconds=0.1), timedelta(minutes=5)
+"""So much time for each question of a run, and for all of them at most."""
 
 TURN = "reconciliation.start:"
 """What the advisory lock of `take_turn` is named after."""
@@ -96,29 +99,36 @@ def take_turn(session: Session) -> None:
     session.execute(select(func.pg_advisory_xact_lock(name)))
 
 
-def advance(session: Session, *, run_id: UUID, now: datetime) -> ReconciliationRun:
+class Step(StrEnum):
+    """What a run's last step leaves to be done."""
+
+    ASKED = "asked"  # one payment; the next step asks the next one
+    WAITS = "waits"  # for rails to answer
+    DUE = "due"  # to be matched, examined and closed
+    CLOSED = "closed"
+
+
+def advance(session: Session, *, run_id: UUID, now: datetime) -> Step:
     """Do the next step of a run. Repeating it changes nothing that was done.
 
-    RUNNING: match proof, ask the rails about what is open, then WAITING.
-    WAITING: when every question has an answer or the deadline has passed, match what was proven
-    since, check the books, and close.
+    RUNNING: have the rail asked about one payment whose end is open; WAITING where there is none
+    left. Each in a unit of work of its own: callbacks and releases wait for no other's question.
+    WAITING: due when every question has an answer, or had its time.
 
     Raises:
         RunNotFound: no such run in this company.
     """
-    run = db.lock(session, ReconciliationRun, run_id)
-    if run is None:
-        raise RunNotFound
+    run = locked(session, run_id)
     if run.status is RunStatus.RUNNING:
-        _ask(session, run, now=now)
+        if _ask_next(session, run, now=now):
+            return Step.ASKED
         run.status = RunStatus.WAITING
-        session.flush()  # the next step counts these rows
-    if run.status is RunStatus.WAITING:
-        _take_answers(session, run, now=now)
-        waiting = _items(session, run, ItemState.ASKING, ItemState.WAITING)
-        if not waiting or now >= run.deadline_at:
-            _close(session, run, unanswered=waiting, now=now)
-    return run
+        run.deadline_at = now + DEADLINE
+        reach("reconciliation.asked")
+    if run.status is RunStatus.CLOSED:
+        return Step.CLOSED
+    take_answers(session, run, now=now)
+    return Step.WAITS if _waits(session, run, now=now) else Step.DUE
 
 
 def find_run(session: Session, run_id: UUID) -> ReconciliationRun:
@@ -128,6 +138,18 @@ def find_run(session: Session, run_id: UUID) -> ReconciliationRun:
         RunNotFound: no such run in this company.
     """
     run = session.get(ReconciliationRun, run_id)
+    if run is None:
+        raise RunNotFound
+    return run
+
+
+def locked(session: Session, run_id: UUID) -> ReconciliationRun:
+    """One run, locked.
+
+    Raises:
+        RunNotFound: no such run in this company.
+    """
+    run = db.lock(session, ReconciliationRun, run_id)
     if run is None:
         raise RunNotFound
     return run
@@ -144,70 +166,85 @@ def newest(session: Session, business_date: date) -> ReconciliationRun | None:
     ).scalar_one_or_none()
 
 
-def _bounds(session: Session, run: ReconciliationRun) -> tuple[datetime, datetime]:
+def bounds(session: Session, run: ReconciliationRun) -> tuple[datetime, datetime]:
+    """First instant of a run's day and of the day after."""
     return clock.day_bounds(run.business_date, company_settings.current(session).timezone)
 
 
-def _ask(session: Session, run: ReconciliationRun, *, now: datetime) -> None:
-    """Match what is proven, note every payment whose end is open, and have its rail asked now."""
-    _, until = _bounds(session, run)
-    match_day(session, run_id=run.id, until=until)
-    reach("reconciliation.matched")
+def _ask_next(session: Session, run: ReconciliationRun, *, now: datetime) -> bool:
+    """Have one rail asked about a payment whose end is open and that the run has not noted yet."""
+    _, until = bounds(session, run)
     overdue = now - timedelta(seconds=settings.current().decide_by_seconds)
-    open_ends = session.execute(
-        select(Payment, PaymentAttempt)
-        .join(PaymentAttempt, PaymentAttempt.payment_id == Payment.id)
+    of_run = ReconciliationItem.run_id == run.id
+    noted = select(ReconciliationItem.id).where(
+        of_run, ReconciliationItem.payment_id == PaymentAttempt.payment_id
+    )
+    attempt_id = session.execute(
+        select(PaymentAttempt.id)
+        .join(Payment, Payment.id == PaymentAttempt.payment_id)
         .where(
             Payment.status.in_(ON_THE_WAY),
             PaymentAttempt.state.in_(LIVE),
             PaymentAttempt.created_at < until,
             (Payment.status == PaymentStatus.IN_DOUBT) | (Payment.status_changed_at < overdue),
+            ~noted.exists(),
         )
-        .order_by(Payment.requisition_id, Payment.id)  # locked in this order, whoever comes along
-    ).all()
-    for payment, attempt in open_ends:
-        _note(session, run, payment, ItemState.ASKING, finding=None)
-        payments.ask_now(session, attempt_id=attempt.id, now=now)
-    reach("reconciliation.asked")
-
-
-def _without_proof(session: Session, until: datetime) -> Sequence[Payment]:
-    proven = select(PaymentReconciliation.id).where(PaymentReconciliation.payment_id == Payment.id)
-    return (
-        session.execute(
-            select(Payment).where(
-                Payment.status == PaymentStatus.SUCCESS,
-                Payment.paid_at < until,
-                ~proven.exists(),
-            )
-        )
-        .scalars()
-        .all()
+        .order_by(Payment.id)
+        .limit(1)
+    ).scalar_one_or_none()
+    if attempt_id is None:
+        return False
+    asked = session.execute(
+        select(func.count()).select_from(ReconciliationItem).where(of_run)
+    ).scalar_one()
+    payment = payments.ask_within(
+        session, attempt_id=attempt_id, longest=min(asked * PACE, SPREAD), now=now
     )
+    # The payment is locked by now: the key that the item refers to is nobody else's to wait for.
+    if payment is not None:
+        note(
+            session,
+            run,
+            payment_id=payment.id,
+            state=ItemState.ASKING,
+            finding=None,
+            detail=detail_of(payment),
+            now=now,
+        )
+    return True
 
 
-def _note(
+def detail_of(payment: Any) -> dict[str, str]:
+    """What a mismatch says of a payment, or of a row with its columns."""
+    return {
+        "number": payment.number,
+        "amount": money.text(payment.amount, payment.currency),
+        "currency": payment.currency,
+        "status": str(payment.status),
+    }
+
+
+def note(
     session: Session,
     run: ReconciliationRun,
-    payment: Payment,
-    state: ItemState,
     *,
+    payment_id: UUID,
+    state: ItemState,
     finding: str | None,
+    detail: dict[str, str],
+    now: datetime,
 ) -> None:
+    """Keep what the run knows of a payment."""
     session.execute(
         insert(ReconciliationItem)
         .values(
             company_id=run.company_id,
+            created_at=now,
             run_id=run.id,
-            payment_id=payment.id,
+            payment_id=payment_id,
             state=state,
             finding=finding,
-            detail={
-                "number": payment.number,
-                "amount": money.text(payment.amount, payment.currency),
-                "currency": payment.currency,
-                "status": payment.status.value,
-            },
+            detail=detail,
         )
         .on_conflict_do_update(
             index_elements=["run_id", "payment_id"], set_={"state": state, "finding": finding}
@@ -215,131 +252,49 @@ def _note(
     )
 
 
-def _items(
-    session: Session, run: ReconciliationRun, *states: ItemState
-) -> Sequence[ReconciliationItem]:
-    return (
-        session.execute(
-            select(ReconciliationItem)
-            .where(ReconciliationItem.run_id == run.id, ReconciliationItem.state.in_(states))
-            .order_by(ReconciliationItem.id)
-            .execution_options(populate_existing=True)
-        )
-        .scalars()
-        .all()
-    )
-
-
-def _take_answers(session: Session, run: ReconciliationRun, *, now: datetime) -> None:
+def take_answers(session: Session, run: ReconciliationRun, *, now: datetime) -> None:
     """See which questions have been answered since: a final status is an answer."""
-    for item in _items(session, run, ItemState.ASKING, ItemState.WAITING):
-        payment = session.get_one(Payment, item.payment_id, populate_existing=True)
-        if payment.status in ON_THE_WAY:
-            item.state = ItemState.WAITING
-            continue
-        item.state = ItemState.MATCHED
-        item.finding = f"became_{payment.status.value}"
-        item.settled_at = now
+    is_open = Payment.status.in_(ON_THE_WAY)
+    session.execute(
+        update(ReconciliationItem)
+        .where(
+            ReconciliationItem.run_id == run.id,
+            ReconciliationItem.state.in_(UNANSWERED),
+            ReconciliationItem.payment_id == Payment.id,
+            ~is_open | (ReconciliationItem.state == ItemState.ASKING),
+        )
+        .values(
+            state=case((is_open, ItemState.WAITING), else_=ItemState.MATCHED),
+            finding=case((is_open, None), else_=func.concat("became_", Payment.status)),
+            settled_at=case((is_open, None), else_=now),
+        )
+        .execution_options(synchronize_session=False)
+    )
     reach("reconciliation.answered")
 
 
-def _close(
-    session: Session,
-    run: ReconciliationRun,
-    *,
-    unanswered: Sequence[ReconciliationItem],
-    now: datetime,
-) -> None:
-    for item in unanswered:
-        item.state = ItemState.BROKEN
-        item.finding = "no_answer_from_rail"
-        item.settled_at = now
-    session.flush()
-    since, until = _bounds(session, run)
-    match_day(session, run_id=run.id, until=until)
-    for payment in _without_proof(session, until):
-        _note(session, run, payment, ItemState.BROKEN, finding="success_without_evidence")
-    reach("reconciliation.closing")
-    # How late things are is for the health check to say: after an outage it would be a case each.
-    findings = check_books(session)
-    broken = _items(session, run, ItemState.BROKEN)
-    run.mismatches = [
-        *(
-            {"kind": each.finding, "payment_id": str(each.payment_id), **each.detail}
-            for each in broken
-        ),
-        *(
-            {"kind": each.check, each.object_type + "_id": each.object_id, **each.detail}
-            for each in findings
-        ),
-    ]
-    run.counts, run.totals = _figures(session, run, since=since, until=until)
-    run.counts["book_findings"] = len(findings)
-    run.counts["broken"] = len(broken)
-    run.status = RunStatus.CLOSED
-    run.closed_at = now
-    _open_cases(session, run, findings, broken)
-    outbox.done(session, topic=RUN_TOPIC, key=run.id)
-    reach("reconciliation.closed")
-
-
-def _figures(
-    session: Session, run: ReconciliationRun, *, since: datetime, until: datetime
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    # What was paid belongs to the day on which the rail says so, as in the journal: a callback that
-    # comes after midnight does not move it. Any other end belongs to the day we learned of it.
-    happened = case(
-        (Payment.status == PaymentStatus.SUCCESS, Payment.paid_at), else_=Payment.status_changed_at
-    )
-    counted = session.execute(
-        select(Payment.status, func.count())
-        .where(happened >= since, happened < until)
-        .group_by(Payment.status)
-    ).all()
-    # What came back later was settled that day all the same; its return is an entry of its own day.
-    settled = session.execute(
-        select(Payment.currency, func.sum(Payment.paid_amount))
-        .where(
-            Payment.status.in_((PaymentStatus.SUCCESS, PaymentStatus.REVERSED)),
-            Payment.paid_at >= since,
-            Payment.paid_at < until,
+def _waits(session: Session, run: ReconciliationRun, *, now: datetime) -> bool:
+    """Whether an answer may still come: it is not the deadline, or a question has not left yet."""
+    unanswered = session.execute(
+        select(
+            func.count(),
+            func.min(ReconciliationItem.created_at).filter(
+                PaymentAttempt.first_sent_at.is_not(None),
+                func.coalesce(PaymentAttempt.last_query_at < ReconciliationItem.created_at, true()),
+            ),
         )
-        .group_by(Payment.currency)
-    ).all()
-    matched = session.execute(
-        select(func.count()).where(PaymentReconciliation.run_id == run.id)
-    ).scalar_one()
-    return (
-        {**{status.value: number for status, number in counted}, "matched": matched},
-        {currency: money.text(amount, currency) for currency, amount in settled if amount},
-    )
-
-
-def _open_cases(
-    session: Session,
-    run: ReconciliationRun,
-    findings: Sequence[Finding],
-    broken: Sequence[ReconciliationItem],
-) -> None:
-    for item in broken:
-        cases.open_case(
-            session,
-            kind=CaseKind.MISMATCH,
-            object_type="payment",
-            object_id=item.payment_id,
-            summary=f"Reconciliation of {run.business_date}: {item.finding}",
-            evidence={"run_id": str(run.id), **item.detail},
-            severity=Severity.WARNING,
+        .select_from(ReconciliationItem)
+        .outerjoin(
+            PaymentAttempt,
+            (PaymentAttempt.payment_id == ReconciliationItem.payment_id)
+            & PaymentAttempt.state.in_(LIVE),
         )
-    for finding in findings:
-        is_of_schema = CHECKS[finding.check].is_of_schema
-        cases.open_case(
-            session,
-            kind=CaseKind.MISMATCH,
-            # A table has no key of its own: the run that saw it without its guard stands for it.
-            object_type="reconciliation_run" if is_of_schema else finding.object_type,
-            object_id=run.id if is_of_schema else UUID(finding.object_id),
-            summary=f"The books break their own rule: {finding.check}",
-            evidence={"run_id": str(run.id), **finding.detail},
-            severity=Severity.SEVERE,
-        )
+        .where(ReconciliationItem.run_id == run.id, ReconciliationItem.state.in_(UNANSWERED))
+    ).one()
+    waiting, unasked_since = unanswered
+    if waiting and now < run.deadline_at:
+        return True
+    if unasked_since is None or now >= unasked_since + LONGEST:
+        return False
+    run.deadline_at = now + DEADLINE
+    return True
