@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from pettycash import db
-from pettycash.services import heartbeats, obligations
+from pettycash.services import audit, heartbeats, obligations
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class Background(Collector):
             with db.system_transaction() as session:
                 owed = obligations.counts(session)
                 parts = heartbeats.signs(session, now=session.info["now"])
+                strays = audit.rows_in_rest(session)
         except SQLAlchemyError:
             logger.warning("the database does not answer a scrape", exc_info=True)
             yield GaugeMetricFamily("pettycash_database_up", "Whether it answered.", value=0)
@@ -87,6 +88,12 @@ class Background(Collector):
             "Since when a background part was last heard of; absent: never.",
             ("part",),
             (((each.name,), each.age_seconds) for each in parts if each.age_seconds is not None),
+        )
+        yield _gauge(
+            "pettycash_rows_in_rest",
+            "Rows outside of every month's partition, up to 1,000 of a table; absent: none.",
+            ("table",),
+            (((table,), count) for table, count in strays.items()),
         )
 
 

@@ -14,7 +14,6 @@ from pettycash.models.base import (
     Money,
     Tenanted,
     choice,
-    new_id,
     own_key,
     within_company,
 )
@@ -144,7 +143,8 @@ class PaymentTransaction(Base):
         {"postgresql_partition_by": "RANGE (id)"},
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=func.new_key())
+    """By the database's clock: it decides in which month's partition the row lies."""
     company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id", ondelete="RESTRICT"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     payment_id: Mapped[UUID]

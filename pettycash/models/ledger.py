@@ -104,7 +104,8 @@ class LedgerAccount(Tenanted):
     sequence: Mapped[int] = mapped_column(BigInteger, server_default="0")
     """Number of its postings so far."""
     newest_entry_id: Mapped[UUID | None] = mapped_column(server_default=text("NULL"))
-    """The entry of its newest posting: later entries have higher keys. Written like `sequence`."""
+    """The entry of its newest posting: later entries have higher keys, unless this one is of a time
+    to come. Written like `sequence`."""
 
 
 class HoldState(StrEnum):

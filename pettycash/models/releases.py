@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pettycash.models.base import (
@@ -61,10 +61,12 @@ class ReleaseChallenge(Tenanted):
             unique=True,
             postgresql_where="state = 'live'",
         ),
-        Index("ix_release_challenges_payment", "payment_id", "id"),
-        Index("ix_release_challenges_replenishment", "replenishment_id", "id"),
+        Index("ix_release_challenges_payment", "payment_id", "sequence"),
+        Index("ix_release_challenges_replenishment", "replenishment_id", "sequence"),
     )
 
+    sequence: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    """Which is the newest: keys carry the clock of the host that made them."""
     payment_id: Mapped[UUID | None]
     replenishment_id: Mapped[UUID | None]
     executor_id: Mapped[UUID]
@@ -92,6 +94,7 @@ class ChallengeSend(Tenanted):
         Index("ix_challenge_sends_challenge", "challenge_id"),
     )
 
+    sequence: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     challenge_id: Mapped[UUID]
     channel: Mapped[str]
     claimed_at: Mapped[datetime | None]
@@ -110,6 +113,7 @@ class ReleaseGrant(Tenanted):
         UniqueConstraint("challenge_id"),
     )
 
+    sequence: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     challenge_id: Mapped[UUID]
     executor_id: Mapped[UUID]
     proof: Mapped[str]

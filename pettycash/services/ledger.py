@@ -1,4 +1,4 @@
-"""Posting and holding. The rules live in the database (migrations 0006, 0015), called here.
+"""Posting and holding. The rules live in the database (migrations 0006, 0021), called here.
 
 Amounts are positive, the side carries the sign; balances are debits minus credits. Which event
 makes which entry is decided in `posting_rules`.
@@ -139,8 +139,7 @@ def post(
     """
     for entry in entries:
         _check_balance(entry)
-    keys = sorted(new_id() for _ in entries)
-    payload = [_wire(entry, key) for entry, key in zip(entries, keys, strict=True)]
+    payload = [_wire(entry) for entry in entries]
     session.flush()
     try:
         # Not through the ORM, which would take longer over it than PostgreSQL does.
@@ -164,7 +163,7 @@ def post(
 
 
 POST = "SELECT posted, rolled_to FROM ledger_post(%(entries)s, %(holds)s, %(topic)s, %(fulfilled)s)"
-"""One round trip. The function may raise the keys that it is given, and returns those it wrote."""
+"""One round trip. The function makes the keys of the entries, by the database's clock."""
 
 
 def hold(
@@ -262,10 +261,9 @@ def _check_balance(entry: Entry) -> None:
         raise Unbalanced(f"Entry {entry.source} has a difference of {difference}.")
 
 
-def _wire(entry: Entry, entry_id: UUID) -> dict[str, Any]:
+def _wire(entry: Entry) -> dict[str, Any]:
     posting_ids = sorted(new_id() for _ in entry.postings)
     return {
-        "id": str(entry_id),
         "source": entry.source,
         "rule": entry.rule,
         "description": entry.description,

@@ -18,11 +18,34 @@ BATCH_SIZE = 10_000
 
 @shared_task(name="ledger.ensure_partitions")
 def ensure_partitions(**_from_newer_publishers: object) -> None:
-    """Make the partitions of the coming months."""
-    with db.scope(source="task:ledger.ensure_partitions"), db.system_transaction() as session:
-        session.execute(
-            text("SELECT ensure_partitions(:months)"), {"months": PARTITIONS_AHEAD_MONTHS}
-        )
+    """Make the partitions of the coming months, each in a unit of work of its own.
+
+    One that can't be made keeps no other from being made: somebody is working on its table, and the
+    next call tries again; or rows of its month lie in the default partition, where they are as good
+    (the audit tells of them).
+    """
+    with db.scope(source="task:ledger.ensure_partitions"):
+        with db.system_transaction() as session:
+            wanted = session.execute(WANTED, {"ahead": PARTITIONS_AHEAD_MONTHS}).all()
+        for table, month in wanted:
+            try:
+                with db.system_transaction() as session:
+                    session.execute(
+                        text("SELECT ensure_partition(:table, :month)"),
+                        {"table": table, "month": month},
+                    )
+            except DBAPIError:
+                logger.exception(
+                    "a partition could not be made", extra={"table": table, "month": str(month)}
+                )
+
+
+WANTED = text(
+    """
+    SELECT name, (date_trunc('month', now() AT TIME ZONE 'UTC') + n * interval '1 month')::date
+    FROM partitioned_tables, generate_series(0, :ahead) AS n ORDER BY n, name
+    """
+)
 
 
 @shared_task(name="outbox.sweep_out")

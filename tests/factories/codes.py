@@ -34,7 +34,7 @@ def newest(session: Session, payment: Payment) -> ReleaseChallenge:
     return session.execute(
         select(ReleaseChallenge)
         .where(ReleaseChallenge.payment_id == payment.id)
-        .order_by(ReleaseChallenge.id.desc())
+        .order_by(ReleaseChallenge.sequence.desc())
         .limit(1)
         .execution_options(populate_existing=True)
     ).scalar_one()

@@ -57,7 +57,7 @@ def sent_code(session: Session, challenge_id: UUID) -> str:
     send_id = session.execute(
         select(ChallengeSend.id)
         .where(ChallengeSend.challenge_id == challenge_id)
-        .order_by(ChallengeSend.id.desc())
+        .order_by(ChallengeSend.sequence.desc())
         .limit(1)
     ).scalar_one()
     message = releases.make_code(session, send_id=send_id, now=session.info["now"])

@@ -217,10 +217,12 @@ def test_functions_that_lend_the_owners_eyes_have_a_fixed_path_and_few_callers(
         "hold_close",
         "hold_place",
         "ledger_post",
+        "rows_in_rest",
         "works_elsewhere",
     }
     assert {function for function, _, _, _, by_system in lenders if by_system} == {
-        "ensure_partitions"
+        "ensure_partition",
+        "rows_in_rest",
     }
 
 

@@ -246,6 +246,14 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "ALTER TABLE postings_rest DISABLE TRIGGER append_only_rows",
     ),
     ("triggers_are_in_force", "payments", "DROP TRIGGER duties ON payments"),
+    (
+        "months_hold_their_rows",
+        "payment_transactions_rest",
+        (
+            "UPDATE payment_transactions SET id = key_after(id, uuid_of_instant(now() + "
+            "interval '200 days')) WHERE payment_id = :paid"
+        ),
+    ),
     ("privileges_are_narrow", "postings", "GRANT UPDATE ON postings TO pettycash_app"),
     (
         "privileges_are_narrow",

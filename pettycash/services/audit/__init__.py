@@ -5,7 +5,7 @@ the same list of checks. Each prints the rows that break it.
 """
 
 from pettycash.services.audit.checks import Check, Finding, Holds, Invariant, Result
-from pettycash.services.audit.running import CHECKS, audit, check_books, count_fast
+from pettycash.services.audit.running import CHECKS, audit, check_books, count_fast, rows_in_rest
 
 __all__ = [
     "CHECKS",
@@ -17,4 +17,5 @@ __all__ = [
     "audit",
     "check_books",
     "count_fast",
+    "rows_in_rest",
 ]

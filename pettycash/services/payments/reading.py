@@ -193,7 +193,7 @@ NEWEST_RELEASE = (
     select(ReleaseChallenge, ReleaseGrant)
     .outerjoin(ReleaseGrant, ReleaseGrant.challenge_id == ReleaseChallenge.id)
     .where(ReleaseChallenge.payment_id == bindparam("payment_id"))
-    .order_by(ReleaseChallenge.id.desc())
+    .order_by(ReleaseChallenge.sequence.desc())
     .limit(1)
     .execution_options(**db.PREPARED)
 )

@@ -166,7 +166,7 @@ def spend_grant(session: Session, *, subject: Subject, actor: Actor, now: dateti
         select(ReleaseGrant, ReleaseChallenge)
         .join(ReleaseChallenge, ReleaseChallenge.id == ReleaseGrant.challenge_id)
         .where(about(subject))
-        .order_by(ReleaseGrant.id.desc())
+        .order_by(ReleaseGrant.sequence.desc())
         .limit(1),
         execution_options=db.PREPARED,
     ).one_or_none()
@@ -203,7 +203,7 @@ def _counted(session: Session, *, subject: Subject, actor: Actor) -> ReleaseChal
     newest = (
         select(ReleaseChallenge.id)
         .where(about(subject), ReleaseChallenge.executor_id == actor.user_id)
-        .order_by(ReleaseChallenge.id.desc())
+        .order_by(ReleaseChallenge.sequence.desc())
         .limit(1)
         .scalar_subquery()
     )
@@ -227,7 +227,10 @@ def _nothing_to_count(
     session: Session, *, subject: Subject, row: Releasable, actor: Actor
 ) -> CodeResult:
     newest = session.execute(
-        select(ReleaseChallenge).where(about(subject)).order_by(ReleaseChallenge.id.desc()).limit(1)
+        select(ReleaseChallenge)
+        .where(about(subject))
+        .order_by(ReleaseChallenge.sequence.desc())
+        .limit(1)
     ).scalar_one_or_none()
     if row.executor_id is not None and row.executor_id != actor.user_id:
         raise NotTheExecutor

@@ -61,7 +61,7 @@ def make_code(session: Session, *, send_id: UUID, now: datetime) -> CodeMessage 
     newest = session.execute(
         select(ChallengeSend.id)
         .where(ChallengeSend.challenge_id == challenge_id)
-        .order_by(ChallengeSend.id.desc())
+        .order_by(ChallengeSend.sequence.desc())
         .limit(1)
     ).scalar_one()
     if (
