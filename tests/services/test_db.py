@@ -14,6 +14,8 @@ from sqlalchemy.exc import DBAPIError
 
 from pettycash import db, pooled, silence
 from pettycash.models.organisation import Company
+from tests.factories.people import company_id
+from tests.posting import owner
 from tests.servers import Database, Servers, wait_until
 
 
@@ -138,3 +140,25 @@ def test_an_interrupted_prepare_leaves_a_connection_that_works(live: Database) -
             assert session.execute(other).all()
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_snapshot_sees_one_instant_and_writes_nothing(live: Database) -> None:
+    read = text("SELECT string_agg(name, ',' ORDER BY code) FROM companies")
+    with db.scope(company_id=company_id("DEMO")):
+        with db.snapshot() as session:
+            pid = backend(session)
+            before = session.execute(read).scalar_one()
+            with owner(live) as connection:
+                connection.execute(text("UPDATE companies SET name = name || '!'"))
+            assert session.execute(read).scalar_one() == before
+        with pytest.raises(DBAPIError) as refused, db.snapshot() as session:
+            session.execute(text("SELECT new_key() FROM companies FOR UPDATE"))
+        assert db.sqlstate(refused.value) == "25006"
+
+        with db.transaction() as session:
+            assert backend(session) == pid, "the same connection, and nothing of it is left"
+            assert session.execute(read).scalar_one() != before
+            level = "SELECT current_setting('transaction_isolation')"
+            assert session.execute(text(level)).scalar_one() == "read committed"
+            read_only = "SELECT current_setting('transaction_read_only')"
+            assert session.execute(text(read_only)).scalar_one() == "off"
