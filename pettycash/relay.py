@@ -2,6 +2,7 @@
 
 A message is only a hint: if it is lost, the obligation is due again. So the relay may publish
 twice, die at any line, and run in several copies at once. Trouble with the broker never ends it.
+A hint that still waits in its queue is not published again, and a full queue is given nothing.
 
 `python -m pettycash.relay` is it alone, without the weight of the command line.
 """
@@ -12,19 +13,23 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from celery import Celery
+from kombu import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from pettycash import config, db, foundation, pooled, readiness, settings
 from pettycash.celery_app import create_celery
 from pettycash.crash_points import reach
-from pettycash.services import heartbeats, outbox
+from pettycash.services import heartbeats, lanes, outbox
+from pettycash.services.lanes import Due, Queue
 from pettycash.settings import Settings
 from pettycash.tasks.schedule import CANARY_SECONDS, QUEUES
 
@@ -34,18 +39,33 @@ HEARTBEAT_SECONDS = 5.0
 BROKER_RETRY_SECONDS = 2.0
 TROUBLE_SECONDS = 2.0
 
-Due = tuple[UUID, str]
-"""An obligation's id and topic."""
+FULL_BATCHES = 2
+"""A queue that holds so many batches is given nothing more: what waits in it is out of turn."""
+
+OBLIGATIONS_PER_MESSAGE = 1
+"""How many of one topic and lane go into one message."""
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+class Broker(Protocol):
+    """Where the relay hands its hints to."""
+
+    def look(self, topics: Iterable[str]) -> Mapping[str, Queue]:
+        """What the queue of each topic holds."""
+
+    def publish(self, due: Sequence[Due]) -> int:
+        """Hand hints over in order; returns how many it took before it failed."""
 
 
 class Relay:
     """Claims what is due, publishes it, sleeps until it is woken or a second has passed."""
 
-    def __init__(self, publish: Callable[[Sequence[Due]], int]) -> None:
-        self._publish = publish
-        """Hands hints to the broker in order; returns how many it took before it failed."""
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._stopping = False
+        self._goes_on = False
         self._listener: DBAPIConnection | None = None
         self._beaten = float("-inf")
 
@@ -61,7 +81,8 @@ class Relay:
         while not self._stopping:
             pause = interval
             try:
-                if self.turn() >= settings.current().relay_batch_size:
+                self.turn()
+                if self._goes_on:
                     pause = 0.0
                 if not announced:
                     readiness.announce()
@@ -76,27 +97,45 @@ class Relay:
         self._forget_listener()
 
     def turn(self) -> int:
-        """Claim, commit, publish; returns how many were due."""
+        """Claim, commit, publish; returns how many were claimed."""
+        self._goes_on = False
         with db.scope(source="relay"):
-            with db.system_transaction() as session:
-                due = outbox.claim_due(session, limit=settings.current().relay_batch_size)
-                if time.monotonic() - self._beaten > HEARTBEAT_SECONDS:
-                    heartbeats.beat(session, name="relay", now=session.info["now"])
-                    self._beaten = time.monotonic()
+            due = self._claim()
             if not due:
                 return 0
             reach("relay.claimed")
-            taken = self._publish(due)
+            taken = self._broker.publish(due)
             reach("relay.published")
             if taken < len(due):
-                self._give_back([each for each, _ in due[taken:]])
+                self._give_back([each.id for each in due[taken:]])
         return len(due)
 
+    def _claim(self) -> Sequence[Due]:
+        """Ask in which lanes something is due, the broker for room, and take what there is."""
+        with db.system_glance() as glance:
+            waiting = lanes.waiting(glance)
+        queues: Mapping[str, Queue] = {}
+        if waiting:
+            queues = self._broker.look({each.topic for each in waiting} | lanes.CALLS)
+        is_silent = time.monotonic() - self._beaten > HEARTBEAT_SECONDS
+        if not waiting and not is_silent:
+            return []
+        with db.system_transaction() as session:
+            limit = settings.current().relay_batch_size
+            turn = lanes.claim(session, lanes=waiting, queues=queues, limit=limit)
+            if is_silent:
+                lanes.tell_full(session, queues)
+                heartbeats.beat(session, name="relay", now=session.info["now"])
+                self._beaten = time.monotonic()
+        self._goes_on = turn.goes_on
+        return turn.due
+
     def _give_back(self, obligation_ids: list[UUID]) -> None:
+        self._goes_on = False
         logger.warning("the broker takes nothing", extra={"obligations": len(obligation_ids)})
         with db.system_transaction() as session:
             soon = session.info["now"] + timedelta(seconds=BROKER_RETRY_SECONDS)
-            outbox.unclaim(session, obligation_ids, due_at=soon)
+            lanes.give_back(session, obligation_ids, due_at=soon)
 
     def _wait(self, seconds: float) -> None:
         watched: list[Any] = [self._wake_read]
@@ -137,21 +176,86 @@ class Relay:
                 logger.debug("closing a broken connection", exc_info=True)
 
 
+class Given(NamedTuple):
+    """A message that a queue was given."""
+
+    handed_at: datetime
+    lane: UUID
+    obligations: int
+
+
 class Publisher:
     """Sends hints through Celery's broker; bounded in time by its settings."""
 
     def __init__(self, celery: Celery) -> None:
         self._celery = celery
+        self._connection: Connection | None = None
+        self._channel: Any = None
+        self._given: dict[str, deque[Given]] = {name: deque() for name in celery.amqp.queues}
+        """What each queue was given, oldest first. It hands out in order: what it holds is the end
+        of this, as far as this relay knows it."""
 
-    def __call__(self, due: Sequence[Due]) -> int:
+    def look(self, topics: Iterable[str]) -> Mapping[str, Queue]:
+        """What the queue of each topic holds; nothing is known of it while the broker is away."""
+        names = {topic: self._queue_of(topic) for topic in topics}
+        depths = self._depths(set(names.values()))
+        queues = {name: self._queue(name, depth) for name, depth in depths.items()}
+        return {topic: queues[name] for topic, name in names.items()}
+
+    def publish(self, due: Sequence[Due]) -> int:
         """Publish in order; stops at the first that the broker does not take."""
-        for taken, (obligation_id, topic) in enumerate(due):
+        taken = 0
+        for message in _messages(due):
+            first = message[0]
             try:
-                self._celery.send_task(topic, kwargs={"obligation_id": str(obligation_id)})
+                self._celery.send_task(
+                    first.topic, kwargs={"messages": [str(each.id) for each in message]}
+                )
             except Exception:
                 logger.warning("publishing failed", exc_info=True)
                 return taken
-        return len(due)
+            self._given[self._queue_of(first.topic)].append(
+                Given(first.handed_at, first.lane, len(message))
+            )
+            taken += len(message)
+        return taken
+
+    def _queue_of(self, topic: str) -> str:
+        return str(self._celery.amqp.router.route({}, topic)["queue"].name)
+
+    def _queue(self, name: str, depth: int | None) -> Queue:
+        given = self._given[name]
+        if depth is None:
+            given.clear()
+            return Queue(out={})
+        while len(given) > depth:
+            given.popleft()
+        since = None
+        if depth:
+            since = given[0].handed_at if len(given) == depth else LONG_AGO
+        out: Counter[UUID] = Counter()
+        for each in given:
+            out[each.lane] += each.obligations
+        is_full = depth >= FULL_BATCHES * settings.current().relay_batch_size
+        return Queue(is_full=is_full, since=since, out=out)
+
+    def _depths(self, names: Iterable[str]) -> dict[str, int | None]:
+        """How many messages wait in each queue, in a bounded time; None: the broker is away."""
+        depths: dict[str, int | None] = dict.fromkeys(names)
+        try:
+            if self._channel is None:
+                self._connection = self._celery.connection_for_write()
+                self._channel = self._connection.channel()
+            for name in depths:
+                queue: Any = self._celery.amqp.queues[name]
+                depths[name] = int(queue.queue_declare(channel=self._channel).message_count)
+        except Exception:
+            logger.warning("the broker can't be asked", exc_info=True)
+            connection, self._connection, self._channel = self._connection, None, None
+            if connection is not None:
+                with suppress(Exception):
+                    connection.release()
+        return depths
 
     def sing(self) -> None:
         """One canary per queue at once: the first of beat's come a minute after the start."""
@@ -163,6 +267,19 @@ class Publisher:
             except Exception:
                 logger.warning("the broker takes nothing", exc_info=True)
                 return
+
+
+def _messages(due: Sequence[Due]) -> list[list[Due]]:
+    """One message for so many neighbours of one topic and lane."""
+    messages: list[list[Due]] = []
+    for each in due:
+        last = messages[-1] if messages else []
+        is_alike = bool(last) and (last[0].topic, last[0].lane) == (each.topic, each.lane)
+        if is_alike and len(last) < OBLIGATIONS_PER_MESSAGE:
+            last.append(each)
+        else:
+            messages.append([each])
+    return messages
 
 
 def serve(configured: Settings) -> None:

@@ -72,7 +72,7 @@ class Settings:
     relay_interval_seconds: float = 1.0
     relay_batch_size: int = 200
     relay_backoff_seconds: float = 10.0
-    relay_backoff_max_seconds: float = 300.0
+    relay_backoff_max_seconds: float = 60.0
     obligation_attempts_max: int = 50
     replenishment_cooldown_seconds: float = 3_600.0
     idempotency_days: int = 30

@@ -39,5 +39,5 @@ def tell_the_supervisor(**_: object) -> None:
 
 
 @celery.task(name=TASK)
-def noop(*, obligation_id: str) -> None:
+def noop(*, messages: list[str]) -> None:
     """Take what a hint takes, and do nothing."""

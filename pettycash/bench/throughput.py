@@ -69,7 +69,7 @@ def _do_nothing(traffic: Traffic) -> float:
     with Redis.from_url(url) as client, noop.create(url) as celery:
         began = time.monotonic()
         for _ in range(traffic.messages):
-            celery.send_task(noop.TASK, kwargs={"obligation_id": str(uuid4())})
+            celery.send_task(noop.TASK, kwargs={"messages": [str(uuid4())]})
 
         def is_drained() -> bool:
             waiting = client.llen(PREFIX + noop.QUEUE)

@@ -23,21 +23,31 @@ class Obligation(Tenanted):
         own_key(),
         UniqueConstraint("company_id", "topic", "key"),
         Index(
-            "ix_obligations_due", "due_at", postgresql_where="done_at IS NULL AND parked_at IS NULL"
+            "ix_obligations_lane",
+            "topic",
+            "lane",
+            "due_at",
+            postgresql_where="done_at IS NULL AND parked_at IS NULL",
         ),
         Index("ix_obligations_company", "company_id", "id"),
     )
 
     topic: Mapped[str]
     key: Mapped[UUID]
+    lane: Mapped[UUID]
+    """Who takes turns with others: the company, or the provider account that is called."""
     due_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
     """How often it was published."""
+    handed_at: Mapped[datetime | None]
+    """When it was published last."""
     failures: Mapped[int] = mapped_column(default=0)
     """How often its task ended in an error; parked after a bound."""
     last_error: Mapped[str | None]
     done_at: Mapped[datetime | None]
     parked_at: Mapped[datetime | None]
+    parked_by_hand: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """A person parked it, and nobody but a person takes it up again."""
 
 
 class IdempotencyKey(Tenanted):
@@ -261,3 +271,15 @@ class Heartbeat(Base):
 
     name: Mapped[str] = mapped_column(primary_key=True)
     beaten_at: Mapped[datetime]
+
+
+class PeriodicJob(Base):
+    """A job that beat starts: counted as it begins, so that one that kills its process is known."""
+
+    __tablename__ = "periodic_jobs"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    begun_at: Mapped[datetime]
+    failures: Mapped[int]
+    """How often in a row it began and did not come to its end."""
+    last_error: Mapped[str | None]

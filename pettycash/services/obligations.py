@@ -1,21 +1,29 @@
 """What people see and do of what is owed: count it, have it tried again, take it away."""
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors
 from pettycash.models.platform import Obligation
 from pettycash.services import security_log
 from pettycash.services.actors import Actor
+from pettycash.services.lanes import WAITS_ITS_TURN
 from pettycash.services.outbox import OWES
 
 GUARDS_MONEY = frozenset({"payments.resolve", "callbacks.process"})
 """Topics that a person does not park: they find out what became of money."""
+
+
+LATE = timedelta(seconds=60)
+"""How late what is due may be (reliability.md §2, I6)."""
+
+FAILING = 5
+"""After so many failures in a row, some five minutes, it is worth a look."""
 
 
 class ObligationNotFound(errors.NotFound):
@@ -48,6 +56,7 @@ def retry(
     row = _open(session, obligation_id)
     row.due_at = now
     row.parked_at = None
+    row.parked_by_hand = False
     row.attempts = row.failures = 0
     session.info[OWES] = True
     _remember(session, row, "retried", actor)
@@ -68,6 +77,7 @@ def park(
     if row.topic in GUARDS_MONEY:
         raise ObligationGuardsMoney
     row.parked_at = now
+    row.parked_by_hand = True
     _remember(session, row, "parked", actor)
     return row
 
@@ -80,8 +90,10 @@ class TopicCount:
     due: int
     waiting: int
     parked: int
+    failing: int
+    """Neither done nor parked, and begun FAILING times in a row without coming to an end."""
     late_seconds: float
-    """How long the oldest due one has been due."""
+    """How long the oldest due one has been due, apart from what waits its turn."""
 
     def as_json(self) -> dict[str, Any]:
         """For commands and metrics."""
@@ -90,30 +102,33 @@ class TopicCount:
 
 def counts(session: Session) -> list[TopicCount]:
     """What is owed, by topic (system role)."""
-    now = session.info["now"]
-    is_due = Obligation.parked_at.is_(None) & (Obligation.due_at <= now)
-    rows = session.execute(
-        select(
-            Obligation.topic,
-            func.count().filter(is_due),
-            func.count().filter(Obligation.parked_at.is_(None) & (Obligation.due_at > now)),
-            func.count().filter(Obligation.parked_at.is_not(None)),
-            func.min(Obligation.due_at).filter(is_due),
-        )
-        .where(Obligation.done_at.is_(None))
-        .group_by(Obligation.topic)
-        .order_by(Obligation.topic)
-    )
+    rows = session.execute(COUNTS, {"now": session.info["now"], "late": session.info["now"] - LATE})
     return [
         TopicCount(
-            topic=topic,
-            due=due,
-            waiting=waiting,
-            parked=parked,
-            late_seconds=(now - oldest).total_seconds() if oldest else 0.0,
+            topic=row.topic,
+            due=row.due,
+            waiting=row.waiting,
+            parked=row.parked,
+            failing=row.failing,
+            late_seconds=row.late_seconds or 0.0,
         )
-        for topic, due, waiting, parked, oldest in rows
+        for row in rows
     ]
+
+
+COUNTS = text(
+    f"""
+    SELECT topic, count(*) FILTER (WHERE is_due) AS due,
+        count(*) FILTER (WHERE parked_at IS NULL AND NOT is_due) AS waiting,
+        count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
+        count(*) FILTER (WHERE parked_at IS NULL AND failures >= {FAILING}) AS failing,
+        CAST(extract(epoch FROM :now - min(due_at) FILTER (
+            WHERE is_due AND NOT waits)) AS float8) AS late_seconds
+    FROM (SELECT *, parked_at IS NULL AND due_at <= :now AS is_due, ({WAITS_ITS_TURN}) AS waits
+        FROM obligations o WHERE done_at IS NULL) AS owed
+    GROUP BY topic ORDER BY topic
+    """  # noqa: S608 - a condition of ours
+)
 
 
 def company_of(session: Session, *, obligation_id: UUID) -> UUID:

@@ -2,7 +2,7 @@
 
 `owe` writes the row with the business change. The relay publishes what is due, the task does it
 and calls `done` in the transaction of its effect (reliability.md §1). What people see of them and
-do about them is in `obligations`.
+do about them is in `obligations`, how the relay chooses among what is due in `lanes`.
 """
 
 import logging
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, func, text, update
+from sqlalchemy import bindparam, case, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -35,16 +35,30 @@ class Debt:
     topic: str
     key: UUID
     due_at: datetime | None = None
+    lane: UUID | None = None
+    """Who takes turns with others; the company where it is not said. Kept once it is owed."""
 
 
-def owe(session: Session, *, topic: str, key: UUID, due_at: datetime | None = None) -> None:
-    """Owe a task. Owing it again re-arms it: done or parked becomes due, an earlier date wins."""
-    owe_all(session, [Debt(topic=topic, key=key, due_at=due_at)])
+def owe(
+    session: Session,
+    *,
+    topic: str,
+    key: UUID,
+    due_at: datetime | None = None,
+    lane: UUID | None = None,
+) -> None:
+    """Owe a task. Owing it again re-arms it: done or given up becomes due, an earlier date wins.
+
+    What a person has parked is owed and stays parked, until a person takes it up again.
+    """
+    owe_all(session, [Debt(topic=topic, key=key, due_at=due_at, lane=lane)])
 
 
-def owe_at(session: Session, *, topic: str, key: UUID, due_at: datetime) -> None:
+def owe_at(
+    session: Session, *, topic: str, key: UUID, due_at: datetime, lane: UUID | None = None
+) -> None:
     """Owe a task at this instant, whenever it was due before: `owe` and `postpone` at once."""
-    _owe(session, [Debt(topic=topic, key=key, due_at=due_at)], moves=True)
+    _owe(session, [Debt(topic=topic, key=key, due_at=due_at, lane=lane)], moves=True)
 
 
 def owe_all(session: Session, debts: Sequence[Debt]) -> None:
@@ -54,13 +68,15 @@ def owe_all(session: Session, debts: Sequence[Debt]) -> None:
 
 def _owe(session: Session, debts: Sequence[Debt], *, moves: bool) -> None:
     now = session.info["now"]
+    company_id = session.info["scope"].company_id
     session.execute(
         OWE,
         {
-            "company": session.info["scope"].company_id,
+            "company": company_id,
             "ids": db.array(new_id() for _ in debts),
             "topics": [each.topic for each in debts],
             "keys": db.array(each.key for each in debts),
+            "lanes": db.array(each.lane or company_id for each in debts),
             "dues": [each.due_at or now for each in debts],
             "moves": moves,
         },
@@ -72,10 +88,11 @@ def _owe(session: Session, debts: Sequence[Debt], *, moves: bool) -> None:
 
 OWE = text(
     """
-    INSERT INTO obligations AS o (id, company_id, topic, key, due_at, attempts, failures)
-    SELECT id, :company, topic, key, due_at, 0, 0
+    INSERT INTO obligations AS o (id, company_id, topic, key, lane, due_at, attempts, failures)
+    SELECT id, :company, topic, key, lane, due_at, 0, 0
     FROM unnest(CAST(:ids AS uuid[]), CAST(:topics AS text[]), CAST(:keys AS uuid[]),
-                CAST(:dues AS timestamptz[])) AS owed (id, topic, key, due_at)
+                CAST(:lanes AS uuid[]), CAST(:dues AS timestamptz[]))
+        AS owed (id, topic, key, lane, due_at)
     ON CONFLICT (company_id, topic, key) DO UPDATE SET
         due_at = CASE WHEN :moves OR o.done_at IS NOT NULL OR o.parked_at IS NOT NULL
                       THEN excluded.due_at ELSE least(o.due_at, excluded.due_at) END,
@@ -83,7 +100,8 @@ OWE = text(
                         THEN 0 ELSE o.attempts END,
         failures = CASE WHEN o.done_at IS NOT NULL OR o.parked_at IS NOT NULL
                         THEN 0 ELSE o.failures END,
-        done_at = NULL, parked_at = NULL, last_error = NULL
+        done_at = NULL, last_error = NULL,
+        parked_at = CASE WHEN o.parked_by_hand THEN o.parked_at END
     """
 )
 """Written out: a statement with as many rows as debts would be compiled anew each time."""
@@ -242,49 +260,6 @@ def failed(session: Session, *, obligation_id: UUID, error: str) -> bool:
         .returning(Obligation.parked_at)
     ).scalar_one_or_none()
     return parked_at is not None
-
-
-def claim_due(session: Session, *, limit: int) -> list[tuple[UUID, str]]:
-    """Take what is due (system role) and move it forward with backoff: one publisher at a time.
-
-    Returns (obligation id, topic) pairs. Rows locked by another relay are skipped.
-    """
-    timing = settings.current()
-    rows = session.execute(
-        CLAIM,
-        {
-            "now": session.info["now"],
-            "limit": limit,
-            "backoff": timing.relay_backoff_seconds,
-            "longest": timing.relay_backoff_max_seconds,
-        },
-    ).all()
-    return [(row.id, row.topic) for row in sorted(rows, key=lambda row: row.was_due_at)]
-
-
-CLAIM = text(
-    """
-    WITH due AS MATERIALIZED (
-        SELECT id, due_at FROM obligations
-        WHERE done_at IS NULL AND parked_at IS NULL AND due_at <= :now
-        ORDER BY due_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
-    )
-    UPDATE obligations o SET attempts = o.attempts + 1,
-        due_at = CAST(:now AS timestamptz) + make_interval(secs => least(
-            CAST(:backoff AS float8) * 2 ^ least(o.attempts, 10), CAST(:longest AS float8)))
-    FROM due WHERE o.id = due.id RETURNING o.id, o.topic, due.due_at AS was_due_at
-    """
-)
-"""One statement for a whole batch; a second relay skips what the first has locked."""
-
-
-def unclaim(session: Session, obligation_ids: Sequence[UUID], *, due_at: datetime) -> None:
-    """The broker did not take them (system role): due again soon, not counted as published."""
-    session.execute(
-        update(Obligation)
-        .where(Obligation.id.in_(obligation_ids), Obligation.done_at.is_(None))
-        .values(due_at=due_at, attempts=func.greatest(Obligation.attempts - 1, 0))
-    )
 
 
 def remove_old(session: Session, *, days: int, limit: int) -> int:

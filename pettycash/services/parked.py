@@ -7,10 +7,9 @@ so a process that is killed between them leaves nothing that people would see.
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, String, cast, exists, or_, select
+from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import Session
 
-from pettycash.models.identity import SecurityEvent
 from pettycash.models.platform import Case, CaseKind, CaseStatus, Obligation, Severity
 from pettycash.services import cases
 
@@ -55,14 +54,9 @@ def open_missing_cases(session: Session, *, now: datetime) -> list[UUID]:
         Case.object_id == Obligation.id,
         or_(Case.status != CaseStatus.RESOLVED, Case.resolved_at >= Obligation.parked_at),
     )
-    by_a_person = exists().where(
-        SecurityEvent.event == "obligation.parked",
-        SecurityEvent.detail["obligation_id"].astext == cast(Obligation.id, String),
-        SecurityEvent.created_at >= Obligation.parked_at,  # now() of one transaction
-    )
     found = session.execute(
         select(Obligation)
-        .where(Obligation.done_at.is_(None), _for_a_while(now), ~told, ~by_a_person)
+        .where(Obligation.done_at.is_(None), _for_a_while(now), ~told, ~Obligation.parked_by_hand)
         .order_by(Obligation.id)
         .with_for_update(of=Obligation, key_share=True, skip_locked=True)
     ).scalars()

@@ -6,11 +6,12 @@ case tells people. The task itself closes its obligation, in the transaction of 
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 
 from pettycash import db
 from pettycash.crash_points import reach
@@ -48,13 +49,39 @@ def owed_task(
     def decorator(function: Callable[[Duty], None]) -> Callable[..., None]:
         @shared_task(name=topic, soft_time_limit=seconds, time_limit=seconds + GRACE_SECONDS)
         @functools.wraps(function)
-        def task(*, obligation_id: str, **_from_newer_publishers: object) -> None:
-            run(topic, UUID(obligation_id), function)
+        def task(
+            *,
+            messages: Sequence[str] = (),
+            obligation_id: str | None = None,  # of messages from before there were lists
+            **_from_newer_publishers: object,
+        ) -> None:
+            ids = [*messages, *([obligation_id] if obligation_id else [])]
+            run_all(topic, [UUID(each) for each in ids], function)
 
         made: Callable[..., None] = task
         return made
 
     return decorator
+
+
+def run_all(topic: str, obligation_ids: Sequence[UUID], function: Callable[[Duty], None]) -> None:
+    """Run the tasks of several obligations, one after the other; each is counted by itself.
+
+    The error of one keeps none of the others from running, and the first is raised at the end. One
+    that uses up the time leaves those after it to another message: they stay due.
+    """
+    errors: list[Exception] = []
+    for obligation_id in obligation_ids:
+        try:
+            run(topic, obligation_id, function)
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception as error:
+            if errors:
+                logger.exception("one more task failed", extra={"topic": topic})
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def run(topic: str, obligation_id: UUID, function: Callable[[Duty], None]) -> None:

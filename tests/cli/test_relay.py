@@ -1,20 +1,28 @@
 """The relay: what is due is handed on, whatever the broker does."""
 
+import base64
+import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from redis import Redis
-from sqlalchemy import select, text
+from sqlalchemy import Connection, create_engine, select, text
 
-from pettycash import db
+from pettycash import db, settings
 from pettycash.celery_app import create_celery
+from pettycash.models.funds import ProviderAccount
 from pettycash.models.platform import Obligation
 from pettycash.relay import Publisher, Relay
-from pettycash.services import heartbeats, outbox
+from pettycash.services import audit, heartbeats, lanes, obligations, outbox
+from pettycash.services.lanes import Due, Queue
+from tests.factories import working
 from tests.factories.people import company_id
 from tests.races import together
 from tests.servers import Database, wait_until
@@ -44,16 +52,29 @@ def rows() -> list[Obligation]:
 
 
 class Broker:
-    """Takes what it is told to take."""
+    """Takes what it is told to take; its workers are so quick that nothing lies in a queue."""
 
     def __init__(self, takes: int = 1_000_000) -> None:
         self.takes = takes
         self.taken: list[UUID] = []
 
-    def __call__(self, due: Sequence[tuple[UUID, str]]) -> int:
+    def look(self, topics: Iterable[str]) -> Mapping[str, Queue]:
+        return dict.fromkeys(topics, Queue(out={}))
+
+    def publish(self, due: Sequence[Due]) -> int:
         took = list(due)[: self.takes]
-        self.taken += [each for each, _ in took]
+        self.taken += [each.id for each in took]
         return len(took)
+
+
+def hint(topic: str) -> Due:
+    return Due(id=uuid4(), topic=topic, lane=uuid4(), handed_at=datetime.now(UTC))
+
+
+def messages(live: Database, queue: str) -> list[dict[str, Any]]:
+    """What lies in a queue of Redis."""
+    with Redis.from_url(live.redis_url) as client:
+        return [json.loads(each) for each in client.lrange(f"pettycash:{queue}", 0, -1)]
 
 
 def test_what_is_due_is_published_and_due_again_later(company: UUID) -> None:
@@ -76,19 +97,21 @@ def test_what_is_published_is_committed_before(company: UUID) -> None:
     (key,) = owe()
     seen: list[int] = []
 
-    def publish(due: Sequence[tuple[UUID, str]]) -> int:
-        with db.engine().connect() as elsewhere:
-            elsewhere.execute(
-                text("SELECT set_config('app.company', :company, false)"), {"company": str(company)}
-            )
-            seen.append(
+    class Witness(Broker):
+        def publish(self, due: Sequence[Due]) -> int:
+            with db.engine().connect() as elsewhere:
                 elsewhere.execute(
-                    select(Obligation.attempts).where(Obligation.key == key)
-                ).scalar_one()
-            )
-        return len(due)
+                    text("SELECT set_config('app.company', :company, false)"),
+                    {"company": str(company)},
+                )
+                seen.append(
+                    elsewhere.execute(
+                        select(Obligation.attempts).where(Obligation.key == key)
+                    ).scalar_one()
+                )
+            return len(due)
 
-    Relay(publish).turn()
+    Relay(Witness()).turn()
 
     assert seen == [1]
 
@@ -175,11 +198,11 @@ def test_it_lives_through_trouble(running: Callable[[Relay], None], live: Databa
     class Broken(Broker):
         """Fails in a way that nobody foresaw, once."""
 
-        def __call__(self, due: Sequence[tuple[UUID, str]]) -> int:
+        def publish(self, due: Sequence[Due]) -> int:
             if not self.taken:
                 self.taken.append(UUID(int=0))
                 raise RuntimeError("a bug")
-            return super().__call__(due)
+            return super().publish(due)
 
     broker = Broken()
     running(Relay(broker))
@@ -194,15 +217,16 @@ def test_it_lives_through_trouble(running: Callable[[Relay], None], live: Databa
 
 def test_messages_reach_the_queue_of_their_topic(company: UUID, live: Database) -> None:
     celery = create_celery(live.settings)
-    key = uuid4()
+    topics = ("payments.submit", TOPIC)
+    due = [hint(topic) for topic in topics]
 
-    assert Publisher(celery)([(key, "payments.submit"), (key, "otp.send")]) == 2
+    assert Publisher(celery).publish(due) == 2
 
-    with Redis.from_url(live.redis_url) as client:
-        queues = {name: client.llen(f"pettycash:{name}") for name in ("payments", "codes")}
-        body = client.lindex("pettycash:payments", 0)
-    assert queues == {"payments": 1, "codes": 1}
-    assert body is not None
+    for topic, each in zip(topics, due, strict=True):
+        queue = celery.amqp.router.route({}, topic)["queue"].name
+        (message,) = messages(live, queue)
+        arguments = json.loads(base64.b64decode(message["body"]))[1]
+        assert arguments == {"messages": [str(each.id)]}
 
 
 def test_publishing_to_nowhere_ends_soon(company: UUID, live: Database) -> None:
@@ -210,6 +234,286 @@ def test_publishing_to_nowhere_ends_soon(company: UUID, live: Database) -> None:
     publisher = Publisher(create_celery(away))
     started = time.monotonic()
 
-    assert publisher([(uuid4(), TOPIC), (uuid4(), TOPIC)]) == 0
+    assert publisher.look([TOPIC]) == {TOPIC: Queue(out={})}
+    assert publisher.publish([hint(TOPIC), hint(TOPIC)]) == 0
 
     assert time.monotonic() - started < 10
+
+
+# -- lanes
+
+
+def crowd(lane_sizes: Mapping[UUID, int], *, topic: str = TOPIC, company: UUID) -> None:
+    """So much that is due in each lane, the largest lane first of all."""
+    with db.scope(company_id=company), db.transaction() as session:
+        now = session.info["now"]
+        for number, (lane, size) in enumerate(lane_sizes.items()):
+            due_at = now - timedelta(seconds=30 - number)
+            outbox.owe_all(
+                session,
+                [
+                    outbox.Debt(topic=topic, key=uuid4(), due_at=due_at, lane=lane)
+                    for _ in range(size)
+                ],
+            )
+
+
+def lanes_of(obligation_ids: Sequence[UUID]) -> Counter[UUID]:
+    with db.scope(source="test"), db.system_transaction() as session:
+        found = session.execute(select(Obligation.lane).where(Obligation.id.in_(obligation_ids)))
+        return Counter(found.scalars())
+
+
+def test_companies_take_turns(company: UUID) -> None:
+    """500 of one are due before the only ones of two others."""
+    other = company_id("OTHER")
+    third = uuid4()
+    crowd({company: 500}, company=company)
+    crowd({other: 1}, company=other)
+    crowd({third: 1}, company=company)
+    broker = Broker()
+    relay = Relay(broker)
+
+    first = relay.turn()
+
+    taken = lanes_of(broker.taken)
+    assert set(taken) == {company, other, third}
+    assert set(lanes_of(broker.taken[:3])) == {company, other, third}, "in the first round"
+    assert first <= settings.current().relay_batch_size
+    while relay.turn():
+        pass
+    assert len(broker.taken) == len(set(broker.taken)) == 502
+
+
+def hold_slots(account: UUID, company: UUID, *, held: int, seconds: float = 45.0) -> None:
+    with db.scope(company_id=company), db.transaction() as session:
+        for number in range(1, held + 1):
+            session.execute(
+                text(
+                    "INSERT INTO rail_slots VALUES (:account, :number, :company, :holder, :until)"
+                    " ON CONFLICT (provider_account_id, number) DO UPDATE SET held_until = :until"
+                ),
+                {
+                    "account": account,
+                    "number": number,
+                    "company": company,
+                    "holder": uuid4(),
+                    "until": session.info["now"] + timedelta(seconds=seconds),
+                },
+            )
+
+
+@pytest.fixture
+def account(company: UUID) -> UUID:
+    with db.transaction() as session:
+        return session.execute(select(ProviderAccount.id)).scalar_one()
+
+
+@pytest.mark.parametrize("held", [0, 3, 4])
+def test_an_account_is_given_what_it_has_slots_for(company: UUID, account: UUID, held: int) -> None:
+    """Sendings and questions together; others go on."""
+    cap = settings.current().rail_calls_at_once
+    hold_slots(account, company, held=held)
+    for topic in lanes.CALLS:
+        crowd({account: 10}, topic=topic, company=company)
+    crowd({company: 5}, company=company)
+    broker = Broker()
+
+    Relay(broker).turn()
+
+    assert lanes_of(broker.taken) == Counter({company: 5, account: cap - held})
+    left = [row for row in rows() if row.lane == account and not row.attempts]
+    with db.transaction() as session:
+        now = session.info["now"]
+    assert all(row.due_at < now for row in left), "what is not taken stays due"
+
+
+def test_a_slot_whose_time_is_over_is_free(company: UUID, account: UUID) -> None:
+    hold_slots(account, company, held=4, seconds=-1.0)
+    crowd({account: 10}, topic="payments.submit", company=company)
+    broker = Broker()
+
+    Relay(broker).turn()
+
+    assert len(broker.taken) == settings.current().rail_calls_at_once
+
+
+def test_a_backlog_costs_the_claim_nothing(company: UUID, live: Database) -> None:
+    """100,000 due in one lane: both statements read no more than they hand out."""
+    engine = create_engine(live.superuser_url)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO obligations"
+                " (id, company_id, topic, key, lane, due_at, attempts, failures)"
+                " SELECT gen_random_uuid(), :company, :topic, gen_random_uuid(), :company,"
+                " now() - interval '1 hour' + number * interval '10 ms', 0, 0"
+                " FROM generate_series(1, 100000) AS number"
+            ),
+            {"company": company, "topic": TOPIC},
+        )
+    crowd({uuid4(): 1}, company=company)
+    read: list[float] = []
+    broker = Broker()
+    relay = Relay(broker)
+    for statistics in (None, "ANALYZE obligations"):
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if statistics:
+                connection.execute(text(statistics))
+            before = rows_read(connection)
+            taken = relay.turn()
+            assert taken >= 100
+            db.dispose()  # whoever has worked tells what it read when it ends
+            live.compose()
+            time.sleep(0.5)
+            read.append((rows_read(connection) - before) / taken)
+    engine.dispose()
+    assert max(read) < 10, read
+    assert min(read) >= 1, "it was not seen"
+
+
+def rows_read(connection: Connection) -> int:
+    """Rows of the table that were looked at so far."""
+    found: int = connection.execute(
+        text(
+            "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0)"
+            " FROM pg_stat_user_tables WHERE relname = 'obligations'"
+        )
+    ).scalar_one()
+    return found
+
+
+# -- hints that are not repeated
+
+
+@pytest.fixture
+def publisher(live: Database) -> Publisher:
+    return Publisher(create_celery(live.settings))
+
+
+def waiting(live: Database, publisher: Publisher) -> int:
+    """Messages in the queue of TOPIC."""
+    queue = publisher._celery.amqp.router.route({}, TOPIC)["queue"].name
+    return len(messages(live, queue))
+
+
+def test_what_nobody_takes_is_not_said_twice(
+    company: UUID, live: Database, publisher: Publisher
+) -> None:
+    """No worker runs for ten minutes; then Redis forgets everything."""
+    owe(170)
+    relay = Relay(publisher)
+    for _ in range(60):
+        relay.turn()
+        working.wait(10)
+    assert waiting(live, publisher) == 170
+
+    with Redis.from_url(live.redis_url) as client:
+        client.flushdb()
+    relay.turn()
+    relay.turn()
+
+    assert waiting(live, publisher) == 170
+    assert len({row.id for row in rows() if row.due_at}) == 170
+
+
+def test_what_was_taken_and_came_to_no_end_is_said_again(
+    company: UUID, live: Database, publisher: Publisher
+) -> None:
+    """The queue never runs dry: what lies in it was said after what a worker took and lost."""
+    relay = Relay(publisher)
+    owe(3)
+    relay.turn()
+    working.wait(5)
+    lost = {row.id for row in rows()}
+    owe(2)
+    relay.turn()
+    queue = publisher._celery.amqp.router.route({}, TOPIC)["queue"].name
+    with Redis.from_url(live.redis_url) as client:
+        for _ in lost:
+            client.rpop(f"pettycash:{queue}")
+    working.wait(11)
+
+    relay.turn()
+
+    again = [json.loads(base64.b64decode(each["body"]))[1] for each in messages(live, queue)[:3]]
+    assert {UUID(each["messages"][0]) for each in again} == lost
+    assert waiting(live, publisher) == 5
+
+
+def test_a_new_relay_says_nothing_again_that_may_lie_in_a_queue(
+    company: UUID, live: Database, publisher: Publisher
+) -> None:
+    owe(3)
+    Relay(publisher).turn()
+    working.wait(60)
+
+    Relay(Publisher(create_celery(live.settings))).turn()
+
+    assert waiting(live, publisher) == 3
+
+
+def test_a_full_queue_is_given_nothing(company: UUID, live: Database, publisher: Publisher) -> None:
+    settings.install(replace(live.settings, relay_batch_size=10))
+    owe(100)
+    relay = Relay(publisher)
+    for _ in range(30):
+        relay.turn()
+
+    assert waiting(live, publisher) == 20
+    assert late() == [], "the relay says that it waits for room"
+
+
+def test_a_broker_that_was_away_for_long_is_given_everything_soon(
+    company: UUID, live: Database, publisher: Publisher
+) -> None:
+    owe(10)
+    relay = Relay(publisher)
+    relay.turn()
+    before = rows()
+    away = type(live.settings)(**{**live.settings.__dict__, "broker_url": "redis://127.0.0.1:1/0"})
+    cut_off = Relay(Publisher(create_celery(away)))
+    owe(5)
+    for _ in range(20):
+        cut_off.turn()
+        working.wait(30)
+    with Redis.from_url(live.redis_url) as client:
+        client.flushdb()
+
+    for _ in range(30):
+        relay.turn()
+        working.wait(2)
+
+    assert waiting(live, publisher) == len(before) + 5
+    assert {row.attempts for row in rows()} <= {1, 2}, "nothing was counted that was not taken"
+
+
+def late() -> list[str]:
+    """What the auditor finds overdue."""
+    with db.transaction() as session:
+        (result,) = audit.audit(
+            session,
+            now=session.info["now"],
+            only=frozenset({"obligations_are_on_time"}),
+        )
+    return [each.object_id for each in result.findings]
+
+
+def test_what_waits_for_a_slot_is_not_late(company: UUID, account: UUID) -> None:
+    """As long as its account's slots are taken, now or a moment ago."""
+    crowd({account: 1}, topic="payments.submit", company=company)
+    working.wait(70)
+    stuck = late()
+    hold_slots(account, company, held=4)
+
+    assert len(stuck) == 1
+    assert late() == []
+    with db.system_transaction() as session:
+        (count,) = obligations.counts(session)
+    assert (count.due, count.late_seconds) == (1, 0.0)
+
+    working.wait(120)
+    assert late() == stuck, "its slots have been free for a minute"
+    with db.system_transaction() as session:
+        (count,) = obligations.counts(session)
+    assert count.late_seconds > 120

@@ -37,7 +37,7 @@ def test_one_message_five_times_to_two_workers_is_sent_once(system: System, send
     for paid in all_paid:
         owed = system.obligation("payments.submit", system.attempt(paid).id)
         for _ in range(MESSAGES):
-            sender.send_task("payments.submit", kwargs={"obligation_id": str(owed)})
+            sender.send_task("payments.submit", kwargs={"messages": [str(owed)]})
 
     system.restart("worker", pool=BUSY)
     system.restart("worker-2", pool=BUSY)
@@ -79,7 +79,7 @@ def test_a_callback_twenty_times_at_once_settles_once(system: System, sender: Ce
     assert len(stored()) == CALLBACKS
     for each in stored():
         owed = str(system.obligation("callbacks.process", each.id))
-        sender.send_task("callbacks.process", kwargs={"obligation_id": owed})
+        sender.send_task("callbacks.process", kwargs={"messages": [owed]})
 
     before = len(system.raised("worker", "worker-2"))
     system.restart("worker", pool=BUSY)

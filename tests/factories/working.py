@@ -1,6 +1,6 @@
 """The relay's and the workers' part, in this process: what is due is run, one after the other."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -8,7 +8,8 @@ from sqlalchemy import select
 
 from pettycash import db, settings
 from pettycash.models.platform import Obligation
-from pettycash.services import outbox
+from pettycash.services import lanes
+from pettycash.services.lanes import Due, Queue
 from pettycash.tasks import acknowledgements, callbacks, otp, payments
 
 TASKS: Mapping[str, Callable[..., None]] = {
@@ -29,18 +30,18 @@ def work(*topics: str, limit: int = 100) -> list[str]:
     wanted = topics or tuple(TASKS)
     ran: list[str] = []
     while len(ran) < limit:
-        due = [(key, topic) for key, topic in _claimed() if topic in wanted]
+        due = [each for each in claimed() if each.topic in wanted]
         if not due:
             return ran
-        for obligation_id, topic in due:
-            TASKS[topic](obligation_id=str(obligation_id))
-            ran.append(topic)
+        for each in due:
+            TASKS[each.topic](messages=[str(each.id)])
+            ran.append(each.topic)
     raise AssertionError(f"there is no end of work: {ran}")
 
 
 def run_one(topic: str, key: UUID) -> None:
     """Run the task of one obligation now, due or not."""
-    TASKS[topic](obligation_id=str(obligation_id(topic, key)))
+    TASKS[topic](messages=[str(obligation_id(topic, key))])
 
 
 def obligation_id(topic: str, key: UUID) -> UUID:
@@ -57,6 +58,12 @@ def wait(seconds: float) -> None:
     settings.install(replace(current, clock_shift_seconds=current.clock_shift_seconds + seconds))
 
 
-def _claimed() -> list[tuple[UUID, str]]:
-    with db.scope(source="test"), db.system_transaction() as session:
-        return outbox.claim_due(session, limit=100)
+def claimed(limit: int = 100) -> Sequence[Due]:
+    """What the relay would hand out to queues that are empty."""
+    with db.scope(source="test"):
+        with db.system_glance() as glance:
+            waiting = lanes.waiting(glance)
+        empty = Queue(out={})
+        queues = dict.fromkeys({*(each.topic for each in waiting), *lanes.CALLS}, empty)
+        with db.system_transaction() as session:
+            return lanes.claim(session, lanes=waiting, queues=queues, limit=limit).due

@@ -7,11 +7,12 @@ from sqlalchemy import select
 from pettycash import db
 from pettycash.models.payments import ON_THE_WAY, Payment
 from pettycash.models.platform import Obligation
-from pettycash.services import outbox, payments
+from pettycash.services import payments
 from pettycash.tasks import callbacks as callback_tasks
 from pettycash.tasks import otp as otp_tasks
 from pettycash.tasks import payments as payment_tasks
 from pettycash.tasks import reconciliation as night_tasks
+from tests.factories import working
 from tests.model.memory import Player, Released, Worker, pick, play, which
 from tests.model.rail import Answering, Submitting
 
@@ -26,7 +27,7 @@ TASKS = {
 
 BEYOND_A_LEASE_SECONDS = 46.0
 
-ROUNDS_MAX = 20
+ROUNDS_MAX = 50
 """How often the relay may come round before what it runs must have come to an end for now."""
 
 submitting = st.sampled_from(Submitting)
@@ -185,13 +186,12 @@ class Workers(Player):
         self.has_happened = True
         ran = 0
         for _ in range(ROUNDS_MAX):
-            with db.system_transaction() as session:
-                due = [each for each in outbox.claim_due(session, limit=100) if each[1] in TASKS]
+            due = [each for each in working.claimed() if each.topic in TASKS]
             if not due:
                 return ran
-            for obligation_id, topic in due:
+            for each in due:
                 self.rail.submitting = how
-                TASKS[topic](obligation_id=str(obligation_id))
+                TASKS[each.topic](messages=[str(each.id)])
                 ran += 1
         raise AssertionError("there is no end of work")
 
@@ -205,7 +205,7 @@ class Workers(Player):
             ).scalar_one_or_none()
         if found is not None:
             self.has_happened = True
-            TASKS[topic](obligation_id=str(found))
+            TASKS[topic](messages=[str(found)])
 
     def sendings(self) -> list[Released]:
         """Attempts that go over the rail; who still waits comes last."""

@@ -68,8 +68,8 @@ def _read(case_id: UUID) -> tuple[Case, Obligation]:
 def test_a_severe_case_is_told_once_and_without_numbers(mailbox: Mailbox) -> None:
     case_id, owed = _open_severe()
 
-    alerts.send_alert(obligation_id=str(owed))
-    alerts.send_alert(obligation_id=str(owed))
+    alerts.send_alert(messages=[str(owed)])
+    alerts.send_alert(messages=[str(owed)])
 
     (message,) = mailbox.messages()
     assert sorted(message.to) == TOLD
@@ -88,13 +88,13 @@ def test_a_mail_server_that_is_away_loses_nothing(mailbox: Mailbox) -> None:
     composition.compose(replace(reachable, smtp_url=nobody_there))
 
     with pytest.raises(mail.NotDelivered):
-        alerts.send_alert(obligation_id=str(owed))
+        alerts.send_alert(messages=[str(owed)])
 
     case, obligation = _read(case_id)
     assert case.alerted_at is None
     assert obligation.done_at is None
     composition.compose(reachable)
-    alerts.send_alert(obligation_id=str(owed))
+    alerts.send_alert(messages=[str(owed)])
     assert len(mailbox.messages()) == 1
 
 
@@ -112,7 +112,7 @@ def test_a_case_that_is_over_is_not_told(mailbox: Mailbox) -> None:
             now=session.info["now"],
         )
 
-    alerts.send_alert(obligation_id=str(owed))
+    alerts.send_alert(messages=[str(owed)])
 
     assert mailbox.messages() == []
     assert _read(case_id)[1].done_at is not None

@@ -210,3 +210,43 @@ def test_what_a_person_parks_under_way_stays_parked_although_the_task_fails() ->
 
     with db.transaction() as session:
         assert session.get_one(Obligation, stopped).parked_at is not None
+
+
+@pytest.mark.parametrize("moves", [False, True], ids=["owed", "owed at another time"])
+def test_what_a_person_parked_comes_back_by_nobody_but_a_person(*, moves: bool) -> None:
+    stopped = owe(failures=0, topic=BY_HAND)
+    park_by_hand(stopped)
+
+    with db.transaction() as session:
+        key, now = session.get_one(Obligation, stopped).key, session.info["now"]
+        if moves:
+            outbox.owe_at(session, topic=BY_HAND, key=key, due_at=now)
+        else:
+            outbox.owe(session, topic=BY_HAND, key=key)
+
+    working.wait(61)
+    assert stopped not in {each.id for each in working.claimed()}
+    upkeep.sweep_out()
+    assert (unknown(), cases_of(stopped)) == ([], [])
+    with db.transaction() as session:
+        obligations.retry(session, obligation_id=stopped, actor=None, now=session.info["now"])
+    assert stopped in {each.id for each in working.claimed()}
+
+    with db.transaction() as session:
+        session.get_one(Obligation, stopped).parked_at = session.info["now"]
+    with db.transaction() as session:
+        outbox.owe(session, topic=BY_HAND, key=key)
+    assert stopped in {each.id for each in working.claimed()}, "given up by the system this time"
+
+
+def test_what_a_person_parked_stays_parked_although_it_was_done_meanwhile() -> None:
+    stopped = owe(failures=0, topic=BY_HAND)
+    park_by_hand(stopped)
+    with db.transaction() as session:
+        key = session.get_one(Obligation, stopped).key
+        outbox.done(session, topic=BY_HAND, key=key)
+
+    with db.transaction() as session:
+        outbox.owe(session, topic=BY_HAND, key=key)
+
+    assert stopped not in {each.id for each in working.claimed()}

@@ -402,9 +402,9 @@ def test_a_task_that_kills_its_process_is_parked_and_told(
     for _ in range(50):
         working.wait(901)
         with pytest.raises(Killed):
-            tasks.resolve(obligation_id=str(duty))
+            tasks.resolve(messages=[str(duty)])
     working.wait(901)
-    tasks.resolve(obligation_id=str(duty))
+    tasks.resolve(messages=[str(duty)])
 
     with db.transaction() as session:
         parked = making.obligation(session, "payments.resolve", key)

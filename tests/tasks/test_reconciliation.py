@@ -97,7 +97,7 @@ def close_all(company: UUID) -> None:
 
 def run_task(key: UUID) -> None:
     owed = working.obligation_id(service.RUN_TOPIC, key)
-    reconciliation.run(obligation_id=str(owed))
+    reconciliation.run(messages=[str(owed)])
 
 
 def set_timezone(company: UUID, timezone: str) -> None:

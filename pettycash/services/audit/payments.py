@@ -1,6 +1,7 @@
 """I1, I4 and I6: attempts, what is on record of them, and who still looks after them."""
 
 from pettycash.services.audit.checks import Check, Holds, Invariant
+from pettycash.services.lanes import WAITS_ITS_TURN
 
 ONCE = (
     Check(
@@ -166,10 +167,11 @@ LOOKED_AFTER = (
         object_type="obligation",
         holds=Holds.RUNNING,
         fast=True,
-        query="""
+        query=f"""
         SELECT id AS object_id, topic, due_at, attempts, failures
-        FROM obligations WHERE done_at IS NULL AND parked_at IS NULL AND due_at < :late
-        """,
+        FROM obligations o WHERE done_at IS NULL AND parked_at IS NULL AND due_at < :late
+            AND NOT ({WAITS_ITS_TURN})
+        """,  # noqa: S608 - a condition of ours
     ),
     Check(
         name="parked_obligations_are_known",

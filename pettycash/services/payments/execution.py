@@ -147,8 +147,13 @@ def execute(
         outbox.owe_all(
             session,
             [
-                outbox.Debt(topic=SUBMIT, key=attempt.id),
-                outbox.Debt(topic=RESOLVE, key=attempt.id, due_at=first_look),
+                outbox.Debt(topic=SUBMIT, key=attempt.id, lane=attempt.provider_account_id),
+                outbox.Debt(
+                    topic=RESOLVE,
+                    key=attempt.id,
+                    due_at=first_look,
+                    lane=attempt.provider_account_id,
+                ),
             ],
         )
     security_log.record(

@@ -301,7 +301,7 @@ def _send_again(session: Session, matter: Matter, now: datetime) -> None:
         return
     attempt.claim = None
     settlement.move(matter, AttemptState.QUEUED, now)
-    outbox.owe(session, topic=SUBMIT, key=attempt.id)
+    outbox.owe(session, topic=SUBMIT, key=attempt.id, lane=attempt.provider_account_id)
     reach("payments.requeueing")
 
 

@@ -263,7 +263,8 @@ def contradict(
 def ask_at_once(session: Session, *, matter: Matter, now: datetime) -> None:
     """Owe the question to the rail now, whatever its next turn was."""
     matter.attempt.next_query_at = now
-    outbox.owe(session, topic=RESOLVE, key=matter.attempt.id)
+    lane = matter.attempt.provider_account_id
+    outbox.owe(session, topic=RESOLVE, key=matter.attempt.id, lane=lane)
 
 
 def move(matter: Matter, state: AttemptState, now: datetime) -> None:
@@ -320,7 +321,8 @@ def _after_sending(session: Session, *, matter: Matter, fee_known: bool, now: da
     due_at = now + timedelta(seconds=settings.current().query_first_seconds)
     attempt.next_query_at = due_at
     attempt.queries = 0
-    outbox.owe_at(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
+    lane = attempt.provider_account_id
+    outbox.owe_at(session, topic=RESOLVE, key=attempt.id, due_at=due_at, lane=lane)
 
 
 def _after_decision(session: Session, *, payment: Payment, now: datetime) -> None:

@@ -1,0 +1,93 @@
+"""A message may hold a list of obligations: each is begun, counted and ended by itself."""
+
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+
+from pettycash import db
+from pettycash.models.base import new_id
+from pettycash.models.platform import Obligation
+from pettycash.services import outbox
+from pettycash.tasks import payments, running
+from pettycash.tasks.running import Duty
+from tests.factories import working
+from tests.factories.people import company_id
+from tests.servers import Database
+
+TOPIC = "payments.submit"
+
+
+@pytest.fixture(autouse=True)
+def company(live: Database) -> Iterator[UUID]:
+    found = company_id("DEMO")
+    with db.scope(company_id=found, source="test"):
+        yield found
+
+
+@pytest.fixture
+def three() -> list[UUID]:
+    """Three that are owed; their keys."""
+    keys = [new_id() for _ in range(3)]
+    with db.transaction() as session:
+        for key in keys:
+            outbox.owe(session, topic=TOPIC, key=key)
+    return keys
+
+
+def read(keys: list[UUID]) -> list[Obligation]:
+    with db.transaction() as session:
+        return [session.get_one(Obligation, working.obligation_id(TOPIC, key)) for key in keys]
+
+
+def does(ran: list[UUID], bad: UUID, error: Exception) -> Callable[[Duty], None]:
+    def work(duty: Duty) -> None:
+        ran.append(duty.key)
+        if duty.key == bad:
+            raise error
+        with db.transaction() as session:
+            outbox.done(session, topic=TOPIC, key=duty.key)
+
+    return work
+
+
+def test_an_error_of_one_keeps_no_other_from_running(three: list[UUID]) -> None:
+    ids, ran = [working.obligation_id(TOPIC, key) for key in three], list[UUID]()
+    work = does(ran, three[1], RuntimeError("the second"))
+
+    with pytest.raises(RuntimeError, match="the second"):
+        running.run_all(TOPIC, ids, work)
+
+    assert ran == three
+    first, second, third = read(three)
+    assert first.done_at is not None
+    assert third.done_at is not None
+    assert (second.done_at, second.failures) == (None, 1)
+    assert second.last_error == "RuntimeError: the second"
+
+    with pytest.raises(RuntimeError, match="the second"):
+        running.run_all(TOPIC, ids, work)
+    assert ran == [*three, three[1]], "delivered again, only what is still owed is run"
+    assert read(three)[1].failures == 2
+
+
+def test_one_that_uses_up_the_time_leaves_the_others_owed(three: list[UUID]) -> None:
+    ids, ran = [working.obligation_id(TOPIC, key) for key in three], list[UUID]()
+
+    with pytest.raises(SoftTimeLimitExceeded):
+        running.run_all(TOPIC, ids, does(ran, three[1], SoftTimeLimitExceeded()))
+
+    assert ran == three[:2]
+    third = read(three)[2]
+    assert (third.done_at, third.failures) == (None, 0)
+
+
+def test_messages_of_before_are_understood(three: list[UUID]) -> None:
+    """Nothing is known of these attempts: what was owed about them is done."""
+    one, two, other = (str(working.obligation_id(TOPIC, key)) for key in three)
+
+    payments.submit(obligation_id=one)
+    payments.submit(messages=[two, other], from_a_newer_publisher=True)
+
+    assert all(each.done_at is not None for each in read(three))
