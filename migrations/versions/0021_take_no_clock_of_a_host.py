@@ -16,7 +16,7 @@ from alembic import op
 from migrations.security import APP, SYSTEM, function
 
 revision = "0021"
-down_revision = "0017"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 

@@ -22,7 +22,7 @@ from pettycash.models.attempts import LIVE, AttemptState, ExchangeType, PaymentA
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseKind
 from pettycash.models.requisitions import Requisition
-from pettycash.services import cases, releases, replenishments
+from pettycash.services import cases, outbox, pauses, releases, replenishments
 from pettycash.services.actors import Actor
 from pettycash.services.payments import exchanges, facts, restored, settlement
 from pettycash.services.payments.facts import Matter
@@ -148,6 +148,11 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
         if matter.payment.blocked_by_case_id == case.id:
             matter.payment.blocked_by_case_id = None
             matter.payment.version += 1
+            queued = select(PaymentAttempt.id).where(
+                PaymentAttempt.payment_id == matter.payment.id,
+                PaymentAttempt.state == AttemptState.QUEUED,
+            )
+            outbox.wake(session, topic=pauses.SENDING, keys=queued)
     reach("cases.carried_out")
     return case
 

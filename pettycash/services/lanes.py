@@ -185,7 +185,7 @@ CLAIM = text(
     ), due AS MATERIALIZED (
         SELECT o.id, o.due_at, chosen.round FROM chosen JOIN obligations o ON o.id = chosen.id
         WHERE coalesce(o.done_at, o.parked_at) IS NULL AND o.due_at - :now <= interval '0'
-        FOR UPDATE OF o SKIP LOCKED
+        FOR NO KEY UPDATE OF o SKIP LOCKED
     )
     UPDATE obligations o SET attempts = o.attempts + 1, handed_at = :now,
         due_at = CAST(:now AS timestamptz) + make_interval(secs => least(

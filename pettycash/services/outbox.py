@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, text, update
+from sqlalchemy import Select, bindparam, case, func, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -221,7 +221,7 @@ KEEP_BACK = text(
     """
     WITH before AS MATERIALIZED (
         SELECT id, due_at FROM obligations
-        WHERE topic = :topic AND key = :key AND done_at IS NULL FOR UPDATE
+        WHERE topic = :topic AND key = :key AND done_at IS NULL FOR NO KEY UPDATE
     )
     UPDATE obligations o SET due_at = greatest(o.due_at, CAST(:until AS timestamptz))
     FROM before WHERE o.id = before.id RETURNING before.due_at
@@ -237,6 +237,42 @@ def give_back(session: Session, *, topic: str, key: UUID, due_at: datetime | Non
         .values(due_at=func.coalesce(due_at, Obligation.due_at))
         .execution_options(synchronize_session=False)
     )
+
+
+def wake(
+    session: Session, *, topic: str, lane: UUID | None = None, keys: Select[UUID] | None = None
+) -> None:
+    """What kept these from being done is over: what waits of a topic is due now.
+
+    In one lane, or of some keys, or wherever the session's role sees any.
+    """
+    session.flush()  # what is over is written before anybody who waited here looks again
+    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PUTTING_OFF})
+    now = session.info["now"]
+    waiting = update(Obligation).where(Obligation.topic == topic, *_UNDER_WAY[1:])
+    if lane is not None:
+        waiting = waiting.where(Obligation.lane == lane)
+    if keys is not None:
+        waiting = waiting.where(Obligation.key.in_(keys))
+    session.execute(
+        waiting.where(Obligation.due_at > now)
+        .values(due_at=now, attempts=0)
+        .execution_options(synchronize_session=False)
+    )
+    session.info[OWES] = True
+
+
+def before_putting_off(session: Session) -> None:
+    """Wait for whoever is about to `wake`: look once more after this, and only then put it off."""
+    session.execute(
+        text("SELECT pg_advisory_xact_lock_shared(:key)"),
+        {"key": PUTTING_OFF},
+        execution_options=db.PREPARED,
+    )
+
+
+PUTTING_OFF = 0x7065_7474_7963_6F66
+"""The advisory lock of those who put off for long and those who wake."""
 
 
 def failed(session: Session, *, obligation_id: UUID, error: str) -> bool:

@@ -14,12 +14,17 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors
+from pettycash.models.attempts import AttemptState, PaymentAttempt
 from pettycash.models.base import new_id
 from pettycash.models.funds import ProviderAccount, Store
+from pettycash.models.payments import Payment
 from pettycash.models.people import Role
 from pettycash.models.platform import Pause, PauseScope, PlatformPause
-from pettycash.services import security_log
+from pettycash.services import outbox, security_log
 from pettycash.services.actors import Actor
+
+SENDING = "payments.submit"
+"""What stands still."""
 
 PAUSERS = (Role.OPERATOR, Role.TREASURY, Role.CFO)
 
@@ -189,6 +194,7 @@ def resume(session: Session, *, pause_id: UUID, actor: Actor, now: datetime) -> 
     row.resumed_by = actor.user_id
     row.resumed_at = now
     _remember(session, row, "resumed", actor)
+    _wake(session, row)
     return row
 
 
@@ -257,10 +263,24 @@ def resume_everything(session: Session, *, by: str, now: datetime) -> PlatformPa
         row.resumed_by = by
         row.resumed_at = now
         outcome = "resumed"
+        outbox.wake(session, topic=SENDING)
     security_log.record(
         session, event=f"pause.{outcome}", outcome="ok", detail={"scope": "all", "by": by}
     )
     return row
+
+
+def _wake(session: Session, pause: Pause) -> None:
+    """What waited for the end of a pause is due now."""
+    if pause.scope is PauseScope.STORE:
+        queued = (
+            select(PaymentAttempt.id)
+            .join(Payment, Payment.id == PaymentAttempt.payment_id)
+            .where(Payment.store_id == pause.object_id, PaymentAttempt.state == AttemptState.QUEUED)
+        )
+        outbox.wake(session, topic=SENDING, keys=queued)
+    else:
+        outbox.wake(session, topic=SENDING, lane=pause.object_id)
 
 
 def _check_pauser(actor: Actor) -> None:

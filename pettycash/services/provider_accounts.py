@@ -22,7 +22,7 @@ from pettycash.models.base import new_id
 from pettycash.models.funds import ProviderAccount
 from pettycash.money import Currency
 from pettycash.rails import Method
-from pettycash.services import secrets_box, security_log
+from pettycash.services import outbox, pauses, secrets_box, security_log
 from pettycash.services.actors import Actor
 
 CHANGEABLE = frozenset(
@@ -143,6 +143,7 @@ def change(
     """
     unknown = set(changes) - CHANGEABLE
     assert not unknown, f"not changeable: {unknown}"
+    was_active = account.is_active
     for name, value in changes.items():
         if name != "credentials":
             setattr(account, name, dict(value) if name == "options" else value)
@@ -152,6 +153,8 @@ def change(
     if "credentials" in changes:
         _seal(account, changes["credentials"])
     account.version += 1
+    if account.is_active and not was_active:
+        outbox.wake(session, topic=pauses.SENDING, lane=account.id)
     _remember(session, account, "changed", actor, sorted(changes))
     return account
 

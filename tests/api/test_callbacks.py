@@ -149,7 +149,6 @@ def test_callback_for_an_unknown_attempt_is_told_nothing(api: ApiClient, sent: P
     assert deliver(api, address_of(uuid4(), uuid4()), proof(sent)).status_code == 404
 
 
-
 def test_callback_by_get_and_other_methods_is_refused(api: ApiClient, sent: Payment) -> None:
     where = address(sent)
 

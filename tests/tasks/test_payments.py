@@ -1,8 +1,10 @@
 """Tasks of payments: run twice, run at once, killed at any line; one movement, one entry."""
 
+import contextvars
 import json
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
@@ -17,11 +19,20 @@ from pettycash import db
 from pettycash.gateways.base import Asked, Outcome, OutcomeKind, PayoutInstruction
 from pettycash.gateways.flight import Deadline
 from pettycash.models.attempts import AttemptState, CallbackPurpose
+from pettycash.models.funds import ProviderAccount
 from pettycash.models.ledger import Hold, JournalEntry, LedgerAccount
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import PauseScope
-from pettycash.services import callback_addresses, callbacks, pauses
+from pettycash.services import (
+    callback_addresses,
+    callbacks,
+    case_resolutions,
+    pauses,
+    provider_accounts,
+)
 from pettycash.services.callback_addresses import About
+from pettycash.services.case_resolutions import Ending, Proposal
+from pettycash.services.payments import settlement
 from pettycash.tasks import payments as tasks
 from tests.factories import payments as making
 from tests.factories import rails, working
@@ -250,8 +261,163 @@ def test_a_paused_payment_is_not_sent_and_goes_on_afterwards(
                 actor=acting(session, who),
                 now=session.info["now"],
             )
-    working.wait(16)
     working.work("payments.submit")
+
+    assert len(rail.sent) == 1
+
+
+Stop = Callable[[Payment], Callable[[], None]]
+"""Lets a payment stand still; what it returns lets it go on."""
+
+
+def stop_by_pause(scope: PauseScope) -> Stop:
+    def stop(payment: Payment) -> Callable[[], None]:
+        object_id = {
+            PauseScope.COMPANY: None,
+            PauseScope.STORE: payment.store_id,
+            PauseScope.PROVIDER_ACCOUNT: payment.provider_account_id,
+        }[scope]
+        with db.transaction() as session:
+            stopped = pauses.pause(
+                session,
+                scope=scope,
+                object_id=object_id,
+                reason="test",
+                actor=acting(session, "operator"),
+            ).id
+
+        def resume() -> None:
+            for who in ("operator", "cfo"):
+                with db.transaction() as session:
+                    pauses.resume(
+                        session,
+                        pause_id=stopped,
+                        actor=acting(session, who),
+                        now=session.info["now"],
+                    )
+
+        return resume
+
+    return stop
+
+
+def stop_everything(_payment: Payment) -> Callable[[], None]:
+    with db.system_transaction() as session:
+        pauses.pause_everything(session, reason="test", by="one")
+
+    def resume() -> None:
+        for who in ("one", "two"):
+            with db.system_transaction() as session:
+                pauses.resume_everything(session, by=who, now=session.info["now"])
+
+    return resume
+
+
+def switch_off(payment: Payment) -> Callable[[], None]:
+    def switch(is_active: bool) -> None:
+        with db.transaction() as session:
+            account = db.lock(session, ProviderAccount, payment.provider_account_id)
+            assert account is not None
+            provider_accounts.change(
+                session,
+                account=account,
+                changes={"is_active": is_active, "base_url": "https://sandbox.safaricom.co.ke"},
+                actor=acting(session, "admin"),
+            )
+
+    switch(False)
+    return partial(switch, True)
+
+
+def block(payment: Payment) -> Callable[[], None]:
+    with db.transaction() as session:
+        settlement.contradict(
+            session, payment=session.get_one(Payment, payment.id), summary="Look.", evidence={}
+        )
+
+    def end_the_case() -> None:
+        proposal = Proposal(ending=Ending.NOTED, note="A mistake of ours.")
+        with db.transaction() as session:
+            case_id = session.get_one(Payment, payment.id).blocked_by_case_id
+            assert case_id is not None
+            now = session.info["now"]
+            case_resolutions.propose(
+                session,
+                case_id=case_id,
+                proposal=proposal,
+                actor=acting(session, "treasury_3"),
+                now=now,
+            )
+        with db.transaction() as session:
+            now = session.info["now"]
+            case_resolutions.confirm(
+                session, case_id=case_id, actor=acting(session, "cfo"), now=now
+            )
+
+    return end_the_case
+
+
+STOPS: Mapping[str, Stop] = {
+    **{each.value: stop_by_pause(each) for each in PauseScope},
+    "all": stop_everything,
+    "kill switch": switch_off,
+    "case": block,
+}
+
+
+@pytest.mark.parametrize("how", STOPS)
+def test_what_stands_still_is_left_alone_and_goes_on_at_once(
+    payment: Payment, rail: HonestRail, how: str
+) -> None:
+    """It was looked at seven times a minute, for as long as the pause was."""
+    go_on = STOPS[how](payment)
+    ran: list[str] = []
+    for _ in range(60):
+        ran += working.work("payments.submit", "payments.resolve")
+        working.wait(10)
+    assert len(ran) <= 4, f"{len(ran)} tasks in ten minutes"
+    assert (rail.sent, state(payment)) == ([], A.QUEUED)
+
+    go_on()
+    working.work("payments.submit", "payments.resolve")
+    assert (len(rail.sent), state(payment)) == (1, A.ACCEPTED)
+
+    working.wait(21)
+    working.work("payments.submit", "payments.resolve")
+    assert now_of(payment).status is S.SUCCESS, "it is asked about as soon as any other"
+
+
+def test_who_puts_it_off_waits_for_who_lets_it_go_on(payment: Payment, rail: HonestRail) -> None:
+    """A sending that has read of the pause, while the second person ends it."""
+    with db.transaction() as session:
+        stopped = pauses.pause(
+            session,
+            scope=PauseScope.COMPANY,
+            object_id=None,
+            reason="test",
+            actor=acting(session, "operator"),
+        ).id
+    with db.transaction() as session:
+        pauses.resume(
+            session,
+            pause_id=stopped,
+            actor=acting(session, "operator"),
+            now=session.info["now"],
+        )
+    looked = threading.Event()
+    worker = threading.Thread(
+        target=contextvars.copy_context().run,
+        args=(lambda: (looked.set(), working.run_one("payments.submit", attempt_id(payment))),),
+    )
+    with db.transaction() as session:
+        pauses.resume(
+            session, pause_id=stopped, actor=acting(session, "cfo"), now=session.info["now"]
+        )
+        session.flush()
+        worker.start()
+        assert looked.wait(5)
+        time.sleep(0.7)  # it has found the pause that is not over yet
+    worker.join(10)
 
     assert len(rail.sent) == 1
 

@@ -21,7 +21,7 @@ from pettycash.models.attempts import AttemptState, ExchangeType, PaymentAttempt
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import ON_THE_WAY
 from pettycash.rails import Rail
-from pettycash.services import outbox, pauses, rail_slots
+from pettycash.services import jitter, outbox, pauses, rail_slots
 from pettycash.services.payments import (
     exchanges,
     facts,
@@ -42,8 +42,8 @@ TOO_LATE = "local.too_late"
 SENDING_SHARE = 7 / 9
 """How much of a claim's lease its call may take: 35 of 45 seconds by default."""
 
-PAUSE_RECHECK_SECONDS = 15.0
-"""How soon a payment that stands still is looked at again."""
+PAUSE_RECHECK_SECONDS = (450.0, 900.0)
+"""How soon a payment that stands still is looked at again, where nobody wakes it before."""
 
 
 class ClaimLost(Exception):
@@ -103,6 +103,12 @@ def claim(session: Session, *, attempt_id: UUID, now: datetime) -> Claim | None:
         return None
     # If this worker dies, the next one comes when the lease has ended.
     outbox.postpone(session, topic=SUBMIT, key=attempt_id, due_at=now + lease)
+    first_look = timedelta(seconds=settings.current().query_first_seconds)
+    if attempt.first_sent_at is None and attempt.created_at + first_look / 2 < now:
+        # It was put off while the attempt waited (`resolving`).
+        lane = attempt.provider_account_id
+        due_at = now + first_look
+        outbox.owe(session, topic=RESOLVE, key=attempt_id, due_at=due_at, lane=lane)
     return Claim(
         token=token,
         attempt_id=attempt_id,
@@ -211,9 +217,13 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
         )
         return False
     if overcommitted or _stands_still(session, matter):
-        due_at = now + timedelta(seconds=PAUSE_RECHECK_SECONDS)
-        outbox.postpone(session, topic=SUBMIT, key=attempt.id, due_at=due_at)
-        return False
+        outbox.before_putting_off(session)
+        session.expire(db.known(session, ProviderAccount, attempt.provider_account_id))
+        if overcommitted or _stands_still(session, matter):
+            shortest, longest = PAUSE_RECHECK_SECONDS
+            due_at = now + jitter.up_to(longest, floor=shortest)
+            outbox.postpone(session, topic=SUBMIT, key=attempt.id, due_at=due_at)
+            return False
     return True
 
 

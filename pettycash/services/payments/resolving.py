@@ -49,6 +49,9 @@ from pettycash.services.payments.settlement import RESOLVE, SUBMIT
 LEAVING = frozenset({AttemptState.CLAIMED, AttemptState.SENDING})
 """States in which the instruction leaves, or is about to."""
 
+UNSENT_LOOKS = timedelta(hours=1)
+"""How often an attempt that waits to be sent is looked at, to no purpose."""
+
 
 class NothingToAsk(RequisitionNotPayable):
     """Nothing of this payment was sent to a rail that could be asked."""
@@ -85,8 +88,12 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
         return None
     _notice_time(session, matter, now)
     if not restored.may_have_left(attempt):
-        # Nothing has left, so nothing can be asked; the sending has its own obligation.
-        _look_again(session, matter, now)
+        # Nothing has left, so nothing can be asked; the sending has its own obligation, and whoever
+        # claims it has this looked at in time.
+        if attempt.state is AttemptState.QUEUED:
+            outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=now + UNSENT_LOOKS)
+        else:
+            _look_again(session, matter, now)
         return None
     if attempt.next_query_at is not None and attempt.next_query_at > now:
         _look_again(session, matter, now)
