@@ -9,8 +9,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
-from pettycash import pooled
+from pettycash import db, pooled
 from pettycash.db import APP_ROLE, SYSTEM_ROLE
 from pettycash.stack.state import ROOT, StackError
 
@@ -93,6 +94,18 @@ def downgrade(owner_url: str, revision: str) -> None:
     """Take the schema back to a revision."""
     with _locked(owner_url) as (settings, _):
         command.downgrade(settings, revision)
+
+
+@contextmanager
+def as_owner(owner_url: str) -> Iterator[Session]:
+    """A unit of work as the owner, who sees every company; commits on a clean exit."""
+    engine = create_engine(owner_url)
+    try:
+        with Session(engine, expire_on_commit=False) as session, session.begin():
+            db.begin_scope(session)
+            yield session
+    finally:
+        engine.dispose()
 
 
 def current(owner_url: str) -> str | None:

@@ -244,6 +244,17 @@ def end_all(session: Session, *, user_id: UUID, reason: str, now: datetime) -> N
     )
 
 
+def end_everybodys(session: Session, *, reason: str, now: datetime) -> int:
+    """End every session of every person (owner); returns how many sign-ins there were."""
+    ended = session.execute(
+        update(AuthSession)
+        .where(AuthSession.revoked_at.is_(None))
+        .values(revoked_at=now, revoked_reason=reason)
+        .returning(AuthSession.family_id)
+    ).scalars()
+    return len(set(ended))
+
+
 def confirm_again(session: Session, *, session_id: UUID, now: datetime) -> None:
     """The person has just proven who they are once more (step-up)."""
     session.execute(

@@ -10,6 +10,7 @@ from pettycash.services.releases.challenges import (
     request_code,
     unlock,
     void,
+    void_all,
 )
 from pettycash.services.releases.checking import (
     CodeRequired,
@@ -56,4 +57,5 @@ __all__ = [
     "spend_grant",
     "unlock",
     "void",
+    "void_all",
 ]

@@ -155,6 +155,34 @@ def void(session: Session, *, subject: Subject, cause: DeathCause, now: datetime
     _revoke_grants(session, subject=subject, now=now, cause=cause)
 
 
+def void_all(session: Session, *, now: datetime) -> int:
+    """End whatever lives of any release in the company; returns of how many subjects it ended.
+
+    In the order of `db.lock`: payments, then replenishments, each by their keys.
+    """
+    rows = session.execute(
+        select(ReleaseChallenge)
+        .outerjoin(ReleaseGrant, ReleaseGrant.challenge_id == ReleaseChallenge.id)
+        .where(
+            ReleaseChallenge.company_id == session.info["scope"].company_id,
+            or_(
+                ReleaseChallenge.state == ChallengeState.LIVE,
+                and_(
+                    ReleaseChallenge.state == ChallengeState.VERIFIED,
+                    ReleaseGrant.spent_at.is_(None),
+                    ReleaseGrant.expires_at > now,
+                ),
+            ),
+        )
+    ).scalars()
+    subjects = {
+        (each.payment_id is None, each.payment_id or each.replenishment_id): each for each in rows
+    }
+    for key in sorted(subjects):
+        void(session, subject=_bare_subject(subjects[key]), cause=DeathCause.REASSIGNED, now=now)
+    return len(subjects)
+
+
 def assign(
     session: Session, *, subject: Subject, executor_id: UUID, actor: Actor, now: datetime
 ) -> None:
