@@ -83,6 +83,7 @@ class Settings:
     rail_hosts: tuple[str, ...] = ("sandbox.safaricom.co.ke", "api.safaricom.co.ke")
     mpesa_amount_min: Decimal = Decimal("10")
     mpesa_amount_max: Decimal = Decimal("250000")
+    backup_recipient: str = ""
     flower_url: str = ""
     simulator_mpesa_url: str = ""
 

@@ -15,7 +15,7 @@ from pettycash.settings import Settings
 from pettycash.stack import schema
 
 
-def _settings() -> Settings:
+def owner_settings() -> Settings:
     adopt_running_stack()
     try:
         settings = config.read()
@@ -29,7 +29,7 @@ def _settings() -> Settings:
 
 
 @contextmanager
-def _told(owner_url: str) -> Iterator[None]:
+def told(owner_url: str) -> Iterator[None]:
     """Say in one sentence why the server, or Alembic, refused."""
     try:
         yield
@@ -52,9 +52,9 @@ def db() -> None:
 @click.argument("revision", default="head")
 def upgrade(revision: str) -> None:
     """Bring the schema up to REVISION (default: the newest)."""
-    settings = _settings()
+    settings = owner_settings()
     owner = settings.database_owner_url
-    with _told(owner):
+    with told(owner):
         schema.upgrade(owner, revision)
         if schema.current(owner) is not None:
             schema.admit(
@@ -69,8 +69,8 @@ def downgrade(revision: str, yes: bool) -> None:
     """Take the schema back to REVISION."""
     if not yes:
         click.confirm(f"Drop everything that came after {revision}?", abort=True)
-    owner = _settings().database_owner_url
-    with _told(owner):
+    owner = owner_settings().database_owner_url
+    with told(owner):
         schema.downgrade(owner, revision)
 
 
@@ -78,7 +78,7 @@ def downgrade(revision: str, yes: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def current(as_json: bool) -> None:
     """Print the revision that the database is at."""
-    owner = _settings().database_owner_url
-    with _told(owner):
+    owner = owner_settings().database_owner_url
+    with told(owner):
         revision = schema.current(owner)
     click.echo(json.dumps({"revision": revision}) if as_json else revision or "(empty)")
