@@ -267,19 +267,21 @@ def opened(path: Path, identity: Path | None) -> Iterator[Reading]:
         file = path.open("rb")
     except OSError as error:
         raise StackError(f"{path} can't be read: {error.strerror}") from error
-    is_encrypted = file.read(len(AGE_HEADER)) == AGE_HEADER
-    file.seek(0)
-    if is_encrypted and identity is None:
-        file.close()
-        raise WrongKey(f"{path} is encrypted; name the file with its key: --identity KEYFILE")
-    keys = identities_of(identity) if is_encrypted and identity else []
-    with file, _decrypted(path, file, keys) as plain:
-        try:
-            tar = tarfile.open(fileobj=plain, mode="r|", bufsize=1 << 20)  # noqa: SIM115 - a stream
-        except (tarfile.TarError, OSError, EOFError) as error:
-            raise Damaged(f"{path} is damaged or no backup: it can't be read") from error
-        with tar:
+    with file:
+        is_encrypted = file.read(len(AGE_HEADER)) == AGE_HEADER
+        file.seek(0)
+        if is_encrypted and identity is None:
+            raise WrongKey(f"{path} is encrypted; name the file with its key: --identity KEYFILE")
+        keys = identities_of(identity) if is_encrypted and identity else []
+        with _decrypted(path, file, keys) as plain, _tar(path, plain) as tar:
             yield Reading(path, tar, is_encrypted=is_encrypted)
+
+
+def _tar(path: Path, plain: IO[bytes]) -> tarfile.TarFile:
+    try:
+        return tarfile.open(fileobj=plain, mode="r|", bufsize=1 << 20)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise Damaged(f"{path} is damaged or no backup: it can't be read") from error
 
 
 @contextmanager

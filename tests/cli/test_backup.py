@@ -1,0 +1,328 @@
+"""A backup is whole or nothing, and a restore of it is stamped before anybody can pay from it."""
+
+import io
+import json
+import re
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pyrage
+import pytest
+from psycopg2 import sql
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+
+from pettycash import db
+from pettycash.models.attempts import PaymentAttempt
+from pettycash.models.platform import PlatformPause
+from pettycash.services import ledger, pauses
+from pettycash.stack import postgres, schema
+from pettycash.stack.backups import container, making, programs, restoring
+from pettycash.stack.state import StackError
+from tests.cli.conftest import Command
+from tests.factories import payments as making_payments
+from tests.factories.people import company_id
+from tests.posting import transfer
+from tests.servers import Database, Servers, compose_for
+
+CASTS = re.compile(r"::(character varying|text)(\[\])?|[()]")
+
+Forge = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture
+def company(live: Database) -> Iterator[UUID]:
+    found = company_id("DEMO")
+    with db.scope(company_id=found, source="test"):
+        yield found
+
+
+@pytest.fixture
+def target(servers: Servers, worker_number: int) -> Iterator[Database]:
+    """An empty database of somebody whose name is not the one that was dumped."""
+    name, owner = f"pettycash_restored_w{worker_number}", f"chief_w{worker_number}"
+    servers.drop(name)
+    with servers.superuser() as cursor:
+        cursor.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(owner)))
+        cursor.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'pw'").format(sql.Identifier(owner)))
+        cursor.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                sql.Identifier(name), sql.Identifier(owner)
+            )
+        )
+    made = servers.database(name)
+    yield Database(
+        name=name,
+        app_url=made.app_url,
+        system_url=made.system_url,
+        owner_url=f"postgresql+psycopg2://{owner}:pw@127.0.0.1:{servers.postgres.port}/{name}",
+        superuser_url=made.superuser_url,
+        redis_url=made.redis_url,
+    )
+    db.dispose()
+    servers.drop(name)
+    with servers.superuser() as cursor:
+        cursor.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(owner)))
+
+
+def quiet(_words: str) -> None:
+    """Nobody listens."""
+
+
+def made(command: Command, folder: Path) -> Path:
+    """A backup as the command writes it."""
+    ran = command("backup", "--to", str(folder), "--json")
+    assert ran.exit_code == 0, ran.output
+    return Path(ran.json["file"])
+
+
+def forged(file: Path, forge: Forge) -> Path:
+    """The same dump, sealed under another manifest."""
+    with container.opened(file, None) as reading:
+        dump = io.BytesIO(b"".join(reading.pieces()))
+        manifest = reading.manifest
+    forge(manifest)
+    other = file.with_name(f"forged-{file.name}")
+    with container.created(other, "") as writing:
+        writing.write(manifest, dump, lambda _bytes: None)
+    return other
+
+
+def one_shilling_more(manifest: dict[str, Any]) -> None:
+    balances = manifest["facts"]["trial balance"]
+    account = next(each for each in balances if each.startswith("DEMO 1100"))
+    balances[account] = balances[account].replace("balance 0.00", "balance 1.00")
+
+
+def schema_of(url: str) -> str:
+    """The schema in SQL: tables, functions, triggers, policies, grants.
+
+    Without casts and brackets: PostgreSQL writes a CHECK that it has read a little differently.
+    """
+    written = io.BytesIO()
+    programs.find("pg_dump", major=15).run(
+        "--schema-only", "--no-owner", "--enable-row-security", url=url,
+        drain=lambda out: written.write(out.read()) and None,
+    )  # fmt: skip
+    lines = written.getvalue().decode("utf-8").splitlines()
+    kept = (line for line in lines if not line.startswith(("--", "\\")))
+    return "\n".join(CASTS.sub("", line) for line in kept)
+
+
+def test_a_backup_is_of_one_instant_while_others_post(
+    live: Database, company: UUID, target: Database, tmp_path: Path
+) -> None:
+    posted: list[str] = []
+
+    def post(words: str) -> None:
+        """At every step of the backup somebody posts, and commits."""
+        with db.transaction() as session:
+            source = f"test:{len(posted)} {words}"
+            ledger.post(session, [transfer(session, source, "10.00")])
+        posted.append(source)
+
+    post("before")
+    backup = making.make(live.owner_url, tmp_path, recipient="", tell=post)
+
+    assert len(posted) > 2
+    entries = int(backup.facts["rows"]["journal_entries"])
+    with schema.as_owner(live.owner_url) as session:
+        now = session.execute(text("SELECT count(*) FROM journal_entries")).scalar_one()
+    assert entries == now - (len(posted) - 1)
+    # What was restored is compared with the manifest, figure by figure.
+    restored = restoring.restore(
+        backup.path, target.owner_url, identity=None, by="somebody", tell=quiet
+    )
+    assert len(restored.compared) > 80
+
+
+def test_a_restore_is_the_same_database_and_stands_still(
+    live: Database, company: UUID, target: Database, command: Command, tmp_path: Path
+) -> None:
+    with db.transaction() as session:
+        payment = making_payments.executing(session)
+    file = made(command, tmp_path)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+    restored = command("restore", str(file), "--into", target.owner_url, "--json")
+
+    assert restored.exit_code == 0, restored.output
+    assert restored.json["attempts_asked_first"] == 1
+    assert "check withdrawn keys" in restored.json["check"]
+    owner = target.owner_url.split("//")[1].split(":")[0]
+    assert schema_of(target.owner_url).replace(owner, postgres.OWNER_ROLE) == schema_of(
+        live.owner_url
+    )
+    compose_for(target)
+    with db.transaction() as session:
+        (attempt,) = session.execute(select(PaymentAttempt)).scalars()
+        assert (attempt.payment_id, attempt.asks_first) == (payment.id, True)
+        with pytest.raises(pauses.Paused):
+            pauses.check(session)
+    with db.system_transaction() as session:
+        for name in ("first", "second"):
+            pauses.resume_everything(session, by=name, now=session.info["now"])
+    with db.transaction() as session:
+        number = making_payments.executing(session).number
+    # 1 has been given out, and what may have been given out since.
+    assert int(number.rsplit("-", 1)[1]) > 1_000
+
+
+def test_an_encrypted_backup_needs_its_key(
+    live: Database,
+    target: Database,
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mine, other = (pyrage.x25519.Identity.generate() for _ in range(2))
+    key, wrong_key = tmp_path / "key.txt", tmp_path / "wrong.txt"
+    key.write_text(f"# made by age-keygen\n{mine}\n", encoding="utf-8")
+    wrong_key.write_text(str(other), encoding="utf-8")
+    monkeypatch.setenv("PETTYCASH_BACKUP_RECIPIENT", str(mine.to_public()))
+    file = made(command, tmp_path)
+    assert file.name.endswith(".tar.age")
+    assert b"manifest.json" not in file.read_bytes()
+
+    for words, reason in (
+        ((), "is encrypted; name the file"),
+        (("--identity", str(wrong_key)), "not encrypted to any of these keys"),
+        (("--identity", str(tmp_path / "none.txt")), "no identity file"),
+    ):
+        with pytest.raises(StackError, match=reason):
+            command("backup", "verify", str(file), *words)
+    verified = command("backup", "verify", str(file), "--identity", str(key), "--json")
+    assert (verified.json["ok"], verified.json["encrypted"]) == (True, True)
+    into = ("--into", target.owner_url, "--identity", str(key))
+    assert command("restore", str(file), *into).exit_code == 0
+
+    cut_off = tmp_path / "cut.tar.age"
+    cut_off.write_bytes(file.read_bytes()[:-1_000])
+    with pytest.raises(container.Damaged, match="damaged or no backup"):
+        command("backup", "verify", str(cut_off), "--identity", str(key))
+    monkeypatch.setenv("PETTYCASH_BACKUP_RECIPIENT", "age1nobody")
+    with pytest.raises(StackError, match="no recipient of age"):
+        command("backup", "--to", str(tmp_path))
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted(
+        each.name for each in (file, key, wrong_key, cut_off)
+    )
+
+
+def test_a_damaged_backup_is_found(command: Command, tmp_path: Path) -> None:
+    file = made(command, tmp_path)
+    whole = file.read_bytes()
+    assert command("backup", "verify", str(file)).exit_code == 0
+    middle = whole.index(b"PGDMP") + 200_000
+
+    def less(section: str) -> Callable[[dict[str, Any]], None]:
+        return lambda manifest: manifest["facts"].pop(section)
+
+    def another_table(manifest: dict[str, Any]) -> None:
+        manifest["facts"]["rows"]["ghosts"] = "1"
+
+    cases: dict[str, Callable[[], bytes]] = {
+        "a byte": lambda: whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
+        "cut off": lambda: whole[: len(whole) // 2],
+        "no seal": lambda: whole[: whole.index(b"seal.json")],
+        "a figure": lambda: whole.replace(b'KES": "debit 0', b'KES": "debit 1', 1),
+        "nothing": lambda: b"",
+        "a letter": lambda: b"Dear all, " * 1_000,
+        "no holds": lambda: forged(file, less("open holds")).read_bytes(),
+        "a table": lambda: forged(file, another_table).read_bytes(),
+    }
+    for what, damage in cases.items():
+        other = tmp_path / f"{what}.tar"
+        other.write_bytes(damage())
+        (tmp_path / f"forged-{file.name}").unlink(missing_ok=True)
+        assert other.read_bytes() != whole, what
+        with pytest.raises(StackError, match=r"is damaged or no backup|is no whole backup"):
+            command("backup", "verify", str(other))
+    newer = forged(file, lambda manifest: manifest.update(format=2))
+    with pytest.raises(StackError, match="newer pettycash"):
+        command("backup", "verify", str(newer))
+
+
+def test_a_backup_is_not_restored_over_anything(
+    live: Database, command: Command, tmp_path: Path
+) -> None:
+    file = made(command, tmp_path)
+    with pytest.raises(restoring.NotEmpty, match="is not empty"):
+        command("restore", str(file), "--into", live.owner_url)
+    with db.system_transaction() as session:
+        assert session.execute(select(PlatformPause)).first() is None
+    for words in ((str(file),), ("--into", live.owner_url), (str(file), "--stamp"), ("--stamp",)):
+        assert command("restore", *words).exit_code == 2
+
+
+def test_until_it_is_stamped_a_restored_database_takes_no_writes(
+    live: Database, target: Database, command: Command, tmp_path: Path
+) -> None:
+    file = forged(made(command, tmp_path), one_shilling_more)
+
+    with pytest.raises(restoring.Different, match="1 figures are not those of the backup"):
+        command("restore", str(file), "--into", target.owner_url)
+
+    compose_for(target)
+    stopping = text("UPDATE payment_attempts SET state = 'sending'")
+    with db.transaction() as session, pytest.raises(DBAPIError, match="read-only transaction"):
+        session.execute(stopping)
+
+
+def test_a_restore_by_other_means_is_stamped(live: Database, command: Command) -> None:
+    moment = "2026-11-30T04:00:00+03:00"
+
+    first = command("restore", "--stamp", "--taken-at", moment, "--json")
+    again = command("restore", "--stamp", "--taken-at", moment)
+
+    assert first.json["number"] == 1
+    assert first.json["taken_at"] == "2026-11-30T01:00:00+00:00"
+    assert "nothing was done" in again.output
+    assert "check withdrawn keys" in again.output
+    with db.system_transaction() as session:
+        (standing,) = session.execute(select(PlatformPause)).scalars()
+        assert standing.reason.startswith("Restored from 2026-11-30 01:00:00 UTC")
+    for wrong, code in (("2999-01-01T00:00:00Z", "future"), ("2026-01-01T00:00:00", "zone")):
+        refused = command("restore", "--stamp", "--taken-at", wrong)
+        assert refused.refusal is not None
+        assert code in refused.refusal.code
+    assert command("restore", "--stamp", "--taken-at", "yesterday").exit_code == 2
+
+
+def test_restore_drill_is_equal_to_the_shilling(
+    live: Database, company: UUID, command: Command
+) -> None:
+    with db.transaction() as session:
+        making_payments.executing(session)
+
+    drilled = command("restore-drill", "--json")
+
+    assert drilled.exit_code == 0, drilled.output
+    figures = {(each["section"], each["what"]): each for each in drilled.json["figures"]}
+    assert figures["open holds", "DEMO KES"]["new"].startswith("1 of 1500.00")
+    assert figures["rows", "payments"]["new"] == "1"
+    assert (drilled.json["different"], drilled.json["findings"]) == ([], [])
+
+
+def test_restore_drill_fails_on_damage(
+    live: Database, command: Command, servers: Servers, tmp_path: Path
+) -> None:
+    """On a figure that is not the backup's, and on books that were broken before it was made."""
+    file = forged(made(command, tmp_path), one_shilling_more)
+    drilled = command("restore-drill", str(file))
+    assert drilled.exit_code == 1
+    assert "DIFFERENT" in drilled.output
+    assert "1 figures differ" in drilled.output
+
+    connection = servers.postgres.connect(database=live.name)
+    connection.cursor().execute(
+        "UPDATE ledger_accounts SET balance = balance + 1 WHERE code = '1100'"
+    )
+    connection.close()
+    drilled = command("restore-drill", "--json")
+    assert drilled.exit_code == 1
+    assert drilled.json["different"] == []
+    assert {each["check"] for each in drilled.json["findings"]} >= {"balance_is_sum_of_postings"}
+    json.dumps(drilled.json)
