@@ -58,7 +58,7 @@ def backup(ctx: click.Context, folder: Path | None, as_json: bool) -> None:
         return
     kept = "encrypted" if made.is_encrypted else "not encrypted"
     click.echo(f"{made.path} ({made.path.stat().st_size:,} bytes, {kept})")
-    click.echo(f"taken at {made.taken_at.isoformat()}; look into it: bin/pettycash restore-drill")
+    click.echo(f"taken at {made.taken_at.isoformat()}; try it: bin/pettycash restore-drill FILE")
 
 
 @backup.command("verify")
@@ -285,6 +285,6 @@ def _print_drilled(file: Path, done: drilling.Drilled) -> None:
         click.echo(f"equal to the shilling, and the books hold ({done.seconds:.1f} s)")
     else:
         click.echo(
-            f"{different} figures differ, {len(done.findings)} rows break the books"
+            f"figures that differ: {different}; rows that break the books: {len(done.findings)}"
             f" ({done.seconds:.1f} s)"
         )

@@ -182,8 +182,10 @@ def test_an_encrypted_backup_needs_its_key(
     key, wrong_key = tmp_path / "key.txt", tmp_path / "wrong.txt"
     key.write_text(f"# made by age-keygen\n{mine}\n", encoding="utf-8")
     wrong_key.write_text(str(other), encoding="utf-8")
+    monkeypatch.setenv("PETTYCASH_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("PETTYCASH_BACKUP_RECIPIENT", str(mine.to_public()))
-    file = made(command, tmp_path)
+    monkeypatch.setattr(container, "PIECE_BYTES", 10_000)  # so that there is more than one
+    file = made(command, tmp_path / "made")
     assert file.name.endswith(".tar.age")
     assert b"manifest.json" not in file.read_bytes()
 
@@ -205,10 +207,29 @@ def test_an_encrypted_backup_needs_its_key(
         command("backup", "verify", str(cut_off), "--identity", str(key))
     monkeypatch.setenv("PETTYCASH_BACKUP_RECIPIENT", "age1nobody")
     with pytest.raises(StackError, match="no recipient of age"):
-        command("backup", "--to", str(tmp_path))
-    assert sorted(each.name for each in tmp_path.iterdir()) == sorted(
-        each.name for each in (file, key, wrong_key, cut_off)
-    )
+        command("backup", "--to", str(tmp_path / "made"))
+    assert list((tmp_path / "made").iterdir()) == [file]
+    findings = {each["name"]: each for each in command("doctor", "--json").json}
+    assert not findings["backups"]["well"]
+
+
+def test_a_backup_goes_to_the_state_folder_and_in_production_where_it_is_told(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PETTYCASH_STATE_DIR", str(tmp_path / "state"))
+    file = Path(command("backup", "--json").json["file"])
+    assert file.parent == tmp_path / "state" / "backups"
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    for name, value in {
+        "PETTYCASH_ENV": "production",
+        "SMTP_URL": "smtp://mail:25",
+        "PETTYCASH_HASH_MEMORY_KIB": "19456",
+        "PETTYCASH_HASH_ROUNDS": "2",
+    }.items():
+        monkeypatch.setenv(name, value)
+    refused = command("backup")
+    assert (refused.exit_code, "--to FOLDER" in refused.output) == (2, True)
+    assert made(command, tmp_path / "told").parent == tmp_path / "told"
 
 
 def test_a_damaged_backup_is_found(command: Command, tmp_path: Path) -> None:
@@ -262,7 +283,7 @@ def test_until_it_is_stamped_a_restored_database_takes_no_writes(
 ) -> None:
     file = forged(made(command, tmp_path), one_shilling_more)
 
-    with pytest.raises(restoring.Different, match="1 figures are not those of the backup"):
+    with pytest.raises(restoring.Different, match="figures that differ: 1, such as trial"):
         command("restore", str(file), "--into", target.owner_url)
 
     compose_for(target)
@@ -314,7 +335,7 @@ def test_restore_drill_fails_on_damage(
     drilled = command("restore-drill", str(file))
     assert drilled.exit_code == 1
     assert "DIFFERENT" in drilled.output
-    assert "1 figures differ" in drilled.output
+    assert "figures that differ: 1;" in drilled.output
 
     connection = servers.postgres.connect(database=live.name)
     connection.cursor().execute(

@@ -207,9 +207,9 @@ def _compare(writable: str, tables: Sequence[str], backup: Verified) -> list[Com
     if differences:
         first = differences[0]
         raise Different(
-            f"{len(differences)} figures are not those of the backup, such as {first.section},"
-            f" {first.what}: {first.old} there, {first.new} here; the database stays read-only,"
-            " drop it",
+            f"this is not what was dumped; figures that differ: {len(differences)}, such as"
+            f" {first.section}, {first.what}: {first.old} in the backup, {first.new} here; the"
+            " database stays read-only, drop it",
             compared,
         )
     return compared
