@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from pettycash import db
 from pettycash.app import create_app
+from tests import lock_order
 from tests import servers as test_servers
 from tests.servers import Database, Servers
 
@@ -31,6 +32,7 @@ REDIS_DATABASES = 16
 
 def pytest_configure(config: pytest.Config) -> None:
     """One folder for the run's servers, made by the controller and told to its workers."""
+    lock_order.RECORDER.listen()
     worker = getattr(config, "workerinput", None)
     if worker is not None:
         config.stash[FOLDER] = Path(worker["servers_folder"])
@@ -59,6 +61,18 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         ]
         if lost:
             raise pytest.UsageError(f"xdist runs {lost[0]} outside its group")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Locks that were taken in a circle fail the run; each worker has seen a part of it."""
+    config = session.config
+    worker = getattr(config, "workerinput", {}).get("workerid")
+    lock_order.RECORDER.write(config.stash[FOLDER] / f"locks-{worker or 'alone'}.json")
+    found = [] if worker else lock_order.circle(lock_order.merged(config.stash[FOLDER]))
+    if found:
+        print("\n\nTables are locked in a circle (docs/reliability.md, The order of locks):")
+        print(*found, sep="\n")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
