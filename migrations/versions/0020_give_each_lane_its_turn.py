@@ -6,7 +6,7 @@ Revision ID: 0020
 import sqlalchemy as sa
 from alembic import op
 
-from migrations.security import function, secure
+from migrations.security import secure
 
 revision = "0020"
 down_revision = "0019"
@@ -39,6 +39,14 @@ def upgrade() -> None:
                 AND e.detail ->> 'obligation_id' = o.id::text AND e.created_at >= o.parked_at)
         """
     )
+    # Alerts are not given up any more: what an outage of mail has parked is told late.
+    op.execute(
+        """
+        UPDATE obligations SET parked_at = NULL, due_at = now(), attempts = 0
+        WHERE topic = 'notifications.alert' AND done_at IS NULL AND NOT parked_by_hand
+            AND parked_at IS NOT NULL
+        """
+    )
     op.alter_column("obligations", "lane", nullable=False)
     op.create_index(
         "ix_obligations_lane", "obligations", ["topic", "lane", "due_at"], postgresql_where=OPEN
@@ -46,11 +54,12 @@ def upgrade() -> None:
     # It would be taken where statistics are old, and then leads past all that is due elsewhere.
     op.drop_index("ix_obligations_due", "obligations")
     # Whoever owes without knowing of lanes: the release before, while it still runs.
-    function(
-        "obligation_lane()",
-        "BEGIN NEW.lane := NEW.company_id; RETURN NEW; END",
-        returns="trigger",
+    op.execute(
+        """CREATE FUNCTION obligation_lane() RETURNS trigger LANGUAGE plpgsql
+           AS $$ BEGIN NEW.lane := NEW.company_id; RETURN NEW; END $$"""
     )
+    for setting in ("plan_cache_mode = force_generic_plan", "enable_seqscan = off"):
+        op.execute(f"ALTER FUNCTION obligation_lane SET {setting}")
     op.execute(
         """CREATE TRIGGER own_lane BEFORE INSERT ON obligations FOR EACH ROW
            WHEN (NEW.lane IS NULL) EXECUTE FUNCTION obligation_lane()"""

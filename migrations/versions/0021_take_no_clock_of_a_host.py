@@ -88,7 +88,8 @@ NEW_KEYS = """    -- The database makes them: a host's clock decides nothing. Wh
         newest := keys[n];
     END LOOP;
 """
-LEDGER_POST = BEFORE.LEDGER_POST.replace(OLD_KEYS, NEW_KEYS)
+OLD_LEDGER_POST = BEFORE.LEDGER_POST.replace("FOR UPDATE", "FOR NO KEY UPDATE")  # since 0018
+LEDGER_POST = OLD_LEDGER_POST.replace(OLD_KEYS, NEW_KEYS)
 
 NUMBERED = ("challenge_sends", "release_challenges", "release_grants")
 SUBJECTS = ("payment", "replenishment")
@@ -149,7 +150,7 @@ def downgrade() -> None:
         returns="void",
         grant=SYSTEM,
     )
-    _ledger_post(BEFORE.LEDGER_POST)
+    _ledger_post(OLD_LEDGER_POST)
     _new_key(OLD_KEY)
 
 

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from pettycash import db
-from pettycash.services import audit, heartbeats, obligations
+from pettycash.services import audit, heartbeats, obligations, periodic_jobs
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ class Background(Collector):
         try:
             with db.system_transaction() as session:
                 owed = obligations.counts(session)
+                jobs = periodic_jobs.failures(session)
                 parts = heartbeats.signs(session, now=session.info["now"])
                 strays = audit.rows_in_rest(session)
         except SQLAlchemyError:
@@ -78,8 +79,20 @@ class Background(Collector):
             ),
         )
         yield _gauge(
+            "pettycash_obligations_failing",
+            "Obligations that began some times in a row without coming to an end.",
+            ("topic",),
+            (((each.topic,), each.failing) for each in owed),
+        )
+        yield _gauge(
+            "pettycash_periodic_job_failures",
+            "How often in a row a periodic job has not come to its end.",
+            ("job",),
+            (((name,), failures) for name, failures in jobs),
+        )
+        yield _gauge(
             "pettycash_obligations_late_seconds",
-            "For how long the oldest due obligation of a topic has been due.",
+            "For how long the oldest due obligation of a topic has been due out of its turn.",
             ("topic",),
             (((each.topic,), each.late_seconds) for each in owed),
         )

@@ -20,7 +20,7 @@ def outbox() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @composed
 def status(as_json: bool) -> None:
-    """What is owed, by topic: due, waiting, parked, and how late the oldest is."""
+    """What is owed, by topic: due, waiting, parked, failing, and how late the oldest is."""
     with db.scope(source="cli"), db.system_transaction() as session:
         rows = obligations.counts(session)
     if as_json:
@@ -31,8 +31,18 @@ def status(as_json: bool) -> None:
         return
     tables.show(
         "Obligations",
-        ("topic", "due", "waiting", "parked", "late (s)"),
-        ((row.topic, row.due, row.waiting, row.parked, f"{row.late_seconds:.0f}") for row in rows),
+        ("topic", "due", "waiting", "parked", "failing", "late (s)"),
+        (
+            (
+                row.topic,
+                row.due,
+                row.waiting,
+                row.parked,
+                row.failing,
+                f"{row.late_seconds:.0f}",
+            )
+            for row in rows
+        ),
     )
 
 

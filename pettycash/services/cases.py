@@ -122,7 +122,7 @@ def open_case(
     ).scalar_one_or_none()
     if made is not None:
         if severity is Severity.SEVERE:
-            _alert(session, made)
+            outbox.owe(session, topic=ALERT_TOPIC, key=made.id)
         return made
     found = _locked_open(session, kind=kind, object_type=object_type, object_id=object_id)
     if found is None:  # resolved between the two statements: this is a new one
@@ -142,7 +142,7 @@ def open_case(
         found.version += 1
         if severity is Severity.SEVERE:
             found.alerted_at = None
-            _alert(session, found)
+            outbox.owe(session, topic=ALERT_TOPIC, key=found.id)
     return found
 
 
@@ -266,12 +266,6 @@ def decline(session: Session, *, case_id: UUID, version: int, reason: str, actor
     case.version += 1
     _remember(session, case, "declined", actor, declined)
     return case
-
-
-def _alert(session: Session, case: Case) -> None:
-    """Owe an alert, unless the trouble is that alerts can't be sent: that would never end."""
-    if case.evidence.get("topic") != ALERT_TOPIC:
-        outbox.owe(session, topic=ALERT_TOPIC, key=case.id)
 
 
 def _add_evidence(case: Case, evidence: Mapping[str, Any]) -> None:

@@ -119,6 +119,9 @@ class Begun:
     """It has just been parked for having begun too often without an end."""
 
 
+NEVER_PARKED = ("notifications.alert",)
+"""What is tried for as long as it is owed: who would be told that it was given up?"""
+
 _UNDER_WAY = (
     Obligation.id == bindparam("obligation"),
     Obligation.done_at.is_(None),
@@ -153,7 +156,13 @@ BEGIN = (
     .where(*_UNDER_WAY)
     .values(
         failures=Obligation.failures + 1,
-        parked_at=case((Obligation.failures >= bindparam("bound"), db.instant()), else_=None),
+        parked_at=case(
+            (
+                (Obligation.failures >= bindparam("bound")) & Obligation.topic.not_in(NEVER_PARKED),
+                db.instant(),
+            ),
+            else_=None,
+        ),
     )
     .returning(Obligation.topic, Obligation.key, Obligation.company_id, Obligation.parked_at)
     .execution_options(synchronize_session=False)
@@ -291,7 +300,13 @@ def failed(session: Session, *, obligation_id: UUID, error: str) -> bool:
         )
         .values(
             last_error=error[:500],
-            parked_at=case((Obligation.failures >= bound, session.info["now"]), else_=None),
+            parked_at=case(
+                (
+                    (Obligation.failures >= bound) & Obligation.topic.not_in(NEVER_PARKED),
+                    session.info["now"],
+                ),
+                else_=None,
+            ),
         )
         .returning(Obligation.parked_at)
     ).scalar_one_or_none()

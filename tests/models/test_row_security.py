@@ -24,6 +24,7 @@ DENIED = "42501"
 
 SEEN_WITHOUT_SCOPE = {
     "heartbeats": "signs of life of background parts, nobody's business data",
+    "periodic_jobs": "how often a job of beat's has failed, nobody's business data",
     "platform_pauses": "whether the whole installation stands still",
     "restores": "when the database was restored, and how much was lost",
     "alembic_version": "/readyz compares it with what the program knows",
@@ -54,6 +55,7 @@ SEEN_BY_THE_SYSTEM = {
     "obligations",
     "partitioned_tables",
     "payment_attempts",
+    "periodic_jobs",
     "platform_pauses",
     "provider_accounts",
     "rail_slots",

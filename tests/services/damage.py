@@ -310,6 +310,19 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         ("UPDATE obligations SET parked_at = now() - interval '2 minutes' WHERE id = :obligation"),
     ),
     (
+        "alerts_reach_people",
+        "key",
+        (
+            "INSERT INTO obligations (id, company_id, topic, key, lane, due_at, attempts, failures)"
+            " VALUES (:key, :company, 'notifications.alert', :key, :company, now(), 1, 5)"
+        ),
+    ),
+    (
+        "periodic_jobs_end",
+        "outbox.sweep_out",
+        "INSERT INTO periodic_jobs VALUES ('outbox.sweep_out', now(), 3)",
+    ),
+    (
         "executing_is_decided_in_time",
         "going",
         (

@@ -108,19 +108,6 @@ def test_a_case_that_alerted_and_is_met_again_does_not_alert_again(session: Sess
     assert alert.done_at is not None
 
 
-def test_that_alerts_can_not_be_sent_is_a_case_without_an_alert(session: Session) -> None:
-    case = _open(
-        session,
-        new_id(),
-        kind=CaseKind.PARKED_OBLIGATION,
-        object_type="obligation",
-        severity=Severity.SEVERE,
-        evidence={"topic": cases.ALERT_TOPIC},
-    )
-
-    assert _alerts(session, case) == []
-
-
 def test_two_people_end_a_case(session: Session) -> None:
     now = session.info["now"]
     case = _open(session, new_id())

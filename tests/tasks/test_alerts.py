@@ -13,11 +13,12 @@ from pettycash import composition, db, settings
 from pettycash.gateways import mail
 from pettycash.models.base import new_id
 from pettycash.models.platform import Case, CaseKind, Obligation, Severity
-from pettycash.services import case_alerts, cases
+from pettycash.services import audit, case_alerts, cases, obligations
 from pettycash.stack.mailbox.sink import Sink
 from pettycash.stack.mailbox.store import Mailbox
 from pettycash.stack.ports import LOOPBACK, Ports
 from pettycash.tasks import alerts
+from tests.factories import working
 from tests.factories.people import company_id
 from tests.servers import Database
 
@@ -96,6 +97,35 @@ def test_a_mail_server_that_is_away_loses_nothing(mailbox: Mailbox) -> None:
     composition.compose(reachable)
     alerts.send_alert(messages=[str(owed)])
     assert len(mailbox.messages()) == 1
+
+
+def test_an_outage_of_mail_may_last_as_long_as_it_likes(mailbox: Mailbox) -> None:
+    """An alert is never given up: nobody could be told of that."""
+    case_id, owed = _open_severe()
+    reachable = settings.current()
+    nobody_there = f"smtp://{LOOPBACK}:{Ports(usual=False).take(0)}"
+    composition.compose(replace(reachable, smtp_url=nobody_there, obligation_attempts_max=3))
+    for _ in range(6):
+        with pytest.raises(mail.NotDelivered):
+            alerts.send_alert(messages=[str(owed)])
+        working.claimed()
+
+    _, obligation = _read(case_id)
+    with db.transaction() as session:
+        now = session.info["now"]
+    assert obligation.parked_at is None
+    assert obligation.due_at <= now + timedelta(minutes=5), "soon after mail is back"
+    with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
+        assert audit.count_fast(session, now=session.info["now"]) == {"alerts_reach_people": 1}
+    with db.system_transaction() as session:
+        (count,) = [c for c in obligations.counts(session) if c.topic == cases.ALERT_TOPIC]
+    assert count.failing == 1
+
+    composition.compose(reachable)
+    alerts.send_alert(messages=[str(owed)])
+    assert len(mailbox.messages()) == 1
+    with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
+        assert audit.count_fast(session, now=session.info["now"]) == {}
 
 
 def test_a_case_that_is_over_is_not_told(mailbox: Mailbox) -> None:

@@ -41,7 +41,7 @@ class Check:
     name: str
     invariant: Invariant
     object_type: str
-    """What its rows are; `table` for those that look at the schema, of no company."""
+    """What its rows are; `table` and `periodic_job` are of no company."""
     query: str | Rows
     holds: Holds = Holds.ALWAYS
     fast: bool = False
@@ -50,7 +50,7 @@ class Check:
     @property
     def is_of_schema(self) -> bool:
         """Whether its rows are the same for every company."""
-        return self.object_type == "table"
+        return self.object_type in ("table", "periodic_job")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from pettycash.services.audit.checks import Check, Holds, Invariant
 from pettycash.services.lanes import WAITS_ITS_TURN
+from pettycash.services.obligations import FAILING
+from pettycash.services.periodic_jobs import FAILURES_MAX
 
 ONCE = (
     Check(
@@ -188,6 +190,31 @@ LOOKED_AFTER = (
             AND NOT EXISTS (SELECT FROM security_events e WHERE e.event = 'obligation.parked'
                 AND e.detail ->> 'obligation_id' = o.id::text)
         """,
+    ),
+    Check(
+        name="alerts_reach_people",
+        invariant=Invariant.I6,
+        object_type="obligation",
+        holds=Holds.RUNNING,
+        fast=True,
+        # Whoever would be told of it by mail is not: see `outbox.NEVER_PARKED`.
+        query=f"""
+        SELECT id AS object_id, failures, last_error
+        FROM obligations
+        WHERE topic = 'notifications.alert' AND done_at IS NULL AND parked_at IS NULL
+            AND failures >= {FAILING}
+        """,  # noqa: S608 - a number of ours
+    ),
+    Check(
+        name="periodic_jobs_end",
+        invariant=Invariant.I6,
+        object_type="periodic_job",
+        holds=Holds.RUNNING,
+        fast=True,
+        query=f"""
+        SELECT name AS object_id, begun_at, failures, last_error
+        FROM periodic_jobs WHERE failures >= {FAILURES_MAX}
+        """,  # noqa: S608 - a number of ours
     ),
     Check(
         name="executing_is_decided_in_time",

@@ -26,6 +26,7 @@ GUARDS = (
     ("decisions", "duties"),
     ("journal_entries", "entry_balances"),
     ("journal_sources", "entry_balances"),
+    ("obligations", "own_lane"),
     ("payment_attempts", "facts"),
     ("payment_executions", "duties"),
     ("payment_reconciliations", "duties"),
