@@ -144,7 +144,9 @@ def _pause(session: Session, made: Restore) -> None:
         " Check withdrawn API keys, roles and people before you resume."
     )
     standing = session.execute(
-        select(PlatformPause).where(PlatformPause.resumed_at.is_(None)).with_for_update(key_share=True)
+        select(PlatformPause)
+        .where(PlatformPause.resumed_at.is_(None))
+        .with_for_update(key_share=True)
     ).scalar_one_or_none()
     if standing is None:
         pauses.pause_everything(session, reason=reason, by=made.stamped_by)

@@ -4,7 +4,6 @@ import logging
 from datetime import timedelta
 from uuid import UUID
 
-from celery import shared_task
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -14,6 +13,7 @@ from pettycash.crash_points import reach
 from pettycash.models.organisation import Company
 from pettycash.models.reconciliation import ReconciliationRun, RunStatus
 from pettycash.services import outbox, reconciliation
+from pettycash.tasks.periodic import periodic_task
 from pettycash.tasks.running import Duty, owed_task
 
 logger = logging.getLogger(__name__)
@@ -25,25 +25,24 @@ STEP_SECONDS = 900
 LOOK_AGAIN = timedelta(seconds=5)
 
 
-@shared_task(name="reconciliation.run_nightly")
-def run_nightly(**_from_newer_publishers: object) -> None:
+@periodic_task("reconciliation.run_nightly")
+def run_nightly() -> None:
     """Start the run of the business day before, in every company whose night has come.
 
     Harmless however often it is called, and late calls make up for missed ones; one company in
     trouble does not keep the others waiting.
     """
-    with db.scope(source="task:reconciliation.run_nightly"):
-        with db.system_transaction() as session:
-            companies = list(session.execute(select(Company.id).where(Company.is_active)).scalars())
-        for company_id in companies:
-            with db.scope(company_id=company_id):
-                try:
-                    db.in_transaction(_start_due)
-                except (errors.PettycashError, DBAPIError):
-                    logger.exception(
-                        "the night of a company could not begin",
-                        extra={"company_id": str(company_id)},
-                    )
+    with db.system_transaction() as session:
+        companies = list(session.execute(select(Company.id).where(Company.is_active)).scalars())
+    for company_id in companies:
+        with db.scope(company_id=company_id):
+            try:
+                db.in_transaction(_start_due)
+            except (errors.PettycashError, DBAPIError):
+                logger.exception(
+                    "the night of a company could not begin",
+                    extra={"company_id": str(company_id)},
+                )
 
 
 def _start_due(session: Session) -> None:

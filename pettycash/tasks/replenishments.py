@@ -4,7 +4,6 @@ import logging
 from functools import partial
 from uuid import UUID
 
-from celery import shared_task
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -12,22 +11,22 @@ from sqlalchemy.orm import Session
 from pettycash import db, errors
 from pettycash.models.organisation import Company
 from pettycash.services import replenishments
+from pettycash.tasks.periodic import periodic_task
 
 logger = logging.getLogger(__name__)
 
 
-@shared_task(name="replenishments.sweep")
-def sweep(**_from_newer_publishers: object) -> None:
+@periodic_task("replenishments.sweep")
+def sweep() -> None:
     """Consider every active fund of every company, each in a transaction of its own.
 
     Safe to run twice and at once; one fund in trouble does not keep the others waiting.
     """
-    with db.scope(source="task:replenishments.sweep"):
-        with db.system_transaction() as session:
-            companies = list(session.execute(select(Company.id).where(Company.is_active)).scalars())
-        for company_id in companies:
-            with db.scope(company_id=company_id):
-                _sweep_company()
+    with db.system_transaction() as session:
+        companies = list(session.execute(select(Company.id).where(Company.is_active)).scalars())
+    for company_id in companies:
+        with db.scope(company_id=company_id):
+            _sweep_company()
 
 
 def _sweep_company() -> None:

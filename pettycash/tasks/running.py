@@ -107,7 +107,7 @@ def _run(row: Begun, function: Callable[[Duty], None]) -> None:
     try:
         function(duty)
     except Exception as error:
-        reason = _without_values(error)
+        reason = without_values(error)
         with db.system_transaction() as session:
             gave_up = outbox.failed(session, obligation_id=row.id, error=reason)
         if gave_up:
@@ -123,7 +123,7 @@ def _tell(row: Begun, reason: str) -> None:
         parked.tell(session, obligation_id=row.id, topic=row.topic, key=row.key, reason=reason)
 
 
-def _without_values(error: Exception) -> str:
+def without_values(error: Exception) -> str:
     """The kind of an error and, of a database error, not its parameters: they may be personal."""
     original = getattr(error, "orig", None)
     if original is not None:

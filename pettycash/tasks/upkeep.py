@@ -2,13 +2,13 @@
 
 import logging
 
-from celery import shared_task
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, settings
 from pettycash.services import outbox, parked
+from pettycash.tasks.periodic import periodic_task
 
 logger = logging.getLogger(__name__)
 
@@ -16,28 +16,27 @@ PARTITIONS_AHEAD_MONTHS = 2
 BATCH_SIZE = 10_000
 
 
-@shared_task(name="ledger.ensure_partitions")
-def ensure_partitions(**_from_newer_publishers: object) -> None:
+@periodic_task("ledger.ensure_partitions")
+def ensure_partitions() -> None:
     """Make the partitions of the coming months, each in a unit of work of its own.
 
     One that can't be made keeps no other from being made: somebody is working on its table, and the
     next call tries again; or rows of its month lie in the default partition, where they are as good
     (the audit tells of them).
     """
-    with db.scope(source="task:ledger.ensure_partitions"):
-        with db.system_transaction() as session:
-            wanted = session.execute(WANTED, {"ahead": PARTITIONS_AHEAD_MONTHS}).all()
-        for table, month in wanted:
-            try:
-                with db.system_transaction() as session:
-                    session.execute(
-                        text("SELECT ensure_partition(:table, :month)"),
-                        {"table": table, "month": month},
-                    )
-            except DBAPIError:
-                logger.exception(
-                    "a partition could not be made", extra={"table": table, "month": str(month)}
+    with db.system_transaction() as session:
+        wanted = session.execute(WANTED, {"ahead": PARTITIONS_AHEAD_MONTHS}).all()
+    for table, month in wanted:
+        try:
+            with db.system_transaction() as session:
+                session.execute(
+                    text("SELECT ensure_partition(:table, :month)"),
+                    {"table": table, "month": month},
                 )
+        except DBAPIError:
+            logger.exception(
+                "a partition could not be made", extra={"table": table, "month": str(month)}
+            )
 
 
 WANTED = text(
@@ -48,20 +47,19 @@ WANTED = text(
 )
 
 
-@shared_task(name="outbox.sweep_out")
-def sweep_out(**_from_newer_publishers: object) -> None:
+@periodic_task("outbox.sweep_out")
+def sweep_out() -> None:
     """Remove done obligations and kept answers that are past their time, in batches.
 
     Before that, tell of what was given up by a process that was killed before it could.
     """
     days = settings.current().idempotency_days
-    with db.scope(source="task:outbox.sweep_out"):
-        _tell_of_parked()
-        while True:
-            with db.system_transaction() as session:
-                removed = outbox.remove_old(session, days=days, limit=BATCH_SIZE)
-            if removed < BATCH_SIZE:
-                return
+    _tell_of_parked()
+    while True:
+        with db.system_transaction() as session:
+            removed = outbox.remove_old(session, days=days, limit=BATCH_SIZE)
+        if removed < BATCH_SIZE:
+            return
 
 
 def _tell_of_parked() -> None:

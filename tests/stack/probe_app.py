@@ -1,6 +1,7 @@
 """A Celery application with pettycash's settings, a task and a command of the tests' own."""
 
 import os
+import signal
 import time
 
 from celery import Celery, signals
@@ -8,6 +9,7 @@ from celery.worker.control import control_command
 
 from pettycash import config, hearing
 from pettycash.beat_app import LeaderScheduler
+from pettycash.tasks.periodic import periodic_task
 from pettycash.worker_app import create_worker
 
 if "PROBE_DEAF_AFTER" in os.environ:
@@ -40,6 +42,14 @@ def slow(*, obligation_id: str) -> None:
         print("began", obligation_id, file=file, flush=True)
         time.sleep(2)
         print("ended", obligation_id, file=file, flush=True)
+
+
+@periodic_task("payments.deadly")
+def deadly() -> None:
+    """Say so in a file, and kill the process."""
+    with open(os.environ["PROBE_FILE"], "a", encoding="utf-8") as file:  # noqa: PTH123
+        print("began", file=file, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @control_command()  # type: ignore[untyped-decorator]

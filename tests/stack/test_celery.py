@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from pettycash import celery_app, config, db, hearing, worker_app
-from pettycash.services import heartbeats
+from pettycash.services import heartbeats, periodic_jobs
 from pettycash.stack.ports import Ports
 from pettycash.stack.processes import Child, ChildSpec
 from pettycash.stack.redis import RedisServer
@@ -219,6 +219,28 @@ def test_a_worker_whose_loop_stands_still_ends(live: Database, tmp_path: Path) -
         sender.control.broadcast("stand_still")
         assert wait_until(lambda: worker.exit_code() is not None, 30), worker.log_tail(30)
     assert "event loop stands still" in "".join(worker.log_tail(50))
+
+
+def test_a_periodic_task_that_kills_its_process_does_not_for_ever(
+    live: Database, tmp_path: Path
+) -> None:
+    """Each time its message is given back, as it was not acknowledged."""
+    probe = tmp_path / "probe"
+    probe.touch()
+    sender = celery_app.create_celery(config.read(live.environ))
+    with (
+        celery(tmp_path, live.environ, "worker", "-Q", "payments", "-c", "1") as worker,
+        Redis.from_url(live.redis_url) as client,
+    ):
+        sender.send_task("payments.deadly")
+
+        def gives_up() -> bool:
+            return "waits for an hour" in "".join(worker.log_tail(100))
+
+        assert wait_until(gives_up, 60, 0.2), worker.log_tail(30)
+        assert probe.read_text().count("began") == periodic_jobs.FAILURES_MAX
+        assert wait_until(lambda: not client.hlen("pettycash:unacked"), 10)
+        assert not client.llen("pettycash:payments")
 
 
 def test_no_reply_is_waited_for_without_end(live: Database) -> None:

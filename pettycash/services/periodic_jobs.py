@@ -1,0 +1,52 @@
+"""What beat starts: counted before it runs, so that a job that kills its process does not for ever.
+
+Each of these jobs does all that is due, so one that is left out for a while loses nothing.
+"""
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from pettycash import db
+from pettycash.models.platform import PeriodicJob
+
+FAILURES_MAX = 3
+"""How often in a row a job may begin without coming to its end; then it is tried once an hour."""
+
+
+def begin(glance: Session, *, name: str) -> bool:
+    """A job starts (`db.system_glance`); False where it has failed too often to be tried now."""
+    values = {"name": name, "bound": FAILURES_MAX, **db.shift()}
+    return glance.execute(BEGIN, values).one_or_none() is not None
+
+
+BEGIN = text(
+    """
+    INSERT INTO periodic_jobs AS j (name, begun_at, failures)
+    VALUES (:name, now() + :clock_shift, 1)
+    ON CONFLICT (name) DO UPDATE SET begun_at = excluded.begun_at, failures = j.failures + 1
+        WHERE j.failures < :bound OR j.begun_at < excluded.begun_at - interval '1 hour'
+    RETURNING failures
+    """
+)
+
+
+def failed(glance: Session, *, name: str, error: str) -> None:
+    """It ended in an error (`db.system_glance`); `begin` has counted it."""
+    glance.execute(
+        text("UPDATE periodic_jobs SET last_error = :error WHERE name = :name"),
+        {"name": name, "error": error[:500]},
+    )
+
+
+def ended(glance: Session, *, name: str) -> None:
+    """It came to its end (`db.system_glance`): what was counted is forgotten."""
+    glance.execute(
+        text("UPDATE periodic_jobs SET failures = 0, last_error = NULL WHERE name = :name"),
+        {"name": name},
+    )
+
+
+def failures(session: Session) -> list[tuple[str, int]]:
+    """Each job that was ever begun, and how often in a row it has not ended (system role)."""
+    rows = session.execute(select(PeriodicJob.name, PeriodicJob.failures).order_by("name"))
+    return [(row.name, row.failures) for row in rows]
