@@ -79,7 +79,7 @@ class Settings:
     rail_connect_timeout_seconds: float = 3.0
     rail_read_timeout_seconds: float = 10.0
     rail_total_timeout_seconds: float = 15.0
-    rail_calls_at_once: int = 4
+    rail_calls_at_once: int = 3
     rail_hosts: tuple[str, ...] = ("sandbox.safaricom.co.ke", "api.safaricom.co.ke")
     mpesa_amount_min: Decimal = Decimal("10")
     mpesa_amount_max: Decimal = Decimal("250000")

@@ -232,7 +232,7 @@ def test_callback_after_3_days_settles_a_payment_in_doubt(api: ApiClient, sent: 
         assert making.open_cases(session, sent.id) == []
 
 
-def test_callback_after_3_days_of_a_failed_payment_is_told_and_moves_nothing(
+def test_callback_after_3_days_of_a_failed_payment_is_told_and_asked_about(
     api: ApiClient, sent: Payment
 ) -> None:
     """Success after failure: which of the two is true only the rail itself can tell."""
@@ -251,6 +251,9 @@ def test_callback_after_3_days_of_a_failed_payment_is_told_and_moves_nothing(
         assert making.entries(session, sent) == []
         assert making.open_cases(session, sent.id) == ["contradiction"]
     assert status(sent) is PaymentStatus.FAILED
+    gateway.queries = [rails.proof]
+    working.work("payments.resolve")
+    assert status(sent) is PaymentStatus.SUCCESS, "the rail itself says that it was paid"
 
 
 def test_what_can_not_be_read_is_kept_and_asked_about(api: ApiClient, sent: Payment) -> None:

@@ -17,7 +17,7 @@ from tests.factories.people import company_id
 from tests.races import together
 from tests.servers import Database
 
-THREADS, CAP = 50, 4
+THREADS, CAP = 50, 3
 
 
 @pytest.fixture

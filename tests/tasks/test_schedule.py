@@ -4,12 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from celery.exceptions import QueueNotFound
 
 import pettycash
 from pettycash import db
 from pettycash.celery_app import create_celery
 from pettycash.services import heartbeats
+from pettycash.settings import Settings
 from pettycash.stack.children import WORKERS
 from pettycash.tasks import canary, upkeep
 from pettycash.tasks.schedule import QUEUES, SCHEDULE
@@ -66,6 +68,18 @@ def test_a_task_without_a_queue_can_not_be_sent(database: Database) -> None:
 @pytest.mark.parametrize("queue", ["codes", "callbacks"])
 def test_codes_and_callbacks_have_a_process_of_their_own(queue: str) -> None:
     assert [each.queues for each in WORKERS.values() if queue in each.queues] == [(queue,)]
+
+
+def test_one_silent_account_leaves_a_place_for_the_others() -> None:
+    cap = Settings().rail_calls_at_once
+    services = yaml.safe_load((ROOT.parent / "docker-compose.yml").read_text())["services"]
+    pools = {name: each.at_once for name, each in WORKERS.items() if "payments" in each.queues}
+    for name in ("worker-payments", "worker-questions"):
+        command = services[name]["command"]
+        pools[name] = int(command[command.index("--concurrency") + 1])
+
+    assert len(pools) == 3
+    assert min(pools.values()) > cap, pools
 
 
 def test_nothing_but_a_canary_compares_clocks() -> None:

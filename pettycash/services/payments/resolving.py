@@ -49,6 +49,10 @@ from pettycash.services.payments.settlement import RESOLVE, SUBMIT
 LEAVING = frozenset({AttemptState.CLAIMED, AttemptState.SENDING})
 """States in which the instruction leaves, or is about to."""
 
+QUESTIONS_AFTER_THE_END = 100
+"""How often the rail is asked about a confirmed failure that something speaks against: for half a
+day, by the usual intervals."""
+
 UNSENT_LOOKS = timedelta(hours=1)
 """How often an attempt that waits to be sent is looked at, to no purpose."""
 
@@ -229,9 +233,8 @@ def _is_open(matter: Matter, *, answered: bool, now: datetime) -> bool:
         return True
     was_asked_for = attempt.next_query_at is not None and attempt.next_query_at <= now
     is_contradicted = payment.blocked_by_case_id is not None
-    return (
-        was_asked_for or is_contradicted
-    ) and since.total_seconds() < timing.resend_until_seconds
+    # Counted anew from each time that somebody had a reason, however long ago it had failed.
+    return (was_asked_for or is_contradicted) and attempt.queries < QUESTIONS_AFTER_THE_END
 
 
 def _notice_time(session: Session, matter: Matter, now: datetime) -> None:

@@ -262,6 +262,8 @@ def contradict(
 
 def ask_at_once(session: Session, *, matter: Matter, now: datetime) -> None:
     """Owe the question to the rail now, whatever its next turn was."""
+    if matter.attempt.state not in LIVE:
+        matter.attempt.queries = 0
     matter.attempt.next_query_at = now
     lane = matter.attempt.provider_account_id
     outbox.owe(session, topic=RESOLVE, key=matter.attempt.id, lane=lane)
