@@ -146,6 +146,10 @@ def test_a_restore_is_the_same_database_and_stands_still(
         payment = making_payments.executing(session)
     file = made(command, tmp_path)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    with schema.as_owner(target.owner_url) as session:  # as a restore that failed has left it
+        session.execute(
+            text(f"ALTER DATABASE {target.name} SET default_transaction_read_only = on")
+        )
 
     restored = command("restore", str(file), "--into", target.owner_url, "--json")
 
@@ -347,3 +351,19 @@ def test_restore_drill_fails_on_damage(
     assert drilled.json["different"] == []
     assert {each["check"] for each in drilled.json["findings"]} >= {"balance_is_sum_of_postings"}
     json.dumps(drilled.json)
+
+
+def test_a_program_is_not_older_than_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wheel's where it fits; it knows no TLS, and no server that is newer."""
+    on_path = tmp_path / "pg_dump"
+    on_path.write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 99.1'\n", encoding="ascii")
+    on_path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    embedded = postgres.binaries() / "pg_dump"
+    assert programs.find("pg_dump", major=15).path == embedded
+    assert programs.find("pg_dump", major=15, needs_tls=True).path == on_path
+    assert programs.find("pg_dump", major=99).path == on_path
+    with pytest.raises(StackError, match="apt install postgresql-client-100"):
+        programs.find("pg_dump", major=100)

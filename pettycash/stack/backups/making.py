@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, text
 
-from pettycash.stack import schema
 from pettycash.stack.backups import container, facts, programs
 from pettycash.stack.state import StackError
 
@@ -70,6 +70,9 @@ def _make(
     for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
         connection.execute(text(f"SET LOCAL {limit} = 0"))
     taken_at, snapshot = connection.execute(text("SELECT now(), pg_export_snapshot()")).one()
+    revision = MigrationContext.configure(connection).get_current_revision()
+    if revision is None:
+        raise StackError("there is nothing to back up: the database has no tables of pettycash")
     unseen = facts.unseen(connection)
     if unseen:
         raise StackError(
@@ -85,7 +88,7 @@ def _make(
     manifest = {
         "format": container.FORMAT,
         "taken_at": taken_at.astimezone(UTC).isoformat(),
-        "revision": schema.current(owner_url),
+        "revision": revision,
         "postgresql": raw.info.server_version,
         "dumped_by": pg_dump.major,
         "facts": facts.read(connection),

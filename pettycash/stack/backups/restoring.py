@@ -66,7 +66,7 @@ def restore(path: Path, owner_url: str, *, identity: Path | None, by: str, tell:
     megabytes = backup.dump_bytes // MEGABYTE
     writable = _writable(owner_url)
     with _told(owner_url):
-        _prepare(owner_url)
+        _prepare(writable)
     tables = [match[1] for match in map(OWNERS_POLICY.search, backup.entries) if match]
     pg_restore = programs.find(
         "pg_restore", major=backup.manifest["dumped_by"], needs_tls=_has_tls(owner_url)
@@ -99,9 +99,9 @@ def restore(path: Path, owner_url: str, *, identity: Path | None, by: str, tell:
         schema.upgrade(writable)
         tell("stamping")
         with schema.as_owner(writable) as session:
-            stamp = restores.stamp(
-                session, taken_at=backup.taken_at, by=by, now=session.info["now"]
-            )
+            # The clock that the backup was made by may be ahead of this one.
+            now = max(session.info["now"], backup.taken_at)
+            stamp = restores.stamp(session, taken_at=backup.taken_at, by=by, now=now)
             connection = session.connection()
             connection.execute(text(f"ALTER DATABASE {_database(connection)} RESET {READ_ONLY}"))
         _analyze(writable)
@@ -138,14 +138,14 @@ def _told(owner_url: str) -> Iterator[None]:
         raise StackError(f"the database refused {login}: {reason}") from error
 
 
-def _prepare(owner_url: str) -> None:
+def _prepare(writable: str) -> None:
     """See that the database is empty, close it to everybody's writes, and see to the roles.
 
     Raises:
         NotEmpty: it is not.
         StackError: the login does not own it, or a role is missing that it may not make.
     """
-    with _connected(owner_url) as connection:
+    with _connected(writable) as connection:
         there = connection.execute(
             text(
                 "SELECT c.oid::regclass::text FROM pg_class c"
@@ -166,7 +166,7 @@ def _prepare(owner_url: str) -> None:
         ).scalar_one()
         if not owns:
             raise StackError(
-                f"the login {make_url(owner_url).username} must own the database"
+                f"the login {make_url(writable).username} must own the database"
                 f" {_database(connection)}; make it with: createdb --owner"
             )
         connection.execute(text(f"ALTER DATABASE {_database(connection)} SET {READ_ONLY} = on"))
