@@ -252,6 +252,7 @@ def test_callback_after_3_days_of_a_failed_payment_is_told_and_asked_about(
         assert making.open_cases(session, sent.id) == ["contradiction"]
     assert status(sent) is PaymentStatus.FAILED
     gateway.queries = [rails.proof]
+    working.wait(15)  # the hint to its question was handed out beside the callback's
     working.work("payments.resolve")
     assert status(sent) is PaymentStatus.SUCCESS, "the rail itself says that it was paid"
 

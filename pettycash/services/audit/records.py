@@ -17,6 +17,7 @@ APPEND_ONLY = (
     "payment_reconciliations",
     "payment_transactions",
     "postings",
+    "restores",
     "security_events",
     "step_assignees",
 )
