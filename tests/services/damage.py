@@ -302,7 +302,10 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
     (
         "obligations_are_on_time",
         "obligation",
-        ("UPDATE obligations SET due_at = now() - interval '2 minutes' WHERE id = :obligation"),
+        (
+            "UPDATE obligations SET due_at = now() - interval '2 minutes', lane = company_id"
+            " WHERE id = :obligation"
+        ),
     ),
     (
         "parked_obligations_are_known",
