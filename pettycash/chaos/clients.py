@@ -4,7 +4,8 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -24,6 +25,8 @@ AGAIN = frozenset({409, 429, 502, 503, 504})
 """The key is still at work; the database is away. Anything else is an answer."""
 GIVE_UP_SECONDS = 300.0
 ACCEPTED = 202
+BLOCKED = "payment.blocked_by_lost_callback"
+NO_CODE = "release.code_required"
 
 
 @dataclass
@@ -34,6 +37,12 @@ class Told:
     """Payment → body of the 202."""
     refused: dict[str, int] = field(default_factory=Counter)
     unanswered: int = 0
+    raised_anew: int = 0
+    """Payments that a restore had lost, and that were made once more."""
+    paid_already: set[str] = field(default_factory=set)
+    """Receivers of payments that a restore has lost, who have their money."""
+    held_back: set[str] = field(default_factory=set)
+    """The same, where the rail told of it: the books refuse to pay them once more."""
 
 
 class Clients:
@@ -50,6 +59,12 @@ class Clients:
         self._house = house
         self._options = options
         self._token = house.token()
+        self._is_open = threading.Event()
+        self._is_open.set()
+        self._told_at_backup = 0
+        self._again: list[Paid] = []
+        """What has to be asked for once more."""
+        self._has_been_paid: set[str] = set()
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads = [
@@ -74,6 +89,34 @@ class Clients:
     def released(self) -> int:
         """Payments that the API has accepted."""
         return len(self.told.accepted)
+
+    @property
+    def finished(self) -> int:
+        """The same, and those of lost requisitions whose receivers had been paid."""
+        return self.released + len(self.told.paid_already) + len(self.told.held_back)
+
+    def note_backup(self) -> None:
+        """What is told from now on is in no backup."""
+        self._told_at_backup = len(self.told.accepted)
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Nobody asks for anything meanwhile."""
+        self._is_open.clear()
+        try:
+            yield
+        finally:
+            self._is_open.set()
+
+    def ask_again(self, *, paid_already: set[str]) -> None:
+        """The database is an older one: what was promised since may not be true any more."""
+        token = self._house.token()  # a restore has ended the session
+        with self._lock:
+            self._token = token
+            self._has_been_paid = paid_already
+            self._again = list(self.told.accepted)[self._told_at_backup :]
+            for paid in self._again:
+                del self.told.accepted[paid]
 
     def again(self, paid: Paid) -> requests.Response:
         """The request that released a payment, once more."""
@@ -108,6 +151,13 @@ class Clients:
 
     def _work(self) -> None:
         while not self._stop.is_set():
+            if not self._is_open.wait(AGAIN_SECONDS):
+                continue
+            with self._lock:
+                lost = self._again.pop() if self._again else None
+            if lost is not None:
+                self._insist(lost)
+                continue
             if self.on_the_way >= self._options.in_flight or self.begun >= self.allowed:
                 if self.begun >= self._options.payments:
                     return
@@ -132,27 +182,57 @@ class Clients:
         logger.error("a payment could not be made")
         return None
 
+    def _raise_anew(self, lost: Paid) -> None:
+        """As people do who find that their requisition is gone, unless the payee was paid."""
+        if lost.phone in self._has_been_paid:
+            self.told.paid_already.add(lost.phone)
+            return
+        paid = self._patiently(lambda: self._house.pay(lost.number))
+        if paid is not None:
+            self.told.raised_anew += 1
+            self._insist(paid)
+
     def _insist(self, paid: Paid) -> None:
         deadline = time.monotonic() + GIVE_UP_SECONDS
         while time.monotonic() < deadline:
-            try:
-                answer = self.again(paid)
-                body = answer.json() if answer.status_code == ACCEPTED else {}
-            except (requests.RequestException, ValueError):
-                answer, body = None, {}
-            with self._lock:
-                if answer is None or answer.status_code in AGAIN:
+            answer = self._answer(paid)
+            if not self._is_open.is_set():
+                self._is_open.wait(GIVE_UP_SECONDS)
+                continue  # an answer of books that are being replaced is worth nothing
+            if answer is None or (answer.status_code in AGAIN and _code(answer) != BLOCKED):
+                with self._lock:
                     self.told.unanswered += 1
-                elif answer.status_code == ACCEPTED:
-                    self.told.accepted[paid] = body
-                    return
-                else:
-                    code = f"{answer.status_code} {_code(answer)}"
-                    self.told.refused[code] = self.told.refused.get(code, 0) + 1
-                    if answer.status_code < requests.codes.server_error:
-                        return
+            elif answer.status_code == requests.codes.not_found:
+                self._raise_anew(paid)
+                return
+            elif _code(answer) == NO_CODE:  # a restore has ended what was granted
+                self._patiently(lambda: self._house.verify(paid))
+            elif self._takes(paid, answer):
+                return
             time.sleep(AGAIN_SECONDS)
         logger.error("a payment could not be released", extra={"payment_id": str(paid.id)})
+
+    def _answer(self, paid: Paid) -> requests.Response | None:
+        """None where nobody answered, or not to the end."""
+        try:
+            answer = self.again(paid)
+            if answer.status_code == ACCEPTED:
+                answer.json()
+        except (requests.RequestException, ValueError):
+            return None
+        return answer
+
+    def _takes(self, paid: Paid, answer: requests.Response) -> bool:
+        """Remember what was said; whether that is the end of it."""
+        with self._lock:
+            if answer.status_code == ACCEPTED:
+                self.told.accepted[paid] = answer.json()
+            elif _code(answer) == BLOCKED:
+                self.told.held_back.add(paid.phone)
+            else:
+                code = f"{answer.status_code} {_code(answer)}"
+                self.told.refused[code] = self.told.refused.get(code, 0) + 1
+        return bool(answer.status_code < requests.codes.server_error)
 
 
 def _code(answer: requests.Response) -> str:

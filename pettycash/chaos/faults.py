@@ -24,6 +24,8 @@ class Kind(StrEnum):
     HOLD = "half-open"
     RESET = "reset"
     CUT = "cut at COMMIT"
+    BACKUP = "backup"
+    RESTORE = "restore"
 
 
 NETWORK = (Kind.DELAY, Kind.DRIP, Kind.HOLD, Kind.RESET)
@@ -91,6 +93,10 @@ OTHERS: Sequence[tuple[Kind, str]] = (
 OTHERS_PER_KILL = 0.5
 
 
+RESTORED = ((Kind.BACKUP, 0.4), (Kind.RESTORE, 0.55))
+"""Where in a run it happens, as a share of its payments: those between the two are lost."""
+
+
 def draw(options: Options) -> list[Fault]:
     """The plan of a run: a pure function of its options."""
     chance = random.Random(options.seed)
@@ -102,7 +108,7 @@ def draw(options: Options) -> list[Fault]:
     chance.shuffle(hit)
     first = chance.choice((-2.0, 2.0))
     skews = itertools.cycle((first, -first))
-    return [
+    plan = [
         Fault(
             kind=kind,
             part=part,
@@ -112,6 +118,9 @@ def draw(options: Options) -> list[Fault]:
         )
         for number, (kind, part) in enumerate(hit)
     ]
+    if options.restore:
+        plan += [Fault(kind=kind, part="database", at=at) for kind, at in RESTORED]
+    return sorted(plan, key=lambda fault: fault.at)
 
 
 def _seconds(kind: Kind, chance: random.Random) -> float:

@@ -10,6 +10,7 @@ import psycopg2
 
 from pettycash.chaos.faults import NETWORK, Fault, Kind
 from pettycash.chaos.proxy import Mode
+from pettycash.chaos.restoring import Restoring
 from pettycash.chaos.system import START_SECONDS, System
 from pettycash.chaos.watching import QUEUE_OF, Pulse, Watch
 from pettycash.stack import redis
@@ -52,8 +53,9 @@ class Met:
 class Injector:
     """Does faults, one after the other."""
 
-    def __init__(self, system: System, watch: Watch, pulse: Pulse) -> None:
+    def __init__(self, system: System, watch: Watch, pulse: Pulse, restoring: Restoring) -> None:
         self._system = system
+        self._restoring = restoring
         self._watch = watch
         self._pulse = pulse
         self._doing: dict[Kind, Callable[[Met], float]] = {
@@ -64,6 +66,8 @@ class Injector:
             Kind.TWO_BEATS: self._two_beats,
             Kind.READ_ONLY: self._read_only,
             Kind.CUT: self._cut,
+            Kind.BACKUP: self._backup,
+            Kind.RESTORE: self._restore,
             **dict.fromkeys(NETWORK, self._spoil),
         }
 
@@ -204,6 +208,18 @@ class Injector:
         finally:
             self._system.end_beside(SECOND_BEAT)
         return ended
+
+    def _backup(self, met: Met) -> float:
+        self._restoring.backup()
+        met.detected = True
+        return time.monotonic()
+
+    def _restore(self, met: Met) -> float:
+        began = time.monotonic()
+        self._restoring.restore()
+        self._pulse.forget_orphans()
+        met.detected = True
+        return began
 
     def _pass(self, seconds: float) -> None:
         """Let a fault last, keeping everybody else alive."""

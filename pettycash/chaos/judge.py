@@ -6,7 +6,7 @@ A run is good only if nothing was found.
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -20,7 +20,8 @@ from pettycash import db
 from pettycash.chaos.clients import Clients
 from pettycash.chaos.paying import House, Paid
 from pettycash.chaos.rail import Movement, RailSide
-from pettycash.models.attempts import PaymentAttempt
+from pettycash.chaos.restoring import Lost
+from pettycash.models.attempts import Callback, PaymentAttempt
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseStatus, Obligation
 from pettycash.models.releases import PaymentExecution
@@ -29,6 +30,8 @@ from pettycash.services.audit import Finding, Invariant, audit
 MONEY_TOPICS = ("payments.submit", "payments.resolve", "callbacks.process")
 ASKED_AGAIN_MAX = 100
 """Acknowledged requests that are sent once more, to compare the answers."""
+HEARD = frozenset({requests.codes.ok, requests.codes.not_found})
+"""Answers to a callback that reached us, whether we knew what it was about or not."""
 WHAT_IS_OPEN = frozenset({"nothing_is_undecided", "every_callback_was_read"})
 """The auditor's checks that tell when everything is quiet."""
 
@@ -55,6 +58,8 @@ class Verdict:
     """Open cases by kind."""
     told: list[str] = field(default_factory=list)
     """Where rail and books do not agree, and an open case tells an operator so."""
+    of_the_lost_time: int = 0
+    """Movements of attempts that a restore has lost, of which the rail has told nothing since."""
     statuses: dict[str, int] = field(default_factory=dict)
     """Released payments by status."""
     settled_seconds: float = 0.0
@@ -101,8 +106,8 @@ def is_settled(house: House) -> bool:
         return not (_owed(session) or _audit(session, only=WHAT_IS_OPEN)[Invariant.I6])
 
 
-def judge(house: House, rail: RailSide, clients: Clients) -> Verdict:
-    """All checks, once everything is quiet."""
+def judge(house: House, rail: RailSide, clients: Clients, *, lost: Lost | None) -> Verdict:
+    """All checks, once everything is quiet. `lost` is what a restore has lost, if there was one."""
     movements = rail.movements()
     with house.scope(), db.snapshot() as session:
         found = _audit(session)
@@ -110,13 +115,15 @@ def judge(house: House, rail: RailSide, clients: Clients) -> Verdict:
         known = _known(session)
         executions = _executions(session)
         cases = _cases(session)
-    compared = compare(known, movements)
+        told = _told_of_lost(session)
+    compared = compare(known, movements, told_of_lost=told, untold=_untold(rail, lost))
     found[Invariant.I1] += compared.double
     found[Invariant.I2] += compared.lost
     found[Invariant.I4] += _promises(clients, executions)
     return Verdict(
         invariants=found,
         told=compared.told,
+        of_the_lost_time=len(compared.of_the_lost_time),
         cases=cases,
         statuses=dict(Counter(each.status.value for each in known)),
     )
@@ -172,10 +179,22 @@ class Comparison:
     A forged callback that knows the secret can't be told from the rail's own; the rail's word
     that follows contradicts it, and a case is what that becomes.
     """
+    of_the_lost_time: list[str] = field(default_factory=list)
+    """What moved before a restore for payments that are gone, and that nobody can tell of."""
 
 
-def compare(known: Sequence[Known], movements: Sequence[Movement]) -> Comparison:
-    """Every movement has its one success, and every success its movement."""
+def compare(
+    known: Sequence[Known],
+    movements: Sequence[Movement],
+    *,
+    told_of_lost: Collection[str] = (),
+    untold: Callable[[str], bool] = lambda _reference: False,
+) -> Comparison:
+    """Every movement has its one success, and every success its movement.
+
+    After a restore, one under a reference that is gone is in a case (`told_of_lost`), or the rail
+    had said its last word of it to the books that are gone (`untold`).
+    """
     found = Comparison()
     moved: dict[str, list[Movement]] = defaultdict(list)
     for each in movements:
@@ -191,8 +210,14 @@ def compare(known: Sequence[Known], movements: Sequence[Movement]) -> Comparison
             lines += _differences(payment, of_it)
         elif of_it:
             lines.append(f"payment {payment.id} moved and is {payment.status}")
-    unknown = moved.keys() - explained
-    found.lost += [f"{name} moved and no payment has this reference" for name in sorted(unknown)]
+    for name in sorted(moved.keys() - explained):
+        line = f"{name} moved and no payment has this reference"
+        if name in told_of_lost:
+            found.told.append(line)
+        elif untold(name):
+            found.of_the_lost_time.append(line)
+        else:
+            found.lost.append(line)
     by_phone = Counter(each.phone for each in movements)
     found.double += [f"{phone} was paid {n} times" for phone, n in by_phone.items() if n > 1]
     return found
@@ -213,6 +238,28 @@ def _differences(payment: Known, found: Sequence[Movement]) -> list[str]:
         for what, theirs, ours in facts
         if theirs != ours
     ]
+
+
+def _told_of_lost(session: Session) -> set[str]:
+    """References of lost attempts that callbacks have spoken of, each with its case."""
+    rows = session.execute(
+        select(Callback.told_reference)
+        .join(Case, (Case.object_id == Callback.id) & (Case.object_type == "callback"))
+        .where(Callback.lost_attempt_id.is_not(None))
+    )
+    return {reference for reference in rows.scalars() if reference is not None}
+
+
+def _untold(rail: RailSide, lost: Lost | None) -> Callable[[str], bool]:
+    """Whether the rail has said nothing of a reference since the restore."""
+    if lost is None:
+        return lambda _reference: False
+    heard = {
+        each.originator_reference
+        for each in rail.callbacks()
+        if each.status in HEARD and each.number not in lost.heard_before
+    }
+    return lambda reference: reference not in heard
 
 
 def _owed(session: Session) -> list[str]:

@@ -110,6 +110,10 @@ GATEWAY_RATES: Mapping[str, float] = {
 """The simulator's seeded plan: scenario → share of references that meet it (`/_sim/scenarios`)."""
 
 
+QUICK_PAYMENTS, QUICK_KILLS = 200, 40
+"""A run that ends within ten minutes, restore included."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """One run. The same options draw the same plan of faults."""
@@ -117,6 +121,8 @@ class Options:
     payments: int = 200
     kills: int = 20
     seed: int = 1
+    restore: bool = False
+    """Whether a backup is made on the way, and put back later."""
     clients: int = 4
     in_flight: int = 30
     """Payments on their way at which clients pause: beyond it only queues grow."""

@@ -87,6 +87,12 @@ class House:
         with self.scope():
             return db.in_transaction(lambda session: _pay(session, number, amount, phone))
 
+    def verify(self, paid: Paid) -> Paid:
+        """Have a code made for a payment of `pay`, once more, and give it."""
+        with self.scope():
+            db.in_transaction(lambda session: _verify(session, paid.id))
+        return paid
+
     def release(self, paid: Paid) -> None:
         """Release a payment of `pay` here, without the API."""
         with self.scope(), db.transaction() as session:

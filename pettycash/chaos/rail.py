@@ -24,6 +24,16 @@ class Movement:
 
 
 @dataclass(frozen=True)
+class Said:
+    """A callback that it has sent."""
+
+    number: int
+    originator_reference: str
+    status: int | None
+    """Of the answer; None where nobody was there."""
+
+
+@dataclass(frozen=True)
 class Calls:
     """How many calls the rail received, and how many of them met a fault of its plan."""
 
@@ -56,6 +66,18 @@ class RailSide:
                 phone=each["phone"],
             )
             for each in self._rows("ledger", "movements")
+        ]
+
+    def callbacks(self) -> list[Said]:
+        """Every callback that it has sent, or tried to."""
+        return [
+            Said(
+                number=int(each["id"]),
+                originator_reference=each["originator_reference"],
+                status=each["http_status"],
+            )
+            for each in self._rows("callbacks", "callbacks")
+            if each["attempted_at"] is not None
         ]
 
     def owes_callbacks(self) -> bool:

@@ -11,6 +11,7 @@ from pettycash.chaos.injecting import Met
 from pettycash.chaos.judge import Verdict
 from pettycash.chaos.options import BOUNDS, GATEWAY_RATES, SETTLE_SECONDS, TIMINGS, Options
 from pettycash.chaos.rail import Calls
+from pettycash.chaos.restoring import Lost
 
 SHOWN_MAX = 50
 """Breaks of one invariant that are printed."""
@@ -27,6 +28,7 @@ class Result:
     faults: Sequence[Met]
     verdict: Verdict
     clients: Clients
+    lost: Lost | None
     rail: Calls
     decided_seconds: Sequence[float]
     ended_by_themselves: Sequence[str]
@@ -42,7 +44,7 @@ class Result:
     @property
     def unreleased(self) -> int:
         """Payments that no client could release: the house was not open again."""
-        return self.options.payments - self.clients.released
+        return self.options.payments - self.clients.finished
 
     def as_json(self) -> dict[str, Any]:
         """The one object that `--json` prints."""
@@ -70,6 +72,7 @@ class Result:
             },
             "open_cases": verdict.cases,
             "told_by_cases": verdict.told[:SHOWN_MAX],
+            "restore": self._restored(),
             "seconds": {
                 "under_fire": round(self.fire_seconds, 1),
                 "until_settled": round(verdict.settled_seconds, 1),
@@ -86,6 +89,17 @@ class Result:
             "settings": {**TIMINGS, **BOUNDS},
             "gateway_rates": dict(GATEWAY_RATES),
             "state_dir": self.state_dir,
+        }
+
+    def _restored(self) -> dict[str, Any] | None:
+        if self.lost is None:
+            return None
+        told = self.clients.told
+        return self.lost.as_json() | {
+            "raised_anew": told.raised_anew,
+            "paid_already": len(told.paid_already),
+            "held_back_by_lost_callbacks": len(told.held_back),
+            "movements_of_the_lost_time": self.verdict.of_the_lost_time,
         }
 
     def recovery(self) -> dict[str, dict[str, float]]:

@@ -13,6 +13,7 @@ from pettycash.chaos.options import SETTLE_SECONDS, Options
 from pettycash.chaos.paying import House
 from pettycash.chaos.rail import RailSide
 from pettycash.chaos.report import Result
+from pettycash.chaos.restoring import Restoring
 from pettycash.chaos.system import System
 from pettycash.chaos.watching import Pulse, Watch
 from pettycash.stack.state import StateFolder
@@ -54,11 +55,13 @@ def run(
         clients = Clients(system, house, options)
         pulse = Pulse(house, clients)
         watch = Watch(system, clients, celery)
+        restoring = Restoring(system, house, rail, clients)
         fire = time.monotonic()
         clients.start()
         pulse.start()
         try:
-            met = _under_fire(options, system, clients, Injector(system, watch, pulse), progress)
+            injector = Injector(system, watch, pulse, restoring)
+            met = _under_fire(options, system, clients, injector, progress)
             clients.allowed = options.payments
             system.wait(_until_done(clients, progress, len(met)), RELEASE_SECONDS)
             fire_seconds = time.monotonic() - fire
@@ -69,13 +72,14 @@ def run(
             clients.stop()
             pulse.stop()
         progress("judging", clients.released, len(met))
-        verdict = judge.judge(house, rail, clients)
+        verdict = judge.judge(house, rail, clients, lost=restoring.lost)
         verdict.settled_seconds = settled
         return Result(
             options=options,
             faults=met,
             verdict=verdict,
             clients=clients,
+            lost=restoring.lost,
             rail=rail.calls(),
             decided_seconds=pulse.decided_seconds,
             ended_by_themselves=system.ended_by_themselves,
@@ -103,7 +107,7 @@ def _under_fire(
         clients.allowed = max(clients.allowed, round(options.payments * following))
         due = int(options.payments * fault.at)
         system.wait(
-            lambda due=due: clients.released >= due or clients.are_done(),  # type: ignore[misc]
+            lambda due=due: clients.finished >= due or clients.are_done(),  # type: ignore[misc]
             STEP_SECONDS,
         )
         progress(fault.name, clients.released, len(met))

@@ -124,7 +124,7 @@ class System:
         plan.postgres.make_roles()
         plan.postgres.make_database()
         for spec in children.one_shots(plan):
-            self._run_to_end(spec)
+            self.run_to_end(spec)
         for spec in children.ours(plan):
             if spec.name not in NOT_STARTED:
                 self._begin(replace(spec, environment=self._through_doors(spec)))
@@ -156,7 +156,12 @@ class System:
         self.children[spec.name] = child
         child.start()
 
-    def _run_to_end(self, spec: ChildSpec) -> None:
+    def run_to_end(self, spec: ChildSpec) -> None:
+        """Run something that ends by itself.
+
+        Raises:
+            StackError: it failed, or took too long.
+        """
         child = Child(spec, self.folder.logs)
         child.start()
         try:
@@ -246,6 +251,23 @@ class System:
         for pid in forked:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
+
+    def hold_back(self, *names: str) -> None:
+        """SIGKILL processes, and let nobody start them until `let_go`."""
+        self._left_dead.update(names)
+        for name in names:
+            self.kill(name)
+
+    def let_go(self, *names: str) -> None:
+        """Start again who was held back; ready when this returns.
+
+        Raises:
+            StackError: one of them did not become ready.
+        """
+        self._left_dead.difference_update(names)
+        for name in names:
+            self.children[name].start()
+        self._await(*names)
 
     def end_beside(self, name: str) -> None:
         """End a process that `begin_beside` started."""

@@ -135,6 +135,11 @@ class Pulse(threading.Thread):
                 self._orphans.setdefault(each, now)
         return len(found)
 
+    def forget_orphans(self) -> None:
+        """After a restore nobody knows them any more."""
+        with self._lock:
+            self._orphans.clear()
+
     def _beat(self) -> None:
         with self._lock:
             waiting = dict(self._orphans)
@@ -165,4 +170,5 @@ class Pulse(threading.Thread):
         now = time.monotonic()
         with self._lock:
             for each in set(decided):
-                self.decided_seconds.append(now - self._orphans.pop(each))
+                if each in self._orphans:
+                    self.decided_seconds.append(now - self._orphans.pop(each))

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pettycash import foundation
 from pettycash.chaos import faults, run
-from pettycash.chaos.options import Options
+from pettycash.chaos.options import QUICK_KILLS, QUICK_PAYMENTS, Options
 from pettycash.chaos.report import FAULT_COLUMNS, Result
 from pettycash.cli import tables
 from pettycash.stack.plan import caller_environment
@@ -28,6 +28,12 @@ from pettycash.stack.state import StackError, StateFolder
 @click.option("--payments", default=200, show_default=True, type=click.IntRange(1, 100_000))
 @click.option("--kills", default=20, show_default=True, type=click.IntRange(0, 10_000))
 @click.option("--seed", default=1, show_default=True, type=int, help="Draws the plan of faults.")
+@click.option("--restore", is_flag=True, help="Bring a backup back in the middle of it.")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help=f"{QUICK_PAYMENTS} payments, {QUICK_KILLS} kills and a restore, within ten minutes.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
 @click.option(
     "--state-dir",
@@ -36,7 +42,15 @@ from pettycash.stack.state import StackError, StateFolder
 )
 @click.option("--keep", is_flag=True, help="Keep the folder: databases, ledgers, logs.")
 def chaos(
-    *, payments: int, kills: int, seed: int, as_json: bool, state_dir: Path | None, keep: bool
+    *,
+    payments: int,
+    kills: int,
+    seed: int,
+    restore: bool,
+    quick: bool,
+    as_json: bool,
+    state_dir: Path | None,
+    keep: bool,
 ) -> None:
     """Kill and cut off every part of a system of its own while it pays, then judge it.
 
@@ -46,7 +60,9 @@ def chaos(
     if os.environ.get("PETTYCASH_ENV") == "production":
         raise StackError("chaos is refused in production")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    options = Options(payments=payments, kills=kills, seed=seed)
+    if quick:
+        payments, kills, restore = QUICK_PAYMENTS, QUICK_KILLS, True
+    options = Options(payments=payments, kills=kills, seed=seed, restore=restore)
     with _folder(state_dir, keep=keep) as folder:
         _log_to(folder)
         with _progress(options) as progress:

@@ -143,7 +143,7 @@ def one_shots(plan: Plan) -> list[ChildSpec]:
         ChildSpec(
             name="migrations",
             title="migrations",
-            command=_pettycash("db", "upgrade"),
+            command=pettycash("db", "upgrade"),
             environment=plan.environment,
         )
     ]
@@ -152,7 +152,7 @@ def one_shots(plan: Plan) -> list[ChildSpec]:
             ChildSpec(
                 name="seed",
                 title="seed",
-                command=_pettycash("seed"),
+                command=pettycash("seed"),
                 environment=plan.environment,
             )
         )
@@ -257,7 +257,8 @@ def _python(*arguments: str) -> list[str]:
     return [sys.executable, *arguments]
 
 
-def _pettycash(*arguments: str) -> list[str]:
+def pettycash(*arguments: str) -> list[str]:
+    """A command of ours, run by this Python."""
     return _python("-m", "pettycash", *arguments)
 
 

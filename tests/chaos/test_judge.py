@@ -72,3 +72,19 @@ def test_two_payments_to_a_receiver_of_one_are_a_double() -> None:
 )
 def test_whatever_does_not_agree_is_lost(payment: Known, movements: list[Movement]) -> None:
     assert compare([payment], movements).lost
+
+
+def test_what_a_restore_has_lost_is_told_by_a_case_or_nobody_can_tell_of_it() -> None:
+    """Silence before the restore excuses it; whatever the rail has said since must be known."""
+    heard = compare([], [MOVED], told_of_lost={"R1"})
+    silent = compare([], [MOVED], untold=lambda reference: reference == "R1")
+    ignored = compare([], [MOVED], untold=lambda _reference: False)
+    assert (heard.lost, len(heard.told)) == ([], 1)
+    assert (silent.lost, len(silent.of_the_lost_time)) == ([], 1)
+    assert len(ignored.lost) == 1
+
+
+def test_a_lost_payment_that_is_made_anew_and_moves_again_is_a_double() -> None:
+    anew = replace(PAID, references=frozenset({"R3"}))
+    found = compare([anew], [MOVED, replace(MOVED, originator_reference="R3")], told_of_lost={"R1"})
+    assert len(found.double) == 1

@@ -20,7 +20,7 @@ def test_there_are_as_many_kills_as_asked_for_and_every_part_is_among_them(kills
 
 
 def test_a_large_run_has_every_fault() -> None:
-    done = {(fault.kind, fault.part) for fault in draw(Options(kills=100))}
+    done = {(fault.kind, fault.part) for fault in draw(Options(kills=100, restore=True))}
     assert set(OTHERS) <= done
     assert {kind for kind, _ in done} == set(Kind)
 
@@ -29,6 +29,14 @@ def test_faults_are_spread_over_the_payments_in_order() -> None:
     places = [fault.at for fault in draw(Options(kills=20))]
     assert places == sorted(places)
     assert 0 < places[0] < places[-1] < 1
+
+
+def test_a_restore_brings_back_an_earlier_backup_and_changes_nothing_else() -> None:
+    plan = draw(Options(kills=20, restore=True))
+    places = {fault.kind: number for number, fault in enumerate(plan)}
+    assert 0 < places[Kind.BACKUP] < places[Kind.RESTORE] < len(plan) - 1
+    assert [fault.at for fault in plan] == sorted(fault.at for fault in plan)
+    assert [fault for fault in plan if fault.part != "database"] == draw(Options(kills=20))
 
 
 def test_clocks_are_wrong_by_two_hours_in_both_directions() -> None:

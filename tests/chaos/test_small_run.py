@@ -1,4 +1,4 @@
-"""A small run of the command itself: payments under fire, and a verdict without a fault."""
+"""A small run of the command itself: payments under fire, a restore, a verdict without a fault."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def chaos(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]"
 def test_whoever_dies_every_payment_is_made_once(tmp_path: Path) -> None:
     home = tmp_path / "state"
     done = chaos(
-        "--payments", str(PAYMENTS), "--kills", str(KILLS), "--seed", "7", "--json",
+        "--payments", str(PAYMENTS), "--kills", str(KILLS), "--seed", "7", "--restore", "--json",
         "--state-dir", str(home),
     )  # fmt: skip
     assert done.stdout, done.stderr
@@ -41,8 +41,12 @@ def test_whoever_dies_every_payment_is_made_once(tmp_path: Path) -> None:
     for promise in ("double", "lost", "unbalanced", "undecided", "unreleased"):
         assert said[promise] == 0, (story, done.stderr[-2000:])
     assert said["kills"] == KILLS
-    assert said["payments"]["released"] == PAYMENTS
-    assert sum(said["payments"]["by_status"].values()) == PAYMENTS
+    settled_otherwise = (
+        said["restore"]["paid_already"] + said["restore"]["held_back_by_lost_callbacks"]
+    )
+    assert said["payments"]["released"] == PAYMENTS - settled_otherwise > PAYMENTS / 2
+    assert said["restore"]["lost_seconds"] > 0
+    assert sum(said["payments"]["by_status"].values()) == said["payments"]["released"]
     assert said["payments"]["by_status"]["success"] > PAYMENTS / 2
     assert said["gateway_faults"] * 3 >= said["gateway_calls"] > PAYMENTS
     assert len(said["faults"]) > KILLS
