@@ -105,7 +105,9 @@ LOOKED_AFTER = (
         WHERE p.status IN ('executing', 'in_doubt') AND t.provider_account_id IS NOT NULL
             AND (NOT EXISTS (SELECT FROM obligations o WHERE o.company_id = t.company_id
                     AND o.topic = 'payments.resolve' AND o.key = t.id AND o.done_at IS NULL)
-                OR t.state IN ('queued', 'claimed') AND NOT EXISTS (
+                -- What asks first is owed its question; the answer owes the sending.
+                OR t.state IN ('queued', 'claimed')
+                    AND NOT (t.asks_first AND t.not_known_at IS NULL) AND NOT EXISTS (
                     SELECT FROM obligations o WHERE o.company_id = t.company_id
                     AND o.topic = 'payments.submit' AND o.key = t.id AND o.done_at IS NULL))
         """,
