@@ -99,6 +99,8 @@ def run(ground: Ground, *, examples: int, steps: int, seed: int, shrink: bool) -
         "rules_per_second": round(tally.rules.total() / seconds, 1),
         "cpu_seconds": round(time.process_time() - cpu, 1),
         "rule_counts": dict(tally.rules.most_common()),
+        "under_way": dict(tally.under_way.most_common()),
+        "share_of_trials": round(tally.share_of_trials(), 3),
         "refusals": dict(tally.refusals.most_common()),
         "payments_at_rest": dict(tally.ends.most_common()),
         "found": None if found is None else shown(found),

@@ -26,8 +26,14 @@ DATED_BY_DEFAULT = """
     WHERE table_schema = 'public' AND column_default = 'now()'
 """
 
+STORED = """
+    SELECT column_name FROM information_schema.columns
+    WHERE table_schema = 'public' AND table_name = %s AND is_generated = 'NEVER'
+"""
+
 CLOCK = """
     CREATE SCHEMA kept;
+    CREATE SCHEMA backup;
     GRANT USAGE ON SCHEMA kept TO PUBLIC;
     CREATE TABLE kept.clock AS SELECT interval '0' AS shift;
     CREATE FUNCTION kept.now() RETURNS timestamptz STABLE SECURITY DEFINER LANGUAGE sql
@@ -49,6 +55,7 @@ class Ground:
         self._connection.autocommit = True
         self._restored = 0
         self._restoring = ""
+        self._columns: dict[str, sql.Composed] = {}
         self._shift_the_clock()
         test_servers.compose_for(self.database)
 
@@ -60,6 +67,17 @@ class Ground:
             if self._restored % VACUUM_EVERY == 0:
                 cursor.execute("VACUUM (ANALYZE)")
         settings.install(replace(settings.current(), clock_shift_seconds=0.0))
+
+    def back_up(self) -> None:
+        """Remember every row as it is now; one backup at a time."""
+        self._run("TRUNCATE backup.{0}; INSERT INTO backup.{0} ({1}) SELECT {1} FROM {0}")
+
+    def bring_back(self) -> None:
+        """Every row as it was at the backup; the time stays as it is in the world."""
+        self._run(
+            "DELETE FROM {0};"
+            " INSERT INTO {0} ({1}) OVERRIDING SYSTEM VALUE SELECT {1} FROM backup.{0}"
+        )
 
     def wait(self, seconds: float) -> None:
         """Let time pass, for services and for what the database dates by itself."""
@@ -91,7 +109,12 @@ class Ground:
             statements = [sql.SQL("SET session_replication_role = replica")]
             for (table,) in self._all(cursor, TABLES):
                 name = sql.Identifier(table)
+                columns = [sql.Identifier(each) for (each,) in self._all(cursor, STORED, table)]
+                self._columns[table] = sql.SQL(", ").join(columns)
                 cursor.execute(sql.SQL("CREATE TABLE kept.{0} AS TABLE {0}").format(name))
+                cursor.execute(
+                    sql.SQL("CREATE TABLE backup.{0} AS TABLE {0} WITH NO DATA").format(name)
+                )
                 statements.append(sql.SQL("DELETE FROM {}").format(name))
                 cursor.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(name))
                 if cursor.fetchone()[0]:
@@ -104,8 +127,21 @@ class Ground:
             statements.append(sql.SQL("RESET session_replication_role"))
             self._restoring = sql.SQL(";\n").join(statements).as_string(cursor)
 
+    def _run(self, statements: str) -> None:
+        """These about each table, past every trigger, in one transaction."""
+        each = [
+            sql.SQL(statements).format(sql.Identifier(table), columns)
+            for table, columns in self._columns.items()
+        ]
+        with self._connection.cursor() as cursor:
+            cursor.execute(
+                sql.SQL("BEGIN; SET LOCAL session_replication_role = replica; {}; COMMIT").format(
+                    sql.SQL("; ").join(each)
+                )
+            )
+
     @staticmethod
-    def _all(cursor: Any, query: str) -> list[tuple[str, ...]]:
-        cursor.execute(query)
+    def _all(cursor: Any, query: str, *parameters: str) -> list[tuple[str, ...]]:
+        cursor.execute(query, parameters or None)
         found: list[tuple[str, ...]] = cursor.fetchall()
         return found

@@ -44,12 +44,19 @@ class Machine(Quiescence, People, RuleBasedStateMachine):
 
     @initialize(
         example=st.integers(min_value=0, max_value=2**63),
-        same_id_is_safe=st.sampled_from((True, True, False)),
-        asks=st.booleans(),
+        declared=st.fixed_dictionaries(
+            {
+                "same_id_is_safe": st.sampled_from((True, True, False)),
+                "confirms_failure_by_query": st.booleans(),
+                "frees_refused": st.booleans(),
+                "says_not_known": st.sampled_from((True, True, False)),
+            }
+        ),
         first=st.sampled_from((None, *WAITS)),
+        is_a_case=st.booleans(),
     )
     def a_rail_is_chosen(
-        self, example: int, same_id_is_safe: bool, asks: bool, first: Submitting | None
+        self, example: int, declared: dict[str, bool], first: Submitting | None, is_a_case: bool
     ) -> None:
         """What it declares of itself; and there is something to pay, or on its way already.
 
@@ -57,13 +64,15 @@ class Machine(Quiescence, People, RuleBasedStateMachine):
         """
         self.is_played = example > 0
         if self.is_played:
-            self.begin(same_id_is_safe=same_id_is_safe, confirms_failure_by_query=asks)
+            self.begin(**declared)
             for by in ("treasury_2", "custodian", "treasury_2"):
                 self.a_payment_is_ready(index=len(self.memory.stock) - 1)
                 self.release(self.memory.payments[-1], by)
             if first is not None:
                 self.rail.submitting = first
                 self.run("payments.submit", next(iter(self.memory.released.values())))
+                if is_a_case:
+                    self.keep_silent()
 
     @invariant()
     def everything_holds(self) -> None:

@@ -4,7 +4,9 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
@@ -15,10 +17,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors
+from pettycash.gateways.base import Asked, Outcome
 from pettycash.models.funds import Store
 from pettycash.models.ledger import LedgerAccount
 from pettycash.models.payments import ON_THE_WAY
 from pettycash.services.actors import Actor
+from pettycash.services.case_resolutions import Proposal
 from pettycash.services.payments import Claim, Question
 from tests.factories import people
 from tests.factories import rails as fakes
@@ -26,6 +30,15 @@ from tests.model.ground import Ground
 from tests.model.rail import ModelRail, Order
 
 T = TypeVar("T")
+
+TRIALS = (
+    *("the_rail_calls", "a_callback_is_processed"),
+    *("a_worker_claims", "a_worker_marks_that_it_sends", "a_worker_sends", "a_worker_records"),
+    *("somebody_begins_to_ask", "a_question_is_answered", "an_answer_is_recorded"),
+    *("two_people_end_a_case", "somebody_says_how_a_case_ended"),
+    *("somebody_agrees", "somebody_disagrees"),
+)
+"""Callbacks, single steps of a worker and people's words, each with anything between."""
 
 which = st.integers(min_value=0, max_value=5)
 """One of the things there are, counted from the newest; names of rules' arguments say of what."""
@@ -60,7 +73,17 @@ class Worker:
 
     claim: Claim
     stage: str = "claimed"
+    send_by: float = 0.0
+    """When its adapter lets no first byte leave any more."""
     outcome: Any = None
+
+
+@dataclass(kw_only=True)
+class Asking:
+    """A question to the rail, and what it answered, if it has."""
+
+    question: Question
+    answer: Outcome | Asked | None = None
 
 
 @dataclass
@@ -76,9 +99,11 @@ class Memory:
     grants: dict[UUID, str] = field(default_factory=dict)
     """Who has told the right code of a payment and not used it."""
     workers: list[Worker] = field(default_factory=list)
-    questions: list[Question] = field(default_factory=list)
+    questions: list[Asking] = field(default_factory=list)
     callbacks: list[UUID] = field(default_factory=list)
     pauses: list[UUID] = field(default_factory=list)
+    seen: dict[UUID, tuple[int, Proposal]] = field(default_factory=dict)
+    """The first proposal of each case, and which version of the case it was."""
     opening: dict[UUID, Decimal] = field(default_factory=dict)
     """Balance of each store before the example."""
     received: Counter[UUID] = field(default_factory=Counter)
@@ -88,10 +113,21 @@ class Memory:
     people_paid: set[UUID] = field(default_factory=set)
     people_not_paid: set[UUID] = field(default_factory=set)
     """Attempts that two people called so, rightly or not."""
+    doubted: set[UUID] = field(default_factory=set)
+    """Attempts that two people called unpaid, and whose sending was answered after that by a rail
+    that has them, or may; nobody has said anything since."""
     returned: set[UUID] = field(default_factory=set)
     """Payments that two people called returned."""
     statuses: dict[UUID, str] = field(default_factory=dict)
     """Of each payment, as last seen."""
+    states: dict[UUID, str] = field(default_factory=dict)
+    """Of each attempt, likewise."""
+    lost: list[Released] = field(default_factory=list)
+    """Releases that a restore has taken out of the books; the rail may know them."""
+
+    def copy(self) -> "Memory":
+        """As it is now, whatever happens to it."""
+        return replace(self, **{each.name: copy(getattr(self, each.name)) for each in fields(self)})
 
 
 @dataclass
@@ -99,12 +135,18 @@ class Tally:
     """What was played, over all examples."""
 
     rules: Counter[str] = field(default_factory=Counter)
+    under_way: Counter[str] = field(default_factory=Counter)
+    """Those of them that were played while money was on its way."""
     refusals: Counter[str] = field(default_factory=Counter)
     """By code: a refusal is an answer, and anything else that is raised is a failure."""
     ends: Counter[str] = field(default_factory=Counter)
     """How payments stood when their example had come to rest."""
     examples: int = 0
     checks: int = 0
+
+    def share_of_trials(self) -> float:
+        """How much of what was played while money was on its way may have crossed it."""
+        return sum(self.under_way[name] for name in TRIALS) / max(self.under_way.total(), 1)
 
 
 class Player:
@@ -117,6 +159,8 @@ class Player:
     stock: ClassVar[tuple[Ready, ...]]
 
     memory: Memory
+    backup: tuple[datetime, Memory] | None
+    """When one was made, and what the players knew then."""
     rail: ModelRail
     open_scope: ExitStack
     is_played: bool
@@ -128,6 +172,7 @@ class Player:
         """Everything as it was; nobody has done anything yet. The rail says so much of itself."""
         self.ground.restore()
         self.memory = Memory(stock=list(self.stock))
+        self.backup = None
         self.open_scope.enter_context(db.scope(company_id=self.company, source="model"))
         with db.transaction() as session:
             self.memory.opening = {
@@ -189,6 +234,8 @@ def play(**draws: Any) -> Callable[[Callable[..., None]], Any]:
         def counted(self: Player, **drawn: Any) -> None:
             if self.is_played:
                 self.tally.rules[function.__name__] += 1
+                if ON_THE_WAY & set(self.memory.statuses.values()):
+                    self.tally.under_way[function.__name__] += 1
                 self.is_refused = self.has_happened = False
                 function(self, **drawn)
 

@@ -11,44 +11,65 @@ from sqlalchemy.orm import Session
 from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
 from pettycash.models.funds import Fund
 from pettycash.models.imprest import Replenishment
-from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseKind, CaseStatus, PauseScope
 from pettycash.services import case_resolutions, pauses, replenishments
 from pettycash.services.case_resolutions import Ending, Proposal
 from pettycash.services.replenishments.raising import OPEN
 from tests.factories import payments as making
-from tests.model.memory import Player, pick, play, which
+from tests.model.memory import Player, Released, pick, play, which
 
 JUDGES = ("treasury", "treasury_2", "treasury_3", "cfo", "group_finance_manager")
 ABOUT_MONEY = (CaseKind.IN_DOUBT, CaseKind.CONTRADICTION)
 
 judges = st.sampled_from(JUDGES)
+sayings = st.sampled_from(
+    (None, None, Ending.NOT_PAID, Ending.NOT_PAID, Ending.PAID, Ending.NOTED, Ending.RETURNED)
+)
+"""None: the truth."""
 
 
 class Office(Player):
     """What people decide about money that the system can't decide about."""
 
-    @play(index=which, errs=st.booleans(), agrees=st.sampled_from((True, True, False)), by=judges)
-    def a_case_moves_on(self, index: int, errs: bool, agrees: bool, by: str) -> None:
-        """Somebody says how it ended, rightly or wrongly; somebody agrees, and the books follow."""
-        cases = self.cases_about_money(CaseStatus.OPEN, CaseStatus.PROPOSED)
-        if not cases:
-            return
-        case_id, payment_id = pick(cases, index)
-        if self.proposes(case_id, payment_id, errs=errs, by=by):
-            return
-        if agrees:
-            self.confirms(case_id, by=by)
-            return
-        self.tries(
-            lambda session: case_resolutions.decline(
-                session,
-                case_id=case_id,
-                version=session.get_one(Case, case_id).version,
-                reason="No.",
-                actor=self.actor(by),
+    @play(index=which, says=sayings, by=judges, agrees=judges)
+    def two_people_end_a_case(self, index: int, says: Ending | None, by: str, agrees: str) -> None:
+        """Rightly or wrongly, whatever is on its way meanwhile; and the books follow."""
+        for case_id, payment_id in self._cases(index, CaseStatus.OPEN):
+            if self.proposes(case_id, payment_id, says=says, by=by):
+                self.confirms(case_id, by=agrees)
+
+    @play(index=which, says=sayings, by=judges)
+    def somebody_says_how_a_case_ended(self, index: int, says: Ending | None, by: str) -> None:
+        """Rightly or wrongly; nothing follows yet."""
+        for case_id, payment_id in self._cases(index, CaseStatus.OPEN):
+            self.proposes(case_id, payment_id, says=says, by=by)
+
+    @play(index=which, by=judges, looks=st.booleans())
+    def somebody_agrees(self, index: int, by: str, looks: bool) -> None:
+        """However long after it was said; who does not look again has seen what was said first."""
+        for case_id, _ in self._cases(index, CaseStatus.PROPOSED):
+            self.confirms(case_id, by=by, seen=None if looks else self.memory.seen.get(case_id))
+
+    @play(index=which, by=judges)
+    def somebody_disagrees(self, index: int, by: str) -> None:
+        """Or whoever said it takes it back."""
+        for case_id, _ in self._cases(index, CaseStatus.PROPOSED):
+            self.tries(
+                lambda session, case_id=case_id: case_resolutions.decline(
+                    session,
+                    case_id=case_id,
+                    version=session.get_one(Case, case_id).version,
+                    reason="No.",
+                    actor=self.actor(by),
+                )
             )
-        )
+
+    two_others_end_a_case, somebody_else_agrees = two_people_end_a_case, somebody_agrees
+
+    def _cases(self, index: int, status: CaseStatus) -> list[tuple[UUID, UUID]]:
+        """One of those that stand so, or none."""
+        found = self.cases_about_money(status)
+        return [pick(found, index)] if found else []
 
     @precondition(lambda self: self.memory.released)
     @play(index=which, scope=st.sampled_from((PauseScope.COMPANY, PauseScope.STORE, *[None] * 4)))
@@ -96,9 +117,9 @@ class Office(Player):
         elif found is not None:
             self._next_step(found, step, is_short=is_short)
 
-    def proposes(self, case_id: UUID, payment_id: UUID, *, errs: bool, by: str) -> bool:
-        """Say what the rail's ledger says, or the contrary; False where nobody can know yet."""
-        proposal = self._proposal(payment_id, errs=errs)
+    def proposes(self, case_id: UUID, payment_id: UUID, *, says: Ending | None, by: str) -> bool:
+        """Say this, or what the rail's ledger says; False where nobody can know yet."""
+        proposal = self._said(payment_id, says) if says else self._truth(payment_id)
         if proposal is None:
             return False
         made = self.tries(
@@ -110,10 +131,15 @@ class Office(Player):
                 now=session.info["now"],
             )
         )
+        if made is not None:
+            self.memory.seen.setdefault(case_id, (made.version, proposal))
         return made is not None
 
-    def confirms(self, case_id: UUID, *, by: str) -> bool:
-        """Agree; what two people say is a fact from then on, and remembered as theirs."""
+    def confirms(self, case_id: UUID, *, by: str, seen: tuple[int, Proposal] | None = None) -> bool:
+        """Agree to what was seen, or else to what stands.
+
+        What two people say is a fact from then on, and remembered as theirs.
+        """
 
         def work(session: Session) -> tuple[UUID, Proposal]:
             case = session.get_one(Case, case_id, populate_existing=True)
@@ -121,7 +147,7 @@ class Office(Player):
             case_resolutions.confirm(
                 session,
                 case_id=case_id,
-                version=case.version,
+                version=seen[0] if seen is not None else case.version,
                 actor=self.actor(by),
                 now=session.info["now"],
             )
@@ -132,6 +158,9 @@ class Office(Player):
         if done is None:
             return False
         payment_id, proposal = done
+        assert seen is None or proposal == seen[1], "carried out what nobody has agreed to"
+        of_it = {e.attempt_id for e in self.memory.released.values() if e.payment_id == payment_id}
+        self.memory.doubted -= of_it
         meant = {
             each.attempt_id
             for each in self.memory.released.values()
@@ -174,21 +203,9 @@ class Office(Player):
             ]
         )
 
-    def _proposal(self, payment_id: UUID, *, errs: bool) -> Proposal | None:
-        released = [e for e in self.memory.released.values() if e.payment_id == payment_id]
-        payment, rows = self.tries(
-            lambda session: (
-                session.get_one(Payment, payment_id),
-                list(
-                    session.execute(
-                        select(PaymentAttempt)
-                        .where(PaymentAttempt.payment_id == payment_id)
-                        .order_by(PaymentAttempt.number)
-                    ).scalars()
-                ),
-            )
-        )
-        for known, row in zip(released, rows, strict=True):
+    def _truth(self, payment_id: UUID) -> Proposal | None:
+        """What the rail's ledger says of the first attempt that people are needed for."""
+        for known, row in self._attempts(payment_id):
             order = self.order_of(known)
             movement = order.movement if order is not None else None
             if row.state is AttemptState.SETTLED or row.first_sent_at is None:
@@ -196,22 +213,42 @@ class Office(Player):
             is_open = row.state in LIVE or row.failure_confirmed_at is None
             if not is_open and movement is None:
                 continue
-            if movement is None and order is not None and order.state == "pending" and not errs:
+            if movement is None and order is not None and order.state == "pending":
                 return None
-            is_paid = (movement is not None) is not errs
-            if not is_open and not is_paid:
-                continue
-            receipt = movement.receipt if movement is not None else f"PEOPLE-{known.reference}"
-            return Proposal(
-                ending=Ending.PAID if is_paid else Ending.NOT_PAID,
-                note="Looked into.",
-                provider_reference=receipt if is_paid else None,
-                amount=movement.amount if movement is not None and is_paid else None,
-                attempt_number=row.number,
-            )
-        if errs and payment.status is PaymentStatus.SUCCESS:
-            return Proposal(ending=Ending.RETURNED, note="It came back.")
+            return self._about(known, Ending.NOT_PAID if movement is None else Ending.PAID)
         return Proposal(ending=Ending.NOTED, note="Understood.")
+
+    def _said(self, payment_id: UUID, says: Ending) -> Proposal:
+        """An ending of the newest attempt, true or not."""
+        *_, (known, _) = self._attempts(payment_id)
+        return self._about(known, says)
+
+    def _about(self, known: Released, ending: Ending) -> Proposal:
+        order = self.order_of(known)
+        movement = order.movement if order is not None else None
+        is_paid = ending is Ending.PAID
+        receipt = movement.receipt if movement is not None else f"PEOPLE-{known.reference}"
+        return Proposal(
+            ending=ending,
+            note="Looked into.",
+            provider_reference=receipt if is_paid else None,
+            amount=movement.amount if movement is not None and is_paid else None,
+            attempt_number=known.number,
+        )
+
+    def _attempts(self, payment_id: UUID) -> list[tuple[Released, PaymentAttempt]]:
+        """Each release of a payment, and its row; the newest last."""
+        released = [e for e in self.memory.released.values() if e.payment_id == payment_id]
+        rows = self.tries(
+            lambda session: list(
+                session.execute(
+                    select(PaymentAttempt)
+                    .where(PaymentAttempt.payment_id == payment_id)
+                    .order_by(PaymentAttempt.number)
+                ).scalars()
+            )
+        )
+        return list(zip(released, rows, strict=True))
 
     def _standing(self) -> tuple[UUID, Replenishment | None]:
         def work(session: Session) -> tuple[UUID, Replenishment | None]:

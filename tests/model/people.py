@@ -21,7 +21,8 @@ from pettycash.rails import Method
 from pettycash.services import approvals, payments, requisitions, rounds, treasury_validation
 from tests.factories import payments as making
 from tests.factories import requisitions as asking
-from tests.model.memory import Player, Ready, Released, pick, play, which
+from tests.model.disaster import Disaster
+from tests.model.memory import Ready, Released, pick, play, which
 
 AMOUNTS = ("700.00", "1500.00", "4000.00", "9000.00", "21000.00")
 """The largest needs three approvals, and two of it are more than the store has."""
@@ -60,7 +61,7 @@ strangers = st.sampled_from((None, None, None, "staff", "cfo", "treasury", "trea
 methods = st.sampled_from((Method.MPESA, Method.MPESA, Method.CASH))
 
 
-class People(Player):
+class People(Disaster):
     """Requisitions, releases and cash."""
 
     @play(amount=amounts, method=methods, by=st.sampled_from(("staff", "staff_2")))
@@ -294,6 +295,7 @@ class People(Player):
             .execution_options(populate_existing=True)
         ).scalar_one()
         assert account.balance - account.held >= account.floor, "a hold went below the floor"
+        self.check_lost(session, payment, execution.originator_reference)
         return Released(
             attempt_id=attempt_id,
             payment_id=payment.id,
@@ -311,5 +313,11 @@ class People(Player):
             return
         may = KEEPERS if released.is_cash else OFFICERS
         assert by in may, f"released by {by}"
+        for each in self.memory.doubted:
+            order = self.order_of(self.memory.released[each])
+            is_refused = order is not None and order.state == "refused"
+            assert self.memory.released[each].payment_id != released.payment_id or is_refused, (
+                "released anew while the rail may have what two people called unpaid"
+            )
         self.memory.released[released.attempt_id] = released
         self.memory.grants.pop(released.payment_id, None)

@@ -10,6 +10,7 @@ from pettycash.models.attempts import CallbackPurpose
 from pettycash.models.platform import CaseStatus
 from pettycash.services import audit, payments
 from tests.model import checks
+from tests.model.disaster import Disaster
 from tests.model.office import JUDGES, Office
 from tests.model.people import CUSTODIANS
 from tests.model.rail import Answering, Calling
@@ -51,7 +52,7 @@ POSTED = text("""
 """)
 
 
-class Quiescence(Workers, World, Office):
+class Quiescence(Workers, World, Office, Disaster):
     """What happens when nobody is hostile any more."""
 
     def come_to_rest(self) -> None:
@@ -59,6 +60,7 @@ class Quiescence(Workers, World, Office):
         self.memory.workers.clear()
         self.memory.questions.clear()
         self.rail.answering = Answering.TRUTH
+        self.everything_resumes()
         for pause_id in self.memory.pauses:
             self.resumes(pause_id)
         for each in list(self.memory.released.values()):
@@ -91,7 +93,7 @@ class Quiescence(Workers, World, Office):
         ended = 0
         for case_id, payment_id in self.cases_about_money(CaseStatus.OPEN, CaseStatus.PROPOSED):
             for by in JUDGES:
-                if self.proposes(case_id, payment_id, errs=False, by=by):
+                if self.proposes(case_id, payment_id, says=None, by=by):
                     break
             ended += any(self.confirms(case_id, by=by) for by in JUDGES)
         return ended
@@ -130,13 +132,14 @@ class Quiescence(Workers, World, Office):
         self.tally.ends.update(Counter(self.memory.statuses.values()))
 
     def _check_movements(self, posted: Decimal) -> None:
-        """I2 the other way: every movement that the rail made is in the books."""
+        """I2 the other way: every movement is in the books, but those that a restore has lost."""
         by_reference = {each.reference: each for each in self.memory.released.values()}
         moved = sum(
             (
                 each.amount
                 for each in self.rail.movements
-                if by_reference[each.reference].attempt_id not in self.memory.people_paid
+                if each.reference in by_reference
+                and by_reference[each.reference].attempt_id not in self.memory.people_paid
             ),
             Decimal(0),
         )

@@ -10,12 +10,20 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from pettycash import settings
 from pettycash.gateways.base import Asked, Outcome, OutcomeKind, PayoutInstruction
+from pettycash.gateways.flight import Deadline
 from tests.factories import payments as making
 from tests.factories import rails
 
 K = OutcomeKind
 ANOTHER_PHONE = "254799999999"
+
+REMEMBERED_SECONDS = 25 * 3_600.0
+"""How long it knows a reference: a repeat that comes later is another order to it, and is paid.
+
+The system repeats for a day; the hour is for bytes that were on their way already.
+"""
 
 
 class Submitting(StrEnum):
@@ -24,6 +32,7 @@ class Submitting(StrEnum):
     ACCEPTS = "accepts"  # will decide later
     PAYS = "pays"  # moves the money and proves it at once
     REFUSES = "refuses"
+    REFUSES_UNSEEN = "refuses_unseen"  # at its gate, before it looks at the reference
     NOT_SENT = "not_sent"  # provably never processed
     LOST_BEFORE = "lost_before"  # no answer; it never got there
     LOST_AFTER = "lost_after"  # no answer; it got there and waits
@@ -32,7 +41,13 @@ class Submitting(StrEnum):
     PAYS_LESS = "pays_less"  # takes another amount than it was told to, and says so
 
 
-ARRIVES = frozenset(Submitting) - {Submitting.NOT_SENT, Submitting.LOST_BEFORE}
+UNSEEN = {
+    Submitting.NOT_SENT: rails.NOT_SENT,
+    Submitting.LOST_BEFORE: rails.LOST,
+    Submitting.REFUSES_UNSEEN: rails.outcome(K.REJECTED, code="refused_at_the_gate"),
+}
+"""What it answers where it has not looked at the reference."""
+
 LOST = frozenset(
     {
         Submitting.LOST_BEFORE,
@@ -84,6 +99,7 @@ class Order:
     """What arrived under one reference."""
 
     instruction: PayoutInstruction
+    arrived_at: float
     state: str = "pending"
     movement: Movement | None = None
     arrivals: int = 1
@@ -92,10 +108,21 @@ class Order:
 class ModelRail(rails.FakeGateway):
     """One rail of one example."""
 
-    def __init__(self, *, same_id_is_safe: bool, confirms_failure_by_query: bool) -> None:
+    def __init__(
+        self,
+        *,
+        same_id_is_safe: bool,
+        confirms_failure_by_query: bool,
+        frees_refused: bool,
+        says_not_known: bool,
+    ) -> None:
         super().__init__()
         self.same_id_is_safe = same_id_is_safe  # type: ignore[misc]
         self.confirms_failure_by_query = confirms_failure_by_query  # type: ignore[misc]
+        self.frees_refused = frees_refused
+        """Whether a reference that it refused may be used again: no adapter knows that."""
+        self.says_not_known = says_not_known
+        """Whether it says so where it knows nothing under a reference."""
         self.orders: dict[str, Order] = {}
         self.movements: list[Movement] = []
         self.submitting = Submitting.ACCEPTS
@@ -104,45 +131,50 @@ class ModelRail(rails.FakeGateway):
         """Everything that was ever handed over, in order."""
         self._said = 0
 
-    def submit(self, instruction: PayoutInstruction) -> Outcome:
+    def submit(
+        self, instruction: PayoutInstruction, *, deadline: Deadline | None = None
+    ) -> Outcome:
         """Whatever `submitting` says; once only, then it accepts again."""
+        del deadline  # of real clocks: who stands still in the game is stopped by its own
         how, self.submitting = self.submitting, Submitting.ACCEPTS
         self.instructions.append((instruction, how))
-        if how is Submitting.NOT_SENT:
-            return rails.NOT_SENT
-        if how is Submitting.LOST_BEFORE:
-            return rails.LOST
+        if how in UNSEEN:
+            return UNSEEN[how]
         known = self.orders.get(instruction.originator_reference)
-        if known is not None:
-            known.arrivals += 1
-            if not self.same_id_is_safe:
-                self._move(known)  # a rail that does not know its own references pays again
-            elif how not in LOST and known.state == "refused":
-                return rails.REJECTED
-            # Another order under this reference is refused, which says nothing of the first.
-            return rails.LOST if how in LOST else rails.outcome(K.REJECTED, code="duplicate")
-        order = Order(instruction=instruction)
+        if known is not None and not (known.state == "refused" and self.frees_refused):
+            return self._repeated(known, how)
+        order = Order(instruction=instruction, arrived_at=now())
         self.orders[instruction.originator_reference] = order
+        self._taken(order, how)
+        if how in LOST:
+            return rails.LOST
+        return self._accepted(order) if how is Submitting.ACCEPTS else self.truth(order)
+
+    def _repeated(self, known: Order, how: Submitting) -> Outcome:
+        known.arrivals += 1
+        if not self.same_id_is_safe or now() > known.arrived_at + REMEMBERED_SECONDS:
+            self._move(known)  # a rail that does not know its own references pays again
+        elif how not in LOST and known.state == "refused":
+            return rails.REJECTED
+        # Another order under this reference is refused, which says nothing of the first.
+        return rails.LOST if how in LOST else rails.outcome(K.REJECTED, code="duplicate")
+
+    def _taken(self, order: Order, how: Submitting) -> None:
         match how:
             case Submitting.PAYS | Submitting.LOST_AFTER_PAYING:
                 self._move(order)
             case Submitting.PAYS_LESS:
-                self._move(order, amount=instruction.amount - 1)
+                self._move(order, amount=order.instruction.amount - 1)
             case Submitting.REFUSES | Submitting.LOST_AFTER_REFUSING:
                 order.state = "refused"
-        if how in LOST:
-            return rails.LOST
-        if how is Submitting.REFUSES:
-            return rails.REJECTED
-        if how is Submitting.ACCEPTS:
-            return self._accepted(order)
-        return self.truth(order)
 
     def query(self, instruction: PayoutInstruction, **_ids: str | None) -> Outcome | Asked:
         """What became of an instruction, as far as `answering` lets it say so."""
         if self.answering is Answering.ASKED:
             return rails.ASKED
         order = self.orders.get(instruction.originator_reference)
+        if order is None and self.says_not_known and self.answering is not Answering.LOST:
+            return rails.outcome(K.NOT_KNOWN)
         if self.answering is Answering.LOST or order is None:
             return rails.outcome(K.IN_DOUBT, code="unknown")
         return self.truth(order, with_fee=self.answering is Answering.TRUTH_WITH_FEE)
@@ -186,6 +218,8 @@ class ModelRail(rails.FakeGateway):
         if calling is Calling.RUBBISH:
             return b'{"kind": "settled", ' + str(self._said).encode()
         facts = self._facts(instruction, calling, booked)
+        if "originator_reference" in facts:
+            facts["provider_originator_id"] = facts["originator_reference"]
         return making.as_json(code=f"call-{self._said}", **facts)
 
     def _facts(
@@ -241,3 +275,8 @@ class ModelRail(rails.FakeGateway):
         )
         order.state, order.movement = "paid", movement
         self.movements.append(movement)
+
+
+def now() -> float:
+    """Seconds since the example began."""
+    return settings.current().clock_shift_seconds

@@ -73,6 +73,8 @@ class World(Player):
         order = self.rail.orders[pick(self.pending(), index).reference]
         self.rail.decide(order, pays=pays)
 
+    decides_2 = decides_3 = the_rail_decides
+
     @precondition(lambda self: self.handed_over())
     @play(
         index=which,
@@ -100,8 +102,7 @@ class World(Player):
         if is_read:
             self._process(callback_id)
 
-    # Hypothesis draws among names, and whoever has three is drawn three times as often. A callback
-    # matters for the few steps in which a payment waits for one.
+    # Drawn three times as often: a callback matters for the few steps in which a payment waits.
     the_rail_calls_again = the_rail_calls_once_more = the_rail_calls
 
     @precondition(lambda self: self.memory.callbacks)
@@ -196,18 +197,20 @@ class World(Player):
     def handed_over(self) -> list[Released]:
         """Attempts that the rail has been told of, got there or not; who still waits comes last."""
         told = {each.originator_reference for each, _ in self.rail.instructions}
-        return self.waiting_last(
-            each for each in self.memory.released.values() if each.reference in told
-        )
+        return self.waiting_last(each for each in self._ever_released() if each.reference in told)
 
     def pending(self) -> list[Released]:
         """Attempts that the rail has and has not decided."""
         return [
             each
-            for each in self.memory.released.values()
+            for each in self._ever_released()
             if each.reference in self.rail.orders
             and self.rail.orders[each.reference].state == "pending"
         ]
+
+    def _ever_released(self) -> list[Released]:
+        """Also what a restore has lost: the rail does not know of that."""
+        return [*self.memory.lost, *self.memory.released.values()]
 
     def instruction_of(self, released: Released) -> PayoutInstruction:
         """What the rail was told of an attempt, first."""
