@@ -188,13 +188,24 @@ def test_an_answer_is_kept_for_thirty_days_and_no_longer(
     assert "Idempotency-Replayed" not in forgotten.headers
 
 
-def test_a_deadlock_is_tried_again_from_a_clean_transaction(api: ApiClient, probe: Probe) -> None:
+@pytest.mark.parametrize(
+    "state",
+    [
+        pytest.param("40001", id="serialization failure"),
+        pytest.param("40P01", id="deadlock"),
+        pytest.param("55P03", id="lock time-out"),
+    ],
+)
+def test_serialization_failure_deadlock_and_lock_timeout_are_tried_again(
+    api: ApiClient, probe: Probe, state: str
+) -> None:
+    """From a clean transaction."""
     tries = []
 
     def fail_twice(session: Session) -> None:
         tries.append(1)
         if len(tries) < 3:
-            session.execute(text("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40P01'; END $$"))
+            session.execute(text(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END $$"))
 
     probe.before = fail_twice
     answer = api.as_("staff").post("/api/probe/", json={"code": "A"}, key=True)

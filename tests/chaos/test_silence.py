@@ -29,9 +29,7 @@ def engine(proxies: Proxies, live: Database) -> Iterator[Engine]:
 
 
 @pytest.mark.timeout(60)
-def test_a_statement_that_is_never_answered_ends_as_a_lost_connection(
-    engine: Engine, proxies: Proxies
-) -> None:
+def test_half_open_postgresql_ends_as_a_lost_connection(engine: Engine, proxies: Proxies) -> None:
     with engine.connect() as connection:
         connection.execute(text("SELECT 1"))
         proxies.spoil("postgres", Mode.HOLD)

@@ -24,7 +24,7 @@ RELEASED_BY_THEN = {
 CLIENTS, KILLS = 6, 6
 
 
-def test_the_api_dies_at_every_step_of_a_release_and_the_same_key_is_answered_once(
+def test_api_sigkill_at_every_step_and_the_same_key_is_answered_once(
     system: System,
 ) -> None:
     """One request, sent again after each death; only the last death comes after the commit."""
@@ -50,7 +50,25 @@ def test_the_api_dies_at_every_step_of_a_release_and_the_same_key_is_answered_on
     system.assert_paid_once(paid)
 
 
-def test_api_workers_are_killed_again_and_again_under_clients(system: System) -> None:
+def test_cut_at_commit_and_the_same_key_finds_what_was_committed(system: System) -> None:
+    """The commit of the release stands, and the API never hears of it."""
+    paid = system.payment()
+    system.verify(paid)
+    client = Executor(system)
+    system.arm("api.stored=lose")
+
+    broken = client.execute(paid)
+    again = client.insist(paid)
+
+    assert [step for step, _ in system.struck()] == ["api.stored"]
+    assert (broken.status_code, again.status_code) == (503, 202), broken.text
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert system.executions(paid) == 1
+    system.await_success(paid)
+    system.assert_paid_once(paid)
+
+
+def test_api_worker_sigkill_again_and_again_under_clients(system: System) -> None:
     load = [system.payment() for _ in range(CLIENTS * 3)]
     for paid in load:
         system.verify(paid)

@@ -108,7 +108,7 @@ class Client(threading.Thread):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "restarted"])
-def test_postgres_ends_under_load_and_every_payment_reaches_its_end(
+def test_postgresql_sigkill_under_load_and_every_payment_reaches_its_end(
     cluster: tuple[OwnCluster, System], how: signal.Signals
 ) -> None:
     own, system = cluster

@@ -1,10 +1,15 @@
-"""The worker is killed at every state of an attempt, and another one goes on.
+"""The worker, or a child of it, is killed at every state of an attempt, and another one goes on.
 
 Whatever the moment: one movement at the rail, one entry in the journal, one success.
 """
 
+import os
+import signal
+from pathlib import Path
+
 import pytest
 
+from tests.crash.processes import POOL
 from tests.crash.system import System
 from tests.servers import wait_until
 
@@ -19,7 +24,9 @@ STEPS = {
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_worker_dies_at_a_step_and_the_next_one_pays_once(system: System, step: str) -> None:
+def test_whole_worker_sigkill_at_a_step_and_the_next_one_pays_once(
+    system: System, step: str
+) -> None:
     paid = system.payment()
     system.restart("worker", crash_at=step)
 
@@ -33,7 +40,7 @@ def test_a_worker_dies_at_a_step_and_the_next_one_pays_once(system: System, step
     system.assert_paid_once(paid)
 
 
-def test_a_worker_dies_after_the_bytes_left_and_before_the_answer(system: System) -> None:
+def test_whole_worker_sigkill_after_the_bytes_left_and_before_the_answer(system: System) -> None:
     paid = system.payment()
     system.misbehave(paid, "answer_slow:20")
 
@@ -48,7 +55,7 @@ def test_a_worker_dies_after_the_bytes_left_and_before_the_answer(system: System
     system.assert_paid_once(paid)
 
 
-def test_a_worker_dies_while_the_callback_is_on_its_way(system: System) -> None:
+def test_whole_worker_sigkill_while_the_callback_is_on_its_way(system: System) -> None:
     paid = system.payment()
     system.misbehave(paid, "callback_late:2")
 
@@ -59,4 +66,23 @@ def test_a_worker_dies_while_the_callback_is_on_its_way(system: System) -> None:
     system.assert_books_hold()
     system.restart("worker")
     system.await_success(paid)
+    system.assert_paid_once(paid)
+
+
+def test_pool_child_sigkill_while_it_sends_and_the_rail_is_asked(system: System) -> None:
+    """The worker lives, puts the message back and forks another child: nothing is sent again."""
+    paid = system.payment()
+    system.misbehave(paid, "answer_slow:20")
+    system.restart("worker", pool=POOL)
+
+    system.release(paid)
+    assert wait_until(lambda: system.seen("payments", phone=paid.phone), 15), system.logs()
+    worker = system.children["worker"].pid
+    children = Path(f"/proc/{worker}/task/{worker}/children").read_text(encoding="ascii").split()
+    for pid in children:
+        os.kill(int(pid), signal.SIGKILL)
+
+    system.assert_books_hold()
+    system.await_success(paid)
+    assert system.children["worker"].exit_code() is None, system.logs()
     system.assert_paid_once(paid)

@@ -48,7 +48,7 @@ def test_an_answer_comes_with_status_body_and_time(scripted: ScriptedRail) -> No
     assert scripted.calls[0].headers["Connection"] == "close"
 
 
-def test_a_refused_connection_never_left(closed_port: int) -> None:
+def test_gateway_connect_refused_never_left(closed_port: int) -> None:
     url = f"http://127.0.0.1:{closed_port}"
 
     failure = post(session_for(url), url)
@@ -129,7 +129,7 @@ def test_a_connect_timeout_never_left() -> None:
         ),
     ],
 )
-def test_what_breaks_after_connecting_may_have_arrived(script: object) -> None:
+def test_gateway_reset_midway_may_have_arrived(script: object) -> None:
     with raw_server(script) as server:  # type: ignore[arg-type]
         failure = post(session_for(server.url), server.url)
 
@@ -138,7 +138,7 @@ def test_what_breaks_after_connecting_may_have_arrived(script: object) -> None:
     assert server.accepted == 1  # and it was not tried again
 
 
-def test_a_read_timeout_may_have_arrived() -> None:
+def test_gateway_timeout_after_accepting_may_have_arrived() -> None:
     with raw_server(lambda c: (read_request(c), time.sleep(3))) as server:  # type: ignore[arg-type, func-returns-value]
         started = time.monotonic()
         failure = post(session_for(server.url), server.url)
@@ -156,7 +156,7 @@ def test_a_read_timeout_may_have_arrived() -> None:
         pytest.param(b"HTTP/1.1 200 OK\r\n\r\n" + b'{"ResponseCode": "0"' * 20, id="no length"),
     ],
 )
-def test_an_answer_that_drips_ends_with_the_total_time(data: bytes) -> None:
+def test_gateway_slow_drip_ends_with_the_total_time(data: bytes) -> None:
     with raw_server(drip(data)) as server:
         started = time.monotonic()
         failure = post(session_for(server.url), server.url)
@@ -184,7 +184,7 @@ def test_nothing_is_sent_once_the_time_is_over(scripted: ScriptedRail) -> None:
     assert scripted.calls == []
 
 
-def test_an_answer_beyond_the_limit_is_not_read_to_its_end(scripted: ScriptedRail) -> None:
+def test_gateway_body_beyond_the_limit_is_not_read_to_its_end(scripted: ScriptedRail) -> None:
     scripted.answers["/"] = [Answer(body=b"x" * 70_000)]
 
     failure = post(session_for(scripted.url, HttpLimits()), scripted.url + "/")

@@ -262,7 +262,7 @@ def test_an_address_that_is_blocked_is_refused(body: Any) -> None:
         b'{"ResponseCode": ["0"]}',
     ],
 )
-def test_what_is_no_readable_answer_is_in_doubt(status: int, body: bytes) -> None:
+def test_gateway_garbage_is_in_doubt(status: int, body: bytes) -> None:
     answer = read(status, body, "text/html")
 
     assert answer.verdict.kind is IN_DOUBT

@@ -202,7 +202,7 @@ def test_another_clients_token_that_replaces_ours_costs_one_repeat(rig: Rig) -> 
 
 
 @pytest.mark.parametrize("scenario", ["duplicate_in_200", "duplicate_async"])
-def test_every_form_of_a_duplicate_leaves_the_first_one_alone(rig: Rig, scenario: str) -> None:
+def test_gateway_duplicate_reference_leaves_the_first_one_alone(rig: Rig, scenario: str) -> None:
     instruction = rig.with_fault(scenario)
     rig.gateway.submit(instruction)
     rig.finish()

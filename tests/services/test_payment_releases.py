@@ -239,7 +239,7 @@ def test_the_recipient_does_not_hand_out_what_another_custodian_released(session
         )
 
 
-def test_twenty_releases_at_once_release_once(live: Database) -> None:
+def test_two_executors_and_twenty_release_once(live: Database) -> None:
     with db.scope(company_id=company_id("DEMO")):
         with db.transaction() as session:
             payment = making.pending(session)

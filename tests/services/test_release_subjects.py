@@ -140,7 +140,7 @@ def test_a_late_worker_sends_nothing(session: Session) -> None:
     assert releases.make_code(session, send_id=send_id, now=late) is None
 
 
-def test_a_hundred_threads_with_the_right_code_make_one_grant(live: Database) -> None:
+def test_otp_right_code_by_a_hundred_threads_makes_one_grant(live: Database) -> None:
     with db.scope(company_id=company_id("DEMO")):
         with db.transaction() as session:
             payment = making.pending(session)

@@ -177,7 +177,7 @@ def test_asking_again_replaces_the_code_and_keeps_the_tries(session: Session) ->
     assert newest(session, payment).tries == 3
 
 
-def test_three_codes_in_a_quarter_of_an_hour(session: Session) -> None:
+def test_otp_resend_flood_ends_after_three_codes(session: Session) -> None:
     payment = making.pending(session)
     for _ in range(3):
         request(session, payment)
@@ -189,7 +189,7 @@ def test_three_codes_in_a_quarter_of_an_hour(session: Session) -> None:
     assert 0 < refusal.value.retry_after_seconds <= 901
 
 
-def test_the_sixth_try_is_counted_and_refused_although_right(session: Session) -> None:
+def test_otp_brute_force_the_sixth_try_is_refused_although_right(session: Session) -> None:
     payment = making.pending(session)
     code = making.code_for(session, payment)
     refusals = [verify(session, payment, other_than(code)).refusal for _ in range(5)]

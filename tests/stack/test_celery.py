@@ -116,9 +116,7 @@ def test_the_guard_is_still_needed() -> None:
         kombu_redis.Channel._connparams(Closed())
 
 
-def test_a_worker_outlives_a_restart_of_redis_under_a_running_task(
-    live: Database, tmp_path: Path
-) -> None:
+def test_redis_sigkill_and_restart_under_a_running_task(live: Database, tmp_path: Path) -> None:
     server = RedisServer(tmp_path / "redis", Ports(usual=False).take(0), "password")
     server.prepare()
     environ = live.environ | {"REDIS_URL": server.url()}
@@ -187,7 +185,7 @@ def test_a_worker_ends_although_its_broker_went_first(
         redis_child.finish()
 
 
-def test_a_worker_that_hears_nothing_ends(live: Database, tmp_path: Path) -> None:
+def test_half_open_redis_a_worker_that_hears_nothing_ends(live: Database, tmp_path: Path) -> None:
     """Told not to consume, it is as deaf as one whose way to Redis was lost without a word."""
     probe = tmp_path / "probe"
     probe.touch()

@@ -128,9 +128,7 @@ def work_until_decided(made: dict[UUID, str]) -> None:
 
 @pytest.mark.timeout(400)
 @pytest.mark.slow
-def test_under_every_fault_money_moves_once_and_the_books_know(
-    company: UUID, simulator: Simulator
-) -> None:
+def test_gateway_faults_of_every_kind_move_money_once(company: UUID, simulator: Simulator) -> None:
     scenarios = {digits: name for digits, name in TEST_NUMBERS.items() if name not in TOO_SLOW} | {
         "999": "no fault"
     }

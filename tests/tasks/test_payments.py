@@ -2,9 +2,10 @@
 
 import contextvars
 import json
+import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
@@ -202,7 +203,7 @@ def test_run_again_a_sending_sends_nothing(payment: Payment, rail: HonestRail) -
     assert len(rail.sent) == 1
 
 
-def test_eight_workers_send_once(payment: Payment, rail: HonestRail) -> None:
+def test_two_workers_and_eight_send_once(payment: Payment, rail: HonestRail) -> None:
     key = attempt_id(payment)
 
     results = together([partial(working.run_one, "payments.submit", key) for _ in range(8)])
@@ -439,9 +440,62 @@ def test_questions_and_callbacks_go_on_while_paused(payment: Payment, rail: Hone
     assert now_of(payment).status is S.SUCCESS
 
 
-def test_a_callback_that_overtakes_the_answer_waits_for_it(
-    payment: Payment, rail: HonestRail
+PERMUTATIONS = 12
+
+
+def test_callback_permutations_of_early_dup_late_drop_and_forge_have_one_effect(
+    company: UUID, rail: HonestRail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Some before the answer to the sending, some after it, one never: as the rail says at last."""
+    send = rail.submit
+    for seed in range(PERMUTATIONS):
+        chance = random.Random(seed)
+        with db.transaction() as session:
+            payment = making.executing(session, "100.00")
+        bodies = calls(payment)
+        chance.shuffle(bodies)
+        bodies.pop()
+        early = chance.randrange(len(bodies))
+
+        def submit(
+            instruction: PayoutInstruction,
+            payment: Payment = payment,
+            calls: Sequence[bytes] = bodies[:early],
+        ) -> Outcome:
+            answer = send(instruction)
+            for body in calls:
+                deliver(payment, CallbackPurpose.RESULT, body)
+            return answer
+
+        monkeypatch.setattr(rail, "submit", submit)
+        rail.moved.clear()
+        rail.sent.clear()
+        working.work("payments.submit")
+        for body in bodies[early:]:
+            deliver(payment, CallbackPurpose.RESULT, body)
+            if chance.random() < 0.5:
+                working.work("callbacks.process", "payments.resolve")
+        working.wait(60)
+        working.work("callbacks.process", "payments.resolve")
+        check_books(payment, rail)
+
+
+def calls(payment: Payment) -> list[bytes]:
+    """What may be said of a payment that was made: true, twice, wrong, forged, unreadable."""
+    truth = success_body(payment)
+    return [
+        truth,
+        truth,
+        success_body(payment, amount="5.00"),
+        success_body(payment, destination="254799999999"),
+        success_body(payment, originator_reference="T-unknown"),
+        success_body(payment, kind="rejected"),
+        success_body(payment, kind="in_doubt"),
+        b"{",
+    ]
+
+
+def test_callback_before_the_answer_waits_for_it(payment: Payment, rail: HonestRail) -> None:
     """Its own id is all it names, and that is learned from the answer."""
     body = success_body(payment, originator_reference=None, conversation_id="AG_1")
     original = rail.submit
@@ -550,9 +604,7 @@ def test_killed_while_asking_it_is_paid_once(
     check_books(payment, rail)
 
 
-def test_a_task_that_kills_its_process_is_parked_and_told(
-    payment: Payment, rail: HonestRail
-) -> None:
+def test_poison_message_is_parked_and_told(payment: Payment, rail: HonestRail) -> None:
     rail.dies = "before"
     key = attempt_id(payment)
     duty = working.obligation_id("payments.resolve", key)
