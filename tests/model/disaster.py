@@ -47,11 +47,16 @@ class Disaster(Player):
             restores.stamp(session, taken_at=taken_at, by="model", now=now)
         self.has_happened = True
         if resumes:
-            self.everything_resumes()
+            self.resume_everything()
 
+    @precondition(lambda self: self.backup is not None and self.memory is self.backup[1])
     @play()
     def everything_resumes(self) -> None:
         """Two people who know of the restore."""
+        self.resume_everything()
+
+    def resume_everything(self) -> None:
+        """Where everything is paused."""
         for by in RESUMING:
             with db.system_transaction() as session:
                 now = session.info["now"]

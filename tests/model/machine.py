@@ -40,6 +40,7 @@ class Machine(Quiescence, People, RuleBasedStateMachine):
         )
         self.is_played = self.is_refused = self.has_happened = False
         self.memory = Memory()
+        self.backup = None
         self.open_scope = ExitStack()
 
     @initialize(

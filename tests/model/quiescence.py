@@ -60,7 +60,7 @@ class Quiescence(Workers, World, Office, Disaster):
         self.memory.workers.clear()
         self.memory.questions.clear()
         self.rail.answering = Answering.TRUTH
-        self.everything_resumes()
+        self.resume_everything()
         for pause_id in self.memory.pauses:
             self.resumes(pause_id)
         for each in list(self.memory.released.values()):
