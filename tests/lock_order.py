@@ -5,9 +5,10 @@ statement: SELECT … FOR NO KEY UPDATE, UPDATE, DELETE, ON CONFLICT DO UPDATE, 
 the same inside the functions and triggers that a statement sets off. Each pair "this table, then
 that one" is an edge; a circle of them is a deadlock that waits for its day, and fails the run.
 
-Left out: inserts, as nobody can hold a new row; SKIP LOCKED and NOWAIT, which never wait; rows of
-one table among themselves, which have an order of their own (docs/reliability.md); foreign keys,
-which wait for nobody since rows are locked without their keys.
+Left out: inserts, as nobody can hold a new row; SKIP LOCKED and NOWAIT, which never wait, and what
+the same statement then updates of that table; rows of one table among themselves, which have an
+order of their own (docs/reliability.md); foreign keys, which wait for nobody since rows are locked
+without their keys.
 """
 
 import json
@@ -87,6 +88,7 @@ class Locks:
         text = _NOISE.sub(" '' ", statement)
         found: list[str] = []
         inserted = ""
+        free: set[str] = set()  # tables of which it takes what nobody holds, and updates that
         for step in _STEP.finditer(text):
             if step["insert"]:
                 inserted = step["insert"]
@@ -94,11 +96,17 @@ class Locks:
             elif step["upsert"]:
                 found += [inserted, *self._triggered(inserted, ON_UPDATE, inside)]
             elif step["update"]:
-                found += [step["update"], *self._triggered(step["update"], ON_UPDATE, inside)]
+                if step["update"] not in free:
+                    found.append(step["update"])
+                found += self._triggered(step["update"], ON_UPDATE, inside)
             elif step["delete"]:
                 found += [step["delete"], *self._triggered(step["delete"], ON_DELETE, inside)]
             elif step["lock"]:
-                found += [] if step["lenient"] else _locked(text[: step.start()], step["of"])
+                locked = _locked(text[: step.start()], step["of"])
+                if step["lenient"]:
+                    free.update(locked)
+                else:
+                    found += locked
             elif step["call"].startswith("pg_advisory_xact_lock"):
                 is_gate = "current_setting" in text[step.end() : step.end() + 60]
                 found.append("(posting gate)" if is_gate else "(turn)")

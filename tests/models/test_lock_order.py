@@ -38,6 +38,11 @@ def locks(database: Database) -> Locks:
          " FOR NO KEY UPDATE OF r, payments"), ["requisitions", "payments"]),
         ("SELECT 1 FROM users, memberships FOR NO KEY UPDATE", ["users", "memberships"]),
         ("SELECT id FROM cases FOR NO KEY UPDATE SKIP LOCKED", []),
+        (
+            "WITH free AS (SELECT number FROM rail_slots LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)"
+            " UPDATE rail_slots s SET holder = '' FROM free WHERE s.number = free.number",
+            [],
+        ),
         ("SELECT 'UPDATE cases SET x' FROM cases -- FOR UPDATE", []),
         ("UPDATE cases SET owner_id = NULL", ["cases"]),
         ("UPDATE obligations o SET attempts = 1 FROM due", ["obligations"]),
