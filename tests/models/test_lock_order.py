@@ -39,8 +39,10 @@ def locks(database: Database) -> Locks:
         ("SELECT 1 FROM users, memberships FOR NO KEY UPDATE", ["users", "memberships"]),
         ("SELECT id FROM cases FOR NO KEY UPDATE SKIP LOCKED", []),
         (
-            "WITH free AS (SELECT number FROM rail_slots LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)"
-            " UPDATE rail_slots s SET holder = '' FROM free WHERE s.number = free.number",
+            (
+                "WITH free AS (SELECT number FROM rail_slots LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)"
+                " UPDATE rail_slots s SET holder = '' FROM free WHERE s.number = free.number"
+            ),
             [],
         ),
         ("SELECT 'UPDATE cases SET x' FROM cases -- FOR UPDATE", []),
