@@ -8,6 +8,7 @@ A hint that still waits in its queue is not published again, and a full queue is
 """
 
 import logging
+import math
 import os
 import select
 import signal
@@ -39,6 +40,10 @@ HEARTBEAT_SECONDS = 5.0
 BROKER_RETRY_SECONDS = 2.0
 TROUBLE_SECONDS = 2.0
 
+SLOT_SECONDS = 0.1
+"""How soon it looks again where more is due than an account has slots: nobody says that a call has
+ended."""
+
 FULL_BATCHES = 2
 """A queue that holds so many batches is given nothing more: what waits in it is out of turn."""
 
@@ -65,7 +70,7 @@ class Relay:
         self._broker = broker
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._stopping = False
-        self._goes_on = False
+        self._pause = math.inf
         self._listener: DBAPIConnection | None = None
         self._beaten = float("-inf")
 
@@ -82,8 +87,7 @@ class Relay:
             pause = interval
             try:
                 self.turn()
-                if self._goes_on:
-                    pause = 0.0
+                pause = min(self._pause, interval)
                 if not announced:
                     readiness.announce()
                     announced = True
@@ -98,7 +102,7 @@ class Relay:
 
     def turn(self) -> int:
         """Claim, commit, publish; returns how many were claimed."""
-        self._goes_on = False
+        self._pause = math.inf
         with db.scope(source="relay"):
             due = self._claim()
             if not due:
@@ -127,11 +131,14 @@ class Relay:
                 lanes.tell_full(session, queues)
                 heartbeats.beat(session, name="relay", now=session.info["now"])
                 self._beaten = time.monotonic()
-        self._goes_on = turn.goes_on
+        if turn.waits_for_slots:
+            self._pause = SLOT_SECONDS
+        if turn.goes_on:
+            self._pause = 0.0
         return turn.due
 
     def _give_back(self, obligation_ids: list[UUID]) -> None:
-        self._goes_on = False
+        self._pause = math.inf
         logger.warning("the broker takes nothing", extra={"obligations": len(obligation_ids)})
         with db.system_transaction() as session:
             soon = session.info["now"] + timedelta(seconds=BROKER_RETRY_SECONDS)

@@ -4,6 +4,7 @@ A lane is what is owed to one company, or to the rail of one provider account. I
 lane has its oldest; what no slot of its account or no room in its queue is free for stays due.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -72,6 +73,8 @@ class Turn:
     due: Sequence[Due]
     goes_on: bool
     """A lane has had its share, and may have more."""
+    waits_for_slots: bool
+    """An account has been given what it has slots for, and may have more."""
 
 
 def waiting(glance: Session) -> list[Lane]:
@@ -113,7 +116,7 @@ def claim(
     timing, now = settings.current(), session.info["now"]
     open_lanes = [each for each in lanes if not queues[each.topic].is_full]
     if not open_lanes:
-        return Turn(due=[], goes_on=False)
+        return Turn(due=[], goes_on=False, waits_for_slots=False)
     turns = {each: each if each.topic not in CALLS else each.id for each in open_lanes}
     share = max(ROUNDS_MIN, -(-2 * limit // len(set(turns.values()))))
     numbers = {turn: number for number, turn in enumerate(dict.fromkeys(turns.values()))}
@@ -140,7 +143,15 @@ def claim(
     ).all()
     rows = sorted(rows, key=lambda row: (row.round, row.was_due_at))
     due = [Due(id=row.id, topic=row.topic, lane=row.lane, handed_at=now) for row in rows]
-    return Turn(due=due, goes_on=len(due) >= min(share, limit))
+    taken = Counter(each.lane for each in due)
+    return Turn(
+        due=due,
+        goes_on=len(due) >= min(share, limit),
+        waits_for_slots=any(
+            each.topic in CALLS and taken[each.id] >= room
+            for each, room in zip(open_lanes, rooms, strict=True)
+        ),
+    )
 
 
 def _out(queues: Mapping[str, Queue], lane: UUID) -> int:

@@ -328,6 +328,19 @@ def test_an_account_is_given_what_it_has_slots_for(company: UUID, account: UUID,
     assert all(row.due_at < now for row in left), "what is not taken stays due"
 
 
+def test_it_looks_soon_again_where_more_is_due_than_there_are_slots(
+    running: Callable[[Relay], None], company: UUID, account: UUID
+) -> None:
+    cap = settings.current().rail_calls_at_once
+    crowd({account: 5 * cap}, topic="payments.submit", company=company)
+    broker = Broker()
+    started = time.monotonic()
+    running(Relay(broker))
+
+    assert wait_until(lambda: len(broker.taken) >= 5 * cap, 20)
+    assert time.monotonic() - started < 3.5, "sooner than the sweep of each second"
+
+
 def test_a_slot_whose_time_is_over_is_free(company: UUID, account: UUID) -> None:
     hold_slots(account, company, held=4, seconds=-1.0)
     crowd({account: 10}, topic="payments.submit", company=company)
