@@ -224,11 +224,11 @@ class Gateway(Protocol):
     decide_by: timedelta
 
     def submit(
-        self, instruction: PayoutInstruction, *, deadline: Deadline | None = None
+        self, instruction: PayoutInstruction, *, leave_by: Deadline | None = None
     ) -> Outcome:
         """Send once. A lost answer is IN_DOUBT, never REJECTED. Never raises for the rail.
 
-        After `deadline` no first byte leaves: what was not sent by then is NOT_SENT.
+        After `leave_by` no first byte leaves: what had not left by then is NOT_SENT.
         """
 
     def query(

@@ -59,8 +59,9 @@ class Stage(IntEnum):
 class Flight:
     """One call under way: its deadline, how far it got, and the means to cut it short."""
 
-    def __init__(self, deadline: Deadline) -> None:
+    def __init__(self, deadline: Deadline, *, leave_by: Deadline | None = None) -> None:
         self.deadline = deadline
+        self._leave_by = leave_by or deadline
         self.stage = Stage.UNTRACKED
         self.cut = False
         self._lock = Lock()
@@ -97,7 +98,7 @@ class Flight:
     def leave(self) -> None:
         """Called just before the first byte; refuses where the time is already over."""
         if self.stage is not Stage.LEAVING:
-            if self.cut or self.deadline.remaining() <= 0:
+            if self.cut or min(self.deadline.remaining(), self._leave_by.remaining()) <= 0:
                 raise TimeoutError("the time for this call was over before it was sent")
             self.stage = Stage.LEAVING
 

@@ -95,13 +95,18 @@ class RailSession:
         headers: Mapping[str, str],
         body: bytes,
         deadline: Deadline | None = None,
+        leave_by: Deadline | None = None,
     ) -> RailAnswer:
         """POST once. `deadline` may shorten the total time, never lengthen it.
+
+        After `leave_by` the first byte does not leave any more.
 
         Raises:
             TransportFailure: no complete answer; `left` says whether the rail may have acted.
         """
-        return self._call("POST", url, headers=headers, body=body, deadline=deadline)
+        return self._call(
+            "POST", url, headers=headers, body=body, deadline=deadline, leave_by=leave_by
+        )
 
     def _call(
         self,
@@ -111,6 +116,7 @@ class RailSession:
         headers: Mapping[str, str],
         body: bytes | None,
         deadline: Deadline | None,
+        leave_by: Deadline | None = None,
     ) -> RailAnswer:
         self._refuse_strangers(url)
         within = (deadline or Deadline.after(self.limits.total_seconds)).sooner(
@@ -121,7 +127,7 @@ class RailSession:
                 "transport.no_time_left", "no time was left for this call", left=False
             )
         started = time.monotonic()
-        flight = Flight(within)
+        flight = Flight(within, leave_by=leave_by)
         try:
             with flight.watched():
                 return self._exchange(

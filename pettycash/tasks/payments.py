@@ -28,7 +28,7 @@ def submit(duty: Duty) -> None:
         return
     reach("payments.claimed")
     # From before the commit, since whoever stands still after it may be taken for gone meanwhile.
-    deadline = payments.sending_deadline()
+    leave_by = payments.sending_deadline()
     try:
         with db.transaction() as session:
             payments.mark_sending(session, claim=claim, now=session.info["now"])
@@ -37,7 +37,7 @@ def submit(duty: Duty) -> None:
         logger.warning("claim lost before sending", extra={"attempt_id": str(duty.key)})
         return
     reach("payments.sending")
-    outcome = registry.for_rail(claim.rail).submit(claim.instruction, deadline=deadline)
+    outcome = registry.for_rail(claim.rail).submit(claim.instruction, leave_by=leave_by)
     reach("payments.answered")
 
     def record(session: Session) -> None:

@@ -80,9 +80,9 @@ class FakeGateway:
         self.asked: list[PayoutInstruction] = []
 
     def submit(
-        self, instruction: PayoutInstruction, *, deadline: Deadline | None = None
+        self, instruction: PayoutInstruction, *, leave_by: Deadline | None = None
     ) -> Outcome:
-        del deadline
+        del leave_by
         self.sent.append(instruction)
         said = self._next(self.submits, instruction)
         assert isinstance(said, Outcome)

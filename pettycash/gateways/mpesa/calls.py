@@ -58,24 +58,23 @@ class DarajaClient:
         path: str,
         payload: Mapping[str, str],
         account: ProviderAccountView,
-        deadline: Deadline | None = None,
+        leave_by: Deadline | None = None,
     ) -> tuple[Reply, tuple[Exchange, ...]]:
         """Call with a token; where the token is refused, once more with a new one.
 
-        `deadline` may shorten the budget of the call, never lengthen it.
+        After `leave_by` no first byte of the call leaves.
 
         Raises:
             CredentialsUnusableError: the account has no consumer key or secret.
             TokenError: no token was to be had.
         """
-        budget = self._config.call_budget_seconds
-        deadline = deadline.sooner(budget) if deadline else Deadline.after(budget)
-        reply = self._call(kind, path, payload, account, deadline)
+        deadline = Deadline.after(self._config.call_budget_seconds)
+        reply = self._call(kind, path, payload, account, deadline, leave_by)
         if reply.answer is None or not reply.answer.verdict.new_token:
             return reply, ()
         earlier = (reply.exchange,)
         try:
-            return self._call(kind, path, payload, account, deadline), earlier
+            return self._call(kind, path, payload, account, deadline, leave_by), earlier
         except TokenError as error:
             error.earlier = earlier
             raise
@@ -87,6 +86,7 @@ class DarajaClient:
         payload: Mapping[str, str],
         account: ProviderAccountView,
         deadline: Deadline,
+        leave_by: Deadline | None,
     ) -> Reply:
         token = self._token(kind, account, deadline)
         url = account.base_url.rstrip("/") + path
@@ -107,6 +107,7 @@ class DarajaClient:
                 },
                 body=json.dumps(payload).encode(),
                 deadline=deadline,
+                leave_by=leave_by,
             )
         except TransportFailure as failure:
             return Reply(exchange=exchanges.lost(kind, shown, failure), lost=failure)

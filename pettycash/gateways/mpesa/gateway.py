@@ -62,7 +62,7 @@ class MpesaGateway:
         self._daraja = DarajaClient(http, tokens, self.config)
 
     def submit(
-        self, instruction: PayoutInstruction, *, deadline: Deadline | None = None
+        self, instruction: PayoutInstruction, *, leave_by: Deadline | None = None
     ) -> Outcome:
         """Send a B2C payment once; see `Gateway.submit`.
 
@@ -80,7 +80,7 @@ class MpesaGateway:
         try:
             payload = self._payment(instruction)
             reply, earlier = self._daraja.ask(
-                kind, self.config.payment_path, payload, instruction.account, deadline
+                kind, self.config.payment_path, payload, instruction.account, leave_by
             )
         except CredentialsUnusableError as error:
             exchange = exchanges.local(kind, "local.credentials", str(error))
