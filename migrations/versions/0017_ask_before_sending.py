@@ -37,6 +37,10 @@ def upgrade() -> None:
         "payment_attempts",
         sa.Column("asks_first", sa.Boolean(), nullable=False, server_default=sa.text("false")),
     )
+    op.add_column(
+        "payment_attempts",
+        sa.Column("asked_ahead", sa.SmallInteger(), nullable=False, server_default=sa.text("0")),
+    )
     for name, kind in (
         ("not_known_at", sa.DateTime(timezone=True)),
         ("asked_reference", sa.Text()),
@@ -93,6 +97,6 @@ def downgrade() -> None:
     ):
         op.drop_column("callbacks", name)
     op.alter_column("callbacks", "attempt_id", nullable=False)
-    for name in ("asked_reference", "not_known_at", "asks_first"):
+    for name in ("asked_reference", "not_known_at", "asked_ahead", "asks_first"):
         op.drop_column("payment_attempts", name)
     op.drop_table("restores")

@@ -5,7 +5,15 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, UniqueConstraint, func
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    UniqueConstraint,
+    func,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pettycash.models.base import (
@@ -117,8 +125,11 @@ class PaymentAttempt(Tenanted):
     asks_first: Mapped[bool] = mapped_column(default=False, server_default="false")
     """Its requisition was restored from a backup: the rail may have had this reference already, so
     it is asked before the first byte, and a refusal of ours proves nothing about what it had."""
+    asked_ahead: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    """How many references the rail has said to know nothing of: this one first, then those that the
+    lost time may have given out after it."""
     not_known_at: Mapped[datetime | None]
-    """When the rail last said that it knows nothing under this reference."""
+    """When the rail had said so of all of them."""
 
 
 class ExchangeType(StrEnum):

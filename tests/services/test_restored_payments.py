@@ -82,6 +82,16 @@ def answered(
     return payments.record_answer(session, question=question, answer=answer, now=at)
 
 
+def knows_nothing(session: Session, attempt: PaymentAttempt, at: datetime) -> int:
+    """Let the rail say so of whatever it is asked about, until nothing more is asked."""
+    asked = 0
+    while restored.must_ask(attempt):
+        answered(session, attempt, rails.outcome(K.NOT_KNOWN), at)
+        asked += 1
+        assert asked < 20
+    return asked
+
+
 def sends(session: Session, attempt: PaymentAttempt, at: datetime) -> payments.Claim | None:
     claim = payments.claim(session, attempt_id=attempt.id, now=at)
     if claim is not None:
@@ -120,9 +130,10 @@ class TestAskingFirst:
     ) -> None:
         payment, attempt = released(session, restore)
 
-        answered(session, attempt, rails.outcome(K.NOT_KNOWN), now)
+        asked = knows_nothing(session, attempt, now)
         claim = sends(session, attempt, now)
 
+        assert asked == 4 + 2 * 4, "its own, its next three, and those of two further payments"
         assert claim is not None
         assert claim.instruction.originator_reference == payment.originator_reference
         payments.record_outcome(session, claim=claim, outcome=rails.ACCEPTED, now=now)
@@ -140,7 +151,7 @@ class TestAskingFirst:
         assert sends(session, attempt, now) is None, "it may still be on its way to the rail"
 
         later = now + QUIET
-        answered(session, attempt, rails.outcome(K.NOT_KNOWN), later)
+        knows_nothing(session, attempt, later)
         assert sends(session, attempt, later) is not None
 
     def test_what_failed_in_the_lost_hour_has_failed(
@@ -186,7 +197,7 @@ class TestAskingFirst:
         making.set_attempt(session, attempt, asks_first=True)  # the stamp's own statement
 
         assert sends(session, attempt, now) is None
-        answered(session, attempt, rails.outcome(K.NOT_KNOWN), now)
+        knows_nothing(session, attempt, now)
         assert sends(session, attempt, now) is not None
 
     def test_what_was_raised_after_the_restore_is_sent_as_ever(
@@ -200,6 +211,83 @@ class TestAskingFirst:
         assert sends(session, attempt, now) is not None
 
 
+class TestTheReferencesAfterIt:
+    """The rail refused the first one at its door in the lost hour, and paid a later one."""
+
+    @pytest.mark.parametrize("said", ["settled", "rejected", "pending"])
+    def test_a_later_attempt_that_the_rail_knows_takes_its_place(
+        self, session: Session, now: datetime, restore: Restore, said: str
+    ) -> None:
+        payment, attempt = released(session, restore)
+        answered(session, attempt, rails.outcome(K.NOT_KNOWN), now)
+        question = payments.next_question(session, attempt_id=attempt.id, now=now)
+        assert question is not None
+        later = question.instruction.originator_reference
+        assert later != attempt.originator_reference
+        answer = {
+            "settled": rails.proof(question.instruction, receipt="RKTLATER01"),
+            "rejected": rails.outcome(K.REJECTED),
+            "pending": rails.outcome(K.IN_DOUBT, provider_originator_id=later),
+        }[said]
+
+        payments.record_answer(session, question=question, answer=answer, now=now)
+
+        assert (payment.status, attempt.outcome_code) == (S.FAILED, "local.sent_later")
+        assert making.entries(session, payment) == []
+        making.released(session, payment)
+        second = making.attempt_of(session, payment)
+        assert (second.originator_reference, second.asks_first) == (later, True)
+        answered(session, second, proven(session, payment), now)
+        assert payment.status is S.SUCCESS
+
+    def test_a_further_payment_of_the_requisition_is_known_too(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        payment, attempt = released(session, restore)
+        for _ in range(4):
+            answered(session, attempt, rails.outcome(K.NOT_KNOWN), now)
+
+        answered(session, attempt, proven(session, payment), now)
+
+        assert payment.status is S.FAILED
+        payments.cancel(session, payment_id=payment.id, actor=acting(session, "treasury"), now=now)
+        anew = payments.create(
+            session,
+            requisition_id=payment.requisition_id,
+            amount=None,
+            actor=acting(session, making.MAKER),
+            now=now,
+        )
+        making.released(session, anew)
+        answered(session, making.attempt_of(session, anew), proven(session, anew), now)
+        assert anew.status is S.SUCCESS
+
+    def test_a_question_that_failed_says_nothing_of_them(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        _, attempt = released(session, restore)
+        answered(session, attempt, rails.outcome(K.NOT_KNOWN), now)
+
+        answered(session, attempt, rails.LOST, now)
+
+        assert attempt.asked_ahead == 1
+        assert restored.must_ask(attempt)
+
+    def test_once_asked_a_further_release_is_sent_as_ever(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        payment, attempt = released(session, restore)
+        knows_nothing(session, attempt, now)
+        claim = sends(session, attempt, now)
+        assert claim is not None
+        payments.record_outcome(session, claim=claim, outcome=rails.ACCEPTED, now=now)
+        answered(session, attempt, rails.outcome(K.REJECTED), now + timedelta(minutes=1))
+
+        making.released(session, payment)
+
+        assert not making.attempt_of(session, payment).asks_first
+
+
 class TestRefusalsBeforeTheReference:
     """401, 403, 400.x: the rail refuses before it looks whether it had this reference."""
 
@@ -208,7 +296,7 @@ class TestRefusalsBeforeTheReference:
         self, session: Session, now: datetime, refusal: Outcome, restore: Restore
     ) -> None:
         payment, attempt = released(session, restore)
-        answered(session, attempt, rails.outcome(K.NOT_KNOWN), now)
+        knows_nothing(session, attempt, now)
         making.set_attempt(session, attempt, tries=7)
         at = now + timedelta(seconds=1)
         claim = sends(session, attempt, at)
@@ -224,7 +312,7 @@ class TestRefusalsBeforeTheReference:
         self, session: Session, now: datetime, restore: Restore
     ) -> None:
         payment, attempt = released(session, restore)
-        answered(session, attempt, rails.outcome(K.NOT_KNOWN), now)
+        knows_nothing(session, attempt, now)
         at = now + timedelta(seconds=1)
         claim = sends(session, attempt, at)
         assert claim is not None
@@ -239,7 +327,7 @@ class TestRefusalsBeforeTheReference:
         self, session: Session, now: datetime, restore: Restore
     ) -> None:
         payment, attempt = released(session, restore)
-        answered(session, attempt, rails.outcome(K.NOT_KNOWN), now)
+        knows_nothing(session, attempt, now)
         at = now + timedelta(seconds=1)
         claim = sends(session, attempt, at)
         assert claim is not None
@@ -253,7 +341,7 @@ class TestRefusalsBeforeTheReference:
         self, session: Session, now: datetime, restore: Restore
     ) -> None:
         payment, attempt = released(session, restore)
-        answered(session, attempt, rails.outcome(K.NOT_KNOWN), now)
+        knows_nothing(session, attempt, now)
         at = now + timedelta(seconds=1)
         claim = sends(session, attempt, at)
         assert claim is not None

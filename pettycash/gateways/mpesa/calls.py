@@ -79,7 +79,7 @@ class DarajaClient:
             error.earlier = earlier
             raise
 
-    def _call(
+    def _call(  # noqa: PLR0917 - both deadlines belong to the call
         self,
         kind: RequestType,
         path: str,

@@ -44,7 +44,9 @@ ONCE = (
             JOIN payment_attempts t ON t.created_at > r.stamped_at AND NOT t.asks_first
             JOIN payments p ON p.id = t.payment_id
             JOIN requisitions q ON q.id = p.requisition_id AND q.created_at <= r.covers_until
-        WHERE t.provider_account_id IS NOT NULL
+        WHERE t.provider_account_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM payment_attempts u JOIN payments o ON o.id = u.payment_id
+            WHERE o.requisition_id = q.id AND u.not_known_at > r.stamped_at)
         """,
     ),
     Check(

@@ -105,6 +105,8 @@ def take(session: Session, *, matter: Matter, word: Word, now: datetime) -> Verd
     """Log what was said and do what follows from it. The matter's rows are locked."""
     outcome = word.outcome
     exchanges.log(session, payment=matter.payment, attempt=matter.attempt, said=outcome)
+    if word.asked_at is not None and restored.asks_ahead(matter):
+        return _of_a_lost_attempt(session, matter, word, now)
     if word.is_rails_own and not word.is_about_other_money:
         _remember_ids(matter.attempt, outcome)
     match outcome.kind:
@@ -122,9 +124,33 @@ def take(session: Session, *, matter: Matter, word: Word, now: datetime) -> Verd
             return _unknown(session, matter, word, now)
 
 
+def _of_a_lost_attempt(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
+    """What the rail says of a reference that the lost time may have given out after this one.
+
+    Where it knows it, this attempt had failed for certain by then: the next release of the payment,
+    or of one made anew, has that reference, and becomes what the rail says of it.
+    """
+    if word.outcome.kind is OutcomeKind.NOT_KNOWN:
+        return _not_known(session, matter, word, now)
+    decided = word.outcome.kind in (OutcomeKind.SETTLED, OutcomeKind.REJECTED)
+    if not decided and word.outcome.provider_originator_id != restored.reference_to_ask(matter):
+        return Verdict.ASKED  # the question failed: the next one has its own turn
+    settlement.fail(
+        session,
+        matter=matter,
+        code="local.sent_later",
+        message="The rail knows a later sending, which a restore has lost: release it again.",
+        confirmed=True,
+        now=now,
+    )
+    return Verdict.REJECTED
+
+
 def _settled(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
     if word.is_about_other_money:
         return _contradiction(session, matter, word, now)
+    if restored.must_ask(matter.attempt) and "reference" in word.agreement.unproven:
+        return _ask(session, matter, now)
     if matter.attempt.state is AttemptState.SETTLED:
         return _settled_again(session, matter, word, now)
     amount = word.outcome.amount
@@ -225,8 +251,12 @@ def _not_known(session: Session, matter: Matter, word: Word, now: datetime) -> V
     if not is_proof:
         return Verdict.ASKED  # the next question has its own turn
     if restored.must_ask(attempt):
+        if restored.goes_on(session, matter):
+            settlement.ask_at_once(session, matter=matter, now=now)
+            return Verdict.ASKED
         attempt.not_known_at = now
-        outbox.owe(session, topic=settlement.SUBMIT, key=attempt.id)
+        lane = attempt.provider_account_id
+        outbox.owe(session, topic=settlement.SUBMIT, key=attempt.id, lane=lane)
         return Verdict.ASKED
     if attempt.state is not AttemptState.UNKNOWN:
         return Verdict.ASKED

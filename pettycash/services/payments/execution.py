@@ -100,8 +100,8 @@ def execute(
     )
     number, restored_until = _next_number(session, payment)
     reference = _reference(requisition, payment, number)
-    if restored_until is not None:
-        restored.check_not_told(session, payment=payment, reference=reference)
+    if restored_until is not None and account is not None:
+        restored.check_not_told(session, payment=payment, number=number)
     release = _release(session, payment=payment, subject=subject, actor=actor, now=now)
     execution = PaymentExecution(
         id=new_id(),
@@ -133,7 +133,9 @@ def execute(
         execution=execution,
         account=account,
         remarks=requisition.number,
-        asks_first=restored_until is not None and requisition.created_at <= restored_until,
+        asks_first=restored_until is not None
+        and requisition.created_at <= restored_until
+        and not restored.is_asked(session, requisition),
         now=now,
     )
     reach("releases.recorded")

@@ -6,7 +6,7 @@ reference, the same instruction is sent again. Never under a new reference (doma
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -102,16 +102,19 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
     if attempt.next_query_at is not None and attempt.next_query_at > now:
         _look_again(session, matter, now)
         return None
+    if attempt.state in LEAVING and not restored.must_ask(attempt):
+        # What the rail says while the instruction is on its way to it is about what came before.
+        _look_again(session, matter, now)
+        return None
     token = uuid4()
     instruction = instructions.of(session, attempt)
     if not rail_slots.take(session, account_id=instruction.account.id, holder=token, now=now):
         outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=rail_slots.next_look(now))
         return None
     _send_again(session, matter, now)
-    if attempt.state in LEAVING and not restored.must_ask(attempt):
-        # What the rail says while the instruction is on its way to it is about what came before.
-        _look_again(session, matter, now)
-        return None
+    if restored.must_ask(attempt):
+        reference = restored.reference_to_ask(matter)
+        instruction = replace(instruction, originator_reference=reference)
     attempt.queries += 1
     attempt.last_query_at = now
     attempt.asked_reference = None

@@ -11,10 +11,17 @@ from sqlalchemy import Numeric, Text, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, settings
+from pettycash.gateways import registry
 from pettycash.models.attempts import AttemptState, Callback, PaymentAttempt
 from pettycash.models.payments import Payment
 from pettycash.models.platform import Case, CaseKind, CaseStatus, Restore
+from pettycash.models.requisitions import Requisition
 from pettycash.services import cases
+from pettycash.services.payments import facts
+from pettycash.services.payments.facts import Matter
+
+PAYMENTS_AHEAD = 2
+"""How many further payments of one requisition the lost time is taken to have made at most."""
 
 CALLBACK = "callback"
 """What a case about a lost callback is about."""
@@ -33,6 +40,79 @@ def must_ask(attempt: PaymentAttempt) -> bool:
     """Whether the rail has to say first that it knows nothing under the attempt's reference."""
     waits = attempt.state in (AttemptState.QUEUED, AttemptState.CLAIMED)
     return attempt.asks_first and attempt.not_known_at is None and waits
+
+
+def reference_to_ask(matter: Matter) -> str:
+    """Which of our references the next question before the first byte is about.
+
+    The attempt's own first. One that the rail refused at its door left no trace there, so the lost
+    time may have gone on to a further attempt, or to another payment of the requisition.
+    """
+    place = _places(matter.payment, matter.attempt.number)[matter.attempt.asked_ahead]
+    if place == (matter.payment.ordinal, matter.attempt.number):
+        return matter.attempt.originator_reference
+    return _reference(matter.payment, place)
+
+
+def goes_on(session: Session, matter: Matter) -> bool:
+    """The rail knows nothing of what it was asked about: whether there is more to ask about."""
+    places = _places(matter.payment, matter.attempt.number)
+    here = set(
+        session.execute(
+            select(Payment.ordinal).where(Payment.requisition_id == matter.requisition.id)
+        ).scalars()
+    ) - {matter.payment.ordinal}
+    matter.attempt.asked_ahead += 1
+    # A payment that is here asks for itself.
+    while (
+        matter.attempt.asked_ahead < len(places) and places[matter.attempt.asked_ahead][0] in here
+    ):
+        matter.attempt.asked_ahead += 1
+    return matter.attempt.asked_ahead < len(places)
+
+
+Place = tuple[int, int]
+"""Which payment of its requisition, and which attempt of it."""
+
+
+def _places(payment: Payment, number: int) -> list[Place]:
+    """What the lost time can have come to, from an attempt on."""
+    last = max(payment.max_retries + 1, number)
+    further = range(payment.ordinal + 1, payment.ordinal + 1 + PAYMENTS_AHEAD)
+    return [
+        *((payment.ordinal, each) for each in range(number, last + 1)),
+        *((ordinal, each) for ordinal in further for each in range(1, last + 1)),
+    ]
+
+
+def _reference(payment: Payment, place: Place) -> str:
+    ordinal, number = place
+    derived = facts.derived_reference(
+        requisition_id=payment.requisition_id, ordinal=ordinal, number=number
+    )
+    return registry.for_rail(payment.method).shape_reference(derived)
+
+
+def asks_ahead(matter: Matter) -> bool:
+    """Whether the newest question is about another reference than the attempt's own."""
+    return must_ask(matter.attempt) and matter.attempt.asked_ahead > 0
+
+
+def is_asked(session: Session, requisition: Requisition) -> bool:
+    """Whether the rail has said of a requisition that it knows nothing that the books don't know.
+
+    Since the newest restore: then no further attempt has to ask.
+    """
+    asked = session.execute(
+        select(PaymentAttempt.id)
+        .join(Payment, Payment.id == PaymentAttempt.payment_id)
+        .where(
+            Payment.requisition_id == requisition.id,
+            PaymentAttempt.not_known_at > select(func.max(Restore.stamped_at)).scalar_subquery(),
+        )
+        .limit(1)
+    )
+    return asked.first() is not None
 
 
 def may_have_left(attempt: PaymentAttempt) -> bool:
@@ -57,10 +137,10 @@ def is_quiet(session: Session, now: datetime) -> bool:
     return stamped_at is None or stamped_at + wait <= now
 
 
-def check_not_told(session: Session, *, payment: Payment, reference: str) -> None:
+def check_not_told(session: Session, *, payment: Payment, number: int) -> None:
     """Refuse to release what a lost callback may be about.
 
-    Under the same reference it may go on: it is asked about, and becomes what the rail says.
+    Under a reference that is asked about first it may go on, and becomes what the rail says.
 
     Raises:
         BlockedByLostCallback: there is an open case about the same amount to the same payee.
@@ -68,7 +148,8 @@ def check_not_told(session: Session, *, payment: Payment, reference: str) -> Non
     told = session.execute(
         TOLD, {"destination": payment.destination, "amount": payment.amount}
     ).scalars()
-    if any(each != reference for each in told):
+    told_of = set(told)
+    if told_of and told_of - {_reference(payment, each) for each in _places(payment, number)}:
         raise BlockedByLostCallback
 
 
