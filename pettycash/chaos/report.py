@@ -12,6 +12,7 @@ from pettycash.chaos.judge import Verdict
 from pettycash.chaos.options import BOUNDS, GATEWAY_RATES, SETTLE_SECONDS, TIMINGS, Options
 from pettycash.chaos.rail import Calls
 from pettycash.chaos.restoring import Lost
+from pettycash.models.payments import PaymentStatus
 
 SHOWN_MAX = 50
 """Breaks of one invariant that are printed."""
@@ -38,8 +39,10 @@ class Result:
 
     @property
     def is_good(self) -> bool:
-        """Whether every promise was kept and every payment could be released."""
-        return self.verdict.is_good and self.unreleased == 0
+        """Whether every promise was kept, every payment could be released, and most were paid."""
+        paid = self.verdict.statuses.get(PaymentStatus.SUCCESS.value, 0)
+        is_at_work = paid * 2 >= self.clients.released
+        return self.verdict.is_good and self.unreleased == 0 and is_at_work
 
     @property
     def unreleased(self) -> int:

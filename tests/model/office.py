@@ -208,7 +208,10 @@ class Office(Player):
         for known, row in self._attempts(payment_id):
             order = self.order_of(known)
             movement = order.movement if order is not None else None
-            if row.state is AttemptState.SETTLED or row.first_sent_at is None:
+            may_have_left = row.first_sent_at is not None or (
+                row.asks_first and row.not_known_at is None
+            )
+            if row.state is AttemptState.SETTLED or not may_have_left:
                 continue  # proven, or nothing that could be called paid or unpaid
             is_open = row.state in LIVE or row.failure_confirmed_at is None
             if not is_open and movement is None:

@@ -132,10 +132,10 @@ class ModelRail(rails.FakeGateway):
         self._said = 0
 
     def submit(
-        self, instruction: PayoutInstruction, *, deadline: Deadline | None = None
+        self, instruction: PayoutInstruction, *, leave_by: Deadline | None = None
     ) -> Outcome:
         """Whatever `submitting` says; once only, then it accepts again."""
-        del deadline  # of real clocks: who stands still in the game is stopped by its own
+        del leave_by  # of real clocks: who stands still in the game is stopped by its own
         how, self.submitting = self.submitting, Submitting.ACCEPTS
         self.instructions.append((instruction, how))
         if how in UNSEEN:
