@@ -42,6 +42,9 @@ MOST = Decimal("9999999999999999.99")
 EARLY_RETRY_SECONDS = 2.0
 """A callback that overtakes the answer to our sending is looked at again after this."""
 
+NEED_THE_QUESTION = frozenset({OutcomeKind.REJECTED, OutcomeKind.NOT_KNOWN})
+"""What proves something only as the answer to a question that is known."""
+
 SOURCES: dict[CallbackPurpose, Source] = {
     CallbackPurpose.RESULT: Source.CALLBACK,
     CallbackPurpose.TIMEOUT: Source.NOTICE,
@@ -294,7 +297,7 @@ def _is_early(attempt: PaymentAttempt, callback: Callback, word: Word, *, now: d
         return False
     if word.source is Source.QUERY_CALLBACK:
         return (
-            word.outcome.kind in (OutcomeKind.REJECTED, OutcomeKind.NOT_KNOWN)
+            (restored.must_ask(attempt) or word.outcome.kind in NEED_THE_QUESTION)
             and attempt.last_query_at is not None
             and attempt.asked_reference is None
         )
