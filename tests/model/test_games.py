@@ -154,7 +154,30 @@ def lost_payment_is_not_made_again_while_its_callback_is_a_case(game: Game) -> N
     assert not game.memory.released, "paid to the same payee once more"
 
 
+def first_attempt_is_proven_paid_while_the_second_may_have_left(game: Game) -> None:
+    """People were wrong about the first; what the second may take stays held till it is decided."""
+    first = game.start()
+    game.sends(first, Submitting.LOST_AFTER_PAYING)
+    game.keep_silent()
+    ((case_id, payment_id),) = game.cases_about_money(CaseStatus.OPEN)
+    assert game.proposes(case_id, payment_id, says=Ending.NOT_PAID, by="treasury")
+    assert game.confirms(case_id, by="cfo")
+    game.release(payment_id, "treasury_2")
+    _, second = game.memory.released.values()
+    game.sends(second, Submitting.LOST_BEFORE)
+    game.the_rail_calls(
+        index=1,
+        calling=Calling.TRUTH,
+        purpose=CallbackPurpose.QUERY_RESULT,
+        repeats=False,
+        is_read=True,
+    )
+    game.check()
+    game.come_to_rest()
+
+
 GAMES = (
+    first_attempt_is_proven_paid_while_the_second_may_have_left,
     repeat_leaves_after_its_window,
     worker_stands_still_before_its_first_byte,
     rail_accepts_what_people_called_unpaid,

@@ -73,8 +73,10 @@ LEDGER = (
             ON t.id = CASE WHEN h.source LIKE 'attempt:%' THEN substr(h.source, 9)::uuid END
         LEFT JOIN payments p ON p.id = t.payment_id
         WHERE h.state = 'open' AND h.source LIKE 'attempt:%'
+            -- Paid by another attempt, a payment may still have one that takes money.
             AND (t.id IS NULL OR t.state IN ('settled', 'rejected')
-                 OR p.status NOT IN ('executing', 'in_doubt') OR h.amount <> t.amount)
+                 OR p.status NOT IN ('executing', 'in_doubt', 'success', 'reversed')
+                 OR h.amount <> t.amount)
         """,
     ),
     Check(

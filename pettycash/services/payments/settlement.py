@@ -93,7 +93,14 @@ def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> 
     _after_sending(session, matter=matter, fee_known=attempt.fee is not None, now=now)
     if pays:
         _paid(matter, proof, occurred_at=occurred_at, now=now)
-        if before is PaymentStatus.FAILED and not proof.by_people:
+        if not holds and _next_may_have_left(session, payment):
+            contradict(
+                session,
+                payment=payment,
+                summary=f"{payment.number} was proven paid, and its next attempt may be paid too.",
+                evidence=_evidence(matter, proof),
+            )
+        elif before is PaymentStatus.FAILED and not proof.by_people:
             contradict(
                 session,
                 payment=payment,
@@ -292,6 +299,14 @@ def _paid(matter: Matter, proof: Proof, *, occurred_at: datetime, now: datetime)
     payment.failure_confirmed = True
     payment.last_error = None
     payment.move_to(PaymentStatus.SUCCESS, at=now)
+
+
+def _next_may_have_left(session: Session, payment: Payment) -> bool:
+    """Whether a later attempt is under way, which no proof of an earlier one takes back."""
+    other = facts.live_attempt(session, payment_id=payment.id)
+    return other is not None and (
+        other.state not in WAITING or other.ever_unknown or restored.may_have_left(other)
+    )
 
 
 def _withdraw_unsent(session: Session, *, payment: Payment, matter: Matter, now: datetime) -> None:
