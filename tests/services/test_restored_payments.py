@@ -288,6 +288,16 @@ class TestTheReferencesAfterIt:
         assert not making.attempt_of(session, payment).asks_first
 
 
+def sent(session: Session, attempt: PaymentAttempt, now: datetime, answer: Outcome) -> datetime:
+    """Send what the rail says it never had, and record its answer; a second later."""
+    knows_nothing(session, attempt, now)
+    at = now + timedelta(seconds=1)
+    claim = sends(session, attempt, at)
+    assert claim is not None
+    payments.record_outcome(session, claim=claim, outcome=answer, now=at)
+    return at
+
+
 class TestRefusalsBeforeTheReference:
     """401, 403, 400.x: the rail refuses before it looks whether it had this reference."""
 
@@ -296,13 +306,8 @@ class TestRefusalsBeforeTheReference:
         self, session: Session, now: datetime, refusal: Outcome, restore: Restore
     ) -> None:
         payment, attempt = released(session, restore)
-        knows_nothing(session, attempt, now)
         making.set_attempt(session, attempt, tries=7)
-        at = now + timedelta(seconds=1)
-        claim = sends(session, attempt, at)
-        assert claim is not None
-
-        payments.record_outcome(session, claim=claim, outcome=refusal, now=at)
+        sent(session, attempt, now, refusal)
 
         assert (payment.status, attempt.state) == (S.EXECUTING, A.UNKNOWN)
         with pytest.raises(Exception, match=r"executing|can't be released"):
@@ -312,11 +317,7 @@ class TestRefusalsBeforeTheReference:
         self, session: Session, now: datetime, restore: Restore
     ) -> None:
         payment, attempt = released(session, restore)
-        knows_nothing(session, attempt, now)
-        at = now + timedelta(seconds=1)
-        claim = sends(session, attempt, at)
-        assert claim is not None
-        payments.record_outcome(session, claim=claim, outcome=rails.REJECTED, now=at)
+        at = sent(session, attempt, now, rails.REJECTED)
 
         answered(session, attempt, rails.outcome(K.NOT_KNOWN), at + timedelta(seconds=1))
 
@@ -327,11 +328,7 @@ class TestRefusalsBeforeTheReference:
         self, session: Session, now: datetime, restore: Restore
     ) -> None:
         payment, attempt = released(session, restore)
-        knows_nothing(session, attempt, now)
-        at = now + timedelta(seconds=1)
-        claim = sends(session, attempt, at)
-        assert claim is not None
-        payments.record_outcome(session, claim=claim, outcome=rails.REJECTED, now=at)
+        at = sent(session, attempt, now, rails.REJECTED)
 
         answered(session, attempt, proven(session, payment), at + timedelta(seconds=1))
 
@@ -341,11 +338,7 @@ class TestRefusalsBeforeTheReference:
         self, session: Session, now: datetime, restore: Restore
     ) -> None:
         payment, attempt = released(session, restore)
-        knows_nothing(session, attempt, now)
-        at = now + timedelta(seconds=1)
-        claim = sends(session, attempt, at)
-        assert claim is not None
-        payments.record_outcome(session, claim=claim, outcome=rails.LOST, now=at)
+        at = sent(session, attempt, now, rails.LOST)
 
         answered(session, attempt, rails.outcome(K.NOT_KNOWN), at + timedelta(seconds=1))
 
