@@ -98,8 +98,9 @@ def stamp(session: Session, *, taken_at: datetime, by: str, now: datetime) -> St
     attempts = session.execute(
         update(PaymentAttempt)
         .where(PaymentAttempt.state.in_(LIVE), PaymentAttempt.provider_account_id.is_not(None))
-        # Who holds the claim in the lost time is gone, or must not go on.
-        .values(asks_first=True, claim=None)
+        # Who holds the claim in the lost time is gone, or must not go on; what the rail said after
+        # an earlier restore was before the time that is lost now.
+        .values(asks_first=True, not_known_at=None, asked_ahead=0, asked_reference=None, claim=None)
         .returning(PaymentAttempt.id)
     ).all()
     ended = sessions.end_everybodys(session, reason=REASON, now=now)

@@ -71,6 +71,29 @@ def test_after_a_restore_what_may_have_been_sent_asks_first(live: Database, comp
         assert found[claimed.id].state is AttemptState.CLAIMED
 
 
+def test_after_a_second_restore_what_was_asked_after_the_first_is_asked_anew(
+    live: Database, company: UUID
+) -> None:
+    with db.transaction() as session:
+        waiting = making.attempt_of(session, making.executing(session))
+    lose(live)
+    with db.transaction() as session:
+        making.set_attempt(
+            session,
+            session.merge(waiting),
+            asked_ahead=12,
+            not_known_at=session.info["now"],
+            asked_reference="Q_1",
+        )
+
+    lose(live, HOUR / 2)
+
+    with db.transaction() as session:
+        found = session.get_one(PaymentAttempt, waiting.id)
+        assert (found.asks_first, found.not_known_at, found.asked_ahead) == (True, None, 0)
+        assert found.asked_reference is None
+
+
 def test_after_a_restore_everything_is_paused_until_two_people_resume(
     live: Database, company: UUID
 ) -> None:
