@@ -287,6 +287,35 @@ class TestTheReferencesAfterIt:
 
         assert not making.attempt_of(session, payment).asks_first
 
+    def test_a_payment_that_was_here_already_asks_for_itself(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        """One of two parts asks about what is not here; the lost hour may have paid the other."""
+        first = making.pending(session)
+        requisition, _ = payments.locked(session, payment_id=first.id)
+        payments.change(
+            session,
+            requisition=requisition,
+            payment=first,
+            changes={"amount": Decimal("500.00")},
+            actor=acting(session, making.MAKER),
+            now=now,
+        )
+        second = payments.create(
+            session,
+            requisition_id=first.requisition_id,
+            amount=None,
+            actor=acting(session, making.MAKER),
+            now=now,
+        )
+        restore()
+        making.released(session, first)
+        knows_nothing(session, making.attempt_of(session, first), now)
+
+        making.released(session, second)
+
+        assert making.attempt_of(session, second).asks_first
+
 
 def sent(session: Session, attempt: PaymentAttempt, now: datetime, answer: Outcome) -> datetime:
     """Send what the rail says it never had, and record its answer; a second later."""

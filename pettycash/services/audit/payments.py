@@ -45,8 +45,8 @@ ONCE = (
             JOIN payments p ON p.id = t.payment_id
             JOIN requisitions q ON q.id = p.requisition_id AND q.created_at <= r.covers_until
         WHERE t.provider_account_id IS NOT NULL AND NOT EXISTS (
-            SELECT FROM payment_attempts u JOIN payments o ON o.id = u.payment_id
-            WHERE o.requisition_id = q.id AND u.not_known_at > r.stamped_at)
+            SELECT FROM payment_attempts u
+            WHERE u.payment_id = p.id AND u.not_known_at > r.stamped_at)
         """,
     ),
     Check(

@@ -135,7 +135,7 @@ def execute(
         remarks=requisition.number,
         asks_first=restored_until is not None
         and requisition.created_at <= restored_until
-        and not restored.is_asked(session, requisition),
+        and not restored.is_asked(session, payment),
         now=now,
     )
     reach("releases.recorded")

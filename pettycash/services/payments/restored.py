@@ -15,7 +15,6 @@ from pettycash.gateways import registry
 from pettycash.models.attempts import AttemptState, Callback, PaymentAttempt
 from pettycash.models.payments import Payment
 from pettycash.models.platform import Case, CaseKind, CaseStatus, Restore
-from pettycash.models.requisitions import Requisition
 from pettycash.services import cases
 from pettycash.services.payments import facts
 from pettycash.services.payments.facts import Matter
@@ -98,16 +97,16 @@ def asks_ahead(matter: Matter) -> bool:
     return must_ask(matter.attempt) and matter.attempt.asked_ahead > 0
 
 
-def is_asked(session: Session, requisition: Requisition) -> bool:
-    """Whether the rail has said of a requisition that it knows nothing that the books don't know.
+def is_asked(session: Session, payment: Payment) -> bool:
+    """Whether the rail has said of a payment that it knows nothing that the books don't know.
 
-    Since the newest restore: then no further attempt has to ask.
+    Since the newest restore: then no further attempt of it has to ask. Other payments of the
+    requisition were left out, where they were here, and ask for themselves.
     """
     asked = session.execute(
         select(PaymentAttempt.id)
-        .join(Payment, Payment.id == PaymentAttempt.payment_id)
         .where(
-            Payment.requisition_id == requisition.id,
+            PaymentAttempt.payment_id == payment.id,
             PaymentAttempt.not_known_at > select(func.max(Restore.stamped_at)).scalar_subquery(),
         )
         .limit(1)
