@@ -22,7 +22,7 @@ from pettycash.services import case_resolutions, payments
 from pettycash.services.callbacks import Address
 from pettycash.services.case_resolutions import Ending, Proposal
 from pettycash.services.payments import restored
-from pettycash.services.payments.evidence import Verdict
+from pettycash.services.payments.evidence import Source, Verdict
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.evidence import proven
@@ -315,6 +315,36 @@ class TestTheReferencesAfterIt:
         making.released(session, second)
 
         assert making.attempt_of(session, second).asks_first
+
+
+class TestAnswersThatAreSaidTwice:
+    """Each answer is about the reference that was asked about, and about no further one."""
+
+    def test_the_same_answer_by_callback_counts_once(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        payment, attempt = released(session, restore)
+        answered(session, attempt, rails.ASKED, now)
+        word = rails.outcome(K.NOT_KNOWN, asked_reference="Q_1")
+
+        for _ in range(3):
+            making.said(session, payment, word, Source.QUERY_CALLBACK)
+
+        assert attempt.asked_ahead == 1
+
+    def test_the_answer_to_an_older_question_is_not_about_the_next_reference(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        _, attempt = released(session, restore)
+        older = payments.next_question(session, attempt_id=attempt.id, now=now)
+        assert older is not None
+        making.set_attempt(session, attempt, next_query_at=now)
+        answered(session, attempt, rails.outcome(K.NOT_KNOWN), now)
+
+        for answer in (rails.outcome(K.NOT_KNOWN), rails.outcome(K.REJECTED)):
+            payments.record_answer(session, question=older, answer=answer, now=now)
+
+        assert (attempt.state, attempt.asked_ahead) == (A.QUEUED, 1)
 
 
 def sent(session: Session, attempt: PaymentAttempt, now: datetime, answer: Outcome) -> datetime:

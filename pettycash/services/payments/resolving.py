@@ -112,9 +112,8 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
         outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=rail_slots.next_look(now))
         return None
     _send_again(session, matter, now)
-    if restored.must_ask(attempt):
-        reference = restored.reference_to_ask(matter)
-        instruction = replace(instruction, originator_reference=reference)
+    reference = restored.reference_to_ask(matter)
+    instruction = replace(instruction, originator_reference=reference)
     attempt.queries += 1
     attempt.last_query_at = now
     attempt.asked_reference = None
@@ -148,17 +147,20 @@ def record_answer(
             matter.attempt.asked_reference = answer.reference
         return Verdict.ASKED
     gateway = registry.for_rail(question.rail)
+    attempt, asked_about = matter.attempt, question.instruction.originator_reference
+    own = replace(question.instruction, originator_reference=attempt.originator_reference)
     return evidence.take(
         session,
         matter=matter,
         word=Word(
             outcome=answer,
-            agreement=answer.agreement(
-                question.instruction, conversation_id=matter.attempt.conversation_id
-            ),
+            agreement=answer.agreement(own, conversation_id=attempt.conversation_id),
             source=Source.QUERY,
             confirms_failure_by_query=gateway.confirms_failure_by_query,
-            asked_at=question.asked_at,
+            # Meanwhile another reference may have its turn, which this says nothing of.
+            asked_at=question.asked_at
+            if asked_about == restored.reference_to_ask(matter)
+            else None,
         ),
         now=now,
     )

@@ -42,11 +42,14 @@ def must_ask(attempt: PaymentAttempt) -> bool:
 
 
 def reference_to_ask(matter: Matter) -> str:
-    """Which of our references the next question before the first byte is about.
+    """Which of our references the next question is about: as a rule the attempt's own.
 
-    The attempt's own first. One that the rail refused at its door left no trace there, so the lost
-    time may have gone on to a further attempt, or to another payment of the requisition.
+    Before the first byte that one, too, comes first. One that the rail refused at its door left no
+    trace there, so the lost time may have gone on to a further attempt, or to another payment of
+    the requisition.
     """
+    if not must_ask(matter.attempt):
+        return matter.attempt.originator_reference
     place = _places(matter.payment, matter.attempt.number)[matter.attempt.asked_ahead]
     if place == (matter.payment.ordinal, matter.attempt.number):
         return matter.attempt.originator_reference
@@ -62,6 +65,7 @@ def goes_on(session: Session, matter: Matter) -> bool:
         ).scalars()
     ) - {matter.payment.ordinal}
     matter.attempt.asked_ahead += 1
+    matter.attempt.asked_reference = None  # said once more, it would be about the next one
     # A payment that is here asks for itself.
     while (
         matter.attempt.asked_ahead < len(places) and places[matter.attempt.asked_ahead][0] in here
