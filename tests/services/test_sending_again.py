@@ -235,3 +235,25 @@ class TestAnAnswerToAnOlderQuestion:
 
         assert verdict is Verdict.REJECTED
         assert (payment.status, payment.failure_confirmed) == (S.FAILED, True)
+
+
+def not_made(session: Session, payment: Payment) -> Outcome:
+    """What the rail reports by itself of a payment that it did not make."""
+    instruction = payments.instruction_of(session, making.attempt_of(session, payment))
+    return rails.outcome(rails.K.REJECTED, originator_reference=instruction.originator_reference)
+
+
+class TestAFailureThatOvertakesTheAnswer:
+    @pytest.mark.parametrize("answer", [rails.ACCEPTED, rails.LOST], ids=["accepted", "unknown"])
+    def test_it_is_no_contradiction(self, session: Session, answer: Outcome) -> None:
+        payment = making.executing(session)
+        claim = making.sending(session, payment)
+        making.said(session, payment, not_made(session, payment), Source.CALLBACK)
+        assert (payment.status, payment.failure_confirmed) == (S.FAILED, False)
+
+        payments.record_outcome(session, claim=claim, outcome=answer, now=session.info["now"])
+
+        assert not payment.failure_confirmed
+        assert making.open_cases(session, payment.id) == []
+        making.said(session, payment, rails.outcome(rails.K.REJECTED), Source.QUERY)
+        assert payment.failure_confirmed

@@ -273,6 +273,9 @@ def _not_known(session: Session, matter: Matter, word: Word, now: datetime) -> V
 
 def _doubt_failure(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
     """What was called unpaid may be paid after all: it is unconfirmed, and the rail is asked."""
+    if matter.attempt.failure_confirmed_at is None:
+        # A callback that overtook this answer said so, and the rail is being asked already.
+        return _ask(session, matter, now)
     settlement.unconfirm_failure(session, matter=matter, now=now)
     return _contradiction(session, matter, word, now)
 
