@@ -50,6 +50,9 @@ TRANSITIONS: Mapping[PaymentStatus, frozenset[PaymentStatus]] = {
 NOTHING_SENT = frozenset({S.PENDING, S.SCHEDULED})
 ON_THE_WAY = frozenset({S.EXECUTING, S.IN_DOUBT})
 
+UNPAID = frozenset({S.FAILED, S.CANCELLED})
+"""In whose place another payment may be made, unless the rail may have paid it all the same."""
+
 
 class IllegalTransition(errors.Conflict):
     """The payment's status does not allow this."""

@@ -105,7 +105,7 @@ def propose(
     """
     case = cases.get(session, case_id=case_id)
     subject = _locked(session, case, actor)
-    _check(session, case, _matter(subject, proposal), proposal)
+    _check(session, case, subject, proposal)
     if proposal.ending is Ending.LOST:
         _lock_delivery(session, case, actor)
     case = cases.propose(
@@ -137,7 +137,7 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
     assert case.proposal is not None
     proposal = Proposal.of_json(case.proposal)
     matter = _matter(subject, proposal)
-    _check(session, case, matter, proposal)
+    _check(session, case, subject, proposal)
     if proposal.ending is Ending.LOST:
         replenishments.write_off_rest(
             session, replenishment_id=case.object_id, actor=actor, now=now
@@ -216,7 +216,8 @@ def _matter(subject: _Subject | None, proposal: Proposal) -> Matter | None:
     return Matter(requisition=subject.requisition, payment=subject.payment, attempt=candidates[0])
 
 
-def _check(session: Session, case: Case, matter: Matter | None, proposal: Proposal) -> None:
+def _check(session: Session, case: Case, subject: _Subject | None, proposal: Proposal) -> None:
+    matter = _matter(subject, proposal)
     if not proposal.note.strip():
         raise EvidenceMissing(errors={"note": ["Say what you found, and where."]})
     _check_kind(case, proposal)
@@ -231,6 +232,8 @@ def _check(session: Session, case: Case, matter: Matter | None, proposal: Propos
             and _is_undecided(matter)
         ):
             raise EndingDoesNotFit("What became of the money is still open: paid or not paid?")
+        if case.kind in ABOUT_MONEY and subject is not None:
+            _check_no_doubt(subject)
         return
     if case.kind not in ABOUT_MONEY or matter is None:
         raise EndingDoesNotFit(f"A case of {case.kind} is only noted.")
@@ -241,6 +244,13 @@ def _check(session: Session, case: Case, matter: Matter | None, proposal: Propos
             _check_not_paid(matter)
         case Ending.RETURNED:
             _check_returned(matter, proposal)
+
+
+def _check_no_doubt(subject: _Subject) -> None:
+    """What becomes of the newest attempt does not end the doubt about one before it."""
+    for each in subject.attempts:
+        if each.state is AttemptState.REJECTED and each.failure_confirmed_at is None:
+            raise EndingDoesNotFit(f"What became of attempt {each.number} is still open.")
 
 
 def _check_kind(case: Case, proposal: Proposal) -> None:

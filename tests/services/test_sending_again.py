@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from pettycash.gateways.base import Outcome
@@ -14,7 +15,7 @@ from pettycash.services.payments import rules
 from pettycash.services.payments.evidence import Source, Verdict
 from tests.factories import payments as making
 from tests.factories import rails
-from tests.factories.evidence import log_of, proven, unknown
+from tests.factories.evidence import failed, log_of, proven, unknown
 from tests.factories.people import acting
 
 pytestmark = pytest.mark.usefixtures("rail")
@@ -241,6 +242,114 @@ def not_made(session: Session, payment: Payment) -> Outcome:
     """What the rail reports by itself of a payment that it did not make."""
     instruction = payments.instruction_of(session, making.attempt_of(session, payment))
     return rails.outcome(rails.K.REJECTED, originator_reference=instruction.originator_reference)
+
+
+def another(session: Session, payment: Payment) -> Payment:
+    """A payment made anew for the money of one that failed."""
+    return payments.create(
+        session,
+        requisition_id=payment.requisition_id,
+        amount=None,
+        actor=acting(session, making.MAKER),
+        now=session.info["now"],
+    )
+
+
+class TestAnotherPaymentTookItsPlace:
+    @pytest.mark.parametrize("answer", [rails.ACCEPTED, rails.LOST], ids=["accepted", "unknown"])
+    def test_a_late_answer_to_the_first_is_not_lost_and_holds_the_second(
+        self, session: Session, answer: Outcome
+    ) -> None:
+        payment, _, claim = called_unpaid(session)
+        second = another(session, payment)
+
+        payments.record_outcome(session, claim=claim, outcome=answer, now=session.info["now"])
+        session.flush()
+
+        assert (payment.status, payment.failure_confirmed) == (S.FAILED, False)
+        assert making.open_cases(session, payment.id) == ["contradiction"]
+        with pytest.raises(DBAPIError, match="exceed the approved"):
+            making.released(session, second)
+
+    def test_what_became_of_the_second_is_recorded_all_the_same(self, session: Session) -> None:
+        """The first was proven paid: the second, which has left, is in doubt or has failed."""
+        payment = failed(session)
+        second = another(session, payment)
+        making.released(session, second)
+        making.answered(session, second, rails.ACCEPTED)
+        making.said(session, payment, proven(session, payment), Source.QUERY)
+        session.flush()
+        attempt = making.attempt_of(session, second)
+        late = session.info["now"] + timedelta(minutes=6)
+
+        payments.next_question(session, attempt_id=attempt.id, now=late)
+        session.flush()
+        assert second.status is S.IN_DOUBT
+        making.said(session, second, not_made(session, second), Source.CALLBACK)
+        session.flush()
+
+        assert (second.status, second.failure_confirmed) == (S.FAILED, False)
+
+    def test_a_cancelled_one_that_the_rail_has_after_all_holds_the_second(
+        self, session: Session
+    ) -> None:
+        payment, attempt, claim = called_unpaid(session)
+        now = session.info["now"]
+        payments.cancel(session, payment_id=payment.id, actor=acting(session, "treasury"), now=now)
+        second = another(session, payment)
+
+        payments.record_outcome(session, claim=claim, outcome=rails.ACCEPTED, now=now)
+
+        with pytest.raises(rules.ExceedsApproved), session.begin_nested():
+            making.released(session, second)
+        making.said(session, payment, rails.outcome(rails.K.REJECTED), Source.QUERY)
+        assert attempt.failure_confirmed_at is not None
+        making.released(session, second)
+        assert second.status is S.EXECUTING
+
+
+class TestAnotherAttemptTookItsPlace:
+    """Two people called the first unpaid, and the rail has accepted it after all."""
+
+    def cannot_be_noted(self, session: Session, payment: Payment) -> None:
+        case = making.the_case(session, payment)
+        with pytest.raises(case_resolutions.EndingDoesNotFit):
+            case_resolutions.propose(
+                session,
+                case_id=case.id,
+                proposal=Proposal(ending=Ending.NOTED, note="the second one is what counts"),
+                actor=acting(session, "cfo"),
+                now=session.info["now"],
+            )
+
+    def test_one_that_waits_is_not_let_go(self, session: Session) -> None:
+        payment, _, claim = called_unpaid(session)
+        making.released(session, payment)
+
+        payments.record_outcome(
+            session, claim=claim, outcome=rails.ACCEPTED, now=session.info["now"]
+        )
+
+        self.cannot_be_noted(session, payment)
+
+    def test_its_failure_confirms_nothing_of_the_first(self, session: Session) -> None:
+        payment, attempt, claim = called_unpaid(session)
+        making.released(session, payment)
+        second = making.attempt_of(session, payment)
+        making.answered(session, payment, rails.ACCEPTED)
+        payments.record_outcome(
+            session, claim=claim, outcome=rails.ACCEPTED, now=session.info["now"]
+        )
+
+        making.said(session, payment, rails.outcome(rails.K.REJECTED), Source.QUERY, attempt=second)
+
+        assert second.failure_confirmed_at is not None
+        assert (payment.status, payment.failure_confirmed) == (S.FAILED, False)
+        self.cannot_be_noted(session, payment)
+        making.said(
+            session, payment, rails.outcome(rails.K.REJECTED), Source.QUERY, attempt=attempt
+        )
+        assert payment.failure_confirmed
 
 
 class TestAFailureThatOvertakesTheAnswer:

@@ -150,7 +150,7 @@ LOOKED_AFTER = (
         SELECT p.id AS object_id, t.number AS attempt
         FROM payments p JOIN payment_attempts t ON t.payment_id = p.id
             AND t.state = 'rejected' AND t.failure_confirmed_at IS NULL
-        WHERE p.status = 'failed' AND NOT p.failure_confirmed AND NOT EXISTS (
+        WHERE p.status IN ('failed', 'cancelled') AND NOT p.failure_confirmed AND NOT EXISTS (
             SELECT FROM obligations o WHERE o.company_id = t.company_id
                 AND o.topic = 'payments.resolve' AND o.key = t.id AND o.done_at IS NULL)
         """,

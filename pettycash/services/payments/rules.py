@@ -10,7 +10,7 @@ from pettycash import db, errors, money
 from pettycash.gateways import registry
 from pettycash.models.funds import Fund, ProviderAccount, Store, StoreKind
 from pettycash.models.organisation import Branch
-from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.payments import UNPAID, Payment, PaymentStatus
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.money import Currency
 from pettycash.rails import Method
@@ -176,7 +176,7 @@ def check_payable(session: Session, *, requisition: Requisition) -> None:
         select(Payment.id)
         .where(
             Payment.requisition_id == requisition.id,
-            Payment.status == PaymentStatus.FAILED,
+            Payment.status.in_(UNPAID),
             ~Payment.failure_confirmed,
         )
         .limit(1)
@@ -186,7 +186,8 @@ def check_payable(session: Session, *, requisition: Requisition) -> None:
 
 
 def remainder(session: Session, *, requisition: Requisition) -> Decimal:
-    """What is approved and not committed to any payment: the failed and cancelled don't count.
+    """What is approved and not committed to any payment: the failed and cancelled don't count,
+    unless the rail may have paid them all the same.
 
     Negative where more was proven paid than anybody decided.
     """
@@ -199,8 +200,8 @@ COMMITTED = (
     select(func.coalesce(func.sum(func.greatest(Payment.amount, Payment.paid_amount)), 0))
     .where(
         Payment.requisition_id == bindparam("requisition_id"),
-        Payment.status.not_in((PaymentStatus.CANCELLED, PaymentStatus.REVERSED)),
-        or_(Payment.status != PaymentStatus.FAILED, ~Payment.failure_confirmed),
+        Payment.status != PaymentStatus.REVERSED,
+        or_(Payment.status.not_in(UNPAID), ~Payment.failure_confirmed),
     )
     .execution_options(**db.PREPARED)
 )

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash import db, settings
 from pettycash.crash_points import reach
-from pettycash.models.attempts import LIVE, AttemptState
+from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
 from pettycash.models.funds import Store
-from pettycash.models.payments import ON_THE_WAY, Payment, PaymentStatus
+from pettycash.models.payments import ON_THE_WAY, UNPAID, Payment, PaymentStatus
 from pettycash.models.platform import CaseKind, Severity
 from pettycash.rails import Method
 from pettycash.services import (
@@ -108,6 +109,7 @@ def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> 
                 evidence=_evidence(matter, proof),
             )
     else:
+        payment.failure_confirmed = True
         contradict(
             session,
             payment=payment,
@@ -154,7 +156,7 @@ def fail(
     if payment.status in ON_THE_WAY:
         payment.last_error = f"{code}: {message}"[:500]
         payment.gateway_status = AttemptState.REJECTED.value
-        payment.failure_confirmed = confirmed
+        payment.failure_confirmed = confirmed and not _is_unconfirmed(session, matter)
         payment.executor_id = None
         payment.move_to(PaymentStatus.FAILED, at=now)
     outbox.done(session, topic=SUBMIT, key=attempt.id)
@@ -197,8 +199,8 @@ def confirm_failure(session: Session, *, matter: Matter, now: datetime) -> None:
     """The rail's own answer says what a callback had said: it failed, and may be tried again."""
     payment, attempt = matter.payment, matter.attempt
     attempt.failure_confirmed_at = now
-    if payment.status is PaymentStatus.FAILED:
-        payment.failure_confirmed = True
+    if payment.status in UNPAID:
+        payment.failure_confirmed = not _is_unconfirmed(session, matter)
         payment.version += 1
     outbox.done(session, topic=RESOLVE, key=attempt.id)
     _end_doubt(session, payment=payment, now=now)
@@ -207,14 +209,30 @@ def confirm_failure(session: Session, *, matter: Matter, now: datetime) -> None:
     reach("settlement.confirmed")
 
 
+def _is_unconfirmed(session: Session, matter: Matter) -> bool:
+    """Whether another attempt of the payment counts as failed without the rail's own word."""
+    other = session.execute(
+        select(PaymentAttempt.id)
+        .where(
+            PaymentAttempt.payment_id == matter.payment.id,
+            PaymentAttempt.id != matter.attempt.id,
+            PaymentAttempt.state == AttemptState.REJECTED,
+            PaymentAttempt.failure_confirmed_at.is_(None),
+        )
+        .limit(1)
+    )
+    return other.first() is not None
+
+
 def unconfirm_failure(session: Session, *, matter: Matter, now: datetime) -> None:
     """The rail's answer to a sending allows for payment although it counts as failed.
 
-    Until the rail itself says what became of it, nothing new is released.
+    Until the rail itself says what became of it, nothing new is released: of this payment, or of
+    one made in its place.
     """
     payment, attempt = matter.payment, matter.attempt
     attempt.failure_confirmed_at = None
-    if payment.status is PaymentStatus.FAILED:
+    if payment.status in UNPAID:
         payment.failure_confirmed = False
         payment.version += 1
     ask_at_once(session, matter=matter, now=now)

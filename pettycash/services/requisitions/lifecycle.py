@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash import errors
-from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.payments import UNPAID, Payment, PaymentStatus
 from pettycash.models.people import Role
 from pettycash.models.releases import PaymentExecution
 from pettycash.models.requisitions import (
@@ -350,7 +350,7 @@ def _refuse_under_way(session: Session, requisition: Requisition) -> None:
                     PaymentStatus.IN_DOUBT,
                 ]
             )
-            | ((Payment.status == PaymentStatus.FAILED) & ~Payment.failure_confirmed),
+            | (Payment.status.in_(UNPAID) & ~Payment.failure_confirmed),
         )
         .order_by(Payment.ordinal)
     ).scalars()
