@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from pettycash import db
 from pettycash.gateways.base import Asked, Outcome, OutcomeKind
 from pettycash.models.funds import ProviderAccount
-from pettycash.models.platform import CaseKind, Severity
+from pettycash.models.platform import CaseKind, PauseScope, Severity
 from pettycash.services import cases, pauses
 
 PAUSES_AT = 2
@@ -66,6 +66,9 @@ def _refused(session: Session, account_id: UUID, said: Outcome) -> None:
 
 
 def _taken(session: Session, account_id: UUID) -> None:
+    if _is_paused(session, account_id):
+        # Questions go on; but nothing is sent, and people are told of it, until they lift that.
+        return
     session.execute(
         update(ProviderAccount)
         .where(ProviderAccount.id == account_id)
@@ -81,3 +84,11 @@ def _taken(session: Session, account_id: UUID) -> None:
         note="The rail has taken the credentials.",
         now=session.info["now"],
     )
+
+
+def _is_paused(session: Session, account_id: UUID) -> bool:
+    try:
+        pauses.open_pause(session, scope=PauseScope.PROVIDER_ACCOUNT, object_id=account_id)
+    except pauses.PauseNotFound:
+        return False
+    return True

@@ -205,8 +205,13 @@ def test_questions_that_are_refused_count_and_go_on(rail: rails.FakeGateway) -> 
     working.work("payments.resolve")
 
     assert len(rail.asked) >= 2 * len(keys), "a pause stops no question"
-    assert told() == []
     assert len(standing()) == 1, "people lift it"
+    assert len(told()) == 1, "and are told of it until they have, whatever the rail says meanwhile"
+    lift()
+    working.wait(81)
+    working.work("payments.resolve")
+    assert told() == []
+    assert the_account().refused_in_row == 0
 
 
 def test_refused_at_once_the_account_is_paused_once(rail: rails.FakeGateway) -> None:
