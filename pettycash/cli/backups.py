@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,8 @@ from pettycash.stack.backups.making import Backup, Tell
 
 FOLDER = "backups"
 CHECK = "check withdrawn keys, roles and people of the lost time before two people resume"
+
+ENDED_BY = (signal.SIGTERM, signal.SIGHUP)
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -185,12 +188,29 @@ def _instant(moment: str) -> datetime:
 
 @contextmanager
 def _progress() -> Iterator[Tell]:
-    """What goes on, in one line that moves on a terminal; nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda _words: None
-        return
-    with Console(stderr=True).status("beginning") as status:
-        yield status.update
+    """What goes on, in one line that moves on a terminal; nothing elsewhere.
+
+    Whoever ends it, by SIGTERM or by hanging up, ends it as Ctrl-C does: what was begun is cleared
+    away, which may be a whole database.
+    """
+    before = {number: signal.getsignal(number) for number in ENDED_BY}
+    for number in (each for each in ENDED_BY if before[each] is not signal.SIG_IGN):  # nohup
+        signal.signal(number, _end)
+    try:
+        if not sys.stderr.isatty():
+            yield lambda _words: None
+            return
+        with Console(stderr=True).status("beginning") as status:
+            yield status.update
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(number: int, _frame: object) -> None:
+    for each in ENDED_BY:
+        signal.signal(each, signal.SIG_IGN)  # it is ending
+    sys.exit(128 + number)
 
 
 def _shown(found: Backup) -> dict[str, Any]:

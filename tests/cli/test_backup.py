@@ -2,8 +2,12 @@
 
 import io
 import json
+import os
 import re
+import signal
 import stat
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,9 +23,9 @@ from pettycash import db
 from pettycash.models.attempts import PaymentAttempt
 from pettycash.models.platform import PlatformPause
 from pettycash.services import ledger, pauses
-from pettycash.stack import postgres, schema
+from pettycash.stack import children, postgres, schema
 from pettycash.stack.backups import container, making, programs, restoring
-from pettycash.stack.state import StackError
+from pettycash.stack.state import ROOT, StackError
 from tests.cli.conftest import Command
 from tests.factories import payments as making_payments
 from tests.factories.people import company_id
@@ -351,6 +355,32 @@ def test_restore_drill_fails_on_damage(
     assert drilled.json["different"] == []
     assert {each["check"] for each in drilled.json["findings"]} >= {"balance_is_sum_of_postings"}
     json.dumps(drilled.json)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP])
+def test_whoever_ends_a_drill_leaves_nothing_of_it(
+    live: Database, tmp_path: Path, sent: signal.Signals
+) -> None:
+    """A deploy, a time limit or a closed terminal: what it has restored is everybody's data."""
+    with subprocess.Popen(
+        children.pettycash("restore-drill"),
+        env=os.environ | live.environ | {"TMPDIR": str(tmp_path)},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as drill:
+        try:
+            deadline = time.monotonic() + 60
+            while not list(tmp_path.glob("*/postgres/**/postmaster.pid")):
+                assert drill.poll() is None, drill.communicate()[0]
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            drill.send_signal(sent)
+            assert drill.wait(timeout=30) == 128 + sent
+        finally:
+            drill.kill()
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_program_is_not_older_than_the_server(
