@@ -60,7 +60,7 @@ def shown(callback: Callback, payment_id: UUID | None) -> dict[str, Any]:
     }
 
 
-@blp.route("/<string(length=65):slug>/<string:secret>")  # a UUID, before /replay/, is shorter
+@blp.route("/<string:slug>/<string(length=64):secret>")  # not /<uuid>/replay/
 class CallbackReceipt(MethodView):
     """One attempt's address for one purpose."""
 

@@ -3,7 +3,8 @@
 `/api/callbacks/{slug}/{secret}`: the slug is the attempt's id and its account's in hex and a digit
 for the purpose, the secret the HMAC of them under the callback key. Nothing in it names a provider,
 and it is made of the characters 0-9 and a-f only, since rails refuse words in addresses
-(security.md row 17). The account is there for the attempt that a restored database has lost.
+(security.md row 17). The account is there for the attempt that a restored database has lost;
+addresses that were given out before it was there are still taken.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ _DIGITS: dict[CallbackPurpose, str] = {
     CallbackPurpose.QUERY_TIMEOUT: "4",
 }
 _PURPOSES = {digit: purpose for purpose, digit in _DIGITS.items()}
-_SLUG = re.compile(r"([0-9a-f]{32})([0-9a-f]{32})([1-4])", re.ASCII)
+_SLUG = re.compile(r"([0-9a-f]{32})([0-9a-f]{32})?([1-4])", re.ASCII)
 _SECRET = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -32,19 +33,22 @@ class About:
     """What an address was made for."""
 
     attempt_id: UUID
-    account_id: UUID
+    account_id: UUID | None
+    """None in an address of before."""
     purpose: CallbackPurpose
 
 
 def slug_of(about: About) -> str:
     """What leads to the attempt, its account and the purpose."""
-    return about.attempt_id.hex + about.account_id.hex + _DIGITS[about.purpose]
+    account = about.account_id.hex if about.account_id else ""
+    return about.attempt_id.hex + account + _DIGITS[about.purpose]
 
 
 def secret_of(about: About) -> str:
     """What only the rail was told."""
     key = settings.current().callback_key.encode()
-    message = about.attempt_id.bytes + about.account_id.bytes + about.purpose.value.encode()
+    account = about.account_id.bytes if about.account_id else b""
+    message = about.attempt_id.bytes + account + about.purpose.value.encode()
     return hmac.new(key, message, hashlib.sha256).hexdigest()
 
 
@@ -56,7 +60,7 @@ def read(slug: str, secret: str) -> About | None:
     attempt, account, digit = found.groups()
     about = About(
         attempt_id=UUID(hex=attempt),
-        account_id=UUID(hex=account),
+        account_id=UUID(hex=account) if account else None,
         purpose=_PURPOSES[digit],
     )
     return about if hmac.compare_digest(secret_of(about), secret) else None

@@ -99,7 +99,7 @@ def locate(glance: Session, *, slug: str, secret: str, remote_address: str | Non
         ),
         execution_options=db.PREPARED,
     ).one_or_none()
-    is_lost = found is None
+    is_lost = found is None and about.account_id is not None
     if is_lost:
         found = glance.execute(query.where(ProviderAccount.id == about.account_id)).one_or_none()
     if found is None or not _is_expected(remote_address, found.options.get("callback_sources")):

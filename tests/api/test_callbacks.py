@@ -1,5 +1,7 @@
 """The inbox over HTTP: everything right is kept and answered 200, everything wrong says nothing."""
 
+import hashlib
+import hmac
 import io
 import json
 import logging
@@ -12,7 +14,7 @@ import pytest
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
-from pettycash import db
+from pettycash import db, settings
 from pettycash.api import access
 from pettycash.models.attempts import Callback, CallbackPurpose
 from pettycash.models.funds import ProviderAccount
@@ -50,7 +52,7 @@ def address(payment: Payment, purpose: CallbackPurpose = P.RESULT) -> str:
     return address_of(attempt_id(payment), payment.provider_account_id, purpose)
 
 
-def address_of(attempt: UUID, account: UUID, purpose: CallbackPurpose = P.RESULT) -> str:
+def address_of(attempt: UUID, account: UUID | None, purpose: CallbackPurpose = P.RESULT) -> str:
     about = About(attempt_id=attempt, account_id=account, purpose=purpose)
     return (
         f"/api/callbacks/{callback_addresses.slug_of(about)}/{callback_addresses.secret_of(about)}"
@@ -143,6 +145,23 @@ def test_callback_with_a_wrong_secret_or_address_is_told_nothing(
         assert without_id(answer) == without_id(nonsense), where
         assert secret not in answer.get_data(as_text=True)
     assert stored() == 0
+
+
+def test_callback_to_an_address_that_named_no_account_is_taken(
+    api: ApiClient, sent: Payment
+) -> None:
+    """Given out before addresses named it, to rails that report once, days later too."""
+    where = address_of(attempt_id(sent), None)
+    _, _, _, slug, secret = where.split("/")
+    key = settings.current().callback_key.encode()
+    told = hmac.new(key, attempt_id(sent).bytes + b"result", hashlib.sha256).hexdigest()
+    assert (slug, secret) == (f"{attempt_id(sent).hex}1", told)
+
+    assert deliver(api, where, proof(sent)).status_code == 200
+    working.work("callbacks.process")
+    assert status(sent) is PaymentStatus.SUCCESS
+    assert deliver(api, address_of(uuid4(), None), proof(sent)).status_code == 404
+    assert deliver(api, f"{where[:-1]}x", proof(sent)).status_code == 404
 
 
 def test_callback_for_an_unknown_attempt_is_told_nothing(api: ApiClient, sent: Payment) -> None:
