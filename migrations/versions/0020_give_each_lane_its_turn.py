@@ -29,6 +29,7 @@ def upgrade() -> None:
             (SELECT t.provider_account_id FROM payment_attempts t
              WHERE o.topic IN ('payments.submit', 'payments.resolve') AND t.id = o.key),
             o.company_id)
+        WHERE o.done_at IS NULL
         """
     )
     op.execute(
@@ -47,13 +48,17 @@ def upgrade() -> None:
             AND parked_at IS NOT NULL
         """
     )
-    op.alter_column("obligations", "lane", nullable=False)
+    # What is done has none until it is owed again: to write a month of it anew, everybody would wait.
+    op.create_check_constraint(
+        op.f("ck_obligations_lane"), "obligations", "lane IS NOT NULL OR done_at IS NOT NULL"
+    )
     op.create_index(
         "ix_obligations_lane", "obligations", ["topic", "lane", "due_at"], postgresql_where=OPEN
     )
     # It would be taken where statistics are old, and then leads past all that is due elsewhere.
     op.drop_index("ix_obligations_due", "obligations")
-    # Whoever owes without knowing of lanes: the release before, while it still runs.
+    # Whoever owes without knowing of lanes, or owes again what was done before there were any: the
+    # release before, while it still runs.
     op.execute(
         """CREATE FUNCTION obligation_lane() RETURNS trigger LANGUAGE plpgsql
            AS $$ BEGIN NEW.lane := NEW.company_id; RETURN NEW; END $$"""
@@ -61,8 +66,8 @@ def upgrade() -> None:
     for setting in ("plan_cache_mode = force_generic_plan", "enable_seqscan = off"):
         op.execute(f"ALTER FUNCTION obligation_lane SET {setting}")
     op.execute(
-        """CREATE TRIGGER own_lane BEFORE INSERT ON obligations FOR EACH ROW
-           WHEN (NEW.lane IS NULL) EXECUTE FUNCTION obligation_lane()"""
+        """CREATE TRIGGER own_lane BEFORE INSERT OR UPDATE ON obligations FOR EACH ROW
+           WHEN (NEW.lane IS NULL AND NEW.done_at IS NULL) EXECUTE FUNCTION obligation_lane()"""
     )
 
     op.create_table(
@@ -82,5 +87,6 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION obligation_lane()")
     op.create_index("ix_obligations_due", "obligations", ["due_at"], postgresql_where=OPEN)
     op.drop_index("ix_obligations_lane", "obligations")
+    op.drop_constraint(op.f("ck_obligations_lane"), "obligations", type_="check")
     for name in ("parked_by_hand", "handed_at", "lane"):
         op.drop_column("obligations", name)

@@ -30,12 +30,14 @@ class Obligation(Tenanted):
             postgresql_where="done_at IS NULL AND parked_at IS NULL",
         ),
         Index("ix_obligations_company", "company_id", "id"),
+        CheckConstraint("lane IS NOT NULL OR done_at IS NOT NULL", name="lane"),
     )
 
     topic: Mapped[str]
     key: Mapped[UUID]
-    lane: Mapped[UUID]
-    """Who takes turns with others: the company, or the provider account that is called."""
+    lane: Mapped[UUID | None]
+    """Who takes turns with others: the company, or the provider account that is called. What was
+    done before there were lanes has none."""
     due_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
     """How often it was published."""

@@ -93,7 +93,7 @@ OWE = text(
     FROM unnest(CAST(:ids AS uuid[]), CAST(:topics AS text[]), CAST(:keys AS uuid[]),
                 CAST(:lanes AS uuid[]), CAST(:dues AS timestamptz[]))
         AS owed (id, topic, key, lane, due_at)
-    ON CONFLICT (company_id, topic, key) DO UPDATE SET
+    ON CONFLICT (company_id, topic, key) DO UPDATE SET lane = coalesce(o.lane, excluded.lane),
         due_at = CASE WHEN :moves OR o.done_at IS NOT NULL OR o.parked_at IS NOT NULL
                       THEN excluded.due_at ELSE least(o.due_at, excluded.due_at) END,
         attempts = CASE WHEN :moves OR o.done_at IS NOT NULL OR o.parked_at IS NOT NULL

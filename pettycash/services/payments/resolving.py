@@ -205,7 +205,13 @@ def ask_within(
     attempt = matter.attempt
     due_at = now + longest * random.random()
     attempt.next_query_at = min(attempt.next_query_at or due_at, due_at)
-    outbox.owe(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
+    outbox.owe(
+        session,
+        topic=RESOLVE,
+        key=attempt.id,
+        due_at=due_at,
+        lane=attempt.provider_account_id,
+    )
     return matter.payment
 
 
