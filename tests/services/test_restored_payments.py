@@ -21,12 +21,13 @@ from pettycash.services import callbacks as service
 from pettycash.services import case_resolutions, payments
 from pettycash.services.callbacks import Address
 from pettycash.services.case_resolutions import Ending, Proposal
-from pettycash.services.payments import restored
+from pettycash.services.payments import facts, restored
 from pettycash.services.payments.evidence import Source, Verdict
 from tests.factories import payments as making
 from tests.factories import rails
-from tests.factories.evidence import proven
+from tests.factories.evidence import failed, proven
 from tests.factories.people import acting
+from tests.factories.rails import FakeGateway
 from tests.servers import Database
 
 pytestmark = pytest.mark.usefixtures("rail")
@@ -82,13 +83,15 @@ def answered(
     return payments.record_answer(session, question=question, answer=answer, now=at)
 
 
-def knows_nothing(session: Session, attempt: PaymentAttempt, at: datetime) -> int:
+def knows_nothing(
+    session: Session, attempt: PaymentAttempt, at: datetime, *, most: int = 20
+) -> int:
     """Let the rail say so of whatever it is asked about, until nothing more is asked."""
     asked = 0
     while restored.must_ask(attempt):
         answered(session, attempt, rails.outcome(K.NOT_KNOWN), at)
         asked += 1
-        assert asked < 20
+        assert asked < most
     return asked
 
 
@@ -315,6 +318,89 @@ class TestTheReferencesAfterIt:
         making.released(session, second)
 
         assert making.attempt_of(session, second).asks_first
+
+
+class TestAPaymentThatIsMadeInPlaceOfAnother:
+    """The lost hour paid one that is cancelled, or left alone, after the restore."""
+
+    @pytest.mark.parametrize("over", ["cancelled", "failed"])
+    def test_it_asks_what_became_of_that_one(
+        self, session: Session, now: datetime, restore: Restore, over: str
+    ) -> None:
+        first = making.pending(session) if over == "cancelled" else failed(session)
+        restore()
+        if over == "cancelled":
+            payments.cancel(
+                session, payment_id=first.id, actor=acting(session, "treasury"), now=now
+            )
+        second = payments.create(
+            session,
+            requisition_id=first.requisition_id,
+            amount=None,
+            actor=acting(session, making.MAKER),
+            now=now,
+        )
+        making.released(session, second)
+        attempt = making.attempt_of(session, second)
+        lost = facts.derived_reference(
+            requisition_id=first.requisition_id,
+            ordinal=first.ordinal,
+            number=1 if over == "cancelled" else 2,
+        )
+        paid = FakeGateway().shape_reference(lost)
+        asked = set()
+
+        for _ in range(12):
+            question = payments.next_question(session, attempt_id=attempt.id, now=now)
+            assert question is not None
+            reference = question.instruction.originator_reference
+            asked.add(reference)
+            answer = rails.outcome(K.NOT_KNOWN)
+            if reference == paid:
+                answer = rails.proof(question.instruction, receipt="RKTBEFORE1")
+            payments.record_answer(session, question=question, answer=answer, now=now)
+            if reference == paid:
+                break
+            assert restored.must_ask(attempt), "it would be paid twice"
+
+        assert paid in asked
+        assert sends(session, attempt, now) is None
+        assert making.open_cases(session, second.id) == ["contradiction"]
+        case = making.the_case(session, second)
+        case_resolutions.propose(
+            session,
+            case_id=case.id,
+            proposal=Proposal(
+                ending=Ending.PAID, note="on the statement", provider_reference="RKTBEFORE1"
+            ),
+            actor=acting(session, "cfo"),
+            now=now,
+        )
+        making.confirmed(session, case, by="group_finance_manager")
+        assert second.status is S.SUCCESS
+
+    def test_it_asks_beyond_all_that_are_here(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        first = making.pending(session)
+        for _ in range(3):
+            payments.cancel(
+                session, payment_id=first.id, actor=acting(session, "treasury"), now=now
+            )
+            made = payments.create(
+                session,
+                requisition_id=first.requisition_id,
+                amount=None,
+                actor=acting(session, making.MAKER),
+                now=now,
+            )
+            first = made
+        restore()
+        making.released(session, first)
+
+        asked = knows_nothing(session, making.attempt_of(session, first), now, most=30)
+
+        assert asked == 4 + 3 * 4 + 2 * 4, "its own, those before it, and two further payments"
 
 
 class TestAnswersThatAreSaidTwice:

@@ -133,8 +133,27 @@ def _of_a_lost_attempt(session: Session, matter: Matter, word: Word, now: dateti
     if word.outcome.kind is OutcomeKind.NOT_KNOWN:
         return _not_known(session, matter, word, now)
     decided = word.outcome.kind in (OutcomeKind.SETTLED, OutcomeKind.REJECTED)
-    if not decided and word.outcome.provider_originator_id != restored.reference_to_ask(matter):
+    if not decided and word.outcome.provider_originator_id != restored.reference_to_ask(
+        session, matter
+    ):
         return Verdict.ASKED  # the question failed: the next one has its own turn
+    if word.outcome.kind is not OutcomeKind.REJECTED and restored.is_of_another(session, matter):
+        settlement.contradict(
+            session,
+            payment=matter.payment,
+            summary=f"The rail knows a payment that is over here, and {matter.payment.number}"
+            " was made in its place.",
+            evidence={
+                "reference": restored.reference_to_ask(session, matter),
+                "outcome": word.outcome.kind.value,
+                "code": word.outcome.code,
+                "provider_reference": word.outcome.provider_reference,
+                "amount_said": None if word.outcome.amount is None else str(word.outcome.amount),
+            },
+        )
+        return Verdict.CASE
+    if word.outcome.kind is OutcomeKind.REJECTED and restored.is_of_another(session, matter):
+        return _not_known(session, matter, word, now)  # it has failed: the next one has its turn
     settlement.fail(
         session,
         matter=matter,

@@ -100,8 +100,14 @@ def execute(
     )
     number, restored_until = _next_number(session, payment)
     reference = _reference(requisition, payment, number)
+    asks_first = (
+        restored_until is not None
+        and account is not None
+        and requisition.created_at <= restored_until
+        and not restored.is_asked(session, payment)
+    )
     if restored_until is not None and account is not None:
-        restored.check_not_told(session, payment=payment, number=number)
+        restored.check_not_told(session, payment=payment, number=number, asks_first=asks_first)
     release = _release(session, payment=payment, subject=subject, actor=actor, now=now)
     execution = PaymentExecution(
         id=new_id(),
@@ -133,9 +139,7 @@ def execute(
         execution=execution,
         account=account,
         remarks=requisition.number,
-        asks_first=restored_until is not None
-        and requisition.created_at <= restored_until
-        and not restored.is_asked(session, payment),
+        asks_first=asks_first,
         now=now,
     )
     reach("releases.recorded")
@@ -276,7 +280,7 @@ def _attempt(
         state=AttemptState.QUEUED,
         state_changed_at=now,
         decide_by=decide_by,
-        asks_first=asks_first and account is not None,
+        asks_first=asks_first,
     )
     session.add(attempt)
     # The reference is taken, or the release refused, now; and what follows counts what is written.

@@ -112,7 +112,7 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
         outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=rail_slots.next_look(now))
         return None
     _send_again(session, matter, now)
-    reference = restored.reference_to_ask(matter)
+    reference = restored.reference_to_ask(session, matter)
     instruction = replace(instruction, originator_reference=reference)
     attempt.queries += 1
     attempt.last_query_at = now
@@ -159,7 +159,7 @@ def record_answer(
             confirms_failure_by_query=gateway.confirms_failure_by_query,
             # Meanwhile another reference may have its turn, which this says nothing of.
             asked_at=question.asked_at
-            if asked_about == restored.reference_to_ask(matter)
+            if asked_about == restored.reference_to_ask(session, matter)
             else None,
         ),
         now=now,

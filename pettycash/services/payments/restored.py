@@ -13,14 +13,15 @@ from sqlalchemy.orm import Session
 from pettycash import db, errors, settings
 from pettycash.gateways import registry
 from pettycash.models.attempts import AttemptState, Callback, PaymentAttempt
-from pettycash.models.payments import Payment
+from pettycash.models.payments import UNPAID, Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseKind, CaseStatus, Restore
 from pettycash.services import cases
 from pettycash.services.payments import facts
 from pettycash.services.payments.facts import Matter
 
 PAYMENTS_AHEAD = 2
-"""How many further payments of one requisition the lost time is taken to have made at most."""
+"""How many payments of one requisition, beyond those that are here, the lost time is taken to have
+made at most."""
 
 CALLBACK = "callback"
 """What a case about a lost callback is about."""
@@ -41,7 +42,7 @@ def must_ask(attempt: PaymentAttempt) -> bool:
     return attempt.asks_first and attempt.not_known_at is None and waits
 
 
-def reference_to_ask(matter: Matter) -> str:
+def reference_to_ask(session: Session, matter: Matter) -> str:
     """Which of our references the next question is about: as a rule the attempt's own.
 
     Before the first byte that one, too, comes first. One that the rail refused at its door left no
@@ -50,7 +51,7 @@ def reference_to_ask(matter: Matter) -> str:
     """
     if not must_ask(matter.attempt):
         return matter.attempt.originator_reference
-    place = _places(matter.payment, matter.attempt.number)[matter.attempt.asked_ahead]
+    place = _place_to_ask(session, matter)
     if place == (matter.payment.ordinal, matter.attempt.number):
         return matter.attempt.originator_reference
     return _reference(matter.payment, place)
@@ -58,33 +59,67 @@ def reference_to_ask(matter: Matter) -> str:
 
 def goes_on(session: Session, matter: Matter) -> bool:
     """The rail knows nothing of what it was asked about: whether there is more to ask about."""
-    places = _places(matter.payment, matter.attempt.number)
-    here = set(
-        session.execute(
-            select(Payment.ordinal).where(Payment.requisition_id == matter.requisition.id)
-        ).scalars()
-    ) - {matter.payment.ordinal}
-    matter.attempt.asked_ahead += 1
-    matter.attempt.asked_reference = None  # said once more, it would be about the next one
-    # A payment that is here asks for itself.
-    while (
-        matter.attempt.asked_ahead < len(places) and places[matter.attempt.asked_ahead][0] in here
-    ):
-        matter.attempt.asked_ahead += 1
-    return matter.attempt.asked_ahead < len(places)
+    payment, attempt = matter.payment, matter.attempt
+    places = _places(session, payment, attempt.number)
+    here = _ordinals(session, payment)
+    known = {
+        (row.ordinal, row.number)
+        for row in session.execute(
+            select(Payment.ordinal, PaymentAttempt.number)
+            .join(PaymentAttempt, PaymentAttempt.payment_id == Payment.id)
+            .where(Payment.requisition_id == payment.requisition_id)
+        )
+    }
+    attempt.asked_ahead += 1
+    attempt.asked_reference = None  # said once more, it would be about the next one
+    while attempt.asked_ahead < len(places):
+        ordinal, _ = place = places[attempt.asked_ahead]
+        # A payment that counts asks for itself, once it is released; one that is over does not.
+        asks_itself = (
+            ordinal != payment.ordinal and here.get(ordinal, PaymentStatus.CANCELLED) not in UNPAID
+        )
+        if place not in known and not asks_itself:
+            break
+        attempt.asked_ahead += 1
+    return attempt.asked_ahead < len(places)
+
+
+def is_of_another(session: Session, matter: Matter) -> bool:
+    """Whether the newest question is about a payment that is here beside this one, and over."""
+    ordinal, _ = _place_to_ask(session, matter)
+    return ordinal != matter.payment.ordinal and ordinal in _ordinals(session, matter.payment)
 
 
 Place = tuple[int, int]
 """Which payment of its requisition, and which attempt of it."""
 
 
-def _places(payment: Payment, number: int) -> list[Place]:
-    """What the lost time can have come to, from an attempt on."""
+def _place_to_ask(session: Session, matter: Matter) -> Place:
+    attempt = matter.attempt
+    return _places(session, matter.payment, attempt.number)[attempt.asked_ahead]
+
+
+def _ordinals(session: Session, payment: Payment) -> dict[int, PaymentStatus]:
+    """The payments of the requisition that are here."""
+    rows = session.execute(
+        select(Payment.ordinal, Payment.status).where(
+            Payment.requisition_id == payment.requisition_id
+        )
+    )
+    return {row.ordinal: row.status for row in rows}
+
+
+def _places(session: Session, payment: Payment, number: int) -> list[Place]:
+    """What the lost time can have come to: this payment from an attempt on, then the others.
+
+    Only its end grows, when a payment is made meanwhile: `asked_ahead` counts along it.
+    """
     last = max(payment.max_retries + 1, number)
-    further = range(payment.ordinal + 1, payment.ordinal + 1 + PAYMENTS_AHEAD)
+    newest = max(_ordinals(session, payment))
+    others = (each for each in range(1, newest + 1 + PAYMENTS_AHEAD) if each != payment.ordinal)
     return [
         *((payment.ordinal, each) for each in range(number, last + 1)),
-        *((ordinal, each) for ordinal in further for each in range(1, last + 1)),
+        *((ordinal, each) for ordinal in others for each in range(1, last + 1)),
     ]
 
 
@@ -140,7 +175,7 @@ def is_quiet(session: Session, now: datetime) -> bool:
     return stamped_at is None or stamped_at + wait <= now
 
 
-def check_not_told(session: Session, *, payment: Payment, number: int) -> None:
+def check_not_told(session: Session, *, payment: Payment, number: int, asks_first: bool) -> None:
     """Refuse to release what a lost callback may be about.
 
     Under a reference that is asked about first it may go on, and becomes what the rail says.
@@ -152,7 +187,10 @@ def check_not_told(session: Session, *, payment: Payment, number: int) -> None:
         TOLD, {"destination": payment.destination, "amount": payment.amount}
     ).scalars()
     told_of = set(told)
-    if told_of and told_of - {_reference(payment, each) for each in _places(payment, number)}:
+    if not told_of:
+        return
+    places = _places(session, payment, number) if asks_first else []
+    if told_of - {_reference(payment, each) for each in places}:
         raise BlockedByLostCallback
 
 
