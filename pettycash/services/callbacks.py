@@ -235,7 +235,7 @@ def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> Verd
         return Verdict.ASKED
     callback.told_receipt = outcome.provider_reference
     if outcome.kind is not OutcomeKind.REJECTED and outcome.amount is not None:
-        callback.told_destination = outcome.destination
+        callback.told_destination = outcome.destination or restored.NOBODY
         callback.told_amount = min(outcome.amount, MOST)
     cases.open_case(
         session,

@@ -567,6 +567,27 @@ class TestACallbackOfALostAttempt:
 
         assert payment.status is S.EXECUTING
 
+    def test_a_payee_whom_the_rail_does_not_name_may_be_this_one(
+        self, session: Session, restore: Restore
+    ) -> None:
+        payment = making.pending(session)
+        restore()
+        lost_callback(session, payment, destination=None)
+
+        with pytest.raises(restored.BlockedByLostCallback):
+            making.released(session, payment)
+
+    def test_cash_to_the_same_person_is_the_same_money(
+        self, session: Session, restore: Restore
+    ) -> None:
+        on_the_rail, in_cash = making.pending(session), making.cash(session)
+        restore()
+        assert in_cash.destination == "+254712345678"
+        lost_callback(session, on_the_rail, destination="254712345678")
+
+        with pytest.raises(restored.BlockedByLostCallback):
+            making.released(session, in_cash, by="custodian")
+
     def test_a_failure_holds_nothing_up(self, session: Session, restore: Restore) -> None:
         payment = making.pending(session)
         restore()

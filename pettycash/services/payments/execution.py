@@ -106,7 +106,7 @@ def execute(
         and requisition.created_at <= restored_until
         and not restored.is_asked(session, payment)
     )
-    if restored_until is not None and account is not None:
+    if restored_until is not None:
         restored.check_not_told(session, payment=payment, number=number, asks_first=asks_first)
     release = _release(session, payment=payment, subject=subject, actor=actor, now=now)
     execution = PaymentExecution(

@@ -7,7 +7,7 @@ the same money from being paid under another reference (reliability.md §2, rest
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Numeric, Text, bindparam, func, select
+from sqlalchemy import Numeric, Text, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, settings
@@ -25,6 +25,10 @@ made at most."""
 
 CALLBACK = "callback"
 """What a case about a lost callback is about."""
+
+
+NOBODY = ""
+"""Stands for a payee whom the rail did not name; it may have been anybody."""
 
 
 class BlockedByLostCallback(errors.Conflict):
@@ -184,7 +188,9 @@ def check_not_told(session: Session, *, payment: Payment, number: int, asks_firs
         BlockedByLostCallback: there is an open case about the same amount to the same payee.
     """
     told = session.execute(
-        TOLD, {"destination": payment.destination, "amount": payment.amount}
+        # Cash is paid to a number with the plus that rails spell without.
+        TOLD,
+        {"destination": payment.destination.removeprefix("+"), "amount": payment.amount},
     ).scalars()
     told_of = set(told)
     if not told_of:
@@ -208,7 +214,10 @@ _IS_OPEN = (
 TOLD = (
     select(func.coalesce(Callback.told_reference, ""))
     .where(
-        Callback.told_destination == bindparam("destination", type_=Text),
+        or_(
+            Callback.told_destination == bindparam("destination", type_=Text),
+            Callback.told_destination == NOBODY,
+        ),
         Callback.told_amount == bindparam("amount", type_=Numeric),
         _IS_OPEN,
     )
