@@ -116,6 +116,20 @@ def schema_of(url: str) -> str:
     return "\n".join(CASTS.sub("", line) for line in kept)
 
 
+def may_connect(url: str) -> set[str]:
+    """Who may connect to the database; "-" is everybody."""
+    with schema.as_owner(url) as session:
+        return set(
+            session.execute(
+                text(
+                    "SELECT CASE grantee WHEN 0 THEN '-' ELSE pg_get_userbyid(grantee) END"
+                    " FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba)))"
+                    " WHERE datname = current_database() AND privilege_type = 'CONNECT'"
+                )
+            ).scalars()
+        )
+
+
 def test_a_backup_is_of_one_instant_while_others_post(
     live: Database, company: UUID, target: Database, tmp_path: Path
 ) -> None:
@@ -164,6 +178,7 @@ def test_a_restore_is_the_same_database_and_stands_still(
     assert schema_of(target.owner_url).replace(owner, postgres.OWNER_ROLE) == schema_of(
         live.owner_url
     )
+    assert may_connect(target.owner_url) == {owner, db.APP_ROLE, db.SYSTEM_ROLE}
     compose_for(target)
     with db.transaction() as session:
         (attempt,) = session.execute(select(PaymentAttempt)).scalars()

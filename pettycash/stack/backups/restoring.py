@@ -139,7 +139,7 @@ def _told(owner_url: str) -> Iterator[None]:
 
 
 def _prepare(writable: str) -> None:
-    """See that the database is empty, close it to everybody's writes, and see to the roles.
+    """See that the database is empty, close it to writes and to strangers, and see to the roles.
 
     Raises:
         NotEmpty: it is not.
@@ -170,6 +170,8 @@ def _prepare(writable: str) -> None:
                 f" {_database(connection)}; make it with: createdb --owner"
             )
         connection.execute(text(f"ALTER DATABASE {_database(connection)} SET {READ_ONLY} = on"))
+        # Who may connect is no part of a dump, and a new database lets everybody.
+        connection.execute(text(f"REVOKE ALL ON DATABASE {_database(connection)} FROM PUBLIC"))
         for role in (db.APP_ROLE, db.SYSTEM_ROLE):
             _make_role(connection, role)
 
