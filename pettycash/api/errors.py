@@ -400,5 +400,6 @@ def _handle_rest(error: Exception) -> Response:
 
 def register(application: Flask) -> None:
     """Make every error leave as a problem."""
+    _Writes.refused_at = -math.inf  # of a database that this application may not be on
     application.register_error_handler(errors.PettycashError, _handle_anticipated)
     application.register_error_handler(Exception, _handle_rest)

@@ -16,11 +16,12 @@ from pettycash.gateways.base import (
 from pettycash.simulators.mpesa.catalogue import FAULTS, Dimension
 from tests.gateways.rig import Rig
 
-NOT_SENT, ACCEPTED, SETTLED, REJECTED, IN_DOUBT = (
+NOT_SENT, ACCEPTED, SETTLED, REJECTED, NOT_KNOWN, IN_DOUBT = (
     OutcomeKind.NOT_SENT,
     OutcomeKind.ACCEPTED,
     OutcomeKind.SETTLED,
     OutcomeKind.REJECTED,
+    OutcomeKind.NOT_KNOWN,
     OutcomeKind.IN_DOUBT,
 )
 
@@ -180,7 +181,7 @@ def asked_about(rig: Rig, scenario: str) -> PayoutInstruction:
         ("query_authorized", True, [IN_DOUBT]),
         ("query_pending", True, [IN_DOUBT]),
         ("query_odd_status", True, [IN_DOUBT]),
-        ("query_unknown", True, [IN_DOUBT]),
+        ("query_unknown", True, [NOT_KNOWN]),
         ("query_twice", True, [SETTLED, SETTLED]),
         ("query_malformed", True, [IN_DOUBT]),
         ("query_repeated_keys", True, [SETTLED]),
@@ -221,13 +222,13 @@ def test_a_questions_own_queue_timeout_leaves_the_payment_in_doubt(rig: Rig, sce
     assert heard.kind is IN_DOUBT
 
 
-def test_a_question_about_what_the_rail_never_saw_proves_nothing(rig: Rig) -> None:
+def test_a_question_about_what_the_rail_never_saw_is_answered_so(rig: Rig) -> None:
     instruction = rig.instruction()
 
     assert isinstance(rig.gateway.query(instruction), Asked)
 
     [answer] = rig.heard(instruction, CallbackPurpose.QUERY_RESULT)
-    assert answer.kind is IN_DOUBT
+    assert answer.kind is NOT_KNOWN
 
 
 def test_every_fault_of_questions_is_met() -> None:

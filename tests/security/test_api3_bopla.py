@@ -18,10 +18,11 @@ HARMLESS = frozenset({"credentials_key_id", "must_change_password"})
 EVIDENCE = {
     "payments.assign_executor": {"executor_id"},
     "payments.reconcile": {"provider_reference"},
-    "cases.resolve": {"provider_reference"},
+    "cases.resolve": {"provider_reference", "version"},
     "requisitions.hold": {"held"},
 }
-"""What a person states in so many words there: whom they name, what the statement says."""
+"""What a person states in so many words there: whom they name, what the statement says, which
+version they have seen."""
 
 
 def shapes(document: dict[str, Any]) -> dict[str, dict[str, Any]]:

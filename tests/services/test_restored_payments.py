@@ -17,12 +17,15 @@ from sqlalchemy.pool import NullPool
 from pettycash.gateways.base import Asked, Outcome
 from pettycash.models.attempts import AttemptState, Callback, CallbackPurpose, PaymentAttempt
 from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.requisitions import Requisition
+from pettycash.rails import Method
 from pettycash.services import callbacks as service
 from pettycash.services import case_resolutions, payments
 from pettycash.services.callbacks import Address
 from pettycash.services.case_resolutions import Ending, Proposal
 from pettycash.services.payments import facts, restored
 from pettycash.services.payments.evidence import Source, Verdict
+from tests import books
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.evidence import failed, proven
@@ -662,3 +665,69 @@ class TestACallbackOfALostAttempt:
 
         assert first == second
         assert session.get_one(Callback, first, populate_existing=True).deliveries == 2
+
+
+class TestAnotherAccount:
+    """What an account may have paid in the lost time is not paid in cash, or from elsewhere."""
+
+    def test_a_payment_is_not_moved_before_its_account_was_asked(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        payment = making.pending(session)
+        restore()
+
+        with pytest.raises(restored.MayHaveBeenPaid):
+            moved_to_cash(session, payment, now)
+        assert payment.method is Method.MPESA
+
+    def test_nor_is_one_made_in_its_place(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        payment = making.pending(session)
+        restore()
+        treasury = acting(session, "treasury")
+        payments.cancel(session, payment_id=payment.id, actor=treasury, now=now)
+        anew = payments.create(
+            session,
+            requisition_id=payment.requisition_id,
+            amount=None,
+            actor=acting(session, making.MAKER),
+            now=now,
+        )
+
+        with pytest.raises(restored.MayHaveBeenPaid):
+            restored.check_elsewhere(session, payment=anew, account_id=None, until=now)
+
+    def test_once_it_was_asked_anything_may_pay(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        payment, attempt = released(session, restore)
+        at = sent(session, attempt, now, rails.ACCEPTED)
+        answered(session, attempt, rails.outcome(K.REJECTED), at + timedelta(minutes=1))
+        assert payment.status is S.FAILED
+
+        restored.check_moved(session, payment=payment, account_id=None)
+
+    def test_without_a_restore_nobody_is_asked(self, session: Session, now: datetime) -> None:
+        payment = making.pending(session)
+
+        moved_to_cash(session, payment, now)
+
+        assert payment.method is Method.CASH
+
+
+def moved_to_cash(session: Session, payment: Payment, now: datetime) -> None:
+    """Treasury has the custodian of Westlands pay it instead."""
+    drawer = books.store(session, "WESTLANDS-DRAWER")
+    payments.change(
+        session,
+        requisition=session.get_one(Requisition, payment.requisition_id),
+        payment=payment,
+        changes={
+            "method": Method.CASH,
+            "store_id": drawer.id,
+            "destination": "+254712345678",
+        },
+        actor=acting(session, making.MAKER),
+        now=now,
+    )

@@ -23,7 +23,7 @@ from pettycash.services import (
     security_log,
 )
 from pettycash.services.actors import Actor
-from pettycash.services.payments import cash, facts, rules, settlement
+from pettycash.services.payments import cash, facts, restored, rules, settlement
 from pettycash.services.payments.creation import check_maker
 
 CHANGEABLE = frozenset({"amount", "store_id", "method", "destination", "metadata"})
@@ -46,6 +46,7 @@ def change(
         IllegalTransition: it is not pending any more.
         NotSeparate: the actor requested or approved it.
         ExceedsApproved: more than is left of the approved amount.
+        MayHaveBeenPaid: its account may have paid it, in a time that a restore has lost.
         and what `rules` refuses.
     """
     if payment.status is not PaymentStatus.PENDING:
@@ -63,6 +64,8 @@ def change(
         method=method,
         actor=actor,
     )
+    if payment.provider_account_id is not None:
+        restored.check_moved(session, payment=payment, account_id=store.provider_account_id)
     destination = payment.destination
     if "destination" in changes or method is not payment.method:
         destination = destinations.normalise(

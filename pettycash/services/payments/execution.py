@@ -68,7 +68,8 @@ def execute(
         ReleaseLocked: a second person unlocks first.
         CodeRequired, SubjectChanged, GrantExpired, GrantUsed: no code releases it as it stands.
         Paused: company, store or provider account stand still.
-        BlockedByLostCallback: the rail may have paid it already, in a time that a restore has lost.
+        BlockedByLostCallback, MayHaveBeenPaid: it may be paid already, in a time that a restore
+            has lost.
         InsufficientFunds: the store has not enough that is free.
         and what `rules` refuses.
     """
@@ -108,6 +109,12 @@ def execute(
     )
     if restored_until is not None:
         restored.check_not_told(session, payment=payment, number=number, asks_first=asks_first)
+        restored.check_elsewhere(
+            session,
+            payment=payment,
+            account_id=payment.provider_account_id,
+            until=restored_until,
+        )
     release = _release(session, payment=payment, subject=subject, actor=actor, now=now)
     execution = PaymentExecution(
         id=new_id(),

@@ -6,6 +6,7 @@ the same money from being paid under another reference (reliability.md §2, rest
 """
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy import Numeric, Text, bindparam, func, or_, select
 from sqlalchemy.orm import Session
@@ -38,6 +39,15 @@ class BlockedByLostCallback(errors.Conflict):
     """
 
     code = "payment.blocked_by_lost_callback"
+
+
+class MayHaveBeenPaid(errors.Conflict):
+    """A restore has lost a time in which this may have been paid from another provider account.
+
+    Only that account can be asked: release it from there first, and it becomes what the rail says.
+    """
+
+    code = "payment.may_have_been_paid"
 
 
 def must_ask(attempt: PaymentAttempt) -> bool:
@@ -155,6 +165,56 @@ def is_asked(session: Session, payment: Payment) -> bool:
         .limit(1)
     )
     return asked.first() is not None
+
+
+def check_elsewhere(
+    session: Session, *, payment: Payment, account_id: UUID | None, until: datetime
+) -> None:
+    """Refuse to pay from an account, or in cash, what another one may have paid.
+
+    `until` is `Restore.covers_until`; what the payment stands in the place of is over by now.
+
+    Raises:
+        MayHaveBeenPaid: an account that was to pay it before the restore has not been asked.
+    """
+    over = select(Payment.provider_account_id).where(
+        Payment.requisition_id == payment.requisition_id,
+        Payment.id != payment.id,
+        Payment.status.in_(UNPAID),
+        Payment.created_at <= until,
+    )
+    for each in session.execute(over.distinct()).scalars():
+        _check_asked(session, payment, asked=each, account_id=account_id)
+
+
+def check_moved(session: Session, *, payment: Payment, account_id: UUID | None) -> None:
+    """Refuse to move a payment that was here before a restore to another account, or to cash.
+
+    Raises:
+        MayHaveBeenPaid: the account that it was to leave from has not been asked.
+    """
+    until = session.execute(select(func.max(Restore.covers_until))).scalar_one()
+    if until is not None and payment.created_at <= until:
+        _check_asked(session, payment, asked=payment.provider_account_id, account_id=account_id)
+
+
+def _check_asked(
+    session: Session, payment: Payment, *, asked: UUID | None, account_id: UUID | None
+) -> None:
+    if asked is None or asked == account_id:
+        return
+    answered = session.execute(
+        select(PaymentAttempt.id)
+        .join(Payment, Payment.id == PaymentAttempt.payment_id)
+        .where(
+            Payment.requisition_id == payment.requisition_id,
+            PaymentAttempt.provider_account_id == asked,
+            PaymentAttempt.not_known_at > select(func.max(Restore.stamped_at)).scalar_subquery(),
+        )
+        .limit(1)
+    )
+    if answered.first() is None:
+        raise MayHaveBeenPaid
 
 
 def may_have_left(attempt: PaymentAttempt) -> bool:
