@@ -26,9 +26,8 @@ from pettycash.models.funds import ProviderAccount
 from pettycash.models.platform import CaseKind, Severity
 from pettycash.services import callback_addresses, cases, outbox, security_log
 from pettycash.services.actors import Actor
-from pettycash.services.payments import evidence, facts, instructions, restored
+from pettycash.services.payments import evidence, facts, instructions, restored, settlement
 from pettycash.services.payments.evidence import Source, Verdict, Word
-from pettycash.services.payments.settlement import RESOLVE
 
 TOPIC = "callbacks.process"
 
@@ -210,27 +209,33 @@ def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> Verd
 
     Until that case ends, the same amount is not paid to the same payee under another reference.
     """
-    callback = db.lock(session, Callback, callback_id)
-    assert callback is not None, "callbacks are never deleted"
-    if callback.processed_at is not None:
-        outbox.done(session, topic=TOPIC, key=callback_id)
-        return None
-    account = db.known(session, ProviderAccount, callback.provider_account_id)
+    seen = session.get_one(Callback, callback_id)  # what it says and where it came never change
+    account = db.known(session, ProviderAccount, seen.provider_account_id)
     gateway = registry.for_rail(account.method)
     outcome = gateway.read_callback(
-        base.CallbackPurpose(callback.purpose.value),
-        bytes(callback.body),
+        base.CallbackPurpose(seen.purpose.value),
+        bytes(seen.body),
         instructions.of_nothing(session, account.id),
     )
-    callback.told_reference = outcome.provider_originator_id
     attempt_id = session.execute(
         select(PaymentAttempt.id).where(
             PaymentAttempt.provider_account_id == account.id,
             PaymentAttempt.originator_reference == outcome.provider_originator_id,
         )
     ).scalar_one_or_none()
-    if attempt_id is not None:
-        outbox.owe(session, topic=RESOLVE, key=attempt_id)
+    matter = facts.matter(session, attempt_id=attempt_id) if attempt_id is not None else None
+    callback = db.lock(session, Callback, callback_id)
+    assert callback is not None, "callbacks are never deleted"
+    if callback.processed_at is not None:
+        outbox.done(session, topic=TOPIC, key=callback_id)
+        return None
+    callback.told_reference = outcome.provider_originator_id
+    if matter is not None:
+        # Whatever the rail has said of that reference before: it knows it.
+        if matter.attempt.first_sent_at is None:
+            matter.attempt.not_known_at = None
+            matter.attempt.asked_ahead = 0
+        settlement.ask_at_once(session, matter=matter, now=now)
         _weighed(session, callback, Verdict.ASKED, now=now)
         return Verdict.ASKED
     callback.told_receipt = outcome.provider_reference

@@ -636,6 +636,17 @@ class TestACallbackOfALostAttempt:
         assert resolve is not None
         assert resolve.due_at <= now
 
+    def test_one_that_names_what_was_called_unknown_has_it_asked_about_anew(
+        self, session: Session, now: datetime, restore: Restore
+    ) -> None:
+        payment, attempt = released(session, restore)
+        knows_nothing(session, attempt, now)
+
+        lost_callback(session, payment, provider_originator_id=attempt.originator_reference)
+
+        assert restored.must_ask(attempt)
+        assert sends(session, attempt, now) is None
+
     def test_rubbish_is_kept_too(self, session: Session, restore: Restore) -> None:
         payment = making.pending(session)
         restore()

@@ -131,6 +131,7 @@ def mark_sending(session: Session, *, claim: Claim, now: datetime) -> None:
             PaymentAttempt.claim == claim.token,
             PaymentAttempt.state == AttemptState.CLAIMED,
             # Here, since this process may have stood still since the claim.
+            or_(PaymentAttempt.asks_first.is_(False), PaymentAttempt.not_known_at.is_not(None)),
             or_(
                 PaymentAttempt.ever_unknown.is_(False),
                 PaymentAttempt.first_sent_at + cast(repeat_window(), Interval) > db.wall_clock(),
