@@ -38,6 +38,6 @@ def tell_the_supervisor(**_: object) -> None:
     readiness.announce()
 
 
-@celery.task(name=TASK)
+@celery.task(name=TASK, shared=False)  # nobody else's application has it
 def noop(*, messages: list[str]) -> None:
     """Take what a hint takes, and do nothing."""

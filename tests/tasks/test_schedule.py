@@ -9,6 +9,7 @@ from celery.exceptions import QueueNotFound
 
 import pettycash
 from pettycash import db
+from pettycash.bench import noop
 from pettycash.celery_app import create_celery
 from pettycash.services import heartbeats
 from pettycash.settings import Settings
@@ -46,6 +47,11 @@ def test_what_is_owed_has_a_task(registered: set[str]) -> None:
 
 def test_what_is_scheduled_has_a_task(registered: set[str]) -> None:
     assert {entry["task"] for entry in SCHEDULE.values()} <= registered
+
+
+def test_what_is_measured_against_is_no_task_of_ours(registered: set[str]) -> None:
+    assert noop.TASK in noop.celery.tasks
+    assert noop.TASK not in registered
 
 
 def test_every_task_has_a_queue_and_every_queue_a_worker(
