@@ -291,7 +291,10 @@ def in_doubt(session: Session) -> Payment:
     payment = unknown(session)
     attempt = making.attempt_of(session, payment)
     making.set_attempt(session, attempt, decide_by=attempt.created_at)
-    payments.next_question(session, attempt_id=attempt.id, now=session.info["now"])
+    now = session.info["now"]
+    question = payments.next_question(session, attempt_id=attempt.id, now=now)
+    assert question is not None
+    payments.record_answer(session, question=question, answer=rails.ASKED, now=now)
     assert payment.status is PaymentStatus.IN_DOUBT
     return payment
 
