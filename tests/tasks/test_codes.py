@@ -14,7 +14,7 @@ from pettycash import db, settings
 from pettycash.models.payments import Payment
 from pettycash.models.platform import Obligation
 from pettycash.models.releases import CashAcknowledgement, ChallengeSend, ReleaseChallenge
-from pettycash.services import outbox, payments, releases
+from pettycash.services import payments, releases
 from pettycash.tasks import delivery, otp
 from tests.factories import mailboxes, working
 from tests.factories import payments as making
@@ -74,12 +74,10 @@ def relayed(topic: str) -> int:
     running: list[Future[None]] = []
     with ThreadPoolExecutor() as pool:
         while not running or not all(each.done() for each in running):
-            with db.system_transaction() as session:
-                due = outbox.claim_due(session, limit=100)
             running += [
-                pool.submit(working.TASKS[topic], obligation_id=str(key))
-                for key, found in due
-                if found == topic
+                pool.submit(working.TASKS[topic], messages=[str(each.id)])
+                for each in working.claimed()
+                if each.topic == topic
             ]
             time.sleep(0.05)
     for each in running:
@@ -169,12 +167,11 @@ def test_a_worker_that_lost_its_claim_closes_nothing() -> None:
 def test_mail_that_left_by_no_way_ends_the_claim_at_once(tmp_path: Path) -> None:
     payment = asked_for_a_code()
     send_id = send_of(payment)
-    with db.system_transaction() as session:
-        ((key, _),) = (each for each in outbox.claim_due(session, limit=9) if each[1] == OTP)
+    (due,) = (each for each in working.claimed() if each.topic == OTP)
     before = owed(OTP, send_id)
 
     with pytest.raises(delivery.NobodyReached):
-        otp.send(obligation_id=str(key))
+        otp.send(messages=[str(due.id)])
 
     after = owed(OTP, send_id)
     assert (after.due_at, after.attempts, after.failures) == (before.due_at, before.attempts, 1)

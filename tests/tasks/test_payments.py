@@ -342,7 +342,7 @@ def block(payment: Payment) -> Callable[[], None]:
             case_id = session.get_one(Payment, payment.id).blocked_by_case_id
             assert case_id is not None
             now = session.info["now"]
-            case_resolutions.propose(
+            case = case_resolutions.propose(
                 session,
                 case_id=case_id,
                 proposal=proposal,
@@ -352,7 +352,11 @@ def block(payment: Payment) -> Callable[[], None]:
         with db.transaction() as session:
             now = session.info["now"]
             case_resolutions.confirm(
-                session, case_id=case_id, actor=acting(session, "cfo"), now=now
+                session,
+                case_id=case.id,
+                version=case.version,
+                actor=acting(session, "cfo"),
+                now=now,
             )
 
     return end_the_case
@@ -459,10 +463,12 @@ def test_callback_permutations_of_early_dup_late_drop_and_forge_have_one_effect(
 
         def submit(
             instruction: PayoutInstruction,
+            *,
+            leave_by: Deadline | None = None,
             payment: Payment = payment,
             calls: Sequence[bytes] = bodies[:early],
         ) -> Outcome:
-            answer = send(instruction)
+            answer = send(instruction, leave_by=leave_by)
             for body in calls:
                 deliver(payment, CallbackPurpose.RESULT, body)
             return answer
