@@ -97,8 +97,8 @@ def idempotent(
     """Run view and dump in one transaction, and once for each key. Stands under `@operation`.
 
     `secret` keeps the answer's body out of the database: its replay is a 409.
-    The view may run several times where PostgreSQL asks for it (40001, 40P01), always from a clean
-    transaction; so it must not talk to the network.
+    The view may run several times where PostgreSQL asks for it (`db.RETRIABLE_SQLSTATES`), always
+    from a clean transaction; so it must not talk to the network.
     """
 
     def decorator(view: Callable[P, Any]) -> Callable[P, Response]:
@@ -110,8 +110,7 @@ def idempotent(
                 try:
                     return _once(lambda: make_response(view(*args, **kwargs)), claim, secret)
                 except DBAPIError as error:
-                    retriable = db.sqlstate(error) in ("40001", "40P01")
-                    if not retriable or attempt == ATTEMPTS:
+                    if attempt == ATTEMPTS or db.sqlstate(error) not in db.RETRIABLE_SQLSTATES:
                         raise
                     g.pop("etag", None)
                     time.sleep(0.02 * 2**attempt)
