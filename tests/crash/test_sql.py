@@ -43,6 +43,7 @@ SHARED = {
     "companies": "its rows are companies; one sees its own",
     "heartbeats": "signs of life of processes",
     "partitioned_tables": "the schema's own",
+    "periodic_jobs": "how often each of beat's jobs has failed; one job serves every company",
     "platform_pauses": "what stands still for everybody; readable by all",
     "restores": "when the database was restored; readable by all",
     "throttles": "counted before anybody has signed in",
@@ -86,8 +87,9 @@ def refused(connection: Connection, statement: str) -> str | None:
 
 
 def rewritings(table: str) -> list[str]:
+    column = "number" if table == "restores" else "company_id"  # restores are nobody's own
     return [
-        f"UPDATE {table} SET company_id = company_id",
+        f"UPDATE {table} SET {column} = {column}",
         f"DELETE FROM {table}",
         f"TRUNCATE {table} CASCADE",
     ]
