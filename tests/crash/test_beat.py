@@ -47,17 +47,17 @@ def last_night(company: UUID) -> date:
 
 
 def days_pass(system: System, company: UUID, days: int) -> None:
-    """All that a company's nights have done was so many days ago."""
+    """A company, and all that its nights have done, is so many days older."""
     engine = create_engine(system.database.owner_url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(
-            text(
-                "UPDATE reconciliation_runs SET business_date = business_date - :days,"
-                " deadline_at = deadline_at - make_interval(days => :days)"
-                " WHERE company_id = :company"
-            ),
-            {"days": days, "company": company},
-        )
+        for statement in (
+            "UPDATE companies SET created_at = created_at - make_interval(days => :days)"
+            " WHERE id = :company",
+            "UPDATE reconciliation_runs SET business_date = business_date - :days,"
+            " deadline_at = deadline_at - make_interval(days => :days)"
+            " WHERE company_id = :company",
+        ):
+            connection.execute(text(statement), {"days": days, "company": company})
     engine.dispose()
 
 
