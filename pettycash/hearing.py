@@ -15,6 +15,7 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.concurrency.prefork import TaskPool
 from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
 from redis import Connection, Redis, SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
@@ -70,7 +71,32 @@ def _guarded_connparams(self: Any, *args: Any, **kwargs: Any) -> Any:
     return _connparams(self, *args, **kwargs)
 
 
+_ack, _reject = kombu_redis.QoS.ack, kombu_redis.QoS.reject
+
+
+def _acked_here(self: kombu_redis.QoS, delivery_tag: str) -> None:
+    """kombu 5.7.0: where Redis could not be told of it, the message counts as unacked here as well.
+
+    celery only logs that. A worker with one place for a message would take no other any more, and
+    one with more would have one place less; what Redis still knows comes back and finds it done.
+    """
+    try:
+        _ack(self, delivery_tag)
+    finally:
+        virtual.QoS.ack(self, delivery_tag)
+
+
+def _rejected_here(self: kombu_redis.QoS, delivery_tag: str, requeue: bool = False) -> None:
+    """The same of a message that is given back."""
+    try:
+        _reject(self, delivery_tag, requeue)
+    finally:
+        virtual.QoS.ack(self, delivery_tag)
+
+
 kombu_redis.Channel._connparams = _guarded_connparams  # type: ignore[attr-defined]
+kombu_redis.QoS.ack = _acked_here  # type: ignore[method-assign]
+kombu_redis.QoS.reject = _rejected_here  # type: ignore[method-assign]
 kombu_redis.Channel.connection_class = ImpatientConnection
 kombu_redis.Channel.connection_class_ssl = ImpatientTLSConnection
 

@@ -4,9 +4,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kombu.transport import redis as kombu_redis
@@ -114,6 +115,47 @@ def test_the_guard_is_still_needed() -> None:
         hearing._connparams(Closed())
     with pytest.raises(RedisConnectionError):
         kombu_redis.Channel._connparams(Closed())
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(lambda message: message.ack(), id="ack"),
+        pytest.param(lambda message: message.reject(), id="reject"),
+        pytest.param(lambda message: message.requeue(), id="requeue"),
+    ],
+)
+def test_redis_away_when_a_message_ends_costs_no_place(
+    database: Database, tmp_path: Path, end: Callable[[Any], None]
+) -> None:
+    """A worker with one place would take nothing any more; what Redis holds comes back."""
+    server = RedisServer(tmp_path / "redis", Ports(usual=False).take(0), "password")
+    server.prepare()
+    spec = ChildSpec(
+        name="redis", title="Redis", command=server.command(),
+        environment={}, probe=server.is_ready,
+    )  # fmt: skip
+    redis_child = Child(spec, tmp_path)
+    redis_child.start()
+    assert wait_until(redis_child.probe, 10)
+    app = celery_app.create_celery(config.read(database.environ | {"REDIS_URL": server.url()}))
+    try:
+        app.send_task("payments.slow")
+        with app.connection_for_read() as connection:
+            channel: Any = connection.channel()
+            channel.basic_qos(0, 1, False)
+            message = app.amqp.queues["payments"].bind(channel).get()
+            assert message is not None
+            assert not channel.qos.can_consume()
+            redis_child.finish()
+
+            with pytest.raises(RedisConnectionError):
+                end(message)
+
+            assert channel.qos.can_consume()
+            channel.qos._delivered.clear()  # nothing is left to be given back at the close
+    finally:
+        redis_child.finish()
 
 
 def test_redis_sigkill_and_restart_under_a_running_task(live: Database, tmp_path: Path) -> None:
