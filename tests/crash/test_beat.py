@@ -50,14 +50,21 @@ def days_pass(system: System, company: UUID, days: int) -> None:
     """A company, and all that its nights have done, is so many days older."""
     engine = create_engine(system.database.owner_url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        for statement in (
-            "UPDATE companies SET created_at = created_at - make_interval(days => :days)"
-            " WHERE id = :company",
-            "UPDATE reconciliation_runs SET business_date = business_date - :days,"
-            " deadline_at = deadline_at - make_interval(days => :days)"
-            " WHERE company_id = :company",
-        ):
-            connection.execute(text(statement), {"days": days, "company": company})
+        connection.execute(
+            text(
+                "UPDATE companies SET created_at = created_at - make_interval(days => :days)"
+                " WHERE id = :company"
+            ),
+            {"days": days, "company": company},
+        )
+        connection.execute(
+            text(
+                "UPDATE reconciliation_runs SET business_date = business_date - :days,"
+                " deadline_at = deadline_at - make_interval(days => :days)"
+                " WHERE company_id = :company"
+            ),
+            {"days": days, "company": company},
+        )
     engine.dispose()
 
 
