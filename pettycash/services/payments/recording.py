@@ -70,9 +70,7 @@ def _counts_all_the_same(attempt: PaymentAttempt, outcome: Outcome) -> bool:
         case OutcomeKind.SETTLED:
             return True
         case OutcomeKind.ACCEPTED:
-            return attempt.state in LIVE - {AttemptState.SENDING} or (
-                attempt.state is AttemptState.REJECTED
-            )
+            return attempt.state not in (AttemptState.SENDING, AttemptState.SETTLED)
         case OutcomeKind.IN_DOUBT:
             return attempt.state is AttemptState.REJECTED
         case _:
@@ -85,19 +83,16 @@ def _not_sent(session: Session, matter: Matter, outcome: Outcome, now: datetime)
     exchanges.log(session, payment=matter.payment, attempt=attempt, said=outcome)
     attempt.outcome_code, attempt.outcome_message = outcome.code, outcome.message
     matter.payment.last_error = f"{outcome.code}: {outcome.message}"[:500]
-    if attempt.ever_unknown or attempt.state is AttemptState.UNKNOWN:
-        # Only this repeat was not sent; what became of the first sending is still unknown.
+    is_last_try = attempt.tries >= settings.current().send_tries_max
+    is_unknown = attempt.ever_unknown or attempt.state is AttemptState.UNKNOWN
+    if is_unknown or (is_last_try and attempt.asks_first):
+        # Only this one was not sent. What became of an earlier sending, ours or one that a restore
+        # has lost, the rail has to say.
         settlement.move(matter, AttemptState.UNKNOWN, now)
         outbox.done(session, topic=SUBMIT, key=attempt.id)
         settlement.ask_at_once(session, matter=matter, now=now)
         return Verdict.ASKED
-    if attempt.tries >= settings.current().send_tries_max and attempt.asks_first:
-        # Nor does it prove anything of what was sent before a restore: the rail says what it has.
-        settlement.move(matter, AttemptState.UNKNOWN, now)
-        outbox.done(session, topic=SUBMIT, key=attempt.id)
-        settlement.ask_at_once(session, matter=matter, now=now)
-        return Verdict.ASKED
-    if attempt.tries >= settings.current().send_tries_max:
+    if is_last_try:
         settlement.fail(
             session,
             matter=matter,
