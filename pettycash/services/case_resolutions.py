@@ -177,6 +177,10 @@ class _Subject:
 
 def _locked(session: Session, case: Case, actor: Actor) -> _Subject | None:
     """Lock the payment of the case, which the actor may judge; None for other things."""
+    if case.object_type == restored.CALLBACK:
+        if actor.user_id in restored.payees_told(session, callback_id=case.object_id):
+            raise releases.NotSeparate("Who gets money does not say that it may be paid again.")
+        return None
     if case.object_type != "payment":
         return None
     requisition, payment = facts.locked(session, payment_id=case.object_id)

@@ -10,13 +10,14 @@ from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, text, update
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from pettycash.gateways.base import Asked, Outcome
 from pettycash.models.attempts import AttemptState, Callback, CallbackPurpose, PaymentAttempt
 from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.people import Membership
 from pettycash.models.requisitions import Requisition
 from pettycash.rails import Method
 from pettycash.services import callbacks as service
@@ -25,6 +26,7 @@ from pettycash.services.callbacks import Address
 from pettycash.services.case_resolutions import Ending, Proposal
 from pettycash.services.payments import facts, restored
 from pettycash.services.payments.evidence import Source, Verdict
+from pettycash.services.releases import NotSeparate
 from tests import books
 from tests.factories import payments as making
 from tests.factories import rails
@@ -646,6 +648,19 @@ class TestACallbackOfALostAttempt:
 
         assert restored.must_ask(attempt)
         assert sends(session, attempt, now) is None
+
+    def test_its_payee_does_not_say_that_it_may_be_paid_again(
+        self, session: Session, restore: Restore
+    ) -> None:
+        payment = making.pending(session)
+        restore()
+        callback = lost_callback(session, payment)
+        payee = acting(session, "cfo").user_id
+        phone = f"+{payment.destination}"
+        session.execute(update(Membership).where(Membership.user_id == payee).values(phone=phone))
+
+        with pytest.raises(NotSeparate):
+            note(session, making.case_about(session, callback.id).id)
 
     def test_rubbish_is_kept_too(self, session: Session, restore: Restore) -> None:
         payment = making.pending(session)

@@ -260,6 +260,16 @@ def check_not_told(session: Session, *, payment: Payment, number: int, asks_firs
         raise BlockedByLostCallback
 
 
+def payees_told(session: Session, *, callback_id: UUID) -> frozenset[UUID]:
+    """Members whose own contact is the destination that a lost callback names."""
+    destination = session.execute(
+        select(Callback.told_destination).where(Callback.id == callback_id)
+    ).scalar_one()
+    if not destination:
+        return frozenset()
+    return frozenset(session.execute(facts.REACHED, {"destination": destination}).scalars())
+
+
 _IS_OPEN = (
     select(Case.id)
     .where(
