@@ -83,18 +83,6 @@ def stamp(session: Session, *, taken_at: datetime, by: str, now: datetime) -> St
     if before is not None:
         return _seen(session, before, now=now)
     companies = session.execute(select(Company).order_by(Company.code)).scalars().all()
-    made = Restore(
-        number=session.execute(select(func.coalesce(func.max(Restore.number), 0))).scalar_one() + 1,
-        taken_at=taken_at,
-        stamped_at=now,
-        covers_until=_covers_until(session, now=now),
-        counters={
-            str(each.id): numbers.jump(session, company_id=each.id, since=taken_at, now=now)
-            for each in companies
-        },
-        stamped_by=by,
-    )
-    session.add(made)
     attempts = session.execute(
         update(PaymentAttempt)
         .where(PaymentAttempt.state.in_(LIVE), PaymentAttempt.provider_account_id.is_not(None))
@@ -110,7 +98,20 @@ def stamp(session: Session, *, taken_at: datetime, by: str, now: datetime) -> St
             db.begin_scope(session)
             voided += releases.void_all(session, now=now)
     db.begin_scope(session)
-    _pause(session, made)
+    _pause(session, taken_at=taken_at, by=by)
+    made = Restore(
+        number=session.execute(select(func.coalesce(func.max(Restore.number), 0))).scalar_one() + 1,
+        taken_at=taken_at,
+        stamped_at=now,
+        covers_until=_covers_until(session, now=now),
+        # Last, as everybody locks a counter last.
+        counters={
+            str(each.id): numbers.jump(session, company_id=each.id, since=taken_at, now=now)
+            for each in companies
+        },
+        stamped_by=by,
+    )
+    session.add(made)
     security_log.record(
         session,
         event="restore.stamped",
@@ -138,10 +139,10 @@ def _covers_until(session: Session, *, now: datetime) -> datetime:
     return max([now, *filter(None, newest)]) + timedelta(microseconds=1)
 
 
-def _pause(session: Session, made: Restore) -> None:
+def _pause(session: Session, *, taken_at: datetime, by: str) -> None:
     """Everything stands still until two people have asked, after the restore, to go on."""
     reason = (
-        f"Restored from {made.taken_at:%Y-%m-%d %H:%M:%S %Z}: what came after it is lost."
+        f"Restored from {taken_at:%Y-%m-%d %H:%M:%S %Z}: what came after it is lost."
         " Check withdrawn API keys, roles and people before you resume."
     )
     standing = session.execute(
@@ -150,7 +151,7 @@ def _pause(session: Session, made: Restore) -> None:
         .with_for_update(key_share=True)
     ).scalar_one_or_none()
     if standing is None:
-        pauses.pause_everything(session, reason=reason, by=made.stamped_by)
+        pauses.pause_everything(session, reason=reason, by=by)
         return
     # It came with the backup: whoever had asked to end it did not know of the restore.
     standing.resume_requested_by = None
