@@ -4,6 +4,7 @@ Generic for what is released: payments and replenishments hand in a `Subject`. S
 domain.md §6 (release), security.md rows 5 to 7.
 """
 
+from pettycash.services.duties import NotSeparate
 from pettycash.services.releases.challenges import (
     assign,
     expire,
@@ -27,7 +28,6 @@ from pettycash.services.releases.sending import (
     new_code,
 )
 from pettycash.services.releases.subjects import (
-    NotSeparate,
     NotTheExecutor,
     ReleaseLocked,
     Subject,

@@ -19,8 +19,8 @@ from pettycash.models.releases import (
 )
 from pettycash.services import cases, company_settings, outbox, security_log
 from pettycash.services.actors import Actor
+from pettycash.services.duties import NotSeparate
 from pettycash.services.releases.subjects import (
-    NotSeparate,
     Releasable,
     ReleaseLocked,
     Subject,

@@ -17,14 +17,9 @@ from pettycash.models.releases import ReleaseChallenge
 from pettycash.models.requisitions import Requisition
 from pettycash.services import digests
 from pettycash.services.actors import Actor
+from pettycash.services.duties import NotSeparate
 
 SubjectKind = Literal["payment", "replenishment"]
-
-
-class NotSeparate(errors.NotAllowed):
-    """Requester, approvers, maker, recipient and executor are different people."""
-
-    code = "release.not_separate"
 
 
 class TreasuryFirst(errors.NotAllowed):
