@@ -35,6 +35,8 @@ def submit(duty: Duty) -> None:
             reach("payments.marking")
     except payments.ClaimLost:
         logger.warning("claim lost before sending", extra={"attempt_id": str(duty.key)})
+        with db.transaction() as session:
+            payments.give_back(session, claim=claim)
         return
     reach("payments.sending")
     outcome = registry.for_rail(claim.rail).submit(claim.instruction, leave_by=leave_by)

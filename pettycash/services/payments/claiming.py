@@ -155,6 +155,11 @@ def mark_sending(session: Session, *, claim: Claim, now: datetime) -> None:
         raise ClaimLost
 
 
+def give_back(session: Session, *, claim: Claim) -> None:
+    """Free the slot of a claim that was lost before its first byte."""
+    rail_slots.free(session, account_id=claim.instruction.account.id, holder=claim.token)
+
+
 def sending_deadline() -> Deadline:
     """By when the first byte leaves, or none does: before anybody takes the sender for gone."""
     return Deadline.after(settings.current().claim_lease_seconds * SENDING_SHARE)
