@@ -51,6 +51,12 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["controller_pid"] = node.config.stash[CONTROLLER]
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups first: a long one that began last would keep one worker busy and the others idle."""
+    items.sort(key=lambda each: each.get_closest_marker("xdist_group") is None)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """xdist writes a test's group into its node id; where that is lost, groups do nothing."""
     if getattr(session.config.option, "loadgroup", False):

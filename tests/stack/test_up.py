@@ -7,6 +7,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -231,12 +232,18 @@ def test_a_killed_child_comes_back(stack: Stack, name: str) -> None:
     assert f"{name}: killed by signal 9" in stack.output
 
 
-def test_ctrl_c_stops_within_15_seconds_and_keeps_the_data(home: Path) -> None:
-    stack = Stack(home / "kept")
+def test_neither_ctrl_c_nor_a_kill_of_the_supervisor_costs_data_or_leaves_an_orphan(
+    home: Path,
+) -> None:
+    """One stack is started four times: each start costs what forty other tests do."""
+    stack = Stack(home / "kept", arguments=())
     try:
-        stack.up()
+        with _taken(USUAL_PORTS["api"]):
+            stack.up()
         sql(stack, "CREATE TABLE kept AS SELECT 42 AS answer")
         personas = stack.secrets()["personas"]
+        _a_taken_port_has_given_way(stack)
+
         left = stack.everyone()
         began = time.monotonic()
         assert stack.interrupt() == 0
@@ -248,27 +255,16 @@ def test_ctrl_c_stops_within_15_seconds_and_keeps_the_data(home: Path) -> None:
         stack.up()
         assert sql(stack, "SELECT answer FROM kept") == [(42,)]
         assert stack.secrets()["personas"] == personas
-        assert "was not properly shut down" not in stack.call("logs", "postgres").stdout
-    finally:
-        stack.end()
+        _was_properly_shut_down(stack)
 
-
-def test_kill_of_the_supervisor_leaves_no_orphan_and_a_clean_database(home: Path) -> None:
-    stack = Stack(home / "killed")
-    try:
-        stack.up()
-        sql(stack, "CREATE TABLE kept AS SELECT 42 AS answer")
         left = stack.everyone()
         assert len(left) > 10
         stack.kill()
         assert wait_until(lambda: not any(is_alive(*each) for each in left), 15)
         assert stack.status()["running"] is False
-
         stack.up()
         assert sql(stack, "SELECT answer FROM kept") == [(42,)]
-        assert (
-            "was not properly shut down" not in stack.call("logs", "-n", "200", "postgres").stdout
-        )
+        _was_properly_shut_down(stack)
 
         # At once: the successor waits for what its predecessor left.
         left = stack.everyone()
@@ -277,29 +273,32 @@ def test_kill_of_the_supervisor_leaves_no_orphan_and_a_clean_database(home: Path
         assert wait_until(lambda: "Redis" in stack.output or stack.has_ended(), 60), stack.output
         assert not stack.has_ended(), stack.output
         assert not [each for each in left if is_alive(*each)]
-        assert (
-            "was not properly shut down" not in stack.call("logs", "-n", "200", "postgres").stdout
-        )
+        _was_properly_shut_down(stack)
     finally:
         stack.end()
 
 
-def test_a_taken_port_gives_way(home: Path) -> None:
-    if not is_free(USUAL_PORTS["api"]):
-        pytest.skip("somebody else uses the port that this test would take")
-    stack = Stack(home / "moved", arguments=())
+@contextmanager
+def _taken(port: int) -> Iterator[None]:
+    """Somebody listens at a port; where somebody else does already, so much the better."""
     with socket.socket() as squatter:
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        squatter.bind((LOOPBACK, USUAL_PORTS["api"]))
-        squatter.listen()
-        try:
-            stack.up()
-            port = urlsplit(stack.secrets()["api_url"]).port
-            assert port != USUAL_PORTS["api"]
-            assert f"port {USUAL_PORTS['api']} is taken, api uses {port}" in stack.output
-            assert stack.status()["ready"] is True
-        finally:
-            stack.end()
+        if is_free(port):
+            squatter.bind((LOOPBACK, port))
+            squatter.listen()
+        yield
+
+
+def _a_taken_port_has_given_way(stack: Stack) -> None:
+    port = urlsplit(stack.secrets()["api_url"]).port
+    assert port != USUAL_PORTS["api"]
+    assert f"port {USUAL_PORTS['api']} is taken, api uses {port}" in stack.output
+    assert stack.status()["ready"] is True
+
+
+def _was_properly_shut_down(stack: Stack) -> None:
+    log = stack.call("logs", "-n", "200", "postgres").stdout
+    assert "was not properly shut down" not in log
 
 
 def test_ctrl_c_while_starting_leaves_nothing(home: Path) -> None:
