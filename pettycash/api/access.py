@@ -240,7 +240,7 @@ def _admit(described: Operation) -> None:
     g.principal = f"{actor.client_id or 'person'}:{actor.user_id}"
     # A machine client has one allowance, for however many people it acts.
     g.limited_as = f"client:{actor.client_id}" if actor.client_id else f"person:{actor.user_id}"
-    db.set_scope(company_id=actor.company_id, actor_id=actor.user_id)
+    db.set_scope(company_id=actor.company_id, actor_id=actor.user_id, api_key_id=actor.client_id)
     is_audited = actor.has(Role.AUDITOR) and request.method == "GET"
     if refusal is not None or is_audited:
         # In a transaction of its own: what the view does must not undo it.

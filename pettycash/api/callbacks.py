@@ -1,6 +1,6 @@
 """Where rails report, and what operators see of it.
 
-The path's last part is a secret; it stands in no log (gunicorn_conf cuts it out) and in no answer.
+The path's last part is a secret; it stands in no log (`log_lines` cuts it out) and in no answer.
 """
 
 import logging
@@ -77,6 +77,9 @@ class CallbackReceipt(MethodView):
             with db.system_glance() as glance:
                 address = callbacks.locate(glance, slug=slug, secret=secret, remote_address=caller)
             reach("callbacks.located")
+            if address.request_id is not None:
+                # What the rail reports goes on with the story of the request that released it.
+                db.set_scope(request_id=address.request_id)
             receive = partial(
                 callbacks.receive,
                 address=address,

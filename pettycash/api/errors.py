@@ -14,7 +14,7 @@ from typing import Any
 import flask_smorest
 import marshmallow as ma
 from apispec.ext.marshmallow import MarshmallowPlugin
-from flask import Flask, Response
+from flask import Flask, Response, request
 from flask_smorest.utils import prepare_response
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -178,6 +178,10 @@ UNAVAILABLE_CLASSES = ("08", "53", "57P", "25P")
 """SQLSTATE classes of a database that is down, full, restarting, or has ended our transaction."""
 
 
+ABOUT = "pettycash.problem"
+"""Under this key of a request's WSGI environment stands the code that it was answered with."""
+
+
 class Remembered(Exception):
     """Carries a refusal past a transaction that must be committed all the same."""
 
@@ -274,6 +278,7 @@ def problem(
         "code": code,
         "request_id": db.current_scope().request_id,
     }
+    request.environ[ABOUT] = {"code": code}
     if fields:
         body["errors"] = {name: list(messages) for name, messages in fields.items()}
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
@@ -282,6 +287,8 @@ def problem(
 
 def from_error(error: errors.PettycashError) -> Response:
     """Render an anticipated error."""
+    if error.is_logged:
+        logger.warning("refused", extra={"code": error.code, "why": error.detail})
     status = status_of(type(error))
     headers = {}
     if isinstance(error, errors.TooManyRequests):

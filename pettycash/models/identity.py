@@ -32,6 +32,8 @@ class AuthSession(Tenanted):
     user_id: Mapped[UUID]
     family_id: Mapped[UUID]
     """All rotations of one sign-in; reuse of an old refresh token revokes the family."""
+    generation: Mapped[int] = mapped_column(server_default="0")
+    """0 is the sign-in; each rotation adds one."""
     purpose: Mapped[SessionPurpose] = mapped_column(choice(SessionPurpose, "purpose"))
     access_digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     refresh_digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
@@ -89,7 +91,11 @@ class SecurityEvent(Keyed):
     """Append-only: authentications, refusals, setting changes, auditors' reads."""
 
     __tablename__ = "security_events"
-    __table_args__ = (Index("ix_security_events_company", "company_id", "id"),)
+    __table_args__ = (
+        Index("ix_security_events_company", "company_id", "id"),
+        Index("ix_security_events_event", "company_id", "event", "id"),
+        Index("ix_security_events_user", "company_id", "user_id", "id"),
+    )
 
     sequence: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     company_id: Mapped[UUID | None] = mapped_column(ForeignKey("companies.id", ondelete="RESTRICT"))

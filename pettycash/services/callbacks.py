@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import null, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -26,6 +26,7 @@ from pettycash.models.funds import ProviderAccount
 from pettycash.models.platform import CaseKind, Severity
 from pettycash.services import callback_addresses, cases, outbox, security_log
 from pettycash.services.actors import Actor
+from pettycash.services.log_events import log_event
 from pettycash.services.payments import evidence, facts, instructions, restored, settlement
 from pettycash.services.payments.evidence import Source, Verdict, Word
 
@@ -77,6 +78,8 @@ class Address:
     attempt_id: UUID
     company_id: UUID
     purpose: CallbackPurpose
+    request_id: str | None = None
+    """Of the request that released the attempt."""
     lost_from: UUID | None = None
     """The account of an attempt that is not here any more: a restore has lost it."""
 
@@ -93,20 +96,25 @@ def locate(glance: Session, *, slug: str, secret: str, remote_address: str | Non
         raise NoSuchCallback
     query = select(ProviderAccount.company_id, ProviderAccount.options)
     found = glance.execute(
-        query.join(PaymentAttempt, PaymentAttempt.provider_account_id == ProviderAccount.id).where(
-            PaymentAttempt.id == about.attempt_id
-        ),
+        query.add_columns(PaymentAttempt.request_id)
+        .join(PaymentAttempt, PaymentAttempt.provider_account_id == ProviderAccount.id)
+        .where(PaymentAttempt.id == about.attempt_id),
         execution_options=db.PREPARED,
     ).one_or_none()
     is_lost = found is None and about.account_id is not None
     if is_lost:
-        found = glance.execute(query.where(ProviderAccount.id == about.account_id)).one_or_none()
+        found = glance.execute(
+            query.add_columns(null().label("request_id")).where(
+                ProviderAccount.id == about.account_id
+            )
+        ).one_or_none()
     if found is None or not _is_expected(remote_address, found.options.get("callback_sources")):
         raise NoSuchCallback
     return Address(
         attempt_id=about.attempt_id,
         company_id=found.company_id,
         purpose=about.purpose,
+        request_id=found.request_id,
         lost_from=about.account_id if is_lost else None,
     )
 
@@ -147,6 +155,7 @@ def receive(
         .returning(Callback.id),
         execution_options=db.PREPARED,
     ).scalar_one_or_none()
+    is_repeat = callback_id is None
     if callback_id is not None:
         outbox.owe(session, topic=TOPIC, key=callback_id)
     else:
@@ -159,6 +168,13 @@ def receive(
             .values(deliveries=Callback.deliveries + 1)
             .execution_options(synchronize_session=False)
         )
+    log_event(
+        session,
+        "callback.repeated" if is_repeat else "callback.stored",
+        callback_id=callback_id,
+        attempt_id=address.attempt_id,
+        purpose=address.purpose.value,
+    )
     reach("callbacks.received")
     return callback_id
 
@@ -201,6 +217,13 @@ def _weighed(session: Session, callback: Callback, verdict: Verdict, *, now: dat
     callback.processed_at = now
     callback.verdict = verdict.value
     outbox.done(session, topic=TOPIC, key=callback.id)
+    log_event(
+        session,
+        "callback.weighed",
+        callback_id=callback.id,
+        attempt_id=callback.attempt_id,
+        verdict=verdict.value,
+    )
     reach("callbacks.weighed")
 
 

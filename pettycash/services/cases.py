@@ -5,6 +5,7 @@ is open it only gathers evidence. What a resolution does to money is decided els
 transaction as `confirm`.
 """
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from pettycash.models.people import Membership, Role, RoleAssignment
 from pettycash.models.platform import Case, CaseKind, CaseStatus, Severity
 from pettycash.services import company_settings, outbox, security_log
 from pettycash.services.actors import Actor
+from pettycash.services.log_events import log_event
 
 ALERT_TOPIC = "notifications.alert"
 RESOLVERS = (Role.TREASURY, Role.CFO, Role.GROUP_FINANCE_MANAGER)
@@ -121,6 +123,16 @@ def open_case(
         .returning(Case)
     ).scalar_one_or_none()
     if made is not None:
+        log_event(
+            session,
+            "case.opened",
+            level=logging.ERROR if severity is Severity.SEVERE else logging.WARNING,
+            case_id=made.id,
+            kind=kind.value,
+            severity=severity.value,
+            object_type=object_type,
+            object_id=object_id,
+        )
         if severity is Severity.SEVERE:
             outbox.owe(session, topic=ALERT_TOPIC, key=made.id)
         return made

@@ -56,6 +56,7 @@ class NobodyLeft(errors.RuleViolation):
     """Nobody would be left to release the payment; the detail names who is missing."""
 
     code = "payment.nobody_left_to_release"
+    is_logged = True
 
 
 def validate(

@@ -241,4 +241,9 @@ class TransactionSchema(Schema):
     processing_time_ms = ma.fields.Integer(dump_only=True, allow_none=True)
     request = ma.fields.Dict(dump_only=True)
     response = ma.fields.Dict(dump_only=True)
+    request_id = ma.fields.String(
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "Of the request that released it; every line of the log has it."},
+    )
     created_at = UtcDateTime(dump_only=True)

@@ -10,6 +10,7 @@ from pettycash.gateways.base import Asked, Exchange, Outcome, OutcomeKind
 from pettycash.models.attempts import ExchangeType, PaymentAttempt, PaymentTransaction
 from pettycash.models.payments import Payment
 from pettycash.rails import Method
+from pettycash.services.log_events import log_event
 
 SUCCESSFUL = frozenset({OutcomeKind.ACCEPTED, OutcomeKind.SETTLED})
 
@@ -40,7 +41,8 @@ def log_own(
     """Write what no rail said: cash that changed hands or did not, evidence that people gave, or
     that nobody heard an answer (a code that begins with `local.`).
     """
-    session.add(
+    _add(
+        session,
         PaymentTransaction(
             company_id=attempt.company_id,
             payment_id=payment.id,
@@ -53,7 +55,8 @@ def log_own(
             message=message,
             status=status,
             success=success,
-        )
+            request_id=attempt.request_id,
+        ),
     )
 
 
@@ -81,7 +84,8 @@ def _write(
     status: str,
     success: bool,
 ) -> None:
-    session.add(
+    _add(
+        session,
         PaymentTransaction(
             company_id=attempt.company_id,
             payment_id=payment.id,
@@ -96,5 +100,21 @@ def _write(
             status=status,
             success=success,
             processing_time_ms=exchange.processing_time_ms,
-        )
+            request_id=attempt.request_id,
+        ),
+    )
+
+
+def _add(session: Session, row: PaymentTransaction) -> None:
+    session.add(row)
+    log_event(
+        session,
+        f"exchange.{row.request_type.value.lower()}",
+        payment_id=row.payment_id,
+        attempt_id=row.attempt_id,
+        gateway=row.gateway,
+        status=row.status,
+        http_status=row.http_status,
+        code=row.code,
+        ms=row.processing_time_ms,
     )

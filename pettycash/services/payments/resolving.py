@@ -5,6 +5,7 @@ the payment is in doubt, later still a case; where the rail refuses a second pay
 reference, the same instruction is sent again. Never under a new reference (domain.md §6).
 """
 
+import logging
 import random
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ from pettycash.services import (
     security_log,
 )
 from pettycash.services.actors import Actor
+from pettycash.services.log_events import log_event
 from pettycash.services.payments import (
     evidence,
     exchanges,
@@ -262,6 +264,13 @@ def _notice_time(session: Session, matter: Matter, now: datetime) -> None:
             _say_why_it_is_in_doubt(session, matter)
         payment.gateway_status = attempt.state.value
         payment.move_to(PaymentStatus.IN_DOUBT, at=now)
+        log_event(
+            session,
+            "payment.in_doubt",
+            level=logging.WARNING,
+            payment_id=payment.id,
+            attempt_id=attempt.id,
+        )
     undecided = payment.status is PaymentStatus.IN_DOUBT or not payment.failure_confirmed
     if undecided and now >= _case_at(attempt):
         cases.open_case(

@@ -37,12 +37,14 @@ class NoApprover(errors.RuleViolation):
     """Nobody may take a step of the chain, the company's escalation approver included."""
 
     code = "workflow.no_approver"
+    is_logged = True
 
 
 class MissingScope(errors.RuleViolation):
     """A role of the chain belongs to a unit that the requisition does not name."""
 
     code = "workflow.missing_scope"
+    is_logged = True
 
 
 @dataclass(frozen=True, kw_only=True)
