@@ -20,9 +20,9 @@ from pettycash.api.schemas.auth import (
     ResetSchema,
     TokensSchema,
 )
-from pettycash.db import system_transaction, transaction
+from pettycash.db import scope, system_transaction, transaction
 from pettycash.models.identity import SessionPurpose
-from pettycash.services import secrets_box, security_log
+from pettycash.services import secrets_box, security_alerts, security_log
 from pettycash.services.identity import passwords, sessions, signing_in, throttles, totp
 from pettycash.services.identity.sessions import Tokens
 from pettycash.services.identity.throttles import LoginSubjects
@@ -73,8 +73,7 @@ class Login(MethodView):
     @blp.alt_response(429, "TOO_MANY_REQUESTS")
     def post(self, body: dict[str, Any]) -> Tokens:
         """Sign in. Without the code of an enrolled app: 401 `auth.mfa_required`."""
-        subjects = LoginSubjects.of(body["username"], origin().ip_address)
-        _count_attempt(subjects)
+        subjects = _count_attempt(body["username"])
         with system_transaction() as session:
             known = signing_in.find(session, username=body["username"])
         is_right = signing_in.matches(known, body["password"])
@@ -91,18 +90,26 @@ class Login(MethodView):
             )
         if isinstance(outcome, errors.PettycashError):
             raise outcome
-        if known.password_hash is not None and secrets_box.needs_rehash(known.password_hash):
+        if known.password_hash is not None and secrets_box.needs_rehash(
+            known.password_hash, body["password"]
+        ):
             new_hash = secrets_box.hash_password(body["password"])
             with system_transaction() as session:
                 signing_in.rehash(session, known=known, new_hash=new_hash)
         return outcome
 
 
-def _count_attempt(subjects: LoginSubjects) -> None:
+def _count_attempt(username: str) -> LoginSubjects:
+    subjects = LoginSubjects.of(username, origin().ip_address)
     with system_transaction() as session:
-        refusal = throttles.begin_login(session, subjects=subjects, now=session.info["now"])
-    if refusal is not None:
-        raise refusal
+        attempt = throttles.begin_login(session, subjects=subjects, now=session.info["now"])
+        told = signing_in.companies_to_tell(session, username=username) if attempt.closes else []
+    for user_id, company_id in told:
+        with scope(company_id=company_id), transaction() as session:
+            security_alerts.account_closed(session, user_id=user_id, ip_address=origin().ip_address)
+    if attempt.refusal is not None:
+        raise attempt.refusal
+    return subjects
 
 
 @blp.route("/refresh/")
@@ -114,7 +121,10 @@ class Refresh(MethodView):
     @blp.response(200, TokensSchema, example=TOKENS_EXAMPLE)
     @blp.alt_response(401, "UNAUTHORIZED")
     def post(self, body: dict[str, Any]) -> Tokens:
-        """Exchange the refresh token for new tokens; used a second time it ends the session."""
+        """Exchange the refresh token for new tokens.
+
+        Within 10 seconds the same token gets the same ones again; later it ends the session.
+        """
         with system_transaction() as session:
             outcome = sessions.refresh(
                 session,
@@ -204,8 +214,7 @@ class Reauthentication(MethodView):
 
 def _confirm_password(password: str) -> LoginSubjects:
     """Compare the signed-in person's password, counted like a sign-in."""
-    subjects = LoginSubjects.of(g.user.username, origin().ip_address)
-    _count_attempt(subjects)
+    subjects = _count_attempt(g.user.username)
     known = signing_in.Known(user_id=g.user.id, password_hash=g.user.password_hash)
     if not signing_in.matches(known, password):
         with transaction() as session:
@@ -244,7 +253,7 @@ class PasswordChange(MethodView):
                 g.company.code,
             ),
         )
-        if body["new_password"] == body["current_password"]:
+        if secrets_box.normal(body["new_password"]) == secrets_box.normal(body["current_password"]):
             raise passwords.PasswordUnchanged
         new_hash = secrets_box.hash_password(body["new_password"])
         with system_transaction() as session:

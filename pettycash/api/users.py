@@ -30,7 +30,7 @@ from pettycash.gateways.sanitising import mask_phone
 from pettycash.models.organisation import Position
 from pettycash.models.people import Membership, Role, RoleAssignment, User
 from pettycash.services import people
-from pettycash.services.identity import sessions
+from pettycash.services.identity import sessions, usernames
 
 blp = Blueprint(
     "users", __name__, url_prefix="/api/users", description="People, their places and roles."
@@ -101,6 +101,10 @@ def _person(
     }
 
 
+def _spelling(username: str | None) -> str | None:
+    return None if username is None else usernames.spelling(username)
+
+
 @blp.route("/")
 class Users(MethodView):
     """All people."""
@@ -117,7 +121,7 @@ class Users(MethodView):
                 .join(Membership, Membership.user_id == User.id)
                 .where(
                     matches(arguments["q"], User.username, User.display_name, User.email),
-                    optional(User.username, arguments["username"]),
+                    optional(User.username, _spelling(arguments["username"])),
                     optional(Membership.branch_id, arguments["branch_id"]),
                     optional(Membership.department_id, arguments["department_id"]),
                 )

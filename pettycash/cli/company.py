@@ -14,6 +14,7 @@ from pettycash.models.base import new_id
 from pettycash.models.people import Role
 from pettycash.money import Currency
 from pettycash.services import onboarding, people, secrets_box
+from pettycash.services.identity import usernames
 
 
 @click.group()
@@ -62,10 +63,10 @@ def create(
     as_json: bool,
 ) -> None:
     """Begin a company with its administrators, and print their passwords to hand over."""
-    usernames = [people.checked_username(username) for username, _ in admins]
-    if len(set(usernames)) < 2:
+    names = [usernames.checked(each) for each, _ in admins]
+    if len(set(names)) < 2:
         raise click.UsageError("a company begins with two different administrators: --admin twice")
-    passwords = {username: people.make_password() for username in usernames}
+    passwords = {username: people.make_password() for username in names}
     first = [
         onboarding.FirstPerson(
             user_id=new_id(),
@@ -75,7 +76,7 @@ def create(
             password_hash=secrets_box.hash_password(passwords[username]),
             roles=(onboarding.FirstRole(role=Role.ADMIN),),
         )
-        for username, (_, email) in zip(usernames, admins, strict=True)
+        for username, (_, email) in zip(names, admins, strict=True)
     ]
     with at_host():
         with db.system_transaction() as session:

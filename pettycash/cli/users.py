@@ -16,7 +16,7 @@ from pettycash.cli.composed import composed
 from pettycash.cli.host import at_host, login_name
 from pettycash.models.people import Membership, RoleAssignment, User
 from pettycash.services import people, secrets_box, security_log
-from pettycash.services.identity import sessions, signing_in, totp
+from pettycash.services.identity import sessions, signing_in, totp, usernames
 
 company_option = click.option("--company", "code", help="Code of the company, where there are two.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -126,7 +126,7 @@ def give_password(username: str, as_json: bool) -> None:
     new_hash = secrets_box.hash_password(password)
     with at_host(), db.system_transaction() as session:
         user_id = session.execute(
-            select(User.id).where(User.username == username.lower())
+            select(User.id).where(User.username == usernames.spelling(username))
         ).scalar_one_or_none()
         if user_id is None:
             raise totp.UserNotFound(f"there is no user {username}")
@@ -134,7 +134,7 @@ def give_password(username: str, as_json: bool) -> None:
             session, user_id=user_id, new_hash=new_hash, now=session.info["now"]
         )
         _remember(session, "auth.password_given", user_id)
-    _hand_over(username.lower(), password, as_json)
+    _hand_over(usernames.spelling(username), password, as_json)
 
 
 @contextmanager
@@ -146,7 +146,7 @@ def _in_company(code: str | None) -> Iterator[Session]:
 
 def _id_of(session: Session, username: str) -> UUID:
     found = session.execute(
-        select(User.id).where(User.username == username.lower())
+        select(User.id).where(User.username == usernames.spelling(username))
     ).scalar_one_or_none()
     if found is None:
         raise totp.UserNotFound(f"there is no user {username} in the company")

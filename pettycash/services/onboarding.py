@@ -20,7 +20,7 @@ from pettycash.models.organisation import Company
 from pettycash.models.people import SCOPE_OF, Membership, Role, RoleAssignment, ScopeKind, User
 from pettycash.money import Currency
 from pettycash.services import accounts, company_settings, security_log
-from pettycash.services.identity import sessions
+from pettycash.services.identity import sessions, usernames
 from pettycash.services.people import UsernameTaken
 
 CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}", re.ASCII)
@@ -108,6 +108,7 @@ def bootstrap(
         AlreadyBootstrapped: it has happened.
         InvalidSetting, UnknownSetting: see `company_settings.checked`.
         UsernameTaken: somebody has the username of one of the people.
+        InvalidPerson: a username can't be used.
     """
     company = db.lock(session, Company, company_id)
     if company is None:
@@ -139,7 +140,7 @@ def bootstrap(
 def _admit(session: Session, *, company_id: UUID, person: FirstPerson, now: datetime) -> None:
     user = User(
         id=person.user_id,
-        username=person.username,
+        username=usernames.checked(person.username),
         display_name=person.display_name,
         email=person.email,
         password_hash=person.password_hash,

@@ -4,7 +4,6 @@ A login made here has a password that its owner has to replace before anything e
 role of MFA_ROLES has to enrol an authenticator as well (security.md rows 1 and 4).
 """
 
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,10 +22,10 @@ from pettycash.models.base import new_id
 from pettycash.models.people import Membership, User
 from pettycash.services import organisation, secrets_box, security_log
 from pettycash.services.actors import Actor
-from pettycash.services.identity import sessions
+from pettycash.services.identity import sessions, usernames
 from pettycash.services.identity.totp import UserNotFound
+from pettycash.services.identity.usernames import InvalidPerson
 
-USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,62}[a-z0-9]", re.ASCII)
 HOME_REGION = "KE"
 """Where a phone number without a country code lives."""
 
@@ -38,12 +37,6 @@ class UsernameTaken(errors.Conflict):
     """Somebody has this username; they are unique in the whole installation."""
 
     code = "user.username_taken"
-
-
-class InvalidPerson(errors.RuleViolation):
-    """A username or phone number that can't be used."""
-
-    code = "user.invalid"
 
 
 class LoginShared(errors.Conflict):
@@ -116,7 +109,7 @@ def admit(
         UsernameTaken: somebody has it, perhaps in another company.
         UnknownUnit: a place is not an active unit.
     """
-    name = checked_username(username)
+    name = usernames.checked(username)
     organisation.check_places(session, places)
     password = make_password()
     user = User(
@@ -190,20 +183,6 @@ def update(
     }
     _remember(session, "user.updated", person.user.id, detail, actor)
     return person
-
-
-def checked_username(text: str) -> str:
-    """A username in its one spelling, lower case.
-
-    Raises:
-        InvalidPerson: too short or long, or other characters than those.
-    """
-    name = text.strip().lower()
-    if USERNAME.fullmatch(name) is None:
-        raise InvalidPerson(
-            errors={"username": ["3 to 64 letters, digits, dots, hyphens and underscores."]}
-        )
-    return name
 
 
 def make_password() -> str:

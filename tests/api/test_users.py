@@ -78,9 +78,10 @@ def test_a_username_is_unique_everywhere(api: ApiClient, admin: Caller) -> None:
     _admit(admin)
 
     for caller in (admin, api.as_("other_company")):
-        refused = caller.post("/api/users/", json=NEW | {"username": "CASHIER.westlands"})
-        assert refused.status_code == 409
-        assert refused.json["code"] == "user.username_taken"
+        for spelt in ("CASHIER.westlands", "\uff43ashier.westlands", "ca\u017fhier.westlands"):
+            refused = caller.post("/api/users/", json=NEW | {"username": spelt})
+            assert refused.status_code == 409, spelt
+            assert refused.json["code"] == "user.username_taken"
 
 
 def test_two_administrators_admit_one_username_once(api: ApiClient) -> None:
@@ -103,6 +104,13 @@ def test_what_makes_no_person_is_refused(admin: Caller) -> None:
         ({"username": "ab"}, "username"),
         ({"username": "has blanks"}, "username"),
         ({"username": "käse.kuchen"}, "username"),
+        ({"username": " cashier"}, "username"),
+        ({"username": "cashier\t"}, "username"),
+        ({"username": "cash\u2003ier"}, "username"),
+        ({"username": "cash\u200bier"}, "username"),
+        ({"username": "cash\u2060ier"}, "username"),
+        ({"username": "cash\u202eier"}, "username"),
+        ({"username": "cash\u3164ier"}, "username"),
         ({"email": "nobody"}, "email"),
         ({"phone": "12"}, "phone"),
         ({"phone": "not a number"}, "phone"),

@@ -82,11 +82,13 @@ class PlacesSchema(Schema):
 class NewUserSchema(PlacesSchema):
     """Somebody new. Roles are given afterwards, by two people."""
 
-    username = Text(
-        shortest=3,
-        longest=64,
+    username = ma.fields.String(
         required=True,
-        metadata={"description": "Unique in the whole installation; kept in lower case."},
+        validate=ma.validate.Length(min=3, max=64),
+        metadata={
+            "description": "Unique in the whole installation; kept in lower case. Letters, digits,"
+            " dots, hyphens and underscores: no blanks, nothing that nobody sees."
+        },
     )
     display_name = Text(shortest=1, longest=200, required=True)
     email = ma.fields.Email(required=True, validate=ma.validate.Length(max=254))

@@ -19,7 +19,7 @@ from pettycash.models.identity import ApiKey
 from pettycash.models.people import User
 from pettycash.services import permissions, secrets_box
 from pettycash.services.actors import Actor
-from pettycash.services.identity import people
+from pettycash.services.identity import people, usernames
 from pettycash.services.identity.people import Placed
 
 LIFE_MAX = timedelta(days=365)
@@ -143,7 +143,7 @@ def authenticate(session: Session, *, text: str, on_behalf_of: str, now: datetim
         raise KeyRefused
     if not on_behalf_of:
         raise OnBehalfOfMissing
-    matches = [User.username == on_behalf_of.casefold()]
+    matches = [User.username == usernames.spelling(on_behalf_of)]
     with contextlib.suppress(ValueError):  # else it is a username
         matches.append(User.id == UUID(on_behalf_of))
     user_id = session.execute(select(User.id).where(or_(*matches)).limit(1)).scalar_one_or_none()
