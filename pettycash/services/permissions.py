@@ -64,6 +64,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "auth.mfa_enrol": ANYONE,
     "auth.mfa_confirm": ANYONE,
     "auth.mfa_reset": _roles(R.ADMIN),
+    "security_events.list": _roles(R.AUDITOR, R.ADMIN),
     "sessions.list": ANYONE,
     "sessions.revoke": ANYONE,
     "api_keys.list": _roles(R.ADMIN, R.AUDITOR),
@@ -207,6 +208,7 @@ CLIENT_SCOPES: Mapping[str, frozenset[str]] = {
         name
         for name in PERMISSIONS
         if name.rpartition(".")[2] in ("list", "get", "trail", "balance")
+        and name != "security_events.list"
     ),
     "upload": frozenset({"attachments.upload"}),
 }

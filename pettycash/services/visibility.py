@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select, true
+from sqlalchemy import ColumnElement, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from pettycash import errors
 from pettycash.models.funds import Fund, Store
+from pettycash.models.identity import SecurityEvent
 from pettycash.models.organisation import Branch
 from pettycash.models.payments import Payment
 from pettycash.models.people import Role, ScopeKind
@@ -38,6 +39,17 @@ def sees_company(actor: Actor) -> bool:
     return any(
         held.scope_kind is ScopeKind.COMPANY and held.role is not Role.ADMIN for held in actor.roles
     )
+
+
+OF_ACCESS = ("access", "api_key", "auth", "change", "company", "mfa", "settings", "user")
+"""First words of the security events that an administrator reads; money is none of theirs."""
+
+
+def security_events(actor: Actor) -> ColumnElement[bool]:
+    """All that is remembered of the company; for administrators what is about access."""
+    if sees_company(actor):
+        return true()
+    return func.split_part(SecurityEvent.event, ".", 1).in_(OF_ACCESS)
 
 
 def requisitions(actor: Actor) -> ColumnElement[bool]:
