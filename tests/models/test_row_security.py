@@ -61,10 +61,11 @@ SEEN_BY_THE_SYSTEM = {
     "rail_slots",
     "restores",
     "role_assignments",
+    "security_events",
     "throttles",
     "users",
 }
-"""The named tables of the relay, signing in, the callback inbox and the nightly run."""
+"""The named tables of the relay, signing in, the callback inbox, the nightly run and the host."""
 
 METADATA = sorted(Base.metadata.tables)
 EVERY = sorted({*METADATA, *SEEN_WITHOUT_SCOPE, *NOT_GRANTED_TO_THE_APPLICATION})

@@ -171,8 +171,8 @@ def test_a_case_that_is_over_is_not_told(mailbox: Mailbox) -> None:
 def test_only_who_holds_a_role_now_is_told(live: Database) -> None:
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
         now = session.info["now"]
-        assert case_alerts.addresses(session, now=now) == TOLD
-        assert case_alerts.addresses(session, now=now - timedelta(days=1)) == []
+        assert case_alerts.addresses(session, *case_alerts.TOLD, now=now) == TOLD
+        assert case_alerts.addresses(session, *case_alerts.TOLD, now=now - timedelta(days=1)) == []
     with db.scope(company_id=company_id("OTHER")), db.transaction() as session:
-        told = case_alerts.addresses(session, now=session.info["now"])
+        told = case_alerts.addresses(session, *case_alerts.TOLD, now=session.info["now"])
         assert told == ["other_company@demo.example", "other_treasury@demo.example"]

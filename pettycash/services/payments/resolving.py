@@ -262,8 +262,6 @@ def _notice_time(session: Session, matter: Matter, now: datetime) -> None:
     ):
         if attempt.first_sent_at is None:
             _say_why_it_is_in_doubt(session, matter)
-        payment.gateway_status = attempt.state.value
-        payment.move_to(PaymentStatus.IN_DOUBT, at=now)
         log_event(
             session,
             "payment.in_doubt",
@@ -271,6 +269,8 @@ def _notice_time(session: Session, matter: Matter, now: datetime) -> None:
             payment_id=payment.id,
             attempt_id=attempt.id,
         )
+        payment.gateway_status = attempt.state.value
+        payment.move_to(PaymentStatus.IN_DOUBT, at=now)
     undecided = payment.status is PaymentStatus.IN_DOUBT or not payment.failure_confirmed
     if undecided and now >= _case_at(attempt):
         cases.open_case(
