@@ -82,6 +82,20 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
+def other_limits(environ: Mapping[str, str]) -> str:
+    """The limits a minute that are not production's own, to be named where somebody looks."""
+    variables = {
+        variable_of(each.name): str(each.default)
+        for each in fields(Settings)
+        if each.name.endswith("_per_minute")
+    }
+    return ", ".join(
+        f"{name}={environ[name]} ({default})"
+        for name, default in variables.items()
+        if environ.get(name, default) != default
+    )
+
+
 def _value(env: Env, name: str, variable: str, default: Any) -> object:
     """Read one variable as the type of its default. bool comes before int: it is one."""
     if name == "environment":

@@ -77,6 +77,11 @@ def test_nothing_follows_the_banner(stack: Stack) -> None:
     assert stack.first_words.rstrip().splitlines()[-1].startswith("Try: ")
 
 
+def test_limits_that_are_not_productions_own_are_named(stack: Stack) -> None:
+    (line,) = (each for each in stack.first_words.splitlines() if "limits other than" in each)
+    assert "PETTYCASH_WRITES_PER_PERSON_PER_MINUTE=600 (60)" in line
+
+
 def test_status_says_ready_at_once(stack: Stack) -> None:
     began = time.monotonic()
     done = stack.call("status")
