@@ -109,7 +109,7 @@ class Operation:
     locations: frozenset[str]
     """Where its arguments come from: json, query, form, files."""
     body_max_bytes: int
-    raw_body: bool
+    recognises: Callable[..., bool] | None
     step_up: bool
 
     @property
@@ -124,12 +124,18 @@ class Operation:
 
 
 def operation(
-    name: str, *, uploads: bool = False, raw_body: bool = False, step_up: bool = False
+    name: str,
+    *,
+    uploads: bool = False,
+    recognises: Callable[..., bool] | None = None,
+    step_up: bool = False,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Put a view under the permission table; stands above all other decorators.
 
-    `uploads` takes 10 MiB instead of 1; `raw_body` leaves the body to the view, whatever it is;
-    `step_up` wants password and code again where they were given more than 5 minutes ago.
+    `uploads` takes 10 MiB instead of 1; `step_up` wants password and code again where they were
+    given more than 5 minutes ago. `recognises` says of the path's arguments that their sender may
+    not be refused: nothing is counted, and body and query string are left to the view, whatever
+    they are. Everybody else has an allowance for this operation alone.
     """
     if name not in permissions.PERMISSIONS and name not in permissions.PUBLIC:
         raise ValueError(f"{name} has no row in the permission table")
@@ -143,7 +149,7 @@ def operation(
             body_max_bytes=(
                 UPLOAD_MAX_BYTES + MULTIPART_OVERHEAD_BYTES if uploads else BODY_MAX_BYTES
             ),
-            raw_body=raw_body,
+            recognises=recognises,
             step_up=step_up,
         )
 
@@ -180,6 +186,9 @@ def admit() -> None:
     if described is None:
         return  # HEAD and OPTIONS that Flask answers itself
     _limit_body(described)
+    if described.recognises is not None:
+        g.unlimited = described.recognises(**(request.view_args or {}))
+        g.limited_for = described.name
     if not described.is_public:
         _admit(described)
     g.admitted = described.name
@@ -339,11 +348,13 @@ def _count_codes(described: Operation) -> None:
 
 
 def _refuse_what_is_not_taken(described: Operation) -> None:
+    if described.recognises is not None:
+        return
     if request.args and not described.locations & {"query", "querystring"}:
         raise errors.RuleViolation(
             NOT_TAKEN, errors={name: ["Unknown field."] for name in request.args}
         )
-    if described.raw_body or request.method in limits.READS:
+    if request.method in limits.READS:
         return
     has_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
     if described.locations & {"form", "files"}:

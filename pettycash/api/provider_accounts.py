@@ -44,16 +44,10 @@ class _Limits(Schema):
         keys=ma.fields.String(validate=ma.validate.Length(min=1, max=40)),
         validate=ma.validate.Length(max=20),
         metadata={
-            "description": "Facts of the rail that are configuration, such as"
-            " `callback_sources`, a list of networks that callbacks come from."
+            "description": "`callback_sources`: the networks that callbacks come from, as a list;"
+            " an empty one takes them from anywhere. Without it the rail's published list counts."
         },
     )
-
-    @ma.validates("options")
-    def _known(self, value: dict[str, Any], **_kwargs: Any) -> None:
-        sources = value.get("callback_sources", [])
-        if not isinstance(sources, list) or not all(isinstance(each, str) for each in sources):
-            raise ma.ValidationError("callback_sources is a list of networks.")
 
 
 class ProviderAccountSchema(Schema):

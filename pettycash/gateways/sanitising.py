@@ -58,10 +58,12 @@ _CALLBACK_SECRET = re.compile(
 _CALLBACK_SECRET_TEXT = re.compile(_CALLBACK_SECRET.pattern.decode(), re.IGNORECASE)
 
 # E.164 numbers, those of the countries served without their plus too, and Kenyan ones in national
-# form. Ids are found first and left as they are: the end of one may look like a number.
+# form; a form spells + as %2B. Ids are found first and left as they are: the end of one may look
+# like a number.
 _PHONE = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-    r"|(?<![0-9A-Za-z])(?:\+[1-9][0-9]{7,14}|25[0456][0-9]{9}|0[17][0-9]{8})(?![0-9A-Za-z])"
+    r"|(?:(?<![0-9A-Za-z])|(?<=%2[Bb]))"
+    r"(?:\+[1-9][0-9]{7,14}|25[0456][0-9]{9}|0[17][0-9]{8})(?![0-9A-Za-z])"
 )
 _OWN_TOKEN = re.compile(r"\bpc_(at|rt|key)_[A-Za-z0-9_-]+")
 _PASSWORD_IN_URL = re.compile(r"(://[^/@\s:]*:)[^/@\s]+(?=@)")

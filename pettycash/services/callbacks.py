@@ -5,7 +5,6 @@ has when it is processed (`payments.evidence`).
 """
 
 import hashlib
-import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -24,7 +23,13 @@ from pettycash.models.attempts import AttemptState, Callback, CallbackPurpose, P
 from pettycash.models.base import new_id
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.platform import CaseKind, Severity
-from pettycash.services import callback_addresses, cases, outbox, security_log
+from pettycash.services import (
+    callback_addresses,
+    callback_sources,
+    cases,
+    outbox,
+    security_log,
+)
 from pettycash.services.actors import Actor
 from pettycash.services.log_events import log_event
 from pettycash.services.payments import evidence, facts, instructions, restored, settlement
@@ -80,6 +85,8 @@ class Address:
     purpose: CallbackPurpose
     request_id: str | None = None
     """Of the request that released the attempt."""
+    foreign_to: UUID | None = None
+    """The account, if it is not called from where the caller is: then nothing is stored."""
     lost_from: UUID | None = None
     """The account of an attempt that is not here any more: a restore has lost it."""
 
@@ -88,13 +95,18 @@ def locate(glance: Session, *, slug: str, secret: str, remote_address: str | Non
     """Whose address this is (`db.system_glance`). The secret is compared before any look-up.
 
     Raises:
-        NoSuchCallback: a wrong secret, no such attempt, or an address that the provider account
-            does not expect to be called from. They look alike from outside.
+        NoSuchCallback: a wrong secret, or no such attempt. They look alike from outside.
     """
     about = callback_addresses.read(slug, secret)
     if about is None:
         raise NoSuchCallback
-    query = select(ProviderAccount.company_id, ProviderAccount.options)
+    query = select(
+        ProviderAccount.company_id,
+        ProviderAccount.id,
+        ProviderAccount.method,
+        ProviderAccount.environment,
+        ProviderAccount.options,
+    )
     found = glance.execute(
         query.add_columns(PaymentAttempt.request_id)
         .join(PaymentAttempt, PaymentAttempt.provider_account_id == ProviderAccount.id)
@@ -108,13 +120,17 @@ def locate(glance: Session, *, slug: str, secret: str, remote_address: str | Non
                 ProviderAccount.id == about.account_id
             )
         ).one_or_none()
-    if found is None or not _is_expected(remote_address, found.options.get("callback_sources")):
+    if found is None:
         raise NoSuchCallback
+    is_expected = callback_sources.is_expected(
+        remote_address, method=found.method, environment=found.environment, options=found.options
+    )
     return Address(
         attempt_id=about.attempt_id,
         company_id=found.company_id,
         purpose=about.purpose,
         request_id=found.request_id,
+        foreign_to=None if is_expected else found.id,
         lost_from=about.account_id if is_lost else None,
     )
 
@@ -306,17 +322,6 @@ def replay(session: Session, *, callback_id: UUID, actor: Actor) -> Callback:
         actor=actor,
     )
     return callback
-
-
-def _is_expected(remote_address: str | None, networks: object) -> bool:
-    """Whether the account's list of addresses, if it has one, holds the caller's."""
-    if not isinstance(networks, list) or not networks:
-        return True
-    try:
-        caller = ipaddress.ip_address(remote_address or "")
-        return any(caller in ipaddress.ip_network(str(each), strict=False) for each in networks)
-    except ValueError:
-        return False
 
 
 def _is_early(attempt: PaymentAttempt, callback: Callback, word: Word, *, now: datetime) -> bool:

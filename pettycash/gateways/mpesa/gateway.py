@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -53,12 +54,14 @@ class MpesaGateway:
     same_id_is_safe: ClassVar[bool] = True
     confirms_failure_by_query: ClassVar[bool] = True
     decide_by: timedelta
+    callback_sources: Mapping[str, tuple[str, ...]]
 
     def __init__(
         self, http: RailSession, tokens: TokenCache, config: MpesaConfig | None = None
     ) -> None:
         self.config = config or MpesaConfig()
         self.decide_by = self.config.decide_by
+        self.callback_sources = self.config.callback_sources
         self._daraja = DarajaClient(http, tokens, self.config)
 
     def submit(
