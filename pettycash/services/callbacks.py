@@ -19,7 +19,7 @@ from pettycash.crash_points import reach
 from pettycash.gateways import base, registry
 from pettycash.gateways.base import OutcomeKind
 from pettycash.gateways.sanitising import cut_secrets
-from pettycash.models.attempts import AttemptState, Callback, CallbackPurpose, PaymentAttempt
+from pettycash.models.attempts import LIVE, AttemptState, Callback, CallbackPurpose, PaymentAttempt
 from pettycash.models.base import new_id
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.platform import CaseKind, Severity
@@ -27,6 +27,7 @@ from pettycash.services import (
     callback_addresses,
     callback_sources,
     cases,
+    credential_refusals,
     outbox,
     security_log,
 )
@@ -224,6 +225,11 @@ def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | 
         due_at = now + timedelta(seconds=EARLY_RETRY_SECONDS)
         outbox.postpone(session, topic=TOPIC, key=callback_id, due_at=due_at)
         return None
+    if _speaks_of_credentials(attempt, word):
+        # Before the books, whose locks come last.
+        credential_refusals.weigh_report(
+            session, account_id=instruction.account.id, said=word.outcome
+        )
     verdict = evidence.take(session, matter=matter, word=word, now=now)
     _weighed(session, callback, verdict, now=now)
     return verdict
@@ -322,6 +328,13 @@ def replay(session: Session, *, callback_id: UUID, actor: Actor) -> Callback:
         actor=actor,
     )
     return callback
+
+
+def _speaks_of_credentials(attempt: PaymentAttempt, word: Word) -> bool:
+    """Whether it is news of an order or a question of ours, and not one more copy of it."""
+    if word.source is Source.QUERY_CALLBACK:
+        return word.asked_at is not None
+    return attempt.state in LIVE and word.agreement.names_reference
 
 
 def _is_early(attempt: PaymentAttempt, callback: Callback, word: Word, *, now: datetime) -> bool:

@@ -287,7 +287,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
     (
         "refused_accounts_have_a_case",
         "rail_account",
-        "UPDATE provider_accounts SET refused_in_row = 2 WHERE id = :rail_account",
+        "UPDATE provider_accounts SET reported_refused_in_row = 2 WHERE id = :rail_account",
     ),
     (
         "unconfirmed_failures_are_owed",

@@ -136,9 +136,10 @@ LOOKED_AFTER = (
         object_type="provider_account",
         fast=True,
         query="""
-        SELECT a.id AS object_id, a.code, a.refused_in_row
+        SELECT a.id AS object_id, a.code, a.refused_in_row, a.reported_refused_in_row
         FROM provider_accounts a
-        WHERE a.refused_in_row >= 2 AND NOT EXISTS (SELECT FROM cases c
+        WHERE greatest(a.refused_in_row, a.reported_refused_in_row) >= 2
+            AND NOT EXISTS (SELECT FROM cases c
             WHERE c.object_id = a.id AND c.kind = 'credentials_refused')
         """,
     ),

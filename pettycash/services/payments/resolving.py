@@ -110,6 +110,10 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
         return None
     token = uuid4()
     instruction = instructions.of(session, attempt)
+    if credential_refusals.is_stopped(session, account_id=instruction.account.id):
+        # The rail would refuse the question too, and count it: nothing goes over the account.
+        _look_again(session, matter, now, at_the_latest=now + UNSENT_LOOKS)
+        return None
     if not rail_slots.take(session, account_id=instruction.account.id, holder=token, now=now):
         outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=rail_slots.next_look(now))
         return None
@@ -335,7 +339,9 @@ def _send_again(session: Session, matter: Matter, now: datetime) -> None:
     reach("payments.requeueing")
 
 
-def _look_again(session: Session, matter: Matter, now: datetime) -> None:
+def _look_again(
+    session: Session, matter: Matter, now: datetime, *, at_the_latest: datetime | None = None
+) -> None:
     """Be due when the next thing happens: a question, the decide-by time, the case."""
     attempt, payment = matter.attempt, matter.payment
     moments = [attempt.next_query_at or now + _interval(1)]
@@ -346,7 +352,8 @@ def _look_again(session: Session, matter: Matter, now: datetime) -> None:
     if attempt.state is AttemptState.SENDING and attempt.last_sent_at is not None:
         lease = settings.current().claim_lease_seconds
         moments.append(attempt.last_sent_at + timedelta(seconds=lease + 1))
-    due_at = min((each for each in moments if each > now), default=now + _interval(1))
+    default = at_the_latest or now + _interval(1)
+    due_at = min((each for each in moments if each > now), default=default)
     outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
 
 
