@@ -333,7 +333,7 @@ def replay(session: Session, *, callback_id: UUID, actor: Actor) -> Callback:
 def _speaks_of_credentials(attempt: PaymentAttempt, word: Word) -> bool:
     """Whether it is news of an order or a question of ours, and not one more copy of it."""
     if word.source is Source.QUERY_CALLBACK:
-        return word.asked_at is not None
+        return word.is_rails_own
     return attempt.state in LIVE and word.agreement.names_reference
 
 
@@ -342,8 +342,10 @@ def _is_early(attempt: PaymentAttempt, callback: Callback, word: Word, *, now: d
     if callback.created_at <= now - timedelta(seconds=settings.current().claim_lease_seconds):
         return False
     if word.source is Source.QUERY_CALLBACK:
+        kind, is_whole = word.outcome.kind, word.agreement.complete
+        needs_it = kind in NEED_THE_QUESTION or (kind is OutcomeKind.SETTLED and not is_whole)
         return (
-            (restored.must_ask(attempt) or word.outcome.kind in NEED_THE_QUESTION)
+            (restored.must_ask(attempt) or needs_it)
             and attempt.last_query_at is not None
             and attempt.asked_reference is None
         )

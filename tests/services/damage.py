@@ -290,6 +290,14 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "UPDATE provider_accounts SET reported_refused_in_row = 2 WHERE id = :rail_account",
     ),
     (
+        "callbacks_alone_are_asked_about",
+        "paid",
+        (
+            "UPDATE obligations SET done_at = now() WHERE topic = 'payments.resolve' AND key IN"
+            " (SELECT id FROM payment_attempts WHERE payment_id = :paid)"
+        ),
+    ),
+    (
         "unconfirmed_failures_are_owed",
         "going",
         (

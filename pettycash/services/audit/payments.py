@@ -157,6 +157,24 @@ LOOKED_AFTER = (
         """,
     ),
     Check(
+        name="callbacks_alone_are_asked_about",
+        invariant=Invariant.I6,
+        object_type="payment",
+        query="""
+        SELECT t.payment_id AS object_id, t.number AS attempt, t.provider_reference
+        FROM payment_attempts t
+        WHERE t.state = 'settled' AND t.provider_account_id IS NOT NULL AND t.fee IS NULL
+            AND t.outcome_code NOT LIKE 'people.%'
+            AND NOT EXISTS (SELECT FROM payment_transactions x
+                WHERE x.payment_id = t.payment_id AND x.attempt_id = t.id
+                    AND x.status = 'settled' AND x.request_type <> 'CONFIRM')
+            AND NOT EXISTS (SELECT FROM obligations o WHERE o.company_id = t.company_id
+                AND o.topic = 'payments.resolve' AND o.key = t.id AND o.done_at IS NULL)
+            AND NOT EXISTS (SELECT FROM cases c
+                WHERE c.object_id = t.payment_id AND c.kind = 'contradiction')
+        """,
+    ),
+    Check(
         name="callbacks_are_owed",
         invariant=Invariant.I6,
         object_type="callback",

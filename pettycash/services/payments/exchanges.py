@@ -1,16 +1,20 @@
 """The exchange log: one append-only row for every conversation with a rail, sanitised by it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash.gateways.base import Asked, Exchange, Outcome, OutcomeKind
+from pettycash.gateways.base import Asked, Exchange, Outcome, OutcomeKind, RequestType
 from pettycash.models.attempts import ExchangeType, PaymentAttempt, PaymentTransaction
 from pettycash.models.payments import Payment
 from pettycash.rails import Method
 from pettycash.services.log_events import log_event
+
+BY_PEOPLE = "people."
+"""Begins the code of what two people said (`case_resolutions`)."""
 
 SUCCESSFUL = frozenset({OutcomeKind.ACCEPTED, OutcomeKind.SETTLED})
 
@@ -60,6 +64,11 @@ def log_own(
     )
 
 
+def as_unasked(said: Outcome) -> Outcome:
+    """What claims to answer a question, and names none that is known: logged as any callback is."""
+    return replace(said, exchange=replace(said.exchange, request_type=RequestType.CONFIRM))
+
+
 def has_answered(session: Session, attempt: PaymentAttempt) -> bool:
     """Whether the rail has said itself, and not by an unasked callback, that money moved."""
     found = session.execute(
@@ -73,6 +82,12 @@ def has_answered(session: Session, attempt: PaymentAttempt) -> bool:
         .limit(1)
     )
     return found.first() is not None
+
+
+def is_from_callbacks_alone(session: Session, attempt: PaymentAttempt) -> bool:
+    """Whether neither the rail's own answer nor people say that a settled attempt moved money."""
+    by_people = (attempt.outcome_code or "").startswith(BY_PEOPLE)
+    return not by_people and not has_answered(session, attempt)
 
 
 def _write(

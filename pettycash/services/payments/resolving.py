@@ -90,6 +90,7 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
     # Where the rail has not, only a callback says that money moved; anybody may have sent that.
     answered = attempt.state is AttemptState.SETTLED and exchanges.has_answered(session, attempt)
     if not _is_open(matter, answered=answered, now=now):
+        _notice_no_answer(session, matter)
         outbox.done(session, topic=RESOLVE, key=attempt_id)
         return None
     _notice_time(session, matter, now)
@@ -245,13 +246,38 @@ def _is_open(matter: Matter, *, answered: bool, now: datetime) -> bool:
         # The fee, which the settling callback did not name; what is never told is not asked for
         # for ever: statements name it too. The rail's own word is waited for longer.
         longest = timing.query_interval_max_seconds if answered else timing.resend_until_seconds
-        return since.total_seconds() < longest
+        is_contradicted = not answered and payment.blocked_by_case_id is not None
+        return since.total_seconds() < longest or (
+            is_contradicted and attempt.queries < QUESTIONS_AFTER_THE_END
+        )
     if attempt.failure_confirmed_at is None:
         return True
     was_asked_for = attempt.next_query_at is not None and attempt.next_query_at <= now
     is_contradicted = payment.blocked_by_case_id is not None
     # Counted anew from each time that somebody had a reason, however long ago it had failed.
     return (was_asked_for or is_contradicted) and attempt.queries < QUESTIONS_AFTER_THE_END
+
+
+def _notice_no_answer(session: Session, matter: Matter) -> None:
+    """Asked for as long as it is asked, the rail never said that what a callback told is true."""
+    attempt, payment = matter.attempt, matter.payment
+    if (
+        attempt.state is AttemptState.SETTLED
+        and attempt.fee is None
+        and payment.blocked_by_case_id is None
+        and exchanges.is_from_callbacks_alone(session, attempt)
+    ):
+        settlement.contradict(
+            session,
+            payment=payment,
+            summary=f"Only a callback says that {payment.number} was paid; the rail does not.",
+            evidence={
+                "attempt": attempt.number,
+                "originator_reference": attempt.originator_reference,
+                "provider_reference": attempt.provider_reference,
+                "questions": attempt.queries,
+            },
+        )
 
 
 def _notice_time(session: Session, matter: Matter, now: datetime) -> None:
