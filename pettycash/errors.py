@@ -64,6 +64,12 @@ class StalePrecondition(PettycashError):
     code = "request.precondition_failed"
 
 
+class RequestTimeout(PettycashError):
+    """The rest of the request did not arrive in time; nothing was done, send it again."""
+
+    code = "request.timeout"
+
+
 class PayloadTooLarge(PettycashError):
     """The body is larger than this endpoint takes."""
 
@@ -105,6 +111,7 @@ KINDS: tuple[type[PettycashError], ...] = (
     NotFound,
     Conflict,
     StalePrecondition,
+    RequestTimeout,
     PayloadTooLarge,
     RuleViolation,
     PreconditionRequired,

@@ -28,6 +28,7 @@ from tests.servers import Database, Servers
 FOLDER = pytest.StashKey[Path]()
 CONTROLLER = pytest.StashKey[int]()
 REDIS_DATABASES = 16
+ON_DEMAND = ("soak", "crash_product")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,8 +53,15 @@ def pytest_configure_node(node: Any) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups first: a long one that began last would keep one worker busy and the others idle."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes minutes runs where it is asked for: `pytest -m soak`. Groups come first: a long
+    one that began last would keep one worker busy and the others idle.
+    """
+    unwanted = [each for each in ON_DEMAND if each not in config.option.markexpr]
+    left_out = [item for item in items if any(item.get_closest_marker(each) for each in unwanted)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda each: each.get_closest_marker("xdist_group") is None)
 
 

@@ -177,6 +177,9 @@ def operation(
 def admit() -> None:
     """Stand at the door, before every request: the view's operation says who may come in.
 
+    The body is read here, whole, before the first transaction: whoever sends it slowly must not
+    keep one open.
+
     Raises:
         SignInFirst, RoleMissing, ClientMayNot, EnrolmentRequired, AuthenticateAgain, BodyTooLarge.
     """
@@ -189,8 +192,10 @@ def admit() -> None:
     if described.recognises is not None:
         g.unlimited = described.recognises(**(request.view_args or {}))
         g.limited_for = described.name
-    if not described.is_public:
-        _admit(described)
+    token = "" if described.is_public else _bearer()
+    _read_body(described)
+    if token:
+        _admit(described, token)
     g.admitted = described.name
 
 
@@ -231,15 +236,24 @@ def _limit_body(described: Operation) -> None:
             raise LengthRequired
         # werkzeug would cut such a body at the limit without a word.
         request.max_content_length = limit + 1
-        if len(request.get_data(cache=True, parse_form_data=False)) > limit:
-            raise BodyTooLarge
 
 
-def _admit(described: Operation) -> None:
+def _bearer() -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise SignInFirst
+    return token
+
+
+def _read_body(described: Operation) -> None:
+    if described.locations & {"form", "files"}:
+        _ = request.files  # parsed now; large ones lie on disk
+    elif len(request.get_data(cache=True)) > described.body_max_bytes:
+        raise BodyTooLarge
+
+
+def _admit(described: Operation, token: str) -> None:
     if token.startswith(api_keys.PREFIX):
         actor = _admit_client(token)
         refusal = _client_refusal(actor, described) or _role_refusal(actor, described)

@@ -26,7 +26,8 @@ SWITCH_SECONDS = 0.0005
 """How long a thread keeps the interpreter while others wait for it; 5 ms by default. A thread that
 holds a row's lock comes back from each statement and has to wait for that long."""
 
-worker_class = "gthread"
+worker_class = "pettycash.stack.front.BufferingWorker"
+worker_connections = 500  # of each worker; below the 1,024 descriptors that a process usually has
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))  # gunicorn's own variable
 threads = 8
 preload_app = True
@@ -37,6 +38,7 @@ keepalive = 5
 max_requests = 10_000
 max_requests_jitter = 1_000
 limit_request_line = 8190
+sendfile = False  # bodies pass through the worker's own outlet
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - heartbeat only
 accesslog = "-"
 
