@@ -26,6 +26,7 @@ from pettycash.services import ledger, pauses
 from pettycash.stack import children, postgres, schema
 from pettycash.stack.backups import container, making, programs, restoring
 from pettycash.stack.state import ROOT, StackError
+from tests import production
 from tests.cli.conftest import Command
 from tests.factories import payments as making_payments
 from tests.factories.people import company_id
@@ -243,13 +244,12 @@ def test_a_backup_goes_to_the_state_folder_and_in_production_where_it_is_told(
     file = Path(command("backup", "--json").json["file"])
     assert file.parent == tmp_path / "state" / "backups"
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
-    for name, value in {
-        "PETTYCASH_ENV": "production",
-        "SMTP_URL": "smtp://mail:25",
-        "PETTYCASH_HASH_MEMORY_KIB": "19456",
-        "PETTYCASH_HASH_ROUNDS": "2",
-    }.items():
-        monkeypatch.setenv(name, value)
+    for name in [each for each in os.environ if each.startswith("PETTYCASH_")]:
+        if name != "PETTYCASH_STATE_DIR":
+            monkeypatch.delenv(name)
+    for name, value in production.ENVIRON.items():
+        if name not in ("DATABASE_URL", "REDIS_URL"):
+            monkeypatch.setenv(name, value)
     refused = command("backup")
     assert (refused.exit_code, "--to FOLDER" in refused.output) == (2, True)
     assert made(command, tmp_path / "told").parent == tmp_path / "told"

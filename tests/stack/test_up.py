@@ -23,7 +23,8 @@ from pettycash.stack.children import WORKERS
 from pettycash.stack.plan import USUAL_PORTS
 from pettycash.stack.ports import LOOPBACK, is_free
 from pettycash.stack.processes import is_alive
-from tests.servers import KEYS, Servers, wait_until
+from tests import production
+from tests.servers import Servers, wait_until
 from tests.stack.running import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack"), pytest.mark.timeout(240)]
@@ -339,16 +340,13 @@ def test_production_runs_on_own_servers_without_demo_data(home: Path, servers: S
     servers.drop("pettycash_own")
     servers.postgres.make_database("pettycash_own")
     database = servers.database("pettycash_own", redis_database=15)
-    environ = {
-        "PETTYCASH_ENV": "production",
-        "PETTYCASH_CALLBACK_BASE_URL": "https://pay.example",
+    environ = production.ENVIRON | {
         "SMTP_URL": "smtp://user:password@127.0.0.1:9",
         "DATABASE_URL": database.app_url,
         "DATABASE_OWNER_URL": database.owner_url,
         "REDIS_URL": database.redis_url,
     }
-    secrets = {name: value for name, value in KEYS.items() if name.endswith(("_KEY", "_KEYS"))}
-    own = Stack(home / "own", environ=environ | secrets)
+    own = Stack(home / "own", environ=environ)
     try:
         own.up()
         assert set(own.pids()) == {"api", "relay", *WORKERS, "beat", "flower"}
