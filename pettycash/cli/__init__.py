@@ -95,6 +95,12 @@ def state_folder() -> StateFolder:
     return StateFolder(folder_from(os.environ))
 
 
+def names_servers(folder: StateFolder) -> bool:
+    """Whether no stack runs here and the environment names servers, as it does in a container."""
+    named = os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE")
+    return bool(named) and not folder.is_held()
+
+
 def adopt_running_stack() -> None:
     """Take over the environment of the stack that runs here; what the caller set wins."""
     folder = state_folder()
