@@ -1,5 +1,7 @@
 """Where a request ends, however its bytes are cut, as gunicorn's own parser sees it."""
 
+import logging
+
 import pytest
 from gunicorn.config import Config
 from gunicorn.http.parser import RequestParser
@@ -7,6 +9,7 @@ from gunicorn.http.parser import RequestParser
 from pettycash.api import access
 from pettycash.stack import arrival
 from pettycash.stack.arrival import Arrival
+from pettycash.stack.front import BufferingWorker
 
 POST = b"POST /a HTTP/1.1\r\nHost: a\r\n"
 NEXT = b"GET /next HTTP/1.1\r\n"
@@ -103,3 +106,12 @@ def test_who_asks_is_told_to_go_on_only_if_a_body_is_wanted() -> None:
         found = Arrival()
         found.take(POST + fields + b"\r\n")
         assert found.wants_continue is wanted, fields
+
+
+def test_a_certificate_is_refused_rather_than_ignored() -> None:
+    """The worker speaks no TLS: with a certificate it would answer in plain text."""
+    configuration = Config()
+    BufferingWorker.check_config(configuration, logging.getLogger())
+    configuration.set("certfile", __file__)
+    with pytest.raises(RuntimeError, match="TLS ends at the proxy"):
+        BufferingWorker.check_config(configuration, logging.getLogger())
