@@ -30,6 +30,7 @@ from tests import production
 from tests.cli.conftest import Command
 from tests.factories import payments as making_payments
 from tests.factories.people import company_id
+from tests.patience import budget
 from tests.posting import transfer
 from tests.servers import Database, Servers, compose_for
 
@@ -385,13 +386,13 @@ def test_whoever_ends_a_drill_leaves_nothing_of_it(
         stderr=subprocess.STDOUT,
     ) as drill:
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + budget(60)
             while not list(tmp_path.glob("*/postgres/**/postmaster.pid")):
                 assert drill.poll() is None, drill.communicate()[0]
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
             drill.send_signal(sent)
-            assert drill.wait(timeout=30) == 128 + sent
+            assert drill.wait(timeout=budget(30)) == 128 + sent
         finally:
             drill.kill()
 

@@ -29,6 +29,7 @@ from tests.crash.system import System
 from tests.factories.payments import verified
 from tests.factories.people import acting, company_id
 from tests.factories.requisitions import approved, digest
+from tests.patience import budget
 from tests.servers import Servers, wait_until
 
 pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.timeout(300)]
@@ -188,7 +189,7 @@ def test_calls_that_hang_on_one_account_keep_no_other_waiting(crowd: System, cou
     ]
 
     began, waits = time.monotonic(), list[float | None]()
-    while (elapsed := time.monotonic() - began) < STUCK_SECONDS:
+    while (elapsed := time.monotonic() - began) < budget(STUCK_SECONDS):
         most = max(most, on_the_wire(SILENT))
         waits = [waited(each) for each in others]
         if None not in waits and elapsed > WATCHED_SECONDS:
@@ -197,5 +198,5 @@ def test_calls_that_hang_on_one_account_keep_no_other_waiting(crowd: System, cou
 
     longest = max(STUCK_SECONDS if each is None else each for each in waits)
     print(f"{count} calls hang, {most} of them on the wire; the others waited {longest:.2f} s")
-    assert longest <= FIRST_SEND_SECONDS
+    assert longest <= budget(FIRST_SEND_SECONDS)
     assert most <= CAP
