@@ -159,6 +159,11 @@ CALLBACK_SOURCES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Where Daraja calls from, by the account's environment."""
 
 
+def success_unpadded(code: str | None) -> str | None:
+    """`00` and `000` are the one code of success, as some operators pad it; no other is touched."""
+    return "0" if code and not code.strip("0") else code
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MpesaConfig:
     """What is known of Daraja and may change without a new release. Amounts in whole shillings."""
