@@ -17,7 +17,7 @@ from werkzeug.exceptions import LengthRequired, UnsupportedMediaType
 
 from pettycash import db, errors, settings
 from pettycash.api import etags, limits
-from pettycash.api.blueprints import parse_json
+from pettycash.api.blueprints import given_twice, parse_json
 from pettycash.models.identity import SessionPurpose
 from pettycash.models.people import Role
 from pettycash.services import permissions, security_log
@@ -53,6 +53,10 @@ CODE_VERBS = frozenset(
     {"send_otp", "verify_otp", "acknowledge", "reauthenticate", "mfa_confirm", "change_password"}
 )
 """Verbs that make or check a secret: counted per person in PostgreSQL."""
+
+
+TAKEN_ONCE = ("Authorization", "Idempotency-Key", "On-Behalf-Of")
+"""Headers of which a request has one. If-Match and If-None-Match are lists by nature (RFC 9110)."""
 
 
 class SignInFirst(errors.NotAuthenticated):
@@ -181,7 +185,8 @@ def admit() -> None:
     keep one open.
 
     Raises:
-        SignInFirst, RoleMissing, ClientMayNot, EnrolmentRequired, AuthenticateAgain, BodyTooLarge.
+        SignInFirst, RoleMissing, ClientMayNot, EnrolmentRequired, AuthenticateAgain, BodyTooLarge,
+        GivenTwice.
     """
     if request.endpoint is None:
         return  # no such path or method: Flask answers 404 or 405
@@ -192,6 +197,8 @@ def admit() -> None:
     if described.recognises is not None:
         g.unlimited = described.recognises(**(request.view_args or {}))
         g.limited_for = described.name
+    else:
+        _refuse_headers_given_twice()
     token = "" if described.is_public else _bearer()
     _read_body(described)
     if token:
@@ -236,6 +243,13 @@ def _limit_body(described: Operation) -> None:
             raise LengthRequired
         # werkzeug would cut such a body at the limit without a word.
         request.max_content_length = limit + 1
+
+
+def _refuse_headers_given_twice() -> None:
+    """A server joins two headers of one name by a comma, which none of these can contain."""
+    twice = [name for name in TAKEN_ONCE if "," in request.headers.get(name, "")]
+    if twice:
+        raise given_twice(*twice)
 
 
 def _bearer() -> str:
@@ -320,7 +334,7 @@ def _admit_client(token: str) -> Actor:
         client = api_keys.authenticate(
             session,
             text=token,
-            on_behalf_of=request.headers.get("On-Behalf-Of", "") or _on_behalf_of_in_body(),
+            on_behalf_of=_on_behalf_of(),
             now=session.info["now"],
         )
         g.company = client.placed.company
@@ -329,6 +343,14 @@ def _admit_client(token: str) -> Actor:
         return client.placed.actor(
             origin(), client_id=client.key.id, client_scopes=frozenset(client.key.scopes)
         )
+
+
+def _on_behalf_of() -> str:
+    """Whom the client acts for, by header or body."""
+    by_header, by_body = request.headers.get("On-Behalf-Of", ""), _on_behalf_of_in_body()
+    if by_header and by_body and by_header != by_body:
+        raise given_twice("on_behalf_of")
+    return by_header or by_body
 
 
 def _on_behalf_of_in_body() -> str:
@@ -368,6 +390,10 @@ def _refuse_what_is_not_taken(described: Operation) -> None:
         raise errors.RuleViolation(
             NOT_TAKEN, errors={name: ["Unknown field."] for name in request.args}
         )
+    if "On-Behalf-Of" in request.headers and not _is_client():
+        raise errors.RuleViolation(
+            NOT_TAKEN, errors={"On-Behalf-Of": ["It is for machine clients."]}
+        )
     if request.method in limits.READS:
         return
     has_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
@@ -387,6 +413,11 @@ def _refuse_what_is_not_taken(described: Operation) -> None:
             raise errors.RuleViolation(
                 NOT_TAKEN, errors={str(name): ["Unknown field."] for name in names}
             )
+
+
+def _is_client() -> bool:
+    actor: Actor | None = g.get("actor")
+    return actor is not None and actor.client_id is not None
 
 
 def _documented(doc: dict[str, Any], described: Operation, method: str) -> dict[str, Any]:

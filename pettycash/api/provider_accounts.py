@@ -12,7 +12,16 @@ from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, optional, page, page_of
-from pettycash.api.schemas.fields import Amount, Choice, ListQuery, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import (
+    Amount,
+    Choice,
+    Choices,
+    ListQuery,
+    Name,
+    Schema,
+    Text,
+    UtcDateTime,
+)
 from pettycash.db import transaction
 from pettycash.models.funds import ProviderAccount
 from pettycash.money import Currency
@@ -33,7 +42,7 @@ ENVIRONMENTS = ("sandbox", "production")
 class ProviderAccountQuery(ListQuery):
     """Filters of the list of provider accounts."""
 
-    method = Choice(Method, load_default=None)
+    method = Choices(Method)
     is_active = ma.fields.Boolean(load_default=None)
 
 
@@ -88,7 +97,7 @@ class NewProviderAccountSchema(_Limits):
     """A new account with a rail."""
 
     code = Text(shortest=1, longest=40, required=True)
-    name = Text(shortest=1, longest=100, required=True)
+    name = Name(shortest=1, longest=100, required=True)
     method = Choice(Method, required=True)
     currency = Choice(Currency, required=True)
     environment = ma.fields.String(required=True, validate=ma.validate.OneOf(ENVIRONMENTS))
@@ -100,7 +109,7 @@ class NewProviderAccountSchema(_Limits):
 class ProviderAccountChangeSchema(_Limits):
     """What of an account can be changed; `is_active: false` is the kill switch."""
 
-    name = Text(shortest=1, longest=100)
+    name = Name(shortest=1, longest=100)
     environment = ma.fields.String(validate=ma.validate.OneOf(ENVIRONMENTS))
     base_url = Text(shortest=1, longest=300)
     credentials = _credentials()

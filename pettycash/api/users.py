@@ -133,7 +133,7 @@ class Users(MethodView):
                 query = query.where(
                     exists().where(
                         RoleAssignment.user_id == User.id,
-                        RoleAssignment.role == arguments["role"],
+                        RoleAssignment.role.in_(arguments["role"]),
                         _live(now),
                     )
                 )

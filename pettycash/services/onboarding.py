@@ -19,7 +19,7 @@ from pettycash import db, errors
 from pettycash.models.organisation import Company
 from pettycash.models.people import SCOPE_OF, Membership, Role, RoleAssignment, ScopeKind, User
 from pettycash.money import Currency
-from pettycash.services import accounts, company_settings, security_log
+from pettycash.services import accounts, company_settings, security_log, texts
 from pettycash.services.identity import sessions, usernames
 from pettycash.services.people import UsernameTaken
 
@@ -73,19 +73,19 @@ def create_company(session: Session, *, code: str, name: str, currency: Currency
     """Write a new tenant, empty (system role); one that never got its people is taken up again.
 
     Raises:
-        InvalidCompany: a code that is not capitals, digits, - and _; an empty name.
+        InvalidCompany: a code that is not capitals, digits, - and _.
+        InvalidText: an empty name, or one that is not wholly seen.
         CompanyExists: the code or the name is taken.
     """
     if CODE.fullmatch(code) is None:
         raise InvalidCompany("A code is 1 to 32 capitals, digits, hyphens and underscores.")
-    if not name.strip():
-        raise InvalidCompany("A company has a name.")
-    same = select(Company).where((Company.code == code) | (Company.name == name.strip()))
+    name = texts.name(name, field="name")
+    same = select(Company).where((Company.code == code) | (Company.name == name))
     for found in session.execute(same).scalars():
         if (found.code, found.bootstrapped_at, found.currency) == (code, None, currency.value):
             return found
         raise CompanyExists(f"{code} or its name is taken.")
-    company = Company(code=code, name=name.strip(), currency=currency.value)
+    company = Company(code=code, name=name, currency=currency.value)
     session.add(company)
     return company
 
@@ -141,7 +141,7 @@ def _admit(session: Session, *, company_id: UUID, person: FirstPerson, now: date
     user = User(
         id=person.user_id,
         username=usernames.checked(person.username),
-        display_name=person.display_name,
+        display_name=texts.name(person.display_name, field="display_name"),
         email=person.email,
         password_hash=person.password_hash,
         password_changed_at=sessions.GIVEN if person.password_is_temporary else now,

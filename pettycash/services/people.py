@@ -11,23 +11,21 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import phonenumbers
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from pettycash import errors
+from pettycash import errors, phones
 from pettycash.gateways.sanitising import mask_phone
 from pettycash.models.base import new_id
 from pettycash.models.people import Membership, User
-from pettycash.services import organisation, secrets_box, security_log
+from pettycash.money import Currency
+from pettycash.services import company_settings, organisation, secrets_box, security_log, texts
 from pettycash.services.actors import Actor
 from pettycash.services.identity import sessions, usernames
 from pettycash.services.identity.totp import UserNotFound
 from pettycash.services.identity.usernames import InvalidPerson
 
-HOME_REGION = "KE"
-"""Where a phone number without a country code lives."""
 
 PLACES = ("region_id", "branch_id", "department_id", "cost_center_id", "position_id")
 LOGIN_FIELDS = ("display_name", "email")
@@ -106,10 +104,12 @@ def admit(
 
     Raises:
         InvalidPerson: username or phone can't be used.
+        InvalidText: the name is blank, too long, or not wholly seen.
         UsernameTaken: somebody has it, perhaps in another company.
         UnknownUnit: a place is not an active unit.
     """
     name = usernames.checked(username)
+    display_name = texts.name(display_name, field="display_name")
     organisation.check_places(session, places)
     password = make_password()
     user = User(
@@ -124,7 +124,7 @@ def admit(
         id=new_id(),
         company_id=session.info["scope"].company_id,
         user_id=user.id,
-        phone=e164(phone),
+        phone=e164(session, phone),
         **{name: places.get(name) for name in PLACES},
     )
     try:
@@ -157,8 +157,10 @@ def update(
         InvalidPerson, UnknownUnit: see `admit`.
     """
     wanted = dict(values)
+    if "display_name" in wanted:
+        wanted["display_name"] = texts.name(wanted["display_name"], field="display_name")
     if "phone" in wanted:
-        wanted["phone"] = e164(wanted["phone"])
+        wanted["phone"] = e164(session, wanted["phone"])
     organisation.check_places(session, wanted)
     changed: dict[str, list[Any]] = {}
     for name, value in wanted.items():
@@ -190,21 +192,21 @@ def make_password() -> str:
     return secrets.token_urlsafe(15)
 
 
-def e164(phone: str | None) -> str | None:
+def e164(session: Session, phone: str | None) -> str | None:
     """A phone number in its one spelling, +254712345678; None and blank stay None.
+
+    Without a country code it lives where the company's currency does, as a destination would.
 
     Raises:
         InvalidPerson: it is no possible number.
     """
     if phone is None or not phone.strip():
         return None
+    currency = Currency(company_settings.current(session).currency)
     try:
-        parsed = phonenumbers.parse(phone, HOME_REGION)
-    except phonenumbers.NumberParseException as error:
-        raise InvalidPerson(errors={"phone": ["Not a phone number."]}) from error
-    if not phonenumbers.is_valid_number(parsed):
-        raise InvalidPerson(errors={"phone": ["Not a phone number."]})
-    return str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
+        return phones.e164(phone, home=phones.HOME_OF[currency])
+    except phones.NotAPhone as error:
+        raise InvalidPerson(errors={"phone": [str(error)]}) from error
 
 
 def _masked(name: str, value: Any) -> Any:

@@ -167,6 +167,19 @@ def test_a_machine_names_the_person_in_the_body_too(api: ApiClient) -> None:
     assert answer.json["requester_id"] == str(api.as_("staff").user_id)
 
 
+def test_whom_a_machine_acts_for_is_said_once(api: ApiClient) -> None:
+    client, staff = machine(api, "raise"), {"On-Behalf-Of": "staff"}
+
+    twice = client.post(PATH, json=NEW | {"on_behalf_of": "staff_2"}, key=True, headers=staff)
+    same = client.post(PATH, json=NEW | {"on_behalf_of": "staff"}, key=True, headers=staff)
+    person = api.as_("treasury").get(PATH, headers=staff)
+
+    assert code(twice) == (422, "request.given_twice")
+    assert same.status_code == 201
+    assert code(person) == (422, "request.invalid")
+    assert list(person.json["errors"]) == ["On-Behalf-Of"]
+
+
 def test_a_machine_decides_nothing(api: ApiClient) -> None:
     requisition = submitted(api.as_("staff"))
     client = machine(api, "raise", "read", "upload")

@@ -2,7 +2,7 @@
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, ListQuery, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import Choice, Code, ListQuery, Name, Schema, Text, UtcDateTime
 from pettycash.models.identity import SessionPurpose
 from pettycash.models.people import Role, ScopeKind
 from pettycash.services.identity import passwords
@@ -20,16 +20,11 @@ def secret_text(**options: object) -> ma.fields.String:
     )
 
 
-class TotpCode(ma.fields.String):
+class TotpCode(Code):
     """The six digits of an authenticator app."""
 
     def __init__(self, *, required: bool = False) -> None:
-        super().__init__(
-            required=required,
-            load_only=True,
-            validate=ma.validate.Regexp(r"^[0-9]{6}$", error="Six digits."),
-            metadata={"pattern": "^[0-9]{6}$", "example": "123456"},
-        )
+        super().__init__(required=required, load_only=True)
 
 
 class LoginSchema(Schema):
@@ -166,7 +161,7 @@ class ApiKeyQuery(ListQuery):
 class NewApiKeySchema(Schema):
     """An API key to be made."""
 
-    name = Text(required=True, shortest=1, longest=100)
+    name = Name(required=True, shortest=1, longest=100)
     scopes = ma.fields.List(
         ma.fields.String(validate=ma.validate.OneOf(CLIENT_SCOPES)),
         required=True,

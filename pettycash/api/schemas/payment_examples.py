@@ -17,6 +17,7 @@ EXAMPLE_PAYMENT: dict[str, Any] = {
     "currency": "KES",
     "method": "mpesa",
     "payee_name": "Spring Water",
+    "payee_name_mixes_scripts": False,
     "payee_user_id": None,
     "destination": "254712345678",
     "phone_number": "254712345678",

@@ -46,6 +46,7 @@ EXAMPLE_REQUISITION: dict[str, Any] = {
     "currency": "KES",
     "purpose": "Water for the office",
     "payee_name": "Spring Water",
+    "payee_name_mixes_scripts": False,
     "payee_user_id": None,
     "method": "mpesa",
     "destination": "254712345678",

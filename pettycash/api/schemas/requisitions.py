@@ -9,7 +9,9 @@ from flask_smorest.fields import Upload
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
+    Choices,
     Metadata,
+    MixedScripts,
     Schema,
     SearchQuery,
     Text,
@@ -35,11 +37,11 @@ def _unit(what: str) -> ma.fields.UUID:
 class RequisitionQuery(SearchQuery):
     """Filters of the list of requisitions; `q` looks at number, purpose, payee and reference."""
 
-    status = Choice(RequisitionStatus, load_default=None)
-    kind = Choice(RequisitionKind, load_default=None)
-    origin = Choice(Origin, load_default=None)
-    currency = Choice(Currency, load_default=None)
-    method = Choice(Method, load_default=None)
+    status = Choices(RequisitionStatus)
+    kind = Choices(RequisitionKind)
+    origin = Choices(Origin)
+    currency = Choices(Currency)
+    method = Choices(Method)
     requester_id = ma.fields.UUID(load_default=None)
     region_id = ma.fields.UUID(load_default=None)
     branch_id = ma.fields.UUID(load_default=None)
@@ -163,6 +165,7 @@ class RequisitionSchema(Schema):
     currency = Choice(Currency)
     purpose = ma.fields.String()
     payee_name = ma.fields.String()
+    payee_name_mixes_scripts = MixedScripts("payee_name")
     payee_user_id = ma.fields.UUID(allow_none=True)
     method = Choice(Method)
     destination = ma.fields.String()

@@ -181,7 +181,7 @@ def checked(session: Session, said: Stated, *, actor: Actor, home: Home) -> Stat
         said,
         amount=_amount(said.amount, said.currency, field="amount"),
         purpose=texts.required(said.purpose, field="purpose"),
-        payee_name=texts.required(said.payee_name, field="payee_name", longest=140),
+        payee_name=texts.name(said.payee_name, field="payee_name", longest=140),
         urgency_reason=reason,
         external_reference=texts.optional(
             said.external_reference, field="external_reference", longest=100
