@@ -85,7 +85,7 @@ class Payment(Tenanted):
             "client_id",
             "external_reference",
             unique=True,
-            postgresql_where="external_reference IS NOT NULL",
+            postgresql_where="external_reference IS NOT NULL AND status <> 'cancelled'",
             postgresql_nulls_not_distinct=True,
         ),
         CheckConstraint("amount > 0", name="amount"),

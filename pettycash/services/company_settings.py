@@ -71,6 +71,10 @@ class CompanyPolicy:
     escalation_approver_id: UUID | None = None
     case_due_hours: int = 24
     """How long a severe case may wait before it is overdue."""
+    advances: bool = False
+    """True: requisitions of kind advance are taken (books.md §5)."""
+    upload_mib_per_day: int = 200
+    """How much one person may store as attachments in a company day."""
 
 
 def _boolean(value: object) -> bool:
@@ -115,6 +119,12 @@ def _hours(value: object) -> int:
     return value
 
 
+def _mebibytes(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 10 <= value <= 10_000:
+        raise InvalidSetting("It is a whole number of MiB, from 10 to 10000.")
+    return value
+
+
 ALONE: Mapping[str, Callable[[object], Any]] = {
     "timezone": _timezone,
     "working_days": _working_days,
@@ -124,6 +134,8 @@ ALONE: Mapping[str, Callable[[object], Any]] = {
     "code_by_sms": _boolean,
     "small_team": _boolean,
     "case_due_hours": _hours,
+    "advances": _boolean,
+    "upload_mib_per_day": _mebibytes,
 }
 """Setting → what reads its wire form into its stored form. One administrator changes these."""
 

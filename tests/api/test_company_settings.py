@@ -91,6 +91,11 @@ WRONG = [
     ("case_due_hours", 721),
     ("case_due_hours", True),
     ("case_due_hours", "24"),
+    ("advances", 1),
+    ("upload_mib_per_day", 9),
+    ("upload_mib_per_day", 10_001),
+    ("upload_mib_per_day", True),
+    ("upload_mib_per_day", "200"),
 ]
 
 

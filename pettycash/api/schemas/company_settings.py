@@ -33,6 +33,13 @@ class SettingsSchema(Schema):
         metadata={"description": "Changed by two people, at `changes/`."},
     )
     case_due_hours = ma.fields.Integer(dump_only=True)
+    advances = ma.fields.Boolean(
+        dump_only=True, metadata={"description": "Requisitions of kind advance are taken."}
+    )
+    upload_mib_per_day = ma.fields.Integer(
+        dump_only=True,
+        metadata={"description": "What one person may store as attachments in a company day."},
+    )
 
 
 class SettingsChangeSchema(Schema):
@@ -52,6 +59,10 @@ class SettingsChangeSchema(Schema):
     code_by_sms = ma.fields.Raw(metadata={"type": "boolean"})
     small_team = ma.fields.Raw(metadata={"type": "boolean"})
     case_due_hours = ma.fields.Raw(metadata={"type": "integer", "minimum": 1, "maximum": 720})
+    advances = ma.fields.Raw(metadata={"type": "boolean"})
+    upload_mib_per_day = ma.fields.Raw(
+        metadata={"type": "integer", "minimum": 10, "maximum": 10_000}
+    )
 
 
 EXAMPLE_SETTINGS: dict[str, Any] = {
@@ -66,4 +77,6 @@ EXAMPLE_SETTINGS: dict[str, Any] = {
     "small_team": False,
     "escalation_approver_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0e01",
     "case_due_hours": 24,
+    "advances": False,
+    "upload_mib_per_day": 200,
 }
