@@ -176,6 +176,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "ledger.by_fund": FINANCE_READERS | {R.CUSTODIAN},
     "journal.list": FINANCE_READERS,
     "journal.get": FINANCE_READERS,
+    "categories.list": ANYONE,
     "accounts.list": FINANCE_READERS,
     "accounts.get": FINANCE_READERS,
     "accounts.create": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),

@@ -24,6 +24,7 @@ from pettycash.models.workflow import TrailAction
 from pettycash.services import (
     approvals,
     company_settings,
+    rail_limits,
     releases,
     rounds,
     texts,
@@ -37,7 +38,6 @@ from pettycash.services.requisitions.lifecycle import PartyToIt
 from pettycash.services.resolution.loading import live_assignments
 
 R = RequisitionStatus
-PARTS_MAX = 50
 
 
 class OnHold(errors.Conflict):
@@ -133,10 +133,10 @@ def validate(
 
 
 def _check_parts(requisition: Requisition, parts: Sequence[Part]) -> None:
-    if not 1 <= len(parts) <= PARTS_MAX:
+    if not 1 <= len(parts) <= rail_limits.PARTS_MAX:
         raise InvalidParts(
             "That is not how it can be split.",
-            errors={"parts": [f"There are 1 to {PARTS_MAX} of them."]},
+            errors={"parts": [f"There are 1 to {rail_limits.PARTS_MAX} of them."]},
         )
     total = sum(part.amount for part in parts)
     if total != requisition.approved_amount:

@@ -14,7 +14,7 @@ from pettycash.models.releases import PaymentExecution
 from pettycash.models.requisitions import Origin
 from pettycash.money import Currency, InvalidAmount
 from pettycash.rails import Method
-from pettycash.services import company_settings, payments, releases
+from pettycash.services import company_settings, payments, rail_limits, releases
 from pettycash.services.payments import Part, facts, rules
 from tests.factories import payments as making
 from tests.factories.people import acting, company_id, user_id
@@ -108,7 +108,7 @@ def test_a_store_of_another_company_does_not_exist(session: Session) -> None:
 
 @pytest.mark.parametrize("amount", ["9.00", "250001.00", "1500.50"])
 def test_the_rails_own_limits_are_checked_when_it_is_made(session: Session, amount: str) -> None:
-    with pytest.raises(rules.RailRefuses) as refusal:
+    with pytest.raises(rail_limits.RailRefuses) as refusal:
         in_parts(session, Part(amount=Decimal(amount)), amount="300000.00")
     assert "amount" in refusal.value.errors
 
@@ -138,12 +138,12 @@ def test_the_accounts_own_limits_count(session: Session) -> None:
         update(ProviderAccount).values(amount_min=Decimal(100), amount_max=Decimal(1000))
     )
 
-    with pytest.raises(rules.RailRefuses):
+    with pytest.raises(rail_limits.RailRefuses):
         in_parts(session, Part(amount=Decimal("1500.00")))
 
 
 def test_cash_has_a_limit_per_voucher(session: Session) -> None:
-    with pytest.raises(rules.AboveCashLimit):
+    with pytest.raises(rail_limits.AboveCashLimit):
         making.cash(session, "5001.00")
 
 

@@ -18,11 +18,11 @@ from pettycash.rails import Method
 from pettycash.services import (
     approvals,
     company_settings,
+    rail_limits,
     requisitions,
     treasury_validation,
     visibility,
 )
-from pettycash.services.payments import rules
 from pettycash.services.payments.creation import Part
 from pettycash.services.requisitions import lifecycle
 from tests.factories.people import acting, user_id
@@ -98,10 +98,21 @@ def test_parts_add_up_to_what_was_approved(session: Session, amounts: list[str])
 
 def test_a_rails_own_rule_is_checked_when_the_payment_is_made(session: Session) -> None:
     """M-Pesa moves whole shillings."""
-    requisition = approved(session, "1500.50")
+    requisition = approved(session, "1500.00")
 
-    with pytest.raises(rules.RailRefuses):
+    with pytest.raises(rail_limits.RailRefuses):
+        validate(session, requisition, parts=parts("1000.50", "499.50"))
+
+
+def test_what_the_rail_does_not_carry_at_a_time_is_paid_in_parts(session: Session) -> None:
+    requisition = approved(session, "300000.00")
+
+    with pytest.raises(rail_limits.RailRefuses), session.begin_nested():
         validate(session, requisition)
+    session.expire_all()
+    made = validate(session, requisition, parts=parts("250000.00", "50000.00"))
+
+    assert [payment.amount for payment in made] == [250000, 50000]
 
 
 @pytest.mark.parametrize("by", ["treasury_2", "treasury"])

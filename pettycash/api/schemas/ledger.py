@@ -208,6 +208,13 @@ class LedgerAccountSchema(Schema):
     created_at = UtcDateTime(dump_only=True)
 
 
+class CategorySchema(Schema):
+    """A kind of expense."""
+
+    category = ma.fields.String(metadata={"description": "The word that lines name."})
+    name = ma.fields.String()
+
+
 class TrialBalanceQuery(Schema):
     """As of which day, in which currency."""
 

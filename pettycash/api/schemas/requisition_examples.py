@@ -112,6 +112,7 @@ EXAMPLE_DETAIL: dict[str, Any] = {
         "steps": [EXAMPLE_STEP],
     },
     "payments": [],
+    "payments_needed": 1,
     "decision_digest": EXAMPLE_DIGEST,
 }
 

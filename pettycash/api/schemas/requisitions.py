@@ -60,7 +60,7 @@ class NewRequisitionLineSchema(Schema):
         shortest=1,
         longest=40,
         required=True,
-        metadata={"description": "Code of an expense account, such as travel."},
+        metadata={"description": "One of the company's, such as travel: GET /api/categories/."},
     )
     cost_center_id = ma.fields.UUID(load_default=None, allow_none=True)
 
@@ -250,6 +250,13 @@ class RequisitionDetailSchema(RequisitionSchema):
     lines = ma.fields.List(ma.fields.Nested(RequisitionLineSchema))
     approval = ma.fields.Nested(ApprovalRoundSchema, allow_none=True)
     payments = ma.fields.List(ma.fields.Nested(RequisitionPaymentSchema))
+    payments_needed = ma.fields.Integer(
+        allow_none=True,
+        metadata={
+            "description": "How many payments the rail needs for the amount: more than one where it"
+            " is above what travels at a time, so that treasury splits it."
+        },
+    )
     decision_digest = ma.fields.String(
         allow_none=True,
         metadata={"description": "Send it back with a decision: it says what you decided on."},

@@ -19,6 +19,7 @@ from pettycash.models.requisitions import (
 from pettycash.models.workflow import RoundStatus, TrailAction
 from pettycash.services import rounds, texts, trail, visibility
 from pettycash.services.actors import Actor
+from pettycash.services.requisitions import stating
 from pettycash.services.requisitions.progress import money_moved
 from pettycash.services.requisitions.raising import (
     BEFORE_SUBMIT,
@@ -73,10 +74,13 @@ def submit(session: Session, *, requisition_id: UUID, actor: Actor, now: datetim
         RequisitionNotFound: none such within scope.
         NotRequester: somebody else raised it.
         IllegalRequisitionState: it was submitted already, or has ended.
+        AdvancesOff, UnknownCategory, RailRefuses, AboveCashLimit: it could never be paid.
         NoThreshold, MissingScope, NoApprover: it can't be resolved.
     """
     requisition = _own(session, requisition_id=requisition_id, actor=actor)
     _expect(requisition, BEFORE_SUBMIT, "submitted")
+    lines = rounds.lines_of(session, requisition.id)
+    stating.check_can_be_paid(session, stating.stated(requisition, lines))
     rounds.open_round(session, requisition=requisition, actor=actor, now=now)
     return requisition
 

@@ -9,12 +9,13 @@ from uuid import UUID
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from pettycash.gateways import registry
 from pettycash.gateways.sanitising import mask_phone, sanitise
 from pettycash.models.payments import Payment
 from pettycash.models.people import Role
 from pettycash.models.requisitions import Requisition, RequisitionLine
 from pettycash.models.workflow import ApprovalStep, ApprovalTrail
-from pettycash.services import approved_facts, rounds, visibility
+from pettycash.services import approved_facts, rail_limits, rounds, visibility
 from pettycash.services.actors import Actor
 
 UNMASKED = frozenset(Role) - {Role.OPERATOR, Role.ADMIN}
@@ -94,9 +95,19 @@ def _shown(
             for line in lines
         ],
         "payments": [],
+        "payments_needed": _payments_needed(requisition),
         "approval": None,
         "decision_digest": None,
     }
+
+
+def _payments_needed(requisition: Requisition) -> int | None:
+    try:
+        return rail_limits.payments_needed(
+            requisition.method, requisition.amount, requisition.currency, requisition.destination
+        )
+    except registry.RailNotServed:
+        return None
 
 
 def detail(session: Session, requisition: Requisition, actor: Actor) -> dict[str, Any]:
