@@ -1,6 +1,7 @@
 -- The receipts of a requisition that was rejected or cancelled prove nothing: another may use them.
 CREATE OR REPLACE FUNCTION free_attachments() RETURNS trigger LANGUAGE plpgsql
-    SECURITY DEFINER SET search_path = public, pg_temp AS $body$
+    SECURITY DEFINER SET search_path = public, pg_temp SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off AS $body$
 BEGIN
     UPDATE attachments SET in_force = false
     WHERE company_id = NEW.company_id AND requisition_id = NEW.id;
