@@ -14,7 +14,7 @@ import uuid_utils.compat
 from alembic import op
 
 revision = "0025"
-down_revision = "0022"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 

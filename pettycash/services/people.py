@@ -26,7 +26,6 @@ from pettycash.services.identity import sessions, usernames
 from pettycash.services.identity.totp import UserNotFound
 from pettycash.services.identity.usernames import InvalidPerson
 
-
 PLACES = ("region_id", "branch_id", "department_id", "cost_center_id", "position_id")
 LOGIN_FIELDS = ("display_name", "email")
 
