@@ -324,7 +324,7 @@ def _how_narrow(purpose: SessionPurpose) -> int:
 
 def _role_refusal(actor: Actor, described: Operation) -> errors.NotAllowed | None:
     # Whose last role has ended may still look at themselves and sign out.
-    if described.name in ENROLMENT or actor.has(*permissions.PERMISSIONS[described.name]):
+    if described.name in ENROLMENT or permissions.reaches(actor, described.name):
         return None
     return RoleMissing()
 
@@ -428,6 +428,8 @@ def _documented(doc: dict[str, Any], described: Operation, method: str) -> dict[
     else:
         roles = permissions.PERMISSIONS[described.name]
         manual["x-roles"] = sorted(role.value for role in roles)
+        if described.name in permissions.ESCALATED:
+            manual["x-escalation-approver"] = True
         for status, name in ((401, "UNAUTHORIZED"), (403, "FORBIDDEN")):
             responses.setdefault(status, []).append(name)
     if method == "patch":

@@ -8,6 +8,7 @@ and with every route.
 from collections.abc import Mapping
 
 from pettycash.models.people import Role
+from pettycash.services.actors import Actor
 
 R = Role
 
@@ -202,6 +203,28 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "callbacks.list": _roles(R.OPERATOR, R.AUDITOR),
     "callbacks.replay": _roles(R.OPERATOR),
 }
+
+ESCALATED: frozenset[str] = frozenset(
+    {
+        *(f"sessions.{verb}" for verb in ("list", "revoke")),
+        "approvals.list",
+        *(f"requisitions.{verb}" for verb in ("list", "get", "trail")),
+        *(
+            f"requisitions.{verb}"
+            for verb in ("approve", "reject", "request_changes", "confirm_urgency")
+        ),
+        *(f"{each}.{verb}" for each in ("attachments", "payments") for verb in ("list", "get")),
+        *(f"cases.{verb}" for verb in ("list", "get", "resolve")),
+        *(f"replenishments.{verb}" for verb in ("list", "get", "approve", "reject")),
+    }
+)
+"""What the company's escalation approver reaches without any role, of what is escalated to them."""
+
+
+def reaches(actor: Actor, name: str) -> bool:
+    """Whether a person may call an operation, on whatever it may be that they see."""
+    return actor.has(*PERMISSIONS[name]) or (actor.is_escalation_approver and name in ESCALATED)
+
 
 CLIENT_SCOPES: Mapping[str, frozenset[str]] = {
     "raise": frozenset({"requisitions.create", "requisitions.update", "requisitions.submit"}),

@@ -11,6 +11,7 @@ from pettycash.models.identity import SecurityEvent
 from pettycash.models.organisation import Branch
 from pettycash.models.payments import Payment
 from pettycash.models.people import Role, ScopeKind
+from pettycash.models.platform import Case
 from pettycash.models.requisitions import Requisition
 from pettycash.models.workflow import ApprovalStep, StepAssignee
 from pettycash.services.actors import Actor
@@ -32,6 +33,14 @@ class FundNotFound(errors.NotFound):
     """There is no such fund within your scope."""
 
     code = "fund.not_found"
+
+
+UNMASKED = frozenset(Role) - {Role.OPERATOR, Role.ADMIN}
+
+
+def sees_payees(actor: Actor) -> bool:
+    """Whether the payees of what is in scope are shown; operators see masked data."""
+    return actor.has(*UNMASKED) or actor.is_escalation_approver
 
 
 def sees_company(actor: Actor) -> bool:
@@ -85,14 +94,21 @@ def funds(actor: Actor) -> ColumnElement[bool]:
 
 
 def payments(actor: Actor) -> ColumnElement[bool]:
-    """Payments of visible requisitions, and those out of funds that the actor keeps."""
+    """Payments of visible requisitions, those out of funds that the actor keeps, and those that a
+    case is about which was escalated to the actor."""
     if sees_company(actor):
         return true()
     kept = select(Store.id).where(Store.fund_id.in_(actor.scope_ids(Role.CUSTODIAN)))
-    return or_(
+    found = [
         Payment.store_id.in_(kept),
         Payment.requisition_id.in_(select(Requisition.id).where(requisitions(actor))),
-    )
+    ]
+    if actor.is_escalation_approver:
+        judged = select(Case.object_id).where(
+            Case.owner_id == actor.user_id, Case.object_type == "payment"
+        )
+        found.append(Payment.id.in_(judged))
+    return or_(*found)
 
 
 def requisition(

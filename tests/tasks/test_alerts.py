@@ -175,4 +175,5 @@ def test_only_who_holds_a_role_now_is_told(live: Database) -> None:
         assert case_alerts.addresses(session, *case_alerts.TOLD, now=now - timedelta(days=1)) == []
     with db.scope(company_id=company_id("OTHER")), db.transaction() as session:
         told = case_alerts.addresses(session, *case_alerts.TOLD, now=session.info["now"])
-        assert told == ["other_company@demo.example", "other_treasury@demo.example"]
+        names = ("company", "operator", "treasury", "treasury_2", "treasury_3")
+        assert told == [f"other_{name}@demo.example" for name in names]

@@ -18,9 +18,6 @@ from pettycash.models.workflow import ApprovalStep, ApprovalTrail
 from pettycash.services import approved_facts, rail_limits, rounds, visibility
 from pettycash.services.actors import Actor
 
-UNMASKED = frozenset(Role) - {Role.OPERATOR, Role.ADMIN}
-"""Who holds one of these sees payees of what is in scope; operators see masked data."""
-
 SEES_ORIGINS = frozenset({Role.AUDITOR, Role.CFO})
 """Who sees from which address and program a trail's rows came."""
 
@@ -39,7 +36,7 @@ def summary(requisition: Requisition, actor: Actor) -> dict[str, Any]:
         attribute.key: getattr(requisition, attribute.key)
         for attribute in Requisition.__mapper__.column_attrs
     }
-    if not (requisition.requester_id == actor.user_id or actor.has(*UNMASKED)):
+    if requisition.requester_id != actor.user_id and not visibility.sees_payees(actor):
         shown |= {
             "destination": mask_phone(requisition.destination),
             "payee_name": f"{requisition.payee_name[:1]}***",
