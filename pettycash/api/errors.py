@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from pettycash import db, errors
-from pettycash.services import ledger
+from pettycash.services import ledger, role_assignments
 
 logger = logging.getLogger(__name__)
 
@@ -159,6 +159,7 @@ BY_SQLSTATE: Mapping[str, type[errors.PettycashError]] = {
     "PC009": FactsStand,
     "PC010": ledger.PeriodClosed,
     "PC011": ledger.HoldNotOpen,
+    "PC026": role_assignments.RolesIncompatible,
     "25006": ReadOnly,
     "53100": ReadOnly,
     "57014": TooSlow,

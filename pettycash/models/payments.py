@@ -97,6 +97,12 @@ class Payment(Tenanted):
         Index("ix_payments_status", "company_id", "status", "id"),
         Index("ix_payments_store", "company_id", "store_id", "id"),
         Index("ix_payments_paid", "company_id", "paid_at"),
+        Index(
+            "ix_payments_named",
+            "company_id",
+            "destination",
+            postgresql_where="payee_user_id IS NOT NULL",
+        ),
     )
 
     number: Mapped[str]

@@ -161,6 +161,7 @@ class Case(Tenanted):
             postgresql_where="status <> 'resolved'",
         ),
         Index("ix_cases_status", "company_id", "status", "id"),
+        Index("ix_cases_object", "company_id", "object_type", "object_id"),
     )
 
     kind: Mapped[CaseKind] = mapped_column(choice(CaseKind, "kind"))

@@ -92,7 +92,8 @@ TRANSITIONS: Mapping[RequisitionStatus, frozenset[RequisitionStatus]] = {
     R.CHANGES_REQUESTED: IN_APPROVAL | {R.CANCELLED},
     R.PENDING_TREASURY_VALIDATION: IN_APPROVAL  # another destination: back to the last approver
     | {R.IN_PAYMENT, R.CHANGES_REQUESTED, R.REJECTED, R.CANCELLED},
-    R.IN_PAYMENT: frozenset({R.PAID, R.CLOSED_SHORT, R.CANCELLED}),
+    R.IN_PAYMENT: IN_APPROVAL  # an approver turned out to have another duty
+    | {R.PAID, R.CLOSED_SHORT, R.CANCELLED},
     R.PAID: frozenset({R.REVIEWED, R.IN_PAYMENT}),  # back when a payment is reversed by the rail
     R.REVIEWED: frozenset({R.IN_PAYMENT}),  # a reversal after the review is a fact too
     R.REJECTED: frozenset(),
@@ -242,6 +243,7 @@ class Attachment(Tenanted):
         CheckConstraint("size <= 10485760", name="size"),
         CheckConstraint("(requisition_id IS NULL) <> (payment_id IS NULL)", name="owner"),
         Index("ix_attachments_requisition", "company_id", "requisition_id"),
+        Index("ix_attachments_payment", "payment_id", postgresql_where="payment_id IS NOT NULL"),
     )
 
     requisition_id: Mapped[UUID | None]

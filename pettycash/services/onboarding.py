@@ -2,7 +2,7 @@
 
 `create_company` runs as the system role, which alone may write a new tenant; `bootstrap` runs in
 the company's own scope and can happen once. The exception is recorded: `bootstrapped_at`, role
-assignments without a proposer, and a line in the security log.
+assignments that say so, and a line in the security log.
 """
 
 import re
@@ -19,7 +19,7 @@ from pettycash import db, errors
 from pettycash.models.organisation import Company
 from pettycash.models.people import SCOPE_OF, Membership, Role, RoleAssignment, ScopeKind, User
 from pettycash.money import Currency
-from pettycash.services import accounts, company_settings, security_log, texts
+from pettycash.services import accounts, company_settings, duties, security_log, texts
 from pettycash.services.identity import sessions, usernames
 from pettycash.services.people import UsernameTaken
 
@@ -39,7 +39,7 @@ class AlreadyBootstrapped(errors.Conflict):
 
 
 class InvalidCompany(errors.RuleViolation):
-    """The code, name or currency of a company can't be used."""
+    """The code, name, currency or first people of a company can't be used."""
 
     code = "company.invalid"
 
@@ -109,6 +109,7 @@ def bootstrap(
         InvalidSetting, UnknownSetting: see `company_settings.checked`.
         UsernameTaken: somebody has the username of one of the people.
         InvalidPerson: a username can't be used.
+        InvalidCompany: a role without its scope, or two that one person never holds.
     """
     company = db.lock(session, Company, company_id)
     if company is None:
@@ -160,6 +161,9 @@ def _admit(session: Session, *, company_id: UUID, person: FirstPerson, now: date
         )
     )
     session.flush()
+    pair = duties.incompatible(first.role for first in person.roles)
+    if pair is not None:
+        raise InvalidCompany(f"Nobody holds {pair[0]} and {pair[1]}: {person.username} does.")
     for first in person.roles:
         kind = SCOPE_OF[first.role]
         if (first.scope_id is None) is not (kind in (ScopeKind.SELF, ScopeKind.COMPANY)):
@@ -172,5 +176,6 @@ def _admit(session: Session, *, company_id: UUID, person: FirstPerson, now: date
                 scope_kind=kind,
                 scope_id=first.scope_id,
                 valid_from=now,
+                is_bootstrap=True,
             )
         )

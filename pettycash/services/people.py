@@ -13,14 +13,22 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from pettycash import errors, phones
 from pettycash.gateways.sanitising import mask_phone
 from pettycash.models.base import new_id
-from pettycash.models.people import Membership, User
+from pettycash.models.people import Contact, Membership, User
+from pettycash.models.platform import CaseKind, Severity
 from pettycash.money import Currency
-from pettycash.services import company_settings, organisation, secrets_box, security_log, texts
+from pettycash.services import (
+    cases,
+    company_settings,
+    organisation,
+    secrets_box,
+    security_log,
+    texts,
+)
 from pettycash.services.actors import Actor
 from pettycash.services.identity import sessions, usernames
 from pettycash.services.identity.totp import UserNotFound
@@ -135,6 +143,7 @@ def admit(
     except IntegrityError as error:
         raise UsernameTaken(errors={"username": ["Somebody has it."]}) from error
     _remember(session, "user.created", user.id, {"username": name}, actor)
+    _tell_shared_contacts(session, user.id, actor)
     return Admitted(user=user, membership=membership, temporary_password=password)
 
 
@@ -183,7 +192,34 @@ def update(
         name: [_masked(name, old), _masked(name, new)] for name, (old, new) in changed.items()
     }
     _remember(session, "user.updated", person.user.id, detail, actor)
+    if not changed.keys().isdisjoint(("email", "phone")):
+        session.flush()
+        _tell_shared_contacts(session, person.user.id, actor)
     return person
+
+
+def _tell_shared_contacts(session: Session, user_id: UUID, actor: Actor | None) -> None:
+    """Open a case where a contact is another member's too: what goes there goes to both."""
+    own, theirs = aliased(Contact), aliased(Contact)
+    shared = session.execute(
+        select(own.kind, theirs.user_id)
+        .join(theirs, (theirs.value == own.value) & (theirs.user_id != own.user_id))
+        .where(own.user_id == user_id, own.held_until.is_(None), theirs.held_until.is_(None))
+        .order_by(own.kind, theirs.user_id)
+    ).all()
+    if not shared:
+        return
+    found = {kind.value: str(other) for kind, other in shared}
+    cases.open_case(
+        session,
+        kind=CaseKind.MISMATCH,
+        object_type="user",
+        object_id=user_id,
+        summary=f"Two members have the same {' and '.join(found)}.",
+        evidence=found,
+        severity=Severity.WARNING,
+    )
+    _remember(session, "user.contact_shared", user_id, found, actor)
 
 
 def make_password() -> str:

@@ -77,7 +77,7 @@ def test_somebody_new_can_only_enrol(api: ApiClient, admin: Caller) -> None:
 def test_a_username_is_unique_everywhere(api: ApiClient, admin: Caller) -> None:
     _admit(admin)
 
-    for caller in (admin, api.as_("other_company")):
+    for caller in (admin, api.as_("other_admin")):
         for spelt in ("CASHIER.westlands", "\uff43ashier.westlands", "ca\u017fhier.westlands"):
             refused = caller.post("/api/users/", json=NEW | {"username": spelt})
             assert refused.status_code == 409, spelt
@@ -277,13 +277,43 @@ def _roles(admin: Caller, username: str) -> list[str]:
 
 def test_nobody_confirms_a_role_for_themselves(api: ApiClient, admin: Caller) -> None:
     second = api.as_("admin_2")
-    place = _propose(admin, str(second.user_id), "treasury").headers["Location"]
+    place = _propose(admin, str(second.user_id), "fpa").headers["Location"]
 
     refused = second.post(f"{place}confirm/", json={})
 
     assert refused.status_code == 403
     assert refused.json["code"] == "change.about_yourself"
     assert _roles(admin, "admin_2") == ["admin"]
+
+
+def test_roles_that_exclude_each_other_are_refused(api: ApiClient, admin: Caller) -> None:
+    """When proposed, and when confirmed, as both may be proposed at first."""
+    refused = _propose(admin, str(api.as_("treasury").user_id), "cfo")
+    assert (refused.status_code, refused.json["code"]) == (409, "role_assignment.incompatible")
+    assert refused.json["detail"] == "Nobody holds cfo and treasury at one time."
+
+    staff = str(api.as_("staff_2").user_id)
+    places = [_propose(admin, staff, role).headers["Location"] for role in ("operator", "treasury")]
+    first, second = (api.as_("admin_2").post(f"{place}confirm/", json={}) for place in places)
+    assert first.json["status"] == "effective"
+    assert (second.status_code, second.json["code"]) == (409, "role_assignment.incompatible")
+    assert admin.get(places[1]).json["status"] == "proposed"
+    assert _roles(admin, "staff_2") == ["staff", "operator"]
+
+
+def test_a_custodian_is_none_of_who_decides_about_the_fund(api: ApiClient) -> None:
+    treasury = api.as_("treasury")
+    fund = treasury.get("/api/funds/?q=WESTLANDS").json["items"][0]
+    body = {
+        "kind": "custodian",
+        "object_id": fund["id"],
+        "payload": {"custodian_id": str(api.as_("cfo").user_id)},
+        "reason": "Nobody else is there.",
+    }
+
+    refused = treasury.post("/api/changes/", json=body)
+
+    assert (refused.status_code, refused.json["code"]) == (409, "role_assignment.incompatible")
 
 
 def test_a_role_with_the_wrong_scope_or_time_is_refused(api: ApiClient, admin: Caller) -> None:

@@ -11,6 +11,7 @@ from pettycash.cli.seed import fixed_credentials
 from pettycash.models.people import RoleAssignment, User
 from pettycash.services import secrets_box
 from tests.api.client import ApiClient, in_thirty_days
+from tests.factories.people import user_id
 from tests.security.conftest import Login, code_of
 from tests.security.people import MINUTE, alive, without_totp
 
@@ -59,6 +60,8 @@ def test_a_role_that_needs_a_factor_narrows_a_session_that_is_open(api: ApiClien
                 role="treasury",
                 scope_kind="company",
                 valid_from=session.info["now"],
+                proposed_by=user_id(session, "admin"),
+                confirmed_by=user_id(session, "admin_2"),
             )
         )
     assert staff.get("/api/auth/sessions/").json["code"] == "auth.enrolment_required"

@@ -357,6 +357,16 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
     ),
     ("below_floor_has_a_case", "store", f"{BELOW_ITS_FLOOR}; {CASE.format(status='resolved')}"),
     (
+        "roles_are_compatible",
+        "requester",
+        (
+            "INSERT INTO role_assignments (id, company_id, user_id, role, scope_kind, valid_from,"
+            " is_bootstrap) SELECT new_key(), company_id, requester_id, role, 'company', now(),"
+            " true FROM requisitions CROSS JOIN (VALUES ('treasury'), ('cfo')) AS r (role)"
+            " WHERE id = :requisition"
+        ),
+    ),
+    (
         "short_deliveries_are_cases",
         "replenishment",
         (
