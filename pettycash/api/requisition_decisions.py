@@ -8,6 +8,7 @@ from flask.views import MethodView
 
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
+from pettycash.api.conflicts import settled
 from pettycash.api.idempotency import idempotent
 from pettycash.api.requisitions import shown
 from pettycash.api.schemas.requisition_examples import (
@@ -155,7 +156,8 @@ class Validation(MethodView):
     @blp.alt_response(403, description="requisition.party_to_it")
     @blp.alt_response(
         409,
-        description="requisition.illegal_state, requisition.on_hold, approval.stale_digest",
+        description="requisition.illegal_state, requisition.on_hold, approval.stale_digest,"
+        " approval.void",
     )
     @blp.alt_response(
         422,
@@ -171,15 +173,16 @@ class Validation(MethodView):
         actor = current_actor()
         parts = body["parts"]
         with transaction() as session:
-            found, _ = treasury_validation.validate(
-                session,
-                requisition_id=requisition_id,
-                digest=body["decision_digest"],
-                parts=None if parts is None else [Part(**part) for part in parts],
-                comment=body["comment"],
-                actor=actor,
-                now=session.info["now"],
-            )
+            with settled(session, requisition_id=requisition_id):
+                found, _ = treasury_validation.validate(
+                    session,
+                    requisition_id=requisition_id,
+                    digest=body["decision_digest"],
+                    parts=None if parts is None else [Part(**part) for part in parts],
+                    comment=body["comment"],
+                    actor=actor,
+                    now=session.info["now"],
+                )
             return shown(session, found)
 
 

@@ -24,6 +24,7 @@ from pettycash.models.workflow import TrailAction
 from pettycash.services import (
     approvals,
     company_settings,
+    duties,
     rail_limits,
     releases,
     rounds,
@@ -32,6 +33,7 @@ from pettycash.services import (
     visibility,
 )
 from pettycash.services.actors import Actor
+from pettycash.services.duties import Duty
 from pettycash.services.payments import facts
 from pettycash.services.payments.creation import Part, create_for_validation
 from pettycash.services.requisitions.lifecycle import PartyToIt
@@ -76,9 +78,10 @@ def validate(
 
     Raises:
         RequisitionNotFound: none such within scope.
-        PartyToIt: the actor raised or approved it.
+        PartyToIt: the actor raised or approved it, or gets the money.
         IllegalRequisitionState: it does not wait for treasury.
         OnHold: treasury holds it.
+        ApprovalVoid: somebody who approved it has another duty: see `conflicts`.
         StaleDigest: what was read is not what stands there now.
         InvalidParts: they don't add up.
         NobodyLeft: nobody could release one of the payments.
@@ -87,14 +90,18 @@ def validate(
     requisition = visibility.requisition(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
-    if actor.user_id in {requisition.requester_id, *rounds.approvers_of(session, requisition.id)}:
-        raise PartyToIt
+    known = duties.holders(session, requisition_id=requisition.id)
+    own = duties.others(known, Duty.MAKER).get(actor.user_id)
+    if own is not None:
+        raise PartyToIt(duties.refusal(own, Duty.MAKER).detail)
     if requisition.status is not R.PENDING_TREASURY_VALIDATION:
         raise IllegalRequisitionState(
             f"A requisition that is {requisition.status} can't be validated."
         )
     if requisition.held_at is not None:
         raise OnHold(f"It is on hold: {requisition.hold_reason}")
+    if duties.conflicted(session, known, requisition_id=requisition.id):
+        raise duties.ApprovalVoid
     approved = rounds.latest(session, requisition.id)
     assert approved is not None, "what waits for treasury was approved in a round"
     approvals.check_digest(session, requisition=requisition, approval_round=approved, digest=digest)
@@ -162,7 +169,7 @@ def _somebody_is_left(
     session: Session, *, requisition: Requisition, payment: Payment, now: datetime
 ) -> None:
     subject = facts.subject_of(session, payment=payment, requisition=requisition)
-    left = _candidates(session, subject, now=now) - subject.excluded
+    left = _candidates(session, subject, now=now) - set(subject.excluded)
     if left:
         return
     if subject.only is not None:

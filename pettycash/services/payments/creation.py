@@ -20,11 +20,12 @@ from pettycash.rails import Method
 from pettycash.services import (
     company_settings,
     destinations,
+    duties,
     numbers,
-    releases,
     visibility,
 )
 from pettycash.services.actors import Actor
+from pettycash.services.duties import Duty
 from pettycash.services.payments import facts, rules
 
 
@@ -94,7 +95,7 @@ def create(
 
     Raises:
         RequisitionNotFound: none such within scope.
-        NotSeparate: the actor requested or approved it.
+        NotSeparate: the actor has another duty about it.
         RequisitionNotPayable, FailureUnconfirmed: not now.
         NothingLeft, ExceedsApproved: more than is left of the approved amount.
         and what `rules` refuses.
@@ -125,14 +126,12 @@ def create(
 
 
 def check_maker(session: Session, *, requisition: Requisition, actor: Actor) -> None:
-    """Who shapes a payment is neither requester nor approver.
+    """Who shapes a payment has no other duty about its money, but that of recording evidence.
 
     Raises:
-        NotSeparate: the actor is one of them.
+        NotSeparate: the actor has one.
     """
-    approvers = facts.approvers(session, requisition_id=requisition.id)
-    if actor.user_id == requisition.requester_id or actor.user_id in approvers:
-        raise releases.NotSeparate("Requester and approvers don't make payments of it.")
+    duties.check(session, user_id=actor.user_id, duty=Duty.MAKER, requisition_id=requisition.id)
 
 
 def _make(

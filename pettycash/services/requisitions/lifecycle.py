@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from pettycash import errors
 from pettycash.models.payments import UNPAID, Payment, PaymentStatus
 from pettycash.models.people import Role
-from pettycash.models.releases import PaymentExecution
 from pettycash.models.requisitions import (
     IN_APPROVAL,
     IllegalRequisitionState,
@@ -17,8 +16,9 @@ from pettycash.models.requisitions import (
     RequisitionStatus,
 )
 from pettycash.models.workflow import RoundStatus, TrailAction
-from pettycash.services import rounds, texts, trail, visibility
+from pettycash.services import duties, rounds, texts, trail, visibility
 from pettycash.services.actors import Actor
+from pettycash.services.duties import Duty
 from pettycash.services.requisitions import stating
 from pettycash.services.requisitions.progress import money_moved
 from pettycash.services.requisitions.raising import (
@@ -56,13 +56,13 @@ class HoldUnchanged(errors.Conflict):
 
 
 class NotIndependent(errors.NotAllowed):
-    """A requisition is reviewed by somebody who neither raised, approved nor paid it."""
+    """A requisition is reviewed by somebody who had no part in it: no duty, no case judged."""
 
     code = "requisition.reviewer_not_independent"
 
 
 class PartyToIt(errors.NotAllowed):
-    """Treasury's part is not for the requester or an approver of the same requisition."""
+    """Treasury's part is not for who raised or approved the requisition, or gets its money."""
 
     code = "requisition.party_to_it"
 
@@ -167,7 +167,7 @@ def return_to_requester(
 
     Raises:
         RequisitionNotFound: none such within scope.
-        PartyToIt: the actor raised or approved it.
+        PartyToIt: the actor raised or approved it, or gets the money.
         IllegalRequisitionState: it does not wait for treasury.
     """
     requisition = _treasurys(session, requisition_id=requisition_id, actor=actor)
@@ -285,15 +285,16 @@ def review(
 
     Raises:
         RequisitionNotFound: none such within scope.
-        NotIndependent: the actor raised, approved, made or released it.
+        NotIndependent: the actor had a part in it, be it as judge of a case.
         IllegalRequisitionState: it is not paid or closed short.
     """
     requisition = visibility.requisition(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
     _expect(requisition, frozenset({R.PAID, R.CLOSED_SHORT}), "reviewed")
-    if actor.user_id in _parties(session, requisition):
-        raise NotIndependent
+    for own, people in duties.holders(session, requisition_id=requisition.id).items():
+        if actor.user_id in people:
+            raise NotIndependent(f"You {duties.PHRASES[own]}, so somebody else reviews it.")
     requisition.move_to(R.REVIEWED, at=now)
     trail.write(
         session,
@@ -319,9 +320,10 @@ def _treasurys(session: Session, *, requisition_id: UUID, actor: Actor) -> Requi
     requisition = visibility.requisition(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
-    approvers = rounds.approvers_of(session, requisition.id)
-    if actor.user_id in approvers | {requisition.requester_id}:
-        raise PartyToIt
+    known = duties.holders(session, requisition_id=requisition.id)
+    for own in (Duty.REQUESTER, Duty.RECIPIENT, Duty.APPROVER):
+        if actor.user_id in known[own]:
+            raise PartyToIt(duties.refusal(own, Duty.MAKER).detail)
     return requisition
 
 
@@ -361,22 +363,3 @@ def _refuse_under_way(session: Session, requisition: Requisition) -> None:
     numbers = list(under_way)
     if numbers:
         raise PaymentsUnderWay(f"Not while {', '.join(numbers)} may still move money.")
-
-
-def _parties(session: Session, requisition: Requisition) -> set[UUID]:
-    released = session.execute(
-        select(PaymentExecution.executor_id).where(
-            PaymentExecution.requisition_id == requisition.id
-        )
-    ).scalars()
-    made = session.execute(
-        select(Payment.maker_id).where(
-            Payment.requisition_id == requisition.id, Payment.maker_id.is_not(None)
-        )
-    ).scalars()
-    return {
-        requisition.requester_id,
-        *rounds.approvers_of(session, requisition.id),
-        *released,
-        *(maker for maker in made if maker is not None),
-    }

@@ -16,6 +16,7 @@ from pettycash.services.resolution.core import (
     Policy,
     Subject,
     resolve,
+    resolve_steps,
 )
 from pettycash.services.resolution.loading import holds_step_role, load_people
 
@@ -34,4 +35,5 @@ __all__ = [
     "holds_step_role",
     "load_people",
     "resolve",
+    "resolve_steps",
 ]
