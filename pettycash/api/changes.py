@@ -63,6 +63,7 @@ class Changes(MethodView):
     @idempotent()
     @blp.arguments(ProposalSchema, example=EXAMPLE_PROPOSAL)
     @blp.response(202, ChangeSchema, example=EXAMPLE_CHANGE)
+    @blp.alt_response(409, description="role_assignment.incompatible")
     @blp.alt_response(422, description="change.unknown_kind, settings.invalid_value")
     def post(self, body: dict[str, Any]) -> Located:
         """Propose a change of a kind that has no endpoint of its own."""
