@@ -32,7 +32,7 @@ EXPIRY_SECONDS = 0.5
 """How often deadlines are looked at."""
 
 HELD_BYTES_MAX = 64 * 1024 * 1024
-"""What requests on their way may hold in one process. Beyond it the oldest of them is dropped."""
+"""What requests and answers on their way may hold in a process. Beyond it the oldest is dropped."""
 
 RECEIVE_BYTES = 256 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -44,6 +44,11 @@ class Outlet:
     def __init__(self, wire: socket.socket) -> None:
         self._wire = wire
         self._unsent = bytearray()
+
+    @property
+    def kept_bytes(self) -> int:
+        """How much of the answer the network has not taken yet."""
+        return len(self._unsent)
 
     def sendall(self, data: bytes) -> None:
         """Send what the network takes now, and keep the rest."""
@@ -115,6 +120,7 @@ class Connection(TConn):  # type: ignore[misc] # gunicorn is untyped
         self.initialized = True  # no TLS, no HTTP/2: those end at the proxy in front
         self.arrival = Arrival()
         self.is_arriving = False
+        self.held_bytes = 0
         self.keep = False
         self.deadline = 0.0
 
@@ -179,9 +185,9 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
 
     def _take(self, connection: Connection, data: bytes) -> None:
         arrival = connection.arrival
-        before, had_head = len(arrival.data), arrival.has_head
+        was_empty, had_head = not arrival.data, arrival.has_head
         arrival.take(data)
-        self._held_bytes += len(arrival.data) - before
+        self._hold(connection, len(arrival.data))
         if arrival.is_whole:
             self._hand_over(connection)
             return
@@ -189,10 +195,9 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
             connection.deadline = time.monotonic() + BODY_SECONDS
             if arrival.wants_continue:
                 self._encourage(connection)
-        elif not before:
+        elif was_empty:
             connection.deadline = time.monotonic() + HEAD_SECONDS
-        while self._held_bytes > HELD_BYTES_MAX and self._evict():
-            pass
+        self._make_room()
 
     def _encourage(self, connection: Connection) -> None:
         try:
@@ -213,10 +218,11 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
             conn.keep = bool(fs.result()) and not conn.parser.has_more()
         except Exception:  # noqa: BLE001 - whatever it was, gunicorn has logged it
             conn.keep = False
-        self._held_bytes -= len(conn.arrival.data)
         conn.arrival.data = bytearray()
+        self._hold(conn, 0)
         if not self._flushed(conn):
             self._watch(conn, selectors.EVENT_WRITE, self._on_writable, BODY_SECONDS)
+            self._make_room()
 
     def _on_writable(self, connection: Connection, _wire: socket.socket) -> None:
         self._flushed(connection)
@@ -224,7 +230,9 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
     def _flushed(self, connection: Connection) -> bool:
         """Whether the connection needs no more sending: all is sent, or nobody is there."""
         try:
-            if not connection.sock.flush():
+            is_sent = connection.sock.flush()
+            self._hold(connection, connection.sock.kept_bytes)
+            if not is_sent:
                 return False
         except OSError:
             self._drop(connection)
@@ -262,15 +270,22 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
 
     def _drop(self, connection: Connection) -> None:
         self._unwatch(connection)
-        self._held_bytes -= len(connection.arrival.data)
-        connection.arrival.data = bytearray()
+        self._hold(connection, 0)
         connection.wire.close()
         self.nr_conns -= 1
 
+    def _hold(self, connection: Connection, count: int) -> None:
+        self._held_bytes += count - connection.held_bytes
+        connection.held_bytes = count
+
+    def _make_room(self) -> None:
+        while self._held_bytes > HELD_BYTES_MAX and self._evict():
+            pass
+
     def _evict(self) -> bool:
-        """Drop the request that has been on its way longest; whether there was one."""
+        """Drop what has been on its way longest, in or out; whether there was something."""
         for connection in self._watched:
-            if connection.is_arriving:
+            if connection.is_arriving or connection.held_bytes:
                 self._drop(connection)
                 self._evicted += 1
                 return True
@@ -283,7 +298,9 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
             return
         self._expiry_at = now + EXPIRY_SECONDS
         if self._evicted:
-            self.log.warning("no room: %d requests on their way were dropped", self._evicted)
+            self.log.warning(
+                "no room: %d connections were dropped that had been at it longest", self._evicted
+            )
             self._evicted = 0
         for connection in [each for each in self._watched if each.deadline <= now]:
             if connection.is_arriving and connection.arrival.has_head:

@@ -66,9 +66,15 @@ def url(own: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 
 
 @pytest.fixture(scope="module")
-def impatient(own: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the impatient one keeps its log."""
+    return tmp_path_factory.mktemp("impatient")
+
+
+@pytest.fixture(scope="module")
+def impatient(own: Database, folder: Path) -> Iterator[str]:
     """gunicorn with deadlines of a second or two, little room and one process."""
-    with serving(own, tmp_path_factory.mktemp("impatient"), IMPATIENT) as found:
+    with serving(own, folder, IMPATIENT) as found:
         yield found
 
 
@@ -137,6 +143,21 @@ def test_unfinished_uploads_hold_a_bounded_amount_of_memory(impatient: str) -> N
     finally:
         for client in clients:
             client.close()
+
+
+def test_answers_that_nobody_reads_hold_a_bounded_amount_of_memory(
+    impatient: str, folder: Path
+) -> None:
+    log = folder / "api.log"
+    before = log.stat().st_size
+
+    def made_room() -> bool:
+        return b"no room" in log.read_bytes()[before:]
+
+    with slow_clients.dripping(impatient, 40, ("reader",)):
+        assert wait_until(made_room, 30, step=0.2)
+        times = slow_clients.healthz(impatient, 1.0)
+    assert times.p99 < P99_SECONDS * slow_clients.patience()
 
 
 def test_a_large_answer_reaches_a_slow_reader_whole(url: str) -> None:
