@@ -227,7 +227,14 @@ def reaches(actor: Actor, name: str) -> bool:
 
 
 CLIENT_SCOPES: Mapping[str, frozenset[str]] = {
-    "raise": frozenset({"requisitions.create", "requisitions.update", "requisitions.submit"}),
+    "raise": frozenset(
+        {
+            "categories.list",
+            "requisitions.create",
+            "requisitions.update",
+            "requisitions.submit",
+        }
+    ),
     "read": frozenset(
         name
         for name in PERMISSIONS

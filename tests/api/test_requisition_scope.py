@@ -71,7 +71,7 @@ def test_only_auditors_see_where_decisions_came_from(api: ApiClient) -> None:
 def test_filters_and_words(api: ApiClient) -> None:
     staff = api.as_("staff")
     first = raised(staff, purpose="Tea for 100% of us", external_reference="PO-1")
-    second = submitted(staff, is_urgent=True, urgency_reason="Dry", kind="advance")
+    second = submitted(staff, is_urgent=True, urgency_reason="Dry", kind="per_diem")
 
     def numbers(**query: Any) -> list[str]:
         answer = staff.get(PATH, query_string=query)
@@ -81,7 +81,9 @@ def test_filters_and_words(api: ApiClient) -> None:
     assert numbers() == [second["number"], first["number"]]
     assert numbers(status="DRAFT") == [first["number"]]
     assert numbers(is_urgent=True) == [second["number"]]
-    assert numbers(kind="advance") == [second["number"]]
+    assert numbers(kind="per_diem") == [second["number"]]
+    assert numbers(kind=["expense", "per_diem"]) == numbers()
+    assert numbers(status=["draft", "paid"]) == [first["number"]]
     assert numbers(q="tea 100%") == [first["number"]]
     assert numbers(q="nothing") == []
     assert numbers(external_reference="PO-1") == [first["number"]]

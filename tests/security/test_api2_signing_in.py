@@ -16,6 +16,7 @@ from pettycash.models.identity import AuthSession, SecurityEvent
 from pettycash.models.people import Membership, User
 from pettycash.services import secrets_box
 from tests.api.client import ApiClient
+from tests.patience import budget
 from tests.security.conftest import Login, code_of
 from tests.security.people import MINUTE, alive, change_user
 
@@ -197,10 +198,11 @@ def test_timing_of_unknown_and_known_users_is_within_ten_percent(
 
     times: dict[str, list[float]] = {"staff": [], "nobody": []}
     secrets_box.spend_the_same_time("x")  # makes the hash of nobody
-    for number in range(60):
+    for number in range(int(budget(60))):
+        address = f"198.51.{number // 250}.{number % 250}"
         for username, found in times.items():
             begun = time.perf_counter()
-            login(username, password="wrong", totp_code=None, address=f"198.51.100.{number}")
+            login(username, password="wrong", totp_code=None, address=address)
             found.append(time.perf_counter() - begun)
             with db.system_transaction() as session:
                 session.execute(text("DELETE FROM throttles"))
