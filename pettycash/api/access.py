@@ -337,12 +337,8 @@ def _admit_client(token: str) -> Actor:
             on_behalf_of=_on_behalf_of(),
             now=session.info["now"],
         )
-        g.company = client.placed.company
-        g.user = client.placed.user
-        g.membership = client.placed.membership
-        return client.placed.actor(
-            origin(), client_id=client.key.id, client_scopes=frozenset(client.key.scopes)
-        )
+        g.company = client.company
+        return client.actor(origin())
 
 
 def _on_behalf_of() -> str:

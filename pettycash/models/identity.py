@@ -5,10 +5,26 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pettycash.models.base import Base, Keyed, Tenanted, choice, member, own_key
+from pettycash.models.base import (
+    Base,
+    Keyed,
+    Tenanted,
+    choice,
+    member,
+    own_key,
+    within_company,
+)
 
 
 class SessionPurpose(StrEnum):
@@ -52,23 +68,38 @@ class AuthSession(Tenanted):
 
 
 class ApiKey(Tenanted):
-    """A machine client's key: it may raise, read and upload on behalf of users, never decide."""
+    """A machine client's key: it may raise, read and upload on behalf of users, never decide.
+
+    One person makes it, a second one confirms it, and until then it opens nothing; both count as
+    requesters of what it raises (control.md §1, §6).
+    """
 
     __tablename__ = "api_keys"
     __table_args__ = (
         own_key(),
         member("created_by"),
+        member("confirmed_by"),
         member("revoked_by"),
+        within_company("branch_id", "branches"),
+        within_company("department_id", "departments"),
         UniqueConstraint("company_id", "name"),
+        CheckConstraint("confirmed_by <> created_by", name="two_people"),
+        CheckConstraint("(confirmed_by IS NULL) = (confirmed_at IS NULL)", name="confirmed"),
+        CheckConstraint("branch_id IS NULL OR department_id IS NULL", name="one_unit"),
     )
 
     name: Mapped[str]
     prefix: Mapped[str] = mapped_column(unique=True)
     digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     scopes: Mapped[list[str]]
-    """Of raise, read, upload."""
+    """Of raise, read, upload; or report alone."""
+    branch_id: Mapped[UUID | None]
+    department_id: Mapped[UUID | None]
+    """The unit whose people it may act for; neither: everybody's."""
     expires_at: Mapped[datetime]
     created_by: Mapped[UUID]
+    confirmed_by: Mapped[UUID | None]
+    confirmed_at: Mapped[datetime | None]
     revoked_by: Mapped[UUID | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]

@@ -17,13 +17,14 @@ from pettycash import db, errors
 from pettycash.models.base import new_id
 from pettycash.models.people import Role
 from pettycash.models.platform import Change, ChangeStatus
-from pettycash.services import security_log
+from pettycash.services import outbox, security_log
 from pettycash.services.actors import Actor
 
 Apply = Callable[[Session, Change, Actor, datetime], None]
 Subject = Callable[[Change], UUID | None]
 
 REASON_LENGTH_MAX = 1000
+ALERT_TOPIC = "notifications.change"
 
 
 class ChangeNotFound(errors.NotFound):
@@ -102,6 +103,8 @@ class Kind:
     """Checks a proposal that comes through the general endpoint; None: it has its own endpoint."""
     about: Subject | None
     """The person whom the change is about, if any: they can't confirm it."""
+    alerts: bool = False
+    """Whether the cfo and the auditors are told once it holds."""
 
 
 _KINDS: dict[str, Kind] = {}
@@ -115,12 +118,18 @@ def register(
     apply: Apply,
     read: Read | None = None,
     about: Subject | None = None,
+    alerts: bool = False,
 ) -> None:
     """Make a kind of change known. Called once, when the domain's module is imported."""
     if kind in _KINDS:
         raise RuntimeError(f"the change {kind} is registered twice")
     _KINDS[kind] = Kind(
-        proposers=proposers, confirmers=confirmers, apply=apply, read=read, about=about
+        proposers=proposers,
+        confirmers=confirmers,
+        apply=apply,
+        read=read,
+        about=about,
+        alerts=alerts,
     )
 
 
@@ -229,6 +238,8 @@ def confirm(
         raise OwnBenefit
     _decide(change, ChangeStatus.EFFECTIVE, actor, comment=comment, now=now)
     kind.apply(session, change, actor, now)
+    if kind.alerts:
+        outbox.owe(session, topic=ALERT_TOPIC, key=change.id)
     _remember(session, change, "confirmed", actor)
     return change
 

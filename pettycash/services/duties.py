@@ -185,7 +185,9 @@ HOLDERS = text(
         SELECT min(created_at) AS at FROM approval_rounds WHERE requisition_id = :requisition_id
     )
     SELECT 'requester' AS duty, requester_id AS user_id FROM r
-    UNION SELECT 'requester', k.created_by FROM r JOIN api_keys k ON k.id = r.client_id
+    UNION SELECT 'requester', who.user_id FROM r JOIN api_keys k ON k.id = r.client_id
+        CROSS JOIN LATERAL (VALUES (k.created_by), (k.confirmed_by)) AS who (user_id)
+        WHERE who.user_id IS NOT NULL
     UNION SELECT 'recipient', payee_user_id FROM r WHERE payee_user_id IS NOT NULL
     UNION SELECT 'recipient', payee_user_id FROM p WHERE payee_user_id IS NOT NULL
     UNION SELECT 'recipient', c.user_id FROM goes CROSS JOIN submitted

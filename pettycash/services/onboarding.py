@@ -117,7 +117,13 @@ def bootstrap(
     if company.bootstrapped_at is not None:
         raise AlreadyBootstrapped(f"{company.code} was set up at {company.bootstrapped_at}.")
     company.bootstrapped_at = now
-    company_settings.update(session, values=settings, expected_version=0, changed_by=None)
+    company_settings.update(
+        session,
+        values=settings,
+        expected_version=0,
+        changed_by=None,
+        known={**company_settings.ALONE, **company_settings.OF_CONSEQUENCE},
+    )
     accounts.create_template(session, company)
     for person in people:
         _admit(session, company_id=company_id, person=person, now=now)

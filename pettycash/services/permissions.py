@@ -8,7 +8,7 @@ and with every route.
 from collections.abc import Mapping
 
 from pettycash.models.people import Role
-from pettycash.services.actors import Actor
+from pettycash.services.actors import REPORT, Actor
 
 R = Role
 
@@ -50,6 +50,7 @@ FUND_READERS = FINANCE_READERS | {
     R.ADMIN,
 }
 RELEASERS = frozenset({R.TREASURY, R.CFO, R.CUSTODIAN})
+CHANGERS = frozenset({R.ADMIN, R.CFO, R.TREASURY, R.GROUP_FINANCE_MANAGER})
 
 
 def _roles(*roles: R) -> frozenset[R]:
@@ -89,12 +90,12 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "role_assignments.end": _roles(R.ADMIN),
     "settings.get": FINANCE_READERS | {R.ADMIN, R.OPERATOR},
     "settings.update": _roles(R.ADMIN),
-    "changes.list": _roles(R.ADMIN, R.CFO, R.TREASURY, R.GROUP_FINANCE_MANAGER, R.AUDITOR),
-    "changes.get": _roles(R.ADMIN, R.CFO, R.TREASURY, R.GROUP_FINANCE_MANAGER, R.AUDITOR),
-    "changes.propose": _roles(R.ADMIN, R.CFO, R.TREASURY, R.GROUP_FINANCE_MANAGER),
-    "changes.confirm": _roles(R.ADMIN, R.CFO, R.TREASURY, R.GROUP_FINANCE_MANAGER),
-    "changes.reject": _roles(R.ADMIN, R.CFO, R.TREASURY, R.GROUP_FINANCE_MANAGER),
-    "changes.withdraw": _roles(R.ADMIN, R.CFO, R.TREASURY, R.GROUP_FINANCE_MANAGER),
+    "changes.list": CHANGERS | {R.OPERATOR, R.AUDITOR},
+    "changes.get": CHANGERS | {R.OPERATOR, R.AUDITOR},
+    "changes.propose": CHANGERS,
+    "changes.confirm": CHANGERS | {R.OPERATOR},
+    "changes.reject": CHANGERS | {R.OPERATOR},
+    "changes.withdraw": CHANGERS,
     # workflow
     "thresholds.list": ANYONE,
     "thresholds.get": ANYONE,
@@ -236,11 +237,31 @@ CLIENT_SCOPES: Mapping[str, frozenset[str]] = {
         }
     ),
     "read": frozenset(
-        name
-        for name in PERMISSIONS
-        if name.rpartition(".")[2] in ("list", "get", "trail", "balance")
-        and name != "security_events.list"
+        f"{rows}.{verb}"
+        for rows in (
+            "companies",
+            "regions",
+            "branches",
+            "departments",
+            "cost_centers",
+            "positions",
+            "thresholds",
+            "categories",
+            "requisitions",
+            "attachments",
+            "payments",
+        )
+        for verb in ("list", "get", "trail")
+        if f"{rows}.{verb}" in PERMISSIONS
     ),
     "upload": frozenset({"attachments.upload"}),
+    REPORT: frozenset(
+        name
+        for name, roles in PERMISSIONS.items()
+        if R.AUDITOR in roles and name.rpartition(".")[2] in ("list", "get", "trail", "balance")
+    ),
 }
-"""What a machine client's key may reach; never a decision, a code or a release."""
+"""What a machine client's key may reach; never a decision, a code or a release.
+
+`read` shows what the same key raised, and the units and tiers that raising needs; `report` stands
+alone and for itself."""

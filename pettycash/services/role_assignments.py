@@ -311,6 +311,7 @@ changes.register(
     confirmers=ADMINISTRATORS,
     apply=_assign,
     about=_person_of,
+    alerts=True,
 )
 changes.register(
     "role_end",
@@ -318,6 +319,7 @@ changes.register(
     confirmers=ADMINISTRATORS,
     apply=_end,
     about=_person_of,
+    alerts=True,
 )
 changes.register(
     "escalation_approver",
@@ -326,4 +328,5 @@ changes.register(
     apply=_set_escalation_approver,
     read=_read_escalation_approver,
     about=_person_of,
+    alerts=True,
 )

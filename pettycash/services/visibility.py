@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select, true
+from sqlalchemy import ColumnElement, false, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from pettycash import errors
@@ -45,6 +45,8 @@ def sees_payees(actor: Actor) -> bool:
 
 def sees_company(actor: Actor) -> bool:
     """Whether any role of the actor reaches the whole company (an admin's does not reach money)."""
+    if actor.raises_for_others:
+        return False
     return any(
         held.scope_kind is ScopeKind.COMPANY and held.role is not Role.ADMIN for held in actor.roles
     )
@@ -62,7 +64,12 @@ def security_events(actor: Actor) -> ColumnElement[bool]:
 
 
 def requisitions(actor: Actor) -> ColumnElement[bool]:
-    """Own ones, those of the actor's units, and those that the actor decides or decided."""
+    """Own ones, those of the actor's units, and those that the actor decides or decided.
+
+    A machine client has those that its key raised, for whomever.
+    """
+    if actor.raises_for_others:
+        return Requisition.client_id == actor.client_id
     if sees_company(actor):
         return true()
     regions = actor.scope_ids(Role.REGIONAL_MANAGER)
@@ -80,7 +87,9 @@ def requisitions(actor: Actor) -> ColumnElement[bool]:
 
 
 def funds(actor: Actor) -> ColumnElement[bool]:
-    """Funds that the actor keeps, and those of the actor's units."""
+    """Funds that the actor keeps, and those of the actor's units; a machine client has none."""
+    if actor.raises_for_others:
+        return false()
     if sees_company(actor) or actor.has(Role.ADMIN):
         return true()
     regions = actor.scope_ids(Role.REGIONAL_MANAGER)
@@ -98,6 +107,8 @@ def payments(actor: Actor) -> ColumnElement[bool]:
     case is about which was escalated to the actor."""
     if sees_company(actor):
         return true()
+    if actor.raises_for_others:
+        return Payment.requisition_id.in_(select(Requisition.id).where(requisitions(actor)))
     kept = select(Store.id).where(Store.fund_id.in_(actor.scope_ids(Role.CUSTODIAN)))
     found = [
         Payment.store_id.in_(kept),

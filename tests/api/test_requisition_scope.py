@@ -123,24 +123,8 @@ def test_nothing_crosses_companies(api: ApiClient) -> None:
         assert len(session.execute(select(Company.id)).all()) == 1
 
 
-def machine(api: ApiClient, *scopes: str) -> Caller:
-    admin = api.as_("admin")
-    with admin.scope(), transaction() as session:
-        now = session.info["now"]
-        made = api_keys.create(
-            session,
-            name="erp",
-            scopes=list(scopes),
-            expires_at=now + timedelta(days=1),
-            actor=acting(session, "admin"),
-            now=now,
-        )
-    text_of_key = made[1] if isinstance(made, tuple) else made.text
-    return api.with_token(text_of_key)
-
-
 def test_a_machine_raises_on_behalf_of_a_person(api: ApiClient) -> None:
-    client = machine(api, "raise", "read", "upload")
+    client = api.with_key("raise", "read", "upload")
     for_staff = {"On-Behalf-Of": "staff"}
 
     answer = client.post(
@@ -162,7 +146,7 @@ def test_a_machine_raises_on_behalf_of_a_person(api: ApiClient) -> None:
 
 
 def test_a_machine_names_the_person_in_the_body_too(api: ApiClient) -> None:
-    client = machine(api, "raise")
+    client = api.with_key("raise")
 
     answer = client.post(PATH, json=NEW | {"on_behalf_of": "staff"}, key=True)
 
@@ -185,7 +169,7 @@ def test_whom_a_machine_acts_for_is_said_once(api: ApiClient) -> None:
 
 def test_a_machine_decides_nothing(api: ApiClient) -> None:
     requisition = submitted(api.as_("staff"))
-    client = machine(api, "raise", "read", "upload")
+    client = api.with_key("raise", "read", "upload")
     for verb in (
         *("approve", "reject", "request_changes", "confirm_urgency", "validate", "return"),
         *("hold", "close_short", "review", "cancel", "recall"),

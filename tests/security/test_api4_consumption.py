@@ -144,11 +144,7 @@ def test_signing_in_fails_closed_without_redis(
 
 def test_a_machine_client_has_one_allowance_for_all_it_acts_for(limited: ApiClient) -> None:
     begin_of_a_minute()
-    made = limited.as_("admin").post(
-        "/api/api-keys/",
-        json={"name": "app", "scopes": ["read"], "expires_at": in_thirty_days()},
-    )
-    client = limited.with_token(made.json["key"])
+    client = limited.with_key("read")
     statuses = [
         client.get("/api/requisitions/", headers={"On-Behalf-Of": name}).status_code
         for name in ("staff", "staff_2", "treasury", "staff", "staff_2", "cfo")

@@ -88,16 +88,7 @@ def keyed(populated: ApiClient) -> Any:
     """Make a caller with an API key of some scopes, on behalf of a persona."""
 
     def make(*scopes: str, on_behalf_of: str = "treasury") -> Caller:
-        answer = populated.as_("admin").post(
-            "/api/api-keys/",
-            json={
-                "name": f"client {uuid4()}",
-                "scopes": list(scopes),
-                "expires_at": in_thirty_days(),
-            },
-        )
-        assert answer.status_code == 201, answer.json
-        caller = populated.with_token(answer.json["key"])
+        caller = populated.with_key(*scopes)
         plain = caller.request
 
         def request(method: str, path: str, **options: Any) -> Any:

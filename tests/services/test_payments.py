@@ -14,8 +14,9 @@ from pettycash.models.releases import PaymentExecution
 from pettycash.models.requisitions import Origin
 from pettycash.money import Currency, InvalidAmount
 from pettycash.rails import Method
-from pettycash.services import company_settings, payments, rail_limits, releases
+from pettycash.services import payments, rail_limits, releases
 from pettycash.services.payments import Part, facts, rules
+from tests.factories import companies
 from tests.factories import payments as making
 from tests.factories.people import acting, company_id, user_id
 from tests.factories.requisitions import approved
@@ -162,12 +163,7 @@ def test_no_store_for_the_place_is_said(session: Session) -> None:
 
 
 def test_the_company_decides_from_which_amount_a_code_is_needed(session: Session) -> None:
-    company_settings.update(
-        session,
-        values={"otp_floor": "1000.00"},
-        expected_version=company_settings.current(session).version,
-        changed_by=None,
-    )
+    companies.agree(session, otp_floor={"KES": "1000.00"})
     small, large = in_parts(
         session, Part(amount=Decimal("999.00")), Part(amount=Decimal("1000.00")), amount="2000.00"
     )
@@ -180,12 +176,7 @@ def test_the_company_decides_from_which_amount_a_code_is_needed(session: Session
 
 def test_a_policy_that_was_tightened_counts(session: Session) -> None:
     def floor(amount: str) -> None:
-        company_settings.update(
-            session,
-            values={"otp_floor": amount},
-            expected_version=company_settings.current(session).version,
-            changed_by=None,
-        )
+        companies.agree(session, otp_floor={"KES": amount})
 
     floor("5000.00")
     (payment,) = in_parts(session, Part(amount=Decimal("1500.00")))

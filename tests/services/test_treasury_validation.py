@@ -17,7 +17,6 @@ from pettycash.models.workflow import ApprovalTrail, TrailAction
 from pettycash.rails import Method
 from pettycash.services import (
     approvals,
-    company_settings,
     rail_limits,
     requisitions,
     treasury_validation,
@@ -25,6 +24,7 @@ from pettycash.services import (
 )
 from pettycash.services.payments.creation import Part
 from pettycash.services.requisitions import lifecycle
+from tests.factories import companies
 from tests.factories.people import acting, user_id
 from tests.factories.requisitions import approved, digest, end_roles, submitted
 
@@ -51,12 +51,7 @@ def parts(*amounts: str, **more: Any) -> list[Part]:
 
 
 def small_team(session: Session) -> None:
-    company_settings.update(
-        session,
-        values={"small_team": True},
-        expected_version=company_settings.current(session).version,
-        changed_by=None,
-    )
+    companies.agree(session, small_team=True)
 
 
 def test_one_payment_for_the_whole_amount_made_by_who_validated(session: Session) -> None:

@@ -168,6 +168,9 @@ class NewApiKeySchema(Schema):
         validate=ma.validate.Length(min=1, max=3),
     )
     expires_at = UtcDateTime(required=True, metadata={"description": "Within 365 days."})
+    branch_id = ma.fields.UUID(load_default=None, allow_none=True)
+    department_id = ma.fields.UUID(load_default=None, allow_none=True)
+    reason = Text(longest=1000, load_default=None, allow_none=True)
 
 
 class ApiKeySchema(Schema):
@@ -180,6 +183,10 @@ class ApiKeySchema(Schema):
     expires_at = UtcDateTime(required=True)
     created_at = UtcDateTime(required=True)
     created_by = ma.fields.UUID(required=True)
+    confirmed_by = ma.fields.UUID(required=True, allow_none=True)
+    confirmed_at = UtcDateTime(required=True, allow_none=True)
+    branch_id = ma.fields.UUID(required=True, allow_none=True)
+    department_id = ma.fields.UUID(required=True, allow_none=True)
     revoked_at = UtcDateTime(required=True, allow_none=True)
     revoked_by = ma.fields.UUID(required=True, allow_none=True)
     last_used_at = UtcDateTime(required=True, allow_none=True)
@@ -189,3 +196,6 @@ class MadeApiKeySchema(ApiKeySchema):
     """A new API key with its secret, which is shown this once."""
 
     key = ma.fields.String(required=True)
+    change_id = ma.fields.UUID(
+        required=True, metadata={"description": "What a second person confirms at `changes/`."}
+    )

@@ -70,9 +70,10 @@ class FundSchema(FundLimitsSchema):
     created_at = UtcDateTime(dump_only=True)
 
 
-class FundChangeSchema(FundLimitsSchema):
-    """What can be changed; the fields that are named change."""
+class FundChangeSchema(Schema):
+    """What one person changes; limits take two (`changes/`, kind `fund_limits`)."""
 
+    name = Text(shortest=1, longest=200)
     is_active = ma.fields.Boolean()
 
 

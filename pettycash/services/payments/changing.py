@@ -90,7 +90,8 @@ def change(
     if payment.digest != before:
         payment.maker_id = actor.user_id
         payment.executor_id = None
-        payment.otp_required = amount >= company_settings.current(session).otp_floor
+        floor = company_settings.current(session).otp_floor(payment.currency)
+        payment.otp_required = amount >= floor
         _void_release(
             session, payment=payment, requisition=requisition, cause=DeathCause.CHANGED, now=now
         )

@@ -169,6 +169,7 @@ def _make(
             Payment.requisition_id == requisition.id
         )
     ).scalar_one()
+    floor = company_settings.current(session).otp_floor(requisition.currency)
     payment = Payment(
         id=new_id(),
         company_id=requisition.company_id,
@@ -190,7 +191,7 @@ def _make(
         status=PaymentStatus.PENDING,
         status_changed_at=now,
         maker_id=maker_id,
-        otp_required=part.amount >= company_settings.current(session).otp_floor,
+        otp_required=part.amount >= floor,
     )
     payment.digest = facts.digest_of(payment)
     session.add(payment)
