@@ -13,6 +13,7 @@ from pettycash.api.schemas.auth import (
     ChangePasswordSchema,
     ConfirmSchema,
     EnrolmentSchema,
+    LinkSchema,
     LoginSchema,
     MeSchema,
     ReauthenticateSchema,
@@ -22,8 +23,10 @@ from pettycash.api.schemas.auth import (
 )
 from pettycash.db import scope, system_transaction, transaction
 from pettycash.models.identity import SessionPurpose
+from pettycash.models.organisation import Company
+from pettycash.models.people import User
 from pettycash.services import secrets_box, security_alerts, security_log
-from pettycash.services.identity import passwords, sessions, signing_in, throttles, totp
+from pettycash.services.identity import links, passwords, sessions, signing_in, throttles, totp
 from pettycash.services.identity.sessions import Tokens
 from pettycash.services.identity.throttles import LoginSubjects
 
@@ -242,17 +245,7 @@ class PasswordChange(MethodView):
         subjects = _confirm_password(body["current_password"])
         with system_transaction() as session:  # a weak new password is no failed attempt
             throttles.succeeded(session, subjects=subjects)
-        passwords.check(
-            body["new_password"],
-            has_second_factor=g.user.totp_enrolled_at is not None,
-            context=(
-                g.user.username,
-                g.user.display_name,
-                g.user.email.partition("@")[0],
-                g.company.name,
-                g.company.code,
-            ),
-        )
+        _check_new_password(body["new_password"], g.user, g.company)
         if secrets_box.normal(body["new_password"]) == secrets_box.normal(body["current_password"]):
             raise passwords.PasswordUnchanged
         new_hash = secrets_box.hash_password(body["new_password"])
@@ -264,6 +257,42 @@ class PasswordChange(MethodView):
                 actor=current_actor(),
                 now=session.info["now"],
             )
+
+
+@blp.route("/links/")
+class Links(MethodView):
+    """A one-time link, as it was mailed to its owner."""
+
+    @operation("auth.use_link")
+    @blp.arguments(
+        LinkSchema, example={"token": "pc_link_…", "new_password": "four words unrelated"}
+    )
+    @blp.response(204)
+    @blp.alt_response(401, description="auth.link_refused")
+    @blp.alt_response(422, "UNPROCESSABLE_ENTITY")
+    @blp.alt_response(429, "TOO_MANY_REQUESTS")
+    def post(self, body: dict[str, Any]) -> None:
+        """Set a password, once, with the token of a link; then sign in with it."""
+        with system_transaction() as session:
+            user, company = links.owner(session, token=body["token"], now=session.info["now"])
+        _check_new_password(body["new_password"], user, company)
+        new_hash = secrets_box.hash_password(body["new_password"])
+        with system_transaction() as session:
+            links.use(session, token=body["token"], new_hash=new_hash, now=session.info["now"])
+
+
+def _check_new_password(text: str, user: User, company: Company) -> None:
+    passwords.check(
+        text,
+        has_second_factor=user.totp_enrolled_at is not None,
+        context=(
+            user.username,
+            user.display_name,
+            user.email.partition("@")[0],
+            company.name,
+            company.code,
+        ),
+    )
 
 
 @blp.route("/mfa/enrol/")

@@ -105,6 +105,21 @@ class ApiKey(Tenanted):
     last_used_at: Mapped[datetime | None]
 
 
+class SignInLink(Tenanted):
+    """A link with which a person sets their own password, once; nobody else ever knows one."""
+
+    __tablename__ = "sign_in_links"
+    __table_args__ = (member("user_id"), member("made_by"))
+
+    user_id: Mapped[UUID]
+    made_by: Mapped[UUID | None]
+    """Null: whoever runs the host."""
+    digest: Mapped[bytes | None] = mapped_column(LargeBinary, unique=True)
+    """SHA-256 of the token of the newest message; null before one was made."""
+    expires_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]
+
+
 class Throttle(Base):
     """Counts of attempts per subject, in PostgreSQL so that losing Redis opens no door."""
 

@@ -19,8 +19,15 @@ from pettycash import db, errors
 from pettycash.models.organisation import Company
 from pettycash.models.people import SCOPE_OF, Membership, Role, RoleAssignment, ScopeKind, User
 from pettycash.money import Currency
-from pettycash.services import accounts, company_settings, duties, security_log, texts
-from pettycash.services.identity import sessions, usernames
+from pettycash.services import (
+    accounts,
+    company_settings,
+    duties,
+    secrets_box,
+    security_log,
+    texts,
+)
+from pettycash.services.identity import links, sessions, usernames
 from pettycash.services.people import UsernameTaken
 
 CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}", re.ASCII)
@@ -54,14 +61,16 @@ class FirstRole:
 
 @dataclass(frozen=True, kw_only=True)
 class FirstPerson:
-    """Somebody who is there from the start. The password comes hashed, the seed encrypted."""
+    """Somebody who is there from the start. The password comes hashed, the seed encrypted.
+
+    Without a password its owner is owed a link with which to set one.
+    """
 
     user_id: UUID
     username: str
     display_name: str
     email: str
-    password_hash: str = field(repr=False)
-    password_is_temporary: bool = True
+    password_hash: str | None = field(default=None, repr=False)
     totp_seed: str | None = field(default=None, repr=False)
     phone: str | None = None
     roles: tuple[FirstRole, ...] = ()
@@ -150,8 +159,8 @@ def _admit(session: Session, *, company_id: UUID, person: FirstPerson, now: date
         username=usernames.checked(person.username),
         display_name=texts.name(person.display_name, field="display_name"),
         email=person.email,
-        password_hash=person.password_hash,
-        password_changed_at=sessions.GIVEN if person.password_is_temporary else now,
+        password_hash=person.password_hash or secrets_box.hash_of_nobodys(),
+        password_changed_at=now if person.password_hash else sessions.GIVEN,
         totp_seed=person.totp_seed,
         totp_enrolled_at=now if person.totp_seed else None,
     )
@@ -170,6 +179,8 @@ def _admit(session: Session, *, company_id: UUID, person: FirstPerson, now: date
     pair = duties.incompatible(first.role for first in person.roles)
     if pair is not None:
         raise InvalidCompany(f"Nobody holds {pair[0]} and {pair[1]}: {person.username} does.")
+    if person.password_hash is None:
+        links.owe(session, user_id=person.user_id, actor=None)
     for first in person.roles:
         kind = SCOPE_OF[first.role]
         if (first.scope_id is None) is not (kind in (ScopeKind.SELF, ScopeKind.COMPANY)):

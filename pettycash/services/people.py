@@ -1,12 +1,12 @@
 """People of a company: logins and places. Roles take two people: `role_assignments`.
 
-A login made here has a password that its owner has to replace before anything else; whoever holds a
-role of MFA_ROLES has to enrol an authenticator as well (security.md rows 1 and 4).
+Nobody knows the password of a login that is made here: its owner sets one, by a link to their own
+address. A holder of one of MFA_ROLES has to enrol an authenticator as well (security.md rows 1, 4).
 """
 
-import secrets
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -30,7 +30,7 @@ from pettycash.services import (
     texts,
 )
 from pettycash.services.actors import Actor
-from pettycash.services.identity import sessions, usernames
+from pettycash.services.identity import links, sessions, usernames
 from pettycash.services.identity.totp import UserNotFound
 from pettycash.services.identity.usernames import InvalidPerson
 
@@ -69,13 +69,6 @@ class Person:
         return f"{self.user.version}.{self.membership.version}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Admitted(Person):
-    """Somebody new, and the password to hand over; it is stored nowhere."""
-
-    temporary_password: str = field(repr=False)
-
-
 def find(session: Session, *, user_id: UUID, lock: bool = False) -> Person:
     """One person of the company.
 
@@ -104,8 +97,8 @@ def admit(
     phone: str | None,
     places: Mapping[str, UUID | None],
     actor: Actor | None,
-) -> Admitted:
-    """Make a login and place it in the company, without any role.
+) -> Person:
+    """Make a login and place it in the company, without any role; its owner is owed a link.
 
     `actor` is None on the host's command line, here and below.
 
@@ -118,13 +111,12 @@ def admit(
     name = usernames.checked(username)
     display_name = texts.name(display_name, field="display_name")
     organisation.check_places(session, places)
-    password = make_password()
     user = User(
         id=new_id(),
         username=name,
         display_name=display_name,
         email=email,
-        password_hash=secrets_box.hash_password(password),
+        password_hash=secrets_box.hash_of_nobodys(),
         password_changed_at=sessions.GIVEN,
     )
     membership = Membership(
@@ -144,7 +136,8 @@ def admit(
         raise UsernameTaken(errors={"username": ["Somebody has it."]}) from error
     _remember(session, "user.created", user.id, {"username": name}, actor)
     _tell_shared_contacts(session, user.id, actor)
-    return Admitted(user=user, membership=membership, temporary_password=password)
+    links.owe(session, user_id=user.id, actor=actor)
+    return Person(user=user, membership=membership)
 
 
 def update(
@@ -222,9 +215,18 @@ def _tell_shared_contacts(session: Session, user_id: UUID, actor: Actor | None) 
     _remember(session, "user.contact_shared", user_id, found, actor)
 
 
-def make_password() -> str:
-    """A temporary password of 120 random bits, good for one sign-in."""
-    return secrets.token_urlsafe(15)
+def send_link(session: Session, *, user_id: UUID, actor: Actor | None) -> None:
+    """Send a person a link with which they set a new password.
+
+    Raises:
+        UserNotFound: none such in this company.
+        LoginShared: they work in another company too; whoever runs the host sends one.
+    """
+    find(session, user_id=user_id)
+    if actor is not None and session.execute(select(func.works_elsewhere(user_id))).scalar_one():
+        raise LoginShared
+    links.owe(session, user_id=user_id, actor=actor)
+    _remember(session, "user.link_sent", user_id, {}, actor)
 
 
 def e164(session: Session, phone: str | None) -> str | None:

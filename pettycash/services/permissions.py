@@ -19,6 +19,7 @@ PUBLIC: frozenset[str] = frozenset(
     {
         "auth.login",
         "auth.refresh",
+        "auth.use_link",
         "callbacks.receive",
         "health.live",
         "health.ready",
@@ -85,6 +86,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "users.get": FINANCE_READERS | {R.ADMIN},
     "users.create": _roles(R.ADMIN),
     "users.update": _roles(R.ADMIN),
+    "users.link": _roles(R.ADMIN),
     "role_assignments.list": _roles(R.ADMIN, R.AUDITOR, R.CFO),
     "role_assignments.propose": _roles(R.ADMIN),
     "role_assignments.end": _roles(R.ADMIN),

@@ -87,6 +87,11 @@ def hash_password(text: str) -> str:
         return _current_hasher().hash(normal(text))
 
 
+def hash_of_nobodys() -> str:
+    """The hash of a password that nobody knows: its owner sets another one by a link."""
+    return hash_password(secrets.token_urlsafe(TOKEN_BYTES))
+
+
 def password_matches(text: str, stored: str) -> bool:
     """Whether a password is the one that was hashed; a hash that can't be read matches nothing.
 

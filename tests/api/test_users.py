@@ -2,19 +2,21 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
 
 from pettycash.db import system_transaction, transaction
-from pettycash.models.identity import SecurityEvent
+from pettycash.models.identity import SecurityEvent, SignInLink
 from pettycash.models.people import Membership, User
-from pettycash.models.platform import IdempotencyKey
 from pettycash.services import secrets_box
+from pettycash.services.identity import links
 from tests.api.client import ApiClient, Caller
 from tests.factories.people import company_id
 from tests.races import together
 
+LINKS = "/api/auth/links/"
 NEW = {
     "username": "Cashier.Westlands",
     "display_name": "Cashier, Westlands",
@@ -38,7 +40,7 @@ def _of(admin: Caller, username: str) -> dict[str, Any]:
     return admin.get(f"/api/users/?username={username}").json["items"][0]
 
 
-def test_somebody_new_gets_a_password_that_is_shown_once(admin: Caller) -> None:
+def test_somebody_new_gets_a_link_and_nobody_their_password(admin: Caller) -> None:
     branch = admin.get("/api/branches/?code=WESTLANDS").json["items"][0]["id"]
 
     answer = admin.post("/api/users/", json=NEW | {"branch_id": branch}, key=True)
@@ -51,17 +53,79 @@ def test_somebody_new_gets_a_password_that_is_shown_once(admin: Caller) -> None:
     assert made["roles"] == []
     assert made["must_change_password"] is True
     assert made["mfa_enrolled"] is False
+    assert not [name for name in made if "password" in name and name != "must_change_password"]
+    with admin.scope(), transaction() as session:
+        events = session.execute(select(SecurityEvent.detail)).scalars().all()
+    assert "345678" not in str(events)
+
+
+def test_a_link_sets_a_password_once(api: ApiClient, admin: Caller) -> None:
+    made = _admit(admin)
+    message = _link(admin, made["id"])
+    token = next(line for line in message.text.splitlines() if line.startswith("pc_link_"))
+    assert message.email == made["email"]
+    body = {"token": token, "new_password": "lantern orbit walnut seventeen"}
+
+    weak = api.anonymous.post(LINKS, json=body | {"new_password": made["username"]})
+    assert (weak.status_code, weak.json["code"]) == (422, "password.too_common")
+    assert api.anonymous.post(LINKS, json=body).status_code == 204
+    again = api.anonymous.post(LINKS, json=body)
+    assert (again.status_code, again.json["code"]) == (401, "auth.link_refused")
     with system_transaction() as session:
         user = session.execute(select(User).where(User.username == made["username"])).scalar_one()
-    assert secrets_box.password_matches(made["temporary_password"], user.password_hash)
-    again = admin.get(answer.headers["Location"])
-    assert "temporary_password" not in again.json
+        events = session.execute(select(SecurityEvent.event)).scalars().all()
+    assert secrets_box.password_matches(body["new_password"], user.password_hash)
+    assert admin.get(f"/api/users/{made['id']}/").json["must_change_password"] is False
+    assert "auth.password_set" in events
+
+
+def test_a_link_that_is_sent_again_replaces_the_one_before(api: ApiClient, admin: Caller) -> None:
+    made = _admit(admin)
+    first = _link(admin, made["id"])
+    assert admin.post(f"/api/users/{made['id']}/link/", key=True).status_code == 202
+    second = _link(admin, made["id"])
+
+    for message, expected in ((first, 401), (second, 204)):
+        token = next(line for line in message.text.splitlines() if line.startswith("pc_link_"))
+        body = {"token": token, "new_password": "lantern orbit walnut seventeen"}
+        assert api.anonymous.post(LINKS, json=body).status_code == expected
+
+
+def test_of_two_who_use_a_link_at_once_one_sets_the_password(admin: Caller) -> None:
+    made = _admit(admin)
+    message = _link(admin, made["id"])
+    token = next(line for line in message.text.splitlines() if line.startswith("pc_link_"))
+
+    def use(new_hash: str) -> str:
+        with system_transaction() as session:
+            links.use(session, token=token, new_hash=new_hash, now=session.info["now"])
+        return new_hash
+
+    results = together([lambda: use("$argon2id$one"), lambda: use("$argon2id$two")])
+
+    assert sum(isinstance(each, str) for each in results) == 1, results
+    assert sum(isinstance(each, links.LinkRefused) for each in results) == 1
+
+
+def test_a_link_ends_after_three_days(api: ApiClient, admin: Caller) -> None:
+    made = _admit(admin)
+    message = _link(admin, made["id"])
+    token = next(line for line in message.text.splitlines() if line.startswith("pc_link_"))
+    with system_transaction() as session, pytest.raises(links.LinkRefused):
+        links.owner(session, token=token, now=session.info["now"] + links.LIFE)
+
+
+def _link(admin: Caller, user_id: str) -> links.LinkMessage:
+    """Let the worker make the link that is owed."""
     with admin.scope(), transaction() as session:
-        kept = session.execute(select(IdempotencyKey.body)).scalars().all()
-        events = session.execute(select(SecurityEvent.detail)).scalars().all()
-    assert kept == [None]
-    assert made["temporary_password"] not in str(events)
-    assert "345678" not in str(events)
+        owed = session.execute(
+            select(SignInLink.id).where(
+                SignInLink.user_id == UUID(user_id), SignInLink.used_at.is_(None)
+            )
+        ).scalar_one()
+        message = links.make(session, link_id=owed, now=session.info["now"])
+    assert message is not None
+    return message
 
 
 def test_somebody_new_can_only_enrol(api: ApiClient, admin: Caller) -> None:

@@ -7,7 +7,7 @@ from pettycash.models.identity import SessionPurpose
 from pettycash.models.people import Role, ScopeKind
 from pettycash.services.identity import passwords
 
-CLIENT_SCOPES = ("raise", "read", "upload")
+CLIENT_SCOPES = ("raise", "read", "upload", "report")
 
 
 def secret_text(**options: object) -> ma.fields.String:
@@ -72,6 +72,18 @@ class ChangePasswordSchema(Schema):
     """The old password and the new one."""
 
     current_password = secret_text()
+    new_password = ma.fields.String(
+        required=True,
+        load_only=True,
+        validate=ma.validate.Length(min=1, max=1000),
+        metadata={"format": "password", "description": "15 to 128 characters; 8 beside TOTP."},
+    )
+
+
+class LinkSchema(Schema):
+    """A one-time link and the password that its owner chose."""
+
+    token = secret_text()
     new_password = ma.fields.String(
         required=True,
         load_only=True,

@@ -95,15 +95,6 @@ class NewUserSchema(PlacesSchema):
     phone = Text(longest=32, allow_none=True, metadata={"example": "+254712345678"})
 
 
-class AdmittedSchema(UserSchema):
-    """The one answer that holds the password to hand over."""
-
-    temporary_password = ma.fields.String(
-        dump_only=True,
-        metadata={"description": "Shown once; its owner has to replace it first of all."},
-    )
-
-
 class UserChangeSchema(PlacesSchema):
     """What can be changed of a person; what is left out stays."""
 

@@ -196,18 +196,3 @@ def change_password(
     user.version += 1
     sessions.end_all(session, user_id=user_id, reason="password_changed", now=now)
     security_log.record(session, event="auth.password_changed", outcome="ok", actor=actor)
-
-
-def give_password(session: Session, *, user_id: UUID, new_hash: str, now: datetime) -> None:
-    """Replace a forgotten password by a temporary one that its owner has to change (system role).
-
-    The account's failures are forgotten, and its sessions end.
-    """
-    user = db.lock(session, User, user_id)
-    if user is None:
-        raise totp.UserNotFound
-    user.password_hash = new_hash
-    user.password_changed_at = sessions.GIVEN
-    user.version += 1
-    sessions.end_all(session, user_id=user_id, reason="password_given", now=now)
-    throttles.reopen_account(session, username=user.username)
