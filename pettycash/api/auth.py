@@ -25,7 +25,7 @@ from pettycash.db import scope, system_transaction, transaction
 from pettycash.models.identity import SessionPurpose
 from pettycash.models.organisation import Company
 from pettycash.models.people import User
-from pettycash.services import secrets_box, security_alerts, security_log
+from pettycash.services import people, secrets_box, security_alerts, security_log
 from pettycash.services.identity import links, passwords, sessions, signing_in, throttles, totp
 from pettycash.services.identity.sessions import Tokens
 from pettycash.services.identity.throttles import LoginSubjects
@@ -341,9 +341,15 @@ class MfaReset(MethodView):
     @blp.response(204)
     @blp.alt_response(404, "NOT_FOUND")
     def post(self, body: dict[str, Any]) -> None:
-        """Take another person's TOTP app away, so that they enrol anew; their sessions end."""
+        """Take another person's TOTP app away, so that they enrol anew; their sessions end.
+
+        Of those who release money two people do that: `changes/`, kind `second_factor`.
+        """
         actor = current_actor()
         with transaction() as session:
+            people.check_reset_alone(
+                session, user_id=body["user_id"], now=session.info["now"]
+            )
             totp.reset(
                 session,
                 user_id=body["user_id"],

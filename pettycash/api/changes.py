@@ -22,15 +22,22 @@ from pettycash.api.schemas.changes import (
 )
 from pettycash.db import transaction
 from pettycash.models.platform import Change
-from pettycash.services import changes, company_settings, fund_limits, setting_changes
+from pettycash.services import (
+    changes,
+    company_settings,
+    fund_limits,
+    people_changes,
+    setting_changes,
+)
 
 blp = Blueprint(
     "changes",
     __name__,
     url_prefix="/api/changes",
     description="What no one may change alone: proposed by one person, confirmed by a second."
-    f" Proposed here: `{setting_changes.KIND}`, `{fund_limits.KIND}`, `custodian` and"
-    " `escalation_approver`; the others at endpoints of their own.",
+    f" Proposed here: `{setting_changes.KIND}`, `{fund_limits.KIND}`, `{people_changes.CONTACT}`,"
+    f" `{people_changes.SECOND_FACTOR}`, `custodian` and `escalation_approver`; the others at"
+    " endpoints of their own.",
 )
 
 Located = tuple[Change, dict[str, str]]

@@ -11,19 +11,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
 from pettycash import errors, phones
 from pettycash.gateways.sanitising import mask_phone
 from pettycash.models.base import new_id
-from pettycash.models.people import Contact, Membership, User
+from pettycash.models.people import Contact, Membership, Role, RoleAssignment, User
 from pettycash.models.platform import CaseKind, Severity
 from pettycash.money import Currency
 from pettycash.services import (
     cases,
     company_settings,
+    contacts,
     organisation,
     secrets_box,
     security_log,
@@ -34,8 +35,13 @@ from pettycash.services.identity import links, sessions, usernames
 from pettycash.services.identity.totp import UserNotFound
 from pettycash.services.identity.usernames import InvalidPerson
 
+EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+\.[^@\s]+")
+
 PLACES = ("region_id", "branch_id", "department_id", "cost_center_id", "position_id")
 LOGIN_FIELDS = ("display_name", "email")
+CONTACTS = ("email", "phone")
+RELEASING = (Role.TREASURY, Role.CUSTODIAN, Role.CFO)
+"""Roles whose holders get release codes."""
 
 
 class UsernameTaken(errors.Conflict):
@@ -48,6 +54,18 @@ class LoginShared(errors.Conflict):
     """This person works in another company too, so no single one changes name or e-mail."""
 
     code = "user.login_shared"
+
+
+class ContactNeedsTwoPeople(errors.RuleViolation):
+    """Two people change the e-mail or phone of somebody who releases money (`changes/`)."""
+
+    code = "user.contact_needs_two_people"
+
+
+class ResetNeedsTwoPeople(errors.RuleViolation):
+    """Two people reset the second factor of somebody who releases money (`changes/`)."""
+
+    code = "mfa.reset_needs_two_people"
 
 
 class NotYourself(errors.NotAllowed):
@@ -147,12 +165,15 @@ def update(
     values: Mapping[str, Any],
     actor: Actor | None,
     now: datetime,
+    is_agreed: bool = False,
 ) -> Person:
     """Change a (locked) person: name, e-mail, phone, places, is_active. The rest stays.
 
-    Who is deactivated is signed out at once, in this company.
+    Who is deactivated is signed out at once, in this company. An address that is given up is told.
+    `is_agreed`: two people changed it.
 
     Raises:
+        ContactNeedsTwoPeople: e-mail or phone of somebody who releases money.
         LoginShared: name or e-mail of somebody who works in another company too.
         NotYourself: one's own deactivation.
         InvalidPerson, UnknownUnit: see `admit`.
@@ -170,6 +191,11 @@ def update(
             changed[name] = [getattr(row, name), value]
     if not changed:
         return person
+    is_reached_anew = not changed.keys().isdisjoint(CONTACTS)
+    if is_reached_anew and not is_agreed and _releases(session, person.user.id, now=now):
+        raise ContactNeedsTwoPeople(
+            errors={name: ["Propose it at /api/changes/."] for name in CONTACTS if name in changed}
+        )
     if not changed.keys().isdisjoint(LOGIN_FIELDS):
         if session.execute(select(func.works_elsewhere(person.user.id))).scalar_one():
             raise LoginShared
@@ -181,6 +207,8 @@ def update(
     for name, (_, value) in changed.items():
         setattr(person.user if name in LOGIN_FIELDS else person.membership, name, value)
     person.membership.version += 1
+    if is_reached_anew:
+        contacts.owe_notices(session, user_id=person.user.id)
     detail = {
         name: [_masked(name, old), _masked(name, new)] for name, (old, new) in changed.items()
     }
@@ -213,6 +241,52 @@ def _tell_shared_contacts(session: Session, user_id: UUID, actor: Actor | None) 
         severity=Severity.WARNING,
     )
     _remember(session, "user.contact_shared", user_id, found, actor)
+
+
+def check_reset_alone(session: Session, *, user_id: UUID, now: datetime) -> None:
+    """Refuse one administrator the reset of a releaser's second factor.
+
+    Raises:
+        ResetNeedsTwoPeople: the person holds a releasing role.
+    """
+    if _releases(session, user_id, now=now):
+        raise ResetNeedsTwoPeople
+
+
+def _releases(session: Session, user_id: UUID, *, now: datetime) -> bool:
+    found = session.execute(
+        select(RoleAssignment.id)
+        .where(
+            RoleAssignment.user_id == user_id,
+            RoleAssignment.role.in_(RELEASING),
+            or_(RoleAssignment.valid_until.is_(None), RoleAssignment.valid_until > now),
+        )
+        .limit(1)
+    )
+    return found.first() is not None
+
+
+def checked_contacts(session: Session, payload: Mapping[str, Any]) -> dict[str, str | None]:
+    """An e-mail, a phone, or both, in their one spelling.
+
+    Raises:
+        InvalidPerson: neither, something else, or not such an address.
+    """
+    strangers = sorted(set(payload) - set(CONTACTS))
+    if strangers or not payload:
+        raise InvalidPerson(
+            "An e-mail or a phone is changed.", errors={name: ["Unknown field."] for name in strangers}
+        )
+    read: dict[str, str | None] = {}
+    if "email" in payload:
+        email = str(payload["email"]).strip()
+        if EMAIL.fullmatch(email) is None:
+            raise InvalidPerson(errors={"email": ["Not an e-mail address."]})
+        read["email"] = email
+    if "phone" in payload:
+        phone = payload["phone"]
+        read["phone"] = e164(session, None if phone is None else str(phone))
+    return read
 
 
 def send_link(session: Session, *, user_id: UUID, actor: Actor | None) -> None:
