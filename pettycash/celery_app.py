@@ -24,7 +24,9 @@ ROUTES = {
     "notifications.*": {"queue": "notices"},
     **{
         f"{domain}.*": {"queue": "batch"}
-        for domain in ("reconciliation", "ledger", "replenishments", "outbox", "identity")
+        for domain in (
+            *("approvals", "reconciliation", "ledger", "replenishments", "outbox", "identity"),
+        )
     },
 }
 """By a task's name, or by the domain that begins it. There is no queue for the rest: what stands

@@ -9,7 +9,7 @@ from alembic import op
 from migrations.security import secure
 
 revision = "0030"
-down_revision = "0022"
+down_revision = "0026"
 branch_labels = None
 depends_on = None
 

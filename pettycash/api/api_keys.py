@@ -76,7 +76,11 @@ class ApiKeys(MethodView):
             "expires_at": "2027-06-30T00:00:00Z",
         },
     )
-    @blp.response(201, MadeApiKeySchema, example={**EXAMPLE, "key": "pc_key_5f1d0c9a2b3e_…", "change_id": UUID_EXAMPLE})
+    @blp.response(
+        201,
+        MadeApiKeySchema,
+        example={**EXAMPLE, "key": "pc_key_5f1d0c9a2b3e_…", "change_id": UUID_EXAMPLE},
+    )
     def post(self, body: dict[str, Any]) -> ApiKey:
         """Make an API key. The answer shows it this once; nobody can show it again.
 

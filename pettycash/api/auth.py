@@ -347,9 +347,7 @@ class MfaReset(MethodView):
         """
         actor = current_actor()
         with transaction() as session:
-            people.check_reset_alone(
-                session, user_id=body["user_id"], now=session.info["now"]
-            )
+            people.check_reset_alone(session, user_id=body["user_id"], now=session.info["now"])
             totp.reset(
                 session,
                 user_id=body["user_id"],

@@ -42,7 +42,7 @@ class Settings(MethodView):
         description="settings.unknown_key, settings.invalid_value, settings.needs_two_people",
     )
     def patch(self, body: dict[str, Any]) -> CompanyPolicy:
-        """Write a new version of the settings; those of consequence take two people (`changes/`)."""
+        """Write a new version of the settings; two people change those of consequence."""
         with transaction() as session:
             before = company_settings.current(session)
             check_etag(before.version)

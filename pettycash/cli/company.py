@@ -91,8 +91,10 @@ def create(
                 now=session.info["now"],
             )
     if as_json:
-        made = {"id": str(company_id), "code": code}
-        click.echo(json.dumps({"company": made, "administrators": names}, indent=2))
+        told = {"company": {"id": str(company_id), "code": code}, "administrators": names}
+        click.echo(json.dumps(told, indent=2))
         return
-    click.echo(f"{code} is there; its administrators set a password by the link that is sent to them,")
+    click.echo(
+        f"{code} is there; its administrators set a password by the link that is sent to them,"
+    )
     click.echo(f"enrol an authenticator and begin: {', '.join(names)}")

@@ -10,7 +10,6 @@ import click
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from pettycash import db
 from pettycash.cli import companies, tables
 from pettycash.cli.composed import composed
 from pettycash.cli.host import at_host, login_name

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from pettycash.models.people import Role, ScopeKind
 
-
 REPORT = "report"
 """The scope of a key that stands for itself and reads what an auditor reads."""
 

@@ -1,4 +1,4 @@
-"""The cfo and the auditors are told of each change of consequence, once it holds (control.md §6)."""
+"""The cfo and the auditors are told of changes of consequence, once they hold (control.md §6)."""
 
 from datetime import datetime
 from uuid import UUID

@@ -76,7 +76,6 @@ class CompanyPolicy:
     upload_mib_per_day: int = 200
     """How much one person may store as attachments in a company day."""
 
-
     def otp_floor(self, currency: str) -> Decimal:
         """The floor of a currency; 0: every release takes a code."""
         return self.otp_floors.get(currency, Decimal(0))

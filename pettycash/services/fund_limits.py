@@ -1,4 +1,4 @@
-"""A fund's limits, floors and targets: one person proposes them, a second one agrees (control.md §6)."""
+"""A fund's limits, floors and targets, which two people change (control.md §6)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -72,6 +72,4 @@ def _apply(session: Session, change: Change, actor: Actor, now: datetime) -> Non
     )
 
 
-changes.register(
-    KIND, proposers=HOLDERS, confirmers=HOLDERS, apply=_apply, read=_read, alerts=True
-)
+changes.register(KIND, proposers=HOLDERS, confirmers=HOLDERS, apply=_apply, read=_read, alerts=True)

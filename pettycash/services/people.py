@@ -25,6 +25,7 @@ from pettycash.services import (
     cases,
     company_settings,
     contacts,
+    leaving,
     organisation,
     secrets_box,
     security_log,
@@ -80,6 +81,10 @@ class Person:
 
     user: User
     membership: Membership
+
+    def row_of(self, field: str) -> User | Membership:
+        """The row that a field stands in: the login's, or the place's in this company."""
+        return self.user if field in LOGIN_FIELDS else self.membership
 
     @property
     def version(self) -> str:
@@ -184,11 +189,11 @@ def update(
     if "phone" in wanted:
         wanted["phone"] = e164(session, wanted["phone"])
     organisation.check_places(session, wanted)
-    changed: dict[str, list[Any]] = {}
-    for name, value in wanted.items():
-        row: User | Membership = person.user if name in LOGIN_FIELDS else person.membership
-        if getattr(row, name) != value:
-            changed[name] = [getattr(row, name), value]
+    changed = {
+        name: [getattr(person.row_of(name), name), value]
+        for name, value in wanted.items()
+        if getattr(person.row_of(name), name) != value
+    }
     if not changed:
         return person
     is_reached_anew = not changed.keys().isdisjoint(CONTACTS)
@@ -204,17 +209,16 @@ def update(
         if actor is not None and actor.user_id == person.user.id:
             raise NotYourself
         sessions.end_all(session, user_id=person.user.id, reason="deactivated", now=now)
+        leaving.owe(session, user_id=person.user.id)
     for name, (_, value) in changed.items():
-        setattr(person.user if name in LOGIN_FIELDS else person.membership, name, value)
+        setattr(person.row_of(name), name, value)
     person.membership.version += 1
-    if is_reached_anew:
-        contacts.owe_notices(session, user_id=person.user.id)
     detail = {
         name: [_masked(name, old), _masked(name, new)] for name, (old, new) in changed.items()
     }
     _remember(session, "user.updated", person.user.id, detail, actor)
-    if not changed.keys().isdisjoint(("email", "phone")):
-        session.flush()
+    if is_reached_anew:
+        contacts.owe_notices(session, user_id=person.user.id)
         _tell_shared_contacts(session, person.user.id, actor)
     return person
 
@@ -275,7 +279,8 @@ def checked_contacts(session: Session, payload: Mapping[str, Any]) -> dict[str, 
     strangers = sorted(set(payload) - set(CONTACTS))
     if strangers or not payload:
         raise InvalidPerson(
-            "An e-mail or a phone is changed.", errors={name: ["Unknown field."] for name in strangers}
+            "An e-mail or a phone is changed.",
+            errors={name: ["Unknown field."] for name in strangers},
         )
     read: dict[str, str | None] = {}
     if "email" in payload:

@@ -29,9 +29,7 @@ def _person(session: Session, proposal: changes.Proposal) -> people.Person:
     return people.find(session, user_id=proposal.object_id)
 
 
-def _read_contact(
-    session: Session, proposal: changes.Proposal, now: datetime
-) -> changes.Proposal:
+def _read_contact(session: Session, proposal: changes.Proposal, now: datetime) -> changes.Proposal:
     del now
     person = _person(session, proposal)
     return changes.Proposal(

@@ -15,7 +15,7 @@ from pettycash.models.funds import Fund
 from pettycash.models.organisation import Branch, Department, Region
 from pettycash.models.people import SCOPE_OF, Membership, Role, RoleAssignment, ScopeKind, User
 from pettycash.models.platform import Change
-from pettycash.services import changes, company_settings, duties, people
+from pettycash.services import changes, company_settings, duties, leaving, people
 from pettycash.services.actors import Actor
 
 
@@ -265,6 +265,7 @@ def _end(session: Session, change: Change, actor: Actor, now: datetime) -> None:
     _check_can_end(assignment, end)
     # A role that has not begun is over before it begins: an empty time is not allowed.
     assignment.valid_until = max(end, assignment.valid_from + timedelta(microseconds=1))
+    leaving.owe(session, user_id=assignment.user_id, at=assignment.valid_until)
 
 
 def _read_escalation_approver(
@@ -289,6 +290,9 @@ def _read_escalation_approver(
 def _set_escalation_approver(session: Session, change: Change, actor: Actor, now: datetime) -> None:
     del now
     said = change.payload["user_id"]
+    before = company_settings.current(session).escalation_approver_id
+    if before is not None:
+        leaving.owe(session, user_id=before)
     company_settings.set_escalation_approver(
         session, user_id=UUID(said) if said else None, changed_by=actor.user_id
     )

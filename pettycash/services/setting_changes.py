@@ -44,14 +44,14 @@ def _checked(session: Session, values: Mapping[str, Any], now: datetime) -> dict
 
 def _lowest_tier(session: Session, *, currency: str, now: datetime) -> Decimal:
     """The smallest limit of the live tiers; 0 where none has one."""
-    found: Decimal = session.execute(
-        select(func.coalesce(func.min(ApprovalThreshold.max_amount), Decimal(0))).where(
+    found = session.execute(
+        select(func.min(ApprovalThreshold.max_amount)).where(
             ApprovalThreshold.currency == currency,
             ApprovalThreshold.valid_from <= now,
             or_(ApprovalThreshold.valid_until.is_(None), ApprovalThreshold.valid_until > now),
         )
     ).scalar_one()
-    return found
+    return found or Decimal(0)
 
 
 def _apply(session: Session, change: Change, actor: Actor, now: datetime) -> None:

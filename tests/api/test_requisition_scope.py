@@ -1,6 +1,5 @@
 """Who sees which requisitions, how much of them, and what machine clients may do."""
 
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -8,9 +7,7 @@ from sqlalchemy import select
 from pettycash.db import transaction
 from pettycash.models.organisation import Company
 from pettycash.models.requisitions import Requisition
-from pettycash.services.identity import api_keys
-from tests.api.client import ApiClient, Caller
-from tests.factories.people import acting
+from tests.api.client import ApiClient
 from tests.factories.requisitions_http import (
     NEW,
     PATH,

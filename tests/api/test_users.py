@@ -9,8 +9,9 @@ from sqlalchemy import func, select
 
 from pettycash.db import system_transaction, transaction
 from pettycash.models.identity import SecurityEvent, SignInLink
-from pettycash.models.people import Membership, User
-from pettycash.services import secrets_box
+from pettycash.models.people import ContactKind, Membership, User
+from pettycash.models.platform import Obligation
+from pettycash.services import contacts, secrets_box
 from pettycash.services.identity import links
 from tests.api.client import ApiClient, Caller
 from tests.factories.people import company_id
@@ -73,6 +74,7 @@ def test_a_link_sets_a_password_once(api: ApiClient, admin: Caller) -> None:
     assert (again.status_code, again.json["code"]) == (401, "auth.link_refused")
     with system_transaction() as session:
         user = session.execute(select(User).where(User.username == made["username"])).scalar_one()
+    with admin.scope(), transaction() as session:
         events = session.execute(select(SecurityEvent.event)).scalars().all()
     assert secrets_box.password_matches(body["new_password"], user.password_hash)
     assert admin.get(f"/api/users/{made['id']}/").json["must_change_password"] is False
@@ -509,3 +511,89 @@ def test_a_kind_that_nobody_knows_is_refused(api: ApiClient, admin: Caller) -> N
         refused = admin.post("/api/changes/", json=body)
         assert refused.status_code == 422
         assert refused.json["code"] == "change.unknown_kind"
+
+
+def _changed(admin: Caller, person: dict[str, Any], **fields: Any) -> Any:
+    path = f"/api/users/{person['id']}/"
+    return admin.patch(path, json=fields, etag=admin.get(path).headers["ETag"])
+
+
+def test_nobody_alone_moves_how_a_releaser_is_reached(api: ApiClient, admin: Caller) -> None:
+    """An administrator moved an officer's e-mail and phone, and then received the codes."""
+    officer = _of(admin, "treasury")
+    for contact in ({"email": "mine@evil.example"}, {"phone": "0700000001"}):
+        refused = _changed(admin, officer, **contact)
+        assert refused.json["code"] == "user.contact_needs_two_people"
+    body = {
+        "kind": "contact",
+        "object_id": officer["id"],
+        "payload": {"email": "new@demo.example", "phone": "0712 000 777"},
+        "reason": "The officer moved to another office.",
+    }
+    proposed = admin.post("/api/changes/", json=body)
+    assert proposed.status_code == 202, proposed.json
+    where = f"/api/changes/{proposed.json['id']}/confirm/"
+    assert admin.post(where, json={}).json["code"] == "change.own"
+    assert api.as_("admin_2").post(where, json={}).status_code == 200
+
+    moved = _of(admin, "treasury")
+    assert (moved["email"], moved["phone"]) == ("new@demo.example", "+254712000777")
+    with admin.scope(), transaction() as session:
+        now = session.info["now"]
+        person = UUID(officer["id"])
+        new = contacts.too_new(session, user_id=person, now=now)
+        later = contacts.too_new(session, user_id=person, now=now + contacts.COOLING_OFF)
+        told = [
+            contacts.notice(session, contact_id=key)
+            for key in session.execute(
+                select(Obligation.key).where(Obligation.topic == contacts.TOPIC)
+            ).scalars()
+        ]
+    assert new == set(ContactKind), "no code goes there for a day"
+    assert later == set()
+    assert {officer["email"], officer["phone"].removeprefix("+")} == {
+        each.email or each.phone for each in told
+    }, "the old addresses hear of it"
+
+
+def test_who_releases_nothing_is_changed_by_one_and_told(admin: Caller) -> None:
+    staff = _of(admin, "staff")
+
+    assert _changed(admin, staff, email="staff.new@demo.example").status_code == 200
+
+    with admin.scope(), transaction() as session:
+        owed = session.execute(
+            select(func.count()).select_from(Obligation).where(Obligation.topic == contacts.TOPIC)
+        ).scalar_one()
+    assert owed == 1
+
+
+@pytest.mark.parametrize(
+    "payload", [{}, {"email": "nobody"}, {"phone": "12"}, {"username": "x"}, {"email": None}]
+)
+def test_a_contact_that_is_none_is_not_proposed(admin: Caller, payload: dict[str, Any]) -> None:
+    body = {
+        "kind": "contact",
+        "object_id": _of(admin, "treasury")["id"],
+        "payload": payload,
+        "reason": "x",
+    }
+    refused = admin.post("/api/changes/", json=body)
+    assert (refused.status_code, refused.json["code"]) == (422, "user.invalid")
+
+
+def test_two_people_reset_a_releasers_second_factor(api: ApiClient, admin: Caller) -> None:
+    officer = _of(admin, "treasury")
+    alone = admin.post("/api/auth/mfa/reset/", json={"user_id": officer["id"]})
+    assert (alone.status_code, alone.json["code"]) == (422, "mfa.reset_needs_two_people")
+    body = {
+        "kind": "second_factor",
+        "object_id": officer["id"],
+        "payload": {},
+        "reason": "The phone was stolen.",
+    }
+    proposed = admin.post("/api/changes/", json=body)
+    where = f"/api/changes/{proposed.json['id']}/confirm/"
+    assert api.as_("admin_2").post(where, json={}).status_code == 200
+
+    assert _of(admin, "treasury")["mfa_enrolled"] is False

@@ -4,13 +4,12 @@ What is expected stands in the permission table; the table itself is compared wi
 """
 
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from pettycash.models.people import Role
 from pettycash.services import permissions
-from tests.api.client import ApiClient, Caller, in_thirty_days
+from tests.api.client import ApiClient, Caller
 from tests.factories import requisitions_http
 from tests.security import golden
 from tests.security.routes import PERSONA, SELF_SERVICE, Route, Samples

@@ -4,8 +4,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pettycash import db
@@ -86,7 +85,9 @@ def test_two_administrators_at_once_write_one_version(live: Database) -> None:
                 session, values={name: value}, expected_version=version, changed_by=None
             ).version
 
-    results = together([lambda: write("case_due_hours", 8), lambda: write("timezone", "Africa/Kampala")])
+    results = together(
+        [lambda: write("case_due_hours", 8), lambda: write("timezone", "Africa/Kampala")]
+    )
 
     assert results.count(version + 1) == 1, results
     assert sum(isinstance(each, company_settings.SettingsChanged) for each in results) == 1

@@ -99,9 +99,7 @@ def owner(session: Session, *, token: str, now: datetime) -> tuple[User, Company
         select(User, Company)
         .join(SignInLink, SignInLink.user_id == User.id)
         .join(Company, Company.id == SignInLink.company_id)
-        .join(
-            Membership, (Membership.user_id == User.id) & (Membership.company_id == Company.id)
-        )
+        .join(Membership, (Membership.user_id == User.id) & (Membership.company_id == Company.id))
         .where(
             SignInLink.digest == secrets_box.token_digest(token),
             SignInLink.used_at.is_(None),
@@ -128,9 +126,7 @@ def use(session: Session, *, token: str, new_hash: str, now: datetime) -> None:
     locked = db.lock(session, User, user.id)
     spent = session.execute(
         update(SignInLink)
-        .where(
-            SignInLink.digest == secrets_box.token_digest(token), SignInLink.used_at.is_(None)
-        )
+        .where(SignInLink.digest == secrets_box.token_digest(token), SignInLink.used_at.is_(None))
         .values(used_at=now)
         .returning(SignInLink.id)
     ).scalar_one_or_none()

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from pettycash import db, errors, settings
 from pettycash.crash_points import reach
-from pettycash.models.platform import CaseKind, Severity
 from pettycash.models.people import ContactKind
+from pettycash.models.platform import CaseKind, Severity
 from pettycash.models.releases import (
     ChallengeSend,
     ChallengeState,
@@ -397,9 +397,7 @@ def _count_sends(session: Session, *, subject: Subject, now: datetime) -> None:
 
 def _owe_sending(session: Session, *, challenge: ReleaseChallenge) -> None:
     policy = company_settings.current(session)
-    too_new = contacts.too_new(
-        session, user_id=challenge.executor_id, now=session.info["now"]
-    )
+    too_new = contacts.too_new(session, user_id=challenge.executor_id, now=session.info["now"])
     channels = [
         name
         for name, kind, wanted in (
