@@ -260,7 +260,9 @@ CLIENT_SCOPES: Mapping[str, frozenset[str]] = {
     REPORT: frozenset(
         name
         for name, roles in PERMISSIONS.items()
-        if R.AUDITOR in roles and name.rpartition(".")[2] in ("list", "get", "trail", "balance")
+        if R.AUDITOR in roles
+        and name.rpartition(".")[2] in ("list", "get", "trail", "balance")
+        and name not in ("approvals.list", "security_events.list", "sessions.list")
     ),
 }
 """What a machine client's key may reach; never a decision, a code or a release.

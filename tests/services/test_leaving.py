@@ -3,13 +3,15 @@
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from pettycash.models.people import Membership, RoleAssignment
 from pettycash.models.platform import Case, CaseKind, Severity
-from pettycash.models.requisitions import Requisition
-from pettycash.services import approvals, cases, leaving, people, rounds
+from pettycash.models.requisitions import Requisition, RequisitionStatus
+from pettycash.services import approvals, cases, leaving, people, requisitions, rounds
+from pettycash.services.requisitions import lifecycle
 from tests.factories import payments as making
 from tests.factories.people import acting, user_id
 from tests.factories.requisitions import digest, submitted
@@ -123,3 +125,19 @@ def test_cases_are_taken_off_the_desk(session: Session) -> None:
     leaves(session, "treasury_2")
 
     assert session.execute(select(Case.owner_id)).scalars().all() == [None]
+
+
+def test_their_manager_cancels_what_they_had_raised(session: Session) -> None:
+    requisition = submitted(session)
+    facts = {
+        "requisition_id": requisition.id,
+        "comment": "She left.",
+        "now": session.info["now"],
+        "actor": acting(session, "branch_manager"),
+    }
+    with pytest.raises(lifecycle.NotRequester):
+        requisitions.cancel(session, **facts)
+
+    leaves(session, "staff")
+
+    assert requisitions.cancel(session, **facts).status is RequisitionStatus.CANCELLED

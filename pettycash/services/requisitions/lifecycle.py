@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from pettycash import errors
 from pettycash.models.payments import UNPAID, Payment, PaymentStatus
-from pettycash.models.people import Role
+from pettycash.models.people import Membership, Role, User
 from pettycash.models.requisitions import (
     IN_APPROVAL,
     IllegalRequisitionState,
@@ -18,7 +18,7 @@ from pettycash.models.requisitions import (
 from pettycash.models.workflow import RoundStatus, TrailAction
 from pettycash.services import duties, rounds, texts, trail, visibility
 from pettycash.services.actors import Actor
-from pettycash.services.duties import Duty
+from pettycash.services.duties import APPROVING_ROLES, Duty
 from pettycash.services.requisitions import stating
 from pettycash.services.requisitions.progress import money_moved
 from pettycash.services.requisitions.raising import (
@@ -122,7 +122,8 @@ def cancel(
     actor: Actor,
     now: datetime,
 ) -> Requisition:
-    """End a requisition that shall not be paid. In payment, treasury may do so too.
+    """End a requisition that shall not be paid. In payment, treasury may do so too; what somebody
+    who left had raised, a manager who sees it.
 
     Raises:
         RequisitionNotFound: none such within scope.
@@ -135,7 +136,8 @@ def cancel(
     )
     own = requisition.requester_id == actor.user_id
     at_treasury = requisition.status is R.IN_PAYMENT and actor.has(Role.TREASURY)
-    if not own and not at_treasury:
+    is_orphan = actor.has(*APPROVING_ROLES) and _has_left(session, requisition.requester_id)
+    if not own and not at_treasury and not is_orphan:
         raise NotRequester("Only its requester cancels a requisition.")
     reason = texts.optional(comment, field="comment")
     if not own:
@@ -154,10 +156,27 @@ def cancel(
         requisition,
         TrailAction.CANCELLED,
         actor=actor,
-        role=(Role.STAFF if own else Role.TREASURY).value,
+        role=_role_of_canceller(actor, own=own, at_treasury=at_treasury).value,
         comment=reason,
     )
     return requisition
+
+
+def _has_left(session: Session, user_id: UUID) -> bool:
+    active = session.execute(
+        select(Membership.id)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.user_id == user_id, Membership.is_active, User.is_active)
+    )
+    return active.first() is None
+
+
+def _role_of_canceller(actor: Actor, *, own: bool, at_treasury: bool) -> Role:
+    if own:
+        return Role.STAFF
+    if at_treasury:
+        return Role.TREASURY
+    return min(actor.role_set & APPROVING_ROLES)
 
 
 def return_to_requester(
