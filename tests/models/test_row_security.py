@@ -66,6 +66,7 @@ SEEN_BY_THE_SYSTEM = {
     "restores",
     "role_assignments",
     "security_events",
+    "sign_in_links",
     "throttles",
     "users",
 }
