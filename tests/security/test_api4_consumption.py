@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from pettycash.app import create_app
 from pettycash.stack.ports import LOOPBACK
-from tests.api.client import ApiClient, Caller, in_thirty_days
+from tests.api.client import ApiClient, Caller
 from tests.patience import budget
 from tests.servers import Database, compose_for
 
