@@ -14,6 +14,7 @@ from pettycash.models.platform import Change
 from pettycash.services import changes, people, security_log
 from pettycash.services.actors import Actor
 from pettycash.services.identity import totp
+from pettycash.services.identity.usernames import InvalidPerson
 
 CONTACT, SECOND_FACTOR = "contact", "second_factor"
 ADMINISTRATORS = frozenset({Role.ADMIN})
@@ -47,7 +48,7 @@ def _change_contact(session: Session, change: Change, actor: Actor, now: datetim
 def _read_reset(session: Session, proposal: changes.Proposal, now: datetime) -> changes.Proposal:
     del now
     if proposal.payload:
-        raise people.InvalidPerson("A reset has no payload.")
+        raise InvalidPerson("A reset has no payload.")
     return changes.Proposal(object_id=_person(session, proposal).user.id, payload={})
 
 

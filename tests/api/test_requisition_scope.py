@@ -152,7 +152,7 @@ def test_a_machine_names_the_person_in_the_body_too(api: ApiClient) -> None:
 
 
 def test_whom_a_machine_acts_for_is_said_once(api: ApiClient) -> None:
-    client, staff = machine(api, "raise"), {"On-Behalf-Of": "staff"}
+    client, staff = api.with_key("raise"), {"On-Behalf-Of": "staff"}
 
     twice = client.post(PATH, json=NEW | {"on_behalf_of": "staff_2"}, key=True, headers=staff)
     same = client.post(PATH, json=NEW | {"on_behalf_of": "staff"}, key=True, headers=staff)
