@@ -1,6 +1,6 @@
 """Let a second person confirm an API key, and people set their own passwords by a link.
 
-Revision ID: 0030
+Revision ID: 0027
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 
 from migrations.security import secure
 
-revision = "0030"
+revision = "0027"
 down_revision = "0026"
 branch_labels = None
 depends_on = None
