@@ -5,11 +5,14 @@ import json
 from typing import Any
 from uuid import uuid4
 
+import marshmallow as ma
 import pytest
 from werkzeug.datastructures import Headers
 from werkzeug.test import TestResponse
 
 from pettycash.api.access import BODY_MAX_BYTES, UPLOAD_MAX_BYTES
+from pettycash.api.schemas.payments import AcknowledgementSchema, CodeSchema
+from pettycash.api.schemas.replenishments import TransferCodeSchema
 from pettycash.models.people import Role
 from tests.api.client import ApiClient
 from tests.api.probe import Probe
@@ -364,3 +367,31 @@ def test_where_several_make_sense_all_are_taken(common: ApiClient) -> None:
     assert both.status_code == 200, both.json
     assert (wrong.status_code, wrong.json["code"]) == (422, "request.invalid")
     assert list(wrong.json["errors"]) == ["status.1"]
+
+
+# Codes
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "123456",
+        "123 456",
+        "123-456",
+        " 12 34 56 ",
+        "123\u00a0456",
+        "123\u2011456",
+        "\u200b123456\u200e",
+        "1-2-3-4-5-6\n",
+    ],
+    ids=ascii,
+)
+def test_a_code_is_read_however_it_is_grouped(typed: str) -> None:
+    for schema in (CodeSchema, TransferCodeSchema, AcknowledgementSchema):
+        assert schema().load({"code": typed}) == {"code": "123456"}
+
+
+@pytest.mark.parametrize("typed", ["12345", "1234567", "123.456", "12345a", "\u0661" * 6, "-", ""])
+def test_nothing_else_is_a_code(typed: str) -> None:
+    with pytest.raises(ma.ValidationError):
+        CodeSchema().load({"code": typed})
