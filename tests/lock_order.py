@@ -38,6 +38,7 @@ OWNED = {
     "approval_rounds": {"requisitions"},
     "approval_steps": {"requisitions"},
     "reconciliation_items": {"reconciliation_runs"},
+    "contacts": {"memberships", "users"},
     "cases": {"requisitions", "payments", "replenishments", "funds", "reconciliation_runs"},
     "obligations": {"requisitions", "payments", "cases", "callbacks", "replenishments", "funds"},
 }

@@ -19,7 +19,7 @@ branch_labels = None
 depends_on = None
 
 FUNCTIONS = Path(__file__).parents[1] / "sql" / "functions"
-BY_KEY = ("hold_contact", "keep_contacts", "role_duties")
+TRIGGERED = ("begin_contacts", "keep_contacts", "role_duties")
 
 ALONE = ("requester", "recipient")
 ACTING = ("approver", "maker", "releaser", "judge", "recorder")
@@ -72,7 +72,7 @@ TWO_PEOPLE_NOW = (
 )
 
 TRIGGERS = (
-    ("memberships", "contacts_begin", "AFTER INSERT", "keep_contacts"),
+    ("memberships", "contacts_begin", "AFTER INSERT", "begin_contacts"),
     ("memberships", "contacts", "AFTER UPDATE OF phone", "keep_contacts"),
     ("users", "contacts", "AFTER UPDATE OF email", "keep_contacts"),
     ("role_assignments", "duties", "BEFORE INSERT OR UPDATE", "role_duties"),
@@ -82,6 +82,8 @@ TRIGGERS = (
 def upgrade() -> None:
     _write_pairs("duty_pairs", "duty", DUTY_PAIRS)
     _write_pairs("incompatible_roles", "role", INCOMPATIBLE_ROLES)
+    op.execute((FUNCTIONS / "contact_value.sql").read_text(encoding="utf-8"))
+    op.execute("REVOKE ALL ON FUNCTION contact_value FROM PUBLIC")
     _keep_contacts()
     op.add_column(
         "role_assignments",
@@ -110,7 +112,7 @@ def upgrade() -> None:
         op.execute(
             f"INSERT INTO allowed_transitions VALUES ('requisitions', 'in_payment', '{status}')"
         )
-    for name in BY_KEY:
+    for name in TRIGGERED:
         op.execute((FUNCTIONS / f"{name}.sql").read_text(encoding="utf-8"))
         op.execute(f"REVOKE ALL ON FUNCTION {name} FROM PUBLIC")
         op.execute(f"ALTER FUNCTION {name} SET plan_cache_mode = force_generic_plan")
@@ -124,7 +126,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table, name, _, _ in TRIGGERS:
         op.execute(f"DROP TRIGGER {name} ON {table}")
-    for name in BY_KEY:
+    for name in (*TRIGGERED, "contact_value"):
         op.execute(f"DROP FUNCTION {name}")
     op.execute(
         "DELETE FROM allowed_transitions WHERE machine = 'requisitions'"
@@ -188,6 +190,7 @@ def _keep_contacts() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_contacts")),
     )
     op.create_index("ix_contacts_value", "contacts", ["company_id", "value"])
+    op.create_index("ix_contacts_user", "contacts", ["user_id", "kind"])
     op.create_index(
         "uq_contacts_held",
         "contacts",
@@ -201,7 +204,7 @@ def _keep_contacts() -> None:
         """INSERT INTO contacts (id, company_id, user_id, kind, value, held_from)
            SELECT new_key(), m.company_id, m.user_id, k.kind, k.value, m.created_at
            FROM memberships m JOIN users u ON u.id = m.user_id CROSS JOIN LATERAL (VALUES
-               ('phone', nullif(regexp_replace(m.phone, '[^0-9]', '', 'g'), '')),
-               ('email', nullif(lower(btrim(u.email)), ''))) AS k (kind, value)
+               ('phone', contact_value('phone', m.phone)),
+               ('email', contact_value('email', u.email))) AS k (kind, value)
            WHERE k.value IS NOT NULL"""
     )

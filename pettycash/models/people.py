@@ -141,6 +141,7 @@ class Contact(Tenanted):
             unique=True,
             postgresql_where="held_until IS NULL",
         ),
+        Index("ix_contacts_user", "user_id", "kind"),
     )
 
     user_id: Mapped[UUID]

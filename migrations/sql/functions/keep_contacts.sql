@@ -1,16 +1,23 @@
+-- Of a user's e-mail in every company, or of a member's phone: what was held ends, the new begins.
 CREATE FUNCTION keep_contacts() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $body$
+DECLARE
+    sort text := CASE TG_TABLE_NAME WHEN 'users' THEN 'email' ELSE 'phone' END;
+    person uuid := CASE TG_TABLE_NAME WHEN 'users' THEN to_jsonb(NEW) ->> 'id'
+                   ELSE to_jsonb(NEW) ->> 'user_id' END;
+    company uuid := to_jsonb(NEW) ->> 'company_id';  -- null: in each
+    told text := contact_value(sort, to_jsonb(NEW) ->> sort);
 BEGIN
-    IF TG_TABLE_NAME = 'users' THEN
-        PERFORM hold_contact(m.company_id, m.user_id, 'email', NEW.email)
-            FROM memberships m WHERE m.user_id = NEW.id ORDER BY m.company_id;
-        RETURN NULL;
-    END IF;
-    PERFORM hold_contact(NEW.company_id, NEW.user_id, 'phone', NEW.phone);
-    IF TG_OP = 'INSERT' THEN
-        PERFORM hold_contact(NEW.company_id, NEW.user_id, 'email', u.email)
-            FROM users u WHERE u.id = NEW.user_id;
-    END IF;
+    UPDATE contacts SET held_until = now()
+        WHERE user_id = person AND kind = sort AND held_until IS NULL
+            AND company_id = coalesce(company, company_id) AND value IS DISTINCT FROM told;
+    INSERT INTO contacts (id, company_id, user_id, kind, value, held_from)
+        SELECT new_key(), m.company_id, person, sort, told, now()
+        FROM memberships m
+        WHERE m.user_id = person AND m.company_id = coalesce(company, m.company_id)
+            AND told IS NOT NULL AND NOT EXISTS (
+                SELECT FROM contacts c WHERE c.company_id = m.company_id AND c.user_id = person
+                    AND c.kind = sort AND c.held_until IS NULL);
     RETURN NULL;
 END
 $body$

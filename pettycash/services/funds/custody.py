@@ -19,7 +19,7 @@ from pettycash.models.people import (
     User,
 )
 from pettycash.models.platform import Change
-from pettycash.services import changes, role_assignments, visibility
+from pettycash.services import changes, people, role_assignments, visibility
 from pettycash.services.actors import Actor
 
 KIND = "custodian"
@@ -73,6 +73,9 @@ def apply(session: Session, change: Change, actor: Actor, now: datetime) -> None
     """
     read(session, changes.Proposal(object_id=change.object_id, payload=change.payload), now)
     custodian_id, alternate_id = _people(change.payload)
+    keepers = {person for person in (custodian_id, alternate_id) if person is not None}
+    for person in sorted(keepers):  # before the fund; giving a role locks them too
+        people.find(session, user_id=person, lock=True)
     fund = db.lock(session, Fund, change.object_id) if change.object_id is not None else None
     if fund is None:
         raise visibility.FundNotFound
@@ -84,7 +87,7 @@ def apply(session: Session, change: Change, actor: Actor, now: datetime) -> None
     _hand_over(
         session,
         fund=fund,
-        keepers={person for person in (custodian_id, alternate_id) if person is not None},
+        keepers=keepers,
         change=change,
         confirmed_by=actor.user_id,
         now=now,
