@@ -147,7 +147,6 @@ WRONG_ALONE = [
     ("timezone", "Mars/Olympus"),
     ("timezone", "Africa/Nairobi'; DROP TABLE users"),
     ("timezone", 3),
-    ("timezone", None),
     ("case_due_hours", 0),
     ("case_due_hours", 721),
     ("case_due_hours", True),
@@ -192,7 +191,7 @@ def test_a_value_that_a_setting_can_not_take_is_refused_and_named(common: ApiCli
         for name, value in wrong:
             refused = send(admin, **{name: value})
             assert refused.status_code == 422, (name, value)
-            assert refused.json["code"] == "settings.invalid_value"
+            assert refused.json["code"] == "settings.invalid_value", (name, value)
             assert list(refused.json["errors"]) == [name]
 
     assert admin.get(PATH).json == before
