@@ -110,7 +110,7 @@ def test_an_approval_meets_something_else(demo: UUID, other: str) -> None:
         facts["changes"] = {"purpose": "Wine"}
         second = act(demo, requisitions.update, "staff", **facts)
     elif other == "cheaper":
-        facts["changes"] = {"amount": Decimal("1.00"), "lines": [line("1.00")]}
+        facts["changes"] = {"amount": Decimal("100.00"), "lines": [line("100.00")]}
         second = act(demo, requisitions.update, "staff", **facts)
     else:
         second = act(demo, getattr(requisitions, other), "staff", **facts)
@@ -139,7 +139,7 @@ def test_an_approval_meets_something_else(demo: UUID, other: str) -> None:
         assert after.status is R.PENDING_BRANCH_APPROVAL
         assert after.approved_amount is None
     if second_won and other == "cheaper":
-        assert after.amount == Decimal("1.00")
+        assert after.amount == Decimal("100.00")
         assert after.approved_amount in (None, after.amount)
 
 
