@@ -168,7 +168,8 @@ def test_no_threshold_and_no_approver_are_told_apart(api: ApiClient) -> None:
             text(
                 "UPDATE memberships SET is_active = false WHERE user_id IN (SELECT user_id"
                 " FROM role_assignments WHERE role IN ('branch_manager', 'regional_manager',"
-                " 'group_finance_manager', 'cfo', 'ceo'))"
+                " 'group_finance_manager', 'cfo', 'ceo')) OR user_id ="
+                " (SELECT id FROM users WHERE username = 'escalation')"
             )
         )
     first, second = raised(staff, **dollars), raised(staff)
