@@ -4,7 +4,7 @@ The pairs stand here once; triggers, reads and documents follow from them. A per
 their logins, keys and delegations, and for every round, code and payment of the requisition.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -119,6 +119,22 @@ def check(session: Session, *, user_id: UUID, duty: Duty, requisition_id: UUID) 
             raise NotSeparate(f"You {PHRASES[other]}: that excludes you as its {duty.value}.")
 
 
+def check_recipients(session: Session, *, people: Collection[UUID], requisition_id: UUID) -> None:
+    """Refuse a destination that reaches somebody whose duty excludes them as recipient.
+
+    Raises:
+        NotSeparate: its detail names that duty.
+    """
+    if not people:
+        return
+    known = holders(session, requisition_id=requisition_id)
+    for other in Duty:
+        if other in apart_from(Duty.RECIPIENT) and not known[other].isdisjoint(people):
+            raise NotSeparate(
+                f"The money would reach its {other.value}: that excludes them as its recipient."
+            )
+
+
 HOLDERS = text(
     """
     WITH r AS (
@@ -141,6 +157,9 @@ HOLDERS = text(
     UNION SELECT 'approver', d.user_id FROM decisions d
         WHERE d.requisition_id = :requisition_id AND d.verdict IN ('approved', 'urgency_confirmed')
     UNION SELECT 'maker', maker_id FROM p WHERE maker_id IS NOT NULL
+    UNION SELECT 'maker', c.proposed_by FROM r JOIN changes c
+        ON c.object_id IN (SELECT id FROM r UNION ALL SELECT id FROM p)
+        WHERE c.kind = 'redirect' AND c.status = 'effective' AND c.proposed_by <> r.requester_id
     UNION SELECT 'releaser', e.executor_id FROM payment_executions e
         WHERE e.requisition_id = :requisition_id
     UNION SELECT 'releaser', c.executor_id FROM p

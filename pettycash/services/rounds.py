@@ -4,6 +4,7 @@ The caller holds the requisition's lock. Rounds → steps → assignees → appe
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pettycash.models.people import Role
-from pettycash.models.requisitions import Requisition, RequisitionLine, RequisitionStatus
+from pettycash.models.requisitions import (
+    Attachment,
+    Requisition,
+    RequisitionLine,
+    RequisitionStatus,
+)
 from pettycash.models.workflow import (
     ApprovalRound,
     ApprovalStep,
@@ -53,9 +59,20 @@ def lines_of(session: Session, requisition_id: UUID) -> list[RequisitionLine]:
     )
 
 
-def facts_of(session: Session, requisition: Requisition) -> dict[str, Any]:
-    """The facts as they stand now."""
-    return approved_facts.facts(requisition, lines_of(session, requisition.id))
+def facts_of(
+    session: Session, requisition: Requisition, of_round: ApprovalRound | None = None
+) -> dict[str, Any]:
+    """The facts as they stand now: in the form and with the files of a round, or for a new one."""
+    lines = lines_of(session, requisition.id)
+    attached = {
+        digest.hex()
+        for digest in session.execute(
+            select(Attachment.digest).where(Attachment.requisition_id == requisition.id)
+        ).scalars()
+    }
+    if of_round is None:
+        return approved_facts.facts(requisition, lines, evidence=sorted(attached))
+    return approved_facts.facts_like(of_round.facts, requisition, lines, attached=attached)
 
 
 def latest(session: Session, requisition_id: UUID) -> ApprovalRound | None:
@@ -120,20 +137,17 @@ def open_round(
         amount=requisition.amount,
         at=now,
     )
+    own = None
+    if requisition.origin_reason is not None:
+        own = resolution.own_unit(session, requester_id=requisition.requester_id)
     chain = resolution.resolve(
         resolution.Policy(
             tier=threshold.tier,
             roles_sequence=threshold.roles_sequence,
             requires_cfo=threshold.requires_cfo,
         ),
-        resolution.Subject(
-            requester_id=requisition.requester_id,
-            payee_id=requisition.payee_user_id,
-            department_id=requisition.department_id,
-            branch_id=requisition.branch_id,
-            region_id=requisition.region_id,
-        ),
-        resolution.load_people(session, requisition=requisition, now=now),
+        replace(subject_of(requisition), own_first=own),
+        resolution.load_people(session, requisition=requisition, own=own, now=now),
     )
     opened = _new_round(
         session,
@@ -151,6 +165,7 @@ def open_round(
             role=link.role,
             original_role=link.original_role,
             user_id=link.user_id,
+            scope_id=link.scope_id,
             escalation_reason=link.escalation_reason,
             confirms_urgency=requisition.is_urgent and position == 1,
         )
@@ -181,6 +196,17 @@ def open_round(
             )
     open_step(requisition, steps[0], now=now)
     return opened
+
+
+def subject_of(requisition: Requisition) -> resolution.Subject:
+    """What resolution knows of a requisition."""
+    return resolution.Subject(
+        requester_id=requisition.requester_id,
+        payee_id=requisition.payee_user_id,
+        department_id=requisition.department_id,
+        branch_id=requisition.branch_id,
+        region_id=requisition.region_id,
+    )
 
 
 def _snapshot(
@@ -244,6 +270,7 @@ def _new_step(
     role: str,
     original_role: Role,
     user_id: UUID,
+    scope_id: UUID | None,
     escalation_reason: str | None,
     confirms_urgency: bool,
 ) -> ApprovalStep:
@@ -253,6 +280,7 @@ def _new_step(
         round_id=opened.id,
         position=position,
         role=role,
+        scope_id=scope_id,
         original_role=original_role,
         status=StepStatus.WAITING,
         confirms_urgency=confirms_urgency,
@@ -306,28 +334,30 @@ def take_facts(approval_round: ApprovalRound, facts: dict[str, Any]) -> None:
     approval_round.digest = approved_facts.digest_of(facts)
 
 
-def ask_last_approver_again(
-    session: Session,
-    *,
-    requisition: Requisition,
-    approved: ApprovalRound,
-    facts: dict[str, Any],
-    now: datetime,
-) -> ApprovalRound | None:
-    """Open a round of one step for whoever approved last: another destination, same payee.
-
-    The earlier approvals stand, in the round that they were given in. None where the last
-    approver may not decide it any more; then the whole chain has to be resolved again.
-    """
+def last_approval(session: Session, approved: ApprovalRound) -> tuple[ApprovalStep, UUID]:
+    """The step of an approved round that was decided last, and who decided it."""
     last = max(
         (step for step in steps_of(session, approved.id) if step.status is StepStatus.APPROVED),
         key=lambda step: step.position,
     )
     (user_id,) = assignees_of(session, approved.id)[last.id]
-    if not resolution.holds_step_role(
-        session, user_id=user_id, role=last.role, requisition=requisition, now=now
-    ):
-        return None
+    return last, user_id
+
+
+def write_redirect(
+    session: Session,
+    *,
+    requisition: Requisition,
+    approved: ApprovalRound,
+    facts: dict[str, Any],
+    seat: resolution.ChainStep,
+    actor: Actor,
+    now: datetime,
+) -> ApprovalRound:
+    """A round of one step that was decided: somebody approved that the money goes elsewhere.
+
+    The earlier approvals stand, in the round that they were given in.
+    """
     opened = _new_round(
         session,
         requisition=requisition,
@@ -340,13 +370,31 @@ def ask_last_approver_again(
         session,
         opened,
         position=1,
-        role=last.role,
-        original_role=last.original_role,
-        user_id=user_id,
-        escalation_reason=last.escalation_reason,
+        role=seat.role,
+        original_role=seat.original_role,
+        user_id=seat.user_id,
+        scope_id=seat.scope_id,
+        escalation_reason=seat.escalation_reason,
         confirms_urgency=False,
     )
-    open_step(requisition, step, now=now)
+    step.opened_at = now
+    session.flush()  # a decision is an assignee's
+    session.add(
+        Decision(
+            company_id=requisition.company_id,
+            requisition_id=requisition.id,
+            round_id=opened.id,
+            step_id=step.id,
+            user_id=seat.user_id,
+            role=seat.role,
+            verdict=Verdict.APPROVED,
+            digest=opened.digest,
+            ip_address=actor.ip_address,
+            user_agent=actor.user_agent,
+        )
+    )
+    close_step(step, StepStatus.APPROVED, now=now)
+    close_round(session, opened, RoundStatus.APPROVED, now=now)
     return opened
 
 

@@ -12,6 +12,7 @@ from pettycash.models.attempts import LIVE, PaymentAttempt
 from pettycash.models.funds import Fund, Store
 from pettycash.models.payments import Payment
 from pettycash.models.people import Membership, User
+from pettycash.models.platform import Change, ChangeStatus
 from pettycash.models.releases import PaymentExecution
 from pettycash.models.requisitions import Requisition
 from pettycash.models.workflow import Decision, Verdict
@@ -19,6 +20,7 @@ from pettycash.money import Currency
 from pettycash.rails import Method
 from pettycash.services import digests, releases, visibility
 from pettycash.services.actors import Actor
+from pettycash.services.releases import lines
 
 APPROVING = (Verdict.APPROVED, Verdict.URGENCY_CONFIRMED)
 
@@ -60,9 +62,20 @@ def subject_of(session: Session, *, payment: Payment, requisition: Requisition) 
         digest=payment.digest,
         amount=payment.amount,
         currency=payment.currency,
-        payee_text=f"{payment.payee_name} {payment.destination}",
+        payee_text="\n".join(lines_of(payment)[1:]),
         excluded=frozenset(excluded),
         only=custodians(session, payment) if payment.method is Method.CASH else None,
+    )
+
+
+def lines_of(payment: Payment) -> tuple[str, str, str]:
+    """Amount, payee and destination, as a code's message shows them."""
+    return lines.of_payment(
+        amount=payment.amount,
+        currency=payment.currency,
+        payee_name=payment.payee_name,
+        method=payment.method,
+        destination=payment.destination,
     )
 
 
@@ -89,8 +102,12 @@ def executors(session: Session, *, payment_id: UUID) -> frozenset[UUID]:
 def recipients(session: Session, *, payment: Payment) -> frozenset[UUID]:
     """Members whom the money goes to: named as its payee, or reached at its destination."""
     named = () if payment.payee_user_id is None else (payment.payee_user_id,)
-    reached = session.execute(REACHED, {"destination": payment.destination}).scalars()
-    return frozenset(reached).union(named)
+    return reached(session, destination=payment.destination).union(named)
+
+
+def reached(session: Session, *, destination: str) -> frozenset[UUID]:
+    """Members whose own phone or e-mail a destination is."""
+    return frozenset(session.execute(REACHED, {"destination": destination}).scalars())
 
 
 _DESTINATION = bindparam("destination", type_=Text)
@@ -107,7 +124,18 @@ REACHED = (
 """Members whose own phone or e-mail the money goes to: recipients, whoever is named as payee.
 Rails spell a phone number with the country code and without the plus."""
 
-RULED_OUT = union_all(APPROVERS, REACHED).execution_options(**db.PREPARED)
+REDIRECTED = (
+    select(Change.proposed_by)
+    .where(
+        Change.kind == "redirect",
+        Change.status == ChangeStatus.EFFECTIVE,
+        Change.object_id == bindparam("requisition_id"),
+    )
+    .execution_options(**db.PREPARED)
+)
+"""Who sent the requisition elsewhere before it had payments; of those it shows as their maker."""
+
+RULED_OUT = union_all(APPROVERS, REACHED, REDIRECTED).execution_options(**db.PREPARED)
 
 
 def custodians(session: Session, payment: Payment) -> frozenset[UUID]:
