@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import Date, Select, and_, cast, func, or_, select
+from sqlalchemy import Date, Select, cast, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
 from pettycash.models.requisitions import Requisition, RequisitionStatus
@@ -16,6 +16,9 @@ IDENTICAL = "requisition.identical_of_day"
 LATER_FILES = "requisition.later_files"
 
 R = RequisitionStatus
+TOLD_MAX = 10
+"""Of identical ones: whoever reads them looks at the list."""
+
 NOT_ASKING = frozenset({R.DRAFT, R.CHANGES_REQUESTED, R.REJECTED, R.CANCELLED})
 
 
@@ -46,7 +49,7 @@ def of(
         found[requisition_id].append(
             Caution(
                 code=IDENTICAL,
-                detail=f"{len(rows)} more of that day: the same amount, and the same requester or"
+                detail=f"{_counted(rows)} of that day: the same amount, and the same requester or"
                 " payee.",
                 numbers=seen,
             )
@@ -62,27 +65,26 @@ def of(
     return found
 
 
+def _counted(rows: list[tuple[str, bool]]) -> str:
+    return f"{len(rows)} or more others" if len(rows) == TOLD_MAX else f"{len(rows)} more"
+
+
 def _identical(
     session: Session, actor: Actor, requisition_ids: list[UUID]
 ) -> Select[UUID, str, bool]:
     mine, other = aliased(Requisition), Requisition
     timezone = company_settings.current(session).timezone
     day = timedelta(days=1)
-    return (
-        select(mine.id, other.number, visibility.requisitions(actor).label("is_visible"))
-        .join(
-            other,
-            and_(
-                other.company_id == mine.company_id,
-                other.id != mine.id,
-                other.amount == mine.amount,
-                other.currency == mine.currency,
-                other.submitted_at.between(mine.submitted_at - day, mine.submitted_at + day),
-            ),
-        )
+    twins = (
+        select(other.number, visibility.requisitions(actor).label("is_visible"))
         .where(
-            mine.id.in_(requisition_ids),
-            mine.status.not_in(NOT_ASKING),
+            other.company_id == mine.company_id,
+            other.id != mine.id,
+            other.amount == mine.amount,
+            other.currency == mine.currency,
+            other.submitted_at.between(mine.submitted_at - day, mine.submitted_at + day),
+            cast(func.timezone(timezone, other.submitted_at), Date)
+            == cast(func.timezone(timezone, mine.submitted_at), Date),
             other.status.not_in(NOT_ASKING),
             or_(
                 other.requester_id == mine.requester_id,
@@ -90,8 +92,13 @@ def _identical(
                 other.destination == mine.destination,
                 func.lower(other.payee_name) == func.lower(mine.payee_name),
             ),
-            cast(func.timezone(timezone, other.submitted_at), Date)
-            == cast(func.timezone(timezone, mine.submitted_at), Date),
         )
-        .order_by(other.number)
+        .limit(TOLD_MAX)
+        .lateral()
+    )
+    return (
+        select(mine.id, twins.c.number, twins.c.is_visible)
+        .join(twins, true())
+        .where(mine.id.in_(requisition_ids), mine.status.not_in(NOT_ASKING))
+        .order_by(twins.c.number)
     )
