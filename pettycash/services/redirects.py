@@ -41,7 +41,7 @@ from pettycash.services import (
 )
 from pettycash.services.actors import Actor
 from pettycash.services.duties import Duty
-from pettycash.services.payments import changing, creation, facts, rules
+from pettycash.services.payments import changing, creation, facts, restored, rules
 from pettycash.services.requisitions.raising import NotRequester
 from pettycash.services.treasury_validation import check_somebody_is_left
 
@@ -77,6 +77,7 @@ def propose_for_payment(
         NotSeparate: the actor has a duty that excludes its maker, or a person whom it would reach
             has one that excludes its recipient.
         NothingRedirected: it goes there already.
+        MayHaveBeenPaid: its account may have paid it, in a time that a restore has lost.
         NoApprover: nobody is left to decide it.
         and what `rules` and `destinations` refuse.
     """
@@ -101,6 +102,7 @@ def propose_for_payment(
     rules.check_amount(
         session, method=new[0], store=store, amount=payment.amount, destination=new[1]
     )
+    restored.check_moved(session, payment=payment, account_id=store.provider_account_id)
     change = _propose(
         session,
         requisition=requisition,
@@ -409,6 +411,8 @@ def _send_elsewhere(
     """Rewrite a pending payment; cancel a failed one and make another in its place."""
     new = change.payload["new"]
     method, store_id = Method(new["method"]), UUID(new["store_id"])
+    store = rules.fitting_store(session, store_id=store_id, requisition=requisition, method=method)
+    restored.check_moved(session, payment=payment, account_id=store.provider_account_id)
     payment.open_redirect_id = None
     changing.void_release(
         session, payment=payment, requisition=requisition, cause=DeathCause.CHANGED, now=now
@@ -420,9 +424,7 @@ def _send_elsewhere(
             amount=payment.amount,
             method=method,
             destination=new["destination"],
-            store=rules.fitting_store(
-                session, store_id=store_id, requisition=requisition, method=method
-            ),
+            store=store,
         )
         payment.maker_id = change.proposed_by
         session.flush()  # the database's own check of duties comes before anything follows
