@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask, Response
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from pettycash import api, composition, config, db
+from pettycash import api, composition, config, db, foundation
 from pettycash.api import access, docs, errors, etags, limits, metrics
 from pettycash.api.blueprints import Blueprint
 from pettycash.settings import Settings
@@ -33,6 +33,9 @@ SECURITY_HEADERS = {
     "Cache-Control": "no-store",
 }
 """On every answer (security.md row 12); a view that needs another policy sets its own first."""
+
+ABOUT = "pettycash.about"
+"""Under this key of a request's WSGI environment stands what its line of the access log adds."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
@@ -120,7 +123,10 @@ def _within_scope(inner: WsgiApp) -> WsgiApp:
         given = environ.get("HTTP_X_REQUEST_ID", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         with db.scope(company_id=None, actor_id=None, request_id=request_id, source="api"):
-            return inner(environ, start_response)
+            try:
+                return inner(environ, start_response)
+            finally:
+                environ[ABOUT] = foundation.context() | environ.get(errors.ABOUT, {})
 
     return wsgi_app
 

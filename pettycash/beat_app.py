@@ -114,6 +114,8 @@ def create_beat(settings: Settings) -> Celery:
 def _log_as_json(**_rest: object) -> None:
     """Of a worker, too, which knows this module."""
     foundation.log_as_json()
+    for name in ("celery.app.trace", "celery.worker.strategy"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # `tasks.running` says it with its ids
 
 
 @signals.beat_init.connect

@@ -4,6 +4,10 @@ Celery over Redis can lose a message, run it twice, and run it twice at once. So
 a hint to look at a row; these settings make each of the three rarer, none removes it.
 """
 
+import ssl
+import urllib.parse
+from typing import Any
+
 from celery import Celery
 from kombu import Exchange, Queue
 
@@ -20,7 +24,9 @@ ROUTES = {
     "notifications.*": {"queue": "notices"},
     **{
         f"{domain}.*": {"queue": "batch"}
-        for domain in ("reconciliation", "ledger", "replenishments", "outbox", "identity")
+        for domain in (
+            *("approvals", "reconciliation", "ledger", "replenishments", "outbox", "identity"),
+        )
     },
 }
 """By a task's name, or by the domain that begins it. There is no queue for the rest: what stands
@@ -46,6 +52,16 @@ BROKER_OPTIONS = {
 }
 
 
+def _tls(broker_url: str) -> dict[str, Any] | None:
+    """How a broker over TLS is checked: left alone, kombu takes any certificate."""
+    parts = urllib.parse.urlsplit(broker_url)
+    if parts.scheme == "rediss":
+        return {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    if parts.scheme == "amqps":
+        return {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": parts.hostname}
+    return None
+
+
 def create_celery(settings: Settings) -> Celery:
     """Build the application that names tasks and holds none: enough to send, schedule and show.
 
@@ -65,6 +81,7 @@ def create_celery(settings: Settings) -> Celery:
         ],
         task_create_missing_queues=False,
         task_routes=ROUTES,
+        broker_use_ssl=_tls(settings.broker_url),
         broker_transport_options=BROKER_OPTIONS if over_redis else {"confirm_publish": True},
         task_acks_late=True,
         # The claim in PostgreSQL makes a second run harmless; without this a killed child's

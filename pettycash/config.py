@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet
-from environs import Env, EnvError
+from environs import Env, EnvValidationError
 from marshmallow.validate import OneOf
 
-from pettycash import crash_points
+from pettycash import crash_points, production
 from pettycash.settings import Settings
 
 ENVIRONMENTS = ("development", "test", "production")
-
-SECRETS = ("secret_keys", "otp_key", "callback_key", "cursor_key")
-"""Settings that production refuses to start without."""
 
 FIXED_NAMES = {
     "database_url": "DATABASE_URL",
@@ -47,7 +44,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     """Build Settings from the environment.
 
     Raises:
-        InvalidConfiguration: a value can't be read, or production lacks a secret.
+        InvalidConfiguration: a value can't be read, or production can't start with it.
     """
     if environ is not None:
         before = dict(os.environ)
@@ -64,22 +61,56 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         variable = variable_of(each.name)
         raw_file = os.environ.get(f"{variable}_FILE")
         if raw_file and variable not in os.environ:
-            os.environ[variable] = Path(raw_file).read_text(encoding="utf-8").strip()
+            os.environ[variable] = _content(f"{variable}_FILE", raw_file)
         default: Any = each.default
         values[each.name] = _value(env, each.name, variable, default)
     try:
         env.seal()
-    except EnvError as error:
-        raise InvalidConfiguration(str(error)) from error
+    except EnvValidationError as error:
+        raise InvalidConfiguration(_unreadable(error)) from error
     for name in ("database_url", "database_owner_url", "database_system_url"):
         values[name] = _driver(str(values[name]))
     if not values["broker_url"]:
         values["broker_url"] = values["redis_url"]
     if not values["callback_base_url"]:
         values["callback_base_url"] = values["api_url"]
+    if not values["api_url"]:
+        values["api_url"] = values["callback_base_url"]
     settings = Settings(**values)  # type: ignore[arg-type]
     _check(settings)
     return settings
+
+
+def other_limits(environ: Mapping[str, str]) -> str:
+    """The limits a minute that are not production's own, to be named where somebody looks."""
+    variables = {
+        variable_of(each.name): str(each.default)
+        for each in fields(Settings)
+        if each.name.endswith("_per_minute")
+    }
+    return ", ".join(
+        f"{name}={environ[name]} ({default})"
+        for name, default in variables.items()
+        if environ.get(name, default) != default
+    )
+
+
+def _content(variable: str, file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise InvalidConfiguration(f"{variable}: {file} can't be read ({reason})") from error
+
+
+def _unreadable(error: EnvValidationError) -> str:
+    """One sentence for each variable whose value is of another kind."""
+    if not isinstance(error.error_messages, Mapping):
+        return str(error)
+    return "; ".join(
+        f"{variable} can't be read: {' '.join(reasons)}"
+        for variable, reasons in error.error_messages.items()
+    )
 
 
 def _value(env: Env, name: str, variable: str, default: Any) -> object:
@@ -152,22 +183,8 @@ def _check(settings: Settings) -> None:
     if settings.rail_calls_at_once < 1:
         wrong.append("PETTYCASH_RAIL_CALLS_AT_ONCE must be 1 or more: nothing would ever be sent")
     if settings.environment == "production":
-        for name in SECRETS:
-            value = getattr(settings, name)
-            values = value if isinstance(value, tuple) else (value,)
-            if not values or any(len(each) < 32 for each in values):
-                wrong.append(f"{variable_of(name)} must be set (32 characters or more)")
-        if settings.hash_memory_kib < 19_456 or settings.hash_rounds < 2:
-            wrong.append("argon2id needs 19456 KiB and 2 rounds at least")
         wrong.extend(
-            f"{variable_of(name)} is refused in production"
-            for name in ("clock_shift_seconds", "crash_at", "simulator_mpesa_url")
-            if getattr(settings, name)
-        )
-        wrong.extend(
-            f"{variable_of(name)} must be set"
-            for name in ("database_url", "redis_url", "smtp_url", "callback_base_url")
-            if not getattr(settings, name)
+            f"{variable_of(name)} {reason}" for name, reason in production.refusals(settings)
         )
     if wrong:
         raise InvalidConfiguration("; ".join(wrong))

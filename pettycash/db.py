@@ -67,6 +67,7 @@ class Scope:
 
     company_id: UUID | None = None
     actor_id: UUID | None = None
+    api_key_id: UUID | None = None
     request_id: str = ""
     source: str = ""
 
@@ -120,6 +121,7 @@ class _Database:
         self.engine = create_engine(
             url,
             **more,
+            hide_parameters=True,  # they may be personal, and errors go to the log
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_recycle=1800,

@@ -12,6 +12,9 @@ class PettycashError(Exception):
     """Base of every anticipated error. `code` is the stable word that clients branch on."""
 
     code = "internal.error"
+    is_logged = False
+    """Whether a refusal of this class is a line of its own in the log: people have to mend it. Its
+    detail then holds no text of a user."""
 
     def __init__(
         self, detail: str = "", *, errors: Mapping[str, Sequence[str]] | None = None
@@ -61,6 +64,12 @@ class StalePrecondition(PettycashError):
     code = "request.precondition_failed"
 
 
+class RequestTimeout(PettycashError):
+    """The rest of the request did not arrive in time; nothing was done, send it again."""
+
+    code = "request.timeout"
+
+
 class PayloadTooLarge(PettycashError):
     """The body is larger than this endpoint takes."""
 
@@ -102,6 +111,7 @@ KINDS: tuple[type[PettycashError], ...] = (
     NotFound,
     Conflict,
     StalePrecondition,
+    RequestTimeout,
     PayloadTooLarge,
     RuleViolation,
     PreconditionRequired,

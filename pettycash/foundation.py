@@ -6,12 +6,8 @@ adapters weigh 15 MB in memory.
 
 import logging
 import sys
-from typing import Any
 
-import structlog
-from structlog.typing import EventDict
-
-from pettycash import db, pooled
+from pettycash import db, log_lines, pooled
 from pettycash import settings as installed
 from pettycash.settings import Settings
 
@@ -34,39 +30,19 @@ def refuse_poolers() -> None:
         sys.exit(f"pettycash: {refusal}")
 
 
-def _with_scope(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Say which request a line belongs to."""
+def context() -> dict[str, str]:
+    """What a line of the log belongs to: request, company, person and API key."""
     acting = db.current_scope()
-    if acting.request_id:
-        event.setdefault("request_id", acting.request_id)
-    return event
+    found = {
+        "request_id": acting.request_id,
+        "company_id": acting.company_id,
+        "person_id": acting.actor_id,
+        "api_key_id": acting.api_key_id,
+        "source": acting.source,
+    }
+    return {name: str(value) for name, value in found.items() if value}
 
 
 def log_as_json(level: int = logging.INFO) -> None:
-    """One JSON object a line on standard error, our own lines and the libraries' alike."""
-    shared: list[Any] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _with_scope,
-    ]
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-    )
-    handler = logging.StreamHandler()
-    handler.setFormatter(formatter)
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level)
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
+    """Write the log of this process as `log_lines` does, each line with its context."""
+    log_lines.write_json(level, context=context)

@@ -43,7 +43,8 @@ def task_modules() -> list[str]:
 
 
 @signals.celeryd_init.connect
-def _refuse_poolers(**_rest: object) -> None:
+def _refuse_poolers(instance: Any, **_rest: object) -> None:
+    instance.quiet = True  # its banner is no line of the log
     foundation.refuse_poolers()
 
 

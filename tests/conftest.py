@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+import pytest_timeout
 from flask.testing import FlaskClient
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 from redis import Redis
@@ -21,13 +23,20 @@ from sqlalchemy.orm import Session
 
 from pettycash import db
 from pettycash.app import create_app
-from tests import lock_order
+from tests import lock_order, patience
 from tests import servers as test_servers
 from tests.servers import Database, Servers
 
 FOLDER = pytest.StashKey[Path]()
 CONTROLLER = pytest.StashKey[int]()
 REDIS_DATABASES = 16
+ON_DEMAND = ("soak", "crash_product")
+
+# How long an example takes tells of the machine, not of the code.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,6 +58,27 @@ def pytest_configure_node(node: Any) -> None:
     """xdist: called in the controller for each worker."""
     node.workerinput["servers_folder"] = str(node.config.stash[FOLDER])
     node.workerinput["controller_pid"] = node.config.stash[CONTROLLER]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes minutes runs where it is asked for: `pytest -m soak`. Groups come first: a long
+    one that began last would keep one worker busy and the others idle.
+    """
+    unwanted = [each for each in ON_DEMAND if each not in config.option.markexpr]
+    left_out = [item for item in items if any(item.get_closest_marker(each) for each in unwanted)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+    items.sort(key=lambda each: each.get_closest_marker("xdist_group") is None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool:
+    """A test that hangs is ended after a budget, not after a time."""
+    longer = settings._replace(timeout=patience.budget(settings.timeout))
+    pytest_timeout.pytest_timeout_set_timer(item, longer)
+    return True
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

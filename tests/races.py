@@ -1,7 +1,6 @@
 """Several calls at once: what races are tested with."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import copy_context
@@ -11,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pettycash import db
+from tests.patience import budget, wait_until
 
 WAITING = text(
     "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)"
@@ -40,7 +40,7 @@ def together(calls: Sequence[Callable[[], Any]], *, seconds: float = 60.0) -> li
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(seconds)
+        thread.join(budget(seconds))
         if thread.is_alive():
             raise TimeoutError(f"a call is still running after {seconds} s")
     return results
@@ -66,7 +66,7 @@ def held(
                 take(session)
                 taken.set()
                 if then is None:
-                    let_go.wait(30)
+                    let_go.wait(budget(30))
                     return
                 await_waiting(session)
                 then(session)
@@ -77,18 +77,19 @@ def held(
     thread = threading.Thread(target=copy_context().run, args=(hold,))
     thread.start()
     try:
-        assert taken.wait(10)
+        assert taken.wait(budget(10))
         yield
     finally:
         let_go.set()
-        thread.join(30)
+        thread.join(budget(30))
     if raised:
         raise raised[0]
 
 
 def await_waiting(session: Session, *, seconds: float = 10.0) -> None:
     """Go on as soon as another connection waits for a lock."""
-    deadline = time.monotonic() + seconds
-    while not session.execute(WAITING).scalar_one():
-        assert time.monotonic() < deadline, "nobody waits for a lock"
-        time.sleep(0.01)
+
+    def somebody_waits() -> bool:
+        return bool(session.execute(WAITING).scalar_one())
+
+    assert wait_until(somebody_waits, seconds, 0.01), "nobody waits for a lock"

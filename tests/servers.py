@@ -14,8 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +29,7 @@ from pettycash.stack import postgres, redis, schema
 from pettycash.stack.ports import Ports
 from pettycash.stack.processes import Child, ChildSpec, is_alive, start_time
 from pettycash.stack.state import ROOT, write_private
+from tests.patience import wait_until
 
 TEMPLATE = "pettycash_template"
 START_SECONDS = 60.0
@@ -207,16 +207,6 @@ def _servers(folder: Path, facts: dict[str, str]) -> Servers:
             durable=False,
         ),
     )
-
-
-def wait_until(condition: Callable[[], object], seconds: float, step: float = 0.02) -> bool:
-    """Wait for a condition, no longer than a time; whether it came true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(step)
-    return True
 
 
 def dismiss(folder: Path) -> None:

@@ -17,7 +17,7 @@ from werkzeug.exceptions import LengthRequired, UnsupportedMediaType
 
 from pettycash import db, errors, settings
 from pettycash.api import etags, limits
-from pettycash.api.blueprints import parse_json
+from pettycash.api.blueprints import given_twice, parse_json
 from pettycash.models.identity import SessionPurpose
 from pettycash.models.people import Role
 from pettycash.services import permissions, security_log
@@ -53,6 +53,10 @@ CODE_VERBS = frozenset(
     {"send_otp", "verify_otp", "acknowledge", "reauthenticate", "mfa_confirm", "change_password"}
 )
 """Verbs that make or check a secret: counted per person in PostgreSQL."""
+
+
+TAKEN_ONCE = ("Authorization", "Idempotency-Key", "On-Behalf-Of")
+"""Headers of which a request has one. If-Match and If-None-Match are lists by nature (RFC 9110)."""
 
 
 class SignInFirst(errors.NotAuthenticated):
@@ -109,7 +113,7 @@ class Operation:
     locations: frozenset[str]
     """Where its arguments come from: json, query, form, files."""
     body_max_bytes: int
-    raw_body: bool
+    recognises: Callable[..., bool] | None
     step_up: bool
 
     @property
@@ -124,12 +128,18 @@ class Operation:
 
 
 def operation(
-    name: str, *, uploads: bool = False, raw_body: bool = False, step_up: bool = False
+    name: str,
+    *,
+    uploads: bool = False,
+    recognises: Callable[..., bool] | None = None,
+    step_up: bool = False,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Put a view under the permission table; stands above all other decorators.
 
-    `uploads` takes 10 MiB instead of 1; `raw_body` leaves the body to the view, whatever it is;
-    `step_up` wants password and code again where they were given more than 5 minutes ago.
+    `uploads` takes 10 MiB instead of 1; `step_up` wants password and code again where they were
+    given more than 5 minutes ago. `recognises` says of the path's arguments that their sender may
+    not be refused: nothing is counted, and body and query string are left to the view, whatever
+    they are. Everybody else has an allowance for this operation alone.
     """
     if name not in permissions.PERMISSIONS and name not in permissions.PUBLIC:
         raise ValueError(f"{name} has no row in the permission table")
@@ -143,7 +153,7 @@ def operation(
             body_max_bytes=(
                 UPLOAD_MAX_BYTES + MULTIPART_OVERHEAD_BYTES if uploads else BODY_MAX_BYTES
             ),
-            raw_body=raw_body,
+            recognises=recognises,
             step_up=step_up,
         )
 
@@ -171,8 +181,12 @@ def operation(
 def admit() -> None:
     """Stand at the door, before every request: the view's operation says who may come in.
 
+    The body is read here, whole, before the first transaction: whoever sends it slowly must not
+    keep one open.
+
     Raises:
-        SignInFirst, RoleMissing, ClientMayNot, EnrolmentRequired, AuthenticateAgain, BodyTooLarge.
+        SignInFirst, RoleMissing, ClientMayNot, EnrolmentRequired, AuthenticateAgain, BodyTooLarge,
+        GivenTwice.
     """
     if request.endpoint is None:
         return  # no such path or method: Flask answers 404 or 405
@@ -180,8 +194,15 @@ def admit() -> None:
     if described is None:
         return  # HEAD and OPTIONS that Flask answers itself
     _limit_body(described)
-    if not described.is_public:
-        _admit(described)
+    if described.recognises is not None:
+        g.unlimited = described.recognises(**(request.view_args or {}))
+        g.limited_for = described.name
+    else:
+        _refuse_headers_given_twice()
+    token = "" if described.is_public else _bearer()
+    _read_body(described)
+    if token:
+        _admit(described, token)
     g.admitted = described.name
 
 
@@ -222,15 +243,31 @@ def _limit_body(described: Operation) -> None:
             raise LengthRequired
         # werkzeug would cut such a body at the limit without a word.
         request.max_content_length = limit + 1
-        if len(request.get_data(cache=True, parse_form_data=False)) > limit:
-            raise BodyTooLarge
 
 
-def _admit(described: Operation) -> None:
+def _refuse_headers_given_twice() -> None:
+    """A server joins two headers of one name by a comma, which none of these can contain."""
+    twice = [name for name in TAKEN_ONCE if "," in request.headers.get(name, "")]
+    if twice:
+        raise given_twice(*twice)
+
+
+def _bearer() -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise SignInFirst
+    return token
+
+
+def _read_body(described: Operation) -> None:
+    if described.locations & {"form", "files"}:
+        _ = request.files  # parsed now; large ones lie on disk
+    elif len(request.get_data(cache=True)) > described.body_max_bytes:
+        raise BodyTooLarge
+
+
+def _admit(described: Operation, token: str) -> None:
     if token.startswith(api_keys.PREFIX):
         actor = _admit_client(token)
         refusal = _client_refusal(actor, described) or _role_refusal(actor, described)
@@ -240,7 +277,7 @@ def _admit(described: Operation) -> None:
     g.principal = f"{actor.client_id or 'person'}:{actor.user_id}"
     # A machine client has one allowance, for however many people it acts.
     g.limited_as = f"client:{actor.client_id}" if actor.client_id else f"person:{actor.user_id}"
-    db.set_scope(company_id=actor.company_id, actor_id=actor.user_id)
+    db.set_scope(company_id=actor.company_id, actor_id=actor.user_id, api_key_id=actor.client_id)
     is_audited = actor.has(Role.AUDITOR) and request.method == "GET"
     if refusal is not None or is_audited:
         # In a transaction of its own: what the view does must not undo it.
@@ -287,7 +324,7 @@ def _how_narrow(purpose: SessionPurpose) -> int:
 
 def _role_refusal(actor: Actor, described: Operation) -> errors.NotAllowed | None:
     # Whose last role has ended may still look at themselves and sign out.
-    if described.name in ENROLMENT or actor.has(*permissions.PERMISSIONS[described.name]):
+    if described.name in ENROLMENT or permissions.reaches(actor, described.name):
         return None
     return RoleMissing()
 
@@ -297,15 +334,19 @@ def _admit_client(token: str) -> Actor:
         client = api_keys.authenticate(
             session,
             text=token,
-            on_behalf_of=request.headers.get("On-Behalf-Of", "") or _on_behalf_of_in_body(),
+            on_behalf_of=_on_behalf_of(),
             now=session.info["now"],
         )
-        g.company = client.placed.company
-        g.user = client.placed.user
-        g.membership = client.placed.membership
-        return client.placed.actor(
-            origin(), client_id=client.key.id, client_scopes=frozenset(client.key.scopes)
-        )
+        g.company = client.company
+        return client.actor(origin())
+
+
+def _on_behalf_of() -> str:
+    """Whom the client acts for, by header or body."""
+    by_header, by_body = request.headers.get("On-Behalf-Of", ""), _on_behalf_of_in_body()
+    if by_header and by_body and by_header != by_body:
+        raise given_twice("on_behalf_of")
+    return by_header or by_body
 
 
 def _on_behalf_of_in_body() -> str:
@@ -339,11 +380,17 @@ def _count_codes(described: Operation) -> None:
 
 
 def _refuse_what_is_not_taken(described: Operation) -> None:
+    if described.recognises is not None:
+        return
     if request.args and not described.locations & {"query", "querystring"}:
         raise errors.RuleViolation(
             NOT_TAKEN, errors={name: ["Unknown field."] for name in request.args}
         )
-    if described.raw_body or request.method in limits.READS:
+    if "On-Behalf-Of" in request.headers and not _is_client():
+        raise errors.RuleViolation(
+            NOT_TAKEN, errors={"On-Behalf-Of": ["It is for machine clients."]}
+        )
+    if request.method in limits.READS:
         return
     has_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
     if described.locations & {"form", "files"}:
@@ -364,6 +411,11 @@ def _refuse_what_is_not_taken(described: Operation) -> None:
             )
 
 
+def _is_client() -> bool:
+    actor: Actor | None = g.get("actor")
+    return actor is not None and actor.client_id is not None
+
+
 def _documented(doc: dict[str, Any], described: Operation, method: str) -> dict[str, Any]:
     manual: dict[str, Any] = {"operationId": described.name}
     responses = doc.setdefault("response", {}).setdefault("responses", {})
@@ -372,6 +424,8 @@ def _documented(doc: dict[str, Any], described: Operation, method: str) -> dict[
     else:
         roles = permissions.PERMISSIONS[described.name]
         manual["x-roles"] = sorted(role.value for role in roles)
+        if described.name in permissions.ESCALATED:
+            manual["x-escalation-approver"] = True
         for status, name in ((401, "UNAUTHORIZED"), (403, "FORBIDDEN")):
             responses.setdefault(status, []).append(name)
     if method == "patch":

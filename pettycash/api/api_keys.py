@@ -39,6 +39,10 @@ EXAMPLE = {
     "expires_at": "2027-06-30T00:00:00+00:00",
     "created_at": "2026-11-20T06:00:00+00:00",
     "created_by": UUID_EXAMPLE,
+    "confirmed_by": None,
+    "confirmed_at": None,
+    "branch_id": None,
+    "department_id": None,
     "revoked_at": None,
     "revoked_by": None,
     "last_used_at": None,
@@ -72,18 +76,21 @@ class ApiKeys(MethodView):
             "expires_at": "2027-06-30T00:00:00Z",
         },
     )
-    @blp.response(201, MadeApiKeySchema, example={**EXAMPLE, "key": "pc_key_5f1d0c9a2b3e_…"})
+    @blp.response(
+        201,
+        MadeApiKeySchema,
+        example={**EXAMPLE, "key": "pc_key_5f1d0c9a2b3e_…", "change_id": UUID_EXAMPLE},
+    )
     def post(self, body: dict[str, Any]) -> ApiKey:
-        """Make an API key. The answer shows it this once; nobody can show it again."""
+        """Make an API key. The answer shows it this once; nobody can show it again.
+
+        It opens nothing until a second administrator or an operator confirms `change_id` at
+        `changes/`; the cfo does where there is neither.
+        """
         actor = current_actor()
         with transaction() as session:
-            made, text = api_keys.create(
-                session,
-                name=body["name"],
-                scopes=body["scopes"],
-                expires_at=body["expires_at"],
-                actor=actor,
-                now=session.info["now"],
+            made, text, change = api_keys.create(
+                session, **body, actor=actor, now=session.info["now"]
             )
             security_log.record(
                 session,
@@ -92,7 +99,7 @@ class ApiKeys(MethodView):
                 detail={"api_key_id": str(made.id), "scopes": made.scopes},
                 actor=actor,
             )
-            made.key = text  # type: ignore[attr-defined] # for the schema; not a column
+            made.key, made.change_id = text, change.id  # type: ignore[attr-defined] # no columns
             return made
 
 

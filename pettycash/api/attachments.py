@@ -23,7 +23,8 @@ blp = Blueprint(
     "attachments",
     __name__,
     url_prefix="/api/requisitions/<uuid:requisition_id>/attachments",
-    description="PDF, PNG, JPEG, plain CSV and XLSX, at most 10 MiB, each once in the company.",
+    description="PDF, pictures (PNG, JPEG, WebP) and sheets (XLSX, plain CSV), at most 10 MiB, each"
+    " once in the company while it proves something.",
 )
 
 
@@ -51,8 +52,11 @@ class Attachments(MethodView):
     @blp.alt_response(409, description="attachment.duplicate, requisition.illegal_state")
     @blp.alt_response(413, description="attachment.too_large")
     @blp.alt_response(
-        422, description="attachment.type_not_allowed, attachment.empty, attachment.too_many"
+        422,
+        description="attachment.type_not_allowed, attachment.not_an_image, attachment.empty,"
+        " attachment.too_many, request.invalid_text",
     )
+    @blp.alt_response(429, description="attachment.quota_used")
     def post(
         self, files: dict[str, FileStorage], requisition_id: UUID
     ) -> tuple[attachments.ShownFile, dict[str, str]]:
@@ -69,6 +73,7 @@ class Attachments(MethodView):
                 filename=files["file"].filename or "",
                 content=content,
                 actor=actor,
+                now=session.info["now"],
             )
             session.flush()  # its time is the database's, and the answer shows it
             of = visibility.requisition(session, actor=actor, requisition_id=requisition_id)

@@ -13,6 +13,7 @@ from pettycash.api.schemas.auth import (
     ChangePasswordSchema,
     ConfirmSchema,
     EnrolmentSchema,
+    LinkSchema,
     LoginSchema,
     MeSchema,
     ReauthenticateSchema,
@@ -20,10 +21,12 @@ from pettycash.api.schemas.auth import (
     ResetSchema,
     TokensSchema,
 )
-from pettycash.db import system_transaction, transaction
+from pettycash.db import scope, system_transaction, transaction
 from pettycash.models.identity import SessionPurpose
-from pettycash.services import secrets_box, security_log
-from pettycash.services.identity import passwords, sessions, signing_in, throttles, totp
+from pettycash.models.organisation import Company
+from pettycash.models.people import User
+from pettycash.services import people, secrets_box, security_alerts, security_log
+from pettycash.services.identity import links, passwords, sessions, signing_in, throttles, totp
 from pettycash.services.identity.sessions import Tokens
 from pettycash.services.identity.throttles import LoginSubjects
 
@@ -73,8 +76,7 @@ class Login(MethodView):
     @blp.alt_response(429, "TOO_MANY_REQUESTS")
     def post(self, body: dict[str, Any]) -> Tokens:
         """Sign in. Without the code of an enrolled app: 401 `auth.mfa_required`."""
-        subjects = LoginSubjects.of(body["username"], origin().ip_address)
-        _count_attempt(subjects)
+        subjects = _count_attempt(body["username"])
         with system_transaction() as session:
             known = signing_in.find(session, username=body["username"])
         is_right = signing_in.matches(known, body["password"])
@@ -91,18 +93,26 @@ class Login(MethodView):
             )
         if isinstance(outcome, errors.PettycashError):
             raise outcome
-        if known.password_hash is not None and secrets_box.needs_rehash(known.password_hash):
+        if known.password_hash is not None and secrets_box.needs_rehash(
+            known.password_hash, body["password"]
+        ):
             new_hash = secrets_box.hash_password(body["password"])
             with system_transaction() as session:
                 signing_in.rehash(session, known=known, new_hash=new_hash)
         return outcome
 
 
-def _count_attempt(subjects: LoginSubjects) -> None:
+def _count_attempt(username: str) -> LoginSubjects:
+    subjects = LoginSubjects.of(username, origin().ip_address)
     with system_transaction() as session:
-        refusal = throttles.begin_login(session, subjects=subjects, now=session.info["now"])
-    if refusal is not None:
-        raise refusal
+        attempt = throttles.begin_login(session, subjects=subjects, now=session.info["now"])
+        told = signing_in.companies_to_tell(session, username=username) if attempt.closes else []
+    for user_id, company_id in told:
+        with scope(company_id=company_id), transaction() as session:
+            security_alerts.account_closed(session, user_id=user_id, ip_address=origin().ip_address)
+    if attempt.refusal is not None:
+        raise attempt.refusal
+    return subjects
 
 
 @blp.route("/refresh/")
@@ -114,7 +124,10 @@ class Refresh(MethodView):
     @blp.response(200, TokensSchema, example=TOKENS_EXAMPLE)
     @blp.alt_response(401, "UNAUTHORIZED")
     def post(self, body: dict[str, Any]) -> Tokens:
-        """Exchange the refresh token for new tokens; used a second time it ends the session."""
+        """Exchange the refresh token for new tokens.
+
+        Within 10 seconds the same token gets the same ones again; later it ends the session.
+        """
         with system_transaction() as session:
             outcome = sessions.refresh(
                 session,
@@ -204,8 +217,7 @@ class Reauthentication(MethodView):
 
 def _confirm_password(password: str) -> LoginSubjects:
     """Compare the signed-in person's password, counted like a sign-in."""
-    subjects = LoginSubjects.of(g.user.username, origin().ip_address)
-    _count_attempt(subjects)
+    subjects = _count_attempt(g.user.username)
     known = signing_in.Known(user_id=g.user.id, password_hash=g.user.password_hash)
     if not signing_in.matches(known, password):
         with transaction() as session:
@@ -233,18 +245,8 @@ class PasswordChange(MethodView):
         subjects = _confirm_password(body["current_password"])
         with system_transaction() as session:  # a weak new password is no failed attempt
             throttles.succeeded(session, subjects=subjects)
-        passwords.check(
-            body["new_password"],
-            has_second_factor=g.user.totp_enrolled_at is not None,
-            context=(
-                g.user.username,
-                g.user.display_name,
-                g.user.email.partition("@")[0],
-                g.company.name,
-                g.company.code,
-            ),
-        )
-        if body["new_password"] == body["current_password"]:
+        _check_new_password(body["new_password"], g.user, g.company)
+        if secrets_box.normal(body["new_password"]) == secrets_box.normal(body["current_password"]):
             raise passwords.PasswordUnchanged
         new_hash = secrets_box.hash_password(body["new_password"])
         with system_transaction() as session:
@@ -255,6 +257,42 @@ class PasswordChange(MethodView):
                 actor=current_actor(),
                 now=session.info["now"],
             )
+
+
+@blp.route("/links/")
+class Links(MethodView):
+    """A one-time link, as it was mailed to its owner."""
+
+    @operation("auth.use_link")
+    @blp.arguments(
+        LinkSchema, example={"token": "pc_link_…", "new_password": "four words unrelated"}
+    )
+    @blp.response(204)
+    @blp.alt_response(401, description="auth.link_refused")
+    @blp.alt_response(422, "UNPROCESSABLE_ENTITY")
+    @blp.alt_response(429, "TOO_MANY_REQUESTS")
+    def post(self, body: dict[str, Any]) -> None:
+        """Set a password, once, with the token of a link; then sign in with it."""
+        with system_transaction() as session:
+            user, company = links.owner(session, token=body["token"], now=session.info["now"])
+        _check_new_password(body["new_password"], user, company)
+        new_hash = secrets_box.hash_password(body["new_password"])
+        with system_transaction() as session:
+            links.use(session, token=body["token"], new_hash=new_hash, now=session.info["now"])
+
+
+def _check_new_password(text: str, user: User, company: Company) -> None:
+    passwords.check(
+        text,
+        has_second_factor=user.totp_enrolled_at is not None,
+        context=(
+            user.username,
+            user.display_name,
+            user.email.partition("@")[0],
+            company.name,
+            company.code,
+        ),
+    )
 
 
 @blp.route("/mfa/enrol/")
@@ -303,9 +341,13 @@ class MfaReset(MethodView):
     @blp.response(204)
     @blp.alt_response(404, "NOT_FOUND")
     def post(self, body: dict[str, Any]) -> None:
-        """Take another person's TOTP app away, so that they enrol anew; their sessions end."""
+        """Take another person's TOTP app away, so that they enrol anew; their sessions end.
+
+        Of those who release money two people do that: `changes/`, kind `second_factor`.
+        """
         actor = current_actor()
         with transaction() as session:
+            people.check_reset_alone(session, user_id=body["user_id"], now=session.info["now"])
             totp.reset(
                 session,
                 user_id=body["user_id"],

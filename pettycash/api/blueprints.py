@@ -8,6 +8,7 @@ import marshmallow as ma
 from flask import Request
 from webargs import core
 from webargs.flaskparser import FlaskParser
+from werkzeug.datastructures import MultiDict
 
 from pettycash import errors
 
@@ -24,6 +25,17 @@ class UnreadableText(errors.BadRequest):
     code = "request.unreadable_text"
 
 
+class GivenTwice(errors.RuleViolation):
+    """A parameter, header or file part stands twice where one is taken; nothing says which."""
+
+    code = "request.given_twice"
+
+
+def given_twice(*names: str) -> GivenTwice:
+    """The refusal of what stands twice, by name."""
+    return GivenTwice(errors={name: ["It stands twice; one is taken."] for name in names})
+
+
 def _refuse_constant(word: str) -> NoReturn:
     raise BrokenJson(f"{word} is not JSON.")
 
@@ -38,12 +50,14 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def parse_json(raw: bytes) -> Any:
     """Read strict JSON: UTF-8, no NaN, no name twice, no text that PostgreSQL can't store.
 
+    A byte order mark in front, as Windows editors write it, says nothing and is passed over.
+
     Raises:
         BrokenJson: it is none of that, or nested too deeply.
         UnreadableText: a NUL or a lone surrogate stands in a string.
     """
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode("utf-8-sig")
         value = json.loads(
             text, parse_constant=_refuse_constant, object_pairs_hook=_without_repeats
         )
@@ -84,12 +98,30 @@ class StrictParser(FlaskParser):
     def pre_load(
         self, location_data: Any, *, schema: ma.Schema, req: Request, location: str
     ) -> Any:
-        """Refuse NUL in what came by query or form; JSON was looked at when it was parsed."""
-        del schema
-        source = {"query": req.args, "querystring": req.args, "form": req.form}.get(location)
-        for name, values in source.lists() if source is not None else ():
-            if "\0" in name or any("\0" in value for value in values):
+        """Refuse NUL in what came by query or form, and what stands twice where one is taken.
+
+        JSON was looked at when it was parsed.
+        """
+        sources: dict[str, MultiDict[str, Any]] = {
+            "query": req.args,
+            "querystring": req.args,
+            "form": req.form,
+            "files": req.files,
+        }
+        if location not in sources:
+            return location_data
+        source = sources[location]
+        for name, values in source.lists():
+            if "\0" in name or any("\0" in value for value in values if isinstance(value, str)):
                 raise UnreadableText
+        several = {
+            field.data_key or name
+            for name, field in schema.fields.items()
+            if isinstance(field, ma.fields.List)
+        }
+        twice = [name for name, values in source.lists() if len(values) > 1 and name not in several]
+        if twice:
+            raise given_twice(*twice)
         return location_data
 
 

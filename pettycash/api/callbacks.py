@@ -1,6 +1,6 @@
 """Where rails report, and what operators see of it.
 
-The path's last part is a secret; it stands in no log (gunicorn_conf cuts it out) and in no answer.
+The path's last part is a secret; it stands in no log (`log_lines` cuts it out) and in no answer.
 """
 
 import logging
@@ -29,7 +29,7 @@ from pettycash.crash_points import reach
 from pettycash.db import transaction
 from pettycash.gateways.sanitising import sanitise_body
 from pettycash.models.attempts import Callback, PaymentAttempt
-from pettycash.services import callbacks, company_settings
+from pettycash.services import callback_addresses, callback_sources, callbacks, company_settings
 
 logger = logging.getLogger(__name__)
 
@@ -64,19 +64,30 @@ def shown(callback: Callback, payment_id: UUID | None) -> dict[str, Any]:
 class CallbackReceipt(MethodView):
     """One attempt's address for one purpose."""
 
-    @operation("callbacks.receive", raw_body=True)
+    @operation("callbacks.receive", recognises=callback_addresses.is_right)
     @blp.response(200, CallbackAnswerSchema, example=THANKS)
     @blp.alt_response(404, description="A wrong address; nothing more is said.")
     @blp.alt_response(413, description="request.too_large")
+    @blp.alt_response(429, description="request.too_many_writes: of wrong addresses only")
     @blp.alt_response(503, description="callback.not_stored")
     def post(self, slug: str, secret: str) -> dict[str, Any]:
-        """Take what a rail reports, whatever it is: it is stored, then processed by workers."""
+        """Take what a rail reports, whatever it is: it is stored, then processed by workers.
+
+        With the right secret any body up to 1 MiB is taken, of any media type, with any query
+        string and as often as it comes, where it comes from an address that the rail calls from.
+        """
         body = request.get_data(cache=False)
         caller = request.remote_addr
         try:
             with db.system_glance() as glance:
                 address = callbacks.locate(glance, slug=slug, secret=secret, remote_address=caller)
             reach("callbacks.located")
+            if address.request_id is not None:
+                # What the rail reports goes on with the story of the request that released it.
+                db.set_scope(request_id=address.request_id)
+            if address.foreign_to is not None:
+                _tell_of_foreign(address, address.foreign_to, caller)
+                raise callbacks.NoSuchCallback
             receive = partial(
                 callbacks.receive,
                 address=address,
@@ -96,6 +107,17 @@ class CallbackReceipt(MethodView):
             raise
         reach("callbacks.stored")
         return THANKS
+
+
+def _tell_of_foreign(address: callbacks.Address, account_id: UUID, caller: str | None) -> None:
+    """People hear of a right secret from a foreign address; the caller only what all hear."""
+    with db.system_transaction() as session:
+        if not callback_sources.is_news(session, account_id=account_id, remote_address=caller):
+            return
+    with db.scope(company_id=address.company_id, source="callback"), db.transaction() as session:
+        callback_sources.report(
+            session, account_id=account_id, attempt_id=address.attempt_id, remote_address=caller
+        )
 
 
 @blp.route("/")

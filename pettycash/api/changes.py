@@ -22,13 +22,22 @@ from pettycash.api.schemas.changes import (
 )
 from pettycash.db import transaction
 from pettycash.models.platform import Change
-from pettycash.services import changes, company_settings
+from pettycash.services import (
+    changes,
+    company_settings,
+    fund_limits,
+    people_changes,
+    setting_changes,
+)
 
 blp = Blueprint(
     "changes",
     __name__,
     url_prefix="/api/changes",
-    description="What no one may change alone: proposed by one person, confirmed by a second.",
+    description="What no one may change alone: proposed by one person, confirmed by a second."
+    f" Proposed here: `{setting_changes.KIND}`, `{fund_limits.KIND}`, `{people_changes.CONTACT}`,"
+    f" `{people_changes.SECOND_FACTOR}`, `custodian` and `escalation_approver`; the others at"
+    " endpoints of their own.",
 )
 
 Located = tuple[Change, dict[str, str]]
@@ -64,6 +73,7 @@ class Changes(MethodView):
     @idempotent()
     @blp.arguments(ProposalSchema, example=EXAMPLE_PROPOSAL)
     @blp.response(202, ChangeSchema, example=EXAMPLE_CHANGE)
+    @blp.alt_response(409, description="role_assignment.incompatible")
     @blp.alt_response(422, description="change.unknown_kind, settings.invalid_value")
     def post(self, body: dict[str, Any]) -> Located:
         """Propose a change of a kind that has no endpoint of its own."""

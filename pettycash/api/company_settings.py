@@ -35,14 +35,14 @@ class Settings(MethodView):
             return policy
 
     @operation("settings.update", step_up=True)
-    @blp.arguments(SettingsChangeSchema, example={"otp_floor": "1000.00", "code_by_sms": False})
+    @blp.arguments(SettingsChangeSchema, example={"case_due_hours": 8})
     @blp.response(200, SettingsSchema, example=EXAMPLE_SETTINGS)
     @blp.alt_response(
         422,
         description="settings.unknown_key, settings.invalid_value, settings.needs_two_people",
     )
     def patch(self, body: dict[str, Any]) -> CompanyPolicy:
-        """Write a new version of the settings; the escalation approver takes two people."""
+        """Write a new version of the settings; two people change those of consequence."""
         with transaction() as session:
             before = company_settings.current(session)
             check_etag(before.version)

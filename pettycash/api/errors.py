@@ -14,14 +14,14 @@ from typing import Any
 import flask_smorest
 import marshmallow as ma
 from apispec.ext.marshmallow import MarshmallowPlugin
-from flask import Flask, Response
+from flask import Flask, Response, request
 from flask_smorest.utils import prepare_response
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from pettycash import db, errors
-from pettycash.services import approved_facts, ledger
+from pettycash.services import approved_facts, ledger, role_assignments
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ STATUS_BY_KIND: Mapping[type[errors.PettycashError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.StalePrecondition: HTTPStatus.PRECONDITION_FAILED,
+    errors.RequestTimeout: HTTPStatus.REQUEST_TIMEOUT,
     errors.PayloadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.RuleViolation: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.PreconditionRequired: HTTPStatus.PRECONDITION_REQUIRED,
@@ -48,6 +49,7 @@ CODE_BY_STATUS: Mapping[int, str] = {
     404: errors.NotFound.code,
     405: "request.method_not_allowed",
     406: "request.not_acceptable",
+    408: errors.RequestTimeout.code,
     409: errors.Conflict.code,
     411: "request.length_required",
     412: errors.StalePrecondition.code,
@@ -157,6 +159,7 @@ BY_SQLSTATE: Mapping[str, type[errors.PettycashError]] = {
     "PC009": FactsStand,
     "PC010": ledger.PeriodClosed,
     "PC011": ledger.HoldNotOpen,
+    "PC026": role_assignments.RolesIncompatible,
     "PC028": approved_facts.RedirectNeeded,
     "PC029": approved_facts.RedirectOpen,
     "25006": ReadOnly,
@@ -178,6 +181,10 @@ BY_SQLSTATE: Mapping[str, type[errors.PettycashError]] = {
 
 UNAVAILABLE_CLASSES = ("08", "53", "57P", "25P")
 """SQLSTATE classes of a database that is down, full, restarting, or has ended our transaction."""
+
+
+ABOUT = "pettycash.problem"
+"""Under this key of a request's WSGI environment stands the code that it was answered with."""
 
 
 class Remembered(Exception):
@@ -276,6 +283,7 @@ def problem(
         "code": code,
         "request_id": db.current_scope().request_id,
     }
+    request.environ[ABOUT] = {"code": code}
     if fields:
         body["errors"] = {name: list(messages) for name, messages in fields.items()}
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
@@ -284,6 +292,8 @@ def problem(
 
 def from_error(error: errors.PettycashError) -> Response:
     """Render an anticipated error."""
+    if error.is_logged:
+        logger.warning("refused", extra={"code": error.code, "why": error.detail})
     status = status_of(type(error))
     headers = {}
     if isinstance(error, errors.TooManyRequests):

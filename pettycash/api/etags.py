@@ -33,7 +33,9 @@ def require_if_match() -> None:
 
 
 def check_etag(version: int | str) -> None:
-    """Compare the version of the locked row with If-Match; weak tags match nothing (RFC 9110).
+    """Compare the version of the locked row with If-Match.
+
+    A weak tag counts as the strong one: it is ours, weakened by a proxy that compressed the answer.
 
     Raises:
         IfMatchMissing: no If-Match header.
@@ -42,7 +44,7 @@ def check_etag(version: int | str) -> None:
     require_if_match()
     g.etag_checked = True
     tags = request.if_match
-    if not (tags.star_tag or tags.is_strong(f"v{version}")):
+    if not (tags.star_tag or tags.contains_weak(f"v{version}")):
         raise ChangedMeanwhile
 
 

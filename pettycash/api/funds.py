@@ -114,21 +114,19 @@ class OneFund(MethodView):
             return shown(session, [fund])[0]
 
     @operation("funds.update", step_up=True)
-    @blp.arguments(FundChangeSchema(partial=True), example={"reorder_level": "25000.00"})
+    @blp.arguments(FundChangeSchema(partial=True), example={"name": "Westlands office"})
     @blp.response(200, FundSchema, example=EXAMPLE_FUND)
     @blp.alt_response(409, description="fund.in_use, fund.exists")
     @blp.alt_response(422, description="fund.invalid")
     def patch(self, body: dict[str, Any], fund_id: UUID) -> dict[str, Any]:
-        """Change a fund's name or limits, or close it when it is empty."""
+        """Change a fund's name, or close it when it is empty; two people change its limits."""
         with transaction() as session:
             now = session.info["now"]
             fund = funds.locked(session, actor=current_actor(), fund_id=fund_id)
             check_etag(fund.version)
             funds.update(session, fund=fund, changes=body, now=now)
             set_etag(fund.version)
-            answer = shown(session, [fund])[0]
-            replenishments.sweep(session, fund_id=fund_id, now=now)
-            return answer
+            return shown(session, [fund])[0]
 
 
 @blp.route("/<uuid:fund_id>/balance/")

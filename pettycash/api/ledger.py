@@ -10,8 +10,10 @@ from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, matches, optional, page, page_of
+from pettycash.api.schemas.fields import ListQuery
 from pettycash.api.schemas.ledger import (
     AccountQuery,
+    CategorySchema,
     EntryQuery,
     FundLedgerQuery,
     JournalEntrySchema,
@@ -24,6 +26,7 @@ from pettycash.api.schemas.ledger import (
 )
 from pettycash.api.schemas.ledger_examples import (
     EXAMPLE_ACCOUNT,
+    EXAMPLE_CATEGORY,
     EXAMPLE_ENTRY,
     EXAMPLE_LINE,
     EXAMPLE_NEW_ACCOUNT,
@@ -180,6 +183,20 @@ class OneAccount(MethodView):
         """Read an account with its balance."""
         with transaction() as session:
             return accounts.get(session, account_id=account_id)
+
+
+@blp.route("/categories/")
+class Categories(MethodView):
+    """What requisition lines may name."""
+
+    @operation("categories.list")
+    @blp.arguments(ListQuery, location="query")
+    @blp.response(200, page_of(CategorySchema), example=example_page(EXAMPLE_CATEGORY))
+    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """List the company's categories of expense; cfo and group finance manager open more."""
+        with transaction() as session:
+            order = (accounts.CATEGORY_WORD,)
+            return page(session, accounts.CATEGORY, order=order, arguments=arguments)
 
 
 @blp.route("/trial-balance/")

@@ -37,7 +37,13 @@ def _who() -> str:
 
 
 def _kind(_endpoint: str = "") -> str:
-    return "reads" if request.method in READS else "writes"
+    """What is counted together: an operation that may not be refused lets in no other's count."""
+    kind = "reads" if request.method in READS else "writes"
+    return str(g.get("limited_for", kind))
+
+
+def _is_unlimited() -> bool:
+    return bool(g.get("unlimited"))
 
 
 def install(application: Flask, settings: Settings) -> None:
@@ -59,7 +65,7 @@ def install(application: Flask, settings: Settings) -> None:
         }
     limiter = Limiter(
         _who,
-        default_limits=[ApplicationLimit(allowance, scope=_kind)],
+        default_limits=[ApplicationLimit(allowance, scope=_kind, exempt_when=_is_unlimited)],
         storage_uri=settings.redis_url or "memory://",
         storage_options=options,
         in_memory_fallback_enabled=True,

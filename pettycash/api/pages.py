@@ -141,5 +141,8 @@ def example_page(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def optional(column: Any, value: UUID | object | None) -> ColumnElement[bool]:
-    """A filter that counts only where it is given."""
+    """A filter that counts only where it is given; of several values any will do."""
+    if isinstance(value, list):
+        several: ColumnElement[bool] = column.in_(value)
+        return several
     return true() if value is None else column == value

@@ -12,7 +12,16 @@ from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, optional, page, page_of
-from pettycash.api.schemas.fields import Amount, Choice, ListQuery, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import (
+    Amount,
+    Choice,
+    Choices,
+    ListQuery,
+    Name,
+    Schema,
+    Text,
+    UtcDateTime,
+)
 from pettycash.db import transaction
 from pettycash.models.funds import ProviderAccount
 from pettycash.money import Currency
@@ -33,7 +42,7 @@ ENVIRONMENTS = ("sandbox", "production")
 class ProviderAccountQuery(ListQuery):
     """Filters of the list of provider accounts."""
 
-    method = Choice(Method, load_default=None)
+    method = Choices(Method)
     is_active = ma.fields.Boolean(load_default=None)
 
 
@@ -44,16 +53,10 @@ class _Limits(Schema):
         keys=ma.fields.String(validate=ma.validate.Length(min=1, max=40)),
         validate=ma.validate.Length(max=20),
         metadata={
-            "description": "Facts of the rail that are configuration, such as"
-            " `callback_sources`, a list of networks that callbacks come from."
+            "description": "`callback_sources`: the networks that callbacks come from, as a list;"
+            " an empty one takes them from anywhere. Without it the rail's published list counts."
         },
     )
-
-    @ma.validates("options")
-    def _known(self, value: dict[str, Any], **_kwargs: Any) -> None:
-        sources = value.get("callback_sources", [])
-        if not isinstance(sources, list) or not all(isinstance(each, str) for each in sources):
-            raise ma.ValidationError("callback_sources is a list of networks.")
 
 
 class ProviderAccountSchema(Schema):
@@ -94,7 +97,7 @@ class NewProviderAccountSchema(_Limits):
     """A new account with a rail."""
 
     code = Text(shortest=1, longest=40, required=True)
-    name = Text(shortest=1, longest=100, required=True)
+    name = Name(shortest=1, longest=100, required=True)
     method = Choice(Method, required=True)
     currency = Choice(Currency, required=True)
     environment = ma.fields.String(required=True, validate=ma.validate.OneOf(ENVIRONMENTS))
@@ -106,7 +109,7 @@ class NewProviderAccountSchema(_Limits):
 class ProviderAccountChangeSchema(_Limits):
     """What of an account can be changed; `is_active: false` is the kill switch."""
 
-    name = Text(shortest=1, longest=100)
+    name = Name(shortest=1, longest=100)
     environment = ma.fields.String(validate=ma.validate.OneOf(ENVIRONMENTS))
     base_url = Text(shortest=1, longest=300)
     credentials = _credentials()

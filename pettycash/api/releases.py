@@ -9,6 +9,7 @@ from flask.views import MethodView
 
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
+from pettycash.api.conflicts import settled
 from pettycash.api.idempotency import idempotent, refuse_and_remember
 from pettycash.api.payments import shown
 from pettycash.api.schemas.payment_examples import (
@@ -40,7 +41,8 @@ blp = Blueprint(
 
 NOT_NOW = (
     "payment.illegal_state, payment.requisition_not_payable, payment.failure_unconfirmed,"
-    " payment.blocked_by_case, payment.retries_exhausted, release.locked, redirect.open"
+    " payment.blocked_by_case, payment.retries_exhausted, release.locked, approval.void,"
+    " redirect.open"
 )
 NOT_YOU = "release.not_separate, release.treasury_first, release.not_executor"
 
@@ -60,7 +62,8 @@ class CodeSending(MethodView):
         """Become the executor and be sent a code with amount and payee; again replaces it."""
         with transaction() as session:
             now = session.info["now"]
-            payments.send_code(session, payment_id=payment_id, actor=current_actor(), now=now)
+            with settled(session, payment_id=payment_id):
+                payments.send_code(session, payment_id=payment_id, actor=current_actor(), now=now)
             return reading.release_of(session, payment_id=payment_id, now=now)
 
 
@@ -85,9 +88,14 @@ class CodeVerification(MethodView):
         """Verify the code, or one of your TOTP app. Each try counts; it releases for 5 minutes."""
         with transaction() as session:
             now = session.info["now"]
-            result = payments.verify_code(
-                session, payment_id=payment_id, code=body["code"], actor=current_actor(), now=now
-            )
+            with settled(session, payment_id=payment_id):
+                result = payments.verify_code(
+                    session,
+                    payment_id=payment_id,
+                    code=body["code"],
+                    actor=current_actor(),
+                    now=now,
+                )
             if result.refusal is not None:
                 raise refuse_and_remember(result.refusal)
             session.flush()  # what is read back stands in the tables
@@ -114,12 +122,13 @@ class Execution(MethodView):
     def post(self, payment_id: UUID) -> tuple[dict[str, Any], dict[str, str]]:
         """Release the payment: its money is held and workers send it. Read it at `Location`."""
         with transaction() as session:
-            payments.execute(
-                session,
-                payment_id=payment_id,
-                actor=current_actor(),
-                now=session.info["now"],
-            )
+            with settled(session, payment_id=payment_id):
+                payments.execute(
+                    session,
+                    payment_id=payment_id,
+                    actor=current_actor(),
+                    now=session.info["now"],
+                )
             return shown(session, payment_id), {"Location": f"/api/payments/{payment_id}/"}
 
 

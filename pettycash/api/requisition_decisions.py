@@ -8,6 +8,7 @@ from flask.views import MethodView
 
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
+from pettycash.api.conflicts import settled
 from pettycash.api.idempotency import idempotent
 from pettycash.api.requisitions import shown
 from pettycash.api.schemas.requisition_examples import (
@@ -156,7 +157,7 @@ class Validation(MethodView):
     @blp.alt_response(
         409,
         description="requisition.illegal_state, requisition.on_hold, approval.stale_digest,"
-        " redirect.open, redirect.needed",
+        " approval.void, redirect.open, redirect.needed",
     )
     @blp.alt_response(
         422,
@@ -172,15 +173,16 @@ class Validation(MethodView):
         actor = current_actor()
         parts = body["parts"]
         with transaction() as session:
-            found, _ = treasury_validation.validate(
-                session,
-                requisition_id=requisition_id,
-                digest=body["decision_digest"],
-                parts=None if parts is None else [Part(**part) for part in parts],
-                comment=body["comment"],
-                actor=actor,
-                now=session.info["now"],
-            )
+            with settled(session, requisition_id=requisition_id):
+                found, _ = treasury_validation.validate(
+                    session,
+                    requisition_id=requisition_id,
+                    digest=body["decision_digest"],
+                    parts=None if parts is None else [Part(**part) for part in parts],
+                    comment=body["comment"],
+                    actor=actor,
+                    now=session.info["now"],
+                )
             return shown(session, found)
 
 

@@ -69,7 +69,7 @@ class RoleAssignments(MethodView):
     @idempotent()
     @blp.arguments(NewRoleSchema, example=EXAMPLE_NEW_ROLE)
     @blp.response(202, ChangeSchema, example=EXAMPLE_ROLE_CHANGE)
-    @blp.alt_response(409, description="role_assignment.held_already")
+    @blp.alt_response(409, description="role_assignment.held_already, role_assignment.incompatible")
     @blp.alt_response(422, description="role_assignment.invalid")
     def post(self, body: dict[str, Any]) -> Located:
         """Propose that somebody holds a role."""

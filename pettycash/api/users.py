@@ -18,7 +18,6 @@ from pettycash.api.schemas.people import (
     CENTRALISED,
     EXAMPLE_NEW_USER,
     EXAMPLE_USER,
-    AdmittedSchema,
     NewUserSchema,
     UserChangeSchema,
     UserQuery,
@@ -30,7 +29,7 @@ from pettycash.gateways.sanitising import mask_phone
 from pettycash.models.organisation import Position
 from pettycash.models.people import Membership, Role, RoleAssignment, User
 from pettycash.services import people
-from pettycash.services.identity import sessions
+from pettycash.services.identity import sessions, usernames
 
 blp = Blueprint(
     "users", __name__, url_prefix="/api/users", description="People, their places and roles."
@@ -101,6 +100,10 @@ def _person(
     }
 
 
+def _spelling(username: str | None) -> str | None:
+    return None if username is None else usernames.spelling(username)
+
+
 @blp.route("/")
 class Users(MethodView):
     """All people."""
@@ -117,7 +120,7 @@ class Users(MethodView):
                 .join(Membership, Membership.user_id == User.id)
                 .where(
                     matches(arguments["q"], User.username, User.display_name, User.email),
-                    optional(User.username, arguments["username"]),
+                    optional(User.username, _spelling(arguments["username"])),
                     optional(Membership.branch_id, arguments["branch_id"]),
                     optional(Membership.department_id, arguments["department_id"]),
                 )
@@ -129,7 +132,7 @@ class Users(MethodView):
                 query = query.where(
                     exists().where(
                         RoleAssignment.user_id == User.id,
-                        RoleAssignment.role == arguments["role"],
+                        RoleAssignment.role.in_(arguments["role"]),
                         _live(now),
                     )
                 )
@@ -137,28 +140,20 @@ class Users(MethodView):
             return {**found, "items": _shown(session, found["items"], now)}
 
     @operation("users.create", step_up=True)
-    @idempotent(secret=True)
+    @idempotent()
     @blp.arguments(NewUserSchema, example=EXAMPLE_NEW_USER)
-    @blp.response(
-        201,
-        AdmittedSchema,
-        example={**EXAMPLE_USER, "roles": [], "temporary_password": "made-once-and-shown-once"},
-    )
+    @blp.response(201, UserSchema, example={**EXAMPLE_USER, "roles": []})
     @blp.alt_response(409, description="user.username_taken")
     def post(self, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-        """Admit somebody. The answer holds a password to hand over, once."""
+        """Admit somebody. A link with which they set a password goes to their own address."""
         login = {name: body.pop(name, None) for name in LOGIN}
         with transaction() as session:
-            admitted = people.admit(session, **login, places=body, actor=current_actor())
+            made = people.admit(session, **login, places=body, actor=current_actor())
             session.flush()  # the answer shows the time that the database gave
-            session.refresh(admitted.membership)
-            now = session.info["now"]
-            shown = _shown(session, [(admitted.user, admitted.membership)], now)[0]
-            set_etag(admitted.version)
-            return (
-                {**shown, "temporary_password": admitted.temporary_password},
-                {"Location": f"/api/users/{admitted.user.id}/"},
-            )
+            session.refresh(made.membership)
+            shown = _shown(session, [(made.user, made.membership)], session.info["now"])[0]
+            set_etag(made.version)
+            return shown, {"Location": f"/api/users/{made.user.id}/"}
 
 
 @blp.route("/<uuid:user_id>/")
@@ -189,3 +184,18 @@ class OneUser(MethodView):
             people.update(session, person, values=body, actor=current_actor(), now=now)
             set_etag(person.version)
             return _shown(session, [(person.user, person.membership)], now)[0]
+
+
+@blp.route("/<uuid:user_id>/link/")
+class UserLink(MethodView):
+    """A link to set a password with."""
+
+    @operation("users.link", step_up=True)
+    @idempotent()
+    @blp.response(202)
+    @blp.alt_response(404, "NOT_FOUND")
+    @blp.alt_response(409, description="user.login_shared")
+    def post(self, user_id: UUID) -> None:
+        """Send a person a new link to their own address; earlier ones are worthless then."""
+        with transaction() as session:
+            people.send_link(session, user_id=user_id, actor=current_actor())

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
+from pettycash import config
 from pettycash.bench.benchmark import Benchmark
 from pettycash.bench.stage import Stage, staged
 
@@ -54,6 +55,7 @@ def run(
         benchmarks = list(group)
         say(f"{', '.join(each.name for each in benchmarks)}: setting the stage")
         with staged(environ, quick=quick) as stage:
+            say(f"limits other than production's: {config.other_limits(stage.plan.environment)}")
             state = setup(stage)
             for each in benchmarks:
                 row = _row(each, state, stage, rounds=each.rounds or rounds, say=say)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pettycash import config
 from pettycash.chaos.clients import Clients
 from pettycash.chaos.faults import Kind
 from pettycash.chaos.injecting import Met
@@ -13,6 +14,7 @@ from pettycash.chaos.options import BOUNDS, GATEWAY_RATES, SETTLE_SECONDS, TIMIN
 from pettycash.chaos.rail import Calls
 from pettycash.chaos.restoring import Lost
 from pettycash.models.payments import PaymentStatus
+from pettycash.stack.plan import ONE_MACHINE
 
 SHOWN_MAX = 50
 """Breaks of one invariant that are printed."""
@@ -89,7 +91,8 @@ class Result:
                 name.value: {"ok": not lines, "breaks": lines[:SHOWN_MAX]}
                 for name, lines in verdict.invariants.items()
             },
-            "settings": {**TIMINGS, **BOUNDS},
+            "settings": {**ONE_MACHINE, **TIMINGS, **BOUNDS},
+            "other_limits": config.other_limits({**ONE_MACHINE, **BOUNDS}),
             "gateway_rates": dict(GATEWAY_RATES),
             "state_dir": self.state_dir,
         }

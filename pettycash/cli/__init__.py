@@ -34,6 +34,7 @@ COMMANDS = {
     "seed": "pettycash.cli.seed:seed",
     "company": "pettycash.cli.company:company",
     "users": "pettycash.cli.users:users",
+    "security": "pettycash.cli.security:security",
     "cases": "pettycash.cli.cases:cases",
     "pause": "pettycash.cli.pauses:pause",
     "resume": "pettycash.cli.pauses:resume",
@@ -92,6 +93,12 @@ cli.params.clear()
 def state_folder() -> StateFolder:
     """The state folder of this call."""
     return StateFolder(folder_from(os.environ))
+
+
+def names_servers(folder: StateFolder) -> bool:
+    """Whether no stack runs here and the environment names servers, as it does in a container."""
+    named = os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE")
+    return bool(named) and not folder.is_held()
 
 
 def adopt_running_stack() -> None:

@@ -149,3 +149,4 @@ def _print(result: Result) -> None:
         f"{said['payments']['released']} payments in {said['seconds']['under_fire']} s"
         f" under fire, settled {said['seconds']['until_settled']} s later; seed {said['seed']}"
     )
+    click.echo(f"limits other than production's: {said['other_limits']}")

@@ -18,7 +18,7 @@ CHECKS = {
     "layers": ("-c", "from importlinter.cli import lint_imports_command as run; run()"),
 }
 
-PYTEST = ("-m", "pytest", "-n", "2", "--dist", "loadgroup")
+PYTEST = ("-m", "pytest", "-n", "3", "--dist", "loadgroup")
 
 CONFIGURING = ("DATABASE_", "REDIS_", "CELERY_", "PETTYCASH_", "SMTP_", "SMS_", "PG", "FLASK_")
 """Variables that would steer the tests to somebody's own servers."""

@@ -1,7 +1,6 @@
 """`company`: begin one. Its first two administrators are the recorded exception to two people."""
 
 import json
-from typing import Any
 
 import click
 
@@ -13,7 +12,8 @@ from pettycash.cli.host import at_host
 from pettycash.models.base import new_id
 from pettycash.models.people import Role
 from pettycash.money import Currency
-from pettycash.services import onboarding, people, secrets_box
+from pettycash.services import onboarding
+from pettycash.services.identity import usernames
 
 
 @click.group()
@@ -61,21 +61,19 @@ def create(
     admins: tuple[tuple[str, str], ...],
     as_json: bool,
 ) -> None:
-    """Begin a company with its administrators, and print their passwords to hand over."""
-    usernames = [people.checked_username(username) for username, _ in admins]
-    if len(set(usernames)) < 2:
+    """Begin a company with its administrators, who get links to set their passwords with."""
+    names = [usernames.checked(each) for each, _ in admins]
+    if len(set(names)) < 2:
         raise click.UsageError("a company begins with two different administrators: --admin twice")
-    passwords = {username: people.make_password() for username in usernames}
     first = [
         onboarding.FirstPerson(
             user_id=new_id(),
             username=username,
             display_name=username,
             email=email,
-            password_hash=secrets_box.hash_password(passwords[username]),
             roles=(onboarding.FirstRole(role=Role.ADMIN),),
         )
-        for username, (_, email) in zip(usernames, admins, strict=True)
+        for username, (_, email) in zip(names, admins, strict=True)
     ]
     with at_host():
         with db.system_transaction() as session:
@@ -92,13 +90,11 @@ def create(
                 settings={"timezone": timezone},
                 now=session.info["now"],
             )
-    _hand_over({"id": str(company_id), "code": code}, passwords, as_json)
-
-
-def _hand_over(made: dict[str, Any], passwords: dict[str, str], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"company": made, "temporary_passwords": passwords}, indent=2))
+        told = {"company": {"id": str(company_id), "code": code}, "administrators": names}
+        click.echo(json.dumps(told, indent=2))
         return
-    click.echo(f"{made['code']} is there; its administrators enrol an authenticator and begin:")
-    for username, password in passwords.items():
-        click.echo(f"  {username}\t{password}")
+    click.echo(
+        f"{code} is there; its administrators set a password by the link that is sent to them,"
+    )
+    click.echo(f"enrol an authenticator and begin: {', '.join(names)}")

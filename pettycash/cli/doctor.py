@@ -1,7 +1,6 @@
 """`doctor`: names what is wrong on this machine and what mends it."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,8 @@ from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from pettycash import config, pooled
-from pettycash.cli import state_folder
+from pettycash.cli import deployed, names_servers, state_folder
+from pettycash.settings import Settings
 from pettycash.stack import postgres, redis
 from pettycash.stack.backups import container
 from pettycash.stack.plan import USUAL_PORTS
@@ -60,8 +60,9 @@ def _disk(folder: StateFolder) -> Finding:
 
 
 def _postgres(folder: StateFolder) -> Finding:
-    if os.environ.get("DATABASE_URL"):
-        return _own_postgres()
+    settings = config.read()
+    if settings.database_url:
+        return _own_postgres(settings)
     program = postgres.binaries() / "postgres"
     how = postgres.run_as(folder.path / "postgres" / "data", program)
     done = subprocess.run(
@@ -72,8 +73,7 @@ def _postgres(folder: StateFolder) -> Finding:
     return Finding("PostgreSQL", done.returncode == 0, (done.stdout or done.stderr).strip(), mend)
 
 
-def _own_postgres() -> Finding:
-    settings = config.read()
+def _own_postgres(settings: Settings) -> Finding:
     urls = (settings.database_url, settings.database_system_url, settings.database_owner_url)
     try:
         for url in filter(None, urls):
@@ -90,13 +90,24 @@ def _own_postgres() -> Finding:
 
 
 def _redis(_folder: StateFolder) -> Finding:
-    if os.environ.get("REDIS_URL"):
-        return Finding("Redis", True, "your own, by REDIS_URL")
+    url = config.read().redis_url
+    if url:
+        found = deployed.redis_answers(url)
+        text = f"your own, by REDIS_URL: {found['detail']}"
+        return Finding("Redis", found["ok"], text, "start it, or correct REDIS_URL")
     done = subprocess.run(
         [str(redis.program()), "--version"], check=False, capture_output=True, text=True
     )
     mend = "reinstall: remove .venv and start again, or set REDIS_URL"
     return Finding("Redis", done.returncode == 0, done.stdout.strip()[:60], mend)
+
+
+def _mail(_folder: StateFolder) -> Finding:
+    url = config.read().smtp_url
+    if not url:
+        return Finding("mail", True, "to the development mailbox")
+    found = deployed.mail_answers(url)
+    return Finding("mail", found["ok"], found["detail"], "start it, or correct SMTP_URL")
 
 
 def _configuration(_folder: StateFolder) -> Finding:
@@ -111,10 +122,7 @@ def _configuration(_folder: StateFolder) -> Finding:
 
 
 def _backups(_folder: StateFolder) -> Finding:
-    try:
-        recipient = config.read().backup_recipient
-    except config.InvalidConfiguration:
-        return Finding("backups", True, "see the configuration")
+    recipient = config.read().backup_recipient
     if not recipient:
         text = "would not be encrypted: PETTYCASH_BACKUP_RECIPIENT is not set"
         return Finding("backups", True, text)
@@ -133,6 +141,8 @@ def _ports(folder: StateFolder) -> Finding:
 
 
 def _running(folder: StateFolder) -> Finding:
+    if names_servers(folder):
+        return _asked()
     if not folder.is_held():
         return Finding("stack", True, "not running; start it: bin/pettycash up")
     run = folder.read_run() or {}
@@ -147,8 +157,16 @@ def _running(folder: StateFolder) -> Finding:
     return Finding("stack", True, text or "all ready")
 
 
+def _asked() -> Finding:
+    """What the database knows of everybody who works on it."""
+    bad = [each for each in deployed.look(config.read()) if not each["ok"]]
+    text = ", ".join(f"{each['name']} ({each['detail']})" for each in bad)
+    return Finding("system", not bad, text or "all ready", "start what is named, or read its log")
+
+
 EXAMINATIONS: tuple[Callable[[StateFolder], Finding], ...] = (
-    _python, _configuration, _state, _private, _disk, _postgres, _redis, _backups, _ports, _running,
+    _python, _configuration, _state, _private, _disk,
+    _postgres, _redis, _mail, _backups, _ports, _running,
 )  # fmt: skip
 
 
@@ -159,6 +177,9 @@ def examine(folder: StateFolder) -> Iterator[Finding]:
             yield look(folder)
         except StackError as error:
             yield Finding(look.__name__.strip("_"), False, str(error), "as the sentence says")
+        except config.InvalidConfiguration:
+            text = "can't be looked at: the configuration is not usable"
+            yield Finding(look.__name__.strip("_"), False, text, "mend the configuration first")
         except OSError as error:
             yield Finding(
                 look.__name__.strip("_"), False, str(error), "run it as the owner of the folder"

@@ -22,7 +22,7 @@ from pettycash.models.people import User
 from pettycash.models.platform import Pause, PauseScope, PlatformPause
 from pettycash.services import pauses
 from pettycash.services.actors import Actor
-from pettycash.services.identity import people
+from pettycash.services.identity import people, usernames
 
 Target = tuple[PauseScope, str | None]
 
@@ -120,7 +120,7 @@ def _actor(username: str | None) -> Actor:
 def _pauser(session: Session, username: str) -> Actor:
     """The person in the company in which they may pause."""
     user_id = session.execute(
-        select(User.id).where(User.username == username.lower(), User.is_active)
+        select(User.id).where(User.username == usernames.spelling(username), User.is_active)
     ).scalar_one_or_none()
     if user_id is None:
         raise pauses.NotAPauser(f"There is no active {username}.")
@@ -135,7 +135,7 @@ def _pauser(session: Session, username: str) -> Actor:
 
 def _pauser_name(session: Session, username: str) -> str:
     _pauser(session, username)
-    return username.lower()
+    return usernames.spelling(username)
 
 
 def _platform(row: PlatformPause) -> dict[str, Any]:

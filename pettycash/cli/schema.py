@@ -15,12 +15,16 @@ from pettycash.settings import Settings
 from pettycash.stack import schema
 
 
-def owner_settings() -> Settings:
+def _settings() -> Settings:
     adopt_running_stack()
     try:
-        settings = config.read()
+        return config.read()
     except config.InvalidConfiguration as error:
         raise click.ClickException(f"the configuration is not usable: {error}") from error
+
+
+def owner_settings() -> Settings:
+    settings = _settings()
     if not settings.database_owner_url:
         raise click.ClickException(
             "DATABASE_OWNER_URL is not set and no stack is running here; start it: bin/pettycash up"
@@ -29,7 +33,7 @@ def owner_settings() -> Settings:
 
 
 @contextmanager
-def told(owner_url: str) -> Iterator[None]:
+def told(url: str) -> Iterator[None]:
     """Say in one sentence why the server, or Alembic, refused."""
     try:
         yield
@@ -37,10 +41,8 @@ def told(owner_url: str) -> Iterator[None]:
         raise click.ClickException(str(error)) from error
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
-        login = make_url(owner_url).username
-        raise click.ClickException(
-            f"the database refused the owner role {login}: {reason}"
-        ) from error
+        login = make_url(url).username
+        raise click.ClickException(f"the database refused the role {login}: {reason}") from error
 
 
 @click.group()
@@ -77,8 +79,13 @@ def downgrade(revision: str, yes: bool) -> None:
 @db.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def current(as_json: bool) -> None:
-    """Print the revision that the database is at."""
-    owner = owner_settings().database_owner_url
-    with told(owner):
-        revision = schema.current(owner)
+    """Print the revision that the database is at; any of our roles may ask."""
+    settings = _settings()
+    url = settings.database_owner_url or settings.database_system_url or settings.database_url
+    if not url:
+        raise click.ClickException(
+            "DATABASE_URL is not set and no stack is running here; start it: bin/pettycash up"
+        )
+    with told(url):
+        revision = schema.current(url)
     click.echo(json.dumps({"revision": revision}) if as_json else revision or "(empty)")

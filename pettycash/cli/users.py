@@ -10,13 +10,12 @@ import click
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from pettycash import db
 from pettycash.cli import companies, tables
 from pettycash.cli.composed import composed
 from pettycash.cli.host import at_host, login_name
 from pettycash.models.people import Membership, RoleAssignment, User
-from pettycash.services import people, secrets_box, security_log
-from pettycash.services.identity import sessions, signing_in, totp
+from pettycash.services import people, security_log
+from pettycash.services.identity import sessions, totp, usernames
 
 company_option = click.option("--company", "code", help="Code of the company, where there are two.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -71,9 +70,9 @@ def create(
     code: str | None,
     as_json: bool,
 ) -> None:
-    """Admit somebody, without any role, and print the password to hand over."""
+    """Admit somebody, without any role; a link to set a password with goes to their address."""
     with _in_company(code) as session:
-        admitted = people.admit(
+        made = people.admit(
             session,
             username=username,
             display_name=display_name,
@@ -82,7 +81,10 @@ def create(
             places={},
             actor=None,
         )
-    _hand_over(admitted.user.username, admitted.temporary_password, as_json)
+    if as_json:
+        click.echo(json.dumps({"username": made.user.username, "link_sent_to": email}))
+        return
+    click.echo(f"{made.user.username} sets a password by the link that is sent to {email}")
 
 
 @users.command()
@@ -116,25 +118,15 @@ def reset_mfa(username: str, code: str | None) -> None:
     click.echo(f"{username} enrols anew at the next sign-in")
 
 
-@users.command("give-password")
+@users.command("send-link")
 @click.argument("username")
-@json_option
+@company_option
 @composed
-def give_password(username: str, as_json: bool) -> None:
-    """Replace a forgotten password by one that its owner has to change."""
-    password = people.make_password()
-    new_hash = secrets_box.hash_password(password)
-    with at_host(), db.system_transaction() as session:
-        user_id = session.execute(
-            select(User.id).where(User.username == username.lower())
-        ).scalar_one_or_none()
-        if user_id is None:
-            raise totp.UserNotFound(f"there is no user {username}")
-        signing_in.give_password(
-            session, user_id=user_id, new_hash=new_hash, now=session.info["now"]
-        )
-        _remember(session, "auth.password_given", user_id)
-    _hand_over(username.lower(), password, as_json)
+def send_link(username: str, code: str | None) -> None:
+    """Send somebody who forgot their password a link to set another one, to their own address."""
+    with _in_company(code) as session:
+        people.send_link(session, user_id=_id_of(session, username), actor=None)
+    click.echo(f"{username} gets a link; earlier ones are worthless now")
 
 
 @contextmanager
@@ -146,7 +138,7 @@ def _in_company(code: str | None) -> Iterator[Session]:
 
 def _id_of(session: Session, username: str) -> UUID:
     found = session.execute(
-        select(User.id).where(User.username == username.lower())
+        select(User.id).where(User.username == usernames.spelling(username))
     ).scalar_one_or_none()
     if found is None:
         raise totp.UserNotFound(f"there is no user {username} in the company")
@@ -191,10 +183,3 @@ def _remember(session: Session, event: str, user_id: UUID) -> None:
         outcome="ok",
         detail={"subject_id": str(user_id), "by": login_name()},
     )
-
-
-def _hand_over(username: str, password: str, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps({"username": username, "temporary_password": password}))
-        return
-    click.echo(f"{username} signs in with {password} and has to change it first")

@@ -129,6 +129,11 @@ class Agreement:
         """True where reference, amount and payee are all there and all ours."""
         return not self.contradicted and not self.unproven
 
+    @property
+    def names_reference(self) -> bool:
+        """True where it is about our reference, whatever else it says."""
+        return "reference" not in {*self.contradicted, *self.unproven}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -222,6 +227,8 @@ class Gateway(Protocol):
     confirms_failure_by_query: ClassVar[bool]
     # how long a payment may be executing before it is in doubt
     decide_by: timedelta
+    # the networks that the rail calls back from, by the account's environment; none: any
+    callback_sources: Mapping[str, tuple[str, ...]]
 
     def submit(
         self, instruction: PayoutInstruction, *, leave_by: Deadline | None = None

@@ -57,8 +57,16 @@ _CALLBACK_SECRET = re.compile(
 )
 _CALLBACK_SECRET_TEXT = re.compile(_CALLBACK_SECRET.pattern.decode(), re.IGNORECASE)
 
-# E.164 numbers of the countries served, and Kenyan ones in national form
-_PHONE = re.compile(r"(?<![0-9A-Za-z])(\+?25[0456][0-9]{9}|0[17][0-9]{8})(?![0-9A-Za-z])")
+# E.164 numbers, those of the countries served without their plus too, and Kenyan ones in national
+# form; a form spells + as %2B. Ids are found first and left as they are: the end of one may look
+# like a number.
+_PHONE = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|(?:(?<![0-9A-Za-z])|(?<=%2[Bb]))"
+    r"(?:\+[1-9][0-9]{7,14}|25[0456][0-9]{9}|0[17][0-9]{8})(?![0-9A-Za-z])"
+)
+_OWN_TOKEN = re.compile(r"\bpc_(at|rt|key)_[A-Za-z0-9_-]+")
+_PASSWORD_IN_URL = re.compile(r"(://[^/@\s:]*:)[^/@\s]+(?=@)")
 _BEARER = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{6,}", re.IGNORECASE)
 _ECHOED_TOKEN = re.compile(r"(invalid access token\s*[-:]\s*)\S+", re.IGNORECASE)
 # what PostgreSQL's jsonb refuses: NUL and halves of surrogate pairs
@@ -70,7 +78,7 @@ def mask_phone(number: str) -> str:
     return "*" * max(len(number) - 3, 0) + number[-3:]
 
 
-def sanitise_text(text: str, secrets: Collection[str] = ()) -> str:
+def sanitise_text(text: str, secrets: Collection[str] = (), *, longest: int = TEXT_MAX) -> str:
     """Text without credentials, callback secrets and full phone numbers, of bounded length."""
     for secret in secrets:
         if len(secret) >= 4:  # shorter ones would blank out half of any text
@@ -78,9 +86,11 @@ def sanitise_text(text: str, secrets: Collection[str] = ()) -> str:
     text = _BEARER.sub(rf"\1 {CUT}", text)
     text = _ECHOED_TOKEN.sub(rf"\1{CUT}", text)
     text = _CALLBACK_SECRET_TEXT.sub(rf"\1{CUT}", text)
-    text = _PHONE.sub(lambda found: mask_phone(found[0]), text)
+    text = _OWN_TOKEN.sub(rf"pc_\1_{CUT}", text)
+    text = _PASSWORD_IN_URL.sub(rf"\1{CUT}", text)
+    text = _PHONE.sub(lambda found: found[0] if "-" in found[0] else mask_phone(found[0]), text)
     text = _UNSTORABLE.sub("\ufffd", text)
-    return text if len(text) <= TEXT_MAX else text[: TEXT_MAX - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def sanitise(value: Any, secrets: Collection[str] = (), *, depth: int = 0) -> Any:

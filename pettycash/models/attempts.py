@@ -17,6 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pettycash.models.base import (
+    REQUEST_ID,
     Base,
     CurrencyCode,
     Money,
@@ -125,6 +126,8 @@ class PaymentAttempt(Tenanted):
     asks_first: Mapped[bool] = mapped_column(default=False, server_default="false")
     """Its requisition was restored from a backup: the rail may have had this reference already, so
     it is asked before the first byte, and a refusal of ours proves nothing about what it had."""
+    request_id: Mapped[str | None] = mapped_column(server_default=REQUEST_ID)
+    """Of the request that released it: what rails report of it is logged under that, too."""
     asked_ahead: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
     """How many references the rail has said to know nothing of: this one first, then those that the
     lost time may have given out after it."""
@@ -171,6 +174,7 @@ class PaymentTransaction(Base):
     """The outcome kind as the adapter read it."""
     success: Mapped[bool]
     processing_time_ms: Mapped[int | None]
+    request_id: Mapped[str | None] = mapped_column(server_default=REQUEST_ID)
 
 
 class CallbackPurpose(StrEnum):

@@ -21,6 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
@@ -38,6 +39,9 @@ Money = Annotated[Decimal, mapped_column(Numeric(18, 2))]
 
 CurrencyCode = Annotated[str, mapped_column(CHAR(3))]
 """ISO 4217."""
+
+REQUEST_ID = text("nullif(current_setting('app.request_id', true), '')")
+"""Default of a column that names the request in which its row was written (`db.begin_scope`)."""
 
 Json = Annotated[dict[str, Any], mapped_column(JSONB, default=dict)]
 

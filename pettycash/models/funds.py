@@ -146,7 +146,9 @@ class ProviderAccount(Tenanted):
     is_active: Mapped[bool] = mapped_column(default=True)
     """False: the kill switch."""
     refused_in_row: Mapped[int] = mapped_column(default=0, server_default="0")
-    """How often the rail has refused its credentials since it last took them."""
+    """How often the rail has refused its credentials at the door since it last took them."""
+    reported_refused_in_row: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How often it has reported, of what it had taken, that it refuses who ordered it."""
     created_by: Mapped[UUID | None]
     version: Mapped[int] = mapped_column(default=1)
 

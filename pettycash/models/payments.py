@@ -86,7 +86,7 @@ class Payment(Tenanted):
             "client_id",
             "external_reference",
             unique=True,
-            postgresql_where="external_reference IS NOT NULL",
+            postgresql_where="external_reference IS NOT NULL AND status <> 'cancelled'",
             postgresql_nulls_not_distinct=True,
         ),
         CheckConstraint("amount > 0", name="amount"),
@@ -102,6 +102,12 @@ class Payment(Tenanted):
             "ix_payments_open_redirect",
             "open_redirect_id",
             postgresql_where="open_redirect_id IS NOT NULL",
+        ),
+        Index(
+            "ix_payments_named",
+            "company_id",
+            "destination",
+            postgresql_where="payee_user_id IS NOT NULL",
         ),
     )
 

@@ -115,8 +115,44 @@ class Membership(Tenanted):
     version: Mapped[int] = mapped_column(default=1)
 
 
+class ContactKind(StrEnum):
+    """How a member is reached."""
+
+    PHONE = "phone"
+    EMAIL = "email"
+
+
+class Contact(Tenanted):
+    """A phone or e-mail of a member and when it was theirs; triggers write it, nobody else does.
+
+    Money that goes there goes to them, whoever is named as payee.
+    """
+
+    __tablename__ = "contacts"
+    __table_args__ = (
+        member("user_id"),
+        CheckConstraint("held_until IS NULL OR held_until >= held_from", name="held"),
+        Index("ix_contacts_value", "company_id", "value"),
+        Index(
+            "uq_contacts_held",
+            "company_id",
+            "user_id",
+            "kind",
+            unique=True,
+            postgresql_where="held_until IS NULL",
+        ),
+    )
+
+    user_id: Mapped[UUID]
+    kind: Mapped[ContactKind] = mapped_column(choice(ContactKind, "kind"))
+    value: Mapped[str]
+    """Lower case; a phone is digits from the country code on, as rails spell it."""
+    held_from: Mapped[datetime]
+    held_until: Mapped[datetime | None]
+
+
 class RoleAssignment(Tenanted):
-    """A role of a member for a time; both its proposer and its confirmer are known."""
+    """A role of a member for a time: two people gave it, or it is of a company's beginning."""
 
     __tablename__ = "role_assignments"
     __table_args__ = (
@@ -126,7 +162,11 @@ class RoleAssignment(Tenanted):
         member("confirmed_by"),
         CheckConstraint("(scope_kind IN ('self', 'company')) = (scope_id IS NULL)", name="scope"),
         CheckConstraint("valid_until IS NULL OR valid_until > valid_from", name="validity"),
-        CheckConstraint("proposed_by IS NULL OR proposed_by <> confirmed_by", name="two_people"),
+        CheckConstraint(
+            "is_bootstrap OR (proposed_by IS NOT NULL AND confirmed_by IS NOT NULL"
+            " AND proposed_by <> confirmed_by)",
+            name="two_people",
+        ),
         Index("ix_role_assignments_user", "company_id", "user_id"),
         Index("ix_role_assignments_role", "company_id", "role", "scope_id"),
     )
@@ -138,6 +178,8 @@ class RoleAssignment(Tenanted):
     """The department, branch, region or fund; null for self and company."""
     valid_from: Mapped[datetime]
     valid_until: Mapped[datetime | None]
+    is_bootstrap: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """Given at the beginning of the company, when there was nobody to propose and confirm."""
     proposed_by: Mapped[UUID | None]
-    """Null only for the bootstrap of a new company."""
+    """Null only at the bootstrap, as is who confirmed."""
     confirmed_by: Mapped[UUID | None]

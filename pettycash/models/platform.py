@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pettycash.models.base import Base, Keyed, Tenanted, choice, member, own_key
+from pettycash.models.base import REQUEST_ID, Base, Keyed, Tenanted, choice, member, own_key
 
 
 class Obligation(Tenanted):
@@ -50,6 +50,8 @@ class Obligation(Tenanted):
     parked_at: Mapped[datetime | None]
     parked_by_hand: Mapped[bool] = mapped_column(default=False, server_default="false")
     """A person parked it, and nobody but a person takes it up again."""
+    request_id: Mapped[str | None] = mapped_column(server_default=REQUEST_ID)
+    """Of the request that it began with; its task goes on under it."""
 
 
 class IdempotencyKey(Tenanted):
@@ -166,6 +168,7 @@ class Case(Tenanted):
             postgresql_where="status <> 'resolved'",
         ),
         Index("ix_cases_status", "company_id", "status", "id"),
+        Index("ix_cases_object", "company_id", "object_type", "object_id"),
     )
 
     kind: Mapped[CaseKind] = mapped_column(choice(CaseKind, "kind"))

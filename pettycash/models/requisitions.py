@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint, func, inspect
+from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint, func, inspect, text
 from sqlalchemy.orm import Mapped, mapped_column, object_session
 
 from pettycash import errors
@@ -92,7 +92,8 @@ TRANSITIONS: Mapping[RequisitionStatus, frozenset[RequisitionStatus]] = {
     R.CHANGES_REQUESTED: IN_APPROVAL | {R.CANCELLED},
     R.PENDING_TREASURY_VALIDATION: IN_APPROVAL  # a material change: a new round
     | {R.IN_PAYMENT, R.CHANGES_REQUESTED, R.REJECTED, R.CANCELLED},
-    R.IN_PAYMENT: frozenset({R.PAID, R.CLOSED_SHORT, R.CANCELLED}),
+    R.IN_PAYMENT: IN_APPROVAL  # an approver turned out to have another duty
+    | {R.PAID, R.CLOSED_SHORT, R.CANCELLED},
     R.PAID: frozenset({R.REVIEWED, R.IN_PAYMENT}),  # back when a payment is reversed by the rail
     R.REVIEWED: frozenset({R.IN_PAYMENT}),  # a reversal after the review is a fact too
     R.REJECTED: frozenset(),
@@ -126,11 +127,11 @@ class Requisition(Tenanted):
         Index(
             "uq_requisitions_external_reference",
             "company_id",
-            "client_id",
+            text("coalesce(client_id, requester_id)"),
             "external_reference",
             unique=True,
-            postgresql_where="external_reference IS NOT NULL",
-            postgresql_nulls_not_distinct=True,
+            postgresql_where="external_reference IS NOT NULL"
+            " AND status NOT IN ('rejected', 'cancelled')",
         ),
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("approved_amount IS NULL OR approved_amount > 0", name="approved_amount"),
@@ -234,7 +235,7 @@ class RequisitionLine(Tenanted):
 
 
 class Attachment(Tenanted):
-    """A file that proves something; the digest is unique in the company."""
+    """A file that proves something; of those in force the digest is unique in the company."""
 
     __tablename__ = "attachments"
     __table_args__ = (
@@ -242,10 +243,18 @@ class Attachment(Tenanted):
         within_company("requisition_id", "requisitions"),
         within_company("payment_id", "payments"),
         member("uploaded_by"),
-        UniqueConstraint("company_id", "digest"),
+        Index(
+            "uq_attachments_digest",
+            "company_id",
+            "digest",
+            unique=True,
+            postgresql_where="in_force",
+        ),
+        Index("ix_attachments_uploaded", "company_id", "uploaded_by", "created_at"),
         CheckConstraint("size <= 10485760", name="size"),
         CheckConstraint("(requisition_id IS NULL) <> (payment_id IS NULL)", name="owner"),
         Index("ix_attachments_requisition", "company_id", "requisition_id"),
+        Index("ix_attachments_payment", "payment_id", postgresql_where="payment_id IS NOT NULL"),
     )
 
     requisition_id: Mapped[UUID | None]
@@ -257,6 +266,8 @@ class Attachment(Tenanted):
     """Bytes, at most 10 MiB."""
     digest: Mapped[bytes] = mapped_column(LargeBinary)
     uploaded_by: Mapped[UUID]
+    in_force: Mapped[bool] = mapped_column(default=True, server_default="true")
+    """False once its requisition was rejected or cancelled (trigger): the receipt is free again."""
 
 
 class AttachmentContent(Tenanted):

@@ -6,12 +6,12 @@ have one account per currency; some belong to a fund, a provider account, a pers
 of an account.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -79,15 +79,18 @@ PLAN: Mapping[AccountKind, Plan] = {
 
 TEMPLATE_CATEGORIES = (
     "communication",
+    "fuel",
     "maintenance",
     "meals",
     "medical",
+    "office",
     "office_supplies",
     "other",
+    "stationery",
     "travel",
     "utilities",
 )
-"""Expense categories that every company starts with; others come with the first line."""
+"""Expense categories that every company starts with; further ones are opened, as accounts."""
 
 FREE_KINDS = frozenset({K.BANK, K.EXPENSE})
 """Kinds of which people open further accounts, told apart by `category`."""
@@ -187,6 +190,24 @@ def create(
     except IntegrityError as error:
         raise AccountExists from error
     return account
+
+
+CATEGORY_WORD = func.coalesce(LedgerAccount.category, "")
+"""Never null: expense accounts have one."""
+CATEGORY = (
+    select(LedgerAccount.category, func.min(LedgerAccount.name).label("name"))
+    .where(LedgerAccount.kind == K.EXPENSE, LedgerAccount.is_active)
+    .group_by(LedgerAccount.category)
+)
+"""The company's categories, each once, however many currencies its expenses come in."""
+
+
+def categories(session: Session, *, among: Collection[str]) -> set[str]:
+    """Those of the words that are categories of the company."""
+    found = session.execute(
+        CATEGORY.where(LedgerAccount.category.in_(among)), execution_options=db.PREPARED
+    )
+    return {row.category for row in found}
 
 
 def get(session: Session, *, account_id: UUID) -> LedgerAccount:

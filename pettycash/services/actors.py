@@ -5,6 +5,9 @@ from uuid import UUID
 
 from pettycash.models.people import Role, ScopeKind
 
+REPORT = "report"
+"""The scope of a key that stands for itself and reads what an auditor reads."""
+
 
 @dataclass(frozen=True)
 class HeldRole:
@@ -26,15 +29,23 @@ class Actor:
     client_id: UUID | None = None
     """The API key, where a machine acts on behalf of the person."""
     client_scopes: frozenset[str] = frozenset()
+    """Of permissions.CLIENT_SCOPES."""
     ip_address: str | None = None
     user_agent: str | None = None
     branch_id: UUID | None = None
     department_id: UUID | None = None
     region_id: UUID | None = None
+    is_escalation_approver: bool = False
+    """Whether the company named them: they decide what is escalated, perhaps without a role."""
     role_set: frozenset[Role] = field(init=False, default=frozenset())
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "role_set", frozenset(held.role for held in self.roles))
+
+    @property
+    def raises_for_others(self) -> bool:
+        """Whether a machine acts here for a person: it has its own rows, and not the person's."""
+        return self.client_id is not None and REPORT not in self.client_scopes
 
     def has(self, *roles: Role) -> bool:
         """Whether any of these roles is held, whatever its scope."""

@@ -31,8 +31,17 @@ from pettycash.models.workflow import (
     TrailAction,
     Verdict,
 )
-from pettycash.services import approved_facts, resolution, rounds, texts, trail, visibility
+from pettycash.services import (
+    approved_facts,
+    duties,
+    resolution,
+    rounds,
+    texts,
+    trail,
+    visibility,
+)
 from pettycash.services.actors import Actor
+from pettycash.services.duties import Duty
 
 R = RequisitionStatus
 
@@ -100,6 +109,7 @@ class Turn:
     round: ApprovalRound
     step: ApprovalStep
     steps: list[ApprovalStep]
+    known: duties.Holders
 
 
 def approve(
@@ -118,6 +128,7 @@ def approve(
         MakerCannotBeChecker: maker and approver are the same person.
         IllegalRequisitionState: it waits for no decision.
         NotAnApprover, NotYourTurn, AlreadyDecided, RoleLost: the step is not the actor's.
+        NotSeparate: the actor has another duty about this money; the detail names it.
         StaleDigest: what was read is not what stands there now.
         UrgencyUnanswered: the step asks whether it is urgent.
     """
@@ -328,6 +339,10 @@ def _turn(
         raise AlreadyDecided
     if own.status is not StepStatus.OPEN:
         raise NotYourTurn(f"Your step is {own.status}.")
+    known = duties.holders(session, requisition_id=requisition.id)
+    other = duties.others(known, Duty.APPROVER).get(actor.user_id)
+    if other is not None:
+        raise duties.refusal(other, Duty.APPROVER)
     if not resolution.holds_step_role(
         session,
         user_id=actor.user_id,
@@ -338,7 +353,7 @@ def _turn(
     ):
         raise RoleLost(f"You are not {own.role} any more.")
     check_digest(session, requisition=requisition, approval_round=current, digest=digest)
-    return Turn(requisition=requisition, round=current, step=own, steps=steps)
+    return Turn(requisition=requisition, round=current, step=own, steps=steps, known=known)
 
 
 def _decide(
@@ -392,9 +407,16 @@ def _is_top_tier(current: ApprovalRound) -> bool:
 
 
 def _go_on(session: Session, turn: Turn, *, now: datetime) -> None:
-    """Open the next step, or hand the approved requisition to treasury."""
+    """Open the next step, or hand the approved requisition to treasury.
+
+    Where an earlier approver turns out to have another duty, that step is resolved anew first.
+    """
     requisition = turn.requisition
     session.flush()  # one open step per requisition: this one must be closed before the next opens
+    void = duties.conflicted(session, turn.known, requisition_id=requisition.id)
+    if void:
+        rounds.resolve_anew(session, requisition=requisition, void=void, now=now)
+        return
     waiting = rounds.waiting_steps(turn.steps)
     if waiting:
         rounds.open_step(requisition, waiting[0], now=now)

@@ -1,24 +1,24 @@
 """Files that prove something: what they are is found in them, never believed from the client.
 
-PDF, PNG, JPEG, plain CSV and XLSX, at most 10 MiB; the same bytes once per company (security.md
-row 20).
+PDF, pictures that decode (PNG, JPEG, WebP) and sheets (XLSX, plain CSV), at most 10 MiB, kept as
+they came; the same bytes once per company while they prove something (security.md row 20).
 """
 
 import csv
 import hashlib
 import io
-import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import PurePosixPath
 from uuid import UUID
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from pettycash import db, errors
+from pettycash import clock, db, errors
 from pettycash.models.requisitions import (
     Attachment,
     AttachmentContent,
@@ -26,21 +26,36 @@ from pettycash.models.requisitions import (
     Requisition,
     RequisitionStatus,
 )
-from pettycash.services import visibility
+from pettycash.services import company_settings, images, texts, visibility
 from pettycash.services.actors import Actor
 
 SIZE_MAX = 10 * 1024 * 1024
 PER_REQUISITION_MAX = 50
-FILENAME_MAX = 200
+FILENAME_MAX = 255
+PDF_HEADER_WITHIN = 1024
+"""Readers take a PDF whose header stands in its first kilobyte, and scanners rely on it."""
+MIB = 1024 * 1024
 UNPACKED_MAX = 100 * 1024 * 1024
 MEMBERS_MAX = 2000
-DIGEST_UNIQUE = "uq_attachments_company_id_digest"
+DIGEST_UNIQUE = "uq_attachments_digest"
 
 PDF = "application/pdf"
-PNG = "image/png"
-JPEG = "image/jpeg"
 CSV = "text/csv"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+KNOWN_BUT_NOT_TAKEN = (
+    (0, b"GIF8", "a GIF; send a PNG or a JPEG"),
+    (0, b"BM", "a BMP; send a PNG or a JPEG"),
+    (0, b"II*\x00", "a TIFF; send a PDF or a JPEG"),
+    (0, b"MM\x00*", "a TIFF; send a PDF or a JPEG"),
+    (4, b"ftyphei", "a HEIC picture; send a JPEG"),
+    (4, b"ftyphev", "a HEIC picture; send a JPEG"),
+    (4, b"ftypmif1", "a HEIC picture; send a JPEG"),
+    (4, b"ftypavif", "an AVIF picture; send a JPEG"),
+    (0, b"\xd0\xcf\x11\xe0", "an old Office document; send an XLSX or a PDF"),
+    (0, b"{\\rtf", "an RTF document; send a PDF"),
+)
+"""Offset, bytes there, and the sentence's end: what people send and can send otherwise."""
 
 R = RequisitionStatus
 CLOSED_TO_UPLOADS = frozenset({R.REJECTED, R.CANCELLED, R.REVIEWED})
@@ -59,7 +74,7 @@ class AttachmentTooLarge(errors.PayloadTooLarge):
 
 
 class TypeNotAllowed(errors.RuleViolation):
-    """The file is none of PDF, PNG, JPEG, plain CSV and XLSX, whatever it calls itself."""
+    """The file is no PDF, picture (PNG, JPEG, WebP) or sheet (XLSX, CSV), whatever its name."""
 
     code = "attachment.type_not_allowed"
 
@@ -71,7 +86,7 @@ class EmptyAttachment(errors.RuleViolation):
 
 
 class DuplicateAttachment(errors.Conflict):
-    """The same file was attached in this company already: one receipt proves one expense."""
+    """The same file is attached in this company already: one receipt proves one expense."""
 
     code = "attachment.duplicate"
 
@@ -82,6 +97,12 @@ class TooManyAttachments(errors.RuleViolation):
     code = "attachment.too_many"
 
 
+class UploadQuotaUsed(errors.TooManyRequests):
+    """You have stored as many bytes as the company lets one person store in a day."""
+
+    code = "attachment.quota_used"
+
+
 def attach(
     session: Session,
     *,
@@ -89,13 +110,17 @@ def attach(
     filename: str,
     content: bytes,
     actor: Actor,
+    now: datetime,
 ) -> Attachment:
     """Keep a file with a requisition that the actor sees.
 
     Raises:
         RequisitionNotFound: none such within scope.
         IllegalRequisitionState: it was rejected, cancelled or reviewed.
-        EmptyAttachment, AttachmentTooLarge, TypeNotAllowed, TooManyAttachments: not such a file.
+        EmptyAttachment, AttachmentTooLarge, TypeNotAllowed, NotAnImage, TooManyAttachments: not
+            such a file.
+        InvalidText: its name can't be shown on a line.
+        UploadQuotaUsed: the actor's share of this company day is used up.
         DuplicateAttachment: these bytes are there already.
     """
     requisition = visibility.requisition(
@@ -111,10 +136,11 @@ def attach(
         raise AttachmentTooLarge
     if len(list_for(session, requisition)) >= PER_REQUISITION_MAX:
         raise TooManyAttachments
+    _check_quota(session, size=len(content), actor=actor, now=now)
     attachment = Attachment(
         company_id=requisition.company_id,
         requisition_id=requisition.id,
-        filename=plain_filename(filename),
+        filename=given_filename(filename),
         content_type=found_type(content),
         size=len(content),
         digest=hashlib.sha256(content).digest(),
@@ -127,7 +153,7 @@ def attach(
     except IntegrityError as error:
         if db.constraint(error) != DIGEST_UNIQUE:
             raise
-        raise DuplicateAttachment from error
+        raise _duplicate(session, digest=attachment.digest, actor=actor) from error
     session.add(
         AttachmentContent(
             company_id=requisition.company_id, attachment_id=attachment.id, content=content
@@ -208,30 +234,71 @@ def read(
     return row[0], row[1]
 
 
-def plain_filename(name: str) -> str:
-    """The last part of a path, without characters that mean something to a header or a shell."""
-    last = PurePosixPath(name.replace("\\", "/")).name
-    plain = re.sub(r"[^\w .()+-]", "_", last).strip(" .")[-FILENAME_MAX:]
-    return plain or "file"
+def given_filename(name: str) -> str:
+    """The file's name as it was given, without the folders that some clients put before it.
+
+    Raises:
+        InvalidText: too long, or with characters that are not seen.
+    """
+    last = PurePosixPath(name.replace("\\", "/")).name.strip()
+    if last in ("", ".", ".."):
+        return "file"
+    return texts.name(last, field="file", longest=FILENAME_MAX)
 
 
 def found_type(content: bytes) -> str:
     """What a file is, from its bytes.
 
     Raises:
-        TypeNotAllowed: none of the five types.
+        NotAnImage: it begins like a picture and does not decode.
+        TypeNotAllowed: none of the types that are taken; the detail says why.
     """
-    if content.startswith(b"%PDF-"):
-        return PDF
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return PNG
-    if content.startswith(b"\xff\xd8\xff"):
-        return JPEG
+    if images.looks_like_one(content):
+        return images.check(content)
+    for offset, mark, sentence in KNOWN_BUT_NOT_TAKEN:
+        if content.startswith(mark, offset):
+            raise TypeNotAllowed(f"The file is {sentence}.")
     if content.startswith(b"PK\x03\x04"):
         _check_workbook(content)
         return XLSX
+    if b"%PDF-" in content[:PDF_HEADER_WITHIN]:
+        return PDF
     _check_csv(content)
     return CSV
+
+
+def _check_quota(session: Session, *, size: int, actor: Actor, now: datetime) -> None:
+    """Refuse what is beyond the person's share of the company day; two uploads count in turn."""
+    policy = company_settings.current(session)
+    day = clock.business_date(now, policy.timezone)
+    begins, ends = clock.day_bounds(day, policy.timezone)
+    session.execute(
+        select(func.pg_advisory_xact_lock(func.hashtextextended(f"uploads:{actor.user_id}", 0)))
+    )
+    stored: int = session.execute(
+        select(func.coalesce(func.sum(Attachment.size), 0)).where(
+            Attachment.uploaded_by == actor.user_id, Attachment.created_at >= begins
+        )
+    ).scalar_one()
+    if stored + size > policy.upload_mib_per_day * MIB:
+        raise UploadQuotaUsed(
+            f"At most {policy.upload_mib_per_day} MiB a day; you have stored"
+            f" {stored / MIB:.1f} MiB, and this file has {size / MIB:.1f} MiB.",
+            retry_after_seconds=max(1, int((ends - now).total_seconds())),
+        )
+
+
+def _duplicate(session: Session, *, digest: bytes, actor: Actor) -> DuplicateAttachment:
+    """The refusal; it names the other requisition to those who may see that."""
+    number = session.execute(
+        select(Requisition.number)
+        .join(Attachment, Attachment.requisition_id == Requisition.id)
+        .where(Attachment.digest == digest, Attachment.in_force, visibility.requisitions(actor))
+    ).scalar_one_or_none()
+    if number is None:
+        return DuplicateAttachment()
+    sentence = f"{number} has the same file."
+    return DuplicateAttachment(sentence, errors={"file": [sentence]})
 
 
 def _check_workbook(content: bytes) -> None:
@@ -255,7 +322,9 @@ def _check_csv(content: bytes) -> None:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise TypeNotAllowed from error
+        raise TypeNotAllowed(
+            "The file is no PDF, picture or sheet; a CSV is text in UTF-8."
+        ) from error
     if any(character < " " and character not in "\t\r\n" for character in text):
         raise TypeNotAllowed
     if text.lstrip().startswith(("<", "{", "[", "#!", "%!")):

@@ -66,6 +66,11 @@ def read(slug: str, secret: str) -> About | None:
     return about if hmac.compare_digest(secret_of(about), secret) else None
 
 
+def is_right(slug: str, secret: str) -> bool:
+    """Whether somebody calls whom we gave the address to."""
+    return read(slug, secret) is not None
+
+
 def urls_of(attempt_id: UUID, account_id: UUID) -> CallbackUrls:
     """All four addresses of an attempt."""
     base = settings.current().callback_base_url.rstrip("/")

@@ -5,13 +5,12 @@ has when it is processed (`payments.evidence`).
 """
 
 import hashlib
-import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import null, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -20,12 +19,20 @@ from pettycash.crash_points import reach
 from pettycash.gateways import base, registry
 from pettycash.gateways.base import OutcomeKind
 from pettycash.gateways.sanitising import cut_secrets
-from pettycash.models.attempts import AttemptState, Callback, CallbackPurpose, PaymentAttempt
+from pettycash.models.attempts import LIVE, AttemptState, Callback, CallbackPurpose, PaymentAttempt
 from pettycash.models.base import new_id
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.platform import CaseKind, Severity
-from pettycash.services import callback_addresses, cases, outbox, security_log
+from pettycash.services import (
+    callback_addresses,
+    callback_sources,
+    cases,
+    credential_refusals,
+    outbox,
+    security_log,
+)
 from pettycash.services.actors import Actor
+from pettycash.services.log_events import log_event
 from pettycash.services.payments import evidence, facts, instructions, restored, settlement
 from pettycash.services.payments.evidence import Source, Verdict, Word
 
@@ -77,6 +84,10 @@ class Address:
     attempt_id: UUID
     company_id: UUID
     purpose: CallbackPurpose
+    request_id: str | None = None
+    """Of the request that released the attempt."""
+    foreign_to: UUID | None = None
+    """The account, if it is not called from where the caller is: then nothing is stored."""
     lost_from: UUID | None = None
     """The account of an attempt that is not here any more: a restore has lost it."""
 
@@ -85,28 +96,42 @@ def locate(glance: Session, *, slug: str, secret: str, remote_address: str | Non
     """Whose address this is (`db.system_glance`). The secret is compared before any look-up.
 
     Raises:
-        NoSuchCallback: a wrong secret, no such attempt, or an address that the provider account
-            does not expect to be called from. They look alike from outside.
+        NoSuchCallback: a wrong secret, or no such attempt. They look alike from outside.
     """
     about = callback_addresses.read(slug, secret)
     if about is None:
         raise NoSuchCallback
-    query = select(ProviderAccount.company_id, ProviderAccount.options)
+    query = select(
+        ProviderAccount.company_id,
+        ProviderAccount.id,
+        ProviderAccount.method,
+        ProviderAccount.environment,
+        ProviderAccount.options,
+    )
     found = glance.execute(
-        query.join(PaymentAttempt, PaymentAttempt.provider_account_id == ProviderAccount.id).where(
-            PaymentAttempt.id == about.attempt_id
-        ),
+        query.add_columns(PaymentAttempt.request_id)
+        .join(PaymentAttempt, PaymentAttempt.provider_account_id == ProviderAccount.id)
+        .where(PaymentAttempt.id == about.attempt_id),
         execution_options=db.PREPARED,
     ).one_or_none()
     is_lost = found is None and about.account_id is not None
     if is_lost:
-        found = glance.execute(query.where(ProviderAccount.id == about.account_id)).one_or_none()
-    if found is None or not _is_expected(remote_address, found.options.get("callback_sources")):
+        found = glance.execute(
+            query.add_columns(null().label("request_id")).where(
+                ProviderAccount.id == about.account_id
+            )
+        ).one_or_none()
+    if found is None:
         raise NoSuchCallback
+    is_expected = callback_sources.is_expected(
+        remote_address, method=found.method, environment=found.environment, options=found.options
+    )
     return Address(
         attempt_id=about.attempt_id,
         company_id=found.company_id,
         purpose=about.purpose,
+        request_id=found.request_id,
+        foreign_to=None if is_expected else found.id,
         lost_from=about.account_id if is_lost else None,
     )
 
@@ -147,6 +172,7 @@ def receive(
         .returning(Callback.id),
         execution_options=db.PREPARED,
     ).scalar_one_or_none()
+    is_repeat = callback_id is None
     if callback_id is not None:
         outbox.owe(session, topic=TOPIC, key=callback_id)
     else:
@@ -159,6 +185,13 @@ def receive(
             .values(deliveries=Callback.deliveries + 1)
             .execution_options(synchronize_session=False)
         )
+    log_event(
+        session,
+        "callback.repeated" if is_repeat else "callback.stored",
+        callback_id=callback_id,
+        attempt_id=address.attempt_id,
+        purpose=address.purpose.value,
+    )
     reach("callbacks.received")
     return callback_id
 
@@ -192,6 +225,11 @@ def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | 
         due_at = now + timedelta(seconds=EARLY_RETRY_SECONDS)
         outbox.postpone(session, topic=TOPIC, key=callback_id, due_at=due_at)
         return None
+    if _speaks_of_credentials(attempt, word):
+        # Before the books, whose locks come last.
+        credential_refusals.weigh_report(
+            session, account_id=instruction.account.id, said=word.outcome
+        )
     verdict = evidence.take(session, matter=matter, word=word, now=now)
     _weighed(session, callback, verdict, now=now)
     return verdict
@@ -201,6 +239,13 @@ def _weighed(session: Session, callback: Callback, verdict: Verdict, *, now: dat
     callback.processed_at = now
     callback.verdict = verdict.value
     outbox.done(session, topic=TOPIC, key=callback.id)
+    log_event(
+        session,
+        "callback.weighed",
+        callback_id=callback.id,
+        attempt_id=callback.attempt_id,
+        verdict=verdict.value,
+    )
     reach("callbacks.weighed")
 
 
@@ -285,15 +330,11 @@ def replay(session: Session, *, callback_id: UUID, actor: Actor) -> Callback:
     return callback
 
 
-def _is_expected(remote_address: str | None, networks: object) -> bool:
-    """Whether the account's list of addresses, if it has one, holds the caller's."""
-    if not isinstance(networks, list) or not networks:
-        return True
-    try:
-        caller = ipaddress.ip_address(remote_address or "")
-        return any(caller in ipaddress.ip_network(str(each), strict=False) for each in networks)
-    except ValueError:
-        return False
+def _speaks_of_credentials(attempt: PaymentAttempt, word: Word) -> bool:
+    """Whether it is news of an order or a question of ours, and not one more copy of it."""
+    if word.source is Source.QUERY_CALLBACK:
+        return word.is_rails_own
+    return attempt.state in LIVE and word.agreement.names_reference
 
 
 def _is_early(attempt: PaymentAttempt, callback: Callback, word: Word, *, now: datetime) -> bool:
@@ -301,8 +342,10 @@ def _is_early(attempt: PaymentAttempt, callback: Callback, word: Word, *, now: d
     if callback.created_at <= now - timedelta(seconds=settings.current().claim_lease_seconds):
         return False
     if word.source is Source.QUERY_CALLBACK:
+        kind, is_whole = word.outcome.kind, word.agreement.complete
+        needs_it = kind in NEED_THE_QUESTION or (kind is OutcomeKind.SETTLED and not is_whole)
         return (
-            (restored.must_ask(attempt) or word.outcome.kind in NEED_THE_QUESTION)
+            (restored.must_ask(attempt) or needs_it)
             and attempt.last_query_at is not None
             and attempt.asked_reference is None
         )

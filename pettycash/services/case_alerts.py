@@ -36,7 +36,7 @@ def owed(session: Session, *, case_id: UUID, now: datetime) -> Alert | None:
     kind = case.kind.value.replace("_", " ")
     due = "" if case.due_at is None else f"\nDue: {case.due_at:%Y-%m-%d %H:%M} UTC"
     return Alert(
-        addresses=addresses(session, now=now),
+        addresses=addresses(session, *TOLD, now=now),
         subject=f"[pettycash {company.code}] {case.severity.value} case: {kind}",
         text=(
             f"{sanitise_text(case.summary)}\n\nAbout: {case.object_type} {case.object_id}{due}\n"
@@ -53,8 +53,8 @@ def sent(session: Session, *, case_id: UUID, now: datetime) -> None:
     outbox.done(session, topic=cases.ALERT_TOPIC, key=case_id)
 
 
-def addresses(session: Session, *, now: datetime) -> list[str]:
-    """The e-mail addresses of everybody whom a severe case concerns."""
+def addresses(session: Session, *roles: Role, now: datetime) -> list[str]:
+    """The e-mail addresses of everybody who holds one of these roles."""
     return list(
         session.execute(
             select(User.email)
@@ -64,7 +64,7 @@ def addresses(session: Session, *, now: datetime) -> list[str]:
             .where(
                 User.is_active,
                 Membership.is_active,
-                RoleAssignment.role.in_(TOLD),
+                RoleAssignment.role.in_(roles),
                 RoleAssignment.valid_from <= now,
                 (RoleAssignment.valid_until.is_(None)) | (RoleAssignment.valid_until > now),
             )

@@ -22,8 +22,9 @@ from pettycash.models.attempts import LIVE, AttemptState, ExchangeType, PaymentA
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseKind
 from pettycash.models.requisitions import Requisition
-from pettycash.services import cases, outbox, pauses, releases, replenishments
+from pettycash.services import cases, duties, outbox, pauses, releases, replenishments
 from pettycash.services.actors import Actor
+from pettycash.services.duties import Duty
 from pettycash.services.payments import exchanges, facts, restored, settlement
 from pettycash.services.payments.facts import Matter
 
@@ -184,11 +185,7 @@ def _locked(session: Session, case: Case, actor: Actor) -> _Subject | None:
     if case.object_type != "payment":
         return None
     requisition, payment = facts.locked(session, payment_id=case.object_id)
-    if actor.user_id in facts.executors(session, payment_id=payment.id):
-        raise releases.NotSeparate("Who released a payment does not say what became of it.")
-    concerned = facts.recipients(session, payment=payment) | {requisition.requester_id}
-    if actor.user_id in concerned:
-        raise releases.NotSeparate("Who asked for money or gets it does not say that it came.")
+    duties.check(session, user_id=actor.user_id, duty=Duty.JUDGE, requisition_id=requisition.id)
     attempts = session.execute(
         select(PaymentAttempt)
         .where(PaymentAttempt.payment_id == payment.id)

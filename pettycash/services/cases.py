@@ -5,12 +5,13 @@ is open it only gathers evidence. What a resolution does to money is decided els
 transaction as `confirm`.
 """
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import ColumnElement, select, text, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -18,8 +19,9 @@ from pettycash import db, errors
 from pettycash.models.base import new_id
 from pettycash.models.people import Membership, Role, RoleAssignment
 from pettycash.models.platform import Case, CaseKind, CaseStatus, Severity
-from pettycash.services import company_settings, outbox, security_log
+from pettycash.services import company_settings, outbox, permissions, security_log
 from pettycash.services.actors import Actor
+from pettycash.services.log_events import log_event
 
 ALERT_TOPIC = "notifications.alert"
 RESOLVERS = (Role.TREASURY, Role.CFO, Role.GROUP_FINANCE_MANAGER)
@@ -121,6 +123,16 @@ def open_case(
         .returning(Case)
     ).scalar_one_or_none()
     if made is not None:
+        log_event(
+            session,
+            "case.opened",
+            level=logging.ERROR if severity is Severity.SEVERE else logging.WARNING,
+            case_id=made.id,
+            kind=kind.value,
+            severity=severity.value,
+            object_type=object_type,
+            object_id=object_id,
+        )
         if severity is Severity.SEVERE:
             outbox.owe(session, topic=ALERT_TOPIC, key=made.id)
         return made
@@ -172,13 +184,22 @@ def close(
     return found
 
 
-def get(session: Session, *, case_id: UUID) -> Case:
-    """One case of the company.
+def visible(actor: Actor) -> ColumnElement[bool]:
+    """All of them for who holds a role that reads cases; else those escalated to the actor."""
+    if actor.has(*permissions.PERMISSIONS["cases.list"]):
+        return true()
+    return Case.owner_id == actor.user_id
+
+
+def get(session: Session, *, case_id: UUID, actor: Actor | None = None) -> Case:
+    """One case within the actor's scope (without one: in the company).
 
     Raises:
         CaseNotFound: none such.
     """
-    found = session.get(Case, case_id)
+    found = session.execute(
+        select(Case).where(Case.id == case_id, true() if actor is None else visible(actor))
+    ).scalar_one_or_none()
     if found is None:
         raise CaseNotFound
     return found
@@ -196,7 +217,8 @@ def assign(
 
     Raises:
         CaseNotFound, CaseResolved: there is nothing to assign.
-        NotAnOwner: the person holds no role of OWNERS, or is not active.
+        NotAnOwner: the person holds no role of OWNERS, or is not active; the company's escalation
+            approver needs no role.
     """
     case = _locked(session, case_id)
     if owner_id is not None and not _may_own(session, owner_id, now):
@@ -221,8 +243,8 @@ def propose(
         CaseNotFound, CaseResolved, ProposalStands: there is nothing to propose.
         NotAResolver: the actor holds no role of RESOLVERS.
     """
-    _check_resolver(actor)
     case = _locked(session, case_id)
+    _check_resolver(case, actor)
     if case.status is CaseStatus.PROPOSED:
         raise ProposalStands
     case.status = CaseStatus.PROPOSED
@@ -318,8 +340,8 @@ def _locked(session: Session, case_id: UUID) -> Case:
 
 def _proposed(session: Session, case_id: UUID, version: int, actor: Actor) -> Case:
     """The case with the proposal that the actor has seen, locked."""
-    _check_resolver(actor)
     case = _locked(session, case_id)
+    _check_resolver(case, actor)
     if case.status is not CaseStatus.PROPOSED:
         raise NothingProposed
     if case.version != version:
@@ -327,12 +349,15 @@ def _proposed(session: Session, case_id: UUID, version: int, actor: Actor) -> Ca
     return case
 
 
-def _check_resolver(actor: Actor) -> None:
-    if not actor.has(*RESOLVERS):
+def _check_resolver(case: Case, actor: Actor) -> None:
+    is_escalated = actor.is_escalation_approver and case.owner_id == actor.user_id
+    if not is_escalated and not actor.has(*RESOLVERS):
         raise NotAResolver
 
 
 def _may_own(session: Session, user_id: UUID, now: datetime) -> bool:
+    if user_id == company_settings.current(session).escalation_approver_id:
+        return True
     found = session.execute(
         select(RoleAssignment.id)
         .join(Membership, Membership.user_id == RoleAssignment.user_id)

@@ -20,7 +20,7 @@ from pettycash.gateways.sanitising import sanitise
 from pettycash.models.base import new_id
 from pettycash.models.people import Role
 from pettycash.models.platform import Change, ChangeStatus
-from pettycash.services import security_log
+from pettycash.services import outbox, security_log
 from pettycash.services.actors import Actor
 
 Apply = Callable[[Session, Change, Actor, datetime], None]
@@ -28,8 +28,18 @@ Subject = Callable[[Change], UUID | None]
 Lock = Callable[[Session, Change], None]
 
 REASON_LENGTH_MAX = 1000
+ALERT_TOPIC = "notifications.change"
 
-READERS = frozenset({Role.ADMIN, Role.CFO, Role.TREASURY, Role.GROUP_FINANCE_MANAGER, Role.AUDITOR})
+READERS = frozenset(
+    {
+        Role.ADMIN,
+        Role.CFO,
+        Role.TREASURY,
+        Role.GROUP_FINANCE_MANAGER,
+        Role.OPERATOR,
+        Role.AUDITOR,
+    }
+)
 """Who reads what others propose, and what became of it."""
 
 
@@ -129,6 +139,8 @@ class Kind:
     """Locks what the proposal is about, which everybody locks before the proposal."""
     names_payees: bool
     """Whether a proposal shows where money goes, which those who only run the system don't see."""
+    alerts: bool = False
+    """Whether the cfo and the auditors are told once it holds."""
 
 
 _KINDS: dict[str, Kind] = {}
@@ -146,6 +158,7 @@ def register(
     ended: Apply | None = None,
     lock: Lock | None = None,
     names_payees: bool = False,
+    alerts: bool = False,
 ) -> None:
     """Make a kind of change known. Called once, when the domain's module is imported."""
     if kind in _KINDS:
@@ -160,6 +173,7 @@ def register(
         ended=ended,
         lock=lock,
         names_payees=names_payees,
+        alerts=alerts,
     )
 
 
@@ -248,7 +262,7 @@ def visible(actor: Actor) -> ColumnElement[bool]:
     """Own proposals, those that the actor decides, for readers all; payees for who sees them."""
     named = [name for name, kind in _KINDS.items() if kind.names_payees]
     others: ColumnElement[bool] = true() if actor.has(*READERS) else false()
-    if not actor.has(*READERS - {Role.ADMIN}):
+    if not actor.has(*READERS - {Role.ADMIN, Role.OPERATOR}):
         others = others & Change.kind.not_in(named)
     return or_(Change.proposed_by == actor.user_id, Change.decider_id == actor.user_id, others)
 
@@ -302,6 +316,8 @@ def confirm(
         raise OwnBenefit
     _decide(change, ChangeStatus.EFFECTIVE, actor, comment=comment, now=now)
     kind.apply(session, change, actor, now)
+    if kind.alerts:
+        outbox.owe(session, topic=ALERT_TOPIC, key=change.id)
     _remember(session, change, "confirmed", actor)
     return change
 

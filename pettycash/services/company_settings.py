@@ -1,12 +1,12 @@
 """A company's settings: versioned rows, typed and validated; the highest version counts.
 
-A key that no version names has the default of `CompanyPolicy`. Keys that take two people
-(domain.md §3) can't be set here alone; they arrive through `changes`.
+A key that no version names has the default of `CompanyPolicy`. Settings of consequence (control.md
+§6) take two people: `setting_changes` proposes and applies them; the others one administrator sets.
 """
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -62,8 +62,8 @@ class CompanyPolicy:
     working_days: tuple[int, ...] = WORKING_DAYS_DEFAULT
     """ISO 8601: Monday is 1."""
     holidays: tuple[date, ...] = ()
-    otp_floor: Decimal = Decimal(0)
-    """Treasury releases from this amount up take a code; 0: all of them."""
+    otp_floors: Mapping[str, Decimal] = field(default_factory=dict)
+    """Treasury releases from this amount up take a code, by currency; all of them without one."""
     code_by_email: bool = True
     code_by_sms: bool = True
     small_team: bool = False
@@ -71,6 +71,24 @@ class CompanyPolicy:
     escalation_approver_id: UUID | None = None
     case_due_hours: int = 24
     """How long a severe case may wait before it is overdue."""
+    advances: bool = False
+    """True: requisitions of kind advance are taken (books.md §5)."""
+    upload_mib_per_day: int = 200
+    """How much one person may store as attachments in a company day."""
+
+    def otp_floor(self, currency: str) -> Decimal:
+        """The floor of a currency; 0: every release takes a code."""
+        return self.otp_floors.get(currency, Decimal(0))
+
+
+def wire(policy: CompanyPolicy, name: str) -> Any:
+    """A setting as it is stored and answered."""
+    if name == "otp_floor":
+        return {code: money.text(amount, code) for code, amount in policy.otp_floors.items()}
+    value = getattr(policy, name)
+    if isinstance(value, tuple):
+        return [each.isoformat() if isinstance(each, date) else each for each in value]
+    return value
 
 
 def _boolean(value: object) -> bool:
@@ -105,8 +123,20 @@ def _holidays(value: object) -> list[str]:
         raise InvalidSetting("Each is a date such as 2026-12-12.") from error
 
 
-def _amount(value: object) -> str:
-    return str(money.parse(value, zero=True))
+def _amounts(value: object) -> dict[str, str]:
+    """A map currency → amount, each in a form that its currency has."""
+    if not isinstance(value, dict):
+        raise InvalidSetting('They are amounts by currency, such as {"KES": "1000.00"}.')
+    read: dict[str, str] = {}
+    for code, amount in value.items():
+        if code not in money.Currency.__members__:
+            raise InvalidSetting(f"{str(code)[:10]} is no currency of ours.")
+        currency = money.Currency(code)
+        try:
+            read[code] = money.text(money.checked(money.parse(amount, zero=True), currency), code)
+        except errors.RuleViolation as refusal:
+            raise InvalidSetting(f"{code}: {refusal.detail}") from refusal
+    return read
 
 
 def _hours(value: object) -> int:
@@ -115,19 +145,33 @@ def _hours(value: object) -> int:
     return value
 
 
-ALONE: Mapping[str, Callable[[object], Any]] = {
+def _mebibytes(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 10 <= value <= 10_000:
+        raise InvalidSetting("It is a whole number of MiB, from 10 to 10000.")
+    return value
+
+
+Readers = Mapping[str, Callable[[object], Any]]
+
+ALONE: Readers = {
     "timezone": _timezone,
-    "working_days": _working_days,
-    "holidays": _holidays,
-    "otp_floor": _amount,
-    "code_by_email": _boolean,
-    "code_by_sms": _boolean,
-    "small_team": _boolean,
     "case_due_hours": _hours,
+    "advances": _boolean,
+    "upload_mib_per_day": _mebibytes,
 }
 """Setting → what reads its wire form into its stored form. One administrator changes these."""
 
-TWO_PEOPLE = frozenset({"escalation_approver_id"})
+OF_CONSEQUENCE: Readers = {
+    "working_days": _working_days,
+    "holidays": _holidays,
+    "otp_floor": _amounts,
+    "code_by_email": _boolean,
+    "code_by_sms": _boolean,
+    "small_team": _boolean,
+}
+"""The same of settings that two people change: who is asked, and when, follows from them."""
+
+TWO_PEOPLE = frozenset({*OF_CONSEQUENCE, "escalation_approver_id"})
 
 
 CURRENT = (
@@ -150,11 +194,6 @@ def current(session: Session) -> CompanyPolicy:
     return _policy(row, currency)
 
 
-def _currency(session: Session) -> str:
-    company_id = session.info["scope"].company_id
-    return session.execute(select(Company.currency).where(Company.id == company_id)).scalar_one()
-
-
 def _latest(session: Session, company_id: UUID) -> CompanySettings | None:
     return session.execute(
         select(CompanySettings)
@@ -166,9 +205,12 @@ def _latest(session: Session, company_id: UUID) -> CompanySettings | None:
 
 def _policy(row: CompanySettings, currency: str) -> CompanyPolicy:
     data = dict(row.data)
-    for name, read in (("otp_floor", Decimal), ("escalation_approver_id", UUID)):
-        if data.get(name) is not None:
-            data[name] = read(data[name])
+    if data.get("escalation_approver_id") is not None:
+        data["escalation_approver_id"] = UUID(data["escalation_approver_id"])
+    floors = data.pop("otp_floor", {})
+    if isinstance(floors, str):  # as it was before each currency had its own
+        floors = {currency: floors}
+    data["otp_floors"] = {code: Decimal(amount) for code, amount in floors.items()}
     if "working_days" in data:
         data["working_days"] = tuple(data["working_days"])
     if "holidays" in data:
@@ -176,18 +218,22 @@ def _policy(row: CompanySettings, currency: str) -> CompanyPolicy:
     return CompanyPolicy(version=row.version, currency=currency, **data)
 
 
-def checked(session: Session, values: Mapping[str, object]) -> dict[str, Any]:
+def checked(
+    session: Session, values: Mapping[str, object], *, known: Readers = ALONE
+) -> dict[str, Any]:
     """Read wire values into stored ones; every wrong one is named.
 
+    `known` are the settings that may be among them.
+
     Raises:
-        UnknownSetting: a key is not a setting.
+        UnknownSetting: a key is not a setting, or not one of those.
         SettingNeedsTwoPeople: a key takes a two-person change.
         InvalidSetting: a value can't be taken.
     """
-    unknown = sorted(set(values) - set(ALONE) - TWO_PEOPLE)
+    unknown = sorted(set(values) - set(known) - (TWO_PEOPLE if known is ALONE else set()))
     if unknown:
         raise UnknownSetting(errors={name: ["There is no such setting."] for name in unknown})
-    guarded = sorted(set(values) & TWO_PEOPLE)
+    guarded = sorted(set(values) - set(known))
     if guarded:
         raise SettingNeedsTwoPeople(
             errors={name: ["Propose it at /api/changes/."] for name in guarded}
@@ -196,14 +242,9 @@ def checked(session: Session, values: Mapping[str, object]) -> dict[str, Any]:
     wrong: dict[str, list[str]] = {}
     for name, value in values.items():
         try:
-            stored[name] = ALONE[name](value)
+            stored[name] = known[name](value)
         except errors.RuleViolation as refusal:
             wrong[name] = [refusal.detail]
-    if "otp_floor" in stored:
-        try:
-            money.checked(Decimal(stored["otp_floor"]), money.Currency(_currency(session)))
-        except money.InvalidAmount as refusal:
-            wrong["otp_floor"] = [refusal.detail]
     if "timezone" in stored and not _known_to_database(session, stored["timezone"]):
         wrong["timezone"] = ["The database knows no such time zone."]
     if wrong:
@@ -227,6 +268,7 @@ def update(
     values: Mapping[str, object],
     expected_version: int,
     changed_by: UUID | None,
+    known: Readers = ALONE,
 ) -> CompanyPolicy:
     """Write a new version of the settings; what `values` does not name stays.
 
@@ -236,7 +278,7 @@ def update(
     """
     return _write(
         session,
-        stored=checked(session, values),
+        stored=checked(session, values, known=known),
         expected_version=expected_version,
         changed_by=changed_by,
     )

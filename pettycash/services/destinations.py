@@ -2,23 +2,13 @@
 
 import re
 
-import phonenumbers
-
-from pettycash import errors
+from pettycash import errors, phones
 from pettycash.gateways import registry
 from pettycash.gateways.base import DestinationNotUnderstood
 from pettycash.money import Currency
 from pettycash.rails import Method
 
 _EMAIL = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)+", re.ASCII)
-_HOME_OF: dict[Currency, str | None] = {
-    Currency.KES: "KE",
-    Currency.TZS: "TZ",
-    Currency.UGX: "UG",
-    Currency.RWF: "RW",
-    Currency.USD: None,
-}
-"""Where a phone number without a country code lives; dollars have no home."""
 
 
 class InvalidDestination(errors.RuleViolation):
@@ -68,15 +58,12 @@ def _person(raw: str, *, currency: Currency) -> str:
         if len(address) > 254 or _EMAIL.fullmatch(address) is None:
             raise _not_a_person("This is no e-mail address.")
         return address
-    if len(text) > 32 or re.fullmatch(r"\+?[0-9 ()./-]+", text, re.ASCII) is None:
-        raise _not_a_person("Cash goes to a person's phone number or e-mail address.")
     try:
-        number = phonenumbers.parse(text, _HOME_OF[currency])
-    except phonenumbers.NumberParseException as error:
-        raise _not_a_person("This is no phone number.") from error
-    if not phonenumbers.is_valid_number(number):
-        raise _not_a_person("No such phone number can exist.")
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+        return phones.e164(text, home=phones.HOME_OF[currency])
+    except phones.NotAPhone as error:
+        raise _not_a_person(
+            f"Cash goes to a person's phone number or e-mail address. {error}"
+        ) from error
 
 
 def _not_a_person(detail: str) -> InvalidDestination:

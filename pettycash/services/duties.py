@@ -1,10 +1,10 @@
 """Duties about one sum of money, and those that one person never has together (control.md §1, §2).
 
-The pairs stand here once; triggers, reads and documents follow from them. A person counts over all
-their logins, keys and delegations, and for every round, code and payment of the requisition.
+The pairs stand here once: the tables that triggers join are a copy, which a test compares. A person
+counts over all their logins and keys, and for every round, code and payment of the requisition.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -67,17 +67,17 @@ INCOMPATIBLE_ROLES: Final = frozenset(
         *((Role.OPERATOR, each) for each in (Role.TREASURY, Role.CUSTODIAN, Role.CFO)),
     )
 )  # fmt: skip
-"""Roles that nobody holds at overlapping times in one company."""
+"""Roles that nobody holds at overlapping times in one company; the database refuses it too."""
 
 PHRASES: Final[Mapping[Duty, str]] = {
-    D.REQUESTER: "raised it, or created the key that raised it",
-    D.RECIPIENT: "get the money",
+    D.REQUESTER: "raised it, or made the key that raised it",
+    D.RECIPIENT: "get the money: you are its payee, or it goes to your phone or e-mail",
     D.APPROVER: "approved it",
     D.MAKER: "made or changed the payment",
     D.RELEASER: "released it, or asked for its code",
     D.JUDGE: "judged a case about it",
     D.RECORDER: "recorded the evidence",
-    D.MATCHER: "matched it",
+    D.MATCHER: "matched it with its proof",
 }
 """What the person did, after "You"."""
 
@@ -88,23 +88,47 @@ class NotSeparate(errors.NotAllowed):
     code = "release.not_separate"
 
 
+class ApprovalVoid(errors.Conflict):
+    """Somebody who approved it asks for the money or gets it: another person approves it first."""
+
+    code = "approval.void"
+
+
+Holders = Mapping[Duty, frozenset[UUID]]
+
+
 def apart_from(duty: Duty) -> frozenset[Duty]:
     """The duties that a holder of this one must not have."""
     return frozenset(other for pair in PAIRS if duty in pair for other in pair if other is not duty)
 
 
-def holders(session: Session, *, requisition_id: UUID) -> Mapping[Duty, frozenset[UUID]]:
+def refusal(own: Duty, wanted: Duty) -> NotSeparate:
+    """Why somebody with a duty can't take another one on."""
+    return NotSeparate(f"You {PHRASES[own]}: a {own.value} is never its {wanted.value}.")
+
+
+def holders(session: Session, *, requisition_id: UUID) -> Holders:
     """Everybody who has a duty about the money of a requisition and its payments."""
+    session.flush()  # plain SQL reads what stands in the tables
     found: dict[Duty, set[UUID]] = {duty: set() for duty in Duty}
     for duty, user_id in session.execute(HOLDERS, {"requisition_id": requisition_id}):
         found[Duty(duty)].add(user_id)
     return {duty: frozenset(people) for duty, people in found.items()}
 
 
+def others(known: Holders, duty: Duty) -> Mapping[UUID, Duty]:
+    """Everybody who must not take a duty on, and why."""
+    return {
+        user_id: other
+        for other in reversed(Duty)  # of several duties the first one is told
+        if other in apart_from(duty)
+        for user_id in known[other]
+    }
+
+
 def barred(session: Session, *, duty: Duty, requisition_id: UUID) -> frozenset[UUID]:
     """Everybody who must not take a duty about this money on."""
-    known = holders(session, requisition_id=requisition_id)
-    return frozenset().union(*(known[other] for other in apart_from(duty)))
+    return frozenset(others(holders(session, requisition_id=requisition_id), duty))
 
 
 def check(session: Session, *, user_id: UUID, duty: Duty, requisition_id: UUID) -> None:
@@ -113,10 +137,37 @@ def check(session: Session, *, user_id: UUID, duty: Duty, requisition_id: UUID) 
     Raises:
         NotSeparate: its detail names the duty that they have.
     """
-    known = holders(session, requisition_id=requisition_id)
-    for other in Duty:
-        if other in apart_from(duty) and user_id in known[other]:
-            raise NotSeparate(f"You {PHRASES[other]}: that excludes you as its {duty.value}.")
+    own = others(holders(session, requisition_id=requisition_id), duty).get(user_id)
+    if own is not None:
+        raise refusal(own, duty)
+
+
+def conflicted(session: Session, known: Holders, *, requisition_id: UUID) -> frozenset[UUID]:
+    """Approvers whose approval counts no more: it turned out that they ask for the money or get it.
+
+    What was void already is not told again.
+    """
+    both = known[Duty.APPROVER] & (known[Duty.REQUESTER] | known[Duty.RECIPIENT])
+    if not both:
+        return both
+    return both.intersection(
+        session.execute(STANDING, {"requisition_id": requisition_id}).scalars()
+    )
+
+
+def reached_at(session: Session, *, destination: str) -> frozenset[UUID]:
+    """Members whose phone or e-mail a destination is now, or whom a payment to it has named."""
+    return frozenset(session.execute(REACHED_AT, {"destination": destination}).scalars())
+
+
+def incompatible(roles: Iterable[Role]) -> tuple[Role, Role] | None:
+    """Two of these roles that one person never holds together, if there are such."""
+    held = sorted(set(roles))
+    for one in held:
+        for other in held:
+            if one < other and frozenset((one, other)) in INCOMPATIBLE_ROLES:
+                return one, other
+    return None
 
 
 def check_recipients(session: Session, *, people: Collection[UUID], requisition_id: UUID) -> None:
@@ -138,35 +189,68 @@ def check_recipients(session: Session, *, people: Collection[UUID], requisition_
 HOLDERS = text(
     """
     WITH r AS (
-        SELECT id, requester_id, client_id, payee_user_id, destination
+        SELECT company_id, requester_id, client_id, payee_user_id, destination
         FROM requisitions WHERE id = :requisition_id
     ), p AS (
-        SELECT id, maker_id, payee_user_id, destination
+        SELECT id, company_id, maker_id, payee_user_id, destination
         FROM payments WHERE requisition_id = :requisition_id
     ), goes AS (
-        SELECT destination FROM r UNION SELECT destination FROM p
+        SELECT company_id, ltrim(lower(destination), '+') AS value FROM r
+        UNION SELECT company_id, ltrim(lower(destination), '+') FROM p
+    ), submitted AS (
+        SELECT min(created_at) AS at FROM approval_rounds WHERE requisition_id = :requisition_id
     )
     SELECT 'requester' AS duty, requester_id AS user_id FROM r
-    UNION SELECT 'requester', k.created_by FROM r JOIN api_keys k ON k.id = r.client_id
+    UNION SELECT 'requester', who.user_id FROM r JOIN api_keys k ON k.id = r.client_id
+        CROSS JOIN LATERAL (VALUES (k.created_by), (k.confirmed_by)) AS who (user_id)
+        WHERE who.user_id IS NOT NULL
     UNION SELECT 'recipient', payee_user_id FROM r WHERE payee_user_id IS NOT NULL
     UNION SELECT 'recipient', payee_user_id FROM p WHERE payee_user_id IS NOT NULL
-    UNION SELECT 'recipient', m.user_id FROM goes
-        JOIN memberships m ON m.phone IN (goes.destination, '+' || goes.destination)
-    UNION SELECT 'recipient', m.user_id FROM goes
-        JOIN users u ON lower(u.email) = goes.destination JOIN memberships m ON m.user_id = u.id
+    UNION SELECT 'recipient', c.user_id FROM goes CROSS JOIN submitted
+        JOIN contacts c ON c.company_id = goes.company_id AND c.value = goes.value
+        WHERE c.held_until IS NULL OR c.held_until >= submitted.at
+    UNION SELECT 'recipient', n.payee_user_id FROM goes
+        JOIN payments n ON n.company_id = goes.company_id
+            AND n.destination IN (goes.value, '+' || goes.value) AND n.payee_user_id IS NOT NULL
     UNION SELECT 'approver', d.user_id FROM decisions d
         WHERE d.requisition_id = :requisition_id AND d.verdict IN ('approved', 'urgency_confirmed')
     UNION SELECT 'maker', maker_id FROM p WHERE maker_id IS NOT NULL
     UNION SELECT 'maker', c.proposed_by FROM r JOIN changes c
-        ON c.object_id IN (SELECT id FROM r UNION ALL SELECT id FROM p)
+        ON c.object_id IN (SELECT p.id FROM p UNION ALL SELECT CAST(:requisition_id AS uuid))
         WHERE c.kind = 'redirect' AND c.status = 'effective' AND c.proposed_by <> r.requester_id
-    UNION SELECT 'releaser', e.executor_id FROM payment_executions e
-        WHERE e.requisition_id = :requisition_id
     UNION SELECT 'releaser', c.executor_id FROM p
         JOIN release_challenges c ON c.payment_id = p.id
+    UNION SELECT 'releaser', e.executor_id FROM p
+        JOIN payment_executions e ON e.payment_id = p.id
     UNION SELECT 'judge', j.user_id FROM p
-        JOIN cases c ON c.object_type = 'payment' AND c.object_id = p.id
+        JOIN cases c ON c.company_id = p.company_id AND c.object_type = 'payment'
+            AND c.object_id = p.id
         CROSS JOIN LATERAL (VALUES (c.proposed_by), (c.resolved_by)) AS j (user_id)
         WHERE j.user_id IS NOT NULL AND c.proposal ->> 'ending' IN ('paid', 'not_paid', 'returned')
+    UNION SELECT 'recorder', a.uploaded_by FROM p JOIN attachments a ON a.payment_id = p.id
+    UNION SELECT 'matcher', k.reconciled_by FROM p
+        JOIN payment_reconciliations k ON k.payment_id = p.id WHERE k.reconciled_by IS NOT NULL
+    """
+).execution_options(**db.PREPARED)
+
+STANDING = text(
+    """
+    SELECT d.user_id FROM decisions d
+        JOIN approval_steps s ON s.id = d.step_id AND s.status = 'approved'
+        JOIN approval_rounds o ON o.id = d.round_id AND o.status IN ('open', 'approved')
+    WHERE d.requisition_id = :requisition_id AND d.verdict IN ('approved', 'urgency_confirmed')
+    """
+).execution_options(**db.PREPARED)
+"""Whose approval counts."""
+
+REACHED_AT = text(
+    """
+    WITH goes AS (SELECT ltrim(lower(CAST(:destination AS text)), '+') AS value)
+    SELECT c.user_id FROM goes
+        JOIN contacts c ON c.company_id = current_company() AND c.value = goes.value
+        WHERE c.held_until IS NULL
+    UNION SELECT n.payee_user_id FROM goes
+        JOIN payments n ON n.company_id = current_company()
+            AND n.destination IN (goes.value, '+' || goes.value) AND n.payee_user_id IS NOT NULL
     """
 ).execution_options(**db.PREPARED)

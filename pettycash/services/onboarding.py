@@ -2,7 +2,7 @@
 
 `create_company` runs as the system role, which alone may write a new tenant; `bootstrap` runs in
 the company's own scope and can happen once. The exception is recorded: `bootstrapped_at`, role
-assignments without a proposer, and a line in the security log.
+assignments that say so, and a line in the security log.
 """
 
 import re
@@ -19,8 +19,15 @@ from pettycash import db, errors
 from pettycash.models.organisation import Company
 from pettycash.models.people import SCOPE_OF, Membership, Role, RoleAssignment, ScopeKind, User
 from pettycash.money import Currency
-from pettycash.services import accounts, company_settings, security_log
-from pettycash.services.identity import sessions
+from pettycash.services import (
+    accounts,
+    company_settings,
+    duties,
+    secrets_box,
+    security_log,
+    texts,
+)
+from pettycash.services.identity import links, sessions, usernames
 from pettycash.services.people import UsernameTaken
 
 CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}", re.ASCII)
@@ -39,7 +46,7 @@ class AlreadyBootstrapped(errors.Conflict):
 
 
 class InvalidCompany(errors.RuleViolation):
-    """The code, name or currency of a company can't be used."""
+    """The code, name, currency or first people of a company can't be used."""
 
     code = "company.invalid"
 
@@ -54,14 +61,16 @@ class FirstRole:
 
 @dataclass(frozen=True, kw_only=True)
 class FirstPerson:
-    """Somebody who is there from the start. The password comes hashed, the seed encrypted."""
+    """Somebody who is there from the start. The password comes hashed, the seed encrypted.
+
+    Without a password its owner is owed a link with which to set one.
+    """
 
     user_id: UUID
     username: str
     display_name: str
     email: str
-    password_hash: str = field(repr=False)
-    password_is_temporary: bool = True
+    password_hash: str | None = field(default=None, repr=False)
     totp_seed: str | None = field(default=None, repr=False)
     phone: str | None = None
     roles: tuple[FirstRole, ...] = ()
@@ -73,19 +82,19 @@ def create_company(session: Session, *, code: str, name: str, currency: Currency
     """Write a new tenant, empty (system role); one that never got its people is taken up again.
 
     Raises:
-        InvalidCompany: a code that is not capitals, digits, - and _; an empty name.
+        InvalidCompany: a code that is not capitals, digits, - and _.
+        InvalidText: an empty name, or one that is not wholly seen.
         CompanyExists: the code or the name is taken.
     """
     if CODE.fullmatch(code) is None:
         raise InvalidCompany("A code is 1 to 32 capitals, digits, hyphens and underscores.")
-    if not name.strip():
-        raise InvalidCompany("A company has a name.")
-    same = select(Company).where((Company.code == code) | (Company.name == name.strip()))
+    name = texts.name(name, field="name")
+    same = select(Company).where((Company.code == code) | (Company.name == name))
     for found in session.execute(same).scalars():
         if (found.code, found.bootstrapped_at, found.currency) == (code, None, currency.value):
             return found
         raise CompanyExists(f"{code} or its name is taken.")
-    company = Company(code=code, name=name.strip(), currency=currency.value)
+    company = Company(code=code, name=name, currency=currency.value)
     session.add(company)
     return company
 
@@ -108,6 +117,8 @@ def bootstrap(
         AlreadyBootstrapped: it has happened.
         InvalidSetting, UnknownSetting: see `company_settings.checked`.
         UsernameTaken: somebody has the username of one of the people.
+        InvalidPerson: a username can't be used.
+        InvalidCompany: a role without its scope, or two that one person never holds.
     """
     company = db.lock(session, Company, company_id)
     if company is None:
@@ -115,7 +126,13 @@ def bootstrap(
     if company.bootstrapped_at is not None:
         raise AlreadyBootstrapped(f"{company.code} was set up at {company.bootstrapped_at}.")
     company.bootstrapped_at = now
-    company_settings.update(session, values=settings, expected_version=0, changed_by=None)
+    company_settings.update(
+        session,
+        values=settings,
+        expected_version=0,
+        changed_by=None,
+        known={**company_settings.ALONE, **company_settings.OF_CONSEQUENCE},
+    )
     accounts.create_template(session, company)
     for person in people:
         _admit(session, company_id=company_id, person=person, now=now)
@@ -139,11 +156,11 @@ def bootstrap(
 def _admit(session: Session, *, company_id: UUID, person: FirstPerson, now: datetime) -> None:
     user = User(
         id=person.user_id,
-        username=person.username,
-        display_name=person.display_name,
+        username=usernames.checked(person.username),
+        display_name=texts.name(person.display_name, field="display_name"),
         email=person.email,
-        password_hash=person.password_hash,
-        password_changed_at=sessions.GIVEN if person.password_is_temporary else now,
+        password_hash=person.password_hash or secrets_box.hash_of_nobodys(),
+        password_changed_at=now if person.password_hash else sessions.GIVEN,
         totp_seed=person.totp_seed,
         totp_enrolled_at=now if person.totp_seed else None,
     )
@@ -159,6 +176,11 @@ def _admit(session: Session, *, company_id: UUID, person: FirstPerson, now: date
         )
     )
     session.flush()
+    pair = duties.incompatible(first.role for first in person.roles)
+    if pair is not None:
+        raise InvalidCompany(f"Nobody holds {pair[0]} and {pair[1]}: {person.username} does.")
+    if person.password_hash is None:
+        links.owe(session, user_id=person.user_id, actor=None)
     for first in person.roles:
         kind = SCOPE_OF[first.role]
         if (first.scope_id is None) is not (kind in (ScopeKind.SELF, ScopeKind.COMPANY)):
@@ -171,5 +193,6 @@ def _admit(session: Session, *, company_id: UUID, person: FirstPerson, now: date
                 scope_kind=kind,
                 scope_id=first.scope_id,
                 valid_from=now,
+                is_bootstrap=True,
             )
         )

@@ -100,6 +100,9 @@ OWE = text(
                         THEN 0 ELSE o.attempts END,
         failures = CASE WHEN o.done_at IS NOT NULL OR o.parked_at IS NOT NULL
                         THEN 0 ELSE o.failures END,
+        request_id = CASE WHEN o.done_at IS NULL AND o.parked_at IS NULL
+                          THEN coalesce(o.request_id, excluded.request_id)
+                          ELSE excluded.request_id END,
         done_at = NULL, last_error = NULL,
         parked_at = CASE WHEN o.parked_by_hand THEN o.parked_at END
     """
@@ -115,11 +118,13 @@ class Begun:
     topic: str
     key: UUID
     company_id: UUID
+    request_id: str | None
+    """Of the request that it began with."""
     is_parked: bool
     """It has just been parked for having begun too often without an end."""
 
 
-NEVER_PARKED = ("notifications.alert",)
+NEVER_PARKED = ("notifications.alert", "notifications.security")
 """What is tried for as long as it is owed: who would be told that it was given up?"""
 
 _UNDER_WAY = (
@@ -147,6 +152,7 @@ def begin(glance: Session, *, obligation_id: UUID) -> Begun | None:
         topic=row.topic,
         key=row.key,
         company_id=row.company_id,
+        request_id=row.request_id,
         is_parked=row.parked_at is not None,
     )
 
@@ -164,7 +170,13 @@ BEGIN = (
             else_=None,
         ),
     )
-    .returning(Obligation.topic, Obligation.key, Obligation.company_id, Obligation.parked_at)
+    .returning(
+        Obligation.topic,
+        Obligation.key,
+        Obligation.company_id,
+        Obligation.request_id,
+        Obligation.parked_at,
+    )
     .execution_options(synchronize_session=False)
 )
 """A statement by itself, of which nothing else depends: no transaction is opened round it."""

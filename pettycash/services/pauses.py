@@ -23,8 +23,8 @@ from pettycash.models.platform import Pause, PauseScope, PlatformPause
 from pettycash.services import outbox, security_log
 from pettycash.services.actors import Actor
 
-SENDING = "payments.submit"
-"""What stands still."""
+SENDING, ASKING = "payments.submit", "payments.resolve"
+"""What stands still, and what does where a rail has refused the account's credentials."""
 
 PAUSERS = (Role.OPERATOR, Role.TREASURY, Role.CFO)
 
@@ -281,6 +281,8 @@ def _wake(session: Session, pause: Pause) -> None:
         outbox.wake(session, topic=SENDING, keys=queued)
     else:
         outbox.wake(session, topic=SENDING, lane=pause.object_id)
+    if pause.scope is PauseScope.PROVIDER_ACCOUNT:
+        outbox.wake(session, topic=ASKING, lane=pause.object_id)
 
 
 def _check_pauser(actor: Actor) -> None:

@@ -1,37 +1,48 @@
 """People of a company: logins and places. Roles take two people: `role_assignments`.
 
-A login made here has a password that its owner has to replace before anything else; whoever holds a
-role of MFA_ROLES has to enrol an authenticator as well (security.md rows 1 and 4).
+Nobody knows the password of a login that is made here: its owner sets one, by a link to their own
+address. A holder of one of MFA_ROLES has to enrol an authenticator as well (security.md rows 1, 4).
 """
 
 import re
-import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import phonenumbers
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from pettycash import errors
+from pettycash import errors, phones
 from pettycash.gateways.sanitising import mask_phone
 from pettycash.models.base import new_id
-from pettycash.models.people import Membership, User
-from pettycash.services import organisation, secrets_box, security_log
+from pettycash.models.people import Contact, Membership, Role, RoleAssignment, User
+from pettycash.models.platform import CaseKind, Severity
+from pettycash.money import Currency
+from pettycash.services import (
+    cases,
+    company_settings,
+    contacts,
+    leaving,
+    organisation,
+    secrets_box,
+    security_log,
+    texts,
+)
 from pettycash.services.actors import Actor
-from pettycash.services.identity import sessions
+from pettycash.services.identity import links, sessions, usernames
 from pettycash.services.identity.totp import UserNotFound
+from pettycash.services.identity.usernames import InvalidPerson
 
-USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,62}[a-z0-9]", re.ASCII)
-HOME_REGION = "KE"
-"""Where a phone number without a country code lives."""
+EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+\.[^@\s]+")
 
 PLACES = ("region_id", "branch_id", "department_id", "cost_center_id", "position_id")
 LOGIN_FIELDS = ("display_name", "email")
+CONTACTS = ("email", "phone")
+RELEASING = (Role.TREASURY, Role.CUSTODIAN, Role.CFO)
+"""Roles whose holders get release codes."""
 
 
 class UsernameTaken(errors.Conflict):
@@ -40,16 +51,22 @@ class UsernameTaken(errors.Conflict):
     code = "user.username_taken"
 
 
-class InvalidPerson(errors.RuleViolation):
-    """A username or phone number that can't be used."""
-
-    code = "user.invalid"
-
-
 class LoginShared(errors.Conflict):
     """This person works in another company too, so no single one changes name or e-mail."""
 
     code = "user.login_shared"
+
+
+class ContactNeedsTwoPeople(errors.RuleViolation):
+    """Two people change the e-mail or phone of somebody who releases money (`changes/`)."""
+
+    code = "user.contact_needs_two_people"
+
+
+class ResetNeedsTwoPeople(errors.RuleViolation):
+    """Two people reset the second factor of somebody who releases money (`changes/`)."""
+
+    code = "mfa.reset_needs_two_people"
 
 
 class NotYourself(errors.NotAllowed):
@@ -65,17 +82,14 @@ class Person:
     user: User
     membership: Membership
 
+    def row_of(self, field: str) -> User | Membership:
+        """The row that a field stands in: the login's, or the place's in this company."""
+        return self.user if field in LOGIN_FIELDS else self.membership
+
     @property
     def version(self) -> str:
         """What an ETag of both is made of."""
         return f"{self.user.version}.{self.membership.version}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Admitted(Person):
-    """Somebody new, and the password to hand over; it is stored nowhere."""
-
-    temporary_password: str = field(repr=False)
 
 
 def find(session: Session, *, user_id: UUID, lock: bool = False) -> Person:
@@ -106,32 +120,33 @@ def admit(
     phone: str | None,
     places: Mapping[str, UUID | None],
     actor: Actor | None,
-) -> Admitted:
-    """Make a login and place it in the company, without any role.
+) -> Person:
+    """Make a login and place it in the company, without any role; its owner is owed a link.
 
     `actor` is None on the host's command line, here and below.
 
     Raises:
         InvalidPerson: username or phone can't be used.
+        InvalidText: the name is blank, too long, or not wholly seen.
         UsernameTaken: somebody has it, perhaps in another company.
         UnknownUnit: a place is not an active unit.
     """
-    name = checked_username(username)
+    name = usernames.checked(username)
+    display_name = texts.name(display_name, field="display_name")
     organisation.check_places(session, places)
-    password = make_password()
     user = User(
         id=new_id(),
         username=name,
         display_name=display_name,
         email=email,
-        password_hash=secrets_box.hash_password(password),
+        password_hash=secrets_box.hash_of_nobodys(),
         password_changed_at=sessions.GIVEN,
     )
     membership = Membership(
         id=new_id(),
         company_id=session.info["scope"].company_id,
         user_id=user.id,
-        phone=e164(phone),
+        phone=e164(session, phone),
         **{name: places.get(name) for name in PLACES},
     )
     try:
@@ -143,7 +158,9 @@ def admit(
     except IntegrityError as error:
         raise UsernameTaken(errors={"username": ["Somebody has it."]}) from error
     _remember(session, "user.created", user.id, {"username": name}, actor)
-    return Admitted(user=user, membership=membership, temporary_password=password)
+    _tell_shared_contacts(session, user.id, actor)
+    links.owe(session, user_id=user.id, actor=actor)
+    return Person(user=user, membership=membership)
 
 
 def update(
@@ -153,27 +170,37 @@ def update(
     values: Mapping[str, Any],
     actor: Actor | None,
     now: datetime,
+    is_agreed: bool = False,
 ) -> Person:
     """Change a (locked) person: name, e-mail, phone, places, is_active. The rest stays.
 
-    Who is deactivated is signed out at once, in this company.
+    Who is deactivated is signed out at once, in this company. An address that is given up is told.
+    `is_agreed`: two people changed it.
 
     Raises:
+        ContactNeedsTwoPeople: e-mail or phone of somebody who releases money.
         LoginShared: name or e-mail of somebody who works in another company too.
         NotYourself: one's own deactivation.
         InvalidPerson, UnknownUnit: see `admit`.
     """
     wanted = dict(values)
+    if "display_name" in wanted:
+        wanted["display_name"] = texts.name(wanted["display_name"], field="display_name")
     if "phone" in wanted:
-        wanted["phone"] = e164(wanted["phone"])
+        wanted["phone"] = e164(session, wanted["phone"])
     organisation.check_places(session, wanted)
-    changed: dict[str, list[Any]] = {}
-    for name, value in wanted.items():
-        row: User | Membership = person.user if name in LOGIN_FIELDS else person.membership
-        if getattr(row, name) != value:
-            changed[name] = [getattr(row, name), value]
+    changed = {
+        name: [getattr(person.row_of(name), name), value]
+        for name, value in wanted.items()
+        if getattr(person.row_of(name), name) != value
+    }
     if not changed:
         return person
+    is_reached_anew = not changed.keys().isdisjoint(CONTACTS)
+    if is_reached_anew and not is_agreed and _releases(session, person.user.id, now=now):
+        raise ContactNeedsTwoPeople(
+            errors={name: ["Propose it at /api/changes/."] for name in CONTACTS if name in changed}
+        )
     if not changed.keys().isdisjoint(LOGIN_FIELDS):
         if session.execute(select(func.works_elsewhere(person.user.id))).scalar_one():
             raise LoginShared
@@ -182,50 +209,120 @@ def update(
         if actor is not None and actor.user_id == person.user.id:
             raise NotYourself
         sessions.end_all(session, user_id=person.user.id, reason="deactivated", now=now)
+        leaving.owe(session, user_id=person.user.id)
     for name, (_, value) in changed.items():
-        setattr(person.user if name in LOGIN_FIELDS else person.membership, name, value)
+        setattr(person.row_of(name), name, value)
     person.membership.version += 1
     detail = {
         name: [_masked(name, old), _masked(name, new)] for name, (old, new) in changed.items()
     }
     _remember(session, "user.updated", person.user.id, detail, actor)
+    if is_reached_anew:
+        contacts.owe_notices(session, user_id=person.user.id)
+        _tell_shared_contacts(session, person.user.id, actor)
     return person
 
 
-def checked_username(text: str) -> str:
-    """A username in its one spelling, lower case.
+def _tell_shared_contacts(session: Session, user_id: UUID, actor: Actor | None) -> None:
+    """Open a case where a contact is another member's too: what goes there goes to both."""
+    own, theirs = aliased(Contact), aliased(Contact)
+    shared = session.execute(
+        select(own.kind, theirs.user_id)
+        .join(theirs, (theirs.value == own.value) & (theirs.user_id != own.user_id))
+        .where(own.user_id == user_id, own.held_until.is_(None), theirs.held_until.is_(None))
+        .order_by(own.kind, theirs.user_id)
+    ).all()
+    if not shared:
+        return
+    found = {kind.value: str(other) for kind, other in shared}
+    cases.open_case(
+        session,
+        kind=CaseKind.MISMATCH,
+        object_type="user",
+        object_id=user_id,
+        summary=f"Two members have the same {' and '.join(found)}.",
+        evidence=found,
+        severity=Severity.WARNING,
+    )
+    _remember(session, "user.contact_shared", user_id, found, actor)
+
+
+def check_reset_alone(session: Session, *, user_id: UUID, now: datetime) -> None:
+    """Refuse one administrator the reset of a releaser's second factor.
 
     Raises:
-        InvalidPerson: too short or long, or other characters than those.
+        ResetNeedsTwoPeople: the person holds a releasing role.
     """
-    name = text.strip().lower()
-    if USERNAME.fullmatch(name) is None:
-        raise InvalidPerson(
-            errors={"username": ["3 to 64 letters, digits, dots, hyphens and underscores."]}
+    if _releases(session, user_id, now=now):
+        raise ResetNeedsTwoPeople
+
+
+def _releases(session: Session, user_id: UUID, *, now: datetime) -> bool:
+    found = session.execute(
+        select(RoleAssignment.id)
+        .where(
+            RoleAssignment.user_id == user_id,
+            RoleAssignment.role.in_(RELEASING),
+            or_(RoleAssignment.valid_until.is_(None), RoleAssignment.valid_until > now),
         )
-    return name
+        .limit(1)
+    )
+    return found.first() is not None
 
 
-def make_password() -> str:
-    """A temporary password of 120 random bits, good for one sign-in."""
-    return secrets.token_urlsafe(15)
+def checked_contacts(session: Session, payload: Mapping[str, Any]) -> dict[str, str | None]:
+    """An e-mail, a phone, or both, in their one spelling.
+
+    Raises:
+        InvalidPerson: neither, something else, or not such an address.
+    """
+    strangers = sorted(set(payload) - set(CONTACTS))
+    if strangers or not payload:
+        raise InvalidPerson(
+            "An e-mail or a phone is changed.",
+            errors={name: ["Unknown field."] for name in strangers},
+        )
+    read: dict[str, str | None] = {}
+    if "email" in payload:
+        email = str(payload["email"]).strip()
+        if EMAIL.fullmatch(email) is None:
+            raise InvalidPerson(errors={"email": ["Not an e-mail address."]})
+        read["email"] = email
+    if "phone" in payload:
+        phone = payload["phone"]
+        read["phone"] = e164(session, None if phone is None else str(phone))
+    return read
 
 
-def e164(phone: str | None) -> str | None:
+def send_link(session: Session, *, user_id: UUID, actor: Actor | None) -> None:
+    """Send a person a link with which they set a new password.
+
+    Raises:
+        UserNotFound: none such in this company.
+        LoginShared: they work in another company too; whoever runs the host sends one.
+    """
+    find(session, user_id=user_id)
+    if actor is not None and session.execute(select(func.works_elsewhere(user_id))).scalar_one():
+        raise LoginShared
+    links.owe(session, user_id=user_id, actor=actor)
+    _remember(session, "user.link_sent", user_id, {}, actor)
+
+
+def e164(session: Session, phone: str | None) -> str | None:
     """A phone number in its one spelling, +254712345678; None and blank stay None.
+
+    Without a country code it lives where the company's currency does, as a destination would.
 
     Raises:
         InvalidPerson: it is no possible number.
     """
     if phone is None or not phone.strip():
         return None
+    currency = Currency(company_settings.current(session).currency)
     try:
-        parsed = phonenumbers.parse(phone, HOME_REGION)
-    except phonenumbers.NumberParseException as error:
-        raise InvalidPerson(errors={"phone": ["Not a phone number."]}) from error
-    if not phonenumbers.is_valid_number(parsed):
-        raise InvalidPerson(errors={"phone": ["Not a phone number."]})
-    return str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
+        return phones.e164(phone, home=phones.HOME_OF[currency])
+    except phones.NotAPhone as error:
+        raise InvalidPerson(errors={"phone": [str(error)]}) from error
 
 
 def _masked(name: str, value: Any) -> Any:

@@ -8,6 +8,7 @@ and with every route.
 from collections.abc import Mapping
 
 from pettycash.models.people import Role
+from pettycash.services.actors import REPORT, Actor
 
 R = Role
 
@@ -18,6 +19,7 @@ PUBLIC: frozenset[str] = frozenset(
     {
         "auth.login",
         "auth.refresh",
+        "auth.use_link",
         "callbacks.receive",
         "health.live",
         "health.ready",
@@ -49,6 +51,7 @@ FUND_READERS = FINANCE_READERS | {
     R.ADMIN,
 }
 RELEASERS = frozenset({R.TREASURY, R.CFO, R.CUSTODIAN})
+CHANGERS = frozenset({R.ADMIN, R.CFO, R.TREASURY, R.GROUP_FINANCE_MANAGER})
 
 
 def _roles(*roles: R) -> frozenset[R]:
@@ -64,6 +67,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "auth.mfa_enrol": ANYONE,
     "auth.mfa_confirm": ANYONE,
     "auth.mfa_reset": _roles(R.ADMIN),
+    "security_events.list": _roles(R.AUDITOR, R.ADMIN),
     "sessions.list": ANYONE,
     "sessions.revoke": ANYONE,
     "api_keys.list": _roles(R.ADMIN, R.AUDITOR),
@@ -82,6 +86,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "users.get": FINANCE_READERS | {R.ADMIN},
     "users.create": _roles(R.ADMIN),
     "users.update": _roles(R.ADMIN),
+    "users.link": _roles(R.ADMIN),
     "role_assignments.list": _roles(R.ADMIN, R.AUDITOR, R.CFO),
     "role_assignments.propose": _roles(R.ADMIN),
     "role_assignments.end": _roles(R.ADMIN),
@@ -89,10 +94,10 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "settings.update": _roles(R.ADMIN),
     "changes.list": ANYONE,
     "changes.get": ANYONE,
-    "changes.propose": _roles(R.ADMIN, R.CFO, R.TREASURY, R.GROUP_FINANCE_MANAGER),
-    "changes.confirm": APPROVERS | {R.ADMIN, R.TREASURY},
-    "changes.reject": APPROVERS | {R.ADMIN, R.TREASURY},
-    "changes.withdraw": REQUESTERS | {R.ADMIN},
+    "changes.propose": CHANGERS,
+    "changes.confirm": CHANGERS | APPROVERS | {R.OPERATOR},
+    "changes.reject": CHANGERS | APPROVERS | {R.OPERATOR},
+    "changes.withdraw": REQUESTERS | CHANGERS,
     # workflow
     "thresholds.list": ANYONE,
     "thresholds.get": ANYONE,
@@ -177,6 +182,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "ledger.by_fund": FINANCE_READERS | {R.CUSTODIAN},
     "journal.list": FINANCE_READERS,
     "journal.get": FINANCE_READERS,
+    "categories.list": ANYONE,
     "accounts.list": FINANCE_READERS,
     "accounts.get": FINANCE_READERS,
     "accounts.create": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
@@ -203,13 +209,66 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "callbacks.replay": _roles(R.OPERATOR),
 }
 
+ESCALATED: frozenset[str] = frozenset(
+    {
+        *(f"sessions.{verb}" for verb in ("list", "revoke")),
+        "approvals.list",
+        *(f"requisitions.{verb}" for verb in ("list", "get", "trail")),
+        *(
+            f"requisitions.{verb}"
+            for verb in ("approve", "reject", "request_changes", "confirm_urgency")
+        ),
+        *(f"{each}.{verb}" for each in ("attachments", "payments") for verb in ("list", "get")),
+        *(f"cases.{verb}" for verb in ("list", "get", "resolve")),
+        *(f"changes.{verb}" for verb in ("list", "get", "confirm", "reject")),
+        *(f"replenishments.{verb}" for verb in ("list", "get", "approve", "reject")),
+    }
+)
+"""What the company's escalation approver reaches without any role, of what is escalated to them."""
+
+
+def reaches(actor: Actor, name: str) -> bool:
+    """Whether a person may call an operation, on whatever it may be that they see."""
+    return actor.has(*PERMISSIONS[name]) or (actor.is_escalation_approver and name in ESCALATED)
+
+
 CLIENT_SCOPES: Mapping[str, frozenset[str]] = {
-    "raise": frozenset({"requisitions.create", "requisitions.update", "requisitions.submit"}),
+    "raise": frozenset(
+        {
+            "categories.list",
+            "requisitions.create",
+            "requisitions.update",
+            "requisitions.submit",
+        }
+    ),
     "read": frozenset(
-        name
-        for name in PERMISSIONS
-        if name.rpartition(".")[2] in ("list", "get", "trail", "balance")
+        f"{rows}.{verb}"
+        for rows in (
+            "companies",
+            "regions",
+            "branches",
+            "departments",
+            "cost_centers",
+            "positions",
+            "thresholds",
+            "categories",
+            "requisitions",
+            "attachments",
+            "payments",
+        )
+        for verb in ("list", "get", "trail")
+        if f"{rows}.{verb}" in PERMISSIONS
     ),
     "upload": frozenset({"attachments.upload"}),
+    REPORT: frozenset(
+        name
+        for name, roles in PERMISSIONS.items()
+        if R.AUDITOR in roles
+        and name.rpartition(".")[2] in ("list", "get", "trail", "balance")
+        and name not in ("approvals.list", "security_events.list", "sessions.list")
+    ),
 }
-"""What a machine client's key may reach; never a decision, a code or a release."""
+"""What a machine client's key may reach; never a decision, a code or a release.
+
+`read` shows what the same key raised, and the units and tiers that raising needs; `report` stands
+alone and for itself."""

@@ -22,7 +22,7 @@ from pettycash.models.base import new_id
 from pettycash.models.funds import ProviderAccount
 from pettycash.money import Currency
 from pettycash.rails import Method
-from pettycash.services import outbox, pauses, secrets_box, security_log
+from pettycash.services import callback_sources, outbox, pauses, secrets_box, security_log
 from pettycash.services.actors import Actor
 
 CHANGEABLE = frozenset(
@@ -37,6 +37,9 @@ CHANGEABLE = frozenset(
         "is_active",
     }
 )
+
+OPTIONS = frozenset({callback_sources.OPTION})
+"""Facts of a rail that are an account's own to say."""
 
 
 class ProviderAccountNotFound(errors.NotFound):
@@ -93,7 +96,8 @@ def create(
 
     Raises:
         InvalidProviderAccount: no adapter serves the method, it does not carry the currency, the
-            address is not one of the allowed hosts, or the limits are the wrong way round.
+            address is not one of the allowed hosts, the limits are the wrong way round, or an
+            option can't be used.
         ProviderAccountExists: code or shortcode are taken.
     """
     wrong: dict[str, list[str]] = {}
@@ -117,7 +121,7 @@ def create(
         is_active=True,
         created_by=actor.user_id,
     )
-    wrong |= _wrong(account)
+    wrong |= _wrong(account) | _wrong_options(account.options)
     if wrong:
         raise InvalidProviderAccount(errors=wrong)
     _seal(account, credentials)
@@ -148,6 +152,8 @@ def change(
         if name != "credentials":
             setattr(account, name, dict(value) if name == "options" else value)
     wrong = _wrong(account)
+    if "options" in changes:  # what stands there from before keeps nobody from the kill switch
+        wrong |= _wrong_options(account.options)
     if wrong:
         raise InvalidProviderAccount(errors=wrong)
     if "credentials" in changes:
@@ -197,6 +203,12 @@ def _wrong(account: ProviderAccount) -> dict[str, list[str]]:
     if high is not None and low is None:
         wrong["amount_min"] = ["Needed where amount_max is given."]
     return wrong
+
+
+def _wrong_options(options: Mapping[str, Any]) -> dict[str, list[str]]:
+    wrong = [f"{name}: nothing reads this." for name in options if name not in OPTIONS]
+    wrong += callback_sources.problems(options.get(callback_sources.OPTION, []))
+    return {"options": wrong} if wrong else {}
 
 
 def _is_allowed(url: str) -> bool:

@@ -216,7 +216,7 @@ def _propose(
     actor: Actor,
     now: datetime,
 ) -> Change:
-    reached = facts.reached(session, destination=new["destination"])
+    reached = duties.reached_at(session, destination=new["destination"])
     if actor.user_id in reached:
         raise duties.NotSeparate("You get the money there: that excludes you as its maker.")
     duties.check_recipients(session, people=reached, requisition_id=requisition.id)
@@ -293,7 +293,7 @@ def _seat(
     """
     out = {
         proposed_by,
-        *facts.reached(session, destination=destination),
+        *duties.reached_at(session, destination=destination),
         *duties.barred(session, duty=Duty.APPROVER, requisition_id=requisition.id),
     }
     last, user_id = rounds.last_approval(session, _approved_round(session, requisition))
@@ -315,7 +315,7 @@ def _seat(
     is_rank = last.role != resolution.ESCALATION_APPROVER
     return resolution.next_above(
         Role(last.role) if is_rank else last.original_role,
-        subject=rounds.subject_of(requisition),
+        subject=rounds.subject_of(requisition, ()),
         # Not the least burdened, who may be another one when it is decided.
         people=replace(
             resolution.load_people(session, requisition=requisition, now=now), open_approvals={}
@@ -365,7 +365,7 @@ def _apply(session: Session, change: Change, actor: Actor, now: datetime) -> Non
         raise changes.StaleChange
     duties.check_recipients(
         session,
-        people=facts.reached(session, destination=destination),
+        people=duties.reached_at(session, destination=destination),
         requisition_id=requisition.id,
     )
     seat = _seat_of(session, change, now=now)

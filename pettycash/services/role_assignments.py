@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors
@@ -15,7 +15,7 @@ from pettycash.models.funds import Fund
 from pettycash.models.organisation import Branch, Department, Region
 from pettycash.models.people import SCOPE_OF, Membership, Role, RoleAssignment, ScopeKind, User
 from pettycash.models.platform import Change
-from pettycash.services import changes, company_settings, people
+from pettycash.services import changes, company_settings, duties, leaving, people
 from pettycash.services.actors import Actor
 
 
@@ -35,6 +35,12 @@ class RoleHeldAlready(errors.Conflict):
     """The person holds this role for this scope in that time already."""
 
     code = "role_assignment.held_already"
+
+
+class RolesIncompatible(errors.Conflict):
+    """Nobody holds two roles at one time that decide on each other's work."""
+
+    code = "role_assignment.incompatible"
 
 
 class RoleEnded(errors.Conflict):
@@ -76,6 +82,7 @@ def propose(
     Raises:
         InvalidRole: scope, dates or person do not fit.
         RoleHeldAlready: they hold it in that time.
+        RolesIncompatible: they hold one then that excludes it.
     """
     _check_role(
         session,
@@ -181,12 +188,41 @@ def _check_role(
             RoleAssignment.user_id == user_id,
             RoleAssignment.role == role,
             same_scope,
-            or_(RoleAssignment.valid_until.is_(None), RoleAssignment.valid_until > start),
-            *([RoleAssignment.valid_from < end] if end is not None else []),
+            *_overlaps(start, end),
         )
     )
     if held.first() is not None:
         raise RoleHeldAlready
+    check_compatible(session, user_id=user_id, role=role, start=start, end=end)
+
+
+def check_compatible(
+    session: Session, *, user_id: UUID, role: Role, start: datetime, end: datetime | None
+) -> None:
+    """Refuse a role to somebody who holds another one, in that time, that excludes it.
+
+    Raises:
+        RolesIncompatible: its detail names both.
+    """
+    held = session.execute(
+        select(RoleAssignment.role)
+        .where(RoleAssignment.user_id == user_id, *_overlaps(start, end))
+        .order_by(RoleAssignment.id)
+    ).scalars()
+    for other in held:
+        if frozenset((role, other)) in duties.INCOMPATIBLE_ROLES:
+            raise RolesIncompatible(
+                f"Nobody holds {role} and {other} at one time.",
+                errors={"role": [f"The person holds {other}."]},
+            )
+
+
+def _overlaps(start: datetime, end: datetime | None) -> list[ColumnElement[bool]]:
+    """Assignments that are in force at some time between two instants."""
+    found = [or_(RoleAssignment.valid_until.is_(None), RoleAssignment.valid_until > start)]
+    if end is not None:
+        found.append(RoleAssignment.valid_from < end)
+    return found
 
 
 def _check_can_end(assignment: RoleAssignment, end: datetime) -> None:
@@ -229,6 +265,7 @@ def _end(session: Session, change: Change, actor: Actor, now: datetime) -> None:
     _check_can_end(assignment, end)
     # A role that has not begun is over before it begins: an empty time is not allowed.
     assignment.valid_until = max(end, assignment.valid_from + timedelta(microseconds=1))
+    leaving.owe(session, user_id=assignment.user_id, at=assignment.valid_until)
 
 
 def _read_escalation_approver(
@@ -253,6 +290,9 @@ def _read_escalation_approver(
 def _set_escalation_approver(session: Session, change: Change, actor: Actor, now: datetime) -> None:
     del now
     said = change.payload["user_id"]
+    before = company_settings.current(session).escalation_approver_id
+    if before is not None:
+        leaving.owe(session, user_id=before)
     company_settings.set_escalation_approver(
         session, user_id=UUID(said) if said else None, changed_by=actor.user_id
     )
@@ -275,6 +315,7 @@ changes.register(
     confirmers=ADMINISTRATORS,
     apply=_assign,
     about=_person_of,
+    alerts=True,
 )
 changes.register(
     "role_end",
@@ -282,6 +323,7 @@ changes.register(
     confirmers=ADMINISTRATORS,
     apply=_end,
     about=_person_of,
+    alerts=True,
 )
 changes.register(
     "escalation_approver",
@@ -290,4 +332,5 @@ changes.register(
     apply=_set_escalation_approver,
     read=_read_escalation_approver,
     about=_person_of,
+    alerts=True,
 )

@@ -3,7 +3,7 @@
 The caller holds the requisition's lock. Rounds → steps → assignees → append-only decisions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -30,8 +30,9 @@ from pettycash.models.workflow import (
     TrailAction,
     Verdict,
 )
-from pettycash.services import approved_facts, resolution, thresholds, trail
+from pettycash.services import approved_facts, duties, resolution, thresholds, trail
 from pettycash.services.actors import Actor
+from pettycash.services.duties import Duty
 
 R = RequisitionStatus
 STATUS_OF_ROLE: dict[str, RequisitionStatus] = {
@@ -43,9 +44,6 @@ STATUS_OF_ROLE: dict[str, RequisitionStatus] = {
     Role.CEO: R.PENDING_CEO_APPROVAL,
 }
 """The status while a step of this role is open; `pending` where none fits."""
-
-GIVEN = (Verdict.APPROVED, Verdict.URGENCY_CONFIRMED)
-"""Verdicts that approve."""
 
 
 def lines_of(session: Session, requisition_id: UUID) -> list[RequisitionLine]:
@@ -108,17 +106,6 @@ def assignees_of(session: Session, round_id: UUID) -> dict[UUID, list[UUID]]:
     return found
 
 
-def approvers_of(session: Session, requisition_id: UUID) -> set[UUID]:
-    """Everybody who approved in any round, void ones included: they never pay (segregation)."""
-    return set(
-        session.execute(
-            select(Decision.user_id).where(
-                Decision.requisition_id == requisition_id, Decision.verdict.in_(GIVEN)
-            )
-        ).scalars()
-    )
-
-
 def open_round(
     session: Session, *, requisition: Requisition, actor: Actor, now: datetime
 ) -> ApprovalRound:
@@ -146,7 +133,13 @@ def open_round(
             roles_sequence=threshold.roles_sequence,
             requires_cfo=threshold.requires_cfo,
         ),
-        replace(subject_of(requisition), own_first=own),
+        replace(
+            subject_of(
+                requisition,
+                duties.barred(session, duty=Duty.APPROVER, requisition_id=requisition.id),
+            ),
+            own_first=own,
+        ),
         resolution.load_people(session, requisition=requisition, own=own, now=now),
     )
     opened = _new_round(
@@ -183,30 +176,9 @@ def open_round(
         override=chain.override,
         skipped_roles=list(chain.skipped_roles),
     )
-    for step in steps:
-        if step.auto_escalated:
-            trail.write(
-                session,
-                requisition,
-                TrailAction.ESCALATED,
-                actor=None,
-                role=step.original_role.value,
-                auto_escalated=True,
-                escalation_reason=step.escalation_reason,
-            )
+    _write_escalations(session, requisition, steps)
     open_step(requisition, steps[0], now=now)
     return opened
-
-
-def subject_of(requisition: Requisition) -> resolution.Subject:
-    """What resolution knows of a requisition."""
-    return resolution.Subject(
-        requester_id=requisition.requester_id,
-        payee_id=requisition.payee_user_id,
-        department_id=requisition.department_id,
-        branch_id=requisition.branch_id,
-        region_id=requisition.region_id,
-    )
 
 
 def _snapshot(
@@ -396,6 +368,128 @@ def write_redirect(
     close_step(step, StepStatus.APPROVED, now=now)
     close_round(session, opened, RoundStatus.APPROVED, now=now)
     return opened
+
+
+def resolve_anew(
+    session: Session, *, requisition: Requisition, void: frozenset[UUID], now: datetime
+) -> ApprovalRound:
+    """Open a round in which others take the steps of approvers whose approval is void.
+
+    What waited for a decision comes after it. The other approvals stand, in the rounds that they
+    were given in.
+
+    Raises:
+        MissingScope, NoApprover: nobody else may take one of the steps.
+    """
+    current = latest(session, requisition.id)
+    assert current is not None, "what was approved has a round"
+    voided = _approved_by(session, requisition, void)
+    waiting = []
+    if current.status is RoundStatus.OPEN:
+        waiting = [
+            step
+            for step in steps_of(session, current.id)
+            if step.status in (StepStatus.OPEN, StepStatus.WAITING)
+        ]
+        close_round(session, current, RoundStatus.VOIDED, now=now)
+    for step in voided:
+        close_step(step, StepStatus.VOIDED, now=now)
+    session.flush()
+    known = duties.holders(session, requisition_id=requisition.id)
+    again = (*voided, *waiting)
+    own = None
+    if any(step.scope_id is not None for step in again):
+        own = resolution.own_unit(session, requester_id=requisition.requester_id)
+    chain = resolution.resolve_steps(
+        [step.original_role for step in again if step.scope_id is None],
+        policy=resolution.Policy(
+            tier=current.policy["tier"],
+            roles_sequence=current.policy["roles_sequence"],
+            requires_cfo=current.policy["requires_cfo"],
+        ),
+        # Nobody approves twice, and those who have done so keep their step.
+        subject=replace(
+            subject_of(
+                requisition, duties.others(known, Duty.APPROVER).keys() | known[Duty.APPROVER]
+            ),
+            own_first=own,
+        ),
+        people=resolution.load_people(session, requisition=requisition, own=own, now=now),
+    )
+    opened = _new_round(
+        session,
+        requisition=requisition,
+        threshold_id=current.threshold_id,
+        policy=current.policy,
+        facts=facts_of(session, requisition, current),
+        override=current.override,
+    )
+    reason = "An approval is void: who gave it asks for the money, or gets it."
+    steps = [
+        _new_step(
+            session,
+            opened,
+            position=position,
+            role=link.role,
+            original_role=link.original_role,
+            user_id=link.user_id,
+            scope_id=link.scope_id,
+            escalation_reason=reason if position <= len(voided) else link.escalation_reason,
+            confirms_urgency=False,
+        )
+        for position, link in enumerate(chain, start=1)
+    ]
+    _write_escalations(session, requisition, steps)
+    open_step(requisition, steps[0], now=now)
+    return opened
+
+
+def _approved_by(
+    session: Session, requisition: Requisition, people: frozenset[UUID]
+) -> list[ApprovalStep]:
+    """The steps that these people approved, where that counts; in the order of the chain."""
+    return list(
+        session.execute(
+            select(ApprovalStep)
+            .join(ApprovalRound, ApprovalRound.id == ApprovalStep.round_id)
+            .join(StepAssignee, StepAssignee.step_id == ApprovalStep.id)
+            .where(
+                ApprovalStep.requisition_id == requisition.id,
+                ApprovalStep.status == StepStatus.APPROVED,
+                ApprovalRound.status.in_((RoundStatus.OPEN, RoundStatus.APPROVED)),
+                StepAssignee.user_id.in_(people),
+            )
+            .order_by(ApprovalRound.number, ApprovalStep.position)
+        ).scalars()
+    )
+
+
+def subject_of(requisition: Requisition, barred: Iterable[UUID]) -> resolution.Subject:
+    """What resolution knows of a requisition."""
+    return resolution.Subject(
+        requester_id=requisition.requester_id,
+        barred=frozenset(barred),
+        department_id=requisition.department_id,
+        branch_id=requisition.branch_id,
+        region_id=requisition.region_id,
+    )
+
+
+def _write_escalations(
+    session: Session, requisition: Requisition, steps: Sequence[ApprovalStep]
+) -> None:
+    """Tell which steps are taken by somebody else than the policy named."""
+    for step in steps:
+        if step.auto_escalated:
+            trail.write(
+                session,
+                requisition,
+                TrailAction.ESCALATED,
+                actor=None,
+                role=step.original_role.value,
+                auto_escalated=True,
+                escalation_reason=step.escalation_reason,
+            )
 
 
 def waiting_steps(steps: Sequence[ApprovalStep]) -> list[ApprovalStep]:

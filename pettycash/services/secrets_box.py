@@ -3,10 +3,12 @@
 Numbers and their sources: security.md rows 2, 9 and 16.
 """
 
+import base64
 import hashlib
 import hmac
 import secrets
 import threading
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -70,22 +72,38 @@ def _current_hasher() -> PasswordHasher:
     return _hasher(profile.hash_memory_kib, profile.hash_rounds, profile.hash_lanes)
 
 
+def normal(text: str) -> str:
+    """A password in NFKC: the same whatever keyboard composed it (row 1)."""
+    return unicodedata.normalize("NFKC", text)
+
+
 def hash_password(text: str) -> str:
-    """Hash a password with argon2id (default m = 64 MiB, t = 3, p = 4), as typed.
+    """Hash a password in NFKC with argon2id (default m = 64 MiB, t = 3, p = 4).
 
     Raises:
         TooManyHashes: no turn within HASH_WAIT_SECONDS.
     """
     with _turns.one():
-        return _current_hasher().hash(text)
+        return _current_hasher().hash(normal(text))
+
+
+def hash_of_nobodys() -> str:
+    """The hash of a password that nobody knows: its owner sets another one by a link."""
+    return hash_password(secrets.token_urlsafe(TOKEN_BYTES))
 
 
 def password_matches(text: str, stored: str) -> bool:
     """Whether a password is the one that was hashed; a hash that can't be read matches nothing.
 
+    A hash of before passwords were normalised is of what was typed then.
+
     Raises:
         TooManyHashes: no turn within HASH_WAIT_SECONDS.
     """
+    return any(_verifies(each, stored) for each in dict.fromkeys((normal(text), text)))
+
+
+def _verifies(text: str, stored: str) -> bool:
     with _turns.one():
         try:
             return _current_hasher().verify(stored, text)
@@ -93,9 +111,15 @@ def password_matches(text: str, stored: str) -> bool:
             return False
 
 
-def needs_rehash(stored: str) -> bool:
-    """Whether a hash was made with other parameters than those in force."""
-    return _current_hasher().check_needs_rehash(stored)
+def needs_rehash(stored: str, text: str) -> bool:
+    """Whether the hash of this password has other parameters than those in force or is not NFKC's.
+
+    Raises:
+        TooManyHashes: no turn within HASH_WAIT_SECONDS.
+    """
+    if _current_hasher().check_needs_rehash(stored):
+        return True
+    return text != normal(text) and not _verifies(normal(text), stored)
 
 
 @lru_cache(maxsize=4)
@@ -165,6 +189,18 @@ def under_first_key(ciphertext: str) -> bool:
 def new_token(kind: str) -> str:
     """A token of 256 random bits; its first letters say what it is, for secret scanners."""
     return f"pc_{kind}_{secrets.token_urlsafe(TOKEN_BYTES)}"
+
+
+def next_token(kind: str, presented: str, *, family: UUID, generation: int) -> str:
+    """The token that follows one: the same whoever computes it, and for nobody without that one.
+
+    Under a key of its own that is derived from the first of PETTYCASH_SECRET_KEYS (row 9).
+    """
+    installed = settings.current().secret_keys[0].encode()
+    key = hmac.digest(installed, b"pettycash/sessions", hashlib.sha256)
+    message = f"{kind}/{family}/{generation}/{presented}".encode()
+    made = base64.urlsafe_b64encode(hmac.digest(key, message, hashlib.sha256)).rstrip(b"=")
+    return f"pc_{kind}_{made.decode('ascii')}"
 
 
 def token_digest(token: str) -> bytes:

@@ -1,5 +1,6 @@
 """The story of a requisition: append-only rows that auditors read (domain.md §4)."""
 
+import logging
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from sqlalchemy.orm import Session
 from pettycash.models.requisitions import Requisition
 from pettycash.models.workflow import ApprovalTrail, TrailAction
 from pettycash.services.actors import Actor
+from pettycash.services.log_events import log_event
 
 
 def write(
@@ -47,4 +49,12 @@ def write(
         **story,
     )
     session.add(row)
+    log_event(
+        session,
+        f"requisition.{action.value}",
+        level=logging.WARNING if any(story.values()) else logging.INFO,
+        requisition_id=requisition.id,
+        role=role,
+        **{name: value for name, value in story.items() if value},
+    )
     return row

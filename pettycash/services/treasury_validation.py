@@ -25,6 +25,8 @@ from pettycash.services import (
     approvals,
     approved_facts,
     company_settings,
+    duties,
+    rail_limits,
     releases,
     rounds,
     texts,
@@ -32,13 +34,13 @@ from pettycash.services import (
     visibility,
 )
 from pettycash.services.actors import Actor
+from pettycash.services.duties import Duty
 from pettycash.services.payments import facts
 from pettycash.services.payments.creation import Part, create_for_validation
 from pettycash.services.requisitions.lifecycle import PartyToIt
 from pettycash.services.resolution.loading import live_assignments
 
 R = RequisitionStatus
-PARTS_MAX = 50
 
 
 class OnHold(errors.Conflict):
@@ -57,6 +59,7 @@ class NobodyLeft(errors.RuleViolation):
     """Nobody would be left to release the payment; the detail names who is missing."""
 
     code = "payment.nobody_left_to_release"
+    is_logged = True
 
 
 def validate(
@@ -76,10 +79,11 @@ def validate(
 
     Raises:
         RequisitionNotFound: none such within scope.
-        PartyToIt: the actor raised or approved it.
+        PartyToIt: the actor raised or approved it, or gets the money.
         IllegalRequisitionState: it does not wait for treasury.
         OnHold: treasury holds it.
         RedirectOpen: the last approver has yet to decide where it goes.
+        ApprovalVoid: somebody who approved it has another duty: see `conflicts`.
         StaleDigest: what was read is not what stands there now.
         InvalidParts: they don't add up.
         NobodyLeft: nobody could release one of the payments.
@@ -88,8 +92,10 @@ def validate(
     requisition = visibility.requisition(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
-    if actor.user_id in {requisition.requester_id, *rounds.approvers_of(session, requisition.id)}:
-        raise PartyToIt
+    known = duties.holders(session, requisition_id=requisition.id)
+    own = duties.others(known, Duty.MAKER).get(actor.user_id)
+    if own is not None:
+        raise PartyToIt(duties.refusal(own, Duty.MAKER).detail)
     if requisition.status is not R.PENDING_TREASURY_VALIDATION:
         raise IllegalRequisitionState(
             f"A requisition that is {requisition.status} can't be validated."
@@ -98,6 +104,8 @@ def validate(
         raise OnHold(f"It is on hold: {requisition.hold_reason}")
     if requisition.open_redirect_id is not None:
         raise approved_facts.RedirectOpen
+    if duties.conflicted(session, known, requisition_id=requisition.id):
+        raise duties.ApprovalVoid
     approved = rounds.latest(session, requisition.id)
     assert approved is not None, "what waits for treasury was approved in a round"
     approvals.check_digest(session, requisition=requisition, approval_round=approved, digest=digest)
@@ -136,10 +144,10 @@ def validate(
 
 
 def _check_parts(requisition: Requisition, parts: Sequence[Part]) -> None:
-    if not 1 <= len(parts) <= PARTS_MAX:
+    if not 1 <= len(parts) <= rail_limits.PARTS_MAX:
         raise InvalidParts(
             "That is not how it can be split.",
-            errors={"parts": [f"There are 1 to {PARTS_MAX} of them."]},
+            errors={"parts": [f"There are 1 to {rail_limits.PARTS_MAX} of them."]},
         )
     total = sum(part.amount for part in parts)
     if total != requisition.approved_amount:
@@ -171,7 +179,7 @@ def check_somebody_is_left(
         NobodyLeft: its detail names who is missing.
     """
     subject = facts.subject_of(session, payment=payment, requisition=requisition)
-    left = _candidates(session, subject, now=now) - subject.excluded
+    left = _candidates(session, subject, now=now) - set(subject.excluded)
     if left:
         return
     if subject.only is not None:

@@ -2,14 +2,16 @@
 
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select, true
+from sqlalchemy import ColumnElement, false, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from pettycash import errors
 from pettycash.models.funds import Fund, Store
+from pettycash.models.identity import SecurityEvent
 from pettycash.models.organisation import Branch
 from pettycash.models.payments import Payment
 from pettycash.models.people import Role, ScopeKind
+from pettycash.models.platform import Case
 from pettycash.models.requisitions import Requisition
 from pettycash.models.workflow import ApprovalStep, StepAssignee
 from pettycash.services.actors import Actor
@@ -33,15 +35,41 @@ class FundNotFound(errors.NotFound):
     code = "fund.not_found"
 
 
+UNMASKED = frozenset(Role) - {Role.OPERATOR, Role.ADMIN}
+
+
+def sees_payees(actor: Actor) -> bool:
+    """Whether the payees of what is in scope are shown; operators see masked data."""
+    return actor.has(*UNMASKED) or actor.is_escalation_approver
+
+
 def sees_company(actor: Actor) -> bool:
     """Whether any role of the actor reaches the whole company (an admin's does not reach money)."""
+    if actor.raises_for_others:
+        return False
     return any(
         held.scope_kind is ScopeKind.COMPANY and held.role is not Role.ADMIN for held in actor.roles
     )
 
 
+OF_ACCESS = ("access", "api_key", "auth", "change", "company", "mfa", "settings", "user")
+"""First words of the security events that an administrator reads; money is none of theirs."""
+
+
+def security_events(actor: Actor) -> ColumnElement[bool]:
+    """All that is remembered of the company; for administrators what is about access."""
+    if sees_company(actor):
+        return true()
+    return func.split_part(SecurityEvent.event, ".", 1).in_(OF_ACCESS)
+
+
 def requisitions(actor: Actor) -> ColumnElement[bool]:
-    """Own ones, those of the actor's units, and those that the actor decides or decided."""
+    """Own ones, those of the actor's units, and those that the actor decides or decided.
+
+    A machine client has those that its key raised, for whomever.
+    """
+    if actor.raises_for_others:
+        return Requisition.client_id == actor.client_id
     if sees_company(actor):
         return true()
     regions = actor.scope_ids(Role.REGIONAL_MANAGER)
@@ -59,7 +87,9 @@ def requisitions(actor: Actor) -> ColumnElement[bool]:
 
 
 def funds(actor: Actor) -> ColumnElement[bool]:
-    """Funds that the actor keeps, and those of the actor's units."""
+    """Funds that the actor keeps, and those of the actor's units; a machine client has none."""
+    if actor.raises_for_others:
+        return false()
     if sees_company(actor) or actor.has(Role.ADMIN):
         return true()
     regions = actor.scope_ids(Role.REGIONAL_MANAGER)
@@ -73,14 +103,23 @@ def funds(actor: Actor) -> ColumnElement[bool]:
 
 
 def payments(actor: Actor) -> ColumnElement[bool]:
-    """Payments of visible requisitions, and those out of funds that the actor keeps."""
+    """Payments of visible requisitions, those out of funds that the actor keeps, and those that a
+    case is about which was escalated to the actor."""
     if sees_company(actor):
         return true()
+    if actor.raises_for_others:
+        return Payment.requisition_id.in_(select(Requisition.id).where(requisitions(actor)))
     kept = select(Store.id).where(Store.fund_id.in_(actor.scope_ids(Role.CUSTODIAN)))
-    return or_(
+    found = [
         Payment.store_id.in_(kept),
         Payment.requisition_id.in_(select(Requisition.id).where(requisitions(actor))),
-    )
+    ]
+    if actor.is_escalation_approver:
+        judged = select(Case.object_id).where(
+            Case.owner_id == actor.user_id, Case.object_type == "payment"
+        )
+        found.append(Payment.id.in_(judged))
+    return or_(*found)
 
 
 def requisition(

@@ -13,7 +13,7 @@ import click
 from celery import Celery
 from celery.bin.base import CLIContext
 
-from pettycash import config
+from pettycash import config, log_lines
 from pettycash.settings import Settings
 
 COMMANDS = {
@@ -36,7 +36,8 @@ class Commands(click.Group):
         if name not in COMMANDS:
             return None
         command, create = load(name)
-        ctx.obj = CLIContext(app=create(config.read()), no_color=True, workdir=None)
+        log_lines.write_json()  # of Flower; worker and beat write theirs with its context
+        ctx.obj = CLIContext(app=create(config.read()), no_color=True, workdir=None, quiet=True)
         return command
 
 

@@ -32,6 +32,15 @@ KEYS = {
 }
 """Variable → name of the secret that the state folder holds for it, outside production."""
 
+ONE_MACHINE = {
+    "PETTYCASH_LOGIN_PER_ADDRESS_PER_MINUTE": "600",
+    "PETTYCASH_OTP_PER_PERSON_PER_MINUTE": "60",
+    "PETTYCASH_WRITES_PER_PERSON_PER_MINUTE": "600",
+    "PETTYCASH_READS_PER_PERSON_PER_MINUTE": "6000",
+}
+"""Where one machine plays everybody, its address and its few people are busier than any of
+production's. Whoever runs with other limits than that one names them (`config.other_limits`)."""
+
 OWNER_ONLY = ("DATABASE_OWNER_URL",)
 """What only migrations and seed may know."""
 
@@ -139,15 +148,8 @@ class Plan:
                     "SMTP_URL": f"smtp://{LOOPBACK}:{self.port('smtp')}",
                     "PETTYCASH_MAILBOX_URL": self.local_url("mailbox"),
                 }
-            defaults |= {
-                "PETTYCASH_SIMULATOR_MPESA_URL": self.local_url("simulator-mpesa"),
-                # One machine plays everybody: its address and its few people are busier than
-                # any of production's.
-                "PETTYCASH_LOGIN_PER_ADDRESS_PER_MINUTE": "600",
-                "PETTYCASH_OTP_PER_PERSON_PER_MINUTE": "60",
-                "PETTYCASH_WRITES_PER_PERSON_PER_MINUTE": "600",
-                "PETTYCASH_READS_PER_PERSON_PER_MINUTE": "6000",
-            }
+            defaults["PETTYCASH_SIMULATOR_MPESA_URL"] = self.local_url("simulator-mpesa")
+            defaults |= ONE_MACHINE
             defaults |= {name: self.secrets[secret] for name, secret in KEYS.items()}
         for name, value in defaults.items():
             environment.setdefault(name, value)

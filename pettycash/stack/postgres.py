@@ -43,6 +43,9 @@ SERVER_SETTINGS = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "10000",
     "log_line_prefix": "%m [%p] ",
+    # Statements and the rows that they would write are full of names, numbers and digests.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
 }
 
 

@@ -108,7 +108,7 @@ def as_owner(owner_url: str) -> Iterator[Session]:
         engine.dispose()
 
 
-def current(owner_url: str) -> str | None:
+def current(url: str) -> str | None:
     """The revision that the database is at; None where nothing was ever migrated."""
-    with _locked(owner_url) as (_, connection):
+    with _locked(url) as (_, connection):
         return MigrationContext.configure(connection).get_current_revision()

@@ -26,7 +26,8 @@ DIGITS_OF_A_SECRET = 32
 PERSONAS = (
     "staff", "branch_manager", "department_head", "regional_manager", "group_finance_manager",
     "treasury", "treasury_2", "custodian", "cfo", "ceo", "fpa", "auditor", "operator", "admin",
-    "other_company",
+    "other_company", "other_admin", "other_admin_2", "other_treasury", "other_treasury_2",
+    "other_treasury_3", "other_custodian", "other_operator", "escalation", "other_escalation",
 )  # fmt: skip
 """The sign-ins that are promised by name; the demo organisation has more people than these."""
 

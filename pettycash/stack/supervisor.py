@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
+from pettycash import config
 from pettycash.stack import children, console, probes
 from pettycash.stack.plan import Plan
 from pettycash.stack.processes import Child, ChildSpec, ChildState, is_alive
@@ -116,6 +117,8 @@ class Supervisor:
                 "DATABASE_SYSTEM_URL is not set: cross-company work (relay, sign-in, nightly runs)"
                 " uses the owner role; give it one of its own (docs/configuration.md)"
             )
+        if limits := config.other_limits(plan.environment):
+            console.note(f"limits other than production's: {limits}")
         for name, usual in plan.moved.items():
             console.moved_port(name, usual, plan.port(name))
         console.banner(plan.connections(), plan.folder.personas(), self.began)

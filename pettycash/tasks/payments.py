@@ -34,7 +34,12 @@ def submit(duty: Duty) -> None:
             payments.mark_sending(session, claim=claim, now=session.info["now"])
             reach("payments.marking")
     except payments.ClaimLost:
-        logger.warning("claim lost before sending", extra={"attempt_id": str(duty.key)})
+        logger.warning(
+            "claim lost before sending",
+            extra={"payment_id": str(claim.payment_id), "attempt_id": str(duty.key)},
+        )
+        with db.transaction() as session:
+            payments.give_back(session, claim=claim)
         return
     reach("payments.sending")
     outcome = registry.for_rail(claim.rail).submit(claim.instruction, leave_by=leave_by)

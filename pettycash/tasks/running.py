@@ -6,6 +6,7 @@ case tells people. The task itself closes its obligation, in the transaction of 
 
 import functools
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -95,7 +96,7 @@ def run(topic: str, obligation_id: UUID, function: Callable[[Duty], None]) -> No
             return
         if row.topic != topic:
             raise ValueError(f"obligation {obligation_id} is owed to {row.topic}, not to {topic}")
-        with db.scope(company_id=row.company_id):
+        with db.scope(company_id=row.company_id, request_id=row.request_id or str(obligation_id)):
             if row.is_parked:
                 _tell(row, parked.BEGAN_TOO_OFTEN)
                 return
@@ -104,10 +105,13 @@ def run(topic: str, obligation_id: UUID, function: Callable[[Duty], None]) -> No
 
 def _run(row: Begun, function: Callable[[Duty], None]) -> None:
     duty = Duty(obligation_id=row.id, topic=row.topic, key=row.key, company_id=row.company_id)
+    about = {"obligation_id": str(row.id), "key": str(row.key)}
+    begun = time.monotonic()
     try:
         function(duty)
     except Exception as error:
         reason = without_values(error)
+        logger.exception("task failed", extra={**about, "error": reason})
         with db.system_transaction() as session:
             gave_up = outbox.failed(session, obligation_id=row.id, error=reason)
         if gave_up:
@@ -115,6 +119,7 @@ def _run(row: Begun, function: Callable[[Duty], None]) -> None:
         raise
     with db.system_glance() as glance:
         outbox.ended(glance, obligation_id=row.id)
+    logger.info("task ended", extra={**about, "ms": int((time.monotonic() - begun) * 1000)})
 
 
 def _tell(row: Begun, reason: str) -> None:

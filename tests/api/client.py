@@ -105,6 +105,16 @@ class ApiClient:
         """Whoever holds this token."""
         return Caller(self.client(), token, {})
 
+    def with_key(self, *scopes: str, **more: Any) -> Caller:
+        """A machine client whose key one administrator made and another one confirmed."""
+        body = {"name": f"client {uuid4()}", "scopes": list(scopes), "expires_at": in_thirty_days()}
+        made = self.as_("admin").post("/api/api-keys/", json=body | more)
+        assert made.status_code == 201, made.json
+        where = f"/api/changes/{made.json['change_id']}/confirm/"
+        confirmed = self.as_("admin_2").post(where, json={})
+        assert confirmed.status_code == 200, confirmed.json
+        return self.with_token(made.json["key"])
+
     def as_(self, username: str) -> Caller:
         """A persona of the demo organisation, signed in just now."""
         if username not in self._callers:

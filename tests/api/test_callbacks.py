@@ -388,7 +388,7 @@ def test_operators_read_and_replay(api: ApiClient, sent: Payment) -> None:
     with db.transaction() as session:
         assert making.entries(session, sent) == ["expense"]
     assert operator.get("/api/callbacks/?is_processed=false").get_json()["items"] == []
-    stranger = api.as_("other_company").post(f"/api/callbacks/{seen['id']}/replay/")
+    stranger = api.as_("other_operator").post(f"/api/callbacks/{seen['id']}/replay/")
     assert (stranger.status_code, stranger.get_json()["code"]) == (404, "callback.not_found")
     assert api.as_("treasury").get("/api/callbacks/").status_code == 403
 
@@ -418,5 +418,5 @@ def test_operators_retry_and_park(api: ApiClient, sent: Payment) -> None:
     assert post(submit, "retry") == (409, "obligation.done")
     listed = operator.get("/api/obligations/?state=waiting&topic=payments.resolve").get_json()
     assert [each["id"] for each in listed["items"]] == [str(resolve.id)]
-    stranger = api.as_("other_company").post(f"/api/obligations/{other.id}/retry/")
+    stranger = api.as_("other_operator").post(f"/api/obligations/{other.id}/retry/")
     assert stranger.status_code == 404

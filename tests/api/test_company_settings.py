@@ -2,10 +2,17 @@
 
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
 
 from pettycash.db import transaction
-from pettycash.services import company_settings
+from pettycash.models.identity import SecurityEvent
+from pettycash.models.people import User
+from pettycash.models.platform import Change
+from pettycash.services import change_alerts, company_settings
 from tests.api.client import ApiClient, Caller
+from tests.factories import payments as making
 from tests.factories.people import user_id
 
 PATH = "/api/settings/"
@@ -15,12 +22,25 @@ def _change(caller: Caller, **values: Any) -> Any:
     return caller.patch(PATH, json=values, etag=caller.get(PATH).headers["ETag"])
 
 
+def propose(caller: Caller, **values: Any) -> Any:
+    body = {"kind": "settings", "payload": values, "reason": "Agreed at the board's meeting."}
+    return caller.post("/api/changes/", json=body)
+
+
+def agree(api: ApiClient, **values: Any) -> None:
+    """Let two administrators change settings of consequence."""
+    proposed = propose(api.as_("admin"), **values)
+    assert proposed.status_code == 202, proposed.json
+    confirmed = api.as_("admin_2").post(f"/api/changes/{proposed.json['id']}/confirm/", json={})
+    assert confirmed.status_code == 200, confirmed.json
+
+
 def test_settings_are_read_with_their_defaults(common: ApiClient) -> None:
     read = common.as_("fpa").get(PATH)
 
     assert read.status_code == 200
     assert read.json["timezone"] == "Africa/Nairobi"
-    assert read.json["otp_floor"] == "0.00"
+    assert read.json["otp_floor"] == {}
     assert read.json["small_team"] is False
     assert read.json["currency"] == "KES"
 
@@ -29,18 +49,22 @@ def test_a_change_is_a_new_version_and_the_rest_stays(api: ApiClient) -> None:
     admin = api.as_("admin")
     before = admin.get(PATH).json
 
-    changed = _change(admin, otp_floor="1500", working_days=[7, 1], holidays=["2026-12-25"])
+    changed = _change(admin, timezone="Africa/Kampala", case_due_hours=8)
+    agree(api, otp_floor={"KES": "1500"}, working_days=[7, 1], holidays=["2026-12-25"])
 
     assert changed.status_code == 200, changed.json
-    assert changed.json == before | {
-        "version": before["version"] + 1,
-        "otp_floor": "1500.00",
+    assert admin.get(PATH).json == before | {
+        "version": before["version"] + 2,
+        "timezone": "Africa/Kampala",
+        "case_due_hours": 8,
+        "otp_floor": {"KES": "1500.00"},
         "working_days": [1, 7],
         "holidays": ["2026-12-25"],
     }
     with admin.scope(), transaction() as session:
         policy = company_settings.current(session)
-    assert policy.otp_floor == Decimal(1500)
+    assert policy.otp_floor("KES") == Decimal(1500)
+    assert policy.otp_floor("UGX") == 0
     assert policy.working_days == (1, 7)
     assert policy.escalation_approver_id is not None
 
@@ -48,28 +72,93 @@ def test_a_change_is_a_new_version_and_the_rest_stays(api: ApiClient) -> None:
 def test_a_stale_version_changes_nothing(api: ApiClient) -> None:
     admin = api.as_("admin")
     etag = admin.get(PATH).headers["ETag"]
-    assert admin.patch(PATH, json={"small_team": True}).status_code == 428
-    assert admin.patch(PATH, json={"small_team": True}, etag=etag).status_code == 200
+    assert admin.patch(PATH, json={"case_due_hours": 8}).status_code == 428
+    assert admin.patch(PATH, json={"case_due_hours": 8}, etag=etag).status_code == 200
 
-    late = admin.patch(PATH, json={"small_team": False}, etag=etag)
+    late = admin.patch(PATH, json={"case_due_hours": 9}, etag=etag)
 
     assert late.status_code == 412
-    assert admin.get(PATH).json["small_team"] is True
+    assert admin.get(PATH).json["case_due_hours"] == 8
+
+
+def test_one_administrator_does_not_weaken_a_control(api: ApiClient) -> None:
+    admin = api.as_("admin")
+    before = admin.get(PATH).json
+    weaker = {
+        "otp_floor": {"KES": "5000.00"},
+        "small_team": True,
+        "code_by_email": True,
+        "code_by_sms": False,
+        "holidays": ["2026-12-24"],
+        "working_days": [1],
+    }
+    for name, value in weaker.items():
+        refused = _change(admin, **{name: value})
+        assert (refused.status_code, refused.json["code"]) == (422, "settings.needs_two_people")
+    proposed = propose(admin, **weaker)
+    own = admin.post(f"/api/changes/{proposed.json['id']}/confirm/", json={})
+    assert (own.status_code, own.json["code"]) == (403, "change.own")
+    assert admin.get(PATH).json == before
+
+
+def test_no_floor_lies_above_the_lowest_tier(api: ApiClient) -> None:
+    for floor in ({"KES": "999999999.00"}, {"TZS": "1.00"}):
+        refused = propose(api.as_("admin"), otp_floor=floor)
+        assert (refused.status_code, refused.json["code"]) == (422, "settings.invalid_value")
+        assert "lowest tier" in refused.json["errors"]["otp_floor"][0]
+
+
+def test_a_change_is_logged_with_old_and_new_and_told(api: ApiClient) -> None:
+    agree(api, otp_floor={"KES": "1000.00"})
+
+    with api.as_("admin").scope(), transaction() as session:
+        logged = session.execute(
+            select(SecurityEvent.detail).where(SecurityEvent.event == "settings.changed")
+        ).scalar_one()
+        change = session.get_one(Change, UUID(logged["change_id"]))
+        assert (logged["old"], logged["new"]) == (
+            {"otp_floor": {}},
+            {"otp_floor": {"KES": "1000.00"}},
+        )
+        assert (change.proposed_by, change.decided_by) == (
+            user_id(session, "admin"),
+            user_id(session, "admin_2"),
+        )
+        owed = making.obligation(session, "notifications.change", change.id)
+        assert owed is not None
+        alert = change_alerts.owed(session, change_id=change.id, now=session.info["now"])
+        assert alert is not None
+        told = set(alert.addresses)
+        assert told == {
+            session.get_one(User, user_id(session, name)).email for name in ("cfo", "auditor")
+        }
 
 
 def test_an_unknown_key_is_named(common: ApiClient) -> None:
-    refused = _change(common.as_("admin"), otp_flor="1", small_team=True)
+    refused = _change(common.as_("admin"), otp_flor="1", case_due_hours=5)
 
     assert refused.status_code == 422
     assert refused.json["code"] == "settings.unknown_key"
     assert list(refused.json["errors"]) == ["otp_flor"]
-    assert common.as_("admin").get(PATH).json["small_team"] is False
+    assert common.as_("admin").get(PATH).json["case_due_hours"] == 24
 
 
-WRONG = [
+WRONG_ALONE = [
     ("timezone", "Mars/Olympus"),
     ("timezone", "Africa/Nairobi'; DROP TABLE users"),
     ("timezone", 3),
+    ("timezone", None),
+    ("case_due_hours", 0),
+    ("case_due_hours", 721),
+    ("case_due_hours", True),
+    ("case_due_hours", "24"),
+    ("advances", 1),
+    ("upload_mib_per_day", 9),
+    ("upload_mib_per_day", 10_001),
+    ("upload_mib_per_day", True),
+    ("upload_mib_per_day", "200"),
+]
+WRONG_OF_CONSEQUENCE = [
     ("working_days", []),
     ("working_days", [0]),
     ("working_days", [1, 1]),
@@ -82,15 +171,16 @@ WRONG = [
     ("holidays", ["2026-12-25"] * 401),
     ("otp_floor", 1000),
     ("otp_floor", 10.5),
-    ("otp_floor", "-1"),
-    ("otp_floor", "1e3"),
-    ("otp_floor", "1.005"),
+    ("otp_floor", "100.00"),
+    ("otp_floor", {"KES": "-1"}),
+    ("otp_floor", {"KES": "1e3"}),
+    ("otp_floor", {"KES": "1.005"}),
+    ("otp_floor", {"UGX": "10.50"}),
+    ("otp_floor", {"EUR": "10.00"}),
+    ("otp_floor", None),
     ("code_by_email", "yes"),
     ("code_by_sms", 1),
-    ("case_due_hours", 0),
-    ("case_due_hours", 721),
-    ("case_due_hours", True),
-    ("case_due_hours", "24"),
+    ("small_team", None),
 ]
 
 
@@ -98,19 +188,18 @@ def test_a_value_that_a_setting_can_not_take_is_refused_and_named(common: ApiCli
     admin = common.as_("admin")
     before = admin.get(PATH).json
 
-    for name, value in WRONG:
-        refused = _change(admin, **{name: value})
-        assert refused.status_code == 422, (name, value)
-        assert refused.json["code"] == "settings.invalid_value"
-        assert list(refused.json["errors"]) == [name]
-    for name in ("timezone", "otp_floor", "small_team"):
-        assert _change(admin, **{name: None}).status_code == 422
+    for send, wrong in ((_change, WRONG_ALONE), (propose, WRONG_OF_CONSEQUENCE)):
+        for name, value in wrong:
+            refused = send(admin, **{name: value})
+            assert refused.status_code == 422, (name, value)
+            assert refused.json["code"] == "settings.invalid_value"
+            assert list(refused.json["errors"]) == [name]
 
     assert admin.get(PATH).json == before
 
 
 def test_every_wrong_value_is_named_at_once(common: ApiClient) -> None:
-    refused = _change(common.as_("admin"), otp_floor="-1", small_team="no", code_by_sms=False)
+    refused = propose(common.as_("admin"), otp_floor="-1", small_team="no", code_by_sms=False)
 
     assert sorted(refused.json["errors"]) == ["otp_floor", "small_team"]
 
@@ -191,7 +280,7 @@ def test_settings_are_read_by_those_who_work_with_them_and_changed_by_one(
         assert common.as_(who).get(PATH).status_code == 403
     for who in ("cfo", "operator", "auditor"):
         assert common.as_(who).get(PATH).status_code == 200
-        refused = common.as_(who).patch(PATH, json={"small_team": True}, etag='"v2"')
+        refused = common.as_(who).patch(PATH, json={"case_due_hours": 8}, etag='"v2"')
         assert refused.status_code == 403
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pettycash import errors
+from pettycash import errors, production
 from pettycash.api.errors import STATUS_BY_KIND, status_of
 from pettycash.config import variable_of
 from pettycash.settings import Settings
@@ -65,6 +65,24 @@ def test_every_setting_is_documented_with_its_default() -> None:
     text = CONFIGURATION.read_text(encoding="utf-8").split("## Read outside")[0]
     documented = {name: default for name, default, _meaning in ROW.findall(text)}
     expected = {variable_of(each.name): _shown(each.default) for each in fields(Settings)}
+
+    assert documented == expected
+
+
+def test_what_production_must_have_is_marked() -> None:
+    rows = ROW.findall(CONFIGURATION.read_text(encoding="utf-8").split("## Read outside")[0])
+    marked = {name for name, _default, meaning in rows if "Production **must** set" in meaning}
+
+    assert marked == {variable_of(name) for name in production.REQUIRED}
+
+
+def test_the_bounds_of_production_are_documented() -> None:
+    text = CONFIGURATION.read_text(encoding="utf-8").split("## Bounds in production")[1]
+    documented = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) \|$", text, re.MULTILINE)
+    expected = [
+        (variable_of(name), f"{least:.10g}", f"{most:.10g}")
+        for name, (least, most) in production.BOUNDS.items()
+    ]
 
     assert documented == expected
 

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select, text
 
 from pettycash import db
+from pettycash.models.identity import SecurityEvent
 from pettycash.models.platform import Case, CaseKind
 from tests import books
 from tests.api.client import ApiClient, Caller
@@ -19,24 +20,74 @@ def change(caller: Caller, fund: dict[str, Any], **body: Any) -> Any:
     return caller.patch(path, json=body, etag=caller.get(path).headers["ETag"])
 
 
-def test_limits_change_under_an_etag(api: ApiClient) -> None:
+def propose(caller: Caller, fund: dict[str, Any], **limits: Any) -> Any:
+    body = {
+        "kind": "fund_limits",
+        "object_id": fund["id"],
+        "payload": limits,
+        "reason": "The office has grown.",
+    }
+    return caller.post("/api/changes/", json=body)
+
+
+def agree(api: ApiClient, fund: dict[str, Any], **limits: Any) -> None:
+    """Let two people change limits."""
+    proposed = propose(api.as_("treasury"), fund, **limits)
+    assert proposed.status_code == 202, proposed.json
+    confirmed = api.as_("treasury_2").post(f"/api/changes/{proposed.json['id']}/confirm/", json={})
+    assert confirmed.status_code == 200, confirmed.json
+
+
+def test_a_name_changes_under_an_etag(api: ApiClient) -> None:
     treasury = api.as_("treasury")
     fund = fund_of(treasury)
     path = f"/api/funds/{fund['id']}/"
     etag = treasury.get(path).headers["ETag"]
 
-    changed = treasury.patch(path, json={"cash_limit": "7000.00"}, etag=etag)
+    changed = treasury.patch(path, json={"name": "Westlands office"}, etag=etag)
 
-    assert (changed.status_code, changed.json["cash_limit"]) == (200, "7000.00")
-    assert treasury.patch(path, json={"cash_limit": "1.00"}, etag=etag).status_code == 412
-    assert treasury.patch(path, json={"cash_limit": "1.00"}).status_code == 428
+    assert (changed.status_code, changed.json["name"]) == (200, "Westlands office")
+    assert treasury.patch(path, json={"name": "x"}, etag=etag).status_code == 412
+    assert treasury.patch(path, json={"name": "x"}).status_code == 428
+
+
+def test_two_people_change_limits_and_nobody_alone(api: ApiClient) -> None:
+    treasury = api.as_("treasury")
+    fund = fund_of(treasury)
+    alone = change(treasury, fund, cash_limit="7000000.00")
+    assert alone.status_code == 422, alone.json
+
+    proposed = propose(treasury, fund, cash_limit="7000.00", maximum_balance=None)
+    own = treasury.post(f"/api/changes/{proposed.json['id']}/confirm/", json={})
+    assert (own.status_code, own.json["code"]) == (403, "change.own")
+    assert fund_of(treasury) == fund
+    agree(api, fund, cash_limit="7000.00")
+
+    assert fund_of(treasury)["cash_limit"] == "7000.00"
+    with treasury.scope(), db.transaction() as session:
+        logged = session.execute(
+            select(SecurityEvent.detail).where(SecurityEvent.event == "fund.limits_changed")
+        ).scalar_one()
+    assert logged["old"] == {"cash_limit": fund["cash_limit"]}
+    assert logged["new"] == {"cash_limit": "7000.00"}
+
+
+@pytest.mark.parametrize(
+    "limits", [{}, {"cash_limit": 7000}, {"target_balance": None}, {"name": "x"}]
+)
+def test_limits_that_are_none_are_refused(api: ApiClient, limits: dict[str, Any]) -> None:
+    treasury = api.as_("treasury")
+
+    refused = propose(treasury, fund_of(treasury), **limits)
+
+    assert (refused.status_code, refused.json["code"]) == (422, "fund.invalid")
 
 
 def test_a_raised_minimum_is_the_floor_of_every_store(api: ApiClient) -> None:
     treasury = api.as_("treasury")
     fund = fund_of(treasury)
 
-    assert change(treasury, fund, minimum_balance="12000.00").status_code == 200
+    agree(api, fund, minimum_balance="12000.00")
 
     stores = treasury.get(f"/api/funds/{fund['id']}/balance/").json["stores"]
     assert {each["floor"] for each in stores} == {"12000.00"}
@@ -44,7 +95,7 @@ def test_a_raised_minimum_is_the_floor_of_every_store(api: ApiClient) -> None:
         # The drawer holds 10,000: below the floor that was just raised.
         case = session.execute(select(Case).where(Case.kind == CaseKind.BELOW_FLOOR)).scalar_one()
         assert case.object_id == books.store(session, "WESTLANDS-DRAWER").id
-    assert change(treasury, fund, minimum_balance="0.00").status_code == 200
+    agree(api, fund, minimum_balance="0.00")
     with treasury.scope(), db.transaction() as session:
         assert session.execute(text("SELECT status FROM cases")).scalar_one() == "resolved"
 
@@ -55,7 +106,7 @@ def test_a_raised_level_asks_for_money(api: ApiClient) -> None:
     with treasury.scope(), db.transaction() as session:
         books.pay(session, "100.00")
 
-    assert change(treasury, fund, reorder_level="49950.00").status_code == 200
+    agree(api, fund, reorder_level="49950.00")
 
     [found] = treasury.get(f"/api/replenishments/?fund_id={fund['id']}").json["items"]
     assert found["requested_amount"] == "100.00"
@@ -75,7 +126,7 @@ def test_limits_that_contradict_each_other_are_refused(
     treasury = api.as_("treasury")
     fund = fund_of(treasury)
 
-    assert change(treasury, fund, **body).json["code"] == "fund.invalid"
+    assert propose(treasury, fund, **body).json["code"] == "fund.invalid"
     assert fund_of(treasury) == fund
 
 

@@ -180,11 +180,11 @@ def test_a_bank_and_a_category_are_opened(api: ApiClient) -> None:
     assert manager.get(made.headers["Location"]).json == made.json
     again = manager.post("/api/accounts/", json=body)
     assert (again.status_code, again.json["code"]) == (409, "account.exists")
-    fuel = manager.post(
+    rent = manager.post(
         "/api/accounts/",
-        json=body | {"kind": "expense", "code": "5000.fuel", "category": "fuel"},
+        json=body | {"kind": "expense", "code": "5000.rent", "name": "Rent", "category": "rent"},
     )
-    assert fuel.status_code == 201
+    assert rent.status_code == 201
 
 
 @pytest.mark.parametrize(

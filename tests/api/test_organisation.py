@@ -65,7 +65,7 @@ def test_a_code_is_unique_within_the_company_only(api: ApiClient, admin: Caller)
 
     assert taken.status_code == 409
     assert taken.json["code"] == "organisation.code_taken"
-    elsewhere = api.as_("other_company").post(
+    elsewhere = api.as_("other_admin").post(
         "/api/regions/", json={"code": "COAST", "name": "Theirs"}
     )
     assert elsewhere.status_code == 201

@@ -49,6 +49,14 @@ def test_what_is_refused(api: ApiClient) -> None:
         ({"credentials": {}}, "credentials"),
         ({"credentials": {"a": 1}}, "credentials.a.value"),
         ({"options": {"callback_sources": "0.0.0.0/0"}}, "options"),
+        ({"options": {"callback_sources": None}}, "options"),
+        ({"options": {"callback_sources": [7]}}, "options"),
+        ({"options": {"callback_sources": ["196.201.214.200", "safaricom"]}}, "options"),
+        ({"options": {"callback_sources": ["196.201.214.200/24"]}}, "options"),
+        ({"options": {"callback_sources": ["196.201.214.0/24, 196.201.213.0/24"]}}, "options"),
+        ({"options": {"callback_sources": [""]}}, "options"),
+        ({"options": {"callback_sources": ["192.0.2.1"] * 101}}, "options"),
+        ({"options": {"callback_source": ["192.0.2.0/24"]}}, "options"),
         ({"surprise": 1}, "surprise"),
     ):
         answer = admin.post(PATH, json={**NEW, **change})

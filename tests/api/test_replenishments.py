@@ -88,7 +88,7 @@ def test_another_scope_finds_nothing(api: ApiClient, low: dict[str, Any]) -> Non
     for name, verb, body in (
         ("other_company", "approve", {}),
         ("other_company", "send_otp", {}),
-        ("other_company", "receive", {"amount": "1.00"}),
+        ("other_custodian", "receive", {"amount": "1.00"}),
         ("custodian_mombasa", "receive", {"amount": "1.00"}),
         ("custodian_mombasa", "cancel", {"reason": "x"}),
     ):

@@ -1,6 +1,5 @@
 """Who sees which requisitions, how much of them, and what machine clients may do."""
 
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -8,9 +7,7 @@ from sqlalchemy import select
 from pettycash.db import transaction
 from pettycash.models.organisation import Company
 from pettycash.models.requisitions import Requisition
-from pettycash.services.identity import api_keys
-from tests.api.client import ApiClient, Caller
-from tests.factories.people import acting
+from tests.api.client import ApiClient
 from tests.factories.requisitions_http import (
     NEW,
     PATH,
@@ -71,7 +68,7 @@ def test_only_auditors_see_where_decisions_came_from(api: ApiClient) -> None:
 def test_filters_and_words(api: ApiClient) -> None:
     staff = api.as_("staff")
     first = raised(staff, purpose="Tea for 100% of us", external_reference="PO-1")
-    second = submitted(staff, is_urgent=True, urgency_reason="Dry", kind="advance")
+    second = submitted(staff, is_urgent=True, urgency_reason="Dry", kind="per_diem")
 
     def numbers(**query: Any) -> list[str]:
         answer = staff.get(PATH, query_string=query)
@@ -81,7 +78,9 @@ def test_filters_and_words(api: ApiClient) -> None:
     assert numbers() == [second["number"], first["number"]]
     assert numbers(status="DRAFT") == [first["number"]]
     assert numbers(is_urgent=True) == [second["number"]]
-    assert numbers(kind="advance") == [second["number"]]
+    assert numbers(kind="per_diem") == [second["number"]]
+    assert numbers(kind=["expense", "per_diem"]) == numbers()
+    assert numbers(status=["draft", "paid"]) == [first["number"]]
     assert numbers(q="tea 100%") == [first["number"]]
     assert numbers(q="nothing") == []
     assert numbers(external_reference="PO-1") == [first["number"]]
@@ -103,7 +102,8 @@ def test_nothing_crosses_companies(api: ApiClient) -> None:
     requisition = submitted(api.as_("staff"))
     other = api.as_("other_company")
     for verb in ("approve", "reject", "validate", "submit", "cancel", "review", "hold"):
-        answer = other.post(
+        caller = api.as_("other_treasury") if verb in ("validate", "hold") else other
+        answer = caller.post(
             f"{PATH}{requisition['id']}/{verb}/",
             json={}
             if verb == "submit"
@@ -120,24 +120,8 @@ def test_nothing_crosses_companies(api: ApiClient) -> None:
         assert len(session.execute(select(Company.id)).all()) == 1
 
 
-def machine(api: ApiClient, *scopes: str) -> Caller:
-    admin = api.as_("admin")
-    with admin.scope(), transaction() as session:
-        now = session.info["now"]
-        made = api_keys.create(
-            session,
-            name="erp",
-            scopes=list(scopes),
-            expires_at=now + timedelta(days=1),
-            actor=acting(session, "admin"),
-            now=now,
-        )
-    text_of_key = made[1] if isinstance(made, tuple) else made.text
-    return api.with_token(text_of_key)
-
-
 def test_a_machine_raises_on_behalf_of_a_person(api: ApiClient) -> None:
-    client = machine(api, "raise", "read", "upload")
+    client = api.with_key("raise", "read", "upload")
     for_staff = {"On-Behalf-Of": "staff"}
 
     answer = client.post(
@@ -159,7 +143,7 @@ def test_a_machine_raises_on_behalf_of_a_person(api: ApiClient) -> None:
 
 
 def test_a_machine_names_the_person_in_the_body_too(api: ApiClient) -> None:
-    client = machine(api, "raise")
+    client = api.with_key("raise")
 
     answer = client.post(PATH, json=NEW | {"on_behalf_of": "staff"}, key=True)
 
@@ -167,9 +151,22 @@ def test_a_machine_names_the_person_in_the_body_too(api: ApiClient) -> None:
     assert answer.json["requester_id"] == str(api.as_("staff").user_id)
 
 
+def test_whom_a_machine_acts_for_is_said_once(api: ApiClient) -> None:
+    client, staff = api.with_key("raise"), {"On-Behalf-Of": "staff"}
+
+    twice = client.post(PATH, json=NEW | {"on_behalf_of": "staff_2"}, key=True, headers=staff)
+    same = client.post(PATH, json=NEW | {"on_behalf_of": "staff"}, key=True, headers=staff)
+    person = api.as_("treasury").get(PATH, headers=staff)
+
+    assert code(twice) == (422, "request.given_twice")
+    assert same.status_code == 201
+    assert code(person) == (422, "request.invalid")
+    assert list(person.json["errors"]) == ["On-Behalf-Of"]
+
+
 def test_a_machine_decides_nothing(api: ApiClient) -> None:
     requisition = submitted(api.as_("staff"))
-    client = machine(api, "raise", "read", "upload")
+    client = api.with_key("raise", "read", "upload")
     for verb in (
         *("approve", "reject", "request_changes", "confirm_urgency", "validate", "return"),
         *("hold", "close_short", "review", "cancel", "recall"),

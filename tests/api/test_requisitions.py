@@ -1,7 +1,11 @@
 """Requisitions over HTTP: the road to payment, bad input, changes."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
 from sqlalchemy import text
 
+from pettycash import db
 from pettycash.db import transaction
 from tests.api.client import ApiClient
 from tests.factories.requisitions_http import (
@@ -105,6 +109,15 @@ BROKEN = [
     ({"branch_id": "westlands"}, "request.invalid"),
     ({"purpose": ""}, "request.invalid"),
     ({"purpose": "x" * 1001}, "request.invalid"),
+    ({"payee_name": "Spring Water\nAmount: KES 5.00"}, "request.invalid_text"),
+    ({"payee_name": "Spring\u202eretaW"}, "request.invalid_text"),
+    ({"payee_name": "Spring\u200bWater"}, "request.invalid_text"),
+    ({"payee_name": "Spring\u009bWater"}, "request.invalid_text"),
+    ({"kind": "advance"}, "requisition.advances_off"),
+    (of_amount("1500.50"), "payment.rail_refuses"),
+    (of_amount("9.00"), "payment.rail_refuses"),
+    (of_amount("5000.01", method="cash"), "payment.above_cash_limit"),
+    ({"lines": [NEW["lines"][0] | {"category": "fun"}]}, "requisition.unknown_category"),
     ({"is_urgent": True}, "requisition.invalid"),
     ({"destination": "12345"}, "requisition.invalid_destination"),
     ({"destination": "+4915112345678"}, "requisition.invalid_destination"),
@@ -232,3 +245,101 @@ def test_urgency_can_be_taken_back_with_its_reason(api: ApiClient) -> None:
     changed = staff.patch(where, json={"is_urgent": False}, etag=staff.get(where).headers["ETag"])
 
     assert (changed.json["is_urgent"], changed.json["urgency_reason"]) == (False, None)
+
+
+def test_a_category_is_the_company_s_and_every_requester_may_read_which_there_are(
+    api: ApiClient,
+) -> None:
+    staff, manager = api.as_("staff"), api.as_("group_finance_manager")
+
+    def listed() -> list[str]:
+        items = staff.get("/api/categories/?limit=200").json["items"]
+        return [each["category"] for each in items]
+
+    assert {"office", "fuel", "stationery", "travel"} <= set(listed())
+    assert listed() == sorted(listed())
+    rent = NEW | {"lines": [NEW["lines"][0] | {"category": "rent"}]}
+    refused = staff.post(PATH, json=rent, key=True)
+    assert code(refused) == (422, "requisition.unknown_category")
+    assert list(refused.json["errors"]) == ["lines.0.category"]
+
+    account = {
+        "kind": "expense",
+        "code": "5000.rent",
+        "name": "Rent",
+        "category": "rent",
+        "currency": "KES",
+    }
+    assert staff.post("/api/accounts/", json=account).status_code == 403
+    assert api.as_("treasury").post("/api/accounts/", json=account).status_code == 403
+    assert manager.post("/api/accounts/", json=account).status_code == 201
+    assert "rent" in listed()
+    assert staff.post(PATH, json=rent, key=True).status_code == 201
+    pages = staff.get("/api/categories/?limit=5").json
+    more = staff.get(f"/api/categories/?limit=200&cursor={pages['next_cursor']}").json
+    assert [each["category"] for each in pages["items"] + more["items"]] == listed()
+
+
+def test_advances_are_off_until_the_company_switches_them_on(api: ApiClient) -> None:
+    staff, admin = api.as_("staff"), api.as_("admin")
+    assert code(staff.post(PATH, json=NEW | {"kind": "advance"}, key=True)) == (
+        422,
+        "requisition.advances_off",
+    )
+
+    settings = admin.get("/api/settings/")
+    assert settings.json["advances"] is False
+    changed = admin.patch("/api/settings/", json={"advances": True}, etag=settings.headers["ETag"])
+
+    assert changed.json["advances"] is True
+    assert raised(staff, kind="advance")["kind"] == "advance"
+
+
+def test_a_taken_reference_is_told_with_the_number_that_has_it(api: ApiClient) -> None:
+    staff = api.as_("staff")
+    first = raised(staff, external_reference="PO-1")
+
+    refused = staff.post(PATH, json=NEW | {"external_reference": "PO-1"}, key=True)
+
+    assert code(refused) == (409, "requisition.external_reference_taken")
+    assert first["number"] in refused.json["detail"]
+    raised(api.as_("staff_2"), external_reference="PO-1")
+    cancelled = staff.post(f"{PATH}{first['id']}/cancel/", json={})
+    assert cancelled.status_code == 200, cancelled.json
+    again = raised(staff, external_reference="PO-1")
+    assert again["number"] != first["number"]
+
+
+def test_a_number_carries_the_year_of_the_company_s_time(
+    api: ApiClient, tune: Callable[..., None]
+) -> None:
+    """At 00:21 on 1 January in Nairobi it is 21:21 of the old year in Greenwich."""
+    with db.system_transaction() as session:
+        now: datetime = session.info["now"]
+    new_year = datetime(now.year, 12, 31, 21, 21, tzinfo=UTC)
+    if new_year < now:
+        new_year = new_year.replace(year=now.year + 1)
+
+    tune(clock_shift_seconds=(new_year - now - timedelta(minutes=22)).total_seconds())
+    before = raised(api.as_("staff"))
+    tune(clock_shift_seconds=(new_year - now).total_seconds())
+    after = raised(api.as_("staff"))
+
+    assert before["number"].startswith(f"REQ-{new_year.year}-")
+    assert after["number"] == f"REQ-{new_year.year + 1}-000001"
+
+
+def test_a_name_of_several_scripts_is_flagged(api: ApiClient) -> None:
+    plain = raised(api.as_("staff"))
+    mixed = raised(api.as_("staff"), payee_name="Spring W\u0430ter")
+
+    assert (plain["payee_name_mixes_scripts"], mixed["payee_name_mixes_scripts"]) == (False, True)
+
+
+def test_an_amount_for_several_payments_says_so_from_the_start(api: ApiClient) -> None:
+    staff = api.as_("staff")
+    large = staff.post(PATH, json=of_amount("300000.00"), key=True).json
+    handed_in = staff.post(f"{PATH}{large['id']}/submit/").json
+
+    assert (large["payments_needed"], handed_in["payments_needed"]) == (2, 2)
+    assert raised(staff)["payments_needed"] == 1

@@ -6,11 +6,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from werkzeug.datastructures import Headers
 from werkzeug.test import TestResponse
 
 from pettycash.api.access import BODY_MAX_BYTES, UPLOAD_MAX_BYTES
+from pettycash.models.people import Role
 from tests.api.client import ApiClient
 from tests.api.probe import Probe
+from tests.security.routes import PERSONA, Route, routes
 
 
 def send(common: ApiClient, body: bytes, media_type: str = "application/json") -> TestResponse:
@@ -24,7 +27,9 @@ def send(common: ApiClient, body: bytes, media_type: str = "application/json") -
     [
         b"{",
         b"\xff",
-        b"\xef\xbb\xbf{}",
+        b"\xef\xbb\xbf",
+        b"\xef\xbb\xbf\xef\xbb\xbf{}",
+        b"\xff\xfe{\x00}\x00",
         b'{"code": NaN}',
         b'{"code": Infinity}',
         b'{"code": -Infinity}',
@@ -43,6 +48,15 @@ def test_broken_json_is_a_400(common: ApiClient, probe: Probe, body: bytes) -> N
 
     assert (answer.status_code, answer.json["code"]) == (400, "request.broken_json")
     assert probe.runs == []
+
+
+def test_json_with_a_byte_order_mark_is_read(common: ApiClient, probe: Probe) -> None:
+    """As editors on Windows write it."""
+    code = uuid4().hex
+
+    answer = send(common, b'\xef\xbb\xbf{"code": "' + code.encode() + b'"}')
+
+    assert (answer.status_code, answer.json["code"]) == (201, code)
 
 
 @pytest.mark.parametrize(
@@ -249,3 +263,104 @@ def test_metadata_is_bounded(common: ApiClient, probe: Probe) -> None:
     assert staff.post(
         "/api/probe/", json={"code": uuid4().hex, "metadata": {"order": "12"}}, key=True
     ).json["metadata"] == {"order": "12"}
+
+
+# What stands twice
+
+
+def given_twice(answer: TestResponse, *names: str) -> bool:
+    return (answer.status_code, answer.json["code"], list(answer.json.get("errors", {}))) == (
+        422,
+        "request.given_twice",
+        list(names),
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("limit=5&limit=7", ["limit"]),
+        ("limit=5&limit=5", ["limit"]),
+        ("q=a&q=b&name=c&name=d", ["q", "name"]),
+        ("from=2026-01-01&from=2026-02-01", ["from"]),
+        ("cursor=a&cursor=b", ["cursor"]),
+    ],
+)
+def test_a_parameter_that_stands_twice_is_refused(
+    common: ApiClient, probe: Probe, query: str, names: list[str]
+) -> None:
+    assert given_twice(common.as_("staff").get(f"/api/probe/?{query}"), *names)
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "On-Behalf-Of", "Authorization"])
+def test_a_header_that_stands_twice_is_refused(common: ApiClient, probe: Probe, name: str) -> None:
+    staff = common.as_("staff")
+    values = {
+        "Idempotency-Key": str(uuid4()),
+        "On-Behalf-Of": "staff",
+        "Authorization": f"Bearer {staff.token}",
+    }
+    headers = Headers(
+        [
+            ("Authorization", values["Authorization"]),
+            ("Idempotency-Key", values["Idempotency-Key"]),
+            (name, values[name]),
+            (name, values[name]),
+        ]
+        if name == "On-Behalf-Of"
+        else [
+            *(each for each in values.items() if each[0] not in (name, "On-Behalf-Of")),
+            (name, values[name]),
+            (name, values[name]),
+        ]
+    )
+
+    answer = staff.client.post("/api/probe/", json={"code": uuid4().hex}, headers=headers)
+
+    assert given_twice(answer, name), answer.json
+    assert probe.runs == []
+
+
+def test_two_file_parts_are_refused(common: ApiClient, probe: Probe) -> None:
+    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\nx\r\n'
+
+    answer = common.as_("staff").request(
+        "POST",
+        "/api/probe/files/",
+        data=part + part + b"--b--\r\n",
+        content_type="multipart/form-data; boundary=b",
+    )
+
+    assert given_twice(answer, "file")
+
+
+def document_parameters(document: dict[str, Any], route: Route) -> list[dict[str, Any]]:
+    return list(document["paths"][route.path][route.method].get("parameters", []))
+
+
+def test_every_list_refuses_two_limits(common: ApiClient) -> None:
+    document = common.anonymous.get("/api/openapi.json").json
+    lists = [
+        route
+        for route in routes(document)
+        if route.method == "get"
+        and not route.parameters
+        and any(each["name"] == "limit" for each in document_parameters(document, route))
+    ]
+    assert len(lists) > 25
+
+    for route in lists:
+        reader = next(role for role in Role if role in route.roles)
+        answer = common.as_(PERSONA[reader]).get(f"{route.path}?limit=5&limit=7")
+        assert given_twice(answer, "limit"), (route.path, answer.json)
+
+
+def test_where_several_make_sense_all_are_taken(common: ApiClient) -> None:
+    staff = common.as_("staff")
+
+    both = staff.get("/api/requisitions/?status=draft&status=PAID&kind=expense&kind=advance")
+    wrong = staff.get("/api/requisitions/?status=draft&status=nonsense")
+
+    assert both.status_code == 200, both.json
+    assert (wrong.status_code, wrong.json["code"]) == (422, "request.invalid")
+    assert list(wrong.json["errors"]) == ["status.1"]

@@ -38,6 +38,7 @@ def test_it_measures_beside_a_reference_and_leaves_nothing(reachable: Path) -> N
         assert row["reference"] > 0
         assert row["ratio"] == pytest.approx(row["value"] / row["reference"], abs=0.001)
         assert row["ok"] is (row["ratio"] >= row["goal"])
+    assert "PETTYCASH_WRITES_PER_PERSON_PER_MINUTE=1000000 (60)" in done.stderr
     assert list(reachable.iterdir()) == []
 
 

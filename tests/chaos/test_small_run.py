@@ -41,6 +41,7 @@ def test_whoever_dies_every_payment_is_made_once(tmp_path: Path) -> None:
     for promise in ("double", "lost", "unbalanced", "undecided", "unreleased"):
         assert said[promise] == 0, (story, done.stderr[-2000:])
     assert said["kills"] == KILLS
+    assert "PETTYCASH_WRITES_PER_PERSON_PER_MINUTE=1000000 (60)" in said["other_limits"]
     settled_otherwise = (
         said["restore"]["paid_already"] + said["restore"]["held_back_by_lost_callbacks"]
     )

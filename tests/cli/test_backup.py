@@ -26,9 +26,11 @@ from pettycash.services import ledger, pauses
 from pettycash.stack import children, postgres, schema
 from pettycash.stack.backups import container, making, programs, restoring
 from pettycash.stack.state import ROOT, StackError
+from tests import production
 from tests.cli.conftest import Command
 from tests.factories import payments as making_payments
 from tests.factories.people import company_id
+from tests.patience import budget
 from tests.posting import transfer
 from tests.servers import Database, Servers, compose_for
 
@@ -243,13 +245,12 @@ def test_a_backup_goes_to_the_state_folder_and_in_production_where_it_is_told(
     file = Path(command("backup", "--json").json["file"])
     assert file.parent == tmp_path / "state" / "backups"
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
-    for name, value in {
-        "PETTYCASH_ENV": "production",
-        "SMTP_URL": "smtp://mail:25",
-        "PETTYCASH_HASH_MEMORY_KIB": "19456",
-        "PETTYCASH_HASH_ROUNDS": "2",
-    }.items():
-        monkeypatch.setenv(name, value)
+    for name in [each for each in os.environ if each.startswith("PETTYCASH_")]:
+        if name != "PETTYCASH_STATE_DIR":
+            monkeypatch.delenv(name)
+    for name, value in production.ENVIRON.items():
+        if name not in ("DATABASE_URL", "REDIS_URL"):
+            monkeypatch.setenv(name, value)
     refused = command("backup")
     assert (refused.exit_code, "--to FOLDER" in refused.output) == (2, True)
     assert made(command, tmp_path / "told").parent == tmp_path / "told"
@@ -385,13 +386,13 @@ def test_whoever_ends_a_drill_leaves_nothing_of_it(
         stderr=subprocess.STDOUT,
     ) as drill:
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + budget(60)
             while not list(tmp_path.glob("*/postgres/**/postmaster.pid")):
                 assert drill.poll() is None, drill.communicate()[0]
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
             drill.send_signal(sent)
-            assert drill.wait(timeout=30) == 128 + sent
+            assert drill.wait(timeout=budget(30)) == 128 + sent
         finally:
             drill.kill()
 

@@ -1,13 +1,13 @@
 """`users` and `company`: whoever runs the host admits, deactivates and begins companies."""
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from pettycash import db
-from pettycash.models.identity import SecurityEvent
+from pettycash.models.identity import SecurityEvent, SignInLink
 from pettycash.models.organisation import Company
 from pettycash.models.people import RoleAssignment, User
-from pettycash.services import company_settings, onboarding, people, secrets_box
+from pettycash.services import company_settings, onboarding, people
 from pettycash.services.identity import sessions, totp
 from tests.cli.conftest import Command
 from tests.factories.people import company_id
@@ -45,15 +45,15 @@ def test_a_company_is_named_where_there_are_two(command: Command) -> None:
     assert "no active company NOWHERE" in unknown.output
 
 
-def test_somebody_is_admitted_and_has_to_change_the_password(command: Command) -> None:
+def test_somebody_is_admitted_and_nobody_knows_their_password(command: Command) -> None:
     done = command(
         "users", "create", "Cashier.One", "--name", "Cashier", "--email", "c@demo.example",
         "--company", "DEMO", "--json",
     )  # fmt: skip
 
-    assert done.json["username"] == "cashier.one"
+    assert done.json == {"username": "cashier.one", "link_sent_to": "c@demo.example"}
     user = _user("cashier.one")
-    assert secrets_box.password_matches(done.json["temporary_password"], user.password_hash)
+    assert _links_owed(user) == 1
     assert sessions.has_temporary_password(user.password_changed_at)
     assert _listed(command)["cashier.one"]["roles"] == []
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
@@ -84,16 +84,23 @@ def test_a_second_factor_is_reset(command: Command) -> None:
     assert _listed(command)["treasury"]["mfa_enrolled"] is False
 
 
-def test_a_forgotten_password_is_replaced(command: Command) -> None:
-    before = _user("staff").password_hash
+def _links_owed(user: User) -> int:
+    with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
+        return session.execute(
+            select(func.count())
+            .select_from(SignInLink)
+            .where(SignInLink.user_id == user.id, SignInLink.used_at.is_(None))
+        ).scalar_one()
 
-    done = command("users", "give-password", "STAFF", "--json")
 
-    user = _user("staff")
-    assert user.password_hash != before
-    assert secrets_box.password_matches(done.json["temporary_password"], user.password_hash)
-    assert sessions.has_temporary_password(user.password_changed_at)
-    assert isinstance(command("users", "give-password", "nobody").refusal, totp.UserNotFound)
+def test_who_forgot_a_password_gets_a_link(command: Command) -> None:
+    for _ in range(2):
+        done = command("users", "send-link", "STAFF", "--company", "DEMO")
+        assert done.exit_code == 0
+
+    assert _links_owed(_user("staff")) == 1, "the newest alone counts"
+    unknown = command("users", "send-link", "nobody", "--company", "DEMO")
+    assert isinstance(unknown.refusal, totp.UserNotFound)
 
 
 BEGIN = (
@@ -106,7 +113,7 @@ ADMINS = ("--admin", "first.admin", "a@third.example", "--admin", "Second.Admin"
 def test_a_company_begins_with_two_administrators(command: Command) -> None:
     done = command(*BEGIN, *ADMINS, "--json")
 
-    assert set(done.json["temporary_passwords"]) == {"first.admin", "second.admin"}
+    assert done.json["administrators"] == ["first.admin", "second.admin"]
     listed = _listed(command, "THIRD")
     assert {name: each["roles"] for name, each in listed.items()} == {
         "first.admin": ["admin"],

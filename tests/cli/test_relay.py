@@ -24,6 +24,7 @@ from pettycash.services import audit, heartbeats, lanes, obligations, outbox
 from pettycash.services.lanes import Due, Queue
 from tests.factories import working
 from tests.factories.people import company_id
+from tests.patience import budget
 from tests.races import together
 from tests.servers import Database, wait_until
 
@@ -191,7 +192,7 @@ def test_a_commit_wakes_it(running: Callable[[Relay], None]) -> None:
     owe()
 
     assert wait_until(lambda: broker.taken, 5)
-    assert time.monotonic() - started < 0.9, "sooner than the sweep of each second"
+    assert time.monotonic() - started < budget(0.9), "sooner than the sweep of each second"
 
 
 def test_it_lives_through_trouble(running: Callable[[Relay], None], live: Database) -> None:
@@ -237,7 +238,7 @@ def test_publishing_to_nowhere_ends_soon(company: UUID, live: Database) -> None:
     assert publisher.look([TOPIC]) == {TOPIC: Queue(out={})}
     assert publisher.publish([hint(TOPIC), hint(TOPIC)]) == 0
 
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < budget(10)
 
 
 # -- lanes
@@ -338,7 +339,7 @@ def test_it_looks_soon_again_where_more_is_due_than_there_are_slots(
     running(Relay(broker))
 
     assert wait_until(lambda: len(broker.taken) >= 5 * cap, 20)
-    assert time.monotonic() - started < 3.5, "sooner than the sweep of each second"
+    assert time.monotonic() - started < budget(3.5), "sooner than the sweep of each second"
 
 
 def test_a_slot_whose_time_is_over_is_free(company: UUID, account: UUID) -> None:

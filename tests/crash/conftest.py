@@ -13,17 +13,6 @@ from tests.crash.stage import Stage
 from tests.crash.system import System
 from tests.servers import Servers
 
-ON_DEMAND = ("soak", "crash_product")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes minutes runs where it is asked for: `pytest tests/crash -m soak`."""
-    unwanted = [each for each in ON_DEMAND if each not in config.option.markexpr]
-    left_out = [item for item in items if any(item.get_closest_marker(each) for each in unwanted)]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-
 
 @pytest.fixture(scope="session")
 def running(servers: Servers, worker_number: int) -> Iterator[System]:

@@ -14,6 +14,7 @@ from pettycash.models.funds import Fund
 from pettycash.models.payments import Payment
 from pettycash.models.people import User
 from tests.crash.system import ONE_CODE, System
+from tests.patience import budget
 from tests.servers import wait_until
 
 ANSWER_SECONDS = 40.0
@@ -71,7 +72,7 @@ class Stage:
         """Ask until there is an answer, with the same key."""
         headers = {"Authorization": f"Bearer {self._token(who)}", "Idempotency-Key": str(uuid4())}
         last: object = None
-        deadline = time.monotonic() + ANSWER_SECONDS
+        deadline = time.monotonic() + budget(ANSWER_SECONDS)
         while time.monotonic() < deadline:
             try:
                 answer = requests.post(

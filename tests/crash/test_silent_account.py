@@ -29,6 +29,7 @@ from tests.crash.system import System
 from tests.factories.payments import verified
 from tests.factories.people import acting, company_id
 from tests.factories.requisitions import approved, digest
+from tests.patience import budget
 from tests.servers import Servers, wait_until
 
 pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.timeout(300)]
@@ -38,7 +39,7 @@ POOL, CAP = 4, 2
 
 SILENT, OTHERS = "DEMO", ("SECOND", "THIRD")
 SHORTCODES = {"DEMO": "600992", "SECOND": "600994", "THIRD": "600995"}
-OFFICES = (Role.CFO, Role.CEO, Role.GROUP_FINANCE_MANAGER, Role.OPERATOR, Role.ADMIN)
+OFFICES = (Role.CFO, Role.CEO, Role.GROUP_FINANCE_MANAGER)
 NO_ANSWER = "answer_slow:20+callback_late:60"
 """Neither an answer nor a callback before the call is given up: until then it is `sending`."""
 
@@ -70,17 +71,18 @@ def found_companies(monkeypatch: pytest.MonkeyPatch) -> None:
     like = organisation.COMPANIES["OTHER"]
     for code in OTHERS:
         prefix = code.lower()
-        everything = f"{prefix}_everything"
+        head, custodian = f"{prefix}_head", f"{prefix}_custodian"
         spec = replace(
             like,
             name=f"{code} organisation",
             provider_account=(f"MPESA-{code}", SHORTCODES[code]),
-            escalation_approver=everything,
-            funds=tuple(replace(fund, custodian=everything) for fund in like.funds),
+            escalation_approver=head,
+            funds=tuple(replace(fund, custodian=custodian) for fund in like.funds),
         )
         monkeypatch.setitem(organisation.COMPANIES, code, spec)
         roles: dict[str, tuple[tuple[Role, str | None], ...]] = {
-            everything: (*((role, None) for role in OFFICES), (Role.CUSTODIAN, "KISUMU")),
+            head: tuple((role, None) for role in OFFICES),
+            custodian: ((Role.CUSTODIAN, "KISUMU"),),
             f"{prefix}_staff": ((Role.STAFF, None),),
             f"{prefix}_branch_manager": ((Role.BRANCH_MANAGER, "KISUMU"),),
             f"{prefix}_treasury": ((Role.TREASURY, None),),
@@ -188,7 +190,7 @@ def test_calls_that_hang_on_one_account_keep_no_other_waiting(crowd: System, cou
     ]
 
     began, waits = time.monotonic(), list[float | None]()
-    while (elapsed := time.monotonic() - began) < STUCK_SECONDS:
+    while (elapsed := time.monotonic() - began) < budget(STUCK_SECONDS):
         most = max(most, on_the_wire(SILENT))
         waits = [waited(each) for each in others]
         if None not in waits and elapsed > WATCHED_SECONDS:
@@ -197,5 +199,5 @@ def test_calls_that_hang_on_one_account_keep_no_other_waiting(crowd: System, cou
 
     longest = max(STUCK_SECONDS if each is None else each for each in waits)
     print(f"{count} calls hang, {most} of them on the wire; the others waited {longest:.2f} s")
-    assert longest <= FIRST_SEND_SECONDS
+    assert longest <= budget(FIRST_SEND_SECONDS)
     assert most <= CAP

@@ -71,6 +71,7 @@ class FakeGateway:
     rail: ClassVar[Rail] = Rail.MPESA
     same_id_is_safe: ClassVar[bool] = True
     confirms_failure_by_query: ClassVar[bool] = True
+    callback_sources: ClassVar[dict[str, tuple[str, ...]]] = {"production": ("192.0.2.0/24",)}
 
     def __init__(self) -> None:
         self.decide_by = timedelta(minutes=5)

@@ -65,10 +65,12 @@ def raised(
 
 def brought_to(session: Session, requisition: Requisition, status: RequisitionStatus) -> None:
     """Along the shortest way that the states allow, without what usually goes with it."""
-    ways = [[requisition.status]]
+    ways, met = [[requisition.status]], {requisition.status}
     while ways[0][-1] is not status:
         way, *ways = ways
-        ways += [[*way, each] for each in sorted(TRANSITIONS[way[-1]]) if each not in way]
+        further = sorted(TRANSITIONS[way[-1]] - met)
+        ways += [[*way, each] for each in further]
+        met |= set(further)
     for each in ways[0][1:]:
         requisition.move_to(each, at=session.info["now"])
         session.flush()

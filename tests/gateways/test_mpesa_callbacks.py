@@ -46,15 +46,17 @@ def test_a_paid_result() -> None:
     assert facts.fee is None
 
 
-@pytest.mark.parametrize("code", ["0", " 0 ", 0])
-@pytest.mark.parametrize("result_type", ["0", 0])
+@pytest.mark.parametrize("code", ["0", " 0 ", 0, "00", "000", "00 "])
+@pytest.mark.parametrize("result_type", ["0", 0, "00"])
 def test_codes_as_text_and_as_number(code: Any, result_type: Any) -> None:
     body = changed(PAID, ResultCode=code, ResultType=result_type)
 
     assert read(RESULT, body).verdict.kind is SETTLED
 
 
-@pytest.mark.parametrize("code", [False, None, [], {}, 0.0, "00", "", "0.0", "zero", -0.5])
+@pytest.mark.parametrize(
+    "code", [False, None, [], {}, 0.0, "", "0.0", "0 0", "-0", "01", "zero", -0.5]
+)
 def test_a_code_that_is_no_plain_zero_does_not_settle(code: Any) -> None:
     assert read(RESULT, changed(PAID, ResultCode=code)).verdict.kind is IN_DOUBT
 

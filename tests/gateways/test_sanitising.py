@@ -18,6 +18,7 @@ from pettycash.gateways.sanitising import (
     sanitise_body,
     sanitise_text,
 )
+from tests.patience import budget
 
 
 def json_values(texts: st.SearchStrategy[str]) -> st.SearchStrategy[object]:
@@ -76,6 +77,7 @@ def test_fields_that_hold_secrets_are_cut(name: str) -> None:
         ),
         ("254705912645 - JANE DOE", "*********645 - JANE DOE"),
         ("call +254705912645 or 0705912645.", "call **********645 or *******645."),
+        ("Party=%2B254705912645&x=1", "Party=%2B*********645&x=1"),
         ("256772123456 and 255712345678", "*********456 and *********678"),
         # what only looks like a number stays
         ("AG_20240706_2010364430d9bbdaf872", "AG_20240706_2010364430d9bbdaf872"),
@@ -212,4 +214,4 @@ def test_a_megabyte_made_to_be_slow_is_not() -> None:
         cut_secrets(body)
         sanitise_body(body)
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < budget(5)

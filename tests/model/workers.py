@@ -230,6 +230,8 @@ class Workers(Player):
                 payments.mark_sending(session, claim=worker.claim, now=session.info["now"])
                 status = session.get_one(Payment, released.payment_id).status
         except payments.ClaimLost:
+            with db.transaction() as session:
+                payments.give_back(session, claim=worker.claim)
             self.memory.workers.remove(worker)
             return
         assert status in ON_THE_WAY, f"a payment that is {status} is about to be sent"

@@ -27,6 +27,8 @@ SEEN_WITHOUT_SCOPE = {
     "periodic_jobs": "how often a job of beat's has failed, nobody's business data",
     "platform_pauses": "whether the whole installation stands still",
     "restores": "when the database was restored, and how much was lost",
+    "duty_pairs": "which duties are never one person's, the same everywhere",
+    "incompatible_roles": "which roles are never one person's, the same everywhere",
     "alembic_version": "/readyz compares it with what the program knows",
 }
 
@@ -49,8 +51,10 @@ SEEN_BY_THE_SYSTEM = {
     "callbacks",
     "companies",
     "company_settings",
+    "duty_pairs",
     "heartbeats",
     "idempotency_keys",
+    "incompatible_roles",
     "memberships",
     "obligations",
     "partitioned_tables",
@@ -61,10 +65,12 @@ SEEN_BY_THE_SYSTEM = {
     "rail_slots",
     "restores",
     "role_assignments",
+    "security_events",
+    "sign_in_links",
     "throttles",
     "users",
 }
-"""The named tables of the relay, signing in, the callback inbox and the nightly run."""
+"""The named tables of the relay, signing in, the callback inbox, the nightly run and the host."""
 
 METADATA = sorted(Base.metadata.tables)
 EVERY = sorted({*METADATA, *SEEN_WITHOUT_SCOPE, *NOT_GRANTED_TO_THE_APPLICATION})

@@ -13,12 +13,7 @@ from tests import books
 from tests.api.client import ApiClient, Caller, in_thirty_days
 from tests.factories import payments as payment_factory
 from tests.factories import requisitions_http
-
-PNG = (
-    b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00"
-    b"\x1f\x15\xc4\x89\x00\x00\x00\nIDATx\x9cc\x00\x01\x00\x00\x05\x00\x01\r\n-\xb4\x00\x00"
-    b"\x00\x00IEND\xaeB`\x82"
-)
+from tests.factories.pictures import picture
 
 
 def populate(api: ApiClient) -> dict[str, str]:
@@ -74,7 +69,7 @@ def _upload(caller: Caller, requisition_id: str) -> TestResponse:
     return caller.request(
         "POST",
         f"/api/requisitions/{requisition_id}/attachments/",
-        data={"file": (io.BytesIO(PNG), "receipt.png")},
+        data={"file": (io.BytesIO(picture()), "receipt.png")},
         content_type="multipart/form-data",
     )
 

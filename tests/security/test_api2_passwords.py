@@ -1,8 +1,12 @@
 """API2:2023 Broken authentication: which passwords are taken."""
 
 import pytest
+from argon2 import PasswordHasher
+from sqlalchemy import select
 
+from pettycash import db, settings
 from pettycash.cli.seed import fixed_credentials
+from pettycash.models.people import User
 from pettycash.services.identity import sessions
 from tests.api.client import ApiClient
 from tests.security.conftest import Login
@@ -101,3 +105,56 @@ def test_a_password_that_was_given_has_to_be_replaced(api: ApiClient, login: Log
     assert caller.post("/api/auth/change_password/", json=body).status_code == 204
     change_user("staff", totp_last_step=None)
     assert login("staff", password=NEW).json["purpose"] == "full"
+
+
+COMPOSED, DECOMPOSED = "caf\u00e9 tuba moonless crate", "cafe\u0301 tuba moonless crate"
+LIGATURE, FULL_WIDTH = "\ufb01fty tuba moonless crate", "\uff46ifty tuba moonless crate"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "typed"),
+    [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED), (LIGATURE, FULL_WIDTH)],
+)
+def test_a_password_is_the_same_on_every_keyboard(
+    api: ApiClient, login: Login, chosen: str, typed: str
+) -> None:
+    body = {"current_password": fixed_credentials("staff").password, "new_password": chosen}
+
+    assert api.as_("staff").post("/api/auth/change_password/", json=body).status_code == 204
+    assert login("staff", password=typed).status_code == 200
+
+
+def test_a_hash_of_before_goes_on_working_and_is_renewed(api: ApiClient, login: Login) -> None:
+    profile = settings.current()
+    before = PasswordHasher(
+        time_cost=profile.hash_rounds,
+        memory_cost=profile.hash_memory_kib,
+        parallelism=profile.hash_lanes,
+    ).hash(DECOMPOSED)
+    change_user("staff", password_hash=before)
+
+    assert login("staff", password=COMPOSED).status_code == 401
+    assert login("staff", password=DECOMPOSED).status_code == 200
+    change_user("staff", totp_last_step=None)
+    assert login("staff", password=COMPOSED).status_code == 200
+    with db.system_transaction() as session:
+        renewed = session.execute(select(User.password_hash).filter_by(username="staff")).scalar()
+    change_user("staff", totp_last_step=None)
+    assert login("staff", password=DECOMPOSED).status_code == 200
+    with db.system_transaction() as session:
+        after = session.execute(select(User.password_hash).filter_by(username="staff")).scalar()
+    assert before != renewed == after
+
+
+def test_the_length_of_a_password_is_that_of_its_normal_form(api: ApiClient) -> None:
+    """U+FDFA is eighteen letters in NFKC; combining marks are none of their own."""
+    staff, right = api.as_("staff"), fixed_credentials("staff").password
+    for new, code in (("\ufdfa" * 8, "password.too_long"), ("e\u0301" * 7, "password.too_short")):
+        body = {"current_password": right, "new_password": new}
+        answer = staff.post("/api/auth/change_password/", json=body)
+        assert (answer.status_code, answer.json["code"]) == (422, code)
+
+
+def test_a_password_that_is_no_text_is_just_wrong(common: ApiClient, login: Login) -> None:
+    for wrong in ("\ud800", "x\x00y", "\u0007"):
+        assert login("staff", password=wrong, totp_code=None).status_code in (400, 401, 422)

@@ -11,6 +11,7 @@ from pettycash.cli.seed import fixed_credentials
 from pettycash.models.people import RoleAssignment, User
 from pettycash.services import secrets_box
 from tests.api.client import ApiClient, in_thirty_days
+from tests.factories.people import user_id
 from tests.security.conftest import Login, code_of
 from tests.security.people import MINUTE, alive, without_totp
 
@@ -59,6 +60,8 @@ def test_a_role_that_needs_a_factor_narrows_a_session_that_is_open(api: ApiClien
                 role="treasury",
                 scope_kind="company",
                 valid_from=session.info["now"],
+                proposed_by=user_id(session, "admin"),
+                confirmed_by=user_id(session, "admin_2"),
             )
         )
     assert staff.get("/api/auth/sessions/").json["code"] == "auth.enrolment_required"
@@ -95,19 +98,19 @@ def test_the_seed_is_encrypted_and_bound_to_its_owner(api: ApiClient) -> None:
 
 
 def test_an_administrator_resets_a_lost_factor_but_not_their_own(api: ApiClient) -> None:
-    admin, treasury = api.as_("admin"), api.as_("treasury")
-    reset = admin.post("/api/auth/mfa/reset/", json={"user_id": str(treasury.user_id)})
+    admin, operator = api.as_("admin"), api.as_("operator")
+    reset = admin.post("/api/auth/mfa/reset/", json={"user_id": str(operator.user_id)})
     own = admin.post("/api/auth/mfa/reset/", json={"user_id": str(admin.user_id)})
     foreign = admin.post(
         "/api/auth/mfa/reset/", json={"user_id": str(api.as_("other_company").user_id)}
     )
 
     assert reset.status_code == 204
-    assert not alive(treasury)
+    assert not alive(operator)
     assert (own.status_code, own.json["code"]) == (403, "mfa.own_reset")
     assert (foreign.status_code, foreign.json["code"]) == (404, "user.not_found")
     assert alive(api.as_("other_company"))
-    assert treasury.post(
+    assert operator.post(
         "/api/auth/mfa/reset/", json={"user_id": str(admin.user_id)}
     ).status_code in (401, 403)
 

@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import select, text, update
+from werkzeug.test import TestResponse
 
 from pettycash import db
 from pettycash.models.identity import SecurityEvent
 from pettycash.models.people import RoleAssignment
 from pettycash.services import secrets_box
+from pettycash.services.identity.sessions import REPEATS_WITHIN
 from tests.api.client import ApiClient
 from tests.security.conftest import Login
 from tests.security.people import HOUR, MINUTE, alive, change_user
@@ -42,11 +44,14 @@ def test_refreshing_rotates_both_tokens(api: ApiClient, login: Login) -> None:
     assert alive(api.with_token(second["access_token"]))
 
 
-def test_a_refresh_token_that_comes_twice_ends_the_family(api: ApiClient, login: Login) -> None:
+def test_a_refresh_token_that_comes_later_once_more_ends_the_family(
+    api: ApiClient, login: Login, tune: Callable[..., None]
+) -> None:
     first = login("treasury").json
     bystander = api.as_("treasury")
     body = {"refresh_token": first["refresh_token"]}
     second = api.anonymous.post("/api/auth/refresh/", json=body).json
+    tune(clock_shift_seconds=REPEATS_WITHIN.total_seconds() + 1)
     stolen = api.anonymous.post("/api/auth/refresh/", json=body)
 
     assert (stolen.status_code, stolen.json["code"]) == (401, "auth.session_ended")
@@ -63,18 +68,87 @@ def test_a_refresh_token_that_comes_twice_ends_the_family(api: ApiClient, login:
         assert [each["reason"] for each in details] == ["reused"]
 
 
-def test_two_refreshes_at_once_are_a_reuse(api: ApiClient, login: Login) -> None:
+def test_two_refreshes_at_once_get_the_same_successor(api: ApiClient, login: Login) -> None:
     body = {"refresh_token": login("treasury").json["refresh_token"]}
     start = threading.Barrier(2)
 
-    def refresh(_number: int) -> int:
+    def refresh(_number: int) -> TestResponse:
         start.wait()
-        return api.anonymous.post("/api/auth/refresh/", json=body).status_code
+        return api.anonymous.post("/api/auth/refresh/", json=body)
 
     with ThreadPoolExecutor(2) as pool:
-        statuses = sorted(pool.map(refresh, range(2)))
+        one, other = pool.map(refresh, range(2))
 
-    assert statuses == [200, 401]
+    assert (one.status_code, other.status_code) == (200, 200)
+    for name in ("access_token", "refresh_token"):
+        assert one.json[name] == other.json[name]
+    assert alive(api.with_token(one.json["access_token"]))
+    with db.system_transaction() as session:
+        rows = session.execute(
+            text(
+                "SELECT s.generation FROM auth_sessions s JOIN users u ON u.id = s.user_id"
+                " WHERE u.username = 'treasury' ORDER BY s.id"
+            )
+        ).scalars()
+        assert list(rows) == [0, 1]
+
+
+def test_a_lost_answer_is_given_again_within_ten_seconds(
+    api: ApiClient, login: Login, tune: Callable[..., None]
+) -> None:
+    body = {"refresh_token": login("treasury").json["refresh_token"]}
+    first = api.anonymous.post("/api/auth/refresh/", json=body).json
+    tune(clock_shift_seconds=REPEATS_WITHIN.total_seconds() - 2)
+    again = api.anonymous.post("/api/auth/refresh/", json=body).json
+
+    assert {**again, "expires_in": 0} == {**first, "expires_in": 0}
+    assert again["expires_in"] < first["expires_in"]
+    assert alive(api.with_token(again["access_token"]))
+    next_body = {"refresh_token": again["refresh_token"]}
+    assert api.anonymous.post("/api/auth/refresh/", json=next_body).status_code == 200
+
+
+def test_a_third_generation_in_use_ends_the_window(api: ApiClient, login: Login) -> None:
+    """Whoever holds the first token is a thief once its successor has been exchanged as well."""
+    first = {"refresh_token": login("treasury").json["refresh_token"]}
+    second = {
+        "refresh_token": api.anonymous.post("/api/auth/refresh/", json=first).json["refresh_token"]
+    }
+    third = api.anonymous.post("/api/auth/refresh/", json=second).json
+    stolen = api.anonymous.post("/api/auth/refresh/", json=first)
+
+    assert (stolen.status_code, stolen.json["code"]) == (401, "auth.session_ended")
+    assert not alive(api.with_token(third["access_token"]))
+
+
+def test_a_successor_can_t_be_made_from_what_is_stored(api: ApiClient, login: Login) -> None:
+    """Its digest alone is kept; without the token that was presented the key leads nowhere."""
+    first = login("treasury").json["refresh_token"]
+    after = api.anonymous.post("/api/auth/refresh/", json={"refresh_token": first}).json
+    with db.system_transaction() as session:
+        row = session.execute(
+            text("SELECT row_to_json(s)::text FROM auth_sessions s WHERE generation = 1")
+        ).scalar_one()
+        family = session.execute(
+            text("SELECT family_id FROM auth_sessions WHERE generation = 1")
+        ).scalar_one()
+    assert after["refresh_token"] not in row
+    assert after["refresh_token"] == secrets_box.next_token(
+        "rt", first, family=family, generation=1
+    )
+    assert after["refresh_token"] != secrets_box.next_token(
+        "rt", first[:-1], family=family, generation=1
+    )
+
+
+def test_whoever_signed_out_is_not_let_in_by_a_repeat(api: ApiClient, login: Login) -> None:
+    body = {"refresh_token": login("treasury").json["refresh_token"]}
+    first = api.anonymous.post("/api/auth/refresh/", json=body).json
+    api.with_token(first["access_token"]).post("/api/auth/logout/")
+
+    again = api.anonymous.post("/api/auth/refresh/", json=body)
+
+    assert (again.status_code, again.json["code"]) == (401, "auth.session_ended")
 
 
 @pytest.mark.parametrize("token", ["", "x", "pc_rt_x", "pc_at_x", "\u0661"])

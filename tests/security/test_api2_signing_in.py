@@ -16,6 +16,7 @@ from pettycash.models.identity import AuthSession, SecurityEvent
 from pettycash.models.people import Membership, User
 from pettycash.services import secrets_box
 from tests.api.client import ApiClient
+from tests.patience import budget
 from tests.security.conftest import Login, code_of
 from tests.security.people import MINUTE, alive, change_user
 
@@ -98,9 +99,15 @@ def test_a_code_counts_once_in_a_race_too(api: ApiClient, login: Login) -> None:
     assert statuses == [200, 401, 401, 401]
 
 
-@pytest.mark.parametrize(("steps", "taken"), [(-2, False), (-1, True), (0, True), (1, False)])
-def test_the_step_before_is_taken_and_no_other(login: Login, steps: int, taken: bool) -> None:
+@pytest.mark.parametrize(
+    ("steps", "taken"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)]
+)
+def test_the_steps_beside_the_present_one_are_taken_and_no_other(
+    login: Login, steps: int, taken: bool
+) -> None:
     secret = fixed_credentials("treasury").totp_secret
+    while time.time() % 30 > 22:  # the step must not end between reading and signing in
+        time.sleep(0.5)
     with db.system_transaction() as session:
         code = pyotp.TOTP(secret).at(session.info["now"] + timedelta(seconds=30 * steps))
 
@@ -191,10 +198,11 @@ def test_timing_of_unknown_and_known_users_is_within_ten_percent(
 
     times: dict[str, list[float]] = {"staff": [], "nobody": []}
     secrets_box.spend_the_same_time("x")  # makes the hash of nobody
-    for number in range(60):
+    for number in range(int(budget(60))):
+        address = f"198.51.{number // 250}.{number % 250}"
         for username, found in times.items():
             begun = time.perf_counter()
-            login(username, password="wrong", totp_code=None, address=f"198.51.100.{number}")
+            login(username, password="wrong", totp_code=None, address=address)
             found.append(time.perf_counter() - begun)
             with db.system_transaction() as session:
                 session.execute(text("DELETE FROM throttles"))
@@ -260,3 +268,10 @@ def test_a_session_s_row_is_seen_by_its_company_only(api: ApiClient) -> None:
     with api.as_("other_company").scope(), db.transaction() as session:
         companies = set(session.execute(select(AuthSession.company_id)).scalars())
     assert companies == {api.as_("other_company").company_id}
+
+
+@pytest.mark.parametrize("between", [" ", "-", "\u00a0", "\u2011", "\u200b"])
+def test_a_code_may_be_grouped(login: Login, between: str) -> None:
+    code = code_of(fixed_credentials("treasury").totp_secret)
+
+    assert login("treasury", totp_code=f" {code[:3]}{between}{code[3:]}").status_code == 200

@@ -324,7 +324,15 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
     (
         "refused_accounts_have_a_case",
         "rail_account",
-        "UPDATE provider_accounts SET refused_in_row = 2 WHERE id = :rail_account",
+        "UPDATE provider_accounts SET reported_refused_in_row = 2 WHERE id = :rail_account",
+    ),
+    (
+        "callbacks_alone_are_asked_about",
+        "paid",
+        (
+            "UPDATE obligations SET done_at = now() WHERE topic = 'payments.resolve' AND key IN"
+            " (SELECT id FROM payment_attempts WHERE payment_id = :paid)"
+        ),
     ),
     (
         "unconfirmed_failures_are_owed",
@@ -385,6 +393,16 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "UPDATE ledger_accounts SET floor = floor + 1 WHERE id = :account",
     ),
     ("below_floor_has_a_case", "store", f"{BELOW_ITS_FLOOR}; {CASE.format(status='resolved')}"),
+    (
+        "roles_are_compatible",
+        "requester",
+        (
+            "INSERT INTO role_assignments (id, company_id, user_id, role, scope_kind, valid_from,"
+            " is_bootstrap) SELECT new_key(), company_id, requester_id, role, 'company', now(),"
+            " true FROM requisitions CROSS JOIN (VALUES ('treasury'), ('cfo')) AS r (role)"
+            " WHERE id = :requisition"
+        ),
+    ),
     (
         "short_deliveries_are_cases",
         "replenishment",

@@ -57,7 +57,7 @@ def test_another_currency_is_opened_when_needed(session: Session) -> None:
     ("kind", "owner", "code"),
     [
         (K.IN_TRANSIT, lambda s: {"fund_id": books.fund(s).id}, "1200.WESTLANDS"),
-        (K.EXPENSE, lambda _: {"category": "stationery"}, "5000.stationery"),
+        (K.EXPENSE, lambda _: {"category": "printing"}, "5000.printing"),
         (
             K.PROVIDER_CHARGES,
             lambda s: {"provider_account_id": books.store(s).provider_account_id},
@@ -104,21 +104,21 @@ def test_a_taken_number_does_not_stop_a_fact(session: Session) -> None:
         session,
         kind=K.BANK,
         category="kcb",
-        code="5000.fuel",
+        code="5000.rent",
         name="KCB",
         currency=Currency.KES,
     )
 
-    found = accounts.find(session, kind=K.EXPENSE, currency="KES", category="fuel")
+    found = accounts.find(session, kind=K.EXPENSE, currency="KES", category="rent")
 
     assert found.kind is K.EXPENSE
-    assert found.code.startswith("5000.fuel.")
+    assert found.code.startswith("5000.rent.")
 
 
 def test_ten_at_once_open_one(live: Database) -> None:
     def find() -> UUID:
         with db.transaction() as session:
-            return accounts.find(session, kind=K.EXPENSE, currency="KES", category="stationery").id
+            return accounts.find(session, kind=K.EXPENSE, currency="KES", category="printing").id
 
     with db.scope(company_id=company_id("DEMO")):
         results = together([find] * 10)

@@ -16,8 +16,9 @@ from pettycash.models.workflow import (
     ApprovalTrail,
     TrailAction,
 )
-from pettycash.services import approvals, requisitions, resolution, rounds
+from pettycash.services import approvals, duties, requisitions, resolution, rounds
 from pettycash.services.approvals import Urgency
+from pettycash.services.duties import Duty
 from tests.factories.people import acting, user_id
 from tests.factories.requisitions import (
     approve,
@@ -77,7 +78,7 @@ def test_confirmed_urgency_is_an_approval_and_goes_to_the_last_step(session: Ses
     assert told.skipped_roles == ["regional_manager"]
     approve(session, requisition, waiting_for(session, requisition))
     assert requisition.status is R.PENDING_TREASURY_VALIDATION
-    assert len(rounds.approvers_of(session, requisition.id)) == 2
+    assert len(duties.holders(session, requisition_id=requisition.id)[Duty.APPROVER]) == 2
 
 
 def test_who_was_skipped_does_not_decide(session: Session) -> None:
@@ -165,15 +166,15 @@ def test_an_escalated_step_keeps_its_original_role_and_says_why(session: Session
 
 
 def test_the_escalation_approver_takes_what_nobody_else_can(session: Session) -> None:
-    """Of the demo company that is the ceo; a cfo that the tier requires is not replaced by rank."""
+    """Somebody without any role; a cfo that the tier requires is not replaced by rank."""
     end_roles(session, "cfo")
     requisition = submitted(session, "60000.00")
 
-    assert chain(session, requisition)[-1][:2] == (resolution.ESCALATION_APPROVER, "ceo")
+    assert chain(session, requisition)[-1][:2] == (resolution.ESCALATION_APPROVER, "escalation")
     for by in ("branch_manager", "regional_manager", finance_manager(session)):
         approve(session, requisition, by)
     assert requisition.status is R.PENDING
-    approve(session, requisition, "ceo")
+    approve(session, requisition, "escalation")
     assert requisition.status is R.PENDING_TREASURY_VALIDATION
 
 
@@ -181,7 +182,7 @@ def test_without_anybody_submit_is_refused_and_nothing_is_half_done(session: Ses
     """Defects D20, D29."""
     end_roles(session, "cfo")
     draft = raised(session, "60000.00", by="staff")
-    draft.payee_user_id = user_id(session, "ceo")
+    draft.payee_user_id = user_id(session, "escalation")
 
     with pytest.raises(resolution.NoApprover), session.begin_nested():
         requisitions.submit(

@@ -20,7 +20,7 @@ from tests import books
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.evidence import accepted, proven
-from tests.factories.people import acting, company_id
+from tests.factories.people import acting, company_id, user_id
 from tests.servers import Database, Servers, compose_for
 from tests.services.damage import BELOW_ITS_FLOOR, CASE, DAMAGE
 
@@ -47,6 +47,7 @@ def lived(servers: Servers, worker_number: int) -> Iterator[tuple[Database, Know
             "attempt": attempt,
             "hold": f"attempt:{attempt}",
             "requisition": paid.requisition_id,
+            "requester": user_id(session, "staff"),
             "store": store.id,
             "rail_account": going.provider_account_id,
             "account": store.account_id,

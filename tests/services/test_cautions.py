@@ -30,6 +30,7 @@ def attach(session: Session, requisition: Requisition, words: str) -> Attachment
         filename="quotation.pdf",
         content=b"%PDF-1.7 " + words.encode(),
         actor=acting(session, "staff"),
+        now=session.info["now"],
     )
 
 

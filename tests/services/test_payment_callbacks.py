@@ -132,7 +132,7 @@ def test_a_forged_failure_is_undone_by_the_rails_own_word(session: Session) -> N
 
     by_callback = making.said(session, payment, truth, Source.CALLBACK)
     assert (by_callback, payment.status) == (Verdict.CASE, S.FAILED)
-    by_query = making.said(session, payment, truth, Source.QUERY_CALLBACK)
+    by_query = making.said(session, payment, truth, Source.QUERY)
 
     assert (by_query, payment.status) == (Verdict.SETTLED, S.SUCCESS)
     assert making.entries(session, payment) == ["expense"]

@@ -117,6 +117,7 @@ def test_what_the_rail_never_says_is_not_asked_for_ever(session: Session) -> Non
     resolve = making.obligation(session, "payments.resolve", attempt.id)
     assert resolve is not None
     assert resolve.done_at is not None
+    assert making.open_cases(session, payment.id) == ["contradiction"], "people have to look"
 
 
 def next_wait(session: Session, payment: Payment, at: datetime) -> float:

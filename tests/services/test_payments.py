@@ -13,8 +13,9 @@ from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.releases import PaymentExecution
 from pettycash.money import Currency, InvalidAmount
 from pettycash.rails import Method
-from pettycash.services import company_settings, payments, releases
+from pettycash.services import payments, rail_limits, releases
 from pettycash.services.payments import Part, facts, rules
+from tests.factories import companies
 from tests.factories import payments as making
 from tests.factories.people import acting, company_id, user_id
 from tests.factories.requisitions import approved
@@ -95,7 +96,7 @@ def test_a_store_of_another_company_does_not_exist(session: Session) -> None:
 
 @pytest.mark.parametrize("amount", ["9.00", "250001.00", "1500.50"])
 def test_the_rails_own_limits_are_checked_when_it_is_made(session: Session, amount: str) -> None:
-    with pytest.raises(rules.RailRefuses) as refusal:
+    with pytest.raises(rail_limits.RailRefuses) as refusal:
         in_parts(session, Part(amount=Decimal(amount)), amount="300000.00")
     assert "amount" in refusal.value.errors
 
@@ -124,12 +125,12 @@ def test_the_accounts_own_limits_count(session: Session) -> None:
         update(ProviderAccount).values(amount_min=Decimal(100), amount_max=Decimal(1000))
     )
 
-    with pytest.raises(rules.RailRefuses):
+    with pytest.raises(rail_limits.RailRefuses):
         in_parts(session, Part(amount=Decimal("1500.00")))
 
 
 def test_cash_has_a_limit_per_voucher(session: Session) -> None:
-    with pytest.raises(rules.AboveCashLimit):
+    with pytest.raises(rail_limits.AboveCashLimit):
         making.cash(session, "5001.00")
 
 
@@ -148,12 +149,7 @@ def test_no_store_for_the_place_is_said(session: Session) -> None:
 
 
 def test_the_company_decides_from_which_amount_a_code_is_needed(session: Session) -> None:
-    company_settings.update(
-        session,
-        values={"otp_floor": "1000.00"},
-        expected_version=company_settings.current(session).version,
-        changed_by=None,
-    )
+    companies.agree(session, otp_floor={"KES": "1000.00"})
     small, large = in_parts(
         session, Part(amount=Decimal("999.00")), Part(amount=Decimal("1000.00")), amount="2000.00"
     )
@@ -166,12 +162,7 @@ def test_the_company_decides_from_which_amount_a_code_is_needed(session: Session
 
 def test_a_policy_that_was_tightened_counts(session: Session) -> None:
     def floor(amount: str) -> None:
-        company_settings.update(
-            session,
-            values={"otp_floor": amount},
-            expected_version=company_settings.current(session).version,
-            changed_by=None,
-        )
+        companies.agree(session, otp_floor={"KES": amount})
 
     floor("5000.00")
     (payment,) = in_parts(session, Part(amount=Decimal("1500.00")))

@@ -77,8 +77,12 @@ def test_a_token_that_is_refreshed_while_all_sessions_end_ends_too() -> None:
             ),
             db.system_transaction() as session,
         ):
-            signing_in.give_password(
-                session, user_id=person, new_hash="$argon2id$new", now=session.info["now"]
+            signing_in.change_password(
+                session,
+                user_id=person,
+                new_hash="$argon2id$new",
+                actor=placed.actor(HERE),
+                now=session.info["now"],
             )
 
         with db.system_transaction() as session:

@@ -315,7 +315,7 @@ def test_nobody_left_to_decide_is_told_at_once(session: Session) -> None:
     )
     session.execute(
         text("UPDATE memberships SET is_active = false WHERE user_id = :id"),
-        {"id": user_id(session, "ceo")},
+        {"id": user_id(session, "escalation")},
     )
 
     with pytest.raises(resolution.NoApprover):

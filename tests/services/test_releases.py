@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from pettycash import errors
 from pettycash.models.people import Membership, Role, RoleAssignment, User
 from pettycash.models.releases import ChallengeSend, ChallengeState, DeathCause, ReleaseChallenge
-from pettycash.services import company_settings, payments, releases, secrets_box
+from pettycash.services import payments, releases, secrets_box
+from tests.factories import companies
 from tests.factories import payments as making
 from tests.factories.codes import WRONG, newest, other_than, request, verify
 from tests.factories.people import acting, user_id
@@ -78,12 +79,7 @@ def test_company_policy_decides_the_ways(
     session: Session, by_email: bool, by_sms: bool, channel: str
 ) -> None:
     payment = making.pending(session)
-    company_settings.update(
-        session,
-        values={"code_by_email": by_email, "code_by_sms": by_sms},
-        expected_version=company_settings.current(session).version,
-        changed_by=None,
-    )
+    companies.agree(session, code_by_email=by_email, code_by_sms=by_sms)
 
     challenge = request(session, payment)
 

@@ -309,6 +309,26 @@ def test_nobody_else_receives(session: Session, fund: Fund, name: str) -> None:
     assert found.status is S.FUNDED
 
 
+def test_who_keeps_the_fund_does_not_approve_it(session: Session, fund: Fund) -> None:
+    found = low(session, fund)
+    keeper = acting(session, "custodian_2", Role.GROUP_FINANCE_MANAGER)
+
+    with pytest.raises(replenishments.NotSeparate):
+        replenishments.approve(
+            session, replenishment_id=found.id, actor=keeper, now=session.info["now"]
+        )
+
+
+def test_who_approved_it_does_not_receive_it_as_a_later_keeper(
+    session: Session, fund: Fund
+) -> None:
+    found = funded(session, fund)
+    fund.alternate_custodian_id = user_id(session, "group_finance_manager")
+
+    with pytest.raises(replenishments.NotTheKeeper, match="the other keeper receives it"):
+        receive(session, found, "12000.00", "group_finance_manager")
+
+
 def test_a_short_delivery_stays_in_transit_as_a_case(session: Session, fund: Fund) -> None:
     found = funded(session, fund)
 

@@ -19,6 +19,7 @@ from pettycash.models.workflow import RoundStatus, StepStatus, TrailAction
 from pettycash.services import requisitions, rounds, thresholds, visibility
 from pettycash.services.requisitions import raising, stating
 from tests.factories.people import acting
+from tests.factories.policies import switch
 from tests.factories.requisitions import (
     actions,
     approve,
@@ -133,6 +134,7 @@ def test_a_lower_amount_after_approval_lowers_what_may_be_paid(session: Session)
 def test_anything_else_material_voids_the_round_and_resolves_again(
     session: Session, stage: Callable[..., Requisition], what: dict[str, Any]
 ) -> None:
+    switch(session, advances=True)
     requisition = stage(session, "20000.00")
     first = rounds.latest(session, requisition.id)
     assert first is not None

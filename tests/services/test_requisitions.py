@@ -7,27 +7,40 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from pettycash import db, money
 from pettycash.gateways.registry import RailNotServed
+from pettycash.models.funds import ProviderAccount
+from pettycash.models.ledger import AccountKind, LedgerAccount
 from pettycash.models.organisation import Branch, Department, Region
 from pettycash.models.requisitions import (
+    IN_APPROVAL,
     TRANSITIONS,
     IllegalRequisitionState,
     Origin,
     Requisition,
+    RequisitionKind,
     RequisitionStatus,
 )
 from pettycash.money import Currency
 from pettycash.rails import Method
-from pettycash.services import destinations, rounds, texts
-from pettycash.services.requisitions import raising, stating
+from pettycash.services import (
+    accounts,
+    destinations,
+    rail_limits,
+    requisitions,
+    rounds,
+    texts,
+)
+from pettycash.services.requisitions import raising, reading, stating
 from tests.factories.people import acting
+from tests.factories.policies import switch
 from tests.factories.requisitions import (
     NORMALISED_PHONE,
+    brought_to,
     change,
     line,
     raised,
@@ -80,6 +93,7 @@ REFUSED: list[tuple[dict[str, Any], type[Exception]]] = [
     ({"lines": [line("1499.99")]}, stating.LinesDoNotAddUp),
     ({"lines": [line("1500.00"), line("0.01")]}, stating.LinesDoNotAddUp),
     ({"lines": [line("1500.00", category="Tra vel!")]}, stating.InvalidRequisition),
+    ({"lines": [line("1500.00", category="fun")]}, stating.UnknownCategory),
     ({"lines": [line("1500.00", description=" ")]}, texts.InvalidText),
     ({"lines": [line("1500.00", cost_center_id=uuid4())]}, stating.InvalidRequisition),
     ({"purpose": "  "}, texts.InvalidText),
@@ -87,6 +101,15 @@ REFUSED: list[tuple[dict[str, Any], type[Exception]]] = [
     ({"purpose": "nul \x00"}, texts.InvalidText),
     ({"purpose": "half \ud800"}, texts.InvalidText),
     ({"payee_name": ""}, texts.InvalidText),
+    ({"payee_name": "Spring\nAmount: KES 5.00"}, texts.InvalidText),
+    ({"payee_name": "Spring\x85Water"}, texts.InvalidText),
+    ({"payee_name": "Spring\u202eretaW"}, texts.InvalidText),
+    ({"payee_name": "Spring\u200bWater"}, texts.InvalidText),
+    ({"kind": RequisitionKind.ADVANCE}, stating.AdvancesOff),
+    ({"amount": Decimal("1500.50")}, rail_limits.RailRefuses),
+    ({"amount": Decimal("9.00")}, rail_limits.RailRefuses),
+    ({"amount": Decimal("12500001.00")}, rail_limits.RailRefuses),
+    ({"amount": Decimal("5001.00"), "method": Method.CASH}, rail_limits.AboveCashLimit),
     ({"payee_user_id": uuid4()}, stating.InvalidRequisition),
     ({"is_urgent": True}, stating.InvalidRequisition),
     ({"urgency_reason": "Now!"}, stating.InvalidRequisition),
@@ -200,16 +223,6 @@ def test_a_closed_unit_takes_no_requisitions(session: Session) -> None:
         raised(session)
 
 
-def test_an_external_reference_is_used_once(session: Session) -> None:
-    raised(session, external_reference="PO-1")
-
-    with pytest.raises(raising.ExternalReferenceTaken):
-        raised(session, external_reference="PO-1")
-    other = raised(session, external_reference="PO-2")
-    with pytest.raises(raising.ExternalReferenceTaken):
-        change(session, other, external_reference="PO-1")
-
-
 def test_the_database_adds_up_the_lines_too(session: Session) -> None:
     draft = raised(session)
     session.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
@@ -254,3 +267,107 @@ def test_stated_round_trips(session: Session) -> None:
         department_id=draft.department_id,
         cost_center_id=draft.cost_center_id,
     )
+
+
+# What could never be paid is said before anybody approves it
+
+
+def test_an_amount_above_what_travels_at_a_time_says_how_many_payments_it_takes(
+    session: Session,
+) -> None:
+    amounts = {"250000.00": 1, "250001.00": 2, "300000.00": 2, "5000000.00": 20}
+
+    for amount, needed in amounts.items():
+        found = reading.detail(session, raised(session, amount), acting(session, "staff"))
+        assert found["payments_needed"] == needed, amount
+
+
+def test_the_limits_of_the_account_that_would_pay_are_said_too(session: Session) -> None:
+    session.execute(
+        update(ProviderAccount).values(amount_min=Decimal(100), amount_max=Decimal(1000))
+    )
+
+    for amount in ("99.00", "1001.00"):
+        with pytest.raises(rail_limits.RailRefuses) as refusal:
+            raised(session, amount)
+        assert "The account pays" in refusal.value.detail
+    assert raised(session, "1000.00").amount == 1000
+
+
+def submit(session: Session, requisition: Requisition) -> Requisition:
+    return requisitions.submit(
+        session,
+        requisition_id=requisition.id,
+        actor=acting(session, "staff"),
+        now=session.info["now"],
+    )
+
+
+def test_what_has_become_impossible_since_is_said_at_submit(session: Session) -> None:
+    requisition = raised(session)
+
+    session.execute(update(ProviderAccount).values(amount_min=1, amount_max=Decimal(1000)))
+    with pytest.raises(rail_limits.RailRefuses):
+        submit(session, requisition)
+
+    session.execute(update(ProviderAccount).values(amount_min=None, amount_max=None))
+    session.execute(
+        update(LedgerAccount).where(LedgerAccount.category == "utilities").values(is_active=False)
+    )
+    with pytest.raises(stating.UnknownCategory):
+        submit(session, requisition)
+
+    session.execute(
+        update(LedgerAccount).where(LedgerAccount.category == "utilities").values(is_active=True)
+    )
+    session.expire_all()
+    assert submit(session, requisition).status in IN_APPROVAL
+
+
+def test_advances_are_taken_once_the_company_takes_them(session: Session) -> None:
+    switch(session, advances=True)
+    advance = raised(session, kind=RequisitionKind.ADVANCE)
+
+    switch(session, advances=False)
+    with pytest.raises(stating.AdvancesOff):
+        submit(session, advance)
+
+
+def test_a_category_that_was_opened_is_taken_in_any_currency(session: Session) -> None:
+    accounts.create(
+        session,
+        kind=AccountKind.EXPENSE,
+        category="rent",
+        code="5000.rent",
+        name="Rent",
+        currency=Currency.UGX,
+    )
+
+    assert raised(session, lines=[line("1500.00", category=" Rent ")]).amount == 1500
+
+
+# References
+
+
+def test_a_reference_is_free_again_once_its_requisition_ended(session: Session) -> None:
+    for status in (R.REJECTED, R.CANCELLED):
+        brought_to(session, raised(session, external_reference="PO-1"), status)
+
+    standing = raised(session, external_reference="PO-1")
+    with pytest.raises(raising.ExternalReferenceTaken) as refusal, session.begin_nested():
+        raised(session, external_reference="PO-1")
+
+    assert standing.number in refusal.value.detail
+    assert standing.number in refusal.value.errors["external_reference"][0]
+    other = raised(session, external_reference="PO-2")
+    with pytest.raises(raising.ExternalReferenceTaken, match=standing.number):
+        change(session, other, external_reference="PO-1")
+    session.expire_all()
+
+
+def test_references_of_two_people_are_apart(session: Session) -> None:
+    first = raised(session, external_reference="PO-1")
+    second = raised(session, by="staff_2", external_reference="PO-1")
+
+    assert first.external_reference == second.external_reference
+    assert first.requester_id != second.requester_id

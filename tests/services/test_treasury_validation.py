@@ -17,14 +17,14 @@ from pettycash.models.workflow import ApprovalTrail, TrailAction
 from pettycash.rails import Method
 from pettycash.services import (
     approvals,
-    company_settings,
+    rail_limits,
     requisitions,
     treasury_validation,
     visibility,
 )
-from pettycash.services.payments import rules
 from pettycash.services.payments.creation import Part
 from pettycash.services.requisitions import lifecycle
+from tests.factories import companies
 from tests.factories.people import acting, user_id
 from tests.factories.requisitions import approved, digest, end_roles, submitted
 
@@ -51,12 +51,7 @@ def parts(*amounts: str, **more: Any) -> list[Part]:
 
 
 def small_team(session: Session) -> None:
-    company_settings.update(
-        session,
-        values={"small_team": True},
-        expected_version=company_settings.current(session).version,
-        changed_by=None,
-    )
+    companies.agree(session, small_team=True)
 
 
 def test_one_payment_for_the_whole_amount_made_by_who_validated(session: Session) -> None:
@@ -98,10 +93,21 @@ def test_parts_add_up_to_what_was_approved(session: Session, amounts: list[str])
 
 def test_a_rails_own_rule_is_checked_when_the_payment_is_made(session: Session) -> None:
     """M-Pesa moves whole shillings."""
-    requisition = approved(session, "1500.50")
+    requisition = approved(session, "1500.00")
 
-    with pytest.raises(rules.RailRefuses):
+    with pytest.raises(rail_limits.RailRefuses):
+        validate(session, requisition, parts=parts("1000.50", "499.50"))
+
+
+def test_what_the_rail_does_not_carry_at_a_time_is_paid_in_parts(session: Session) -> None:
+    requisition = approved(session, "300000.00")
+
+    with pytest.raises(rail_limits.RailRefuses), session.begin_nested():
         validate(session, requisition)
+    session.expire_all()
+    made = validate(session, requisition, parts=parts("250000.00", "50000.00"))
+
+    assert [payment.amount for payment in made] == [250000, 50000]
 
 
 @pytest.mark.parametrize("by", ["treasury_2", "treasury"])

@@ -24,6 +24,8 @@ import requests
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from tests.patience import budget
+
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "Safaricom999!*!"
 SHORTCODE = "600992"
@@ -33,10 +35,10 @@ T = TypeVar("T")
 
 def until(read: Callable[[], T], *, seconds: float = 5.0) -> T:
     """Read again and again until it is true; the last reading where it never is."""
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while True:
         value = read()
-        if value or time.monotonic() > deadline:
+        if value or time.monotonic() - began > budget(seconds):
             return value
         time.sleep(0.02)
 

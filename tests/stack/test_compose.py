@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from pettycash import celery_app, config, worker_app
+from pettycash import celery_app, config, production, worker_app
 from pettycash.gateways.mpesa.codes import MpesaConfig
+from pettycash.settings import Settings
 from pettycash.stack import celery_command, supervisor
+from pettycash.stack.arrival import UPLOAD_BYTES_MAX
 from pettycash.stack.ports import LOOPBACK, Ports
 from pettycash.stack.processes import Child, ChildSpec
 from pettycash.stack.redis import answers_ping, program
@@ -21,7 +24,8 @@ from pettycash.tasks import schedule
 from tests.servers import Database, wait_until
 
 COMPOSE = ROOT / "docker-compose.yml"
-SERVERS = {"db", "redis"}
+SERVERS = {"db", "redis", "proxy"}
+PROXY = ROOT / "docker" / "proxy" / "nginx.conf"
 RUN_ONCE = {"migrate", "backup"}
 WORKERS = {f"worker-{queue}" for queue in schedule.QUEUES}
 OURS = RUN_ONCE | {"api", "relay", *WORKERS, "beat", "flower"}
@@ -89,7 +93,7 @@ def test_every_service_is_confined(compose: dict[str, Any]) -> None:
             assert service["healthcheck"]["test"], name
             assert service["restart"] == "unless-stopped", name
         for port in service.get("ports", []):
-            assert port.startswith(f"{LOOPBACK}:"), name
+            assert port.startswith(f"{LOOPBACK}:") or name == "proxy", name
 
 
 def test_no_secret_stands_in_the_file(compose: dict[str, Any]) -> None:
@@ -149,11 +153,71 @@ def test_production_starts_on_what_make_secrets_made(
         for variable, value in compose["services"]["api"]["environment"].items()
         if variable.endswith("_FILE")
     }
-    environ |= {"PETTYCASH_ENV": "production", "PETTYCASH_CALLBACK_BASE_URL": "https://pay.example"}
+    environ |= {
+        "PETTYCASH_ENV": "production",
+        "PETTYCASH_CALLBACK_BASE_URL": "https://pay.example",
+        "PETTYCASH_MAIL_FROM": "pettycash@pay.example",
+    }
     settings = config.read(environ)
     assert settings.environment == "production"
     assert "@db:5432/pettycash" in settings.database_url
     assert settings.database_owner_url == ""
+
+
+def test_every_service_of_ours_is_given_what_production_must_have(compose: dict[str, Any]) -> None:
+    for name in OURS:
+        environment = compose["services"][name]["environment"]
+        for variable in map(config.variable_of, production.REQUIRED):
+            assert {variable, f"{variable}_FILE"} & set(environment), (name, variable)
+            if variable in environment:  # an operator who forgets it is told before anything starts
+                assert ":?" in environment[variable], variable
+        assert compose["services"][name]["env_file"] == [
+            {"path": "docker/settings.env", "required": False}
+        ]
+
+
+def test_what_compose_passes_is_a_setting(compose: dict[str, Any]) -> None:
+    known = {config.variable_of(each.name) for each in fields(Settings)}
+    known |= {"PROMETHEUS_MULTIPROC_DIR", "TMPDIR"}
+    for name in OURS:
+        passed = compose["services"][name]["environment"]
+        assert {each.removesuffix("_FILE") for each in passed} <= known, name
+
+
+def test_only_the_proxy_is_open_to_the_outside_and_it_is_trusted(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert "ports" not in services["api"]
+    assert services["proxy"]["ports"] == ["${PETTYCASH_HTTPS_PORT:-443}:8443"]
+    trusted = services["api"]["environment"]["PETTYCASH_TRUSTED_PROXIES"]
+    assert trusted == "${PETTYCASH_TRUSTED_PROXIES:-1}"
+
+
+def test_the_proxy_buffers_whole_requests_and_its_log_tells_no_secret() -> None:
+    text = PROXY.read_text(encoding="utf-8")
+    for directive in (
+        "proxy_request_buffering on",
+        "proxy_buffering on",
+        "client_header_timeout 10s",
+        "client_body_timeout 20s",
+        "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for",
+    ):
+        assert f"{directive};" in text
+    (size,) = re.findall(r"client_max_body_size (\d+)m;", text)
+    assert int(size) * 1024 * 1024 >= UPLOAD_BYTES_MAX
+    (form,) = re.findall(r"log_format json escape=json\n(.*?);", text, re.DOTALL)
+    logged = set(re.findall(r"\$(\w+)", form))
+    assert "shown_path" in logged
+    assert logged.isdisjoint(
+        {"request", "request_uri", "uri", "args", "query_string", "http_referer"}
+    )
+    (pattern,) = re.findall(r'"~(\^\(\?<door>.*?)" "\$\{door\}\*\*\*"', text)
+    door = re.compile(pattern.replace("(?<", "(?P<"))
+    found = door.match("/api/callbacks/abc/" + "0" * 64)
+    assert found is not None
+    assert found["door"] == "/api/callbacks/abc/"
+    assert door.match("/api/callbacks/") is None
+    callbacks = text.split("location ^~ /api/callbacks/ {")[1].split("}")[0]
+    assert "error_log /dev/null" in callbacks
 
 
 def test_every_service_runs_what_is_there(compose: dict[str, Any]) -> None:

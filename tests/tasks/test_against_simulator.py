@@ -33,6 +33,7 @@ from tests.factories import working
 from tests.factories.people import company_id
 from tests.servers import Database
 from tests.simulators.daraja import Simulator
+from tests.tasks.test_credential_refusals import lift, standing
 
 S = PaymentStatus
 
@@ -120,6 +121,8 @@ def work_until_decided(made: dict[UUID, str]) -> None:
         working.wait(seconds)
         for _ in range(3):
             working.work("payments.submit", "payments.resolve", "callbacks.process", limit=2000)
+            if standing():
+                lift()  # of what is played here, some says that nobody may order payments
             time.sleep(0.3)
         still = [made[key] for key, payment in statuses(made).items() if not is_decided(payment)]
         if not set(still) - NEVER_TOLD and settings.current().clock_shift_seconds > 3700:

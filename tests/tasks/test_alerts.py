@@ -12,8 +12,9 @@ from sqlalchemy import select
 from pettycash import composition, db, settings
 from pettycash.gateways import mail
 from pettycash.models.base import new_id
+from pettycash.models.people import User
 from pettycash.models.platform import Case, CaseKind, Obligation, Severity
-from pettycash.services import audit, case_alerts, cases, obligations
+from pettycash.services import audit, case_alerts, cases, obligations, security_alerts
 from pettycash.stack.mailbox.sink import Sink
 from pettycash.stack.mailbox.store import Mailbox
 from pettycash.stack.ports import LOOPBACK, Ports
@@ -80,6 +81,25 @@ def test_a_severe_case_is_told_once_and_without_numbers(mailbox: Mailbox) -> Non
     case, obligation = _read(case_id)
     assert case.alerted_at is not None
     assert obligation.done_at is not None
+
+
+def test_a_closed_account_is_told_to_who_can_open_it_and_to_its_person(mailbox: Mailbox) -> None:
+    with db.system_transaction() as session:
+        staff = session.execute(select(User.id).where(User.username == "staff")).scalar_one()
+    with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
+        security_alerts.account_closed(session, user_id=staff, ip_address="198.51.100.1")
+        owed = session.execute(
+            select(Obligation.id).where(Obligation.topic == security_alerts.TOPIC)
+        ).scalar_one()
+
+    alerts.send_security_alert(messages=[str(owed)])
+    alerts.send_security_alert(messages=[str(owed)])
+
+    (message,) = mailbox.messages()
+    assert sorted(message.to) == [
+        f"{name}@demo.example" for name in ("admin", "admin_2", "operator", "operator_2", "staff")
+    ]
+    assert "give-password staff" in message.text
 
 
 def test_a_mail_server_that_is_away_loses_nothing(mailbox: Mailbox) -> None:
@@ -151,8 +171,9 @@ def test_a_case_that_is_over_is_not_told(mailbox: Mailbox) -> None:
 def test_only_who_holds_a_role_now_is_told(live: Database) -> None:
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
         now = session.info["now"]
-        assert case_alerts.addresses(session, now=now) == TOLD
-        assert case_alerts.addresses(session, now=now - timedelta(days=1)) == []
+        assert case_alerts.addresses(session, *case_alerts.TOLD, now=now) == TOLD
+        assert case_alerts.addresses(session, *case_alerts.TOLD, now=now - timedelta(days=1)) == []
     with db.scope(company_id=company_id("OTHER")), db.transaction() as session:
-        told = case_alerts.addresses(session, now=session.info["now"])
-        assert told == ["other_company@demo.example", "other_treasury@demo.example"]
+        told = case_alerts.addresses(session, *case_alerts.TOLD, now=session.info["now"])
+        names = ("company", "operator", "treasury", "treasury_2", "treasury_3")
+        assert told == [f"other_{name}@demo.example" for name in names]

@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 
 from pettycash import composition, db, settings
 from pettycash.gateways.base import Outcome, OutcomeKind, PayoutInstruction
-from pettycash.models.attempts import AttemptState, PaymentAttempt
+from pettycash.models.attempts import AttemptState, CallbackPurpose, PaymentAttempt
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseStatus, Obligation, Pause, PauseScope
-from pettycash.services import outbox, pauses, provider_accounts
+from pettycash.services import callbacks, outbox, pauses, provider_accounts
 from pettycash.services.audit import check_books
 from tests.factories import payments as making
 from tests.factories import rails, working
@@ -190,28 +190,101 @@ def test_what_a_refusal_proves_unpaid_has_failed_and_the_rest_waits(
     assert len(standing()) == 1
 
 
-def test_questions_that_are_refused_count_and_go_on(rail: rails.FakeGateway) -> None:
-    keys = released(2)
+def test_questions_that_are_refused_count_and_stop(rail: rails.FakeGateway) -> None:
+    keys = released(4)
     working.work("payments.submit")
     rail.queries = [ASKED_IN_VAIN]
     working.wait(21)
 
     working.work("payments.resolve")
 
+    assert len(rail.asked) == 2, "the others would be two more wrong passwords"
     assert len(standing()) == 1
     assert len(told()) == 1
     rail.queries = [rails.ASKED]
-    working.wait(41)
-    working.work("payments.resolve")
+    for _ in range(5):
+        working.wait(900)
+        working.work("payments.resolve")
 
-    assert len(rail.asked) >= 2 * len(keys), "a pause stops no question"
-    assert len(standing()) == 1, "people lift it"
-    assert len(told()) == 1, "and are told of it until they have, whatever the rail says meanwhile"
+    assert len(rail.asked) == 2
+    assert {payment_of(key).status for key in keys} == {S.IN_DOUBT}, "time goes on"
+    assert len(standing()) == len(told()) == 1, "people lift it, and are told of it until then"
     lift()
-    working.wait(81)
     working.work("payments.resolve")
+    assert len(rail.asked) == 2 + len(keys), "asked as soon as somebody has lifted it"
     assert told() == []
     assert the_account().refused_in_row == 0
+
+
+def test_a_pause_of_peoples_own_stops_no_question(rail: rails.FakeGateway) -> None:
+    (key,) = released(1)
+    working.work("payments.submit")
+    with db.transaction() as session:
+        pauses.pause(
+            session,
+            scope=PauseScope.PROVIDER_ACCOUNT,
+            object_id=the_account_id(session),
+            reason="counting",
+            actor=acting(session, "operator"),
+        )
+    working.wait(21)
+
+    working.work("payments.resolve")
+
+    assert [each.originator_reference for each in rail.asked] == [attempt(key).originator_reference]
+
+
+def test_what_is_reported_and_what_the_door_refuses_are_counted_apart(
+    rail: rails.FakeGateway,
+) -> None:
+    """The door took both orders; of the second it was reported that nobody may give them."""
+    rail.submits = [rails.ACCEPTED, REFUSED, rails.ACCEPTED]
+    first, second, third = released(3)
+
+    working.run_one("payments.submit", first)
+    report(first, configuration_fault=True)
+    working.run_one("payments.submit", second)
+    working.run_one("payments.submit", third)
+    assert (the_account().refused_in_row, the_account().reported_refused_in_row) == (0, 1)
+    assert standing() == []
+    report(third, configuration_fault=True)
+
+    assert the_account().reported_refused_in_row == 2
+    assert len(standing()) == len(told()) == 1
+    with db.transaction() as session:
+        assert check_books(session) == []
+
+
+def test_a_report_about_other_money_counts_nothing(rail: rails.FakeGateway) -> None:
+    del rail
+    keys = released(2)
+    working.work("payments.submit")
+
+    for key in keys:
+        report(key, configuration_fault=True, originator_reference="X", conversation_id="AG_other")
+        report(key, configuration_fault=True, originator_reference=None)
+
+    assert the_account().reported_refused_in_row == 0
+    assert standing() == []
+
+
+def report(key: UUID, **facts: object) -> None:
+    """Let the rail report by callback that it did not make a payment."""
+    told_of = {"kind": "rejected", "code": "2001", "originator_reference": "ours", **facts}
+    with db.transaction() as session:
+        row = session.get_one(PaymentAttempt, key)
+        callbacks.receive(
+            session,
+            address=callbacks.Address(
+                attempt_id=key,
+                company_id=row.company_id,
+                purpose=CallbackPurpose.RESULT,
+            ),
+            body=making.as_json(**told_of),
+            content_type="application/json",
+            remote_address=None,
+        )
+    working.work("callbacks.process")
 
 
 def test_refused_at_once_the_account_is_paused_once(rail: rails.FakeGateway) -> None:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, select
@@ -15,6 +15,7 @@ from pettycash.gateways.flight import Deadline
 from pettycash.models.attempts import AttemptState, PaymentAttempt
 from pettycash.models.funds import RailSlot
 from pettycash.services import payments
+from pettycash.tasks import payments as tasks
 from tests.factories import payments as making
 from tests.factories import rails, working
 from tests.factories.people import company_id
@@ -188,3 +189,21 @@ def test_sendings_and_questions_share_the_slots(attempts: list[UUID], rail: Sile
     working.wait(settings.current().claim_lease_seconds)  # those that had claimed are dead
     working.run_one("payments.resolve", attempts[-1])
     assert len(rail.asked) == 1
+
+
+def test_a_claim_that_was_lost_gives_its_slot_back(
+    attempts: list[UUID], rail: SilentRail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = attempts[0]
+
+    def take_over(point: str) -> None:
+        if point == "payments.claimed":
+            with db.transaction() as session:
+                attempt = session.get_one(PaymentAttempt, first)
+                making.set_attempt(session, attempt, claim=uuid4())
+
+    monkeypatch.setattr(tasks, "reach", take_over)
+    working.run_one("payments.submit", first)
+
+    assert not rail.sent
+    assert taken() == 0

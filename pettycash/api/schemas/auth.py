@@ -2,12 +2,12 @@
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, ListQuery, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import Choice, Code, ListQuery, Name, Schema, Text, UtcDateTime
 from pettycash.models.identity import SessionPurpose
 from pettycash.models.people import Role, ScopeKind
 from pettycash.services.identity import passwords
 
-CLIENT_SCOPES = ("raise", "read", "upload")
+CLIENT_SCOPES = ("raise", "read", "upload", "report")
 
 
 def secret_text(**options: object) -> ma.fields.String:
@@ -20,16 +20,11 @@ def secret_text(**options: object) -> ma.fields.String:
     )
 
 
-class TotpCode(ma.fields.String):
+class TotpCode(Code):
     """The six digits of an authenticator app."""
 
     def __init__(self, *, required: bool = False) -> None:
-        super().__init__(
-            required=required,
-            load_only=True,
-            validate=ma.validate.Regexp(r"^[0-9]{6}$", error="Six digits."),
-            metadata={"pattern": "^[0-9]{6}$", "example": "123456"},
-        )
+        super().__init__(required=required, load_only=True)
 
 
 class LoginSchema(Schema):
@@ -77,6 +72,18 @@ class ChangePasswordSchema(Schema):
     """The old password and the new one."""
 
     current_password = secret_text()
+    new_password = ma.fields.String(
+        required=True,
+        load_only=True,
+        validate=ma.validate.Length(min=1, max=1000),
+        metadata={"format": "password", "description": "15 to 128 characters; 8 beside TOTP."},
+    )
+
+
+class LinkSchema(Schema):
+    """A one-time link and the password that its owner chose."""
+
+    token = secret_text()
     new_password = ma.fields.String(
         required=True,
         load_only=True,
@@ -166,13 +173,16 @@ class ApiKeyQuery(ListQuery):
 class NewApiKeySchema(Schema):
     """An API key to be made."""
 
-    name = Text(required=True, shortest=1, longest=100)
+    name = Name(required=True, shortest=1, longest=100)
     scopes = ma.fields.List(
         ma.fields.String(validate=ma.validate.OneOf(CLIENT_SCOPES)),
         required=True,
         validate=ma.validate.Length(min=1, max=3),
     )
     expires_at = UtcDateTime(required=True, metadata={"description": "Within 365 days."})
+    branch_id = ma.fields.UUID(load_default=None, allow_none=True)
+    department_id = ma.fields.UUID(load_default=None, allow_none=True)
+    reason = Text(longest=1000, load_default=None, allow_none=True)
 
 
 class ApiKeySchema(Schema):
@@ -185,6 +195,10 @@ class ApiKeySchema(Schema):
     expires_at = UtcDateTime(required=True)
     created_at = UtcDateTime(required=True)
     created_by = ma.fields.UUID(required=True)
+    confirmed_by = ma.fields.UUID(required=True, allow_none=True)
+    confirmed_at = UtcDateTime(required=True, allow_none=True)
+    branch_id = ma.fields.UUID(required=True, allow_none=True)
+    department_id = ma.fields.UUID(required=True, allow_none=True)
     revoked_at = UtcDateTime(required=True, allow_none=True)
     revoked_by = ma.fields.UUID(required=True, allow_none=True)
     last_used_at = UtcDateTime(required=True, allow_none=True)
@@ -194,3 +208,6 @@ class MadeApiKeySchema(ApiKeySchema):
     """A new API key with its secret, which is shown this once."""
 
     key = ma.fields.String(required=True)
+    change_id = ma.fields.UUID(
+        required=True, metadata={"description": "What a second person confirms at `changes/`."}
+    )

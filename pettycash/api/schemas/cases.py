@@ -4,16 +4,16 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, DatedListQuery, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import Choice, Choices, DatedListQuery, Schema, Text, UtcDateTime
 from pettycash.models.platform import CaseKind, CaseStatus, Severity
 
 
 class CaseQuery(DatedListQuery):
     """Filters of the list of cases."""
 
-    kind = Choice(CaseKind, load_default=None)
-    status = Choice(CaseStatus, load_default=None)
-    severity = Choice(Severity, load_default=None)
+    kind = Choices(CaseKind)
+    status = Choices(CaseStatus)
+    severity = Choices(Severity)
     object_type = Text(longest=64, load_default=None)
     object_id = ma.fields.UUID(load_default=None)
     owner_id = ma.fields.UUID(load_default=None)

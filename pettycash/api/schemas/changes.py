@@ -4,7 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, DatedListQuery, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import Choice, Choices, DatedListQuery, Schema, Text, UtcDateTime
 from pettycash.models.platform import ChangeStatus
 from pettycash.rails import Method
 
@@ -13,7 +13,7 @@ class ChangeQuery(DatedListQuery):
     """Filters of the list of changes."""
 
     kind = Text(longest=64, load_default=None)
-    status = Choice(ChangeStatus, load_default=None)
+    status = Choices(ChangeStatus)
     object_id = ma.fields.UUID(load_default=None)
     proposed_by_id = ma.fields.UUID(load_default=None)
 

@@ -4,11 +4,16 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import AMOUNT_OR_ZERO_PATTERN, Amount, Day, Schema
+from pettycash.api.schemas.fields import AMOUNT_OR_ZERO_PATTERN, Day, Schema
+from pettycash.services import company_settings
 
 
 class SettingsSchema(Schema):
-    """What holds in the company now, defaults included."""
+    """What holds in the company now, defaults included.
+
+    Two people change working_days, holidays, otp_floor, code_by_email, code_by_sms and small_team:
+    proposed at `changes/` with the kind `settings`.
+    """
 
     version = ma.fields.Integer(dump_only=True)
     currency = ma.fields.String(dump_only=True, metadata={"description": "ISO 4217; for ever."})
@@ -17,9 +22,14 @@ class SettingsSchema(Schema):
         ma.fields.Integer(), dump_only=True, metadata={"description": "Monday is 1 (ISO 8601)."}
     )
     holidays = ma.fields.List(Day(), dump_only=True)
-    otp_floor = Amount(
-        dump_only=True,
-        metadata={"description": "Releases from this amount up take a code; 0: all of them."},
+    otp_floor = ma.fields.Function(
+        lambda policy: company_settings.wire(policy, "otp_floor"),
+        metadata={
+            "type": "object",
+            "additionalProperties": {"type": "string", "pattern": AMOUNT_OR_ZERO_PATTERN},
+            "description": "By currency: releases from this amount up take a code, all of them"
+            " where none is named.",
+        },
     )
     code_by_email = ma.fields.Boolean(dump_only=True)
     code_by_sms = ma.fields.Boolean(dump_only=True)
@@ -33,6 +43,13 @@ class SettingsSchema(Schema):
         metadata={"description": "Changed by two people, at `changes/`."},
     )
     case_due_hours = ma.fields.Integer(dump_only=True)
+    advances = ma.fields.Boolean(
+        dump_only=True, metadata={"description": "Requisitions of kind advance are taken."}
+    )
+    upload_mib_per_day = ma.fields.Integer(
+        dump_only=True,
+        metadata={"description": "What one person may store as attachments in a company day."},
+    )
 
 
 class SettingsChangeSchema(Schema):
@@ -43,15 +60,11 @@ class SettingsChangeSchema(Schema):
         unknown = ma.INCLUDE
 
     timezone = ma.fields.Raw(metadata={"type": "string"})
-    working_days = ma.fields.Raw(metadata={"type": "array", "items": {"type": "integer"}})
-    holidays = ma.fields.Raw(
-        metadata={"type": "array", "items": {"type": "string", "format": "date"}}
-    )
-    otp_floor = ma.fields.Raw(metadata={"type": "string", "pattern": AMOUNT_OR_ZERO_PATTERN})
-    code_by_email = ma.fields.Raw(metadata={"type": "boolean"})
-    code_by_sms = ma.fields.Raw(metadata={"type": "boolean"})
-    small_team = ma.fields.Raw(metadata={"type": "boolean"})
     case_due_hours = ma.fields.Raw(metadata={"type": "integer", "minimum": 1, "maximum": 720})
+    advances = ma.fields.Raw(metadata={"type": "boolean"})
+    upload_mib_per_day = ma.fields.Raw(
+        metadata={"type": "integer", "minimum": 10, "maximum": 10_000}
+    )
 
 
 EXAMPLE_SETTINGS: dict[str, Any] = {
@@ -60,10 +73,12 @@ EXAMPLE_SETTINGS: dict[str, Any] = {
     "timezone": "Africa/Nairobi",
     "working_days": [1, 2, 3, 4, 5],
     "holidays": ["2026-12-25"],
-    "otp_floor": "0.00",
+    "otp_floor": {"KES": "1000.00"},
     "code_by_email": True,
     "code_by_sms": True,
     "small_team": False,
     "escalation_approver_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0e01",
     "case_due_hours": 24,
+    "advances": False,
+    "upload_mib_per_day": 200,
 }

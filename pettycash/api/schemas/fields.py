@@ -5,11 +5,13 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, TypeVar
+from unicodedata import category
 
 import marshmallow as ma
 from marshmallow.utils import get_value
 
 from pettycash import money
+from pettycash.services import texts
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -90,6 +92,15 @@ class Choice(ma.fields.Enum[E]):
         return None if value is None else str(value)
 
 
+class Choices(ma.fields.List[E]):
+    """A filter by words of an enum: it may stand several times, and any of them will do."""
+
+    def __init__(
+        self, enum: type[E], *, aliases: Mapping[str, E] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(Choice(enum, aliases=aliases), load_default=None, **kwargs)
+
+
 class UtcDateTime(ma.fields.AwareDateTime):
     """An instant: with an offset in, in UTC out (RFC 3339)."""
 
@@ -138,6 +149,59 @@ class Text(ma.fields.String):
     ) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs)
         return text.strip() if isinstance(text, str) else text
+
+
+class Name(Text):
+    """What somebody or something is called: seen whole, and on one line."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            texts.check_name(text, field=attr or "name")
+        except texts.InvalidText as error:
+            raise ma.ValidationError(list(*error.errors.values())) from error
+        return text
+
+
+class MixedScripts(ma.fields.Boolean):
+    """Whether letters of several scripts stand in a name: one may imitate another."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            attribute=name,
+            dump_only=True,
+            metadata={"description": f"Letters of several scripts stand in `{name}`: look twice."},
+        )
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **_kwargs: Any) -> bool:
+        del attr, obj
+        return texts.mixes_scripts(value or "")
+
+
+class Code(ma.fields.String):
+    """A one-time code of six digits, however it is grouped or copied: `123 456`, `123-456`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            validate=ma.validate.Regexp(r"\A[0-9]{6}\Z", error="Six digits."),
+            metadata={
+                "pattern": "^[0-9]{3}[ -]?[0-9]{3}$",
+                "example": "123456",
+                **kwargs.pop("metadata", {}),
+            },
+            **kwargs,
+        )
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        between = {"Zs", "Pd", "Cf"}
+        return "".join(
+            each for each in text if not each.isspace() and category(each) not in between
+        )
 
 
 def _several(validate: Any) -> list[Any]:

@@ -7,8 +7,10 @@ import marshmallow as ma
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
+    Choices,
     Day,
     ListQuery,
+    Name,
     Schema,
     Text,
     UtcDateTime,
@@ -22,7 +24,7 @@ class FundQuery(ListQuery):
     """Filters of the list of funds."""
 
     q = Text(longest=100, load_default=None, metadata={"description": "In code and name."})
-    currency = Choice(Currency, load_default=None)
+    currency = Choices(Currency)
     region_id = ma.fields.UUID(load_default=None)
     branch_id = ma.fields.UUID(load_default=None)
     department_id = ma.fields.UUID(load_default=None)
@@ -32,7 +34,7 @@ class FundQuery(ListQuery):
 class FundLimitsSchema(Schema):
     """What one treasury officer sets."""
 
-    name = Text(shortest=1, longest=200, required=True)
+    name = Name(shortest=1, longest=200, required=True)
     target_balance = Amount(required=True, metadata={"description": "The float."})
     reorder_level = Amount(
         required=True,
@@ -68,16 +70,17 @@ class FundSchema(FundLimitsSchema):
     created_at = UtcDateTime(dump_only=True)
 
 
-class FundChangeSchema(FundLimitsSchema):
-    """What can be changed; the fields that are named change."""
+class FundChangeSchema(Schema):
+    """What one person changes; limits take two (`changes/`, kind `fund_limits`)."""
 
+    name = Text(shortest=1, longest=200)
     is_active = ma.fields.Boolean()
 
 
 class StoreQuery(ListQuery):
     """Filters of a fund's stores."""
 
-    kind = Choice(StoreKind, load_default=None)
+    kind = Choices(StoreKind)
     is_active = ma.fields.Boolean(load_default=None)
 
 
@@ -87,7 +90,7 @@ class StoreSchema(Schema):
     id = ma.fields.UUID(dump_only=True)
     fund_id = ma.fields.UUID(dump_only=True)
     code = code_field(required=True)
-    name = Text(shortest=1, longest=200, required=True)
+    name = Name(shortest=1, longest=200, required=True)
     kind = Choice(StoreKind, required=True)
     provider_account_id = ma.fields.UUID(
         allow_none=True, metadata={"description": "Of a share; a drawer has none."}
@@ -101,7 +104,7 @@ class StoreSchema(Schema):
 class StoreChangeSchema(Schema):
     """What can be changed of a store. It is closed when nothing lies in it."""
 
-    name = Text(shortest=1, longest=200)
+    name = Name(shortest=1, longest=200)
     is_active = ma.fields.Boolean()
 
 

@@ -7,6 +7,7 @@ import marshmallow as ma
 
 from pettycash.api.schemas.fields import (
     Choice,
+    Choices,
     DatedListQuery,
     ListQuery,
     Schema,
@@ -20,7 +21,7 @@ class CallbackQuery(DatedListQuery):
     """Filters of the list of stored callbacks."""
 
     payment_id = ma.fields.UUID(load_default=None)
-    purpose = Choice(CallbackPurpose, load_default=None)
+    purpose = Choices(CallbackPurpose)
     verdict = Text(longest=20, load_default=None)
     is_processed = ma.fields.Boolean(load_default=None)
 

@@ -5,9 +5,11 @@ import marshmallow as ma
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
+    Choices,
     DatedListQuery,
     Day,
     ListQuery,
+    Name,
     Schema,
     SearchQuery,
     Text,
@@ -34,7 +36,7 @@ class LineQuery(SearchQuery):
     store_id = ma.fields.UUID(load_default=None)
     type = Choice(LineType, load_default=None)
     direction = Choice(Direction, load_default=None)
-    currency = Choice(Currency, load_default=None)
+    currency = Choices(Currency)
     payment_id = ma.fields.UUID(load_default=None)
     reconciled = ma.fields.Boolean(load_default=None)
 
@@ -111,7 +113,7 @@ class EntryQuery(SearchQuery):
     rule = Text(longest=40, load_default=None)
     account_id = ma.fields.UUID(load_default=None)
     payment_id = ma.fields.UUID(load_default=None)
-    currency = Choice(Currency, load_default=None)
+    currency = Choices(Currency)
 
 
 class PostingSchema(Schema):
@@ -158,8 +160,8 @@ class AccountQuery(ListQuery):
     """Filters of the chart of accounts."""
 
     q = Text(longest=100, load_default=None, metadata={"description": "In code and name."})
-    kind = Choice(AccountKind, load_default=None)
-    currency = Choice(Currency, load_default=None)
+    kind = Choices(AccountKind)
+    currency = Choices(Currency)
     fund_id = ma.fields.UUID(load_default=None)
     is_active = ma.fields.Boolean(load_default=None)
 
@@ -173,7 +175,7 @@ class NewLedgerAccountSchema(Schema):
         metadata={"description": "One of " + ", ".join(sorted(FREE_KINDS)) + "."},
     )
     code = Text(shortest=1, longest=64, required=True, validate=ACCOUNT_CODE)
-    name = Text(shortest=1, longest=200, required=True)
+    name = Name(shortest=1, longest=200, required=True)
     category = Text(
         shortest=1,
         longest=64,
@@ -204,6 +206,13 @@ class LedgerAccountSchema(Schema):
     )
     is_active = ma.fields.Boolean(dump_only=True)
     created_at = UtcDateTime(dump_only=True)
+
+
+class CategorySchema(Schema):
+    """A kind of expense."""
+
+    category = ma.fields.String(metadata={"description": "The word that lines name."})
+    name = ma.fields.String()
 
 
 class TrialBalanceQuery(Schema):

@@ -142,3 +142,5 @@ EXAMPLE_HARD = EXAMPLE_SOFT | {
     "hard_closed_by_id": _ID.format(31),
     "hard_closed_at": "2026-11-05T08:00:00+00:00",
 }
+
+EXAMPLE_CATEGORY: dict[str, Any] = {"category": "travel", "name": "Expense: travel"}

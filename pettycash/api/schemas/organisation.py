@@ -2,7 +2,7 @@
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import ListQuery, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import ListQuery, Name, Schema, Text, UtcDateTime
 
 CODE = ma.validate.Regexp(
     r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
@@ -34,7 +34,7 @@ class CompanySchema(Schema):
 class CompanyChangeSchema(Schema):
     """What can be changed of a company."""
 
-    name = Text(shortest=1, longest=200, required=True)
+    name = Name(shortest=1, longest=200, required=True)
 
 
 class CompanyQuery(ListQuery):
@@ -55,7 +55,7 @@ class UnitSchema(Schema):
     id = ma.fields.UUID(dump_only=True)
     company_id = ma.fields.UUID(dump_only=True)
     code = code_field(required=True)
-    name = Text(shortest=1, longest=200, required=True)
+    name = Name(shortest=1, longest=200, required=True)
     is_active = ma.fields.Boolean()
     created_at = UtcDateTime(dump_only=True)
 
@@ -91,7 +91,7 @@ class PositionSchema(Schema):
     id = ma.fields.UUID(dump_only=True)
     company_id = ma.fields.UUID(dump_only=True)
     code = code_field(required=True)
-    title = Text(shortest=1, longest=200, required=True)
+    title = Name(shortest=1, longest=200, required=True)
     level = ma.fields.Integer(strict=True, validate=ma.validate.Range(min=0, max=1000))
     is_active = ma.fields.Boolean()
     created_at = UtcDateTime(dump_only=True)

@@ -4,14 +4,14 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, DatedListQuery, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import Choice, Choices, DatedListQuery, Schema, Text, UtcDateTime
 from pettycash.models.platform import PauseScope
 
 
 class PauseQuery(DatedListQuery):
     """Filters of the list of pauses."""
 
-    scope = Choice(PauseScope, load_default=None)
+    scope = Choices(PauseScope)
     object_id = ma.fields.UUID(load_default=None)
     is_open = ma.fields.Boolean(load_default=None)
 

@@ -17,6 +17,7 @@ EXAMPLE_PAYMENT: dict[str, Any] = {
     "currency": "KES",
     "method": "mpesa",
     "payee_name": "Spring Water",
+    "payee_name_mixes_scripts": False,
     "payee_user_id": None,
     "destination": "254712345678",
     "phone_number": "254712345678",
@@ -142,5 +143,6 @@ EXAMPLE_TRANSACTION: dict[str, Any] = {
     "processing_time_ms": 412,
     "request": {"OriginatorConversationID": "PC-5TQXV3WK7Z2H4MBC", "PartyB": "*********678"},
     "response": {"ConversationID": "AG_20261120_00006a7f", "ResponseCode": "0"},
+    "request_id": "6f1b0c6e0d3b4f0c8f6f2f1f5d0c9a11",
     "created_at": "2026-11-20T08:02:11+00:00",
 }

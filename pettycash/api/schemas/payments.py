@@ -7,7 +7,10 @@ import marshmallow as ma
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
+    Choices,
+    Code,
     Metadata,
+    MixedScripts,
     Schema,
     SearchQuery,
     Text,
@@ -26,9 +29,9 @@ REFERENCE_LONGEST = 100
 class PaymentQuery(SearchQuery):
     """Filters of the list of payments; `q` looks at number, payee and references."""
 
-    status = Choice(PaymentStatus, load_default=None)
-    method = Choice(Method, load_default=None)
-    currency = Choice(Currency, load_default=None)
+    status = Choices(PaymentStatus)
+    method = Choices(Method)
+    currency = Choices(Currency)
     requisition_id = ma.fields.UUID(load_default=None)
     store_id = ma.fields.UUID(load_default=None)
     fund_id = ma.fields.UUID(load_default=None)
@@ -56,6 +59,7 @@ class PaymentSchema(Schema):
     currency = ma.fields.String(dump_only=True)
     method = Choice(Method, dump_only=True)
     payee_name = ma.fields.String(dump_only=True)
+    payee_name_mixes_scripts = MixedScripts("payee_name")
     payee_user_id = ma.fields.UUID(dump_only=True, allow_none=True)
     destination = ma.fields.String(dump_only=True)
     phone_number = ma.fields.String(dump_only=True, allow_none=True)
@@ -172,10 +176,9 @@ class PaymentChangeSchema(Schema):
 class CodeSchema(Schema):
     """A one-time code."""
 
-    code = ma.fields.String(
+    code = Code(
         required=True,
-        validate=ma.validate.Regexp(r"\A[0-9]{6}\Z", error="Six digits."),
-        metadata={"description": "As sent, or from the executor's TOTP app.", "example": "123456"},
+        metadata={"description": "As sent, or from the executor's TOTP app."},
     )
 
 
@@ -188,7 +191,7 @@ class ExecutorSchema(Schema):
 class AcknowledgementSchema(Schema):
     """One of: the recipient's code, their signature, or the wish to send them a new code."""
 
-    code = ma.fields.String(validate=ma.validate.Regexp(r"\A[0-9]{6}\Z", error="Six digits."))
+    code = Code()
     signature = ma.fields.String(
         validate=ma.validate.Length(max=700_000),
         metadata={"description": "A PNG or JPEG image in base64."},
@@ -260,4 +263,9 @@ class TransactionSchema(Schema):
     processing_time_ms = ma.fields.Integer(dump_only=True, allow_none=True)
     request = ma.fields.Dict(dump_only=True)
     response = ma.fields.Dict(dump_only=True)
+    request_id = ma.fields.String(
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "Of the request that released it; every line of the log has it."},
+    )
     created_at = UtcDateTime(dump_only=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, ListQuery, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import Choice, Choices, ListQuery, Name, Schema, Text, UtcDateTime
 from pettycash.models.people import Role, ScopeKind
 
 ROLE_ALIASES = {"fp&a": Role.FPA}
@@ -31,7 +31,7 @@ class UserQuery(ListQuery):
     username = Text(longest=64, load_default=None)
     branch_id = ma.fields.UUID(load_default=None)
     department_id = ma.fields.UUID(load_default=None)
-    role = Choice(Role, aliases=ROLE_ALIASES, load_default=None)
+    role = Choices(Role, aliases=ROLE_ALIASES)
     is_active = ma.fields.Boolean(load_default=None)
 
 
@@ -82,30 +82,23 @@ class PlacesSchema(Schema):
 class NewUserSchema(PlacesSchema):
     """Somebody new. Roles are given afterwards, by two people."""
 
-    username = Text(
-        shortest=3,
-        longest=64,
+    username = ma.fields.String(
         required=True,
-        metadata={"description": "Unique in the whole installation; kept in lower case."},
+        validate=ma.validate.Length(min=3, max=64),
+        metadata={
+            "description": "Unique in the whole installation; kept in lower case. Letters, digits,"
+            " dots, hyphens and underscores: no blanks, nothing that nobody sees."
+        },
     )
-    display_name = Text(shortest=1, longest=200, required=True)
+    display_name = Name(shortest=1, longest=200, required=True)
     email = ma.fields.Email(required=True, validate=ma.validate.Length(max=254))
     phone = Text(longest=32, allow_none=True, metadata={"example": "+254712345678"})
-
-
-class AdmittedSchema(UserSchema):
-    """The one answer that holds the password to hand over."""
-
-    temporary_password = ma.fields.String(
-        dump_only=True,
-        metadata={"description": "Shown once; its owner has to replace it first of all."},
-    )
 
 
 class UserChangeSchema(PlacesSchema):
     """What can be changed of a person; what is left out stays."""
 
-    display_name = Text(shortest=1, longest=200)
+    display_name = Name(shortest=1, longest=200)
     email = ma.fields.Email(validate=ma.validate.Length(max=254))
     phone = Text(longest=32, allow_none=True)
     is_active = ma.fields.Boolean()
@@ -115,7 +108,7 @@ class RoleAssignmentQuery(ListQuery):
     """Filters of the list of role assignments."""
 
     user_id = ma.fields.UUID(load_default=None)
-    role = Choice(Role, aliases=ROLE_ALIASES, load_default=None)
+    role = Choices(Role, aliases=ROLE_ALIASES)
     scope_id = ma.fields.UUID(load_default=None)
     is_live = ma.fields.Boolean(
         load_default=None, metadata={"description": "Begun and not ended, or the opposite."}

@@ -2,7 +2,7 @@
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, Day, ListQuery, Schema, UtcDateTime
+from pettycash.api.schemas.fields import Choice, Choices, Day, ListQuery, Schema, UtcDateTime
 from pettycash.models.reconciliation import RunStatus
 
 
@@ -10,7 +10,7 @@ class RunQuery(ListQuery):
     """Filters of the list of runs."""
 
     business_date = Day(load_default=None)
-    status = Choice(RunStatus, load_default=None)
+    status = Choices(RunStatus)
 
 
 class RunRequestSchema(Schema):

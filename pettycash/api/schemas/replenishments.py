@@ -4,7 +4,16 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Amount, Choice, DatedListQuery, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import (
+    Amount,
+    Choice,
+    Choices,
+    Code,
+    DatedListQuery,
+    Schema,
+    Text,
+    UtcDateTime,
+)
 from pettycash.api.schemas.funds import EXAMPLE_IDENTITY
 from pettycash.models.imprest import ReplenishmentStatus
 from pettycash.money import Currency
@@ -17,10 +26,9 @@ class ReplenishmentQuery(DatedListQuery):
     """Filters of the list of replenishments."""
 
     fund_id = ma.fields.UUID(load_default=None)
-    status = Choice(
+    status = Choices(
         ReplenishmentStatus,
         aliases=STATUS_ALIASES,
-        load_default=None,
         metadata={"description": "`completed` is another word for `received`."},
     )
     auto_triggered = ma.fields.Boolean(load_default=None)
@@ -84,11 +92,7 @@ class ReplenishmentReasonSchema(Schema):
 class TransferCodeSchema(Schema):
     """A code that was sent, or the one that a TOTP app shows."""
 
-    code = ma.fields.String(
-        required=True,
-        validate=ma.validate.Regexp(r"^[0-9]{6}\Z", error="Six digits."),
-        metadata={"pattern": "^[0-9]{6}$"},
-    )
+    code = Code(required=True)
 
 
 class TransferCodeSentSchema(Schema):

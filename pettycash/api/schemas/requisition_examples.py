@@ -47,6 +47,7 @@ EXAMPLE_REQUISITION: dict[str, Any] = {
     "currency": "KES",
     "purpose": "Water for the office",
     "payee_name": "Spring Water",
+    "payee_name_mixes_scripts": False,
     "payee_user_id": None,
     "method": "mpesa",
     "destination": "254712345678",
@@ -114,6 +115,7 @@ EXAMPLE_DETAIL: dict[str, Any] = {
     },
     "payments": [],
     "warnings": [],
+    "payments_needed": 1,
     "decision_digest": EXAMPLE_DIGEST,
 }
 

@@ -9,7 +9,9 @@ from flask_smorest.fields import Upload
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
+    Choices,
     Metadata,
+    MixedScripts,
     Schema,
     SearchQuery,
     Text,
@@ -35,11 +37,11 @@ def _unit(what: str) -> ma.fields.UUID:
 class RequisitionQuery(SearchQuery):
     """Filters of the list of requisitions; `q` looks at number, purpose, payee and reference."""
 
-    status = Choice(RequisitionStatus, load_default=None)
-    kind = Choice(RequisitionKind, load_default=None)
-    origin = Choice(Origin, load_default=None)
-    currency = Choice(Currency, load_default=None)
-    method = Choice(Method, load_default=None)
+    status = Choices(RequisitionStatus)
+    kind = Choices(RequisitionKind)
+    origin = Choices(Origin)
+    currency = Choices(Currency)
+    method = Choices(Method)
     requester_id = ma.fields.UUID(load_default=None)
     region_id = ma.fields.UUID(load_default=None)
     branch_id = ma.fields.UUID(load_default=None)
@@ -58,7 +60,7 @@ class NewRequisitionLineSchema(Schema):
         shortest=1,
         longest=40,
         required=True,
-        metadata={"description": "Code of an expense account, such as travel."},
+        metadata={"description": "One of the company's, such as travel: GET /api/categories/."},
     )
     cost_center_id = ma.fields.UUID(load_default=None, allow_none=True)
 
@@ -176,6 +178,7 @@ class RequisitionSchema(Schema):
     currency = Choice(Currency)
     purpose = ma.fields.String()
     payee_name = ma.fields.String()
+    payee_name_mixes_scripts = MixedScripts("payee_name")
     payee_user_id = ma.fields.UUID(allow_none=True)
     method = Choice(Method)
     destination = ma.fields.String()
@@ -277,6 +280,13 @@ class RequisitionDetailSchema(RequisitionSchema):
     lines = ma.fields.List(ma.fields.Nested(RequisitionLineSchema))
     approval = ma.fields.Nested(ApprovalRoundSchema, allow_none=True)
     payments = ma.fields.List(ma.fields.Nested(RequisitionPaymentSchema))
+    payments_needed = ma.fields.Integer(
+        allow_none=True,
+        metadata={
+            "description": "How many payments the rail needs for the amount: more than one where it"
+            " is above what travels at a time, so that treasury splits it."
+        },
+    )
     decision_digest = ma.fields.String(
         allow_none=True,
         metadata={"description": "Send it back with a decision: it says what you decided on."},

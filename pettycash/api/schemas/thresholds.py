@@ -4,7 +4,16 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Amount, Choice, ListQuery, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import (
+    Amount,
+    Choice,
+    Choices,
+    ListQuery,
+    Name,
+    Schema,
+    Text,
+    UtcDateTime,
+)
 from pettycash.models.requisitions import Origin
 from pettycash.models.workflow import ThresholdOrigin
 from pettycash.money import Currency
@@ -14,8 +23,8 @@ from pettycash.services.thresholds import PRIORITY_DEFAULT, STEPS_MAX
 class ThresholdQuery(ListQuery):
     """Filters of the list of thresholds."""
 
-    currency = Choice(Currency, load_default=None)
-    origin = Choice(ThresholdOrigin, load_default=None)
+    currency = Choices(Currency)
+    origin = Choices(ThresholdOrigin)
     tier = ma.fields.Integer(load_default=None)
     is_live = ma.fields.Boolean(
         load_default=None, metadata={"description": "True: those in force now."}
@@ -26,7 +35,7 @@ class ThresholdQuery(ListQuery):
 class ThresholdDraftSchema(Schema):
     """A tier to be: min_amount < amount ≤ max_amount."""
 
-    name = Text(shortest=1, longest=100, required=True)
+    name = Name(shortest=1, longest=100, required=True)
     currency = Choice(Currency, required=True)
     origin = Choice(ThresholdOrigin, required=True)
     tier = ma.fields.Integer(required=True, strict=True, validate=ma.validate.Range(1, 99))

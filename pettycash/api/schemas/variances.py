@@ -4,7 +4,15 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Amount, Choice, DatedListQuery, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import (
+    Amount,
+    Choice,
+    Choices,
+    DatedListQuery,
+    Schema,
+    Text,
+    UtcDateTime,
+)
 from pettycash.models.imprest import VarianceKind, VarianceStatus
 from pettycash.money import Currency
 
@@ -12,8 +20,8 @@ from pettycash.money import Currency
 class VarianceQuery(DatedListQuery):
     """Filters of the list of variances."""
 
-    status = Choice(VarianceStatus, load_default=None)
-    kind = Choice(VarianceKind, load_default=None)
+    status = Choices(VarianceStatus)
+    kind = Choices(VarianceKind)
     payment_id = ma.fields.UUID(load_default=None)
     store_id = ma.fields.UUID(load_default=None)
 

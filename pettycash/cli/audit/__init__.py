@@ -50,7 +50,7 @@ def books(
     no_simulator: bool,
     as_json: bool,
 ) -> None:
-    """Check the invariants I1 to I7 and print the rows that break one.
+    """Check the invariants I1 to I8 and print the rows that break one.
 
     The simulator's ledger is compared with the payments of all companies, so not with --company.
     Exit code 0: all hold; 1: something is broken; 2: the simulator does not show its ledger.

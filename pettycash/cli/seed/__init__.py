@@ -133,7 +133,6 @@ def _person(
         display_name=persona.display_name,
         email=f"{name}@{MAIL_DOMAIN}",
         password_hash=password_hash,
-        password_is_temporary=False,
         totp_seed=secrets_box.encrypt(credentials.totp_secret, bound_to=user_id),
         phone=f"+{PHONE_FIRST + list(PERSONAS).index(name)}",
         roles=tuple(

@@ -79,7 +79,7 @@ COMPANIES: Mapping[str, CompanySpec] = {
         },
         departments={"OPS": "Operations", "FIN": "Finance"},
         provider_account=("MPESA-DEMO", "600992"),
-        escalation_approver="ceo",
+        escalation_approver="escalation",
         funds=(
             FundSpec(
                 "WESTLANDS", "Westlands petty cash", "KES", "WESTLANDS",
@@ -113,11 +113,11 @@ COMPANIES: Mapping[str, CompanySpec] = {
         branches={"KISUMU": ("WEST", "Kisumu")},
         departments={"OPS": "Operations"},
         provider_account=("MPESA-OTHER", "600993"),
-        escalation_approver="other_company",
+        escalation_approver="other_escalation",
         funds=(
             FundSpec(
                 "KISUMU", "Kisumu petty cash", "KES", "KISUMU",
-                "other_company", None, "50000.00", "20000.00", "5000.00",
+                "other_custodian", None, "50000.00", "20000.00", "5000.00",
                 (
                     StoreSpec("KISUMU-MPESA", "Kisumu on M-Pesa", SHARE, "40000.00"),
                     StoreSpec("KISUMU-DRAWER", "Kisumu cash drawer", DRAWER, "10000.00"),

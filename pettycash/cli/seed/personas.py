@@ -42,6 +42,10 @@ def _one(display_name: str, role: Role, scope: str | None = None, **place: str) 
     return Persona(DEMO, display_name, ((role, scope),), **place)
 
 
+def _at_other(display_name: str, role: Role, scope: str | None = None) -> Persona:
+    return Persona(OTHER, display_name, ((role, scope),), branch="KISUMU")
+
+
 R = Role
 WEST = {"branch": "WESTLANDS", "department": "OPS"}
 COAST = {"branch": "MOMBASA", "department": "OPS"}
@@ -65,20 +69,16 @@ PERSONAS: Mapping[str, Persona] = {
     "admin": _one("Administrator", R.ADMIN, **HQ),
     "other_company": Persona(
         OTHER,
-        "Everything at Other",
+        "Head of Other",
         (
             (R.STAFF, None),
             (R.DEPARTMENT_HEAD, "OPS"),
             (R.BRANCH_MANAGER, "KISUMU"),
             (R.REGIONAL_MANAGER, "WEST"),
-            (R.CUSTODIAN, "KISUMU"),
             (R.GROUP_FINANCE_MANAGER, None),
-            (R.TREASURY, None),
             (R.CFO, None),
             (R.FPA, None),
             (R.CEO, None),
-            (R.OPERATOR, None),
-            (R.ADMIN, None),
         ),
         branch="KISUMU",
         department="OPS",
@@ -113,7 +113,16 @@ PERSONAS: Mapping[str, Persona] = {
         branch="KISUMU",
         department="OPS",
     ),
-    "other_treasury": Persona(OTHER, "Treasury at Other", ((R.TREASURY, None),), branch="KISUMU"),
+    "other_treasury": _at_other("Treasury at Other", R.TREASURY),
+    "other_treasury_2": _at_other("Second treasury officer at Other", R.TREASURY),
+    "other_treasury_3": _at_other("Third treasury officer at Other", R.TREASURY),
+    "other_custodian": _at_other("Custodian at Other", R.CUSTODIAN, "KISUMU"),
+    "other_operator": _at_other("Operator at Other", R.OPERATOR),
+    "other_admin": _at_other("Administrator at Other", R.ADMIN),
+    "other_admin_2": _at_other("Second administrator at Other", R.ADMIN),
+    # Members without a role: they see and decide only what is escalated to them.
+    "escalation": Persona(DEMO, "Escalation approver", ()),
+    "other_escalation": Persona(OTHER, "Escalation approver at Other", ()),
 }
 """Persona → who it is. The name is also the username."""
 

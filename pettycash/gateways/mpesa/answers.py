@@ -16,6 +16,7 @@ from pettycash.gateways.mpesa.codes import (
     UNKNOWN,
     MpesaConfig,
     Verdict,
+    success_unpadded,
 )
 from pettycash.gateways.wire import read_object, word_of
 
@@ -46,7 +47,7 @@ def read_answer(answer: RailAnswer, config: MpesaConfig) -> SyncAnswer:
         return _unreadable(answer)
     message = _message(parsed)
     error_code = word_of(parsed.get("errorCode"))
-    response_code = word_of(parsed.get("ResponseCode"))
+    response_code = success_unpadded(word_of(parsed.get("ResponseCode")))
     fault = parsed.get("fault")
     said = [
         name

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from pettycash.gateways.base import CallbackPurpose, OutcomeKind
-from pettycash.gateways.mpesa.codes import UNKNOWN, MpesaConfig, Verdict
+from pettycash.gateways.mpesa.codes import UNKNOWN, MpesaConfig, Verdict, success_unpadded
 from pettycash.gateways.wire import amount_of, read_object, word_of
 
 EAT = timezone(timedelta(hours=3), "EAT")  # no daylight saving
@@ -246,11 +246,11 @@ def _receipt(value: object, config: MpesaConfig) -> str | None:
 
 def _final(result: Mapping[str, Any]) -> bool:
     """ResultType 0 is the end of the matter; 1 announces further messages."""
-    return "ResultType" not in result or word_of(result["ResultType"]) == "0"
+    return "ResultType" not in result or success_unpadded(word_of(result["ResultType"])) == "0"
 
 
 def _code(result: Mapping[str, Any]) -> str | None:
-    return word_of(result.get("ResultCode"), length_max=CODE_LENGTH_MAX)
+    return success_unpadded(word_of(result.get("ResultCode"), length_max=CODE_LENGTH_MAX))
 
 
 def _description(result: Mapping[str, Any]) -> str:

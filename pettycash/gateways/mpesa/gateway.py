@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
-import phonenumbers
-
+from pettycash import phones
 from pettycash.gateways import exchanges
 from pettycash.gateways.base import (
     Asked,
@@ -38,7 +38,6 @@ from pettycash.gateways.mpesa.credentials import (
 from pettycash.gateways.tokens import TokenCache
 from pettycash.rails import Rail
 
-_DIALABLE = re.compile(r"[0-9+() .\-]+", re.ASCII)
 _REFERENCE = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
 
 
@@ -53,12 +52,14 @@ class MpesaGateway:
     same_id_is_safe: ClassVar[bool] = True
     confirms_failure_by_query: ClassVar[bool] = True
     decide_by: timedelta
+    callback_sources: Mapping[str, tuple[str, ...]]
 
     def __init__(
         self, http: RailSession, tokens: TokenCache, config: MpesaConfig | None = None
     ) -> None:
         self.config = config or MpesaConfig()
         self.decide_by = self.config.decide_by
+        self.callback_sources = self.config.callback_sources
         self._daraja = DarajaClient(http, tokens, self.config)
 
     def submit(
@@ -218,18 +219,14 @@ class MpesaGateway:
         return found
 
     def normalise_destination(self, raw: str) -> str:
-        """07…, 01…, +254… and 254… with any spacing, as 2547XXXXXXXX or 2541XXXXXXXX."""
-        text = raw.strip()
-        if len(text) > 32 or _DIALABLE.fullmatch(text) is None:
-            raise DestinationNotUnderstood("a phone number is digits, such as 0712345678")
+        """07…, 01…, +254…, 00254… and 254…, however spaced (`phones`), as 2547… or 2541…."""
         try:
-            number = phonenumbers.parse(text, "KE")
-        except phonenumbers.NumberParseException as error:
-            raise DestinationNotUnderstood("this is no phone number") from error
-        spelt = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)[1:]
+            spelt = phones.spelt(raw, home="KE").removeprefix("+")
+        except phones.NotAPhone as error:
+            raise DestinationNotUnderstood(str(error)) from error
         if re.fullmatch(self.config.destination_pattern, spelt) is None:
             raise DestinationNotUnderstood("M-Pesa pays to Kenyan mobile numbers only")
-        return str(spelt)
+        return spelt
 
     def shape_reference(self, derived: str) -> str:
         """Up to 19 letters, digits and dashes: as it is if it fits, else a digest of it."""

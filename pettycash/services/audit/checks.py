@@ -1,4 +1,4 @@
-"""What a check is: one query whose rows break one of the invariants I1 to I7."""
+"""What a check is: one query whose rows break one of the invariants I1 to I8."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ class Invariant(StrEnum):
     I5 = "I5"  # what was written once has only grown, and what guards it stands
     I6 = "I6"  # nothing is forgotten: what is due is done, asked about, or a case
     I7 = "I7"  # floors and caps hold, or a case says why not
+    I8 = "I8"  # nobody moves money alone, and no two people who should not
 
 
 class Holds(StrEnum):

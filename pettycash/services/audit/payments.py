@@ -170,9 +170,10 @@ LOOKED_AFTER = (
         object_type="provider_account",
         fast=True,
         query="""
-        SELECT a.id AS object_id, a.code, a.refused_in_row
+        SELECT a.id AS object_id, a.code, a.refused_in_row, a.reported_refused_in_row
         FROM provider_accounts a
-        WHERE a.refused_in_row >= 2 AND NOT EXISTS (SELECT FROM cases c
+        WHERE greatest(a.refused_in_row, a.reported_refused_in_row) >= 2
+            AND NOT EXISTS (SELECT FROM cases c
             WHERE c.object_id = a.id AND c.kind = 'credentials_refused')
         """,
     ),
@@ -187,6 +188,24 @@ LOOKED_AFTER = (
         WHERE p.status IN ('failed', 'cancelled') AND NOT p.failure_confirmed AND NOT EXISTS (
             SELECT FROM obligations o WHERE o.company_id = t.company_id
                 AND o.topic = 'payments.resolve' AND o.key = t.id AND o.done_at IS NULL)
+        """,
+    ),
+    Check(
+        name="callbacks_alone_are_asked_about",
+        invariant=Invariant.I6,
+        object_type="payment",
+        query="""
+        SELECT t.payment_id AS object_id, t.number AS attempt, t.provider_reference
+        FROM payment_attempts t
+        WHERE t.state = 'settled' AND t.provider_account_id IS NOT NULL AND t.fee IS NULL
+            AND t.outcome_code NOT LIKE 'people.%'
+            AND NOT EXISTS (SELECT FROM payment_transactions x
+                WHERE x.payment_id = t.payment_id AND x.attempt_id = t.id
+                    AND x.status = 'settled' AND x.request_type <> 'CONFIRM')
+            AND NOT EXISTS (SELECT FROM obligations o WHERE o.company_id = t.company_id
+                AND o.topic = 'payments.resolve' AND o.key = t.id AND o.done_at IS NULL)
+            AND NOT EXISTS (SELECT FROM cases c
+                WHERE c.object_id = t.payment_id AND c.kind = 'contradiction')
         """,
     ),
     Check(

@@ -14,10 +14,11 @@ from pettycash.services.audit.ledger import LEDGER
 from pettycash.services.audit.limits import LIMITS
 from pettycash.services.audit.payments import LOOKED_AFTER, ON_RECORD, ONCE
 from pettycash.services.audit.records import RECORDS
+from pettycash.services.audit.roles import ROLES
 
 CHECKS: Mapping[str, Check] = {
     each.name: each
-    for each in (*ONCE, *LEDGER, IDENTITY, *ON_RECORD, *RECORDS, *LOOKED_AFTER, *LIMITS)
+    for each in (*ONCE, *LEDGER, IDENTITY, *ON_RECORD, *RECORDS, *LOOKED_AFTER, *LIMITS, *ROLES)
 }
 """Every check by its name."""
 

@@ -15,7 +15,14 @@ from pettycash.services.funds.balances import (
     watch_floors,
 )
 from pettycash.services.funds.custody import InvalidCustodian, is_keeper
-from pettycash.services.funds.keeping import FundInUse, InvalidFund, create, locked, update
+from pettycash.services.funds.keeping import (
+    FundInUse,
+    InvalidFund,
+    check_limits,
+    create,
+    locked,
+    update,
+)
 from pettycash.services.funds.opening import propose_opening
 from pettycash.services.funds.stores import (
     StoreNotFound,
@@ -36,6 +43,7 @@ __all__ = [
     "StoreNotFound",
     "available",
     "balance",
+    "check_limits",
     "create",
     "create_store",
     "is_keeper",

@@ -19,7 +19,7 @@ from pettycash.models.people import (
     User,
 )
 from pettycash.models.platform import Change
-from pettycash.services import changes, visibility
+from pettycash.services import changes, role_assignments, visibility
 from pettycash.services.actors import Actor
 
 KIND = "custodian"
@@ -44,14 +44,17 @@ def read(session: Session, proposal: changes.Proposal, now: datetime) -> changes
     Raises:
         FundNotFound: no such fund.
         InvalidCustodian: not two different active members.
+        RolesIncompatible: one holds a role that excludes a custodian's.
     """
-    del now
     if proposal.object_id is None or session.get(Fund, proposal.object_id) is None:
         raise visibility.FundNotFound
     custodian_id, alternate_id = _people(proposal.payload)
     for person in (custodian_id, alternate_id):
         if person is not None:
             _check_member(session, person)
+            role_assignments.check_compatible(
+                session, user_id=person, role=Role.CUSTODIAN, start=now, end=None
+            )
     return changes.Proposal(
         object_id=proposal.object_id,
         payload={
@@ -66,6 +69,7 @@ def apply(session: Session, change: Change, actor: Actor, now: datetime) -> None
 
     Raises:
         InvalidCustodian: the facts changed since the proposal, or somebody appoints themselves.
+        RolesIncompatible: see `read`.
     """
     read(session, changes.Proposal(object_id=change.object_id, payload=change.payload), now)
     custodian_id, alternate_id = _people(change.payload)

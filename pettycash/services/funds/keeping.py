@@ -25,7 +25,7 @@ from pettycash.services.funds.balances import balance
 AMOUNTS = ("target_balance", "reorder_level", "minimum_balance", "maximum_balance", "cash_limit")
 
 CHANGEABLE = frozenset({"name", "is_active", *AMOUNTS})
-"""What one treasury officer may change; custodians take two people, place and currency stay."""
+"""What may change: limits and custodians by two people, place and currency never."""
 
 
 class FundExists(errors.Conflict):
@@ -144,6 +144,16 @@ def update(session: Session, *, fund: Fund, changes: Mapping[str, Any], now: dat
             execution_options={"synchronize_session": "fetch"},
         )
     return fund
+
+
+def check_limits(fund: Fund, values: Mapping[str, Decimal | None]) -> None:
+    """Refuse limits that could not hold together with the others of the fund.
+
+    Raises:
+        InvalidFund: they contradict each other.
+    """
+    limits = {name: values.get(name, getattr(fund, name)) for name in AMOUNTS}
+    _check_limits(Fund(currency=fund.currency, **limits))
 
 
 def _close_stores(session: Session, fund: Fund) -> None:

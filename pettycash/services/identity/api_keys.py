@@ -1,6 +1,8 @@
 """Keys of machine clients: they raise, read and upload on behalf of people, and never decide.
 
-A key is shown once and kept as a digest; it lives 365 days at most (security.md row 9).
+A key is shown once and kept as a digest; it lives 365 days at most (security.md row 9). It opens
+nothing until a second person has confirmed it, and both count as requesters of what it raises
+(control.md §6). A reporting key acts for nobody and reads what an auditor reads.
 """
 
 import contextlib
@@ -16,12 +18,21 @@ from sqlalchemy.orm import Session
 from pettycash import db, errors
 from pettycash.models.base import new_id
 from pettycash.models.identity import ApiKey
-from pettycash.models.people import User
-from pettycash.services import permissions, secrets_box
-from pettycash.services.actors import Actor
-from pettycash.services.identity import people
-from pettycash.services.identity.people import Placed
+from pettycash.models.organisation import Company
+from pettycash.models.people import Membership, Role, RoleAssignment, ScopeKind, User
+from pettycash.models.platform import Change
+from pettycash.services import changes, organisation, permissions, secrets_box
+from pettycash.services.actors import REPORT, Actor, HeldRole
+from pettycash.services.identity import people, usernames
+from pettycash.services.identity.people import Origin, Placed
 
+KIND = "api_key"
+CONFIRMERS = frozenset({Role.ADMIN, Role.OPERATOR})
+"""The cfo stands in only where neither exists."""
+WARNING = (
+    "Who makes or confirms a key counts as requester of all that it raises: they approve, pay and"
+    " judge none of it."
+)
 LIFE_MAX = timedelta(days=365)
 PREFIX = "pc_key_"
 SEEN_EVERY = timedelta(seconds=60)
@@ -40,7 +51,7 @@ class OnBehalfOfMissing(errors.RuleViolation):
 
 
 class OnBehalfOfUnknown(errors.NotAllowed):
-    """The person for whom the client acts is not an active member of its company."""
+    """The person for whom the client acts is no active member of its company, or of its unit."""
 
     code = "api_key.on_behalf_of_unknown"
 
@@ -64,17 +75,51 @@ class LifeTooLong(errors.RuleViolation):
 
 
 class ScopeUnknown(errors.RuleViolation):
-    """Scopes of an API key are raise, read and upload."""
+    """Scopes of an API key are raise, read and upload, or report alone and for no unit."""
 
     code = "api_key.scope_unknown"
 
 
+class TwoUnits(errors.RuleViolation):
+    """An API key serves one unit, a branch or a department, or the whole company."""
+
+    code = "api_key.two_units"
+
+
+class KeyUnconfirmed(errors.NotAuthenticated):
+    """The API key waits for a second person to confirm it."""
+
+    code = "api_key.unconfirmed"
+
+
+class KeyEnded(errors.Conflict):
+    """The API key was revoked, or its time was over, before it was confirmed."""
+
+    code = "api_key.ended"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Client:
-    """A live key and the person for whom it acts."""
+    """A live key and the person for whom it acts; nobody for a reporting key."""
 
     key: ApiKey
-    placed: Placed
+    company: Company
+    placed: Placed | None
+
+    def actor(self, origin: Origin) -> Actor:
+        """The actor for services."""
+        scopes = frozenset(self.key.scopes)
+        if self.placed is not None:
+            return self.placed.actor(origin, client_id=self.key.id, client_scopes=scopes)
+        return Actor(
+            user_id=self.key.created_by,
+            company_id=self.company.id,
+            roles=(HeldRole(Role.AUDITOR, ScopeKind.COMPANY),),
+            client_id=self.key.id,
+            client_scopes=scopes,
+            ip_address=origin.ip_address,
+            user_agent=origin.user_agent,
+        )
 
 
 def create(
@@ -85,15 +130,27 @@ def create(
     expires_at: datetime,
     actor: Actor,
     now: datetime,
-) -> tuple[ApiKey, str]:
-    """Make a key; returns it with its text, which is nowhere kept.
+    reason: str | None = None,
+    branch_id: UUID | None = None,
+    department_id: UUID | None = None,
+) -> tuple[ApiKey, str, Change]:
+    """Make a key that a second person has to confirm.
+
+    Returns the key, its text, which is nowhere kept, and the change that waits.
 
     Raises:
         ScopeUnknown, LifeTooLong, KeyNameTaken.
+        UnknownUnit, TwoUnits: there is no such unit, or there are two.
     """
     unknown = sorted(set(scopes) - set(permissions.CLIENT_SCOPES))
     if unknown or not scopes:
         raise ScopeUnknown(errors={"scopes": [f"Unknown: {each}." for each in unknown]})
+    units = {"branch_id": branch_id, "department_id": department_id}
+    if REPORT in scopes and (set(scopes) != {REPORT} or any(units.values())):
+        raise ScopeUnknown(errors={"scopes": ["`report` stands alone, and for no unit."]})
+    if all(units.values()):
+        raise TwoUnits(errors={"department_id": ["Name a branch or a department."]})
+    organisation.check_places(session, units)
     if not now < expires_at <= now + LIFE_MAX:
         raise LifeTooLong(errors={"expires_at": ["365 days from now at the latest."]})
     taken = session.execute(select(ApiKey.id).where(ApiKey.name == name)).scalar_one_or_none()
@@ -110,10 +167,57 @@ def create(
         scopes=sorted(set(scopes)),
         expires_at=expires_at,
         created_by=actor.user_id,
+        **units,
     )
     session.add(key)
     session.flush()  # the answer shows when the database says it was created
-    return key, text
+    change = changes.propose(
+        session,
+        kind=KIND,
+        object_id=key.id,
+        payload={
+            "name": name,
+            "scopes": key.scopes,
+            "expires_at": expires_at.isoformat(),
+            **{unit: str(value) for unit, value in units.items() if value is not None},
+            "warning": WARNING,
+        },
+        reason=reason or f"A key for {name}.",
+        actor=actor,
+        now=now,
+    )
+    return key, text, change
+
+
+def _confirm(session: Session, change: Change, actor: Actor, now: datetime) -> None:
+    """Let a key open what its scopes say, with the name of the second person on it."""
+    key = None if change.object_id is None else db.lock(session, ApiKey, change.object_id)
+    if key is None:
+        raise KeyNotFound
+    if key.revoked_at is not None or key.expires_at <= now:
+        raise KeyEnded
+    if not actor.has(*CONFIRMERS) and _others(session, but=key.created_by, now=now):
+        raise changes.NotAConfirmer("A second administrator or an operator confirms a key.")
+    key.confirmed_by, key.confirmed_at = actor.user_id, now
+
+
+def _others(session: Session, *, but: UUID, now: datetime) -> bool:
+    """Whether somebody else than the creator may confirm a key by their role."""
+    found = session.execute(
+        select(RoleAssignment.id)
+        .join(Membership, Membership.user_id == RoleAssignment.user_id)
+        .join(User, User.id == RoleAssignment.user_id)
+        .where(
+            RoleAssignment.user_id != but,
+            RoleAssignment.role.in_(CONFIRMERS),
+            RoleAssignment.valid_from <= now,
+            or_(RoleAssignment.valid_until.is_(None), RoleAssignment.valid_until > now),
+            Membership.is_active,
+            User.is_active,
+        )
+        .limit(1)
+    )
+    return found.first() is not None
 
 
 def revoke(session: Session, *, api_key_id: UUID, actor: Actor, now: datetime) -> ApiKey:
@@ -134,22 +238,41 @@ def authenticate(session: Session, *, text: str, on_behalf_of: str, now: datetim
     """Whose key this is and for whom it acts (system role).
 
     Raises:
-        KeyRefused, OnBehalfOfMissing, OnBehalfOfUnknown.
+        KeyRefused, KeyUnconfirmed, OnBehalfOfMissing, OnBehalfOfUnknown.
     """
     key = session.execute(
         select(ApiKey).where(ApiKey.digest == secrets_box.token_digest(text))
     ).scalar_one_or_none()
     if key is None or key.revoked_at is not None or key.expires_at <= now:
         raise KeyRefused
+    if key.confirmed_at is None:
+        raise KeyUnconfirmed
+    if key.last_used_at is None or key.last_used_at < now - SEEN_EVERY:
+        session.execute(update(ApiKey).where(ApiKey.id == key.id).values(last_used_at=now))
+    if REPORT in key.scopes:
+        company = session.get_one(Company, key.company_id)
+        if not company.is_active:
+            raise KeyRefused
+        return Client(key=key, company=company, placed=None)
     if not on_behalf_of:
         raise OnBehalfOfMissing
-    matches = [User.username == on_behalf_of.casefold()]
+    matches = [User.username == usernames.spelling(on_behalf_of)]
     with contextlib.suppress(ValueError):  # else it is a username
         matches.append(User.id == UUID(on_behalf_of))
     user_id = session.execute(select(User.id).where(or_(*matches)).limit(1)).scalar_one_or_none()
     placed = user_id and people.place(session, user_id=user_id, company_id=key.company_id, now=now)
-    if not placed:
+    if not placed or not _serves(key, placed.membership):
         raise OnBehalfOfUnknown
-    if key.last_used_at is None or key.last_used_at < now - SEEN_EVERY:
-        session.execute(update(ApiKey).where(ApiKey.id == key.id).values(last_used_at=now))
-    return Client(key=key, placed=placed)
+    return Client(key=key, company=placed.company, placed=placed)
+
+
+def _serves(key: ApiKey, membership: Membership) -> bool:
+    return key.branch_id in (None, membership.branch_id) and key.department_id in (
+        None,
+        membership.department_id,
+    )
+
+
+changes.register(
+    KIND, proposers=frozenset({Role.ADMIN}), confirmers=CONFIRMERS, apply=_confirm, alerts=True
+)

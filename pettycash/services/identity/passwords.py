@@ -1,7 +1,7 @@
 """Which passwords are refused: too short, too common, or made of who and where one is.
 
-No composition rules, no expiry, any character, checked as typed (security.md row 1; NIST
-SP 800-63B-4 §3.1.1.2: 15 characters, or 8 beside a second factor).
+No composition rules, no expiry, any character, checked in NFKC, otherwise as typed (security.md
+row 1; NIST SP 800-63B-4 §3.1.1.2: 15 characters, or 8 beside a second factor).
 """
 
 import re
@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from pettycash import errors, settings
+from pettycash.services import secrets_box
 
 LENGTH_MAX = 128
 WORDS = Path(__file__).with_name("common_words.txt")
@@ -50,6 +51,7 @@ def check(text: str, *, has_second_factor: bool, context: Iterable[str]) -> None
     Raises:
         PasswordTooShort, PasswordTooLong, PasswordTooCommon.
     """
+    text = secrets_box.normal(text)
     limits = settings.current()
     shortest = (
         limits.password_with_mfa_length_min if has_second_factor else limits.password_length_min

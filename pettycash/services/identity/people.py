@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, Select, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
-from pettycash.models.organisation import Company
+from pettycash.models.organisation import Company, CompanySettings
 from pettycash.models.people import MFA_ROLES, Membership, Role, RoleAssignment, ScopeKind, User
 from pettycash.services.actors import Actor, HeldRole
 
@@ -30,6 +30,7 @@ class Placed:
     membership: Membership
     company: Company
     roles: tuple[HeldRole, ...]
+    is_escalation_approver: bool = False
 
     @property
     def must_have_totp(self) -> bool:
@@ -61,11 +62,13 @@ class Placed:
             branch_id=self.membership.branch_id,
             department_id=self.membership.department_id,
             region_id=self.membership.region_id,
+            is_escalation_approver=self.is_escalation_approver,
         )
 
 
 def placed_where(*conditions: ColumnElement[bool], at: ColumnElement[datetime]) -> Select[Any]:
-    """Select active people in active companies, with the roles that are live at an instant.
+    """Select active people in active companies, with the roles that are live at an instant, and
+    the company's escalation approver.
 
     `read_placed` reads its rows. One statement, since every request begins with it.
     """
@@ -89,8 +92,16 @@ def placed_where(*conditions: ColumnElement[bool], at: ColumnElement[datetime]) 
         .correlate(Company, User)
         .scalar_subquery()
     )
+    named = (
+        select(CompanySettings.data["escalation_approver_id"].astext)
+        .where(CompanySettings.company_id == Company.id)
+        .order_by(CompanySettings.version.desc())
+        .limit(1)
+        .correlate(Company)
+        .scalar_subquery()
+    )
     return (
-        select(User, Membership, Company, live.label("roles"))
+        select(User, Membership, Company, live.label("roles"), named.label("escalation_approver"))
         .join(Membership, Membership.user_id == User.id)
         .join(Company, Company.id == Membership.company_id)
         .where(User.is_active, Membership.is_active, Company.is_active, *conditions)
@@ -108,7 +119,13 @@ def read_placed(row: Row[Any]) -> Placed:
         HeldRole(Role(role), ScopeKind(kind), None if scope_id is None else UUID(scope_id))
         for role, kind, scope_id in row.roles or ()
     )
-    return Placed(user=row.User, membership=row.Membership, company=row.Company, roles=roles)
+    return Placed(
+        user=row.User,
+        membership=row.Membership,
+        company=row.Company,
+        roles=roles,
+        is_escalation_approver=row.escalation_approver == str(row.User.id),
+    )
 
 
 def place(session: Session, *, user_id: UUID, company_id: UUID, now: datetime) -> Placed | None:

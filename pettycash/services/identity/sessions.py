@@ -1,7 +1,8 @@
 """Sessions: opaque tokens, rotation with reuse detection, idle and absolute time-outs.
 
 A sign-in begins a *family*; each refresh adds a row to it and retires the one before. A refresh
-token that comes a second time was stolen, from one side or the other: the family ends.
+token that comes again at once gets what it got before: an answer was lost, or two tabs asked. Later
+it was stolen, from one side or the other, and the family ends.
 Sources: security.md rows 9 and 10.
 """
 
@@ -23,6 +24,9 @@ from pettycash.services.identity.people import Origin, Placed
 
 GIVEN = datetime.fromtimestamp(0, UTC)
 """`password_changed_at` of a password that its owner has not chosen yet: somebody gave it."""
+
+REPEATS_WITHIN = timedelta(seconds=10)
+"""How long after its rotation a refresh token gets the same successors again."""
 
 SEEN_EVERY = timedelta(seconds=60)
 """How exactly `last_seen_at` is kept: not every read need be a write."""
@@ -72,8 +76,11 @@ def start(session: Session, *, placed: Placed, origin: Origin, now: datetime) ->
     hours = limits.session_hours_treasury if placed.has(Role.TREASURY) else limits.session_hours
     return _issue(
         session,
+        secrets_box.new_token("at"),
+        secrets_box.new_token("rt"),
         placed=placed,
         family_id=new_id(),
+        generation=0,
         family_started_at=now,
         ends_at=now + timedelta(hours=hours),
         authenticated_at=now,
@@ -84,16 +91,18 @@ def start(session: Session, *, placed: Placed, origin: Origin, now: datetime) ->
 
 def _issue(
     session: Session,
+    access: str,
+    refresh: str,
     *,
     placed: Placed,
     family_id: UUID,
+    generation: int,
     family_started_at: datetime,
     ends_at: datetime,
     authenticated_at: datetime,
     origin: Origin,
     now: datetime,
 ) -> Tokens:
-    access, refresh = secrets_box.new_token("at"), secrets_box.new_token("rt")
     access_ends = min(now + timedelta(minutes=settings.current().access_token_minutes), ends_at)
     purpose = purpose_of(placed)
     session.add(
@@ -101,6 +110,7 @@ def _issue(
             company_id=placed.company.id,
             user_id=placed.user.id,
             family_id=family_id,
+            generation=generation,
             purpose=purpose,
             access_digest=secrets_box.token_digest(access),
             refresh_digest=secrets_box.token_digest(refresh),
@@ -183,7 +193,7 @@ def _lives(auth: AuthSession, now: datetime) -> bool:
 def refresh(
     session: Session, *, refresh_token: str, origin: Origin, now: datetime
 ) -> Tokens | SessionEnded:
-    """Rotate both tokens (system role).
+    """Rotate both tokens (system role); the same token at once again gets the same ones.
 
     A refusal is returned, not raised: the end of a family must be committed.
     """
@@ -198,7 +208,16 @@ def refresh(
     found = session.execute(
         query.with_for_update(key_share=True).execution_options(populate_existing=True)
     ).scalar_one()
+    access, successor = (
+        secrets_box.next_token(
+            kind, refresh_token, family=found.family_id, generation=found.generation + 1
+        )
+        for kind in ("at", "rt")
+    )
     if found.rotated_at is not None and found.revoked_at is None:
+        repeated = _repeated(session, found, successor, now=now)
+        if repeated is not None:
+            return _again(session, repeated, access, successor, origin=origin, now=now)
         end_family(session, family_id=found.family_id, reason="refresh_reused", now=now)
         security_log.record(
             session,
@@ -216,13 +235,57 @@ def refresh(
     found.rotated_at = now
     return _issue(
         session,
+        access,
+        successor,
         placed=placed,
         family_id=found.family_id,
+        generation=found.generation + 1,
         family_started_at=found.family_started_at,
         ends_at=found.ends_at,
         authenticated_at=found.authenticated_at,
         origin=origin,
         now=now,
+    )
+
+
+def _repeated(
+    session: Session, rotated: AuthSession, successor: str, *, now: datetime
+) -> AuthSession | None:
+    """What a token was exchanged for a moment ago, unless that has been exchanged in its turn."""
+    if rotated.rotated_at is None or rotated.rotated_at <= now - REPEATS_WITHIN:
+        return None
+    following = session.execute(
+        select(AuthSession).where(AuthSession.refresh_digest == secrets_box.token_digest(successor))
+    ).scalar_one_or_none()
+    return following if following is not None and following.rotated_at is None else None
+
+
+def _again(
+    session: Session,
+    auth: AuthSession,
+    access: str,
+    refresh: str,
+    *,
+    origin: Origin,
+    now: datetime,
+) -> Tokens | SessionEnded:
+    placed = people.place(session, user_id=auth.user_id, company_id=auth.company_id, now=now)
+    if placed is None or not _lives(auth, now):
+        return SessionEnded()
+    security_log.record(
+        session,
+        event="auth.refresh",
+        outcome="ok",
+        detail={"reason": "repeated", "family_id": str(auth.family_id)},
+        user_id=auth.user_id,
+        company_id=auth.company_id,
+        ip_address=origin.ip_address,
+    )
+    return Tokens(
+        access_token=access,
+        refresh_token=refresh,
+        expires_in=int((auth.access_expires_at - now).total_seconds()),
+        purpose=auth.purpose,
     )
 
 

@@ -17,7 +17,14 @@ from pettycash.models.organisation import Company
 from pettycash.models.people import Membership, User
 from pettycash.services import secrets_box, security_log
 from pettycash.services.actors import Actor
-from pettycash.services.identity import passwords, people, sessions, throttles, totp
+from pettycash.services.identity import (
+    passwords,
+    people,
+    sessions,
+    throttles,
+    totp,
+    usernames,
+)
 from pettycash.services.identity.people import Origin
 from pettycash.services.identity.sessions import Tokens
 
@@ -58,10 +65,18 @@ def find(session: Session, *, username: str) -> Known:
     """Look somebody up by the name typed (system role)."""
     row = session.execute(
         select(User.id, User.password_hash).where(
-            User.username == username.strip().casefold(), User.is_active
+            User.username == usernames.spelling(username), User.is_active
         )
     ).one_or_none()
     return Known(user_id=row[0] if row else None, password_hash=row[1] if row else None)
+
+
+def companies_to_tell(session: Session, *, username: str) -> list[tuple[UUID, UUID]]:
+    """Whose account was closed, with each company where they work (system role); none: nobody's."""
+    user_id = find(session, username=username).user_id
+    if user_id is None:
+        return []
+    return [(user_id, each.id) for each in people.companies_of(session, user_id=user_id)]
 
 
 def matches(known: Known, password: str) -> bool:
@@ -181,18 +196,3 @@ def change_password(
     user.version += 1
     sessions.end_all(session, user_id=user_id, reason="password_changed", now=now)
     security_log.record(session, event="auth.password_changed", outcome="ok", actor=actor)
-
-
-def give_password(session: Session, *, user_id: UUID, new_hash: str, now: datetime) -> None:
-    """Replace a forgotten password by a temporary one that its owner has to change (system role).
-
-    The account's failures are forgotten, and its sessions end.
-    """
-    user = db.lock(session, User, user_id)
-    if user is None:
-        raise totp.UserNotFound
-    user.password_hash = new_hash
-    user.password_changed_at = sessions.GIVEN
-    user.version += 1
-    sessions.end_all(session, user_id=user_id, reason="password_given", now=now)
-    throttles.reopen_account(session, username=user.username)

@@ -14,7 +14,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from pettycash import errors, settings
-from pettycash.models.identity import Throttle
+from pettycash.models.identity import AuthSession, Throttle
+from pettycash.models.people import User
+from pettycash.services.identity import usernames
 
 MINUTE = timedelta(minutes=1)
 FAILURE_WINDOW = timedelta(minutes=15)
@@ -40,9 +42,21 @@ class Count:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """What the counters say of an attempt to sign in."""
+
+    refusal: TooManyAttempts | None = None
+    closes: bool = False
+    """So many had failed before it that the account is closed: people have to be told."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoginSubjects:
     """The counters that one attempt to sign in touches. Names are digests: usernames are typed."""
 
+    username: str
+    """In its one spelling."""
+    network: str
     address: str
     account: str
     account_at_address: str
@@ -50,16 +64,18 @@ class LoginSubjects:
     @classmethod
     def of(cls, username: str, ip_address: str | None) -> "LoginSubjects":
         """The counters of a username, as typed, and an address."""
-        name = hashlib.sha256(username.casefold().encode()).hexdigest()[:32]
-        address = _network(ip_address)
+        spelt, network = usernames.spelling(username), network_of(ip_address)
+        name = hashlib.sha256(spelt.encode()).hexdigest()[:32]
         return cls(
-            address=f"login:address:{address}",
+            username=spelt,
+            network=network,
+            address=f"login:address:{network}",
             account=f"login:account:{name}",
-            account_at_address=f"login:failures:{name}:{address}",
+            account_at_address=f"login:failures:{name}:{network}",
         )
 
 
-def _network(ip_address: str | None) -> str:
+def network_of(ip_address: str | None) -> str:
     """An IPv4 address, or the /64 of an IPv6 one: whoever has one of those has all of them."""
     try:
         found = ipaddress.ip_address(ip_address or "")
@@ -121,39 +137,56 @@ def block(session: Session, *, subject: str, until: datetime) -> None:
     session.execute(update(Throttle).where(Throttle.subject == subject).values(blocked_until=until))
 
 
-def begin_login(
-    session: Session, *, subjects: LoginSubjects, now: datetime
-) -> TooManyAttempts | None:
+def begin_login(session: Session, *, subjects: LoginSubjects, now: datetime) -> Attempt:
     """Count an attempt to sign in as a failure in advance; the caller commits, then compares.
 
-    Returns the refusal instead of raising it, so that the count stays. Rates: per address and
-    account and minute; from the 5th failure in 15 minutes a growing delay for the account, from the
-    10th a lock of account and address for 15 minutes; 100 failures in a row close the account until
-    an administrator gives it a new password (NIST SP 800-63B).
+    Returns the refusal instead of raising it, so that the count stays. All that slows down counts
+    for account and address together, or anybody could keep a named person out from elsewhere: so
+    many a minute, from the 5th failure in 15 minutes a growing delay, from the 10th a lock for 15
+    minutes. Beside it so many a minute for the address.
+
+    100 failures in a row close the account (NIST SP 800-63B-4 §3.2.2), until it is given a new
+    password or signed in to from an address where that had happened before: those stay open, until
+    100 failures in a row came from there too.
     """
     limits = settings.current()
-    blocked = blocked_for(
-        session, subjects=[subjects.account, subjects.account_at_address], now=now
-    )
+    here_only = subjects.account_at_address
+    blocked = blocked_for(session, subjects=[here_only], now=now)
     by_address = add(session, subject=subjects.address, window=MINUTE, now=now)
     if blocked is not None:
-        return TooManyAttempts(retry_after_seconds=blocked)
-    rate = add(session, subject=f"{subjects.account}:rate", window=MINUTE, now=now)
+        return Attempt(refusal=TooManyAttempts(retry_after_seconds=blocked))
+    rate = add(session, subject=f"{here_only}:rate", window=MINUTE, now=now)
     if (
         by_address.attempts > limits.login_per_address_per_minute
         or rate.attempts > limits.login_per_account_per_minute
     ):
-        return TooManyAttempts(retry_after_seconds=60)
+        return Attempt(refusal=TooManyAttempts(retry_after_seconds=60))
     account = add(session, subject=subjects.account, window=FAILURE_WINDOW, now=now, failure=True)
-    here = add(session, subject=subjects.account_at_address, window=FAILURE_WINDOW, now=now)
-    if account.consecutive_failures > CONSECUTIVE_FAILURES_MAX:
-        return TooManyAttempts(retry_after_seconds=int(LOCK.total_seconds()))
-    if account.attempts >= DELAYED_FROM:
-        delay = min(timedelta(seconds=2 ** (account.attempts - DELAYED_FROM)), DELAY_MAX)
-        block(session, subject=subjects.account, until=now + delay)
+    here = add(session, subject=here_only, window=FAILURE_WINDOW, now=now, failure=True)
+    closes = account.consecutive_failures == CONSECUTIVE_FAILURES_MAX + 1
+    if account.consecutive_failures > CONSECUTIVE_FAILURES_MAX and (
+        here.consecutive_failures > CONSECUTIVE_FAILURES_MAX
+        or not _is_known_here(session, subjects)
+    ):
+        refusal = TooManyAttempts(retry_after_seconds=int(LOCK.total_seconds()))
+        return Attempt(refusal=refusal, closes=closes)
+    if here.attempts >= DELAYED_FROM:
+        delay = min(timedelta(seconds=2 ** (here.attempts - DELAYED_FROM)), DELAY_MAX)
+        block(session, subject=here_only, until=now + delay)
     if here.attempts >= LOCKED_FROM:
-        block(session, subject=subjects.account_at_address, until=now + LOCK)
-    return None
+        block(session, subject=here_only, until=now + LOCK)
+    return Attempt(closes=closes)
+
+
+def _is_known_here(session: Session, subjects: LoginSubjects) -> bool:
+    """Whether somebody signed in to the account from this address, as long as sessions are kept."""
+    addresses = session.execute(
+        select(AuthSession.ip_address)
+        .distinct()
+        .join(User, User.id == AuthSession.user_id)
+        .where(User.username == subjects.username, AuthSession.generation == 0)
+    ).scalars()
+    return any(network_of(each) == subjects.network for each in addresses)
 
 
 def succeeded(session: Session, *, subjects: LoginSubjects) -> None:
@@ -188,7 +221,7 @@ def reopen_account(session: Session, *, username: str) -> None:
     session.execute(
         delete(Throttle).where(
             or_(
-                Throttle.subject.in_([account, f"{account}:rate"]),
+                Throttle.subject == account,
                 Throttle.subject.startswith(f"{failures}:", autoescape=True),
             )
         )

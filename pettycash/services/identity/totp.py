@@ -1,7 +1,8 @@
 """Authenticator apps: RFC 6238, 30-second steps, each code once.
 
-The current step and the one before are taken (drift; a documented deviation from ASVS 6.5.5), by
-PostgreSQL's clock only. The seed is encrypted and bound to the user (security.md row 4).
+The current step, the one before and the next are taken, as phones' clocks drift both ways (a
+documented deviation from ASVS 6.5.5), by PostgreSQL's clock only. The seed is encrypted and bound
+to the user (security.md row 4).
 """
 
 import hmac
@@ -90,12 +91,12 @@ def verify_totp(session: Session, *, user_id: UUID, code: str, now: datetime) ->
 
 
 def _step_of(seed: str, user_id: UUID, code: str, now: datetime) -> int | None:
-    """The 30-second step that a code belongs to, of the current one and the one before."""
+    """The 30-second step that a code belongs to, of the current one and its neighbours."""
     maker = pyotp.TOTP(secrets_box.decrypt(seed, bound_to=user_id), interval=STEP_SECONDS)
     current = int(now.timestamp()) // STEP_SECONDS
     given = code.strip().encode()
     matching = None
-    for step in (current - 1, current):  # both are always compared
+    for step in (current - 1, current, current + 1):  # all are always compared
         if hmac.compare_digest(maker.generate_otp(step).encode(), given):
             matching = step
     return matching

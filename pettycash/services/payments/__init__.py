@@ -18,6 +18,7 @@ from pettycash.services.payments.claiming import (
     Claim,
     ClaimLost,
     claim,
+    give_back,
     mark_sending,
     sending_deadline,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "create",
     "create_for_validation",
     "execute",
+    "give_back",
     "instruction_of",
     "locked",
     "make_acknowledgement_code",

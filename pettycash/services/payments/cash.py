@@ -285,7 +285,7 @@ def _awaiting(
         raise releases.NotSeparate("Cash is paid by the custodian of its fund.")
     subject = facts.subject_of(session, payment=payment, requisition=requisition)
     if actor.user_id in subject.excluded:
-        raise releases.NotSeparate
+        raise subject.excluded[actor.user_id]
     if payment.status is not PaymentStatus.EXECUTING:
         raise IllegalTransition(f"A payment that is {payment.status} awaits no acknowledgement.")
     attempt = facts.live_attempt(session, payment_id=payment.id)

@@ -119,7 +119,8 @@ def reshape(
     payment.store_id = store.id
     payment.provider_account_id = store.provider_account_id
     payment.digest = facts.digest_of(payment)
-    payment.otp_required = amount >= company_settings.current(session).otp_floor
+    floor = company_settings.current(session).otp_floor(payment.currency)
+    payment.otp_required = amount >= floor
     payment.version += 1
 
 

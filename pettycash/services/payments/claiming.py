@@ -22,6 +22,7 @@ from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import ON_THE_WAY
 from pettycash.rails import Rail
 from pettycash.services import jitter, outbox, pauses, rail_slots
+from pettycash.services.log_events import log_event
 from pettycash.services.payments import (
     exchanges,
     facts,
@@ -32,8 +33,6 @@ from pettycash.services.payments import (
 )
 from pettycash.services.payments.facts import Matter
 from pettycash.services.payments.settlement import RESOLVE, SUBMIT
-
-logger = logging.getLogger(__name__)
 
 CUT_OFF, WITHDRAWN = "local.cut_off", "local.withdrawn"
 TOO_LATE = "local.too_late"
@@ -56,6 +55,7 @@ class Claim:
 
     token: UUID
     attempt_id: UUID
+    payment_id: UUID
     rail: Rail
     instruction: PayoutInstruction
 
@@ -109,9 +109,11 @@ def claim(session: Session, *, attempt_id: UUID, now: datetime) -> Claim | None:
         lane = attempt.provider_account_id
         due_at = now + first_look
         outbox.owe(session, topic=RESOLVE, key=attempt_id, due_at=due_at, lane=lane)
+    log_event(session, "attempt.claimed", payment_id=matter.payment.id, attempt_id=attempt_id)
     return Claim(
         token=token,
         attempt_id=attempt_id,
+        payment_id=matter.payment.id,
         rail=matter.payment.method,
         instruction=instruction,
     )
@@ -153,6 +155,12 @@ def mark_sending(session: Session, *, claim: Claim, now: datetime) -> None:
     ).one_or_none()
     if sending is None:
         raise ClaimLost
+    log_event(session, "attempt.sending", payment_id=claim.payment_id, attempt_id=claim.attempt_id)
+
+
+def give_back(session: Session, *, claim: Claim) -> None:
+    """Free the slot of a claim that was lost before its first byte."""
+    rail_slots.free(session, account_id=claim.instruction.account.id, holder=claim.token)
 
 
 def sending_deadline() -> Deadline:
@@ -217,10 +225,19 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
             session, matter=matter, code=WITHDRAWN, message=message, confirmed=True, now=now
         )
         return False
-    if overcommitted or _stands_still(session, matter):
+    if overcommitted or _why_it_stands_still(session, matter):
         outbox.before_putting_off(session)
         session.expire(db.known(session, ProviderAccount, attempt.provider_account_id))
-        if overcommitted or _stands_still(session, matter):
+        why = "overcommitted" if overcommitted else _why_it_stands_still(session, matter)
+        if why:
+            log_event(
+                session,
+                "attempt.stands_still",
+                level=logging.WARNING,
+                payment_id=payment.id,
+                attempt_id=attempt.id,
+                why=why,
+            )
             shortest, longest = PAUSE_RECHECK_SECONDS
             due_at = now + jitter.up_to(longest, floor=shortest)
             outbox.postpone(session, topic=SUBMIT, key=attempt.id, due_at=due_at)
@@ -228,13 +245,13 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
     return True
 
 
-def _stands_still(session: Session, matter: Matter) -> bool:
-    """Paused, switched off, paid otherwise, or waiting for people: not claimed, only looked at."""
+def _why_it_stands_still(session: Session, matter: Matter) -> str | None:
+    """Paused, switched off, or waiting for people: not claimed, only looked at."""
     payment = matter.payment
     if payment.blocked_by_case_id is not None:
-        return True
+        return "blocked"
     if not db.known(session, ProviderAccount, matter.attempt.provider_account_id).is_active:
-        return True
+        return "switched_off"
     try:
         pauses.check(
             session,
@@ -242,8 +259,8 @@ def _stands_still(session: Session, matter: Matter) -> bool:
             provider_account_id=matter.attempt.provider_account_id,
         )
     except pauses.Paused:
-        return True
-    return False
+        return "paused"
+    return None
 
 
 def is_too_late(attempt: PaymentAttempt, now: datetime) -> bool:
@@ -267,7 +284,13 @@ def give_up_sending(session: Session, *, matter: Matter, now: datetime) -> None:
 
 def lose_track(session: Session, *, matter: Matter, now: datetime) -> None:
     """Whoever was sending is gone, and what became of it is unknown: ask, don't send again."""
-    logger.warning("sending was cut off", extra={"attempt_id": str(matter.attempt.id)})
+    log_event(
+        session,
+        "attempt.cut_off",
+        level=logging.WARNING,
+        payment_id=matter.payment.id,
+        attempt_id=matter.attempt.id,
+    )
     matter.attempt.ever_unknown = True
     matter.attempt.outcome_code = CUT_OFF
     matter.attempt.outcome_message = "The worker ended while it was sending."

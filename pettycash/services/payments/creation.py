@@ -20,11 +20,12 @@ from pettycash.rails import Method
 from pettycash.services import (
     company_settings,
     destinations,
+    duties,
     numbers,
-    releases,
     visibility,
 )
 from pettycash.services.actors import Actor
+from pettycash.services.duties import Duty
 from pettycash.services.payments import facts, rules
 
 
@@ -95,7 +96,7 @@ def create(
 
     Raises:
         RequisitionNotFound: none such within scope.
-        NotSeparate: the actor requested or approved it.
+        NotSeparate: the actor has another duty about it.
         RequisitionNotPayable, FailureUnconfirmed: not now.
         NothingLeft, ExceedsApproved: more than is left of the approved amount.
         RedirectNeeded: nobody has approved that it goes there.
@@ -127,14 +128,12 @@ def create(
 
 
 def check_maker(session: Session, *, requisition: Requisition, actor: Actor) -> None:
-    """Who shapes a payment is neither requester nor approver.
+    """Who shapes a payment has no other duty about its money, but that of recording evidence.
 
     Raises:
-        NotSeparate: the actor is one of them.
+        NotSeparate: the actor has one.
     """
-    approvers = facts.approvers(session, requisition_id=requisition.id)
-    if actor.user_id == requisition.requester_id or actor.user_id in approvers:
-        raise releases.NotSeparate("Requester and approvers don't make payments of it.")
+    duties.check(session, user_id=actor.user_id, duty=Duty.MAKER, requisition_id=requisition.id)
 
 
 def make(
@@ -181,6 +180,7 @@ def make(
             Payment.requisition_id == requisition.id
         )
     ).scalar_one()
+    floor = company_settings.current(session).otp_floor(requisition.currency)
     payment = Payment(
         id=new_id(),
         company_id=requisition.company_id,
@@ -202,7 +202,7 @@ def make(
         status=PaymentStatus.PENDING,
         status_changed_at=now,
         maker_id=maker_id,
-        otp_required=part.amount >= company_settings.current(session).otp_floor,
+        otp_required=part.amount >= floor,
     )
     payment.digest = facts.digest_of(payment)
     session.add(payment)

@@ -1,13 +1,14 @@
 """What an answer or a callback means for a payment, by what it proves and who says it.
 
-The rail's own answers (to a sending or a question) count as they are. A callback only settles with
-the secret, our reference, the amount and the payee; anything less, and every failure, is a reason
-to ask. Nothing contradictory is ever taken silently (domain.md §6).
+The rail's own answers (to a sending, or to a question of ours that is known) count as they are. A
+callback only settles with the secret, our reference, the amount and the payee; anything less, and
+every failure, is a reason to ask. What a callback alone has settled is asked about, and an answer
+that denies it is a case: nothing contradictory is ever taken silently (domain.md §6).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash import db
+from pettycash import db, settings
 from pettycash.gateways.base import Agreement, Outcome, OutcomeKind
 from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
 from pettycash.models.payments import ON_THE_WAY, PaymentStatus
@@ -48,7 +49,9 @@ class Verdict(StrEnum):
 
 IDENTITY = frozenset({"reference", "destination"})
 
-OWN_ANSWERS = frozenset({Source.SENDING, Source.QUERY, Source.QUERY_CALLBACK})
+OWN_ANSWERS = frozenset({Source.SENDING, Source.QUERY})
+
+ANSWERS_TO_QUESTIONS = frozenset({Source.QUERY, Source.QUERY_CALLBACK})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +68,9 @@ class Word:
 
     @property
     def is_rails_own(self) -> bool:
+        """Whether it answers what we sent or asked: by callback, only a question that it names."""
+        if self.source is Source.QUERY_CALLBACK:
+            return self.asked_at is not None
         return self.source in OWN_ANSWERS
 
     @property
@@ -104,13 +110,20 @@ def asked_at(attempt: PaymentAttempt, outcome: Outcome, source: Source) -> datet
 def take(session: Session, *, matter: Matter, word: Word, now: datetime) -> Verdict:
     """Log what was said and do what follows from it. The matter's rows are locked."""
     outcome = word.outcome
-    exchanges.log(session, payment=matter.payment, attempt=matter.attempt, said=outcome)
+    exchanges.log(
+        session,
+        payment=matter.payment,
+        attempt=matter.attempt,
+        said=outcome if word.is_rails_own else exchanges.as_unasked(outcome),
+    )
     if word.asked_at is not None and restored.asks_ahead(matter):
         return _of_a_lost_attempt(session, matter, word, now)
     if word.is_rails_own and not word.is_about_other_money:
         _remember_ids(matter.attempt, outcome)
     match outcome.kind:
-        case OutcomeKind.SETTLED | OutcomeKind.REJECTED if word.is_about_nobody:
+        case OutcomeKind.SETTLED | OutcomeKind.REJECTED if (
+            word.is_about_nobody and matter.attempt.state is not AttemptState.SETTLED
+        ):
             return _ask(session, matter, now)
         case OutcomeKind.SETTLED:
             return _settled(session, matter, word, now)
@@ -213,7 +226,7 @@ def _rejected(session: Session, matter: Matter, word: Word, now: datetime) -> Ve
         return _contradiction(session, matter, word, now)
     if word.source is Source.CALLBACK and "reference" in word.agreement.unproven:
         return _ask(session, matter, now)
-    answers_a_question = word.is_rails_own and word.source is not Source.SENDING
+    answers_a_question = word.source in ANSWERS_TO_QUESTIONS
     if answers_a_question and not _is_newer_than_the_last_send(attempt, word):
         # What was sent since then may still be paid: the next question has its own turn.
         return Verdict.ASKED
@@ -261,6 +274,8 @@ def _not_known(session: Session, matter: Matter, word: Word, now: datetime) -> V
     was never paid. Where an answer of ours was lost, it may still be on its way: it proves nothing.
     """
     attempt = matter.attempt
+    if _denies_a_callback(session, matter, word):
+        return _contradiction(session, matter, word, now)
     is_proof = (
         attempt.asks_first
         and not attempt.ever_unknown
@@ -290,6 +305,19 @@ def _not_known(session: Session, matter: Matter, word: Word, now: datetime) -> V
     return Verdict.REJECTED
 
 
+def _denies_a_callback(session: Session, matter: Matter, word: Word) -> bool:
+    """The rail knows nothing of what a callback alone called paid, said once and not too soon."""
+    grace = timedelta(seconds=settings.current().decide_by_seconds)
+    attempt = matter.attempt
+    return (
+        attempt.state is AttemptState.SETTLED
+        and matter.payment.blocked_by_case_id is None
+        and word.asked_at is not None
+        and word.asked_at >= attempt.state_changed_at + grace
+        and exchanges.is_from_callbacks_alone(session, attempt)
+    )
+
+
 def _doubt_failure(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
     """What was called unpaid may be paid after all: it is unconfirmed, and the rail is asked."""
     if matter.attempt.failure_confirmed_at is None:
@@ -316,7 +344,7 @@ def _unknown(session: Session, matter: Matter, word: Word, now: datetime) -> Ver
         attempt.outcome_code = word.outcome.code
         attempt.outcome_message = word.outcome.message
         settlement.move(matter, AttemptState.UNKNOWN, now)
-    if word.source in (Source.QUERY, Source.QUERY_CALLBACK):
+    if word.source in ANSWERS_TO_QUESTIONS:
         return Verdict.ASKED  # the next question has its own turn
     return _ask(session, matter, now)
 

@@ -1,15 +1,20 @@
 """The exchange log: one append-only row for every conversation with a rail, sanitised by it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash.gateways.base import Asked, Exchange, Outcome, OutcomeKind
+from pettycash.gateways.base import Asked, Exchange, Outcome, OutcomeKind, RequestType
 from pettycash.models.attempts import ExchangeType, PaymentAttempt, PaymentTransaction
 from pettycash.models.payments import Payment
 from pettycash.rails import Method
+from pettycash.services.log_events import log_event
+
+BY_PEOPLE = "people."
+"""Begins the code of what two people said (`case_resolutions`)."""
 
 SUCCESSFUL = frozenset({OutcomeKind.ACCEPTED, OutcomeKind.SETTLED})
 
@@ -40,7 +45,8 @@ def log_own(
     """Write what no rail said: cash that changed hands or did not, evidence that people gave, or
     that nobody heard an answer (a code that begins with `local.`).
     """
-    session.add(
+    _add(
+        session,
         PaymentTransaction(
             company_id=attempt.company_id,
             payment_id=payment.id,
@@ -53,8 +59,14 @@ def log_own(
             message=message,
             status=status,
             success=success,
-        )
+            request_id=attempt.request_id,
+        ),
     )
+
+
+def as_unasked(said: Outcome) -> Outcome:
+    """What claims to answer a question, and names none that is known: logged as any callback is."""
+    return replace(said, exchange=replace(said.exchange, request_type=RequestType.CONFIRM))
 
 
 def has_answered(session: Session, attempt: PaymentAttempt) -> bool:
@@ -72,6 +84,12 @@ def has_answered(session: Session, attempt: PaymentAttempt) -> bool:
     return found.first() is not None
 
 
+def is_from_callbacks_alone(session: Session, attempt: PaymentAttempt) -> bool:
+    """Whether neither the rail's own answer nor people say that a settled attempt moved money."""
+    by_people = (attempt.outcome_code or "").startswith(BY_PEOPLE)
+    return not by_people and not has_answered(session, attempt)
+
+
 def _write(
     session: Session,
     payment: Payment,
@@ -81,7 +99,8 @@ def _write(
     status: str,
     success: bool,
 ) -> None:
-    session.add(
+    _add(
+        session,
         PaymentTransaction(
             company_id=attempt.company_id,
             payment_id=payment.id,
@@ -96,5 +115,21 @@ def _write(
             status=status,
             success=success,
             processing_time_ms=exchange.processing_time_ms,
-        )
+            request_id=attempt.request_id,
+        ),
+    )
+
+
+def _add(session: Session, row: PaymentTransaction) -> None:
+    session.add(row)
+    log_event(
+        session,
+        f"exchange.{row.request_type.value.lower()}",
+        payment_id=row.payment_id,
+        attempt_id=row.attempt_id,
+        gateway=row.gateway,
+        status=row.status,
+        http_status=row.http_status,
+        code=row.code,
+        ms=row.processing_time_ms,
     )

@@ -222,7 +222,7 @@ def _release(
     session: Session, *, payment: Payment, subject: releases.Subject, actor: Actor, now: datetime
 ) -> Release:
     """Spend the executor's grant. A policy that was tightened since the payment was made counts."""
-    floor = company_settings.current(session).otp_floor
+    floor = company_settings.current(session).otp_floor(payment.currency)
     if not payment.otp_required and payment.amount < floor:
         return Release(grant_id=None, proof="policy", verified_at=None)
     grant = releases.spend_grant(session, subject=subject, actor=actor, now=now)

@@ -4,25 +4,20 @@ import hashlib
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Text, bindparam, func, literal, select, union_all
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from pettycash import db, money
 from pettycash.models.attempts import LIVE, PaymentAttempt
 from pettycash.models.funds import Fund, Store
 from pettycash.models.payments import Payment
-from pettycash.models.people import Membership, User
-from pettycash.models.platform import Change, ChangeStatus
-from pettycash.models.releases import PaymentExecution
 from pettycash.models.requisitions import Requisition
-from pettycash.models.workflow import Decision, Verdict
 from pettycash.money import Currency
 from pettycash.rails import Method
-from pettycash.services import digests, releases, visibility
+from pettycash.services import digests, duties, releases, visibility
 from pettycash.services.actors import Actor
+from pettycash.services.duties import Duty
 from pettycash.services.releases import lines
-
-APPROVING = (Verdict.APPROVED, Verdict.URGENCY_CONFIRMED)
 
 
 @dataclass(frozen=True)
@@ -51,11 +46,8 @@ def digest_of(payment: Payment) -> bytes:
 
 def subject_of(session: Session, *, payment: Payment, requisition: Requisition) -> releases.Subject:
     """The payment as something to release, and who is ruled out of releasing it."""
-    ruled_out = session.execute(
-        RULED_OUT, {"requisition_id": requisition.id, "destination": payment.destination}
-    ).scalars()
-    excluded = {requisition.requester_id, *ruled_out}
-    excluded.update(each for each in (payment.payee_user_id, payment.maker_id) if each is not None)
+    known = duties.holders(session, requisition_id=requisition.id)
+    ruled_out = duties.others(known, Duty.RELEASER)
     return releases.Subject(
         kind="payment",
         id=payment.id,
@@ -63,7 +55,8 @@ def subject_of(session: Session, *, payment: Payment, requisition: Requisition) 
         amount=payment.amount,
         currency=payment.currency,
         payee_text="\n".join(lines_of(payment)[1:]),
-        excluded=frozenset(excluded),
+        excluded={person: duties.refusal(own, Duty.RELEASER) for person, own in ruled_out.items()},
+        conflicted=duties.conflicted(session, known, requisition_id=requisition.id),
         only=custodians(session, payment) if payment.method is Method.CASH else None,
     )
 
@@ -77,65 +70,6 @@ def lines_of(payment: Payment) -> tuple[str, str, str]:
         method=payment.method,
         destination=payment.destination,
     )
-
-
-def approvers(session: Session, *, requisition_id: UUID) -> frozenset[UUID]:
-    """Everybody who approved the requisition, in whatever round."""
-    return frozenset(session.execute(APPROVERS, {"requisition_id": requisition_id}).scalars())
-
-
-APPROVERS = (
-    select(Decision.user_id)
-    .where(Decision.requisition_id == bindparam("requisition_id"), Decision.verdict.in_(APPROVING))
-    .execution_options(**db.PREPARED)
-)
-
-
-def executors(session: Session, *, payment_id: UUID) -> frozenset[UUID]:
-    """Everybody who released an attempt of the payment."""
-    found = session.execute(
-        select(PaymentExecution.executor_id).where(PaymentExecution.payment_id == payment_id)
-    ).scalars()
-    return frozenset(found)
-
-
-def recipients(session: Session, *, payment: Payment) -> frozenset[UUID]:
-    """Members whom the money goes to: named as its payee, or reached at its destination."""
-    named = () if payment.payee_user_id is None else (payment.payee_user_id,)
-    return reached(session, destination=payment.destination).union(named)
-
-
-def reached(session: Session, *, destination: str) -> frozenset[UUID]:
-    """Members whose own phone or e-mail a destination is."""
-    return frozenset(session.execute(REACHED, {"destination": destination}).scalars())
-
-
-_DESTINATION = bindparam("destination", type_=Text)
-
-REACHED = (
-    select(Membership.user_id)
-    .join(User, User.id == Membership.user_id)
-    .where(
-        Membership.phone.in_((_DESTINATION, literal("+", Text) + _DESTINATION))
-        | (func.lower(User.email) == _DESTINATION)
-    )
-    .execution_options(**db.PREPARED)
-)
-"""Members whose own phone or e-mail the money goes to: recipients, whoever is named as payee.
-Rails spell a phone number with the country code and without the plus."""
-
-REDIRECTED = (
-    select(Change.proposed_by)
-    .where(
-        Change.kind == "redirect",
-        Change.status == ChangeStatus.EFFECTIVE,
-        Change.object_id == bindparam("requisition_id"),
-    )
-    .execution_options(**db.PREPARED)
-)
-"""Who sent the requisition elsewhere before it had payments; of those it shows as their maker."""
-
-RULED_OUT = union_all(APPROVERS, REACHED, REDIRECTED).execution_options(**db.PREPARED)
 
 
 def custodians(session: Session, payment: Payment) -> frozenset[UUID]:

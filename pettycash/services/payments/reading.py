@@ -20,9 +20,6 @@ from pettycash.services.actors import Actor
 from pettycash.services.payments import facts
 from pettycash.services.releases import lines
 
-UNMASKED = frozenset(Role) - {Role.OPERATOR, Role.ADMIN}
-"""Who holds one of these sees payees of what is in scope; operators see masked data."""
-
 SEES_ORIGINS = frozenset({Role.AUDITOR, Role.CFO})
 """Who sees from which address and program a release came."""
 
@@ -63,7 +60,7 @@ def summary(
         "is_blocked": payment.blocked_by_case_id is not None,
         "is_release_locked": payment.release_locked_at is not None,
     }
-    if requisition.requester_id != actor.user_id and not actor.has(*UNMASKED):
+    if requisition.requester_id != actor.user_id and not visibility.sees_payees(actor):
         shown |= {
             "destination": mask_phone(payment.destination),
             "payee_name": f"{payment.payee_name[:1]}***",

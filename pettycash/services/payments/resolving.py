@@ -5,6 +5,7 @@ the payment is in doubt, later still a case; where the rail refuses a second pay
 reference, the same instruction is sent again. Never under a new reference (domain.md §6).
 """
 
+import logging
 import random
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ from pettycash.services import (
     security_log,
 )
 from pettycash.services.actors import Actor
+from pettycash.services.log_events import log_event
 from pettycash.services.payments import (
     evidence,
     exchanges,
@@ -88,6 +90,7 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
     # Where the rail has not, only a callback says that money moved; anybody may have sent that.
     answered = attempt.state is AttemptState.SETTLED and exchanges.has_answered(session, attempt)
     if not _is_open(matter, answered=answered, now=now):
+        _notice_no_answer(session, matter)
         outbox.done(session, topic=RESOLVE, key=attempt_id)
         return None
     _notice_time(session, matter, now)
@@ -108,6 +111,10 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
         return None
     token = uuid4()
     instruction = instructions.of(session, attempt)
+    if credential_refusals.is_stopped(session, account_id=instruction.account.id):
+        # The rail would refuse the question too, and count it: nothing goes over the account.
+        _look_again(session, matter, now, at_the_latest=now + UNSENT_LOOKS)
+        return None
     if not rail_slots.take(session, account_id=instruction.account.id, holder=token, now=now):
         outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=rail_slots.next_look(now))
         return None
@@ -239,13 +246,38 @@ def _is_open(matter: Matter, *, answered: bool, now: datetime) -> bool:
         # The fee, which the settling callback did not name; what is never told is not asked for
         # for ever: statements name it too. The rail's own word is waited for longer.
         longest = timing.query_interval_max_seconds if answered else timing.resend_until_seconds
-        return since.total_seconds() < longest
+        is_contradicted = not answered and payment.blocked_by_case_id is not None
+        return since.total_seconds() < longest or (
+            is_contradicted and attempt.queries < QUESTIONS_AFTER_THE_END
+        )
     if attempt.failure_confirmed_at is None:
         return True
     was_asked_for = attempt.next_query_at is not None and attempt.next_query_at <= now
     is_contradicted = payment.blocked_by_case_id is not None
     # Counted anew from each time that somebody had a reason, however long ago it had failed.
     return (was_asked_for or is_contradicted) and attempt.queries < QUESTIONS_AFTER_THE_END
+
+
+def _notice_no_answer(session: Session, matter: Matter) -> None:
+    """Asked for as long as it is asked, the rail never said that what a callback told is true."""
+    attempt, payment = matter.attempt, matter.payment
+    if (
+        attempt.state is AttemptState.SETTLED
+        and attempt.fee is None
+        and payment.blocked_by_case_id is None
+        and exchanges.is_from_callbacks_alone(session, attempt)
+    ):
+        settlement.contradict(
+            session,
+            payment=payment,
+            summary=f"Only a callback says that {payment.number} was paid; the rail does not.",
+            evidence={
+                "attempt": attempt.number,
+                "originator_reference": attempt.originator_reference,
+                "provider_reference": attempt.provider_reference,
+                "questions": attempt.queries,
+            },
+        )
 
 
 def _notice_time(session: Session, matter: Matter, now: datetime) -> None:
@@ -260,6 +292,13 @@ def _notice_time(session: Session, matter: Matter, now: datetime) -> None:
     ):
         if attempt.first_sent_at is None:
             _say_why_it_is_in_doubt(session, matter)
+        log_event(
+            session,
+            "payment.in_doubt",
+            level=logging.WARNING,
+            payment_id=payment.id,
+            attempt_id=attempt.id,
+        )
         payment.gateway_status = attempt.state.value
         payment.move_to(PaymentStatus.IN_DOUBT, at=now)
     undecided = payment.status is PaymentStatus.IN_DOUBT or not payment.failure_confirmed
@@ -326,7 +365,9 @@ def _send_again(session: Session, matter: Matter, now: datetime) -> None:
     reach("payments.requeueing")
 
 
-def _look_again(session: Session, matter: Matter, now: datetime) -> None:
+def _look_again(
+    session: Session, matter: Matter, now: datetime, *, at_the_latest: datetime | None = None
+) -> None:
     """Be due when the next thing happens: a question, the decide-by time, the case."""
     attempt, payment = matter.attempt, matter.payment
     moments = [attempt.next_query_at or now + _interval(1)]
@@ -337,7 +378,8 @@ def _look_again(session: Session, matter: Matter, now: datetime) -> None:
     if attempt.state is AttemptState.SENDING and attempt.last_sent_at is not None:
         lease = settings.current().claim_lease_seconds
         moments.append(attempt.last_sent_at + timedelta(seconds=lease + 1))
-    due_at = min((each for each in moments if each > now), default=now + _interval(1))
+    default = at_the_latest or now + _interval(1)
+    due_at = min((each for each in moments if each > now), default=default)
     outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
 
 

@@ -16,7 +16,7 @@ from pettycash.gateways import registry
 from pettycash.models.attempts import AttemptState, Callback, PaymentAttempt
 from pettycash.models.payments import UNPAID, Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseKind, CaseStatus, Restore
-from pettycash.services import cases
+from pettycash.services import cases, duties
 from pettycash.services.payments import facts
 from pettycash.services.payments.facts import Matter
 
@@ -267,7 +267,7 @@ def payees_told(session: Session, *, callback_id: UUID) -> frozenset[UUID]:
     ).scalar_one()
     if not destination:
         return frozenset()
-    return frozenset(session.execute(facts.REACHED, {"destination": destination}).scalars())
+    return duties.reached_at(session, destination=destination)
 
 
 _IS_OPEN = (

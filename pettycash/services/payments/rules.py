@@ -7,14 +7,12 @@ from sqlalchemy import bindparam, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, money
-from pettycash.gateways import registry
 from pettycash.models.funds import Fund, ProviderAccount, Store, StoreKind
-from pettycash.models.organisation import Branch
 from pettycash.models.payments import UNPAID, Payment, PaymentStatus
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.money import Currency
 from pettycash.rails import Method
-from pettycash.services import approved_facts, visibility
+from pettycash.services import approved_facts, rail_limits, visibility
 from pettycash.services.actors import Actor
 
 
@@ -40,18 +38,6 @@ class WrongCurrency(errors.RuleViolation):
     """Requisition, store and payment share one currency."""
 
     code = "payment.wrong_currency"
-
-
-class RailRefuses(errors.RuleViolation):
-    """The rail would refuse this payment: amount, currency or destination."""
-
-    code = "payment.rail_refuses"
-
-
-class AboveCashLimit(errors.RuleViolation):
-    """The voucher is above what the fund pays in cash."""
-
-    code = "payment.above_cash_limit"
 
 
 class AccountInactive(errors.Conflict):
@@ -158,29 +144,18 @@ def check_amount(
         AccountInactive: the kill switch of the provider account is on.
     """
     money.checked(amount, Currency(store.currency))
-    if method is Method.CASH:
-        limit = session.get_one(Fund, store.fund_id).cash_limit
-        if limit is not None and amount > limit:
-            raise AboveCashLimit(
-                errors={"amount": [f"At most {money.text(limit, store.currency)} in cash."]}
-            )
-        return
-    account = db.known(session, ProviderAccount, store.provider_account_id)
-    if not account.is_active:
-        raise AccountInactive
-    found = registry.for_rail(method).validate(amount, store.currency, destination)
-    wrong: dict[str, list[str]] = {}
-    for each in found:
-        wrong.setdefault(each.field, []).append(each.message)
-    for bound, broken in (
-        (account.amount_min, account.amount_min is not None and amount < account.amount_min),
-        (account.amount_max, account.amount_max is not None and amount > account.amount_max),
-    ):
-        if broken and bound is not None:
-            limit_text = money.text(bound, store.currency)
-            wrong.setdefault("amount", []).append(f"The account's limit is {limit_text}.")
-    if wrong:
-        raise RailRefuses(errors=wrong)
+    if method is not Method.CASH:
+        account = db.known(session, ProviderAccount, store.provider_account_id)
+        if not account.is_active:
+            raise AccountInactive
+    rail_limits.check(
+        session,
+        method=method,
+        amount=amount,
+        currency=store.currency,
+        destination=destination,
+        store=store,
+    )
 
 
 def check_payable(session: Session, *, requisition: Requisition) -> None:
@@ -240,32 +215,12 @@ def _leaves_by(session: Session, *, store: Store, method: Method) -> bool:
 
 
 def _store_by_place(session: Session, *, requisition: Requisition, method: Method) -> Store:
-    """The nearest fund that pays so: department and branch before region before company."""
-    region_id = requisition.region_id
-    if region_id is None and requisition.branch_id is not None:
-        region_id = session.get_one(Branch, requisition.branch_id).region_id
-    places = (
-        (Fund.department_id, requisition.department_id),
-        (Fund.branch_id, requisition.branch_id),
-        (Fund.region_id, region_id),
+    place = rail_limits.Place(
+        department_id=requisition.department_id,
+        branch_id=requisition.branch_id,
+        region_id=requisition.region_id,
     )
-    query = (
-        select(Store)
-        .join(Fund, Fund.id == Store.fund_id)
-        .outerjoin(ProviderAccount, ProviderAccount.id == Store.provider_account_id)
-        .where(
-            Store.is_active,
-            Fund.is_active,
-            Store.currency == requisition.currency,
-            *(or_(column.is_(None), column == value) for column, value in places),
-            Store.kind == StoreKind.DRAWER
-            if method is Method.CASH
-            else ProviderAccount.method == method,
-        )
-        .order_by(*(column.is_(None) for column, _ in places), Store.code)
-        .limit(1)
-    )
-    store = session.execute(query).scalar_one_or_none()
+    store = rail_limits.store_of_place(session, place, currency=requisition.currency, method=method)
     if store is None:
         raise StoreUnknown(
             f"No fund of this place pays {requisition.currency} by {method.facts.label}.",

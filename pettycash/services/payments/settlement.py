@@ -4,12 +4,13 @@ Decisions may be refused, facts never: a settlement posts below a floor, after a
 second time (then the payee owes it back). Every surprise opens a case.
 """
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
 from pettycash import db, settings
 from pettycash.crash_points import reach
@@ -26,6 +27,7 @@ from pettycash.services import (
     replenishments,
     requisitions,
 )
+from pettycash.services.log_events import log_event
 from pettycash.services.payments import facts, restored
 from pettycash.services.payments.facts import Matter
 
@@ -34,6 +36,8 @@ SUBMIT, RESOLVE = "payments.submit", "payments.resolve"
 
 WAITING = frozenset({AttemptState.QUEUED, AttemptState.CLAIMED})
 """States in which nothing (more) of an attempt has left."""
+
+BAD_NEWS = frozenset({AttemptState.UNKNOWN, AttemptState.REJECTED})
 
 CLOCK_TOLERANCE = timedelta(days=1)
 """A rail's clock is believed within this; what lies outside is dated when we learned it."""
@@ -305,6 +309,20 @@ def move(matter: Matter, state: AttemptState, now: datetime) -> None:
 def _move(matter: Matter, state: AttemptState, now: datetime) -> None:
     matter.attempt.state = state
     matter.attempt.state_changed_at = now
+    _log(matter.attempt)
+
+
+def _log(attempt: PaymentAttempt) -> None:
+    session = object_session(attempt)
+    assert session is not None, "an attempt that moves is locked"
+    log_event(
+        session,
+        f"attempt.{attempt.state.value}",
+        level=logging.WARNING if attempt.state in BAD_NEWS else logging.INFO,
+        payment_id=attempt.payment_id,
+        attempt_id=attempt.id,
+        code=attempt.outcome_code,
+    )
 
 
 def _paid(matter: Matter, proof: Proof, *, occurred_at: datetime, now: datetime) -> None:
@@ -338,12 +356,14 @@ def _withdraw_unsent(session: Session, *, payment: Payment, matter: Matter, now:
     outbox.done(session, topic=SUBMIT, key=other.id)
     if other.ever_unknown or restored.may_have_left(other):
         other.state = AttemptState.UNKNOWN
+        _log(other)
         return
     ledger.void_hold(session, source=facts.hold_source(other.id))
     other.state = AttemptState.REJECTED
     other.failure_confirmed_at = now
     other.outcome_code = "local.withdrawn"
     other.outcome_message = f"Attempt {matter.attempt.number} was proven paid."
+    _log(other)
     outbox.done(session, topic=RESOLVE, key=other.id)
 
 

@@ -16,9 +16,9 @@ from pettycash.models.payments import (
     PaymentReconciliation,
     PaymentStatus,
 )
-from pettycash.models.releases import PaymentExecution
-from pettycash.services import visibility
+from pettycash.services import duties, visibility
 from pettycash.services.actors import Actor
+from pettycash.services.duties import Duty
 
 
 class NotSettled(errors.Conflict):
@@ -121,17 +121,21 @@ def reconcile_by_hand(
     Raises:
         PaymentNotFound: none such within scope.
         NotSettled: the payment is not a success.
-        ReconcilerIsExecutor: the same person released it.
+        ReconcilerIsExecutor: the same person released it, or asked for its code.
+        NotSeparate: they asked for the money, or get it.
         AlreadyReconciled: it was matched before.
     """
     payment: Payment = visibility.payment(session, actor=actor, payment_id=payment_id)
     if payment.status is not PaymentStatus.SUCCESS:
         raise NotSettled
-    released_it = session.query(PaymentExecution.id).filter_by(
-        payment_id=payment.id, executor_id=actor.user_id
-    )
-    if session.query(released_it.exists()).scalar():
-        raise ReconcilerIsExecutor
+    known = duties.holders(session, requisition_id=payment.requisition_id)
+    for duty, refusal in (
+        (Duty.MATCHER, ReconcilerIsExecutor),
+        (Duty.RECORDER, duties.NotSeparate),
+    ):
+        own = duties.others(known, duty).get(actor.user_id)
+        if own is not None:
+            raise refusal(duties.refusal(own, duty).detail)
     fact = PaymentReconciliation(
         company_id=payment.company_id,
         payment_id=payment.id,

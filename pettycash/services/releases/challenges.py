@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from pettycash import db, errors, settings
 from pettycash.crash_points import reach
+from pettycash.models.people import ContactKind
 from pettycash.models.platform import CaseKind, Severity
 from pettycash.models.releases import (
     ChallengeSend,
@@ -17,7 +18,7 @@ from pettycash.models.releases import (
     ReleaseChallenge,
     ReleaseGrant,
 )
-from pettycash.services import cases, company_settings, outbox, security_log
+from pettycash.services import cases, company_settings, contacts, outbox, security_log
 from pettycash.services.actors import Actor
 from pettycash.services.duties import NotSeparate
 from pettycash.services.releases.subjects import (
@@ -396,10 +397,14 @@ def _count_sends(session: Session, *, subject: Subject, now: datetime) -> None:
 
 def _owe_sending(session: Session, *, challenge: ReleaseChallenge) -> None:
     policy = company_settings.current(session)
+    too_new = contacts.too_new(session, user_id=challenge.executor_id, now=session.info["now"])
     channels = [
         name
-        for name, wanted in (("email", policy.code_by_email), ("sms", policy.code_by_sms))
-        if wanted
+        for name, kind, wanted in (
+            ("email", ContactKind.EMAIL, policy.code_by_email),
+            ("sms", ContactKind.PHONE, policy.code_by_sms),
+        )
+        if wanted and kind not in too_new
     ]
     send = ChallengeSend(
         company_id=challenge.company_id,

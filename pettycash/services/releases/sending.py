@@ -15,9 +15,9 @@ from pettycash import db, money, settings
 from pettycash.models.funds import Fund, Store
 from pettycash.models.imprest import Replenishment
 from pettycash.models.payments import Payment
-from pettycash.models.people import Membership, User
+from pettycash.models.people import ContactKind, Membership, User
 from pettycash.models.releases import ChallengeSend, ChallengeState, ReleaseChallenge
-from pettycash.services import outbox
+from pettycash.services import contacts, outbox
 from pettycash.services.releases import lines
 from pettycash.services.releases.challenges import EXPIRY_TOPIC
 from pettycash.services.releases.checking import keyed_digest
@@ -91,6 +91,7 @@ def make_code(session: Session, *, send_id: UUID, now: datetime) -> CodeMessage 
         .join(Membership, Membership.user_id == User.id)
         .where(User.id == challenge.executor_id)
     ).one()
+    too_new = contacts.too_new(session, user_id=challenge.executor_id, now=now)
     channels = send.channel.split(",")
     return CodeMessage(
         subject="Your release code",
@@ -100,8 +101,8 @@ def make_code(session: Session, *, send_id: UUID, now: datetime) -> CodeMessage 
             + f"\nIt is valid for {lifetime // 60} minutes, unless a newer one is sent."
             " If you did not ask for it, tell your treasury."
         ),
-        email=person.email if "email" in channels else None,
-        phone=membership.phone if "sms" in channels else None,
+        email=person.email if "email" in channels and ContactKind.EMAIL not in too_new else None,
+        phone=membership.phone if "sms" in channels and ContactKind.PHONE not in too_new else None,
         claimed_at=now,
         due_at=due_at,
     )

@@ -1,6 +1,7 @@
 """What is released, and who may release it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -15,7 +16,7 @@ from pettycash.models.payments import Payment
 from pettycash.models.people import Membership, Role, RoleAssignment, User
 from pettycash.models.releases import ReleaseChallenge
 from pettycash.models.requisitions import Requisition
-from pettycash.services import digests
+from pettycash.services import digests, duties
 from pettycash.services.actors import Actor
 from pettycash.services.duties import NotSeparate
 
@@ -51,8 +52,10 @@ class Subject:
     """What one code releases: the facts that the code's message shows, and who is ruled out.
 
     `digest` covers everything that may not change between code and release. `excluded` are people
-    whom segregation of duties keeps from releasing it; `only`, where given, names the only ones who
-    may (the custodian and the alternate of a cash voucher), instead of treasury and cfo.
+    whom segregation of duties keeps from releasing it, and what they are told; `only`, where given,
+    names the only ones who may (the custodian and the alternate of a cash voucher), instead of
+    treasury and cfo. `conflicted` are approvers who have another duty: nothing is released before
+    somebody else has approved it.
     """
 
     kind: SubjectKind
@@ -61,7 +64,8 @@ class Subject:
     amount: Decimal
     currency: str
     payee_text: str
-    excluded: frozenset[UUID] = frozenset()
+    excluded: Mapping[UUID, NotSeparate] = field(default_factory=dict)
+    conflicted: frozenset[UUID] = frozenset()
     only: frozenset[UUID] | None = None
 
 
@@ -122,11 +126,18 @@ def check_releaser(session: Session, *, subject: Subject, actor: Actor, now: dat
     """Refuse who may not release this.
 
     Raises:
-        NotSeparate: they requested, approved, made or receive it, or cash is not theirs to pay.
+        ApprovalVoid: somebody who approved it has another duty.
+        NotSeparate: they requested, approved, made or receive it, or cash is not theirs to pay; the
+            detail names it.
         TreasuryFirst: the cfo, while a treasury officer qualifies.
     """
+    if subject.conflicted:
+        raise duties.ApprovalVoid
     if actor.user_id in subject.excluded:
-        raise NotSeparate
+        raise subject.excluded[actor.user_id]
+    pair = duties.incompatible(actor.role_set)
+    if pair is not None:
+        raise NotSeparate(f"You hold {pair[0]} and {pair[1]}, which nobody does who releases.")
     if subject.only is not None:
         if actor.user_id not in subject.only:
             raise NotSeparate("Cash is paid by the custodian of its fund.")
@@ -152,8 +163,10 @@ def may_release(session: Session, *, subject: Subject, user_id: UUID, now: datet
     )
 
 
-def _treasury_qualifies(session: Session, *, excluded: frozenset[UUID], now: datetime) -> bool:
-    return bool(_holders(session, Role.TREASURY, now=now) - excluded)
+def _treasury_qualifies(
+    session: Session, *, excluded: Mapping[UUID, NotSeparate], now: datetime
+) -> bool:
+    return bool(_holders(session, Role.TREASURY, now=now) - set(excluded))
 
 
 def _holders(session: Session, role: Role, *, now: datetime) -> frozenset[UUID]:

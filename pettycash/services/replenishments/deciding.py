@@ -20,7 +20,7 @@ from pettycash.services.replenishments.scope import locked
 
 
 class NotSeparate(errors.NotAllowed):
-    """Who asked for a replenishment does not decide on it."""
+    """Who asked for a replenishment, or will receive it, does not decide on it."""
 
     code = "replenishment.own_request"
 
@@ -54,7 +54,7 @@ def approve(
     Raises:
         ReplenishmentNotFound: none such within scope.
         IllegalReplenishmentState: it is not pending.
-        NotSeparate: the approver asked for it.
+        NotSeparate: the approver asked for it, or keeps the fund.
         NothingToReplenish: the fund has filled up meanwhile; cancel it.
         MustBeCfo: only the cfo may approve this amount.
         DrawerTooSmall: the drawer would hold too much.
@@ -64,6 +64,8 @@ def approve(
         raise IllegalReplenishmentState(f"The replenishment is {found.status.value}.")
     if found.requested_by == actor.user_id:
         raise NotSeparate
+    if funds.is_keeper(session.get_one(Fund, found.fund_id), actor.user_id):
+        raise NotSeparate("Who keeps the fund receives the money: somebody else approves it.")
     state = imprest.identity(session, found.fund_id)
     asked = found.identity.get(ASKED)
     amount = state.requested if asked is None else Decimal(asked)

@@ -39,10 +39,10 @@ def subject(session: Session, found: Replenishment) -> releases.Subject:
     if amount is None:
         raise IllegalReplenishmentState("Only an approved replenishment is released.")
     people = (
-        found.requested_by,
-        found.approved_by,
-        fund.custodian_id,
-        fund.alternate_custodian_id,
+        (fund.custodian_id, "keep the fund that gets it"),
+        (fund.alternate_custodian_id, "keep the fund that gets it"),
+        (found.approved_by, "approved it"),
+        (found.requested_by, "asked for it"),
     )
     return releases.Subject(
         kind="replenishment",
@@ -60,7 +60,11 @@ def subject(session: Session, found: Replenishment) -> releases.Subject:
         amount=amount,
         currency=found.currency,
         payee_text=f"the fund {fund.name}",
-        excluded=frozenset(person for person in people if person is not None),
+        excluded={
+            person: releases.NotSeparate(f"You {did}, so somebody else releases it.")
+            for person, did in people
+            if person is not None
+        },
     )
 
 

@@ -19,7 +19,7 @@ from pettycash.services.replenishments.scope import ReplenishmentNotFound, locke
 
 
 class NotTheKeeper(errors.NotAllowed):
-    """The fund's custodian or alternate receives, and is somebody else than who funded it."""
+    """The fund's custodian or alternate receives, who neither approved nor funded it."""
 
     code = "replenishment.not_the_keeper"
 
@@ -51,8 +51,10 @@ def receive(
     """
     found = locked(session, actor=actor, replenishment_id=replenishment_id)
     fund = session.get_one(Fund, found.fund_id)
-    if not funds.is_keeper(fund, actor.user_id) or found.funded_by == actor.user_id:
+    if not funds.is_keeper(fund, actor.user_id):
         raise NotTheKeeper
+    if actor.user_id in (found.approved_by, found.funded_by):
+        raise NotTheKeeper("You approved or funded it, so the other keeper receives it.")
     if found.status not in (ReplenishmentStatus.FUNDED, ReplenishmentStatus.RECEIVED):
         raise IllegalReplenishmentState(f"The replenishment is {found.status.value}.")
     try:

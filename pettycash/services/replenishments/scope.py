@@ -2,12 +2,12 @@
 
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from pettycash import errors
 from pettycash.models.funds import Fund
-from pettycash.models.imprest import Replenishment
+from pettycash.models.imprest import Replenishment, ReplenishmentStatus
 from pettycash.services import visibility
 from pettycash.services.actors import Actor
 
@@ -19,8 +19,16 @@ class ReplenishmentNotFound(errors.NotFound):
 
 
 def visible(actor: Actor) -> ColumnElement[bool]:
-    """Those of visible funds."""
-    return Replenishment.fund_id.in_(select(Fund.id).where(visibility.funds(actor)))
+    """Those of visible funds; the escalation approver sees what waits for a decision, or theirs."""
+    of_funds = Replenishment.fund_id.in_(select(Fund.id).where(visibility.funds(actor)))
+    if not actor.is_escalation_approver:
+        return of_funds
+    return or_(
+        of_funds,
+        Replenishment.status == ReplenishmentStatus.PENDING,
+        Replenishment.approved_by == actor.user_id,
+        Replenishment.rejected_by == actor.user_id,
+    )
 
 
 def get(session: Session, *, actor: Actor, replenishment_id: UUID) -> Replenishment:

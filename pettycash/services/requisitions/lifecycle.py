@@ -8,8 +8,7 @@ from sqlalchemy.orm import Session
 
 from pettycash import errors
 from pettycash.models.payments import UNPAID, Payment, PaymentStatus
-from pettycash.models.people import Role
-from pettycash.models.releases import PaymentExecution
+from pettycash.models.people import Membership, Role, User
 from pettycash.models.requisitions import (
     IN_APPROVAL,
     IllegalRequisitionState,
@@ -17,8 +16,10 @@ from pettycash.models.requisitions import (
     RequisitionStatus,
 )
 from pettycash.models.workflow import RoundStatus, TrailAction
-from pettycash.services import changes, rounds, texts, trail, visibility
+from pettycash.services import changes, duties, rounds, texts, trail, visibility
 from pettycash.services.actors import Actor
+from pettycash.services.duties import APPROVING_ROLES, Duty
+from pettycash.services.requisitions import stating
 from pettycash.services.requisitions.progress import money_moved
 from pettycash.services.requisitions.raising import (
     BEFORE_SUBMIT,
@@ -55,13 +56,13 @@ class HoldUnchanged(errors.Conflict):
 
 
 class NotIndependent(errors.NotAllowed):
-    """A requisition is reviewed by somebody who neither raised, approved nor paid it."""
+    """A requisition is reviewed by somebody who had no part in it: no duty, no case judged."""
 
     code = "requisition.reviewer_not_independent"
 
 
 class PartyToIt(errors.NotAllowed):
-    """Treasury's part is not for the requester or an approver of the same requisition."""
+    """Treasury's part is not for who raised or approved the requisition, or gets its money."""
 
     code = "requisition.party_to_it"
 
@@ -73,10 +74,13 @@ def submit(session: Session, *, requisition_id: UUID, actor: Actor, now: datetim
         RequisitionNotFound: none such within scope.
         NotRequester: somebody else raised it.
         IllegalRequisitionState: it was submitted already, or has ended.
+        AdvancesOff, UnknownCategory, RailRefuses, AboveCashLimit: it could never be paid.
         NoThreshold, MissingScope, NoApprover: it can't be resolved.
     """
     requisition = _own(session, requisition_id=requisition_id, actor=actor)
     _expect(requisition, BEFORE_SUBMIT, "submitted")
+    lines = rounds.lines_of(session, requisition.id)
+    stating.check_can_be_paid(session, stating.stated(requisition, lines))
     rounds.open_round(session, requisition=requisition, actor=actor, now=now)
     return requisition
 
@@ -118,7 +122,8 @@ def cancel(
     actor: Actor,
     now: datetime,
 ) -> Requisition:
-    """End a requisition that shall not be paid. In payment, treasury may do so too.
+    """End a requisition that shall not be paid. In payment, treasury may do so too; what somebody
+    who left had raised, a manager who sees it.
 
     Raises:
         RequisitionNotFound: none such within scope.
@@ -131,7 +136,8 @@ def cancel(
     )
     own = requisition.requester_id == actor.user_id
     at_treasury = requisition.status is R.IN_PAYMENT and actor.has(Role.TREASURY)
-    if not own and not at_treasury:
+    is_orphan = actor.has(*APPROVING_ROLES) and _has_left(session, requisition.requester_id)
+    if not own and not at_treasury and not is_orphan:
         raise NotRequester("Only its requester cancels a requisition.")
     reason = texts.optional(comment, field="comment")
     if not own:
@@ -151,10 +157,27 @@ def cancel(
         requisition,
         TrailAction.CANCELLED,
         actor=actor,
-        role=(Role.STAFF if own else Role.TREASURY).value,
+        role=_role_of_canceller(actor, own=own, at_treasury=at_treasury).value,
         comment=reason,
     )
     return requisition
+
+
+def _has_left(session: Session, user_id: UUID) -> bool:
+    active = session.execute(
+        select(Membership.id)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.user_id == user_id, Membership.is_active, User.is_active)
+    )
+    return active.first() is None
+
+
+def _role_of_canceller(actor: Actor, *, own: bool, at_treasury: bool) -> Role:
+    if own:
+        return Role.STAFF
+    if at_treasury:
+        return Role.TREASURY
+    return min(actor.role_set & APPROVING_ROLES)
 
 
 def return_to_requester(
@@ -164,7 +187,7 @@ def return_to_requester(
 
     Raises:
         RequisitionNotFound: none such within scope.
-        PartyToIt: the actor raised or approved it.
+        PartyToIt: the actor raised or approved it, or gets the money.
         IllegalRequisitionState: it does not wait for treasury.
     """
     requisition = _treasurys(session, requisition_id=requisition_id, actor=actor)
@@ -283,15 +306,16 @@ def review(
 
     Raises:
         RequisitionNotFound: none such within scope.
-        NotIndependent: the actor raised, approved, made or released it.
+        NotIndependent: the actor had a part in it, be it as judge of a case.
         IllegalRequisitionState: it is not paid or closed short.
     """
     requisition = visibility.requisition(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
     _expect(requisition, frozenset({R.PAID, R.CLOSED_SHORT}), "reviewed")
-    if actor.user_id in _parties(session, requisition):
-        raise NotIndependent
+    for own, people in duties.holders(session, requisition_id=requisition.id).items():
+        if actor.user_id in people:
+            raise NotIndependent(f"You {duties.PHRASES[own]}, so somebody else reviews it.")
     requisition.move_to(R.REVIEWED, at=now)
     trail.write(
         session,
@@ -331,9 +355,10 @@ def _treasurys(session: Session, *, requisition_id: UUID, actor: Actor) -> Requi
     requisition = visibility.requisition(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
-    approvers = rounds.approvers_of(session, requisition.id)
-    if actor.user_id in approvers | {requisition.requester_id}:
-        raise PartyToIt
+    known = duties.holders(session, requisition_id=requisition.id)
+    for own in (Duty.REQUESTER, Duty.RECIPIENT, Duty.APPROVER):
+        if actor.user_id in known[own]:
+            raise PartyToIt(duties.refusal(own, Duty.MAKER).detail)
     return requisition
 
 
@@ -373,22 +398,3 @@ def _refuse_under_way(session: Session, requisition: Requisition) -> None:
     numbers = list(under_way)
     if numbers:
         raise PaymentsUnderWay(f"Not while {', '.join(numbers)} may still move money.")
-
-
-def _parties(session: Session, requisition: Requisition) -> set[UUID]:
-    released = session.execute(
-        select(PaymentExecution.executor_id).where(
-            PaymentExecution.requisition_id == requisition.id
-        )
-    ).scalars()
-    made = session.execute(
-        select(Payment.maker_id).where(
-            Payment.requisition_id == requisition.id, Payment.maker_id.is_not(None)
-        )
-    ).scalars()
-    return {
-        requisition.requester_id,
-        *rounds.approvers_of(session, requisition.id),
-        *released,
-        *(maker for maker in made if maker is not None),
-    }

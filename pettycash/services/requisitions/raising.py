@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -62,7 +62,7 @@ class NotRequester(errors.NotAllowed):
 
 
 class ExternalReferenceTaken(errors.Conflict):
-    """This client used the external reference for another requisition."""
+    """The same person or client used the external reference for a requisition that stands."""
 
     code = "requisition.external_reference_taken"
 
@@ -78,7 +78,7 @@ def draft(
     """Raise a draft; the actor is its requester. Returns it with its lines.
 
     Raises:
-        ExternalReferenceTaken: the client used it before.
+        ExternalReferenceTaken: the person or client used it before.
         InvalidRequisition and the other refusals of `stating.checked`.
     """
     home = stating.home_of(session, actor)
@@ -93,7 +93,7 @@ def draft(
         number=numbers.next_number(session, prefix="REQ", now=now),
     )
     _say(requisition, said)
-    _write_unique(session, requisition)
+    _write_unique(session, requisition, actor)
     return requisition, _write_lines(session, requisition, said)
 
 
@@ -146,7 +146,7 @@ def update(
     said = stating.checked(session, replace(said, **changes), actor=actor, home=home)
     _say(requisition, said)
     requisition.version += 1
-    _write_unique(session, requisition)
+    _write_unique(session, requisition, actor)
     if "lines" in changes:
         session.execute(
             delete(RequisitionLine).where(RequisitionLine.requisition_id == requisition.id)
@@ -165,12 +165,13 @@ def _say(requisition: Requisition, said: Stated) -> None:
     requisition.client_metadata = dict(said.metadata)
 
 
-def _write_unique(session: Session, requisition: Requisition) -> None:
-    # Flushed here, as the unique index decides, and lines need their requisition.
+def _write_unique(session: Session, requisition: Requisition, actor: Actor) -> None:
+    # Flushed here, as lines need their requisition, and the unique index decides between two.
     if requisition.external_reference is None:
         session.add(requisition)
         session.flush()
         return
+    _check_reference(session, requisition, actor)
     try:
         with session.begin_nested():
             session.add(requisition)
@@ -179,6 +180,28 @@ def _write_unique(session: Session, requisition: Requisition) -> None:
         if db.constraint(error) != EXTERNAL_REFERENCE_UNIQUE:
             raise
         raise ExternalReferenceTaken(errors={"external_reference": ["It is taken."]}) from error
+
+
+def _check_reference(session: Session, requisition: Requisition, actor: Actor) -> None:
+    """Name the requisition that has the reference, to those who may see it."""
+    namespace = requisition.client_id or requisition.requester_id
+    with session.no_autoflush:
+        found = session.execute(
+            select(Requisition.number, visibility.requisitions(actor)).where(
+                Requisition.external_reference == requisition.external_reference,
+                func.coalesce(Requisition.client_id, Requisition.requester_id) == namespace,
+                Requisition.status.not_in((R.REJECTED, R.CANCELLED)),
+                Requisition.number != requisition.number,
+            )
+        ).one_or_none()
+    if found is None:
+        return
+    number, is_visible = found
+    sentence = f"{number} has it." if is_visible else "It is taken."
+    raise ExternalReferenceTaken(
+        f"{number} has this external reference." if is_visible else "",
+        errors={"external_reference": [sentence]},
+    )
 
 
 def _write_lines(session: Session, requisition: Requisition, said: Stated) -> list[RequisitionLine]:

@@ -10,17 +10,15 @@ from uuid import UUID
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from pettycash.gateways import registry
 from pettycash.gateways.sanitising import mask_phone, sanitise
 from pettycash.models.payments import Payment
 from pettycash.models.people import Role
 from pettycash.models.requisitions import Requisition, RequisitionLine
 from pettycash.models.workflow import ApprovalStep, ApprovalTrail
-from pettycash.services import approved_facts, rounds, visibility
+from pettycash.services import approved_facts, rail_limits, rounds, visibility
 from pettycash.services.actors import Actor
 from pettycash.services.requisitions import cautions
-
-UNMASKED = frozenset(Role) - {Role.OPERATOR, Role.ADMIN}
-"""Who holds one of these sees payees of what is in scope; operators see masked data."""
 
 SEES_ORIGINS = frozenset({Role.AUDITOR, Role.CFO})
 """Who sees from which address and program a trail's rows came."""
@@ -40,7 +38,7 @@ def summary(requisition: Requisition, actor: Actor) -> dict[str, Any]:
         attribute.key: getattr(requisition, attribute.key)
         for attribute in Requisition.__mapper__.column_attrs
     }
-    if not (requisition.requester_id == actor.user_id or actor.has(*UNMASKED)):
+    if requisition.requester_id != actor.user_id and not visibility.sees_payees(actor):
         shown |= {
             "destination": mask_phone(requisition.destination),
             "payee_name": f"{requisition.payee_name[:1]}***",
@@ -111,9 +109,19 @@ def _shown(
         ],
         "payments": [],
         "warnings": [],
+        "payments_needed": _payments_needed(requisition),
         "approval": None,
         "decision_digest": None,
     }
+
+
+def _payments_needed(requisition: Requisition) -> int | None:
+    try:
+        return rail_limits.payments_needed(
+            requisition.method, requisition.amount, requisition.currency, requisition.destination
+        )
+    except registry.RailNotServed:
+        return None
 
 
 def detail(session: Session, requisition: Requisition, actor: Actor) -> tuple[dict[str, Any], str]:

@@ -16,7 +16,14 @@ from pettycash.models.people import Membership, Role, User
 from pettycash.models.requisitions import Origin, Requisition, RequisitionKind, RequisitionLine
 from pettycash.money import Currency
 from pettycash.rails import Method
-from pettycash.services import destinations, texts, visibility
+from pettycash.services import (
+    accounts,
+    company_settings,
+    destinations,
+    rail_limits,
+    texts,
+    visibility,
+)
 from pettycash.services.actors import Actor
 
 Unit = TypeVar("Unit", Region, Branch, Department, CostCenter)
@@ -35,6 +42,18 @@ class LinesDoNotAddUp(errors.RuleViolation):
     """The gross amounts of the lines don't add up to the requisition's amount."""
 
     code = "requisition.lines_do_not_add_up"
+
+
+class UnknownCategory(errors.RuleViolation):
+    """A line names a category that the company does not have: GET /api/categories/ lists them."""
+
+    code = "requisition.unknown_category"
+
+
+class AdvancesOff(errors.RuleViolation):
+    """This company takes no advances; its setting `advances` is off."""
+
+    code = "requisition.advances_off"
 
 
 class OutsideYourUnits(errors.RuleViolation):
@@ -188,6 +207,7 @@ def checked(session: Session, said: Stated, *, actor: Actor, home: Home) -> Stat
     Raises:
         InvalidText, InvalidAmount, InvalidRequisition, LinesDoNotAddUp, OutsideYourUnits,
         InvalidDestination, MethodNotAvailable, RailNotServed: what is wrong.
+        and what `check_can_be_paid` refuses.
     """
     reason = texts.optional(said.urgency_reason, field="urgency_reason")
     if said.is_urgent and reason is None:
@@ -199,7 +219,7 @@ def checked(session: Session, said: Stated, *, actor: Actor, home: Home) -> Stat
         origin_reason=_origin_reason(said, home),
         amount=_amount(said.amount, said.currency, field="amount"),
         purpose=texts.required(said.purpose, field="purpose"),
-        payee_name=texts.required(said.payee_name, field="payee_name", longest=140),
+        payee_name=texts.name(said.payee_name, field="payee_name", longest=140),
         urgency_reason=reason,
         external_reference=texts.optional(
             said.external_reference, field="external_reference", longest=100
@@ -214,7 +234,45 @@ def checked(session: Session, said: Stated, *, actor: Actor, home: Home) -> Stat
     )
     if said.payee_user_id is not None:
         _check_payee(session, said.payee_user_id)
-    return _placed(session, said, actor=actor, home=home)
+    said = _placed(session, said, actor=actor, home=home)
+    check_can_be_paid(session, said)
+    return said
+
+
+def check_can_be_paid(session: Session, said: Stated) -> None:
+    """What would be found out after the last approval, said before the first one.
+
+    Also at submit: the list of categories, limits and the setting may have changed since.
+
+    Raises:
+        AdvancesOff: it is an advance, and the company takes none.
+        UnknownCategory: a line's category is not the company's.
+        RailRefuses, AboveCashLimit: the rail, or the store that would pay, can't carry it.
+    """
+    if said.kind is RequisitionKind.ADVANCE and not company_settings.current(session).advances:
+        raise AdvancesOff(errors={"kind": ["Advances are switched off."]})
+    known = accounts.categories(session, among={line.category for line in said.lines})
+    unknown = {
+        f"lines.{position}.category": [f"{line.category} is none of the company's categories."]
+        for position, line in enumerate(said.lines)
+        if line.category not in known
+    }
+    if unknown:
+        raise UnknownCategory(errors=unknown)
+    place = rail_limits.Place(
+        department_id=said.department_id, branch_id=said.branch_id, region_id=said.region_id
+    )
+    rail_limits.check(
+        session,
+        method=said.method,
+        amount=said.amount,
+        currency=said.currency.value,
+        destination=said.destination,
+        store=rail_limits.store_of_place(
+            session, place, currency=said.currency.value, method=said.method
+        ),
+        payments=rail_limits.PARTS_MAX,
+    )
 
 
 def _invalid(name: str, message: str) -> InvalidRequisition:

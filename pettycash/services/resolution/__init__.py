@@ -18,6 +18,7 @@ from pettycash.services.resolution.core import (
     Subject,
     next_above,
     resolve,
+    resolve_steps,
 )
 from pettycash.services.resolution.loading import holds_step_role, load_people, own_unit
 
@@ -39,4 +40,5 @@ __all__ = [
     "next_above",
     "own_unit",
     "resolve",
+    "resolve_steps",
 ]

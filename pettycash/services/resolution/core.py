@@ -37,12 +37,14 @@ class NoApprover(errors.RuleViolation):
     """Nobody may take a step of the chain, the company's escalation approver included."""
 
     code = "workflow.no_approver"
+    is_logged = True
 
 
 class MissingScope(errors.RuleViolation):
     """A role of the chain belongs to a unit that the requisition does not name."""
 
     code = "workflow.missing_scope"
+    is_logged = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,8 @@ class Subject:
     """What is to be approved: whose it is and where it belongs."""
 
     requester_id: UUID
-    payee_id: UUID | None = None
+    barred: frozenset[UUID] = frozenset()
+    """Whoever has another duty about it: gets the money, made the key that raised it, pays it."""
     department_id: UUID | None = None
     branch_id: UUID | None = None
     region_id: UUID | None = None
@@ -146,9 +149,19 @@ def resolve(policy: Policy, subject: Subject, people: People) -> Chain:
     if not roles:
         raise NoApprover("The threshold names no role that may approve.")
 
-    taken = {subject.requester_id}
-    if subject.payee_id is not None:
-        taken.add(subject.payee_id)
+    steps = resolve_steps(roles, policy=policy, subject=subject, people=people)
+    return Chain(steps=steps, skipped_roles=skipped, override=override)
+
+
+def resolve_steps(
+    roles: Sequence[Role], *, policy: Policy, subject: Subject, people: People
+) -> tuple[ChainStep, ...]:
+    """Find somebody else for each role, as it stands: no rule replaces the sequence any more.
+
+    Raises:
+        MissingScope, NoApprover: see `resolve`.
+    """
+    taken = {subject.requester_id, *subject.barred}
     steps = []
     if subject.own_first is not None:
         first = _own_step(subject.own_first, policy, subject, people=people, taken=taken)
@@ -159,7 +172,7 @@ def resolve(policy: Policy, subject: Subject, people: People) -> Chain:
         step = _step(role, policy=policy, subject=subject, people=people, taken=taken)
         taken.add(step.user_id)
         steps.append(step)
-    return Chain(steps=tuple(steps), skipped_roles=skipped, override=override)
+    return tuple(steps)
 
 
 def _own_step(

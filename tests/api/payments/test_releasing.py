@@ -137,7 +137,7 @@ def test_a_code_is_six_digits(api: ApiClient, make: Callable[..., str]) -> None:
     raise_throttle()
     payment_id = make(making.pending)
 
-    for code in ("12345", "1234567", "12345a", "", 123456, None):
+    for code in ("12345", "1234567", "12345a", "123.456", "123_456", "", " - ", 123456, None):
         answer = api.as_("treasury_2").post(path(payment_id, "verify_otp"), json={"code": code})
 
         assert "code" in refused(answer, 422, "request.invalid")["errors"]

@@ -77,7 +77,7 @@ def test_payments_are_never_replaced_or_deleted(api: ApiClient, make: Callable[.
 
 def test_another_company_sees_nothing(api: ApiClient, make: Callable[..., str]) -> None:
     payment_id = make(making.pending)
-    stranger = api.as_("other_company")
+    stranger = api.as_("other_treasury")
 
     for verb in ("", "executions", "transactions"):
         refused(stranger.get(path(payment_id, verb)), 404, "payment.not_found")
@@ -111,7 +111,7 @@ def test_the_remainder_of_another_companys_requisition(
     requisition = api.as_("treasury").get(path(payment_id)).get_json()["requisition_id"]
     body = {"requisition_id": requisition}
 
-    stranger = api.as_("other_company").post("/api/payments/", json=body, key=True)
+    stranger = api.as_("other_treasury").post("/api/payments/", json=body, key=True)
     nothing = api.as_("treasury").post("/api/payments/", json=body, key=True)
 
     refused(stranger, 404, "requisition.not_found")

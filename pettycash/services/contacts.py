@@ -1,0 +1,84 @@
+"""Phones and e-mails of members as they change: codes wait a day, the old address is told.
+
+Whoever takes over an officer's phone or mailbox, or has an administrator who enters another one,
+gets no release code by it for a day; an authenticator app goes on (control.md §6).
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, aliased
+
+from pettycash.models.organisation import Company
+from pettycash.models.people import Contact, ContactKind, User
+from pettycash.services import outbox
+
+TOPIC = "notifications.contact_changed"
+COOLING_OFF = timedelta(hours=24)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """What an address is told that a person has given up; never shown by `repr`."""
+
+    email: str | None = field(repr=False)
+    phone: str | None = field(repr=False)
+    subject: str
+    text: str
+
+
+def too_new(session: Session, *, user_id: UUID, now: datetime) -> frozenset[ContactKind]:
+    """Ways to a person that replaced another one within the last day; a first one is none."""
+    before = aliased(Contact)
+    found = session.execute(
+        select(Contact.kind).where(
+            Contact.user_id == user_id,
+            Contact.held_until.is_(None),
+            Contact.held_from > now - COOLING_OFF,
+            select(before.id)
+            .where(
+                before.user_id == user_id,
+                before.kind == Contact.kind,
+                before.held_until.is_not(None),
+            )
+            .exists(),
+        )
+    ).scalars()
+    return frozenset(found)
+
+
+def owe_notices(session: Session, *, user_id: UUID) -> None:
+    """Owe the addresses that a person has just given up a word, in the commit of the change."""
+    session.flush()  # triggers end the contacts that were held
+    ended = session.execute(
+        select(Contact.id).where(
+            Contact.user_id == user_id, Contact.held_until == session.info["now"]
+        )
+    ).scalars()
+    for contact_id in ended:
+        outbox.owe(session, topic=TOPIC, key=contact_id)
+
+
+def notice(session: Session, *, contact_id: UUID) -> Notice:
+    """The word that is owed to an address."""
+    contact = session.get_one(Contact, contact_id)
+    user = session.get_one(User, contact.user_id)
+    company = session.get_one(Company, contact.company_id)
+    is_mail = contact.kind is ContactKind.EMAIL
+    way = "e-mail address" if is_mail else "phone number"
+    return Notice(
+        email=contact.value if is_mail else None,
+        phone=None if is_mail else contact.value,
+        subject=f"[pettycash {company.code}] your {way} was changed",
+        text=(
+            f"The {way} of {user.username} at {company.name} was changed."
+            " If you did not expect this, tell your company at once."
+        ),
+    )
+
+
+def sent(session: Session, *, contact_id: UUID) -> None:
+    """The message has left."""
+    outbox.done(session, topic=TOPIC, key=contact_id)

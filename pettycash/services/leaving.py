@@ -1,0 +1,141 @@
+"""Somebody leaves, or loses a role: what waits for them goes to others (control.md §6).
+
+Leaving is never refused. A worker does it, requisition by requisition, so that a busy approver's
+leaving keeps nobody's locks; `audit books --running` finds what still waits for somebody who can't
+act.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from pettycash import db
+from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.people import Role, RoleAssignment
+from pettycash.models.platform import Case, CaseKind, CaseStatus, Severity
+from pettycash.models.requisitions import Requisition
+from pettycash.models.workflow import (
+    ApprovalRound,
+    ApprovalStep,
+    RoundStatus,
+    StepAssignee,
+    StepStatus,
+)
+from pettycash.services import cases, outbox, resolution, rounds
+from pettycash.services.resolution.loading import live_assignments
+
+TOPIC = "approvals.hand_over"
+RELEASING = frozenset({Role.TREASURY, Role.CUSTODIAN, Role.CFO})
+WAITING = (StepStatus.OPEN, StepStatus.WAITING)
+
+
+def owe(session: Session, *, user_id: UUID, at: datetime | None = None) -> None:
+    """Owe others what waits for a person, from now or from an instant on."""
+    outbox.owe_at(session, topic=TOPIC, key=user_id, due_at=at or session.info["now"])
+
+
+def waiting(session: Session, *, user_id: UUID) -> Sequence[UUID]:
+    """The requisitions in which a step waits, or will wait, for a person."""
+    return (
+        session.execute(
+            select(ApprovalStep.requisition_id)
+            .join(StepAssignee, StepAssignee.step_id == ApprovalStep.id)
+            .join(ApprovalRound, ApprovalRound.id == ApprovalStep.round_id)
+            .where(
+                StepAssignee.user_id == user_id,
+                ApprovalStep.status.in_(WAITING),
+                ApprovalRound.status == RoundStatus.OPEN,
+            )
+            .distinct()
+            .order_by(ApprovalStep.requisition_id)
+        )
+        .scalars()
+        .all()
+    )
+
+
+def hand_over_step(session: Session, *, requisition_id: UUID, user_id: UUID, now: datetime) -> None:
+    """Resolve the steps of a requisition anew where one waits for a person who can't decide it.
+
+    Where nobody else may take it either, a case tells those who can name somebody.
+    """
+    requisition = db.lock(session, Requisition, requisition_id)
+    current = None if requisition is None else rounds.latest(session, requisition_id)
+    if requisition is None or current is None or current.status is not RoundStatus.OPEN:
+        return
+    assigned = rounds.assignees_of(session, current.id)
+    is_stuck = any(
+        user_id in assigned.get(step.id, ())
+        and not resolution.holds_step_role(
+            session, user_id=user_id, role=step.role, requisition=requisition, now=now
+        )
+        for step in rounds.steps_of(session, current.id)
+        if step.status in WAITING
+    )
+    if not is_stuck:
+        return
+    try:
+        with session.begin_nested():
+            rounds.resolve_anew(session, requisition=requisition, void=frozenset(), now=now)
+    except (resolution.NoApprover, resolution.MissingScope) as refusal:
+        cases.open_case(
+            session,
+            kind=CaseKind.MISMATCH,
+            object_type="requisition",
+            object_id=requisition.id,
+            summary=f"{requisition.number} waits for somebody who left, and for nobody else.",
+            evidence={"waits_for": str(user_id), "refusal": refusal.detail},
+            severity=Severity.SEVERE,
+        )
+
+
+def releases_of(session: Session, *, user_id: UUID, now: datetime) -> Sequence[UUID]:
+    """Payments that nobody else can release, as a person has them who releases none any more."""
+    if _live_roles(session, user_id, now=now) & RELEASING:
+        return ()
+    return (
+        session.execute(
+            select(Payment.id)
+            .where(
+                Payment.executor_id == user_id,
+                Payment.status.in_((PaymentStatus.PENDING, PaymentStatus.FAILED)),
+            )
+            .order_by(Payment.id)
+        )
+        .scalars()
+        .all()
+    )
+
+
+def give_back_release(session: Session, *, payment_id: UUID, user_id: UUID) -> None:
+    """Let others release a payment that a person had taken on."""
+    known = session.get_one(Payment, payment_id)
+    db.lock(session, Requisition, known.requisition_id)  # before its payment, as everybody
+    payment = db.lock(session, Payment, payment_id)
+    if payment is not None and payment.executor_id == user_id:
+        payment.executor_id = None
+        payment.version += 1
+
+
+def give_back_cases(session: Session, *, user_id: UUID, now: datetime) -> None:
+    """Take the cases of a person who holds no role any more off their desk."""
+    if _live_roles(session, user_id, now=now):
+        return
+    session.execute(
+        update(Case)
+        .where(Case.owner_id == user_id, Case.status != CaseStatus.RESOLVED)
+        .values(owner_id=None, version=Case.version + 1)
+    )
+
+
+def _live_roles(session: Session, user_id: UUID, *, now: datetime) -> frozenset[Role]:
+    held = session.execute(live_assignments(now).where(RoleAssignment.user_id == user_id)).scalars()
+    return frozenset(each.role for each in held)
+
+
+def done(session: Session, *, user_id: UUID) -> None:
+    """All of it is in other hands."""
+    outbox.done(session, topic=TOPIC, key=user_id)

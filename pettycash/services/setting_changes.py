@@ -1,0 +1,87 @@
+"""Settings of consequence: one proposes values, a second person makes them hold (control.md §6).
+
+An OTP floor is bounded: never above the lowest tier of its currency, so that whatever takes two
+approvals takes a code as well.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from pettycash import money
+from pettycash.models.people import Role
+from pettycash.models.platform import Change
+from pettycash.models.workflow import ApprovalThreshold
+from pettycash.services import changes, company_settings, security_log
+from pettycash.services.actors import Actor
+from pettycash.services.company_settings import OF_CONSEQUENCE, InvalidSetting
+
+KIND = "settings"
+ADMINISTRATORS = frozenset({Role.ADMIN})
+
+
+def _read(session: Session, proposal: changes.Proposal, now: datetime) -> changes.Proposal:
+    if proposal.object_id is not None or not proposal.payload:
+        raise InvalidSetting("Settings are proposed by name, with the value that each shall have.")
+    return changes.Proposal(object_id=None, payload=_checked(session, proposal.payload, now))
+
+
+def _checked(session: Session, values: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    stored = company_settings.checked(session, values, known=OF_CONSEQUENCE)
+    for code, floor in stored.get("otp_floor", {}).items():
+        limit = _lowest_tier(session, currency=code, now=now)
+        if Decimal(floor) > limit:
+            most = money.text(limit, code)
+            raise InvalidSetting(
+                errors={"otp_floor": [f"{code}: at most {most}, the limit of the lowest tier."]}
+            )
+    return stored
+
+
+def _lowest_tier(session: Session, *, currency: str, now: datetime) -> Decimal:
+    """The smallest limit of the live tiers; 0 where none has one."""
+    found = session.execute(
+        select(func.min(ApprovalThreshold.max_amount)).where(
+            ApprovalThreshold.currency == currency,
+            ApprovalThreshold.valid_from <= now,
+            or_(ApprovalThreshold.valid_until.is_(None), ApprovalThreshold.valid_until > now),
+        )
+    ).scalar_one()
+    return found or Decimal(0)
+
+
+def _apply(session: Session, change: Change, actor: Actor, now: datetime) -> None:
+    before = company_settings.current(session)
+    stored = _checked(session, change.payload, now)
+    company_settings.update(
+        session,
+        values=stored,
+        expected_version=before.version,
+        changed_by=actor.user_id,
+        known=OF_CONSEQUENCE,
+    )
+    security_log.record(
+        session,
+        event="settings.changed",
+        outcome="ok",
+        detail={
+            "change_id": str(change.id),
+            "old": {name: company_settings.wire(before, name) for name in stored},
+            "new": stored,
+        },
+        actor=actor,
+    )
+
+
+changes.register(
+    KIND,
+    proposers=ADMINISTRATORS,
+    confirmers=ADMINISTRATORS,
+    apply=_apply,
+    read=_read,
+    alerts=True,
+)

@@ -1,0 +1,28 @@
+"""What waits for somebody who left goes to others."""
+
+from pettycash import db
+from pettycash.services import leaving
+from pettycash.tasks.running import Duty, owed_task
+
+
+@owed_task(leaving.TOPIC)
+def hand_over(duty: Duty) -> None:
+    """Requisitions, releases and cases, each in a transaction of its own."""
+    with db.transaction() as session:
+        found = leaving.waiting(session, user_id=duty.key)
+    for requisition_id in found:
+        with db.transaction() as session:
+            leaving.hand_over_step(
+                session,
+                requisition_id=requisition_id,
+                user_id=duty.key,
+                now=session.info["now"],
+            )
+    with db.transaction() as session:
+        taken = leaving.releases_of(session, user_id=duty.key, now=session.info["now"])
+    for payment_id in taken:
+        with db.transaction() as session:
+            leaving.give_back_release(session, payment_id=payment_id, user_id=duty.key)
+    with db.transaction() as session:
+        leaving.give_back_cases(session, user_id=duty.key, now=session.info["now"])
+        leaving.done(session, user_id=duty.key)
