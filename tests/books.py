@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pettycash.models.attempts import (
@@ -20,6 +20,7 @@ from pettycash.models.funds import Fund, Store
 from pettycash.models.ledger import AccountKind, LedgerAccount
 from pettycash.models.organisation import Branch, Department
 from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.people import Role
 from pettycash.models.releases import PaymentExecution
 from pettycash.models.requisitions import (
     Origin,
@@ -28,7 +29,17 @@ from pettycash.models.requisitions import (
     RequisitionLine,
     RequisitionStatus,
 )
-from pettycash.models.workflow import TrailAction
+from pettycash.models.workflow import (
+    ApprovalRound,
+    ApprovalStep,
+    ApprovalThreshold,
+    Decision,
+    RoundStatus,
+    StepAssignee,
+    StepStatus,
+    TrailAction,
+    Verdict,
+)
 from pettycash.rails import Method
 from pettycash.services import accounts, ledger, posting_rules, trail
 from tests.factories.people import user_id
@@ -155,6 +166,8 @@ def attempt(
     session: Session, of: Payment, *, number: int = 1, settled: str | None = None
 ) -> PaymentAttempt:
     """An executed attempt of a payment, settled for an amount where one is given."""
+    if number == 1:
+        _approve(session, of)
     reference = f"T{new_id().hex[-20:]}"
     execution = PaymentExecution(
         id=new_id(),
@@ -193,6 +206,60 @@ def attempt(
     session.add(made)
     session.flush()
     return made
+
+
+def _approve(session: Session, of: Payment) -> None:
+    """A round in which the branch manager approved that the payment goes where it goes."""
+    keys = {
+        "company_id": of.company_id,
+        "requisition_id": of.requisition_id,
+    }
+    threshold = session.execute(select(ApprovalThreshold.id).limit(1)).scalar_one()
+    approver = user_id(session, "branch_manager")
+    number = session.execute(
+        select(func.count()).where(ApprovalRound.requisition_id == of.requisition_id)
+    ).scalar_one()
+    approval = ApprovalRound(
+        id=new_id(),
+        number=number + 1,
+        threshold_id=threshold,
+        policy={},
+        facts={"method": of.method.value, "destination": of.destination},
+        digest=b"test",
+        status=RoundStatus.APPROVED,
+        **keys,
+    )
+    session.add(approval)
+    session.flush()
+    step = ApprovalStep(
+        id=new_id(),
+        round_id=approval.id,
+        position=1,
+        role=Role.BRANCH_MANAGER.value,
+        original_role=Role.BRANCH_MANAGER,
+        status=StepStatus.APPROVED,
+        **keys,
+    )
+    session.add(step)
+    session.flush()
+    session.add(
+        StepAssignee(
+            company_id=of.company_id, round_id=approval.id, step_id=step.id, user_id=approver
+        )
+    )
+    session.flush()
+    session.add(
+        Decision(
+            round_id=approval.id,
+            step_id=step.id,
+            user_id=approver,
+            role=step.role,
+            verdict=Verdict.APPROVED,
+            digest=approval.digest,
+            **keys,
+        )
+    )
+    session.flush()
 
 
 def exchange(session: Session, of: PaymentAttempt) -> None:

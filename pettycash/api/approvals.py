@@ -1,4 +1,4 @@
-"""My inbox: the requisitions that wait for my decision."""
+"""My inbox: the requisitions and redirects that wait for my decision."""
 
 from typing import Any
 
@@ -11,9 +11,8 @@ from pettycash.api.schemas.approvals import InboxItemSchema, InboxQuery
 from pettycash.api.schemas.requisition_examples import EXAMPLE_INBOX
 from pettycash.db import transaction
 from pettycash.models.requisitions import Requisition, RequisitionStatus
-from pettycash.models.workflow import ApprovalStep
 from pettycash.services import approvals, approved_facts, company_settings
-from pettycash.services.requisitions import reading
+from pettycash.services.requisitions import cautions, reading
 
 blp = Blueprint(
     "approvals",
@@ -25,17 +24,18 @@ blp = Blueprint(
 
 @blp.route("/")
 class Inbox(MethodView):
-    """Open steps of mine."""
+    """Open steps and redirects of mine."""
 
     @operation("approvals.list")
     @blp.arguments(InboxQuery, location="query")
     @blp.response(200, page_of(InboxItemSchema), example=example_page(EXAMPLE_INBOX))
     def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """List the requisitions that wait for you, the oldest first."""
+        """List the requisitions and redirects that wait for you, the oldest first."""
         actor = current_actor()
         with transaction() as session:
             timezone = company_settings.current(session).timezone
-            query = approvals.inbox(actor).where(
+            inbox = approvals.inbox(actor)
+            query = inbox.query.where(
                 *(
                     optional(getattr(Requisition, name), arguments[name])
                     for name in ("currency", "is_urgent", "branch_id", "department_id")
@@ -46,17 +46,25 @@ class Inbox(MethodView):
                     Requisition.purpose,
                     Requisition.payee_name,
                 ),
-                within_days(ApprovalStep.created_at, arguments, timezone),
+                within_days(inbox.since, arguments, timezone),
             )
-            found = page(session, query, order=(ApprovalStep.id,), arguments=arguments)
+            found = page(session, query, order=(inbox.key,), arguments=arguments)
+            of_page = [requisition for *_, requisition in found["items"]]
+            warned = cautions.of(session, of_page, actor)
             items = [
                 {
                     "requisition": reading.summary(requisition, actor),
-                    "step": reading.ShownStep(step=step, assignee_ids=(actor.user_id,)),
+                    "step": None
+                    if step is None
+                    else reading.ShownStep(step=step, assignee_ids=(actor.user_id,)),
+                    "redirect": redirect,
+                    "warnings": warned[requisition.id],
                     "asks_urgency": requisition.status
                     is RequisitionStatus.PENDING_URGENCY_CONFIRMATION,
-                    "decision_digest": approved_facts.decision_digest(of_round),
+                    "decision_digest": redirect.digest.hex()
+                    if of_round is None
+                    else approved_facts.decision_digest(of_round),
                 }
-                for step, of_round, requisition in found["items"]
+                for step, of_round, redirect, requisition in found["items"]
             ]
             return {**found, "items": items}

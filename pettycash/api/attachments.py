@@ -42,7 +42,8 @@ class Attachments(MethodView):
                 session, actor=current_actor(), requisition_id=requisition_id
             )
             query = attachments.of_requisition(found.id)
-            return page(session, query, order=(Attachment.id,), arguments=arguments)
+            listed = page(session, query, order=(Attachment.id,), arguments=arguments)
+            return {**listed, "items": attachments.shown(session, found, listed["items"])}
 
     @operation("attachments.upload", uploads=True)
     @idempotent()
@@ -58,21 +59,27 @@ class Attachments(MethodView):
     @blp.alt_response(429, description="attachment.quota_used")
     def post(
         self, files: dict[str, FileStorage], requisition_id: UUID
-    ) -> tuple[Attachment, dict[str, str]]:
-        """Attach a file, sent as multipart/form-data in the field `file`."""
+    ) -> tuple[attachments.ShownFile, dict[str, str]]:
+        """Attach a file, sent as multipart/form-data in the field `file`.
+
+        One that comes after submit is marked as later: no approval is about it.
+        """
         content = files["file"].stream.read(attachments.SIZE_MAX + 1)
+        actor = current_actor()
         with transaction() as session:
             kept = attachments.attach(
                 session,
                 requisition_id=requisition_id,
                 filename=files["file"].filename or "",
                 content=content,
-                actor=current_actor(),
+                actor=actor,
                 now=session.info["now"],
             )
             session.flush()  # its time is the database's, and the answer shows it
+            of = visibility.requisition(session, actor=actor, requisition_id=requisition_id)
+            (told,) = attachments.shown(session, of, [kept])
             where = f"/api/requisitions/{requisition_id}/attachments/{kept.id}/"
-            return kept, {"Location": where}
+            return told, {"Location": where}
 
 
 @blp.route("/<uuid:attachment_id>/")

@@ -56,10 +56,11 @@ class Changes(MethodView):
     @blp.arguments(ChangeQuery, location="query")
     @blp.response(200, page_of(ChangeSchema), example=example_page(EXAMPLE_CHANGE))
     def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """List changes, the newest first."""
+        """List changes that you may read, proposed or decide, the newest first."""
         with transaction() as session:
             timezone = company_settings.current(session).timezone
             query = select(Change).where(
+                changes.visible(current_actor()),
                 optional(Change.kind, arguments["kind"]),
                 optional(Change.status, arguments["status"]),
                 optional(Change.object_id, arguments["object_id"]),
@@ -91,7 +92,9 @@ class OneChange(MethodView):
     def get(self, change_id: UUID) -> Change:
         """Read a change."""
         with transaction() as session:
-            return changes.get(session, change_id=change_id)
+            return changes.get(
+                session, change_id=change_id, actor=current_actor(), now=session.info["now"]
+            )
 
 
 @blp.route("/<uuid:change_id>/confirm/")
@@ -103,13 +106,15 @@ class ChangeConfirmation(MethodView):
     @blp.arguments(ConfirmationSchema, example={"comment": "Agreed."})
     @blp.response(200, ChangeSchema, example=EXAMPLE_DECIDED)
     @blp.alt_response(403, description="change.own, change.not_a_confirmer, change.about_yourself")
-    @blp.alt_response(409, description="change.already_decided")
+    @blp.alt_response(409, description="change.already_decided, change.stale_digest")
+    @blp.alt_response(422, description="change.digest_required, and what the change itself refuses")
     def post(self, body: dict[str, Any], change_id: UUID) -> Change:
-        """Make a change effective, as a second holder of the right or as the cfo."""
+        """Make a change effective, as a second holder of the right, the cfo, or who is asked."""
         with transaction() as session:
             return changes.confirm(
                 session,
                 change_id=change_id,
+                digest=body["decision_digest"],
                 actor=current_actor(),
                 now=session.info["now"],
                 comment=body["comment"],
@@ -125,13 +130,15 @@ class ChangeRejection(MethodView):
     @blp.arguments(RejectionSchema, example={"comment": "Not before the audit."})
     @blp.response(200, ChangeSchema, example={**EXAMPLE_DECIDED, "status": "rejected"})
     @blp.alt_response(403, description="change.own, change.not_a_confirmer")
-    @blp.alt_response(409, description="change.already_decided")
+    @blp.alt_response(409, description="change.already_decided, change.stale_digest")
+    @blp.alt_response(422, description="change.digest_required")
     def post(self, body: dict[str, Any], change_id: UUID) -> Change:
         """Refuse a change, with a reason."""
         with transaction() as session:
             return changes.reject(
                 session,
                 change_id=change_id,
+                digest=body["decision_digest"],
                 actor=current_actor(),
                 now=session.info["now"],
                 comment=body["comment"],

@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from pettycash import db, errors
-from pettycash.services import ledger, role_assignments
+from pettycash.services import approved_facts, ledger, role_assignments
 
 logger = logging.getLogger(__name__)
 
@@ -160,6 +160,8 @@ BY_SQLSTATE: Mapping[str, type[errors.PettycashError]] = {
     "PC010": ledger.PeriodClosed,
     "PC011": ledger.HoldNotOpen,
     "PC026": role_assignments.RolesIncompatible,
+    "PC028": approved_facts.RedirectNeeded,
+    "PC029": approved_facts.RedirectOpen,
     "25006": ReadOnly,
     "53100": ReadOnly,
     "57014": TooSlow,

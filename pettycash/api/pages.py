@@ -122,7 +122,9 @@ def matches(words: str | None, *columns: Any) -> ColumnElement[bool]:
 
 
 def within_days(
-    column: InstrumentedAttribute[Any], arguments: Mapping[str, Any], timezone: str
+    column: ColumnElement[Any] | InstrumentedAttribute[Any],
+    arguments: Mapping[str, Any],
+    timezone: str,
 ) -> ColumnElement[bool]:
     """`?from=` and `?to=`: company-time days, both inclusive, on a column that holds an instant."""
     conditions: list[ColumnElement[bool]] = []

@@ -112,7 +112,7 @@ class Payments(MethodView):
     @blp.alt_response(
         409,
         description="payment.requisition_not_payable, payment.failure_unconfirmed,"
-        " payment.provider_account_inactive, payment.external_reference_taken",
+        " payment.provider_account_inactive, payment.external_reference_taken, redirect.needed",
     )
     @blp.alt_response(422, description=f"payment.nothing_left, {WHAT_RULES_REFUSE}")
     def post(self, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -143,10 +143,16 @@ class OnePayment(MethodView):
     @blp.arguments(PaymentChangeSchema, example={"amount": "1400.00"})
     @blp.response(200, PaymentDetailSchema, example={**EXAMPLE_DETAIL, "amount": "1400.00"})
     @blp.alt_response(403, description="release.not_separate")
-    @blp.alt_response(409, description="payment.illegal_state, payment.provider_account_inactive")
+    @blp.alt_response(
+        409,
+        description="payment.illegal_state, payment.provider_account_inactive, redirect.open",
+    )
     @blp.alt_response(422, description=WHAT_RULES_REFUSE)
     def patch(self, body: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
-        """Change a pending payment. You become its maker, and any code for it dies."""
+        """Change amount, store or metadata of a pending payment; another destination is a redirect.
+
+        You become its maker, and any code for it dies.
+        """
         actor = current_actor()
         with transaction() as session:
             requisition, payment = payments.locked(session, payment_id=payment_id, actor=actor)

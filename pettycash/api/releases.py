@@ -15,6 +15,7 @@ from pettycash.api.payments import shown
 from pettycash.api.schemas.payment_examples import (
     EXAMPLE_DETAIL,
     EXAMPLE_EXECUTING,
+    EXAMPLE_LINES,
     EXAMPLE_PAID,
     EXAMPLE_RELEASE,
     EXAMPLE_VERIFIED,
@@ -40,7 +41,8 @@ blp = Blueprint(
 
 NOT_NOW = (
     "payment.illegal_state, payment.requisition_not_payable, payment.failure_unconfirmed,"
-    " payment.blocked_by_case, payment.retries_exhausted, release.locked, approval.void"
+    " payment.blocked_by_case, payment.retries_exhausted, release.locked, approval.void,"
+    " redirect.open"
 )
 NOT_YOU = "release.not_separate, release.treasury_first, release.not_executor"
 
@@ -108,7 +110,9 @@ class Execution(MethodView):
     @idempotent(required=True)
     @blp.response(202, PaymentDetailSchema, example=EXAMPLE_EXECUTING)
     @blp.alt_response(403, description=NOT_YOU)
-    @blp.alt_response(409, description=f"{NOT_NOW}, payment.provider_account_inactive")
+    @blp.alt_response(
+        409, description=f"{NOT_NOW}, payment.provider_account_inactive, redirect.needed"
+    )
     @blp.alt_response(
         422,
         description="release.code_required, release.grant_expired, release.grant_used,"
@@ -191,6 +195,7 @@ class Acknowledgement(MethodView):
             "method": "cash",
             "provider_account_id": None,
             "destination": "+254712345678",
+            "lines": [*EXAMPLE_LINES[:2], "Cash +254712345678"],
             "phone_number": None,
         },
     )

@@ -150,14 +150,14 @@ class Validation(MethodView):
     @idempotent()
     @blp.arguments(
         RequisitionValidateSchema,
-        example=YES | {"parts": [{"amount": "1000.00"}, {"amount": "500.00", "method": "cash"}]},
+        example=YES | {"parts": [{"amount": "1000.00"}, {"amount": "500.00"}]},
     )
     @blp.response(200, RequisitionDetailSchema, example=EXAMPLE_IN_PAYMENT)
     @blp.alt_response(403, description="requisition.party_to_it")
     @blp.alt_response(
         409,
         description="requisition.illegal_state, requisition.on_hold, approval.stale_digest,"
-        " approval.void",
+        " approval.void, redirect.open, redirect.needed",
     )
     @blp.alt_response(
         422,
@@ -168,7 +168,7 @@ class Validation(MethodView):
         """Take an approved requisition over: one payment for all of it, or the listed parts.
 
         You are the maker of the payments, so somebody else releases them; in a small team only
-        where you split or redirect.
+        where you split. Where they go was approved: another destination is a redirect.
         """
         actor = current_actor()
         parts = body["parts"]

@@ -71,8 +71,9 @@ def stated_lines(body: list[dict[str, Any]]) -> list[StatedLine]:
 
 def shown(session: Session, found: Requisition) -> dict[str, Any]:
     """A requisition with its lines, round and payments, and its ETag."""
-    set_etag(reading.version_tag(session, found))
-    return reading.detail(session, found, current_actor())
+    told, tag = reading.detail(session, found, current_actor())
+    set_etag(tag)
+    return told
 
 
 @blp.route("/")
@@ -154,7 +155,9 @@ class OneRequisition(MethodView):
     @blp.arguments(RequisitionChangeSchema, example={"purpose": "Water for the front office"})
     @blp.response(200, RequisitionDetailSchema, example=EXAMPLE_DETAIL)
     @blp.alt_response(
-        409, description="requisition.illegal_state, requisition.external_reference_taken"
+        409,
+        description="requisition.illegal_state, requisition.external_reference_taken,"
+        " redirect.needed, redirect.open",
     )
     @blp.alt_response(
         422,
@@ -164,8 +167,9 @@ class OneRequisition(MethodView):
     def patch(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
         """Change a requisition of yours.
 
-        After submit a lower amount voids nothing; another destination of the same payee goes to
-        the last approver; anything else that was approved starts a new round.
+        After submit a lower amount voids nothing; another destination of the same payee is for the
+        last approver to see, and after their approval a redirect; anything else that was approved
+        starts a new round.
         """
         actor = current_actor()
         if "lines" in body:
@@ -174,7 +178,7 @@ class OneRequisition(MethodView):
             found = visibility.requisition(
                 session, actor=actor, requisition_id=requisition_id, lock=True
             )
-            check_etag(reading.version_tag(session, found))
+            check_etag(reading.version_tag(session, found, actor))
             changed = requisitions.update(
                 session,
                 requisition_id=requisition_id,

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pettycash.models.base import CurrencyCode, Keyed, Tenanted, member, own_key, within_company
@@ -61,6 +61,8 @@ class Branch(Tenanted):
     name: Mapped[str]
     region_id: Mapped[UUID]
     address: Mapped[str | None]
+    is_head_office: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whose members raise requisitions of origin hq."""
     is_active: Mapped[bool] = mapped_column(default=True)
     version: Mapped[int] = mapped_column(default=1)
 

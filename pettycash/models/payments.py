@@ -74,6 +74,7 @@ class Payment(Tenanted):
         within_company("store_id", "stores"),
         within_company("provider_account_id", "provider_accounts"),
         within_company("client_id", "api_keys"),
+        within_company("open_redirect_id", "changes"),
         member("maker_id"),
         member("executor_id"),
         member("payee_user_id"),
@@ -97,6 +98,11 @@ class Payment(Tenanted):
         Index("ix_payments_status", "company_id", "status", "id"),
         Index("ix_payments_store", "company_id", "store_id", "id"),
         Index("ix_payments_paid", "company_id", "paid_at"),
+        Index(
+            "ix_payments_open_redirect",
+            "open_redirect_id",
+            postgresql_where="open_redirect_id IS NOT NULL",
+        ),
         Index(
             "ix_payments_named",
             "company_id",
@@ -134,6 +140,8 @@ class Payment(Tenanted):
     """False while a failure is known from a callback alone: no new attempt, no new payment."""
     blocked_by_case_id: Mapped[UUID | None]
     """A contradiction that people must settle before any further attempt."""
+    open_redirect_id: Mapped[UUID | None]
+    """A proposed change of its destination: until that is decided no code is made or counts."""
     release_locked_at: Mapped[datetime | None]
     """Too many dead challenges: a second person unlocks."""
     retry_count: Mapped[int] = mapped_column(default=0)

@@ -95,7 +95,10 @@ class Change(Tenanted):
             "decided_by IS NULL OR status = 'withdrawn' OR decided_by <> proposed_by",
             name="two_people",
         ),
+        member("decider_id"),
         Index("ix_changes_status", "company_id", "status", "id"),
+        Index("ix_changes_redirects", "object_id", postgresql_where="kind = 'redirect'"),
+        Index("ix_changes_decider", "company_id", "decider_id", "id"),
     )
 
     kind: Mapped[str]
@@ -103,6 +106,10 @@ class Change(Tenanted):
     object_id: Mapped[UUID | None]
     payload: Mapped[dict[str, Any]]
     reason: Mapped[str]
+    digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Of the facts as they would be; who decides sends it back. Null: the kind needs none."""
+    decider_id: Mapped[UUID | None]
+    """The one person who is asked; null where any holder of the kind's right decides."""
     status: Mapped[ChangeStatus] = mapped_column(choice(ChangeStatus, "status"))
     proposed_by: Mapped[UUID]
     decided_by: Mapped[UUID | None]

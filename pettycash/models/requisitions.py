@@ -90,7 +90,7 @@ TRANSITIONS: Mapping[RequisitionStatus, frozenset[RequisitionStatus]] = {
     R.DRAFT: IN_APPROVAL | {R.CANCELLED},
     **dict.fromkeys(IN_APPROVAL, IN_APPROVAL | _LEAVING_APPROVAL),
     R.CHANGES_REQUESTED: IN_APPROVAL | {R.CANCELLED},
-    R.PENDING_TREASURY_VALIDATION: IN_APPROVAL  # another destination: back to the last approver
+    R.PENDING_TREASURY_VALIDATION: IN_APPROVAL  # a material change: a new round
     | {R.IN_PAYMENT, R.CHANGES_REQUESTED, R.REJECTED, R.CANCELLED},
     R.IN_PAYMENT: IN_APPROVAL  # an approver turned out to have another duty
     | {R.PAID, R.CLOSED_SHORT, R.CANCELLED},
@@ -122,6 +122,7 @@ class Requisition(Tenanted):
         within_company("branch_id", "branches"),
         within_company("department_id", "departments"),
         within_company("cost_center_id", "cost_centers"),
+        within_company("open_redirect_id", "changes"),
         UniqueConstraint("company_id", "number"),
         Index(
             "uq_requisitions_external_reference",
@@ -141,11 +142,19 @@ class Requisition(Tenanted):
         Index("ix_requisitions_requester", "company_id", "requester_id", "id"),
         Index("ix_requisitions_branch", "company_id", "branch_id", "id"),
         Index("ix_requisitions_department", "company_id", "department_id", "id"),
+        Index(
+            "ix_requisitions_open_redirect",
+            "open_redirect_id",
+            postgresql_where="open_redirect_id IS NOT NULL",
+        ),
+        Index("ix_requisitions_amount", "company_id", "amount", "submitted_at"),
     )
 
     number: Mapped[str]
     kind: Mapped[RequisitionKind] = mapped_column(choice(RequisitionKind, "kind"))
     origin: Mapped[Origin] = mapped_column(choice(Origin, "origin"))
+    origin_reason: Mapped[str | None]
+    """Why it is another origin than the requester's own; their own unit's approver comes first."""
     requester_id: Mapped[UUID]
     client_id: Mapped[UUID | None]
     """The machine client that raised it on behalf of the requester."""
@@ -178,6 +187,8 @@ class Requisition(Tenanted):
     held_at: Mapped[datetime | None]
     """Treasury put it on hold: it can't be validated until that is lifted."""
     hold_reason: Mapped[str | None]
+    open_redirect_id: Mapped[UUID | None]
+    """A proposed change of its destination: it can't be validated until that is decided."""
     paid_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=1)
 

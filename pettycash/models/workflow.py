@@ -145,6 +145,8 @@ class ApprovalStep(Tenanted):
     position: Mapped[int]
     role: Mapped[str]
     """The rank that decides; `escalation_approver` where the company's own one stands in."""
+    scope_id: Mapped[UUID | None]
+    """The unit whose approver it is, where that is not the requisition's but the requester's."""
     original_role: Mapped[Role] = mapped_column(choice(Role, "original_role"))
     status: Mapped[StepStatus] = mapped_column(choice(StepStatus, "status"))
     confirms_urgency: Mapped[bool] = mapped_column(default=False)

@@ -9,10 +9,12 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy import ColumnElement, Select, and_, func, select, union_all
 from sqlalchemy.orm import Session
 
 from pettycash import errors
+from pettycash.models.payments import Payment
+from pettycash.models.platform import Change, ChangeStatus
 from pettycash.models.requisitions import (
     IN_APPROVAL,
     IllegalRequisitionState,
@@ -237,13 +239,50 @@ def confirm_urgency(
     return turn.requisition
 
 
-def inbox(actor: Actor) -> Select[ApprovalStep, ApprovalRound, Requisition]:
-    """Select the open steps that wait for a person, with their round and requisition."""
-    return (
-        select(ApprovalStep, ApprovalRound, Requisition)
-        .join(ApprovalRound, ApprovalRound.id == ApprovalStep.round_id)
+@dataclass(frozen=True, kw_only=True)
+class Inbox:
+    """What waits for a person: an open step with its round, or a redirect; of a requisition."""
+
+    query: Select[ApprovalStep | None, ApprovalRound | None, Change | None, Requisition]
+    key: ColumnElement[UUID]
+    """The step's or the redirect's: it sorts by age."""
+    since: ColumnElement[datetime]
+
+
+def inbox(actor: Actor) -> Inbox:
+    """Select everything that waits for a person's decision."""
+    mine = select(Change.id, Change.object_id).where(
+        Change.decider_id == actor.user_id,
+        Change.kind == "redirect",
+        Change.status == ChangeStatus.PROPOSED,
+    )
+    redirects = mine.subquery()
+    waiting = union_all(
+        select(
+            ApprovalStep.id.label("id"),
+            ApprovalStep.requisition_id.label("requisition_id"),
+        )
         .join(Requisition, Requisition.id == ApprovalStep.requisition_id)
-        .where(_waits_for(actor))
+        .where(_waits_for(actor)),
+        select(redirects.c.id, Requisition.id).join(
+            Requisition, Requisition.id == redirects.c.object_id
+        ),
+        select(redirects.c.id, Payment.requisition_id).join(
+            Payment, Payment.id == redirects.c.object_id
+        ),
+    ).subquery("waiting")
+    query = (
+        select(ApprovalStep, ApprovalRound, Change, Requisition)
+        .select_from(waiting)
+        .join(Requisition, Requisition.id == waiting.c.requisition_id)
+        .outerjoin(ApprovalStep, ApprovalStep.id == waiting.c.id)
+        .outerjoin(ApprovalRound, ApprovalRound.id == ApprovalStep.round_id)
+        .outerjoin(Change, Change.id == waiting.c.id)
+    )
+    return Inbox(
+        query=query,
+        key=waiting.c.id,
+        since=func.coalesce(ApprovalStep.created_at, Change.created_at),
     )
 
 
@@ -270,7 +309,7 @@ def check_digest(
     sent = digest.strip().lower().encode("ascii", "replace")
     if not hmac.compare_digest(current.encode(), sent):
         raise StaleDigest
-    standing = approved_facts.digest_of(rounds.facts_of(session, requisition))
+    standing = approved_facts.digest_of(rounds.facts_of(session, requisition, approval_round))
     if not hmac.compare_digest(standing, approval_round.digest):
         raise StaleDigest("The requisition is not what its round approves.")
 
@@ -305,7 +344,12 @@ def _turn(
     if other is not None:
         raise duties.refusal(other, Duty.APPROVER)
     if not resolution.holds_step_role(
-        session, user_id=actor.user_id, role=own.role, requisition=requisition, now=now
+        session,
+        user_id=actor.user_id,
+        role=own.role,
+        scope_id=own.scope_id,
+        requisition=requisition,
+        now=now,
     ):
         raise RoleLost(f"You are not {own.role} any more.")
     check_digest(session, requisition=requisition, approval_round=current, digest=digest)

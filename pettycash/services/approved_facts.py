@@ -4,11 +4,12 @@ The facts of a round are a JSON object of texts; their digest binds every decisi
 there when it was read (domain.md §4, "Resolution" point 1 and "After submit").
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from pettycash import errors
 from pettycash.models.requisitions import Requisition, RequisitionLine
 from pettycash.models.workflow import ApprovalRound
 from pettycash.services import digests
@@ -17,17 +18,64 @@ _REDIRECTING = frozenset({"method", "destination"})
 _REDUCING = frozenset({"amount", "lines"})
 
 
+class RedirectNeeded(errors.Conflict):
+    """What was approved goes elsewhere, or by another method, only by a redirect: propose one."""
+
+    code = "redirect.needed"
+
+
+class RedirectOpen(errors.Conflict):
+    """A redirect waits for the last approver; until it is decided, all stands still."""
+
+    code = "redirect.open"
+
+
 class Materiality(StrEnum):
     """What a change after submit does to approvals."""
 
     NONE = "none"  # the approved facts are the same
     LOWER = "lower"  # a lower amount: voids nothing
-    REDIRECTED = "redirected"  # another destination of the same payee: the last approver again
+    REDIRECTED = "redirected"  # another destination of the same payee: the last approver sees it
     MATERIAL = "material"  # anything else: the round is void, resolve again
 
 
-def facts(requisition: Requisition, lines: Sequence[RequisitionLine]) -> dict[str, Any]:
-    """The approved facts, in a form that JSON stores without loss."""
+VERSION = 2
+"""Of the form of the facts. 2 has the evidence and the reason for another origin; 1 had no `v`."""
+
+
+def facts(
+    requisition: Requisition, lines: Sequence[RequisitionLine], *, evidence: Sequence[str]
+) -> dict[str, Any]:
+    """The approved facts, in a form that JSON stores without loss.
+
+    `evidence` are the digests of the files that were there at submit, in hex.
+    """
+    return {
+        "v": VERSION,
+        "evidence": sorted(evidence),
+        "origin_reason": requisition.origin_reason,
+        **_first_form(requisition, lines),
+    }
+
+
+def facts_like(
+    earlier: Mapping[str, Any],
+    requisition: Requisition,
+    lines: Sequence[RequisitionLine],
+    *,
+    attached: Collection[str],
+) -> dict[str, Any]:
+    """The facts as they stand now, in the form of a round's own, whose files alone are evidence.
+
+    What was added after submit is later and no part of them; what is gone is missed.
+    """
+    if earlier.get("v", 1) < VERSION:
+        return _first_form(requisition, lines)
+    evidence = [each for each in earlier["evidence"] if each in attached]
+    return facts(requisition, lines, evidence=evidence)
+
+
+def _first_form(requisition: Requisition, lines: Sequence[RequisitionLine]) -> dict[str, Any]:
     return {
         "kind": requisition.kind.value,
         "origin": requisition.origin.value,

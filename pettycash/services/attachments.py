@@ -8,11 +8,13 @@ import csv
 import hashlib
 import io
 import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -158,6 +160,47 @@ def attach(
         )
     )
     return attachment
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownFile:
+    """A file, and whether it came after the last submission: no approver decided on it."""
+
+    file: Attachment
+    is_later: bool
+
+
+def shown(
+    session: Session, requisition: Requisition, files: Sequence[Attachment]
+) -> list[ShownFile]:
+    """Files with their marks."""
+    late = later(session, [requisition.id]).get(requisition.id, frozenset())
+    return [ShownFile(file=each, is_later=each.id in late) for each in files]
+
+
+def later(session: Session, requisition_ids: Sequence[UUID]) -> dict[UUID, frozenset[UUID]]:
+    """By requisition, the files that came after what was submitted and stands."""
+    found: dict[UUID, set[UUID]] = {}
+    for requisition_id, attachment_id in session.execute(
+        LATER, {"requisition_ids": list(requisition_ids)}
+    ):
+        found.setdefault(requisition_id, set()).add(attachment_id)
+    return {each: frozenset(files) for each, files in found.items()}
+
+
+LATER = text(
+    """
+    SELECT a.requisition_id, a.id
+    FROM attachments a JOIN requisitions q ON q.id = a.requisition_id
+        CROSS JOIN LATERAL (SELECT facts -> 'evidence' AS evidence FROM approval_rounds
+            WHERE requisition_id = q.id ORDER BY number DESC LIMIT 1) r
+    WHERE a.requisition_id = ANY(:requisition_ids)
+        AND q.status NOT IN ('draft', 'changes_requested')
+        -- A round that was opened before files were facts knows its files by their time alone.
+        AND CASE WHEN r.evidence IS NULL THEN a.created_at > q.submitted_at
+            ELSE NOT r.evidence ? encode(a.digest, 'hex') END
+    """
+).execution_options(**db.PREPARED)
 
 
 def of_requisition(requisition_id: UUID) -> Select[Attachment]:

@@ -5,15 +5,18 @@ registers its kinds when it is imported; a proposal keeps the checked payload, a
 calls the kind's `apply` in the same transaction.
 """
 
+import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import ColumnElement, false, or_, select, true
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors
+from pettycash.gateways.sanitising import sanitise
 from pettycash.models.base import new_id
 from pettycash.models.people import Role
 from pettycash.models.platform import Change, ChangeStatus
@@ -22,9 +25,22 @@ from pettycash.services.actors import Actor
 
 Apply = Callable[[Session, Change, Actor, datetime], None]
 Subject = Callable[[Change], UUID | None]
+Lock = Callable[[Session, Change], None]
 
 REASON_LENGTH_MAX = 1000
 ALERT_TOPIC = "notifications.change"
+
+READERS = frozenset(
+    {
+        Role.ADMIN,
+        Role.CFO,
+        Role.TREASURY,
+        Role.GROUP_FINANCE_MANAGER,
+        Role.OPERATOR,
+        Role.AUDITOR,
+    }
+)
+"""Who reads what others propose, and what became of it."""
 
 
 class ChangeNotFound(errors.NotFound):
@@ -75,6 +91,18 @@ class NotAConfirmer(errors.NotAllowed):
     code = "change.not_a_confirmer"
 
 
+class StaleChange(errors.Conflict):
+    """What the change is about is not what you read; read it again and decide on that."""
+
+    code = "change.stale_digest"
+
+
+class DigestMissing(errors.RuleViolation):
+    """This change is decided with the decision_digest of what you read."""
+
+    code = "change.digest_required"
+
+
 class NotTheProposer(errors.NotAllowed):
     """Only who proposed a change withdraws it; others reject it."""
 
@@ -103,6 +131,14 @@ class Kind:
     """Checks a proposal that comes through the general endpoint; None: it has its own endpoint."""
     about: Subject | None
     """The person whom the change is about, if any: they can't confirm it."""
+    check_decider: Apply | None
+    """Refuses who may not decide this very proposal; None: confirmers and the cfo may."""
+    ended: Apply | None
+    """What follows where it is rejected or withdrawn."""
+    lock: Lock | None
+    """Locks what the proposal is about, which everybody locks before the proposal."""
+    names_payees: bool
+    """Whether a proposal shows where money goes, which those who only run the system don't see."""
     alerts: bool = False
     """Whether the cfo and the auditors are told once it holds."""
 
@@ -118,6 +154,10 @@ def register(
     apply: Apply,
     read: Read | None = None,
     about: Subject | None = None,
+    check_decider: Apply | None = None,
+    ended: Apply | None = None,
+    lock: Lock | None = None,
+    names_payees: bool = False,
     alerts: bool = False,
 ) -> None:
     """Make a kind of change known. Called once, when the domain's module is imported."""
@@ -129,6 +169,10 @@ def register(
         apply=apply,
         read=read,
         about=about,
+        check_decider=check_decider,
+        ended=ended,
+        lock=lock,
+        names_payees=names_payees,
         alerts=alerts,
     )
 
@@ -145,10 +189,14 @@ def propose(
     object_id: UUID | None,
     payload: Mapping[str, Any],
     reason: str,
+    digest: bytes | None = None,
+    decider_id: UUID | None = None,
     actor: Actor,
     now: datetime,
 ) -> Change:
     """Keep a proposal whose payload the caller has checked; JSON values only.
+
+    With a digest, who decides sends it back; with a decider, it is in their inbox.
 
     Raises:
         UnknownChange: nobody registered the kind.
@@ -166,6 +214,8 @@ def propose(
         object_id=object_id,
         payload=dict(payload),
         reason=_reason(reason),
+        digest=digest,
+        decider_id=decider_id,
         status=ChangeStatus.PROPOSED,
         proposed_by=actor.user_id,
     )
@@ -208,32 +258,60 @@ def propose_any(
     )
 
 
-def get(session: Session, *, change_id: UUID) -> Change:
-    """One change of the company, whatever became of it.
+def visible(actor: Actor) -> ColumnElement[bool]:
+    """Own proposals, those that the actor decides, for readers all; payees for who sees them."""
+    named = [name for name, kind in _KINDS.items() if kind.names_payees]
+    others: ColumnElement[bool] = true() if actor.has(*READERS) else false()
+    if not actor.has(*READERS - {Role.ADMIN, Role.OPERATOR}):
+        others = others & Change.kind.not_in(named)
+    return or_(Change.proposed_by == actor.user_id, Change.decider_id == actor.user_id, others)
+
+
+def get(session: Session, *, change_id: UUID, actor: Actor, now: datetime) -> Change:
+    """One change that the actor may read or decide, whatever became of it.
 
     Raises:
         ChangeNotFound: none such.
     """
-    found = session.get(Change, change_id)
+    found = session.execute(
+        select(Change, visible(actor)).where(Change.id == change_id)
+    ).one_or_none()
     if found is None:
         raise ChangeNotFound
-    return found
+    change, is_visible = found
+    if not is_visible:
+        kind = _KINDS.get(change.kind)
+        check_decider = kind.check_decider if kind is not None else None
+        if check_decider is None or change.status is not ChangeStatus.PROPOSED:
+            raise ChangeNotFound
+        try:
+            check_decider(session, change, actor, now)
+        except errors.PettycashError as refusal:
+            raise ChangeNotFound from refusal
+    return change
 
 
 def confirm(
-    session: Session, *, change_id: UUID, actor: Actor, now: datetime, comment: str | None = None
+    session: Session,
+    *,
+    change_id: UUID,
+    digest: str | None = None,
+    actor: Actor,
+    now: datetime,
+    comment: str | None = None,
 ) -> Change:
     """Make a proposal effective, as the second person.
 
     Raises:
         ChangeNotFound, AlreadyDecided: there is nothing to decide.
         OwnChange: the proposer confirms.
-        NotAConfirmer: neither a holder of the kind's right nor the cfo.
+        NotAConfirmer: neither a holder of the kind's right nor the cfo, or not who is asked.
         OwnBenefit: the change is about the confirmer.
+        DigestMissing, StaleChange: the proposal has a digest, and another one was sent, or none.
         Whatever the kind refuses when it is applied.
     """
     change = _open(session, change_id)
-    kind = _second_person(change, actor)
+    kind = _second_person(session, change, actor, digest=digest, now=now)
     if kind.about is not None and kind.about(change) == actor.user_id:
         raise OwnBenefit
     _decide(change, ChangeStatus.EFFECTIVE, actor, comment=comment, now=now)
@@ -245,17 +323,26 @@ def confirm(
 
 
 def reject(
-    session: Session, *, change_id: UUID, actor: Actor, now: datetime, comment: str
+    session: Session,
+    *,
+    change_id: UUID,
+    digest: str | None = None,
+    actor: Actor,
+    now: datetime,
+    comment: str,
 ) -> Change:
     """Refuse a proposal, with a reason, as the second person.
 
     Raises:
-        ChangeNotFound, AlreadyDecided, OwnChange, NotAConfirmer: see `confirm`.
+        ChangeNotFound, AlreadyDecided, OwnChange, NotAConfirmer, DigestMissing, StaleChange: see
+            `confirm`.
         ReasonMissing: no comment.
     """
     change = _open(session, change_id)
-    _second_person(change, actor)
+    kind = _second_person(session, change, actor, digest=digest, now=now)
     _decide(change, ChangeStatus.REJECTED, actor, comment=_reason(comment), now=now)
+    if kind.ended is not None:
+        kind.ended(session, change, actor, now)
     _remember(session, change, "rejected", actor)
     return change
 
@@ -271,8 +358,19 @@ def withdraw(session: Session, *, change_id: UUID, actor: Actor, now: datetime) 
     if change.proposed_by != actor.user_id:
         raise NotTheProposer
     _decide(change, ChangeStatus.WITHDRAWN, actor, comment=None, now=now)
+    ended = _known(change.kind).ended
+    if ended is not None:
+        ended(session, change, actor, now)
     _remember(session, change, "withdrawn", actor)
     return change
+
+
+def drop(session: Session, *, change_id: UUID, comment: str, actor: Actor, now: datetime) -> None:
+    """End a proposal because what it is about has ended; the caller has locked that."""
+    change = db.lock(session, Change, change_id)
+    assert change is not None, "an open proposal is never deleted"
+    _decide(change, ChangeStatus.WITHDRAWN, actor, comment=comment, now=now)
+    _remember(session, change, "withdrawn", actor)
 
 
 def _known(kind: str) -> Kind:
@@ -283,6 +381,12 @@ def _known(kind: str) -> Kind:
 
 
 def _open(session: Session, change_id: UUID) -> Change:
+    change = session.get(Change, change_id)
+    if change is None:
+        raise ChangeNotFound
+    lock = _known(change.kind).lock
+    if lock is not None:
+        lock(session, change)
     change = db.lock(session, Change, change_id)
     if change is None:
         raise ChangeNotFound
@@ -291,12 +395,22 @@ def _open(session: Session, change_id: UUID) -> Change:
     return change
 
 
-def _second_person(change: Change, actor: Actor) -> Kind:
+def _second_person(
+    session: Session, change: Change, actor: Actor, *, digest: str | None, now: datetime
+) -> Kind:
     kind = _known(change.kind)
     if change.proposed_by == actor.user_id:
         raise OwnChange
-    if not actor.has(*kind.confirmers, Role.CFO):
+    if kind.check_decider is not None:
+        kind.check_decider(session, change, actor, now)
+    elif not actor.has(*kind.confirmers, Role.CFO):
         raise NotAConfirmer
+    if change.digest is not None:
+        if digest is None:
+            raise DigestMissing(errors={"decision_digest": ["Send back what you read."]})
+        sent = digest.strip().lower().encode("ascii", "replace")
+        if not hmac.compare_digest(change.digest.hex().encode(), sent):
+            raise StaleChange
     return kind
 
 
@@ -325,7 +439,7 @@ def _remember(session: Session, change: Change, outcome: str, actor: Actor) -> N
             "change_id": str(change.id),
             "kind": change.kind,
             "object_id": str(change.object_id) if change.object_id else None,
-            "payload": change.payload,
+            "payload": sanitise(change.payload),
         },
         actor=actor,
     )

@@ -4,7 +4,7 @@ The pairs stand here once: the tables that triggers join are a copy, which a tes
 counts over all their logins and keys, and for every round, code and payment of the requisition.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -170,6 +170,22 @@ def incompatible(roles: Iterable[Role]) -> tuple[Role, Role] | None:
     return None
 
 
+def check_recipients(session: Session, *, people: Collection[UUID], requisition_id: UUID) -> None:
+    """Refuse a destination that reaches somebody whose duty excludes them as recipient.
+
+    Raises:
+        NotSeparate: its detail names that duty.
+    """
+    if not people:
+        return
+    known = holders(session, requisition_id=requisition_id)
+    for other in Duty:
+        if other in apart_from(Duty.RECIPIENT) and not known[other].isdisjoint(people):
+            raise NotSeparate(
+                f"The money would reach its {other.value}: that excludes them as its recipient."
+            )
+
+
 HOLDERS = text(
     """
     WITH r AS (
@@ -199,6 +215,9 @@ HOLDERS = text(
     UNION SELECT 'approver', d.user_id FROM decisions d
         WHERE d.requisition_id = :requisition_id AND d.verdict IN ('approved', 'urgency_confirmed')
     UNION SELECT 'maker', maker_id FROM p WHERE maker_id IS NOT NULL
+    UNION SELECT 'maker', c.proposed_by FROM r JOIN changes c
+        ON c.object_id IN (SELECT p.id FROM p UNION ALL SELECT CAST(:requisition_id AS uuid))
+        WHERE c.kind = 'redirect' AND c.status = 'effective' AND c.proposed_by <> r.requester_id
     UNION SELECT 'releaser', c.executor_id FROM p
         JOIN release_challenges c ON c.payment_id = p.id
     UNION SELECT 'releaser', e.executor_id FROM p

@@ -4,6 +4,7 @@ The caller holds the requisition's lock. Rounds → steps → assignees → appe
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,15 +13,22 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pettycash.models.people import Role
-from pettycash.models.requisitions import Requisition, RequisitionLine, RequisitionStatus
+from pettycash.models.requisitions import (
+    Attachment,
+    Requisition,
+    RequisitionLine,
+    RequisitionStatus,
+)
 from pettycash.models.workflow import (
     ApprovalRound,
     ApprovalStep,
     ApprovalThreshold,
+    Decision,
     RoundStatus,
     StepAssignee,
     StepStatus,
     TrailAction,
+    Verdict,
 )
 from pettycash.services import approved_facts, duties, resolution, thresholds, trail
 from pettycash.services.actors import Actor
@@ -49,9 +57,20 @@ def lines_of(session: Session, requisition_id: UUID) -> list[RequisitionLine]:
     )
 
 
-def facts_of(session: Session, requisition: Requisition) -> dict[str, Any]:
-    """The facts as they stand now."""
-    return approved_facts.facts(requisition, lines_of(session, requisition.id))
+def facts_of(
+    session: Session, requisition: Requisition, of_round: ApprovalRound | None = None
+) -> dict[str, Any]:
+    """The facts as they stand now: in the form and with the files of a round, or for a new one."""
+    lines = lines_of(session, requisition.id)
+    attached = {
+        digest.hex()
+        for digest in session.execute(
+            select(Attachment.digest).where(Attachment.requisition_id == requisition.id)
+        ).scalars()
+    }
+    if of_round is None:
+        return approved_facts.facts(requisition, lines, evidence=sorted(attached))
+    return approved_facts.facts_like(of_round.facts, requisition, lines, attached=attached)
 
 
 def latest(session: Session, requisition_id: UUID) -> ApprovalRound | None:
@@ -105,17 +124,23 @@ def open_round(
         amount=requisition.amount,
         at=now,
     )
+    own = None
+    if requisition.origin_reason is not None:
+        own = resolution.own_unit(session, requester_id=requisition.requester_id)
     chain = resolution.resolve(
         resolution.Policy(
             tier=threshold.tier,
             roles_sequence=threshold.roles_sequence,
             requires_cfo=threshold.requires_cfo,
         ),
-        _subject(
-            requisition,
-            duties.barred(session, duty=Duty.APPROVER, requisition_id=requisition.id),
+        replace(
+            subject_of(
+                requisition,
+                duties.barred(session, duty=Duty.APPROVER, requisition_id=requisition.id),
+            ),
+            own_first=own,
         ),
-        resolution.load_people(session, requisition=requisition, now=now),
+        resolution.load_people(session, requisition=requisition, own=own, now=now),
     )
     opened = _new_round(
         session,
@@ -133,6 +158,7 @@ def open_round(
             role=link.role,
             original_role=link.original_role,
             user_id=link.user_id,
+            scope_id=link.scope_id,
             escalation_reason=link.escalation_reason,
             confirms_urgency=requisition.is_urgent and position == 1,
         )
@@ -216,6 +242,7 @@ def _new_step(
     role: str,
     original_role: Role,
     user_id: UUID,
+    scope_id: UUID | None,
     escalation_reason: str | None,
     confirms_urgency: bool,
 ) -> ApprovalStep:
@@ -225,6 +252,7 @@ def _new_step(
         round_id=opened.id,
         position=position,
         role=role,
+        scope_id=scope_id,
         original_role=original_role,
         status=StepStatus.WAITING,
         confirms_urgency=confirms_urgency,
@@ -278,31 +306,30 @@ def take_facts(approval_round: ApprovalRound, facts: dict[str, Any]) -> None:
     approval_round.digest = approved_facts.digest_of(facts)
 
 
-def ask_last_approver_again(
-    session: Session,
-    *,
-    requisition: Requisition,
-    approved: ApprovalRound,
-    facts: dict[str, Any],
-    now: datetime,
-) -> ApprovalRound | None:
-    """Open a round of one step for whoever approved last: another destination, same payee.
-
-    The earlier approvals stand, in the round that they were given in. None where the last
-    approver may not decide it any more, be it that the money goes to them now; then the whole
-    chain has to be resolved again.
-    """
+def last_approval(session: Session, approved: ApprovalRound) -> tuple[ApprovalStep, UUID]:
+    """The step of an approved round that was decided last, and who decided it."""
     last = max(
         (step for step in steps_of(session, approved.id) if step.status is StepStatus.APPROVED),
         key=lambda step: step.position,
     )
     (user_id,) = assignees_of(session, approved.id)[last.id]
-    if user_id in duties.barred(session, duty=Duty.APPROVER, requisition_id=requisition.id):
-        return None
-    if not resolution.holds_step_role(
-        session, user_id=user_id, role=last.role, requisition=requisition, now=now
-    ):
-        return None
+    return last, user_id
+
+
+def write_redirect(
+    session: Session,
+    *,
+    requisition: Requisition,
+    approved: ApprovalRound,
+    facts: dict[str, Any],
+    seat: resolution.ChainStep,
+    actor: Actor,
+    now: datetime,
+) -> ApprovalRound:
+    """A round of one step that was decided: somebody approved that the money goes elsewhere.
+
+    The earlier approvals stand, in the round that they were given in.
+    """
     opened = _new_round(
         session,
         requisition=requisition,
@@ -315,13 +342,31 @@ def ask_last_approver_again(
         session,
         opened,
         position=1,
-        role=last.role,
-        original_role=last.original_role,
-        user_id=user_id,
-        escalation_reason=last.escalation_reason,
+        role=seat.role,
+        original_role=seat.original_role,
+        user_id=seat.user_id,
+        scope_id=seat.scope_id,
+        escalation_reason=seat.escalation_reason,
         confirms_urgency=False,
     )
-    open_step(requisition, step, now=now)
+    step.opened_at = now
+    session.flush()  # a decision is an assignee's
+    session.add(
+        Decision(
+            company_id=requisition.company_id,
+            requisition_id=requisition.id,
+            round_id=opened.id,
+            step_id=step.id,
+            user_id=seat.user_id,
+            role=seat.role,
+            verdict=Verdict.APPROVED,
+            digest=opened.digest,
+            ip_address=actor.ip_address,
+            user_agent=actor.user_agent,
+        )
+    )
+    close_step(step, StepStatus.APPROVED, now=now)
+    close_round(session, opened, RoundStatus.APPROVED, now=now)
     return opened
 
 
@@ -351,25 +396,32 @@ def resolve_anew(
         close_step(step, StepStatus.VOIDED, now=now)
     session.flush()
     known = duties.holders(session, requisition_id=requisition.id)
+    again = (*voided, *waiting)
+    own = None
+    if any(step.scope_id is not None for step in again):
+        own = resolution.own_unit(session, requester_id=requisition.requester_id)
     chain = resolution.resolve_steps(
-        [step.original_role for step in (*voided, *waiting)],
+        [step.original_role for step in again if step.scope_id is None],
         policy=resolution.Policy(
             tier=current.policy["tier"],
             roles_sequence=current.policy["roles_sequence"],
             requires_cfo=current.policy["requires_cfo"],
         ),
         # Nobody approves twice, and those who have done so keep their step.
-        subject=_subject(
-            requisition, duties.others(known, Duty.APPROVER).keys() | known[Duty.APPROVER]
+        subject=replace(
+            subject_of(
+                requisition, duties.others(known, Duty.APPROVER).keys() | known[Duty.APPROVER]
+            ),
+            own_first=own,
         ),
-        people=resolution.load_people(session, requisition=requisition, now=now),
+        people=resolution.load_people(session, requisition=requisition, own=own, now=now),
     )
     opened = _new_round(
         session,
         requisition=requisition,
         threshold_id=current.threshold_id,
         policy=current.policy,
-        facts=facts_of(session, requisition),
+        facts=facts_of(session, requisition, current),
         override=current.override,
     )
     reason = "An approval is void: who gave it asks for the money, or gets it."
@@ -381,6 +433,7 @@ def resolve_anew(
             role=link.role,
             original_role=link.original_role,
             user_id=link.user_id,
+            scope_id=link.scope_id,
             escalation_reason=reason if position <= len(voided) else link.escalation_reason,
             confirms_urgency=False,
         )
@@ -411,7 +464,8 @@ def _approved_by(
     )
 
 
-def _subject(requisition: Requisition, barred: Iterable[UUID]) -> resolution.Subject:
+def subject_of(requisition: Requisition, barred: Iterable[UUID]) -> resolution.Subject:
+    """What resolution knows of a requisition."""
     return resolution.Subject(
         requester_id=requisition.requester_id,
         barred=frozenset(barred),

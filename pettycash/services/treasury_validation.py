@@ -23,6 +23,7 @@ from pettycash.models.requisitions import (
 from pettycash.models.workflow import TrailAction
 from pettycash.services import (
     approvals,
+    approved_facts,
     company_settings,
     duties,
     rail_limits,
@@ -81,6 +82,7 @@ def validate(
         PartyToIt: the actor raised or approved it, or gets the money.
         IllegalRequisitionState: it does not wait for treasury.
         OnHold: treasury holds it.
+        RedirectOpen: the last approver has yet to decide where it goes.
         ApprovalVoid: somebody who approved it has another duty: see `conflicts`.
         StaleDigest: what was read is not what stands there now.
         InvalidParts: they don't add up.
@@ -100,6 +102,8 @@ def validate(
         )
     if requisition.held_at is not None:
         raise OnHold(f"It is on hold: {requisition.hold_reason}")
+    if requisition.open_redirect_id is not None:
+        raise approved_facts.RedirectOpen
     if duties.conflicted(session, known, requisition_id=requisition.id):
         raise duties.ApprovalVoid
     approved = rounds.latest(session, requisition.id)
@@ -126,7 +130,7 @@ def validate(
         now=now,
     )
     for payment in made:
-        _somebody_is_left(session, requisition=requisition, payment=payment, now=now)
+        check_somebody_is_left(session, requisition=requisition, payment=payment, now=now)
     trail.write(
         session,
         requisition,
@@ -155,7 +159,8 @@ def _check_parts(requisition: Requisition, parts: Sequence[Part]) -> None:
 
 
 def _reshapes(requisition: Requisition, parts: Sequence[Part]) -> bool:
-    """Whether treasury splits or redirects; naming the store that pays is part of validating."""
+    """Whether treasury splits it or takes another way that was approved; naming the store that
+    pays is part of validating."""
     (first, *more) = parts
     return bool(
         more
@@ -165,9 +170,14 @@ def _reshapes(requisition: Requisition, parts: Sequence[Part]) -> bool:
     )
 
 
-def _somebody_is_left(
+def check_somebody_is_left(
     session: Session, *, requisition: Requisition, payment: Payment, now: datetime
 ) -> None:
+    """Refuse to leave a payment that nobody could release.
+
+    Raises:
+        NobodyLeft: its detail names who is missing.
+    """
     subject = facts.subject_of(session, payment=payment, requisition=requisition)
     left = _candidates(session, subject, now=now) - set(subject.excluded)
     if left:

@@ -53,6 +53,39 @@ def test_a_file_is_attached_listed_and_read(api: ApiClient) -> None:
     )
 
 
+def test_a_file_that_comes_after_submit_is_marked_and_warned_of(api: ApiClient) -> None:
+    staff, manager = api.as_("staff"), api.as_("branch_manager")
+    requisition = raised(staff)
+    upload(staff, requisition, b"%PDF-1.7 three chairs")
+    where = f"{PATH}{requisition['id']}/"
+    submitted = staff.post(f"{where}submit/").json
+    tag = manager.get(where).headers["ETag"]
+
+    upload(staff, requisition, b"%PDF-1.7 four chairs")
+
+    files = manager.get(f"{where}attachments/").json["items"]
+    assert [each["is_later"] for each in files] == [False, True]
+    read = manager.get(where, headers={"If-None-Match": tag})
+    assert [each["code"] for each in read.json["warnings"]] == ["requisition.later_files"]
+    assert read.json["decision_digest"] == submitted["decision_digest"]
+    (asked,) = manager.get("/api/approvals/").json["items"]
+    assert asked["warnings"] == read.json["warnings"]
+
+
+def test_the_same_asked_for_twice_in_a_day_is_warned_of(api: ApiClient) -> None:
+    staff, manager = api.as_("staff"), api.as_("branch_manager")
+    first, second = raised(staff), raised(staff)
+    for each in (first, second):
+        staff.post(f"{PATH}{each['id']}/submit/")
+
+    (warning,) = manager.get(f"{PATH}{second['id']}/").json["warnings"]
+
+    assert (warning["code"], warning["numbers"]) == (
+        "requisition.identical_of_day",
+        [first["number"]],
+    )
+
+
 def test_files_that_are_not_taken(api: ApiClient) -> None:
     staff = api.as_("staff")
     requisition = raised(staff)

@@ -140,7 +140,7 @@ def test_bad_input_is_named_and_changes_nothing(api: ApiClient) -> None:
 
 
 def test_ugandan_shillings_are_whole(api: ApiClient) -> None:
-    cash = {"currency": "UGX", "method": "cash", "destination": "+256772123456", "origin": "hq"}
+    cash = {"currency": "UGX", "method": "cash", "destination": "+256772123456"}
     staff = api.as_("staff_hq")
 
     refused = staff.post(PATH, json=of_amount("1500.50", **cash), key=True)
@@ -149,6 +149,17 @@ def test_ugandan_shillings_are_whole(api: ApiClient) -> None:
     assert code(refused) == (422, "money.invalid_amount")
     assert taken.json["amount"] == "1500"
     assert taken.json["lines"][0]["amount"] == "1500"
+
+
+def test_the_origin_is_ones_own_or_has_a_reason(api: ApiClient) -> None:
+    assert raised(api.as_("staff"))["origin"] == "branch"
+    assert raised(api.as_("staff_hq"))["origin"] == "hq"
+
+    answer = api.as_("staff").post(PATH, json=NEW | {"origin": "hq"}, key=True)
+    assert code(answer) == (422, "requisition.invalid")
+    assert "origin_reason" in answer.json["errors"]
+    told = raised(api.as_("staff"), origin="hq", origin_reason="It is for the head office.")
+    assert (told["origin"], told["origin_reason"]) == ("hq", "It is for the head office.")
 
 
 def test_enums_are_read_in_any_case(api: ApiClient) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pettycash.cli.demo.life_cycle import AMOUNT, IDENTITY_TERMS
+from pettycash.cli.demo.life_cycle import AMOUNT, IDENTITY_TERMS, NEW_PHONE
 from tests.stack.running import Stack
 
 pytestmark = [
@@ -53,6 +53,16 @@ def test_one_object_tells_all_of_it(told: dict[str, Any]) -> None:
     assert told["payment"]["status"] == "success"
     assert told["journal_balanced"] is True
     assert told["reconciled"] is True
+
+
+def test_a_redirect_asks_the_approver_and_moves_the_money_there(stack: Stack) -> None:
+    done = stack.call("demo", "pay", "--redirect", "--json")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads(done.stdout)
+    assert result["redirect"]["status"] == "effective"
+    (movement,) = result["simulator_movements"]
+    assert movement["phone"].lstrip("+") == result["redirect"]["destination"] == NEW_PHONE
 
 
 def test_the_rail_moved_exactly_this_money_once(told: dict[str, Any]) -> None:

@@ -11,7 +11,6 @@ from pettycash.models.people import User
 from pettycash.models.requisitions import (
     IN_APPROVAL,
     TRANSITIONS,
-    Origin,
     Requisition,
     RequisitionKind,
     RequisitionStatus,
@@ -37,7 +36,6 @@ def stated(amount: str = "1500.00", **more: Any) -> Stated:
     """A plain expense over M-Pesa, of one line unless told otherwise."""
     facts: dict[str, Any] = {
         "kind": RequisitionKind.EXPENSE,
-        "origin": Origin.BRANCH,
         "amount": Decimal(amount),
         "currency": Currency.KES,
         "purpose": "Water for the office",

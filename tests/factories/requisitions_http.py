@@ -9,7 +9,6 @@ from tests.api.client import ApiClient, Caller
 PATH = "/api/requisitions/"
 NEW: dict[str, Any] = {
     "kind": "expense",
-    "origin": "branch",
     "amount": "1500.00",
     "currency": "KES",
     "purpose": "Water for the office",

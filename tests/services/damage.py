@@ -140,6 +140,43 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "paid",
         "UPDATE payment_attempts SET originator_reference = 'x' WHERE payment_id = :paid",
     ),
+    (
+        "releases_go_where_it_was_approved",
+        "going",
+        "UPDATE payment_attempts SET destination = '254799999999' WHERE id = :attempt",
+    ),
+    (
+        "releases_go_where_it_was_approved",
+        "paid",
+        "UPDATE payments SET method = 'cash' WHERE id = :paid",
+    ),
+    (
+        "releases_go_where_it_was_approved",
+        "paid",
+        (
+            "DELETE FROM decisions USING payments p WHERE p.id = :paid"
+            " AND decisions.requisition_id = p.requisition_id"
+        ),
+    ),
+    (
+        "redirects_hold_what_they_are_about",
+        "key",
+        (
+            "INSERT INTO changes (id, company_id, kind, object_id, payload, reason, status,"
+            " proposed_by) SELECT :key, company_id, 'redirect', id, '{}', 'x', 'proposed',"
+            " maker_id FROM payments WHERE id = :going"
+        ),
+    ),
+    (
+        "redirects_hold_what_they_are_about",
+        "key",
+        (
+            "INSERT INTO changes (id, company_id, kind, object_id, payload, reason, status,"
+            " proposed_by) SELECT :key, company_id, 'redirect', id, '{}', 'x', 'withdrawn',"
+            " maker_id FROM payments WHERE id = :going;"
+            " UPDATE payments SET open_redirect_id = :key WHERE id = :going"
+        ),
+    ),
     ("attempts_are_what_was_released", "going", "DELETE FROM payment_attempts WHERE id = :attempt"),
     (
         "attempts_are_what_was_released",

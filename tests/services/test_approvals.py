@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from pettycash.models.requisitions import (
     IllegalRequisitionState,
-    Origin,
     Requisition,
     RequisitionStatus,
 )
@@ -84,7 +83,7 @@ def test_the_status_follows_the_step_up_to_treasury(session: Session) -> None:
 
 
 def test_field_and_hq_statuses(session: Session) -> None:
-    assert submitted(session, origin=Origin.FIELD).status is R.PENDING_DEPT_APPROVAL
+    assert submitted(session, by="staff_hq").status is R.PENDING_DEPT_APPROVAL
     requisition = submitted(session, "20000.00")
     approve(session, requisition, "branch_manager")
     assert requisition.status is R.PENDING_REGIONAL_REVIEW
@@ -263,8 +262,8 @@ def test_a_no_ends_the_round(
 
 
 def inbox(session: Session, name: str) -> list[UUID]:
-    rows = session.execute(approvals.inbox(acting(session, name)))
-    return [requisition.id for _, _, requisition in rows]
+    rows = session.execute(approvals.inbox(acting(session, name)).query)
+    return [requisition.id for *_, requisition in rows]
 
 
 def test_the_inbox_holds_what_waits_for_me_and_nothing_else(session: Session) -> None:

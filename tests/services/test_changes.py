@@ -205,7 +205,9 @@ def test_another_company_sees_no_such_change(live: Database) -> None:
 
 def test_no_such_change(session: Session) -> None:
     with pytest.raises(changes.ChangeNotFound):
-        changes.get(session, change_id=uuid4())
+        changes.get(
+            session, change_id=uuid4(), actor=acting(session, "cfo"), now=session.info["now"]
+        )
 
 
 def test_a_refusal_of_the_kind_leaves_the_proposal_standing(live: Database) -> None:
@@ -215,7 +217,7 @@ def test_a_refusal_of_the_kind_leaves_the_proposal_standing(live: Database) -> N
         with pytest.raises(changes.UnknownChange), db.transaction() as session:
             _confirm(session, change, "treasury_2")
         with db.transaction() as session:
-            assert changes.get(session, change_id=change.id).status is ChangeStatus.PROPOSED
+            assert session.get_one(Change, change.id).status is ChangeStatus.PROPOSED
 
 
 def test_two_confirmers_at_once_apply_it_once(live: Database) -> None:

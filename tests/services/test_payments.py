@@ -11,7 +11,6 @@ from pettycash import db, errors
 from pettycash.models.funds import Fund, ProviderAccount, Store
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.releases import PaymentExecution
-from pettycash.models.requisitions import Origin
 from pettycash.money import Currency, InvalidAmount
 from pettycash.rails import Method
 from pettycash.services import payments, rail_limits, releases
@@ -42,18 +41,6 @@ def test_cash_leaves_the_drawer(session: Session) -> None:
 
     assert session.get_one(Store, payment.store_id).code == "WESTLANDS-DRAWER"
     assert payment.provider_account_id is None
-
-
-def test_parts_may_go_different_ways(session: Session) -> None:
-    first, second = in_parts(
-        session,
-        Part(amount=Decimal("1000.00")),
-        Part(amount=Decimal("500.00"), method=Method.CASH, destination="0712345678"),
-    )
-
-    assert (first.ordinal, second.ordinal) == (1, 2)
-    assert (first.method, second.method) == (Method.MPESA, Method.CASH)
-    assert second.destination == "+254712345678"
 
 
 def test_parts_together_stay_within_the_approval(session: Session) -> None:
@@ -117,7 +104,6 @@ def test_the_rails_own_limits_are_checked_when_it_is_made(session: Session, amou
 def test_a_currency_without_cents_is_paid_in_whole_ones(session: Session) -> None:
     at_hq = {
         "by": "staff_hq",
-        "origin": Origin.HQ,
         "currency": Currency.UGX,
         "method": Method.CASH,
         "destination": "+256712345678",
@@ -275,8 +261,6 @@ def test_a_change_is_checked_like_a_new_payment(session: Session) -> None:
 
     with pytest.raises(rules.ExceedsApproved):
         change(session, payment, amount=Decimal("1501.00"))
-    with pytest.raises(errors.RuleViolation):
-        change(session, payment, destination="12")
     with pytest.raises(releases.NotSeparate):
         change(session, payment, by="branch_manager", amount=Decimal(1400))
 
@@ -297,7 +281,7 @@ def test_a_verified_code_does_not_outlive_a_change(session: Session) -> None:
     payment = making.pending(session)
     making.verified(session, payment)
 
-    change(session, payment, destination="0712000000")
+    change(session, payment, amount=Decimal("1400.00"))
 
     with pytest.raises(errors.RuleViolation) as refusal:
         execute(session, payment)

@@ -52,7 +52,7 @@ def test_the_message_names_amount_and_payee(session: Session) -> None:
     message = releases.make_code(session, send_id=send_id, now=session.info["now"])
 
     assert message is not None
-    assert "KES 1500.00 to Spring Water" in message.text
+    assert 'KES 1500.00\nto "Spring Water"\nat M-Pesa 254712345678\n' in message.text
     assert message.email == "treasury_2@demo.example"
     assert message.phone
     assert message.text.split()[0] not in repr(message)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from pettycash import db
-from pettycash.models.payments import Payment
+from pettycash.models.payments import IllegalTransition, Payment, PaymentStatus
 from pettycash.models.requisitions import IllegalRequisitionState, Requisition, RequisitionStatus
 from pettycash.models.workflow import (
     ApprovalRound,
@@ -20,8 +20,18 @@ from pettycash.models.workflow import (
     RoundStatus,
     StepStatus,
 )
-from pettycash.services import approvals, attachments, requisitions, treasury_validation
+from pettycash.services import (
+    approvals,
+    approved_facts,
+    attachments,
+    changes,
+    redirects,
+    requisitions,
+    treasury_validation,
+)
+from pettycash.services import payments as payments_service
 from pettycash.services.requisitions.raising import ExternalReferenceTaken
+from tests.factories import payments as making
 from tests.factories.people import acting, company_id
 from tests.factories.requisitions import approved, digest, line, raised, submitted
 from tests.races import together
@@ -163,7 +173,7 @@ def test_validating_at_once_makes_one_payment(demo: UUID) -> None:
     assert len(rows(demo, Payment, requisition_id)) == 1
 
 
-def test_validating_meets_a_change_of_the_destination(demo: UUID) -> None:
+def test_validating_meets_a_redirect(demo: UUID) -> None:
     requisition_id, seen = prepared(demo, approved)
 
     results = together(
@@ -177,17 +187,76 @@ def test_validating_meets_a_change_of_the_destination(demo: UUID) -> None:
             ),
             act(
                 demo,
-                requisitions.update,
+                redirects.propose_for_requisition,
                 "staff",
                 requisition_id=requisition_id,
-                changes={"destination": "0711111111"},
+                destination="0711111111",
+                reason="Another phone",
             ),
         ]
     )
 
-    assert winners(results) == 1
+    assert winners(results, (*LOST, approved_facts.RedirectOpen)) == 1
     payments = rows(demo, Payment, requisition_id)
     assert [each.destination for each in payments] in ([], ["254712345678"])
+
+
+def test_releasing_meets_a_redirect(demo: UUID) -> None:
+    """Either the money leaves for where it was approved, or it stands still; never elsewhere."""
+
+    def verified(session: Session) -> UUID:
+        payment = making.pending(session)
+        making.verified(session, payment)
+        return payment.id
+
+    payment_id = within(demo, verified)
+
+    results = together(
+        [
+            act(demo, payments_service.execute, "treasury_2", payment_id=payment_id),
+            act(
+                demo,
+                redirects.propose_for_payment,
+                "treasury_3",
+                payment_id=payment_id,
+                destination="0711111111",
+                reason="Another phone",
+            ),
+        ]
+    )
+
+    assert winners(results, (IllegalTransition, approved_facts.RedirectOpen)) == 1
+    payment = within(demo, lambda session: session.get_one(Payment, payment_id))
+    assert payment.destination == "254712345678"
+    assert (payment.open_redirect_id is None) is (payment.status is PaymentStatus.EXECUTING)
+
+
+def test_agreeing_meets_a_cancelling(demo: UUID) -> None:
+    def proposed(session: Session) -> tuple[UUID, UUID, str]:
+        payment = making.pending(session)
+        change = redirects.propose_for_payment(
+            session,
+            payment_id=payment.id,
+            destination="0711111111",
+            reason="Another phone",
+            actor=acting(session, "treasury"),
+            now=session.info["now"],
+        )
+        assert change.digest is not None
+        return payment.id, change.id, change.digest.hex()
+
+    payment_id, change_id, seen = within(demo, proposed)
+
+    results = together(
+        [
+            act(demo, changes.confirm, "branch_manager", change_id=change_id, digest=seen),
+            act(demo, payments_service.cancel, "treasury", payment_id=payment_id),
+        ]
+    )
+
+    assert winners(results, (changes.AlreadyDecided,)) in (1, 2)
+    payment = within(demo, lambda session: session.get_one(Payment, payment_id))
+    assert (payment.status, payment.open_redirect_id) == (PaymentStatus.CANCELLED, None)
 
 
 def test_the_same_external_reference_at_once_is_taken_once(demo: UUID) -> None:

@@ -139,7 +139,8 @@ def check(session: Session, requisition: Requisition) -> None:
     open_steps = [each for each in of_it[ApprovalStep] if each.status is StepStatus.OPEN]
     in_approval = requisition.status in IN_APPROVAL
     assert len(open_rounds) == len(open_steps) == in_approval
-    standing = approved_facts.digest_of(rounds.facts_of(session, requisition))
+    latest = rounds.latest(session, requisition.id)
+    standing = approved_facts.digest_of(rounds.facts_of(session, requisition, latest))
     if in_approval:
         (current,), (step,) = open_rounds, open_steps
         assert current.digest == standing

@@ -73,12 +73,14 @@ def test_numbers_rise(session: Session) -> None:
 
 
 def test_field_and_hq_take_their_place_from_the_membership(session: Session) -> None:
-    field = raised(session, origin=Origin.FIELD)
-    hq = raised(session, by="staff_hq", origin=Origin.HQ)
+    field = raised(session, origin=Origin.FIELD, origin_reason="A visit.")
+    hq = raised(session, by="staff_hq")
 
     assert (field.branch_id, field.region_id) == (None, acting(session, "staff").region_id)
-    assert hq.branch_id is None
+    assert hq.branch_id == acting(session, "staff_hq").branch_id
 
+
+FIELD: dict[str, Any] = {"origin": Origin.FIELD, "origin_reason": "A visit."}
 
 REFUSED: list[tuple[dict[str, Any], type[Exception]]] = [
     ({"amount": Decimal("0")}, stating.InvalidRequisition),
@@ -127,7 +129,7 @@ REFUSED: list[tuple[dict[str, Any], type[Exception]]] = [
     ({"branch_id": uuid4()}, stating.InvalidRequisition),
     ({"department_id": uuid4()}, stating.InvalidRequisition),
     ({"cost_center_id": uuid4()}, stating.InvalidRequisition),
-    ({"origin": Origin.FIELD, "region_id": uuid4()}, stating.InvalidRequisition),
+    (FIELD | {"region_id": uuid4()}, stating.InvalidRequisition),
 ]
 
 
@@ -148,7 +150,6 @@ def test_what_makes_no_sense_is_refused_and_leaves_nothing(
 def test_shillings_of_uganda_are_whole(session: Session) -> None:
     ugandan = {
         "by": "staff_hq",
-        "origin": Origin.HQ,
         "currency": Currency.UGX,
         "method": Method.CASH,
         "destination": "0772123456",
@@ -191,7 +192,7 @@ def test_nobody_raises_for_a_branch_department_or_region_that_is_not_theirs(
     for wrong in (
         {"branch_id": unit(session, Branch, "MOMBASA")},
         {"department_id": unit(session, Department, "FIN")},
-        {"origin": Origin.FIELD, "region_id": unit(session, Region, "COAST")},
+        FIELD | {"region_id": unit(session, Region, "COAST")},
     ):
         with pytest.raises(stating.OutsideYourUnits):
             raised(session, **wrong)
@@ -257,6 +258,7 @@ def test_stated_round_trips(session: Session) -> None:
     said = stating.stated(draft, rounds.lines_of(session, draft.id))
 
     assert said == stated(
+        origin=Origin.BRANCH,
         metadata={"k": "v"},
         external_reference="E1",
         destination=NORMALISED_PHONE,

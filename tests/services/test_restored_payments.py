@@ -18,16 +18,14 @@ from pettycash.gateways.base import Asked, Outcome
 from pettycash.models.attempts import AttemptState, Callback, CallbackPurpose, PaymentAttempt
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.people import Membership
-from pettycash.models.requisitions import Requisition
 from pettycash.rails import Method
 from pettycash.services import callbacks as service
-from pettycash.services import case_resolutions, payments
+from pettycash.services import case_resolutions, changes, payments, redirects
 from pettycash.services.callbacks import Address
 from pettycash.services.case_resolutions import Ending, Proposal
 from pettycash.services.payments import facts, restored
 from pettycash.services.payments.evidence import Source, Verdict
 from pettycash.services.releases import NotSeparate
-from tests import books
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.evidence import failed, proven
@@ -743,17 +741,21 @@ class TestAnotherAccount:
 
 
 def moved_to_cash(session: Session, payment: Payment, now: datetime) -> None:
-    """Treasury has the custodian of Westlands pay it instead."""
-    drawer = books.store(session, "WESTLANDS-DRAWER")
-    payments.change(
+    """The custodian of Westlands pays it instead: treasury proposes, the approver agrees."""
+    change = redirects.propose_for_payment(
         session,
-        requisition=session.get_one(Requisition, payment.requisition_id),
-        payment=payment,
-        changes={
-            "method": Method.CASH,
-            "store_id": drawer.id,
-            "destination": "+254712345678",
-        },
+        payment_id=payment.id,
+        method=Method.CASH,
+        destination="+254712345678",
+        reason="The rail is down.",
         actor=acting(session, making.MAKER),
+        now=now,
+    )
+    assert change.digest is not None
+    changes.confirm(
+        session,
+        change_id=change.id,
+        digest=change.digest.hex(),
+        actor=acting(session, "branch_manager"),
         now=now,
     )

@@ -2,8 +2,9 @@
 
 import marshmallow as ma
 
+from pettycash.api.schemas.changes import ChangeSchema
 from pettycash.api.schemas.fields import Choices, Schema, SearchQuery
-from pettycash.api.schemas.requisitions import ApprovalStepSchema, RequisitionSchema
+from pettycash.api.schemas.requisitions import ApprovalStepSchema, RequisitionSchema, WarningSchema
 from pettycash.money import Currency
 
 
@@ -17,10 +18,18 @@ class InboxQuery(SearchQuery):
 
 
 class InboxItemSchema(Schema):
-    """A step that waits for you."""
+    """A step that waits for you, or a redirect."""
 
     requisition = ma.fields.Nested(RequisitionSchema)
-    step = ma.fields.Nested(ApprovalStepSchema)
+    step = ma.fields.Nested(ApprovalStepSchema, allow_none=True)
+    redirect = ma.fields.Nested(
+        ChangeSchema,
+        allow_none=True,
+        metadata={
+            "description": "Confirm or reject it under /api/changes/; your step-up must be fresh."
+        },
+    )
+    warnings = ma.fields.List(ma.fields.Nested(WarningSchema))
     asks_urgency = ma.fields.Boolean(
         metadata={"description": "True: answer with confirm_urgency before anything else."}
     )

@@ -69,6 +69,9 @@ class BranchSchema(UnitSchema):
 
     region_id = ma.fields.UUID(required=True)
     address = Text(longest=500, allow_none=True)
+    is_head_office = ma.fields.Boolean(
+        metadata={"description": "Its members raise requisitions of origin hq."}
+    )
 
 
 class DepartmentSchema(UnitSchema):
@@ -136,6 +139,7 @@ EXAMPLE_BRANCH = {
     "name": "Westlands",
     "region_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0b02",
     "address": "Woodvale Grove",
+    "is_head_office": False,
 }
 EXAMPLE_DEPARTMENT = {"code": "OPS", "name": "Operations"}
 EXAMPLE_COST_CENTER = {

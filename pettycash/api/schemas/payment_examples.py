@@ -29,6 +29,7 @@ EXAMPLE_PAYMENT: dict[str, Any] = {
     "failure_confirmed": True,
     "is_blocked": False,
     "blocked_by_case_id": None,
+    "open_redirect_id": None,
     "is_release_locked": False,
     "retry_count": 0,
     "max_retries": 3,
@@ -50,7 +51,10 @@ EXAMPLE_PAYMENT: dict[str, Any] = {
     "version": 1,
 }
 
+EXAMPLE_LINES = ["KES 1500.00", '"Spring Water"', "M-Pesa 254712345678"]
+
 EXAMPLE_RELEASE: dict[str, Any] = {
+    "lines": EXAMPLE_LINES,
     "executor_id": ID.format(6),
     "state": "live",
     "death_cause": None,
@@ -74,7 +78,7 @@ EXAMPLE_VERIFIED: dict[str, Any] = {
     "is_spendable": True,
 }
 
-EXAMPLE_DETAIL: dict[str, Any] = {**EXAMPLE_PAYMENT, "release": None}
+EXAMPLE_DETAIL: dict[str, Any] = {**EXAMPLE_PAYMENT, "lines": EXAMPLE_LINES, "release": None}
 
 EXAMPLE_EXECUTING: dict[str, Any] = {
     **EXAMPLE_DETAIL,

@@ -73,6 +73,11 @@ class PaymentSchema(Schema):
         dump_only=True, metadata={"description": "A contradiction waits for two people."}
     )
     blocked_by_case_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    open_redirect_id = ma.fields.UUID(
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "The change under /api/changes/ that the last approver decides."},
+    )
     is_release_locked = ma.fields.Boolean(dump_only=True)
     retry_count = ma.fields.Integer(dump_only=True)
     max_retries = ma.fields.Integer(dump_only=True)
@@ -104,9 +109,21 @@ class PaymentSchema(Schema):
     version = ma.fields.Integer(dump_only=True)
 
 
-class ReleaseSchema(Schema):
-    """Where the newest code stands."""
+def _lines() -> ma.fields.List[Any]:
+    return ma.fields.List(
+        ma.fields.String(),
+        dump_only=True,
+        metadata={
+            "description": "What a code releases, as its message shows it: amount, payee in"
+            " quotation marks, destination; what can't be seen stands as its code."
+        },
+    )
 
+
+class ReleaseSchema(Schema):
+    """What the newest code releases, and where it stands."""
+
+    lines = _lines()
     executor_id = ma.fields.UUID(dump_only=True)
     state = Choice(ChallengeState, dump_only=True)
     death_cause = Choice(DeathCause, dump_only=True, allow_none=True)
@@ -123,6 +140,7 @@ class ReleaseSchema(Schema):
 class PaymentDetailSchema(PaymentSchema):
     """A payment with the state of its release."""
 
+    lines = _lines()
     release = ma.fields.Nested(ReleaseSchema, dump_only=True, allow_none=True)
 
 
@@ -134,7 +152,10 @@ class NewPaymentSchema(Schema):
     currency = Choice(Currency, metadata={"description": "If given, the requisition's."})
     store_id = ma.fields.UUID(metadata={"description": "Left out: by place and method."})
     method = Choice(Method, metadata={"description": "Left out: the requisition's."})
-    destination = Text(longest=200, metadata={"description": "Left out: the requisition's."})
+    destination = Text(
+        longest=200,
+        metadata={"description": "Left out: the requisition's; else one that was approved."},
+    )
     external_reference = Text(shortest=1, longest=REFERENCE_LONGEST)
     metadata = Metadata()
 
@@ -143,9 +164,7 @@ class PaymentChangeSchema(Schema):
     """What of a pending payment can be changed; who changes it is its maker."""
 
     amount = Amount()
-    store_id = ma.fields.UUID()
-    method = Choice(Method)
-    destination = Text(longest=200, shortest=1)
+    store_id = ma.fields.UUID(metadata={"description": "Of the same method."})
     metadata = Metadata()
 
     @ma.validates_schema

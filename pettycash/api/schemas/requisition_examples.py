@@ -34,6 +34,7 @@ EXAMPLE_REQUISITION: dict[str, Any] = {
     "status_changed_at": "2026-11-20T08:00:00+00:00",
     "kind": "expense",
     "origin": "branch",
+    "origin_reason": None,
     "requester_id": _STAFF,
     "client_id": None,
     "external_reference": "PO-4711",
@@ -60,6 +61,7 @@ EXAMPLE_REQUISITION: dict[str, Any] = {
     "validated_by_id": None,
     "held_at": None,
     "hold_reason": None,
+    "open_redirect_id": None,
     "paid_at": None,
     "created_at": "2026-11-20T07:55:00+00:00",
     "version": 2,
@@ -112,6 +114,7 @@ EXAMPLE_DETAIL: dict[str, Any] = {
         "steps": [EXAMPLE_STEP],
     },
     "payments": [],
+    "warnings": [],
     "payments_needed": 1,
     "decision_digest": EXAMPLE_DIGEST,
 }
@@ -169,12 +172,15 @@ EXAMPLE_ATTACHMENT: dict[str, Any] = {
     "content_type": "application/pdf",
     "size": 48213,
     "sha256": EXAMPLE_DIGEST,
+    "is_later": False,
     "uploaded_by_id": _STAFF,
     "created_at": "2026-11-20T08:30:00+00:00",
 }
 EXAMPLE_INBOX: dict[str, Any] = {
     "requisition": EXAMPLE_REQUISITION,
     "step": EXAMPLE_STEP,
+    "redirect": None,
+    "warnings": [],
     "asks_urgency": False,
     "decision_digest": EXAMPLE_DIGEST,
 }

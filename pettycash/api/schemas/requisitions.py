@@ -82,7 +82,19 @@ class _StatedSchema(Schema):
     """What a requester says, beside the currency."""
 
     kind = Choice(RequisitionKind)
-    origin = Choice(Origin)
+    origin = Choice(
+        Origin,
+        metadata={
+            "description": "Left out: your own (branch member: branch; of the head office or a"
+            " department alone: hq; of a region alone: field). Another one needs a reason, and the"
+            " approver of your own unit decides first."
+        },
+    )
+    origin_reason = Text(
+        longest=REASON_LONGEST,
+        allow_none=True,
+        metadata={"description": "Required where the origin is not your own."},
+    )
     amount = Amount(metadata={"description": "The sum of the lines."})
     purpose = Text(shortest=1, longest=1000)
     payee_name = Text(shortest=1, longest=140)
@@ -116,7 +128,7 @@ class _StatedSchema(Schema):
     metadata = Metadata()
 
 
-REQUIRED = ("kind", "origin", "amount", "purpose", "payee_name", "method", "destination", "lines")
+REQUIRED = ("kind", "amount", "purpose", "payee_name", "method", "destination", "lines")
 
 
 class RequisitionCreateSchema(_StatedSchema):
@@ -153,6 +165,7 @@ class RequisitionSchema(Schema):
     status_changed_at = UtcDateTime()
     kind = Choice(RequisitionKind)
     origin = Choice(Origin)
+    origin_reason = ma.fields.String(allow_none=True)
     requester_id = ma.fields.UUID()
     client_id = ma.fields.UUID(allow_none=True)
     external_reference = ma.fields.String(allow_none=True)
@@ -179,6 +192,10 @@ class RequisitionSchema(Schema):
     validated_by_id = ma.fields.UUID(attribute="validated_by", allow_none=True)
     held_at = UtcDateTime(allow_none=True)
     hold_reason = ma.fields.String(allow_none=True)
+    open_redirect_id = ma.fields.UUID(
+        allow_none=True,
+        metadata={"description": "The change under /api/changes/ that the last approver decides."},
+    )
     paid_at = UtcDateTime(allow_none=True)
     created_at = UtcDateTime()
     version = ma.fields.Integer()
@@ -244,9 +261,22 @@ class RequisitionPaymentSchema(Schema):
     store_id = ma.fields.UUID()
 
 
+class WarningSchema(Schema):
+    """Something that whoever decides or pays should look at."""
+
+    code = ma.fields.String(
+        metadata={"description": "requisition.identical_of_day, requisition.later_files"}
+    )
+    detail = ma.fields.String()
+    numbers = ma.fields.List(
+        ma.fields.String(), metadata={"description": "Of other requisitions that you may see."}
+    )
+
+
 class RequisitionDetailSchema(RequisitionSchema):
     """A requisition with its lines, newest round and payments."""
 
+    warnings = ma.fields.List(ma.fields.Nested(WarningSchema))
     lines = ma.fields.List(ma.fields.Nested(RequisitionLineSchema))
     approval = ma.fields.Nested(ApprovalRoundSchema, allow_none=True)
     payments = ma.fields.List(ma.fields.Nested(RequisitionPaymentSchema))
@@ -311,7 +341,12 @@ class PaymentPartSchema(Schema):
     amount = Amount(required=True)
     store_id = ma.fields.UUID(allow_none=True, metadata={"description": "The store that pays."})
     method = Choice(Method, allow_none=True)
-    destination = Text(shortest=1, longest=254, allow_none=True)
+    destination = Text(
+        shortest=1,
+        longest=254,
+        allow_none=True,
+        metadata={"description": "One that was approved; another needs a redirect."},
+    )
     external_reference = Text(longest=100, allow_none=True)
     metadata = Metadata()
 
@@ -369,11 +404,16 @@ class AttachmentUploadSchema(Schema):
 class AttachmentSchema(Schema):
     """What is attached; the bytes are read one by one."""
 
-    id = ma.fields.UUID()
-    requisition_id = ma.fields.UUID()
-    filename = ma.fields.String()
-    content_type = ma.fields.String(metadata={"description": "Found in the file itself."})
-    size = ma.fields.Integer(metadata={"description": "Bytes."})
-    sha256 = ma.fields.Function(lambda attachment: attachment.digest.hex())
-    uploaded_by_id = ma.fields.UUID(attribute="uploaded_by")
-    created_at = UtcDateTime()
+    id = ma.fields.UUID(attribute="file.id")
+    requisition_id = ma.fields.UUID(attribute="file.requisition_id")
+    filename = ma.fields.String(attribute="file.filename")
+    content_type = ma.fields.String(
+        attribute="file.content_type", metadata={"description": "Found in the file itself."}
+    )
+    size = ma.fields.Integer(attribute="file.size", metadata={"description": "Bytes."})
+    sha256 = ma.fields.Function(lambda shown: shown.file.digest.hex())
+    is_later = ma.fields.Boolean(
+        metadata={"description": "It came after submit: no approval is about it."}
+    )
+    uploaded_by_id = ma.fields.UUID(attribute="file.uploaded_by")
+    created_at = UtcDateTime(attribute="file.created_at")

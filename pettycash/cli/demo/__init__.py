@@ -23,7 +23,10 @@ def demo() -> None:
 
 @demo.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, no story.")
-def pay(as_json: bool) -> None:
+@click.option(
+    "--redirect", "redirects", is_flag=True, help="Send it elsewhere first: the approver is asked."
+)
+def pay(as_json: bool, redirects: bool) -> None:
     """Raise, approve, release, pay, reconcile and replenish, telling each request and answer.
 
     Exit code 1 when anything is not as it should be. It can be run for ever: each run drops the
@@ -36,7 +39,7 @@ def pay(as_json: bool) -> None:
         if not path.startswith("/api/auth/"):
             console.print(f"      [dim]{escape(_excerpt(answer))}[/]")
 
-    life = LifeCycle(Demo(state_folder(), told), console.print)
+    life = LifeCycle(Demo(state_folder(), told), console.print, redirects=redirects)
     try:
         result = life.run()
     except Unexpected as error:

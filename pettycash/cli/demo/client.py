@@ -17,6 +17,7 @@ from pettycash.stack.state import StackError, StateFolder, read_json, write_priv
 
 TIMEOUT_SECONDS = 20
 TOTP_STEP_SECONDS = 30
+STEP_UP = "auth.step_up_required"
 
 Told = Callable[[str, str, str, "requests.Response"], None]
 """Called with persona, method, path and answer of each request."""
@@ -61,6 +62,9 @@ class Demo:
         answer = self._send(persona, method, path, body, key)
         if answer.status_code == requests.codes.unauthorized:
             self._sign_in_again(persona)
+            answer = self._send(persona, method, path, body, key)
+        if answer.status_code == requests.codes.forbidden and STEP_UP in answer.text:
+            self._authenticate_again(persona)
             answer = self._send(persona, method, path, body, key)
         if not quiet:
             self._told(persona, method, path, answer)
@@ -118,19 +122,30 @@ class Demo:
 
     def _sign_in(self, persona: str) -> None:
         who = self._personas[persona]
+        answer = self._with_code(
+            persona,
+            lambda proof: self._public("/api/auth/login", {"username": who["username"], **proof}),
+        )
+        self._told(persona, "POST", "/api/auth/login", answer)
+        self._keep(persona, answer)
+
+    def _authenticate_again(self, persona: str) -> None:
+        path = "/api/auth/reauthenticate/"
+        answer = self._with_code(
+            persona, lambda proof: self._send(persona, "POST", path, proof, False)
+        )
+        self._told(persona, "POST", path, answer)
+
+    def _with_code(
+        self, persona: str, send: Callable[[dict[str, str]], requests.Response]
+    ) -> requests.Response:
+        """Send password and code, again with the next one where the code was used already."""
+        who = self._personas[persona]
         for _attempt in range(3):
-            answer = self._public(
-                "/api/auth/login",
-                {
-                    "username": who["username"],
-                    "password": who["password"],
-                    "totp_code": pyotp.TOTP(who["totp_secret"]).now(),
-                },
-            )
+            code = pyotp.TOTP(who["totp_secret"]).now()
+            answer = send({"password": who["password"], "totp_code": code})
             if answer.ok:
-                self._told(persona, "POST", "/api/auth/login", answer)
-                self._keep(persona, answer)
-                return
+                return answer
             # The code of this step was used already; the next one comes within half a minute.
             time.sleep(TOTP_STEP_SECONDS - time.time() % TOTP_STEP_SECONDS + 0.5)
         raise Unexpected(f"{persona} can't sign in: {answer.status_code} {answer.text[:300]}")

@@ -15,6 +15,19 @@ AMOUNT = Decimal("12000.00")
 """More than the fund's target less its reorder level, so that every run needs a replenishment."""
 PAYEE = {"payee_name": "Stationery shop", "method": "mpesa", "destination": "254712000007"}
 
+NEW_PHONE = "254712000008"
+"""Where `--redirect` sends it."""
+
+APPROVERS = (
+    "branch_manager",
+    "department_head",
+    "regional_manager",
+    "group_finance_manager",
+    "group_finance_manager_2",
+    "cfo",
+    "ceo",
+)
+
 IDENTITY_TERMS = (
     "stores",
     "in_transit",
@@ -32,9 +45,10 @@ Say = Callable[[str], None]
 class LifeCycle:
     """One run of the demo. `result` grows on the way, so that a failure shows how far it came."""
 
-    def __init__(self, demo: Demo, say: Say) -> None:
+    def __init__(self, demo: Demo, say: Say, *, redirects: bool = False) -> None:
         self.demo = demo
         self.say = say
+        self.redirects = redirects
         self.result: dict[str, Any] = {}
 
     def run(self) -> dict[str, Any]:
@@ -49,6 +63,8 @@ class LifeCycle:
         requisition = self._raise()
         self._approve(requisition["id"])
         payment_id = self._validate(requisition["id"])
+        if self.redirects:
+            self._redirect(payment_id)
         payment = self._release(payment_id)
         self._look_at_fund(fund, payment)
         self._look_at_books(payment)
@@ -121,14 +137,7 @@ class LifeCycle:
         raise Unexpected("the chain of approvals does not end")
 
     def _whose_turn(self, requisition_id: str) -> str:
-        for persona in (
-            "branch_manager",
-            "department_head",
-            "regional_manager",
-            "group_finance_manager",
-            "cfo",
-            "ceo",
-        ):
+        for persona in APPROVERS:
             inbox = self.demo.call(persona, "GET", "/api/approvals/?limit=200", quiet=True)
             if any(each["requisition"]["id"] == requisition_id for each in inbox["items"]):
                 return persona
@@ -148,6 +157,47 @@ class LifeCycle:
             "treasury", "GET", f"/api/payments/?requisition_id={requisition_id}", quiet=True
         )
         return str(payments["items"][0]["id"])
+
+    def _redirect(self, payment_id: str) -> None:
+        """Treasury wants it elsewhere: it stands still until the last approver has agreed."""
+        self.say("\n   The shop has a new number: treasury proposes to send it there.")
+        path = f"/api/payments/{payment_id}/"
+        proposed = self.demo.call(
+            "treasury",
+            "POST",
+            f"{path}redirect/",
+            {"destination": NEW_PHONE, "reason": "The shop has a new number."},
+            expect=202,
+        )
+        self.say("   Until the approver has decided, no code of it is made or counts.")
+        self.demo.call("treasury_2", "POST", f"{path}send_otp/", {}, expect=409)
+        waiting = [
+            (persona, each)
+            for persona in APPROVERS
+            for each in self.demo.call(persona, "GET", "/api/approvals/?limit=200", quiet=True)[
+                "items"
+            ]
+            if each["redirect"] and each["redirect"]["id"] == proposed["id"]
+        ]
+        self._check(len(waiting) == 1, f"{len(waiting)} people are asked instead of one")
+        ((approver, asked),) = waiting
+        old, new = (asked["redirect"]["payload"][which] for which in ("old", "new"))
+        self.say(
+            f"   {approver} is asked: {old['method']} {old['destination']}"
+            f" → {new['method']} {new['destination']}"
+        )
+        decided = self.demo.call(
+            approver,
+            "POST",
+            f"/api/changes/{proposed['id']}/confirm/",
+            {"decision_digest": asked["decision_digest"], "comment": "I called the shop."},
+        )
+        seen = self.demo.call("treasury_2", "GET", path, quiet=True)
+        self._check(seen["destination"] == NEW_PHONE, f"it still goes to {seen['destination']}")
+        self.result["redirect"] = self._facts(decided, "id", "status") | {
+            "asked": approver,
+            "destination": seen["destination"],
+        }
 
     def _release(self, payment_id: str) -> dict[str, Any]:
         self.say("\n4. Another treasury officer releases it with a one-time code.")

@@ -63,6 +63,8 @@ class CompanySpec:
     funds: tuple[FundSpec, ...]
 
 
+HEAD_OFFICE = "HQ"
+
 SHARE, DRAWER = StoreKind.PROVIDER_SHARE, StoreKind.DRAWER
 
 COMPANIES: Mapping[str, CompanySpec] = {
@@ -218,6 +220,7 @@ def write_units(session: Session, company_id: UUID, spec: CompanySpec) -> Units:
                 code=code,
                 name=name,
                 region_id=units.regions[region],
+                is_head_office=code == HEAD_OFFICE,
                 **tenant,
             )
         )

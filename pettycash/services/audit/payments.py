@@ -34,6 +34,25 @@ ONCE = (
         """,
     ),
     Check(
+        name="releases_go_where_it_was_approved",
+        invariant=Invariant.I1,
+        object_type="payment",
+        # Of requisitions that were submitted since treasury alone could send them elsewhere.
+        query="""
+        SELECT p.id AS object_id, p.method, t.number AS attempt
+        FROM payment_attempts t JOIN payments p ON p.id = t.payment_id
+        WHERE EXISTS (SELECT FROM approval_rounds v WHERE v.requisition_id = p.requisition_id
+                AND v.facts ? 'evidence')
+            AND NOT EXISTS (
+                SELECT FROM approval_rounds r JOIN decisions d ON d.round_id = r.id
+                    AND d.verdict IN ('approved', 'urgency_confirmed')
+                    AND d.created_at <= t.created_at
+                WHERE r.requisition_id = p.requisition_id AND r.status = 'approved'
+                    AND r.facts ->> 'method' = p.method
+                    AND r.facts ->> 'destination' = t.destination)
+        """,
+    ),
+    Check(
         name="restored_attempts_ask_first",
         invariant=Invariant.I1,
         object_type="payment",
@@ -127,6 +146,21 @@ LOOKED_AFTER = (
                 AND t.state NOT IN ('settled', 'rejected') AND t.next_query_at IS NOT NULL)
             AND NOT EXISTS (SELECT FROM cases c WHERE c.object_id = p.id
                 AND c.status <> 'resolved')
+        """,
+    ),
+    Check(
+        name="redirects_hold_what_they_are_about",
+        invariant=Invariant.I6,
+        object_type="change",
+        fast=True,
+        query="""
+        SELECT coalesce(c.id, h.open_redirect_id) AS object_id, c.status, h.id AS held
+        FROM (SELECT id, open_redirect_id FROM payments WHERE open_redirect_id IS NOT NULL
+                UNION ALL SELECT id, open_redirect_id FROM requisitions
+                WHERE open_redirect_id IS NOT NULL) h
+            FULL JOIN (SELECT * FROM changes WHERE kind = 'redirect' AND status = 'proposed') c
+                ON c.id = h.open_redirect_id AND c.object_id = h.id
+        WHERE c.id IS NULL OR h.id IS NULL
         """,
     ),
     # However it was lifted: nobody may find payments that stand still without a word.

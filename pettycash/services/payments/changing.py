@@ -9,15 +9,16 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pettycash import money
+from pettycash.models.funds import Store
 from pettycash.models.payments import IllegalTransition, Payment, PaymentStatus
 from pettycash.models.people import Role
 from pettycash.models.releases import DeathCause
 from pettycash.models.requisitions import Requisition
-from pettycash.money import Currency
 from pettycash.rails import Method
 from pettycash.services import (
+    approved_facts,
+    changes,
     company_settings,
-    destinations,
     releases,
     requisitions,
     security_log,
@@ -26,7 +27,7 @@ from pettycash.services.actors import Actor
 from pettycash.services.payments import cash, facts, restored, rules, settlement
 from pettycash.services.payments.creation import check_maker
 
-CHANGEABLE = frozenset({"amount", "store_id", "method", "destination", "metadata"})
+CHANGEABLE = frozenset({"amount", "store_id", "metadata"})
 
 
 def change(
@@ -40,11 +41,12 @@ def change(
 ) -> Payment:
     """Change a pending payment, both rows locked. Who changes it is its maker; live codes die.
 
-    `changes` holds some of CHANGEABLE; the payee stays who was approved.
+    `changes` holds some of CHANGEABLE; payee, destination and method stay what was approved.
 
     Raises:
         IllegalTransition: it is not pending any more.
         NotSeparate: the actor requested or approved it.
+        RedirectOpen: the last approver has yet to decide where it goes.
         ExceedsApproved: more than is left of the approved amount.
         MayHaveBeenPaid: its account may have paid it, in a time that a restore has lost.
         and what `rules` refuses.
@@ -52,47 +54,36 @@ def change(
     if payment.status is not PaymentStatus.PENDING:
         raise IllegalTransition(f"A payment that is {payment.status} can't be changed.")
     check_maker(session, requisition=requisition, actor=actor)
+    if payment.open_redirect_id is not None:
+        raise approved_facts.RedirectOpen
     unknown = set(changes) - CHANGEABLE
     assert not unknown, f"not changeable: {unknown}"
     if "metadata" in changes:
         payment.client_metadata = dict(changes["metadata"])
-    method: Method = changes.get("method", payment.method)
     store = rules.fitting_store(
         session,
         store_id=changes.get("store_id", payment.store_id),
         requisition=requisition,
-        method=method,
+        method=payment.method,
         actor=actor,
     )
-    if payment.provider_account_id is not None:
-        restored.check_moved(session, payment=payment, account_id=store.provider_account_id)
-    destination = payment.destination
-    if "destination" in changes or method is not payment.method:
-        destination = destinations.normalise(
-            changes.get("destination", payment.destination),
-            method=method,
-            currency=Currency(payment.currency),
-        )
     amount: Decimal = changes.get("amount", payment.amount)
-    rules.check_amount(session, method=method, store=store, amount=amount, destination=destination)
     left = rules.remainder(session, requisition=requisition) + payment.amount
     if amount > left:
         left_text = money.text(left, payment.currency)
         raise rules.ExceedsApproved(errors={"amount": [f"At most {left_text}."]})
     before = payment.digest
-    payment.amount = amount
-    payment.method = method
-    payment.destination = destination
-    payment.store_id = store.id
-    payment.provider_account_id = store.provider_account_id
-    payment.digest = facts.digest_of(payment)
-    payment.version += 1
+    reshape(
+        session,
+        payment=payment,
+        amount=amount,
+        method=payment.method,
+        destination=payment.destination,
+        store=store,
+    )
     if payment.digest != before:
         payment.maker_id = actor.user_id
-        payment.executor_id = None
-        floor = company_settings.current(session).otp_floor(payment.currency)
-        payment.otp_required = amount >= floor
-        _void_release(
+        void_release(
             session, payment=payment, requisition=requisition, cause=DeathCause.CHANGED, now=now
         )
     security_log.record(
@@ -103,6 +94,34 @@ def change(
         actor=actor,
     )
     return payment
+
+
+def reshape(
+    session: Session,
+    *,
+    payment: Payment,
+    amount: Decimal,
+    method: Method,
+    destination: str,
+    store: Store,
+) -> None:
+    """Rewrite what a code releases; the caller ends the codes for what it was.
+
+    Raises:
+        MayHaveBeenPaid, and what `rules` refuses of an amount.
+    """
+    if payment.provider_account_id is not None:
+        restored.check_moved(session, payment=payment, account_id=store.provider_account_id)
+    rules.check_amount(session, method=method, store=store, amount=amount, destination=destination)
+    payment.amount = amount
+    payment.method = method
+    payment.destination = destination
+    payment.store_id = store.id
+    payment.provider_account_id = store.provider_account_id
+    payment.digest = facts.digest_of(payment)
+    floor = company_settings.current(session).otp_floor(payment.currency)
+    payment.otp_required = amount >= floor
+    payment.version += 1
 
 
 def cancel(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -> Payment:
@@ -140,9 +159,17 @@ def cancel(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -
             raise rules.FailureUnconfirmed
         if payment.blocked_by_case_id is not None:
             raise rules.BlockedByCase
+        if payment.open_redirect_id is not None:
+            changes.drop(
+                session,
+                change_id=payment.open_redirect_id,
+                comment="The payment was cancelled.",
+                actor=actor,
+                now=now,
+            )
+            payment.open_redirect_id = None
         payment.move_to(PaymentStatus.CANCELLED, at=now)
-        payment.executor_id = None
-        _void_release(
+        void_release(
             session, payment=payment, requisition=requisition, cause=DeathCause.CHANGED, now=now
         )
         session.flush()  # progress counts what stands in the table
@@ -157,7 +184,7 @@ def cancel(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -
     return payment
 
 
-def _void_release(
+def void_release(
     session: Session,
     *,
     payment: Payment,
@@ -165,5 +192,7 @@ def _void_release(
     cause: DeathCause,
     now: datetime,
 ) -> None:
+    """Nobody claims the payment any more, and no code of it counts."""
+    payment.executor_id = None
     subject = facts.subject_of(session, payment=payment, requisition=requisition)
     releases.void(session, subject=subject, cause=cause, now=now)

@@ -69,10 +69,11 @@ def create_for_validation(
 
     Raises:
         ExceedsApproved: the parts are more than was approved.
+        RedirectNeeded: nobody has approved that one goes there.
         and what `rules` refuses of a part.
     """
     return [
-        _make(session, requisition=requisition, part=part, maker_id=maker_id, actor=actor, now=now)
+        make(session, requisition=requisition, part=part, maker_id=maker_id, actor=actor, now=now)
         for part in parts
     ]
 
@@ -98,6 +99,7 @@ def create(
         NotSeparate: the actor has another duty about it.
         RequisitionNotPayable, FailureUnconfirmed: not now.
         NothingLeft, ExceedsApproved: more than is left of the approved amount.
+        RedirectNeeded: nobody has approved that it goes there.
         and what `rules` refuses.
     """
     requisition = visibility.requisition(
@@ -120,7 +122,7 @@ def create(
         external_reference=external_reference,
         metadata=metadata or {},
     )
-    return _make(
+    return make(
         session, requisition=requisition, part=part, maker_id=actor.user_id, actor=actor, now=now
     )
 
@@ -134,7 +136,7 @@ def check_maker(session: Session, *, requisition: Requisition, actor: Actor) -> 
     duties.check(session, user_id=actor.user_id, duty=Duty.MAKER, requisition_id=requisition.id)
 
 
-def _make(
+def make(
     session: Session,
     *,
     requisition: Requisition,
@@ -143,6 +145,12 @@ def _make(
     actor: Actor,
     now: datetime,
 ) -> Payment:
+    """One payment, its requisition locked and in payment.
+
+    Raises:
+        ExceedsApproved, RedirectNeeded: not what was approved.
+        and what `rules` refuses.
+    """
     method = part.method or requisition.method
     store = rules.fitting_store(
         session, store_id=part.store_id, requisition=requisition, method=method, actor=actor
@@ -154,6 +162,9 @@ def _make(
             method=method,
             currency=Currency(requisition.currency),
         )
+    rules.check_destination(
+        session, requisition=requisition, method=method, destination=destination
+    )
     rules.check_amount(
         session, method=method, store=store, amount=part.amount, destination=destination
     )

@@ -27,6 +27,7 @@ from pettycash.models.releases import PaymentExecution
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.rails import Method
 from pettycash.services import (
+    approved_facts,
     company_settings,
     ledger,
     outbox,
@@ -66,6 +67,7 @@ def execute(
         FailureUnconfirmed, BlockedByCase, RetriesExhausted: not a further attempt, or not yet.
         NotSeparate, TreasuryFirst, NotTheExecutor: the actor may not release it.
         ReleaseLocked: a second person unlocks first.
+        RedirectOpen, RedirectNeeded: where it goes is not decided, or was never approved.
         CodeRequired, SubjectChanged, GrantExpired, GrantUsed: no code releases it as it stands.
         Paused: company, store or provider account stand still.
         BlockedByLostCallback, MayHaveBeenPaid: it may be paid already, in a time that a restore
@@ -98,6 +100,9 @@ def execute(
         store=store,
         amount=payment.amount,
         destination=payment.destination,
+    )
+    rules.check_destination(
+        session, requisition=requisition, method=payment.method, destination=payment.destination
     )
     number, restored_until = _next_number(session, payment)
     reference = _reference(requisition, payment, number)
@@ -205,6 +210,8 @@ def check_state(requisition: Requisition, payment: Payment) -> None:
         raise rules.RequisitionNotPayable(f"The requisition is {requisition.status}.")
     if payment.blocked_by_case_id is not None:
         raise rules.BlockedByCase
+    if payment.open_redirect_id is not None:
+        raise approved_facts.RedirectOpen
     if not payment.failure_confirmed:
         raise rules.FailureUnconfirmed
     if payment.status is PaymentStatus.FAILED and payment.retry_count >= payment.max_retries:

@@ -17,6 +17,7 @@ from pettycash.rails import Method
 from pettycash.services import digests, duties, releases, visibility
 from pettycash.services.actors import Actor
 from pettycash.services.duties import Duty
+from pettycash.services.releases import lines
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,21 @@ def subject_of(session: Session, *, payment: Payment, requisition: Requisition) 
         digest=payment.digest,
         amount=payment.amount,
         currency=payment.currency,
-        payee_text=f"{payment.payee_name} {payment.destination}",
+        payee_text="\n".join(lines_of(payment)[1:]),
         excluded={person: duties.refusal(own, Duty.RELEASER) for person, own in ruled_out.items()},
         conflicted=duties.conflicted(session, known, requisition_id=requisition.id),
         only=custodians(session, payment) if payment.method is Method.CASH else None,
+    )
+
+
+def lines_of(payment: Payment) -> tuple[str, str, str]:
+    """Amount, payee and destination, as a code's message shows them."""
+    return lines.of_payment(
+        amount=payment.amount,
+        currency=payment.currency,
+        payee_name=payment.payee_name,
+        method=payment.method,
+        destination=payment.destination,
     )
 
 

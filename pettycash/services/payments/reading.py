@@ -17,6 +17,8 @@ from pettycash.models.requisitions import Requisition
 from pettycash.rails import Method
 from pettycash.services import visibility
 from pettycash.services.actors import Actor
+from pettycash.services.payments import facts
+from pettycash.services.releases import lines
 
 SEES_ORIGINS = frozenset({Role.AUDITOR, Role.CFO})
 """Who sees from which address and program a release came."""
@@ -87,7 +89,14 @@ def detail(
     payment, requisition, fact = row
     release = _newest_release(session, payment_id)
     shown = summary(payment, requisition, fact, actor)
-    shown["release"] = _told(release, now=now)
+    shown["lines"] = lines.of_payment(
+        amount=payment.amount,
+        currency=payment.currency,
+        payee_name=shown["payee_name"],
+        method=payment.method,
+        destination=shown["destination"],
+    )
+    shown["release"] = _told(release, what=shown["lines"], now=now)
     return shown, _tag(payment, release, is_matched=fact is not None)
 
 
@@ -114,15 +123,17 @@ def _tag(payment: Payment, release: _Release, *, is_matched: bool) -> str:
 
 
 def release_of(session: Session, *, payment_id: UUID, now: datetime) -> dict[str, Any] | None:
-    """Where the newest challenge stands; None where no code was ever asked for."""
-    return _told(_newest_release(session, payment_id), now=now)
+    """What the newest challenge releases, and where it stands; None where nobody asked for one."""
+    payment = session.get_one(Payment, payment_id)
+    return _told(_newest_release(session, payment_id), what=facts.lines_of(payment), now=now)
 
 
-def _told(release: _Release, *, now: datetime) -> dict[str, Any] | None:
+def _told(release: _Release, *, what: tuple[str, str, str], now: datetime) -> dict[str, Any] | None:
     if release is None:
         return None
     challenge, grant = release
     return {
+        "lines": what,
         "executor_id": challenge.executor_id,
         "state": challenge.state,
         "death_cause": challenge.death_cause,

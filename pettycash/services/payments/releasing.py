@@ -22,7 +22,7 @@ def send_code(
     Raises:
         PaymentNotFound: none such within scope.
         IllegalTransition, RequisitionNotPayable, FailureUnconfirmed, BlockedByCase,
-        RetriesExhausted: it can't be released now.
+        RetriesExhausted, RedirectOpen: it can't be released now.
         Paused: company, store or provider account stand still.
         and what `releases.request_code` refuses.
     """

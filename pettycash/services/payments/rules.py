@@ -3,7 +3,7 @@
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import bindparam, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, money
@@ -12,7 +12,7 @@ from pettycash.models.payments import UNPAID, Payment, PaymentStatus
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.money import Currency
 from pettycash.rails import Method
-from pettycash.services import rail_limits, visibility
+from pettycash.services import approved_facts, rail_limits, visibility
 from pettycash.services.actors import Actor
 
 
@@ -111,6 +111,26 @@ def fitting_store(
     if not _leaves_by(session, store=store, method=method):
         raise MethodDoesNotFit(errors={"method": [f"{store.code} does not pay by it."]})
     return store
+
+
+def check_destination(
+    session: Session, *, requisition: Requisition, method: Method, destination: str
+) -> None:
+    """Refuse what nobody approved: a payment goes where the requisition or a redirect says.
+
+    Raises:
+        RedirectNeeded: no approver has seen this method and destination.
+    """
+    asked = {"requisition": requisition.id, "method": method.value, "destination": destination}
+    if not session.execute(APPROVED_DESTINATION, asked).scalar_one():
+        raise approved_facts.RedirectNeeded(
+            errors={"destination": ["Nobody has approved that it goes there: propose a redirect."]}
+        )
+
+
+APPROVED_DESTINATION = text(
+    "SELECT approved_destination(:requisition, :method, :destination)"
+).execution_options(**db.PREPARED)
 
 
 def check_amount(

@@ -12,12 +12,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash import db, money, settings
-from pettycash.models.funds import Fund
+from pettycash.models.funds import Fund, Store
 from pettycash.models.imprest import Replenishment
 from pettycash.models.payments import Payment
 from pettycash.models.people import ContactKind, Membership, User
 from pettycash.models.releases import ChallengeSend, ChallengeState, ReleaseChallenge
 from pettycash.services import contacts, outbox
+from pettycash.services.releases import lines
 from pettycash.services.releases.challenges import EXPIRY_TOPIC
 from pettycash.services.releases.checking import keyed_digest
 
@@ -95,8 +96,9 @@ def make_code(session: Session, *, send_id: UUID, now: datetime) -> CodeMessage 
     return CodeMessage(
         subject="Your release code",
         text=(
-            f"{code} releases {_what(session, challenge)}."
-            f" It is valid for {lifetime // 60} minutes, unless a newer one is sent."
+            f"{code} releases\n"
+            + "\n".join(_what(session, challenge))
+            + f"\nIt is valid for {lifetime // 60} minutes, unless a newer one is sent."
             " If you did not ask for it, tell your treasury."
         ),
         email=person.email if "email" in channels and ContactKind.EMAIL not in too_new else None,
@@ -122,13 +124,25 @@ def code_not_delivered(session: Session, *, send_id: UUID, message: CodeMessage)
         outbox.give_back(session, topic=SEND_TOPIC, key=send_id, due_at=message.due_at)
 
 
-def _what(session: Session, challenge: ReleaseChallenge) -> str:
-    """Amount and payee, so that nobody releases what they do not see (security.md row 7)."""
+def _what(session: Session, challenge: ReleaseChallenge) -> tuple[str, ...]:
+    """Amount, payee and destination, so that nobody releases what they do not see."""
     if challenge.payment_id is not None:
         payment = session.get_one(Payment, challenge.payment_id)
-        amount = money.text(payment.amount, payment.currency)
-        return f"{payment.currency} {amount} to {payment.payee_name} ({payment.number})"
+        amount, payee, destination = lines.of_payment(
+            amount=payment.amount,
+            currency=payment.currency,
+            payee_name=payment.payee_name,
+            method=payment.method,
+            destination=payment.destination,
+        )
+        return amount, f"to {payee}", f"at {destination}", f"({payment.number})."
     found = session.get_one(Replenishment, challenge.replenishment_id)
     fund = session.get_one(Fund, found.fund_id)
+    store = session.get_one(Store, found.store_id)
     amount = money.text(found.approved_amount or found.requested_amount, found.currency)
-    return f"{found.currency} {amount} to the fund {fund.name} ({found.number})"
+    return (
+        f"{found.currency} {amount}",
+        f"to the fund {lines.quoted(fund.name)}",
+        f"at {lines.quoted(store.name)}",
+        f"({found.number}).",
+    )

@@ -16,7 +16,7 @@ from pettycash.models.requisitions import (
     RequisitionStatus,
 )
 from pettycash.models.workflow import RoundStatus, TrailAction
-from pettycash.services import duties, rounds, texts, trail, visibility
+from pettycash.services import changes, duties, rounds, texts, trail, visibility
 from pettycash.services.actors import Actor
 from pettycash.services.duties import APPROVING_ROLES, Duty
 from pettycash.services.requisitions import stating
@@ -149,6 +149,7 @@ def cancel(
             raise MoneyHasMoved
     else:
         withdraw_approval(requisition)  # with payments it stays: a late proof may still post
+        _drop_redirect(session, requisition, actor=actor, now=now)
     _close_open_round(session, requisition, RoundStatus.VOIDED, now=now)
     requisition.move_to(R.CANCELLED, at=now)
     trail.write(
@@ -196,6 +197,7 @@ def return_to_requester(
     if approved is not None:
         rounds.close_round(session, approved, RoundStatus.CHANGES_REQUESTED, now=now)
     withdraw_approval(requisition)
+    _drop_redirect(session, requisition, actor=actor, now=now)
     requisition.held_at = None
     requisition.hold_reason = None
     requisition.move_to(R.CHANGES_REQUESTED, at=now)
@@ -324,6 +326,20 @@ def review(
         comment=texts.optional(comment, field="comment"),
     )
     return requisition
+
+
+def _drop_redirect(
+    session: Session, requisition: Requisition, *, actor: Actor, now: datetime
+) -> None:
+    if requisition.open_redirect_id is not None:
+        changes.drop(
+            session,
+            change_id=requisition.open_redirect_id,
+            comment="The requisition went back or was cancelled.",
+            actor=actor,
+            now=now,
+        )
+        requisition.open_redirect_id = None
 
 
 def _own(session: Session, *, requisition_id: UUID, actor: Actor) -> Requisition:

@@ -34,6 +34,7 @@ CHANGEABLE = frozenset(
     {
         "kind",
         "origin",
+        "origin_reason",
         "amount",
         "purpose",
         "payee_name",
@@ -106,13 +107,16 @@ def update(
 ) -> Requisition:
     """Change what a requisition says.
 
-    After submit a lower amount voids nothing; another destination of the same payee goes to the
-    last approver; anything else that was approved voids the round and resolves again.
+    After submit a lower amount voids nothing; another destination of the same payee is seen by the
+    last approver, and once they have approved it is a redirect; anything else that was approved
+    voids the round and resolves again.
 
     Raises:
         RequisitionNotFound: none such within scope.
         NotRequester: somebody else raised it.
         IllegalRequisitionState: it is in payment, or ended.
+        RedirectNeeded: an approved one would go elsewhere.
+        RedirectOpen: the last approver has yet to decide where it goes.
         ExternalReferenceTaken and the refusals of `stating.checked`.
         NoThreshold, MissingScope, NoApprover: it can't be resolved as it would stand.
     """
@@ -123,15 +127,22 @@ def update(
         raise NotRequester("Only its requester changes a requisition.")
     if requisition.status not in BEFORE_SUBMIT | IN_APPROVAL | {R.PENDING_TREASURY_VALIDATION}:
         raise IllegalRequisitionState(f"A requisition that is {requisition.status} is not changed.")
+    if requisition.open_redirect_id is not None:
+        raise approved_facts.RedirectOpen
 
     lines = rounds.lines_of(session, requisition.id)
-    before = approved_facts.facts(requisition, lines)
+    current = None
+    if requisition.status not in BEFORE_SUBMIT:
+        current = rounds.latest(session, requisition.id)
+        before = rounds.facts_of(session, requisition, current)
     said = stating.stated(requisition, lines)
     if "branch_id" in changes and "region_id" not in changes:
         said = replace(said, region_id=None)  # it follows the branch
     if changes.get("is_urgent") is False:
         said = replace(said, urgency_reason=None)
     home = stating.home_of(session, actor)
+    if changes.get("origin") is stating.own_origin(home):
+        said = replace(said, origin_reason=None)
     said = stating.checked(session, replace(said, **changes), actor=actor, home=home)
     _say(requisition, said)
     requisition.version += 1
@@ -142,9 +153,9 @@ def update(
         )
         _write_lines(session, requisition, said)
 
-    after = rounds.facts_of(session, requisition)
-    if requisition.status not in BEFORE_SUBMIT:
-        _reconsider(session, requisition, before=before, after=after, actor=actor, now=now)
+    if current is not None:
+        after = rounds.facts_of(session, requisition, current)
+        _reconsider(session, requisition, current, before=before, after=after, actor=actor, now=now)
     return requisition
 
 
@@ -214,6 +225,7 @@ def _write_lines(session: Session, requisition: Requisition, said: Stated) -> li
 def _reconsider(
     session: Session,
     requisition: Requisition,
+    current: ApprovalRound,
     *,
     before: dict[str, Any],
     after: dict[str, Any],
@@ -221,12 +233,13 @@ def _reconsider(
     now: datetime,
 ) -> None:
     materiality = approved_facts.compare(before, after)
-    current = rounds.latest(session, requisition.id)
-    if materiality is Materiality.NONE or current is None:
+    if materiality is Materiality.NONE:
         return
-    _tell(session, requisition, before=before, after=after, actor=actor, what=materiality)
     approved = current.status is RoundStatus.APPROVED
-    if materiality is Materiality.LOWER or (materiality is Materiality.REDIRECTED and not approved):
+    if approved and materiality is Materiality.REDIRECTED:
+        raise approved_facts.RedirectNeeded
+    _tell(session, requisition, before=before, after=after, actor=actor, what=materiality)
+    if materiality in (Materiality.LOWER, Materiality.REDIRECTED):
         # The last approver has yet to decide and will see it; everybody's digest is stale now.
         rounds.take_facts(current, after)
         if approved:
@@ -234,12 +247,6 @@ def _reconsider(
             requisition.approved_digest = current.digest
         return
     withdraw_approval(requisition)
-    if materiality is Materiality.REDIRECTED:
-        asked = rounds.ask_last_approver_again(
-            session, requisition=requisition, approved=current, facts=after, now=now
-        )
-        if asked is not None:
-            return
     _void(session, current, now=now)
     rounds.open_round(session, requisition=requisition, actor=actor, now=now)
 

@@ -1,5 +1,6 @@
 """A requisition with what belongs to it, as somebody within scope reads it."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from pettycash.models.requisitions import Requisition, RequisitionLine
 from pettycash.models.workflow import ApprovalStep, ApprovalTrail
 from pettycash.services import approved_facts, rail_limits, rounds, visibility
 from pettycash.services.actors import Actor
+from pettycash.services.requisitions import cautions
 
 SEES_ORIGINS = frozenset({Role.AUDITOR, Role.CFO})
 """Who sees from which address and program a trail's rows came."""
@@ -43,32 +45,46 @@ def summary(requisition: Requisition, actor: Actor) -> dict[str, Any]:
             "client_metadata": {},
             **{
                 name: sanitise(shown[name])
-                for name in ("purpose", "urgency_reason", "hold_reason", "external_reference")
+                for name in (
+                    "purpose",
+                    "urgency_reason",
+                    "origin_reason",
+                    "hold_reason",
+                    "external_reference",
+                )
             },
         }
     return shown
 
 
-def version_tag(session: Session, requisition: Requisition) -> str:
-    """What changes whenever anything that `detail` shows does: also with its payments."""
+def version_tag(session: Session, requisition: Requisition, actor: Actor) -> str:
+    """What changes whenever anything that `detail` shows does: also payments and warnings."""
     session.flush()
+    warned = cautions.of(session, [requisition], actor)[requisition.id]
+    return _version_tag(session, requisition, warned)
+
+
+def _version_tag(session: Session, requisition: Requisition, warned: list[cautions.Caution]) -> str:
     of_payments = session.execute(
         select(func.coalesce(func.sum(Payment.version), 0)).where(
             Payment.requisition_id == requisition.id
         )
     ).scalar_one()
-    return _tag(requisition, of_payments)
+    return _tag(requisition, of_payments, warned)
 
 
-def _tag(requisition: Requisition, versions_of_payments: int) -> str:
-    return f"{requisition.version}.{versions_of_payments}"
+def _tag(
+    requisition: Requisition, versions_of_payments: int, warned: list[cautions.Caution]
+) -> str:
+    told = zlib.crc32(repr(warned).encode()) if warned else 0
+    return f"{requisition.version}.{versions_of_payments}.{told:x}"
 
 
 def fresh(
     requisition: Requisition, lines: Sequence[RequisitionLine], actor: Actor
 ) -> tuple[dict[str, Any], str]:
-    """`detail` and `version_tag` of what was raised just now: nothing can belong to it yet."""
-    return _shown(requisition, lines, actor), _tag(requisition, 0)
+    """`detail` of what was raised just now: nothing can belong to it yet."""
+    return _shown(requisition, lines, actor), _tag(requisition, 0, [])
 
 
 def _shown(
@@ -92,6 +108,7 @@ def _shown(
             for line in lines
         ],
         "payments": [],
+        "warnings": [],
         "payments_needed": _payments_needed(requisition),
         "approval": None,
         "decision_digest": None,
@@ -107,8 +124,9 @@ def _payments_needed(requisition: Requisition) -> int | None:
         return None
 
 
-def detail(session: Session, requisition: Requisition, actor: Actor) -> dict[str, Any]:
-    """Everything about one requisition: lines, the newest round, payments, the digest to decide on.
+def detail(session: Session, requisition: Requisition, actor: Actor) -> tuple[dict[str, Any], str]:
+    """Everything about one requisition: lines, the newest round, payments, warnings, the digest to
+    decide on; and its `version_tag`.
 
     Flushes, as steps and payments are read from their tables.
     """
@@ -121,6 +139,8 @@ def detail(session: Session, requisition: Requisition, actor: Actor) -> dict[str
             .order_by(Payment.ordinal)
         ).scalars()
     )
+    warned = cautions.of(session, [requisition], actor)[requisition.id]
+    shown["warnings"] = warned
     current = rounds.latest(session, requisition.id)
     if current is not None:
         assignees = rounds.assignees_of(session, current.id)
@@ -136,7 +156,7 @@ def detail(session: Session, requisition: Requisition, actor: Actor) -> dict[str
                 for step in rounds.steps_of(session, current.id)
             ],
         }
-    return shown
+    return shown, _version_tag(session, requisition, warned)
 
 
 def trail(

@@ -77,7 +77,6 @@ class Stated:
     """Everything that the requester says. Null units are taken from the requester's membership."""
 
     kind: RequisitionKind
-    origin: Origin
     amount: Decimal
     currency: Currency
     purpose: str
@@ -85,6 +84,9 @@ class Stated:
     method: Method
     destination: str
     lines: Sequence[StatedLine]
+    origin: Origin | None = None
+    """None: the requester's own."""
+    origin_reason: str | None = None
     payee_user_id: UUID | None = None
     region_id: UUID | None = None
     branch_id: UUID | None = None
@@ -101,6 +103,7 @@ def stated(requisition: Requisition, lines: Sequence[RequisitionLine]) -> Stated
     return Stated(
         kind=requisition.kind,
         origin=requisition.origin,
+        origin_reason=requisition.origin_reason,
         amount=requisition.amount,
         currency=Currency(requisition.currency),
         purpose=requisition.purpose,
@@ -161,10 +164,24 @@ def home_of(session: Session, actor: Actor) -> Home:
     )
 
 
+def own_origin(home: Home) -> Origin:
+    """Where a person's requisitions come from: the branch that they are in, else region or HQ."""
+    if home.branch is not None:
+        return Origin.HQ if home.branch.is_head_office else Origin.BRANCH
+    if home.membership.region_id is not None and home.membership.department_id is None:
+        return Origin.FIELD
+    return Origin.HQ
+
+
 def at_home(said: Stated, home: Home) -> Stated:
-    """Fill the units that were not named with those of the requester's own membership."""
+    """Fill what was not named, origin and units, with that of the requester's own membership."""
     membership = home.membership
-    if said.branch_id is None and said.origin is Origin.BRANCH:
+    if said.origin is None:
+        said = replace(said, origin=own_origin(home))
+    is_at_head_office = home.branch is not None and home.branch.is_head_office
+    if said.branch_id is None and (
+        said.origin is Origin.BRANCH or (said.origin is Origin.HQ and is_at_head_office)
+    ):
         said = replace(said, branch_id=membership.branch_id)
     if said.region_id is None and said.origin is Origin.FIELD and said.branch_id is None:
         region_id = membership.region_id
@@ -199,6 +216,7 @@ def checked(session: Session, said: Stated, *, actor: Actor, home: Home) -> Stat
         raise _invalid("urgency_reason", "It is for urgent requisitions.")
     said = replace(
         said,
+        origin_reason=_origin_reason(said, home),
         amount=_amount(said.amount, said.currency, field="amount"),
         purpose=texts.required(said.purpose, field="purpose"),
         payee_name=texts.name(said.payee_name, field="payee_name", longest=140),
@@ -259,6 +277,16 @@ def check_can_be_paid(session: Session, said: Stated) -> None:
 
 def _invalid(name: str, message: str) -> InvalidRequisition:
     return InvalidRequisition(f"{name}: {message}", errors={name: [message]})
+
+
+def _origin_reason(said: Stated, home: Home) -> str | None:
+    reason = texts.optional(said.origin_reason, field="origin_reason")
+    own = own_origin(home)
+    if said.origin is not own and reason is None:
+        raise _invalid("origin_reason", f"Yours is {own.value}: another origin needs a reason.")
+    if said.origin is own and reason is not None:
+        raise _invalid("origin_reason", "It is for another origin than your own.")
+    return reason
 
 
 def _amount(amount: Decimal, currency: Currency, *, field: str) -> Decimal:

@@ -12,13 +12,15 @@ from pettycash.services.resolution.core import (
     Holder,
     MissingScope,
     NoApprover,
+    OwnUnit,
     People,
     Policy,
     Subject,
+    next_above,
     resolve,
     resolve_steps,
 )
-from pettycash.services.resolution.loading import holds_step_role, load_people
+from pettycash.services.resolution.loading import holds_step_role, load_people, own_unit
 
 __all__ = [
     "ESCALATION_APPROVER",
@@ -29,11 +31,14 @@ __all__ = [
     "Holder",
     "MissingScope",
     "NoApprover",
+    "OwnUnit",
     "People",
     "Policy",
     "Subject",
     "holds_step_role",
     "load_people",
+    "next_above",
+    "own_unit",
     "resolve",
     "resolve_steps",
 ]

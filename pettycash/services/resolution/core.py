@@ -4,7 +4,7 @@ Rules and their order: domain.md §4, "Resolution", points 2 to 4.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from pettycash import errors
@@ -57,6 +57,16 @@ class Policy:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OwnUnit:
+    """The requester's own unit, and who approves for it."""
+
+    role: Role
+    department_id: UUID | None = None
+    branch_id: UUID | None = None
+    region_id: UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Subject:
     """What is to be approved: whose it is and where it belongs."""
 
@@ -66,6 +76,8 @@ class Subject:
     department_id: UUID | None = None
     branch_id: UUID | None = None
     region_id: UUID | None = None
+    own_first: OwnUnit | None = None
+    """Whose approver comes first, where the requester chose another origin than their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +108,8 @@ class ChainStep:
     original_role: Role
     user_id: UUID
     escalation_reason: str | None = None
+    scope_id: UUID | None = None
+    """The unit whose approver it is, where that is the requester's and not the subject's."""
 
     @property
     def auto_escalated(self) -> bool:
@@ -149,11 +163,43 @@ def resolve_steps(
     """
     taken = {subject.requester_id, *subject.barred}
     steps = []
+    if subject.own_first is not None:
+        first = _own_step(subject.own_first, policy, subject, people=people, taken=taken)
+        taken.add(first.user_id)
+        steps.append(first)
+        roles = [role for role in roles if not _is_own(role, subject.own_first, subject)]
     for role in roles:
         step = _step(role, policy=policy, subject=subject, people=people, taken=taken)
         taken.add(step.user_id)
         steps.append(step)
     return tuple(steps)
+
+
+def _own_step(
+    own: OwnUnit, policy: Policy, subject: Subject, *, people: People, taken: set[UUID]
+) -> ChainStep:
+    """The step of the requester's own unit, which comes before all others."""
+    at_home = replace(
+        subject,
+        department_id=own.department_id,
+        branch_id=own.branch_id,
+        region_id=own.region_id,
+    )
+    step = _step(
+        own.role,
+        policy=replace(policy, requires_cfo=False),
+        subject=at_home,
+        people=people,
+        taken=taken,
+    )
+    unit = None if step.role == ESCALATION_APPROVER else _UNIT_OF.get(Role(step.role))
+    return replace(step, scope_id=getattr(at_home, unit) if unit is not None else None)
+
+
+def _is_own(role: Role, own: OwnUnit, subject: Subject) -> bool:
+    """Whether the sequence names the very step that came first already."""
+    unit = _UNIT_OF.get(role)
+    return role is own.role and (unit is None or getattr(own, unit) == getattr(subject, unit))
 
 
 def _treasury_sequence(tier: int) -> tuple[Role, ...]:
@@ -200,6 +246,24 @@ def _step(
         return ChainStep(role=role.value, original_role=role, user_id=chosen)
 
     cfo_is_required = role is Role.CFO and policy.requires_cfo
+    return next_above(
+        role, subject=subject, people=people, taken=taken, cfo_is_required=cfo_is_required
+    )
+
+
+def next_above(
+    role: Role,
+    *,
+    subject: Subject,
+    people: People,
+    taken: set[UUID],
+    cfo_is_required: bool = False,
+) -> ChainStep:
+    """Who takes a step that nobody of its own rank takes.
+
+    Raises:
+        NoApprover: nobody of a higher rank does, and the escalation approver doesn't either.
+    """
     if not cfo_is_required:
         for higher in RANKS[RANKS.index(role) + 1 :]:
             chosen = _least_loaded(higher, subject=subject, people=people, taken=taken)

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from pettycash.models.organisation import Branch
 from pettycash.models.people import Membership, Role, RoleAssignment, User
 from pettycash.models.requisitions import Requisition
 from pettycash.models.workflow import ApprovalStep, StepAssignee, StepStatus
@@ -14,6 +15,7 @@ from pettycash.services.resolution.core import (
     ESCALATION_APPROVER,
     RANKS,
     Holder,
+    OwnUnit,
     People,
 )
 
@@ -45,14 +47,42 @@ def live_assignments(now: datetime) -> Select[RoleAssignment]:
     )
 
 
-def load_people(session: Session, *, requisition: Requisition, now: datetime) -> People:
+def own_unit(session: Session, *, requester_id: UUID) -> OwnUnit:
+    """The requester's own unit: what their own origin leads to (control.md §3)."""
+    membership = session.execute(
+        select(Membership).where(Membership.user_id == requester_id)
+    ).scalar_one()
+    branch = session.get(Branch, membership.branch_id) if membership.branch_id else None
+    if branch is not None and not branch.is_head_office:
+        role = Role.BRANCH_MANAGER
+    elif membership.department_id is not None:
+        role = Role.DEPARTMENT_HEAD
+    elif branch is not None:
+        role = Role.BRANCH_MANAGER
+    elif membership.region_id is not None:
+        role = Role.REGIONAL_MANAGER
+    else:
+        role = Role.GROUP_FINANCE_MANAGER
+    return OwnUnit(
+        role=role,
+        department_id=membership.department_id,
+        branch_id=membership.branch_id,
+        region_id=membership.region_id if branch is None else branch.region_id,
+    )
+
+
+def load_people(
+    session: Session, *, requisition: Requisition, own: OwnUnit | None = None, now: datetime
+) -> People:
     """Take the snapshot for one requisition: approving ranks in its units, its requester's roles.
 
-    Row-level security keeps it within the company.
+    With the requester's own unit, its ranks too. Row-level security keeps it within the company.
     """
     units = [
         unit
-        for unit in (requisition.department_id, requisition.branch_id, requisition.region_id)
+        for of in (requisition, own)
+        if of is not None
+        for unit in (of.department_id, of.branch_id, of.region_id)
         if unit is not None
     ]
     rows = session.execute(
@@ -102,21 +132,29 @@ def _escalation_approver(session: Session) -> UUID | None:
 
 
 def holds_step_role(
-    session: Session, *, user_id: UUID, role: str, requisition: Requisition, now: datetime
+    session: Session,
+    *,
+    user_id: UUID,
+    role: str,
+    scope_id: UUID | None = None,
+    requisition: Requisition,
+    now: datetime,
 ) -> bool:
     """Whether a person still stands where the step was given to them (defect D14).
+
+    `scope_id` is the step's own unit, where that is not the requisition's.
 
     A role that ended, a person who was moved or deactivated, or a company that named another
     escalation approver since: then the step is not theirs to decide any more.
     """
     if role == ESCALATION_APPROVER:
         return _escalation_approver(session) == user_id
-    scope_of = {
+    unit_of = {
         Role.DEPARTMENT_HEAD: requisition.department_id,
         Role.BRANCH_MANAGER: requisition.branch_id,
         Role.REGIONAL_MANAGER: requisition.region_id,
     }
-    scope_id = scope_of.get(Role(role))
+    scope_id = scope_id or unit_of.get(Role(role))
     in_scope = (
         RoleAssignment.scope_id.is_(None)
         if scope_id is None
