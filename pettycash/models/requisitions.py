@@ -230,15 +230,25 @@ class Attachment(Tenanted):
         own_key(),
         within_company("requisition_id", "requisitions"),
         within_company("payment_id", "payments"),
+        within_company("case_id", "cases"),
         member("uploaded_by"),
         UniqueConstraint("company_id", "digest"),
         CheckConstraint("size <= 10485760", name="size"),
-        CheckConstraint("(requisition_id IS NULL) <> (payment_id IS NULL)", name="owner"),
+        CheckConstraint("num_nonnulls(requisition_id, payment_id, case_id) = 1", name="owner"),
         Index("ix_attachments_requisition", "company_id", "requisition_id"),
+        Index(
+            "ix_attachments_case",
+            "company_id",
+            "case_id",
+            postgresql_where="case_id IS NOT NULL",
+        ),
     )
 
     requisition_id: Mapped[UUID | None]
     payment_id: Mapped[UUID | None]
+    """Of a cash payment: what its recipient signed."""
+    case_id: Mapped[UUID | None]
+    """Of a case: what shows how it ended."""
     filename: Mapped[str]
     content_type: Mapped[str]
     """Found from the content, never believed from the client."""

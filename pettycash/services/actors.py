@@ -31,6 +31,8 @@ class Actor:
     branch_id: UUID | None = None
     department_id: UUID | None = None
     region_id: UUID | None = None
+    is_escalation_approver: bool = False
+    """Whether the company named them: they decide what is escalated, perhaps without a role."""
     role_set: frozenset[Role] = field(init=False, default=frozenset())
 
     def __post_init__(self) -> None:

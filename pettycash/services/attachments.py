@@ -12,11 +12,13 @@ import zipfile
 from pathlib import PurePosixPath
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors
+from pettycash.models.base import new_id
+from pettycash.models.payments import Payment
 from pettycash.models.requisitions import (
     Attachment,
     AttachmentContent,
@@ -103,15 +105,39 @@ def attach(
         raise IllegalRequisitionState(
             f"A requisition that is {requisition.status} takes no more files."
         )
+    if len(list_for(session, requisition)) >= PER_REQUISITION_MAX:
+        raise TooManyAttachments
+    return keep(
+        session, filename=filename, content=content, actor=actor, requisition_id=requisition.id
+    )
+
+
+def keep(
+    session: Session,
+    *,
+    filename: str,
+    content: bytes,
+    actor: Actor,
+    requisition_id: UUID | None = None,
+    payment_id: UUID | None = None,
+    case_id: UUID | None = None,
+) -> Attachment:
+    """Keep a file with the one thing that it proves.
+
+    Raises:
+        EmptyAttachment, AttachmentTooLarge, TypeNotAllowed: not such a file.
+        DuplicateAttachment: these bytes are there already.
+    """
     if not content:
         raise EmptyAttachment
     if len(content) > SIZE_MAX:
         raise AttachmentTooLarge
-    if len(list_for(session, requisition)) >= PER_REQUISITION_MAX:
-        raise TooManyAttachments
     attachment = Attachment(
-        company_id=requisition.company_id,
-        requisition_id=requisition.id,
+        id=new_id(),
+        company_id=actor.company_id,
+        requisition_id=requisition_id,
+        payment_id=payment_id,
+        case_id=case_id,
         filename=plain_filename(filename),
         content_type=found_type(content),
         size=len(content),
@@ -128,20 +154,29 @@ def attach(
         raise DuplicateAttachment from error
     session.add(
         AttachmentContent(
-            company_id=requisition.company_id, attachment_id=attachment.id, content=content
+            company_id=attachment.company_id, attachment_id=attachment.id, content=content
         )
     )
     return attachment
 
 
 def of_requisition(requisition_id: UUID) -> Select[Attachment]:
-    """Select what is attached, without the bytes."""
-    return select(Attachment).where(Attachment.requisition_id == requisition_id)
+    """Select what is attached, without the bytes, and what was signed for its cash."""
+    return select(Attachment).where(_belongs_to(requisition_id))
+
+
+def _belongs_to(requisition_id: UUID) -> ColumnElement[bool]:
+    of_it = select(Payment.id).where(Payment.requisition_id == requisition_id)
+    return or_(Attachment.requisition_id == requisition_id, Attachment.payment_id.in_(of_it))
 
 
 def list_for(session: Session, requisition: Requisition) -> list[Attachment]:
     """What is attached, oldest first."""
-    query = of_requisition(requisition.id).order_by(Attachment.id)
+    query = (
+        select(Attachment)
+        .where(Attachment.requisition_id == requisition.id)
+        .order_by(Attachment.id)
+    )
     return list(session.execute(query).scalars())
 
 
@@ -158,7 +193,7 @@ def read(
     row = session.execute(
         select(Attachment, AttachmentContent.content)
         .join(AttachmentContent, AttachmentContent.attachment_id == Attachment.id)
-        .where(Attachment.id == attachment_id, Attachment.requisition_id == requisition.id)
+        .where(Attachment.id == attachment_id, _belongs_to(requisition.id))
     ).one_or_none()
     if row is None:
         raise AttachmentNotFound

@@ -18,11 +18,12 @@ from pettycash import db, errors
 from pettycash.models.base import new_id
 from pettycash.models.people import Membership, Role, RoleAssignment
 from pettycash.models.platform import Case, CaseKind, CaseStatus, Severity
-from pettycash.services import company_settings, outbox, security_log
+from pettycash.services import company_settings, outbox, permissions, security_log
 from pettycash.services.actors import Actor
 
 ALERT_TOPIC = "notifications.alert"
-RESOLVERS = (Role.TREASURY, Role.CFO, Role.GROUP_FINANCE_MANAGER)
+RESOLVERS = tuple(sorted(permissions.JUDGES))
+"""Who says how a case ends; about a payment, two of them who fit (`case_resolutions.judging`)."""
 OWNERS = (*RESOLVERS, Role.OPERATOR)
 
 RANK = {Severity.NOTICE: 0, Severity.WARNING: 1, Severity.SEVERE: 2}
@@ -221,8 +222,8 @@ def propose(
         CaseNotFound, CaseResolved, ProposalStands: there is nothing to propose.
         NotAResolver: the actor holds no role of RESOLVERS.
     """
-    _check_resolver(actor)
     case = _locked(session, case_id)
+    _check_resolver(case, actor)
     if case.status is CaseStatus.PROPOSED:
         raise ProposalStands
     case.status = CaseStatus.PROPOSED
@@ -318,8 +319,8 @@ def _locked(session: Session, case_id: UUID) -> Case:
 
 def _proposed(session: Session, case_id: UUID, version: int, actor: Actor) -> Case:
     """The case with the proposal that the actor has seen, locked."""
-    _check_resolver(actor)
     case = _locked(session, case_id)
+    _check_resolver(case, actor)
     if case.status is not CaseStatus.PROPOSED:
         raise NothingProposed
     if case.version != version:
@@ -327,8 +328,9 @@ def _proposed(session: Session, case_id: UUID, version: int, actor: Actor) -> Ca
     return case
 
 
-def _check_resolver(actor: Actor) -> None:
-    if not actor.has(*RESOLVERS):
+def _check_resolver(case: Case, actor: Actor) -> None:
+    is_escalated = actor.is_escalation_approver and case.owner_id == actor.user_id
+    if not is_escalated and not actor.has(*RESOLVERS):
         raise NotAResolver
 
 

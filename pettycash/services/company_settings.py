@@ -6,19 +6,20 @@ A key that no version names has the default of `CompanyPolicy`. Keys that take t
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import bindparam, func, or_, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, money
 from pettycash.models.organisation import Company, CompanySettings
 from pettycash.models.people import Membership, User
+from pettycash.models.workflow import ApprovalThreshold
 
 TIMEZONE_DEFAULT = "Africa/Nairobi"
 WORKING_DAYS_DEFAULT = (1, 2, 3, 4, 5)
@@ -64,6 +65,10 @@ class CompanyPolicy:
     holidays: tuple[date, ...] = ()
     otp_floor: Decimal = Decimal(0)
     """Treasury releases from this amount up take a code; 0: all of them."""
+    materiality: Mapping[str, Decimal] = field(default_factory=dict)
+    """Currency → what a fund's variances of a month may come to without the cfo; left out: 0."""
+    cfo_limit: Mapping[str, Decimal] = field(default_factory=dict)
+    """Currency → above which the cfo or ceo is one of those who decide; see `cfo_limit`."""
     code_by_email: bool = True
     code_by_sms: bool = True
     small_team: bool = False
@@ -109,6 +114,20 @@ def _amount(value: object) -> str:
     return str(money.parse(value, zero=True))
 
 
+def _amounts(value: object) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise InvalidSetting('It is a map of currencies to amounts, such as {"KES": "1000.00"}.')
+    try:
+        return {
+            money.Currency(currency).value: str(
+                money.checked(money.parse(amount, zero=True), money.Currency(currency))
+            )
+            for currency, amount in value.items()
+        }
+    except ValueError as error:
+        raise InvalidSetting("Its keys are currencies in ISO 4217.") from error
+
+
 def _hours(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 24 * 30:
         raise InvalidSetting("It is a whole number of hours, from 1 to 720.")
@@ -120,6 +139,8 @@ ALONE: Mapping[str, Callable[[object], Any]] = {
     "working_days": _working_days,
     "holidays": _holidays,
     "otp_floor": _amount,
+    "materiality": _amounts,
+    "cfo_limit": _amounts,
     "code_by_email": _boolean,
     "code_by_sms": _boolean,
     "small_team": _boolean,
@@ -150,6 +171,30 @@ def current(session: Session) -> CompanyPolicy:
     return _policy(row, currency)
 
 
+def cfo_limit(session: Session, *, currency: str, now: datetime) -> Decimal:
+    """Above this the cfo or ceo is one of those who decide.
+
+    A currency without a limit of its own has the end of its lowest live tier, the smallest over all
+    origins; without any tier, nought.
+    """
+    named = current(session).cfo_limit.get(currency)
+    if named is not None:
+        return named
+    lowest = session.execute(
+        select(func.min(ApprovalThreshold.max_amount)).where(
+            ApprovalThreshold.currency == currency,
+            ApprovalThreshold.valid_from <= now,
+            or_(ApprovalThreshold.valid_until.is_(None), ApprovalThreshold.valid_until > now),
+        )
+    ).scalar_one()
+    return lowest or Decimal(0)
+
+
+def materiality(session: Session, *, currency: str) -> Decimal:
+    """Up to this a fund's variances of one month are no matter for the cfo."""
+    return current(session).materiality.get(currency, Decimal(0))
+
+
 def _currency(session: Session) -> str:
     company_id = session.info["scope"].company_id
     return session.execute(select(Company.currency).where(Company.id == company_id)).scalar_one()
@@ -169,6 +214,9 @@ def _policy(row: CompanySettings, currency: str) -> CompanyPolicy:
     for name, read in (("otp_floor", Decimal), ("escalation_approver_id", UUID)):
         if data.get(name) is not None:
             data[name] = read(data[name])
+    for name in ("materiality", "cfo_limit"):
+        if name in data:
+            data[name] = {each: Decimal(amount) for each, amount in data[name].items()}
     if "working_days" in data:
         data["working_days"] = tuple(data["working_days"])
     if "holidays" in data:

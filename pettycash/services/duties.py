@@ -149,5 +149,8 @@ HOLDERS = text(
         JOIN cases c ON c.object_type = 'payment' AND c.object_id = p.id
         CROSS JOIN LATERAL (VALUES (c.proposed_by), (c.resolved_by)) AS j (user_id)
         WHERE j.user_id IS NOT NULL AND c.proposal ->> 'ending' IN ('paid', 'not_paid', 'returned')
+    UNION SELECT 'recorder', a.uploaded_by FROM p
+        JOIN cases c ON c.object_type = 'payment' AND c.object_id = p.id
+        JOIN attachments a ON a.case_id = c.id
     """
 ).execution_options(**db.PREPARED)

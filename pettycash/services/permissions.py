@@ -48,6 +48,7 @@ FUND_READERS = FINANCE_READERS | {
     R.OPERATOR,
     R.ADMIN,
 }
+JUDGES = frozenset({R.TREASURY, R.GROUP_FINANCE_MANAGER, R.CFO, R.FPA, R.CEO})
 RELEASERS = frozenset({R.TREASURY, R.CFO, R.CUSTODIAN})
 
 
@@ -157,11 +158,11 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     # variances and replenishments
     "variances.list": FINANCE_READERS,
     "variances.get": FINANCE_READERS,
-    "variances.approve": _roles(R.CFO),
-    "variances.reject": _roles(R.CFO),
+    "variances.approve": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
+    "variances.reject": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
     "replenishments.list": FUND_READERS,
     "replenishments.get": FUND_READERS,
-    "replenishments.approve": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
+    "replenishments.approve": _roles(R.GROUP_FINANCE_MANAGER, R.CFO, R.CEO),
     "replenishments.reject": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
     "replenishments.cancel": _roles(R.TREASURY, R.CUSTODIAN, R.GROUP_FINANCE_MANAGER, R.CFO),
     "replenishments.send_otp": _roles(R.TREASURY, R.CFO),
@@ -190,7 +191,10 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "cases.list": FINANCE_READERS | {R.OPERATOR},
     "cases.get": FINANCE_READERS | {R.OPERATOR},
     "cases.assign": _roles(R.TREASURY, R.CFO, R.GROUP_FINANCE_MANAGER, R.OPERATOR),
-    "cases.resolve": _roles(R.TREASURY, R.CFO, R.GROUP_FINANCE_MANAGER),
+    "cases.resolve": JUDGES,
+    "case_evidence.list": FINANCE_READERS,
+    "case_evidence.get": FINANCE_READERS,
+    "case_evidence.upload": JUDGES,
     "pauses.list": _roles(R.OPERATOR, R.TREASURY, R.CFO, R.AUDITOR),
     "pauses.pause": _roles(R.OPERATOR, R.TREASURY, R.CFO),
     "pauses.resume": _roles(R.OPERATOR, R.TREASURY, R.CFO),

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from pettycash import db
 from pettycash.models.organisation import Company
 from pettycash.models.people import SCOPE_OF, Membership, Role, RoleAssignment, User
+from pettycash.services import company_settings
 from pettycash.services.actors import Actor, HeldRole
 
 
@@ -39,4 +40,6 @@ def acting(session: Session, name: str, *also: Role) -> Actor:
         branch_id=member.branch_id,
         department_id=member.department_id,
         region_id=member.region_id,
+        is_escalation_approver=member.user_id
+        == company_settings.current(session).escalation_approver_id,
     )

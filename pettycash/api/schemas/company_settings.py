@@ -21,6 +21,24 @@ class SettingsSchema(Schema):
         dump_only=True,
         metadata={"description": "Releases from this amount up take a code; 0: all of them."},
     )
+    materiality = ma.fields.Dict(
+        keys=ma.fields.String(),
+        values=Amount(),
+        dump_only=True,
+        metadata={
+            "description": "Currency → what a fund's variances of a month may come to without the"
+            " cfo; left out: 0."
+        },
+    )
+    cfo_limit = ma.fields.Dict(
+        keys=ma.fields.String(),
+        values=Amount(),
+        dump_only=True,
+        metadata={
+            "description": "Currency → above which the cfo or ceo is one of those who decide; left"
+            " out: the end of the currency's lowest tier."
+        },
+    )
     code_by_email = ma.fields.Boolean(dump_only=True)
     code_by_sms = ma.fields.Boolean(dump_only=True)
     small_team = ma.fields.Boolean(
@@ -33,6 +51,12 @@ class SettingsSchema(Schema):
         metadata={"description": "Changed by two people, at `changes/`."},
     )
     case_due_hours = ma.fields.Integer(dump_only=True)
+
+
+AMOUNTS = {
+    "type": "object",
+    "additionalProperties": {"type": "string", "pattern": AMOUNT_OR_ZERO_PATTERN},
+}
 
 
 class SettingsChangeSchema(Schema):
@@ -48,6 +72,8 @@ class SettingsChangeSchema(Schema):
         metadata={"type": "array", "items": {"type": "string", "format": "date"}}
     )
     otp_floor = ma.fields.Raw(metadata={"type": "string", "pattern": AMOUNT_OR_ZERO_PATTERN})
+    materiality = ma.fields.Raw(metadata=dict(AMOUNTS))
+    cfo_limit = ma.fields.Raw(metadata=dict(AMOUNTS))
     code_by_email = ma.fields.Raw(metadata={"type": "boolean"})
     code_by_sms = ma.fields.Raw(metadata={"type": "boolean"})
     small_team = ma.fields.Raw(metadata={"type": "boolean"})
@@ -61,6 +87,8 @@ EXAMPLE_SETTINGS: dict[str, Any] = {
     "working_days": [1, 2, 3, 4, 5],
     "holidays": ["2026-12-25"],
     "otp_floor": "0.00",
+    "materiality": {"KES": "1000.00"},
+    "cfo_limit": {},
     "code_by_email": True,
     "code_by_sms": True,
     "small_team": False,

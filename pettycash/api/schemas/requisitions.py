@@ -360,7 +360,13 @@ class AttachmentSchema(Schema):
     """What is attached; the bytes are read one by one."""
 
     id = ma.fields.UUID()
-    requisition_id = ma.fields.UUID()
+    requisition_id = ma.fields.UUID(allow_none=True)
+    payment_id = ma.fields.UUID(
+        allow_none=True, metadata={"description": "Of cash: what its recipient signed."}
+    )
+    case_id = ma.fields.UUID(
+        allow_none=True, metadata={"description": "Of a case: what shows how it ended."}
+    )
     filename = ma.fields.String()
     content_type = ma.fields.String(metadata={"description": "Found in the file itself."})
     size = ma.fields.Integer(metadata={"description": "Bytes."})

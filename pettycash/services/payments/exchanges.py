@@ -3,13 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from pettycash.gateways.base import Asked, Exchange, Outcome, OutcomeKind
 from pettycash.models.attempts import ExchangeType, PaymentAttempt, PaymentTransaction
 from pettycash.models.payments import Payment
 from pettycash.rails import Method
+
+EVIDENCE = "evidence"
+"""What stands as gateway where no rail said it."""
+
+NOT_PAID = "people.not_paid"
+"""Code of what two people say of money that did not move."""
 
 SUCCESSFUL = frozenset({OutcomeKind.ACCEPTED, OutcomeKind.SETTLED})
 
@@ -45,7 +51,7 @@ def log_own(
             company_id=attempt.company_id,
             payment_id=payment.id,
             attempt_id=attempt.id,
-            gateway=Method.CASH.value if attempt.provider_account_id is None else "evidence",
+            gateway=Method.CASH.value if attempt.provider_account_id is None else EVIDENCE,
             request_type=request_type,
             request=dict(request),
             response={},
@@ -62,14 +68,67 @@ def has_answered(session: Session, attempt: PaymentAttempt) -> bool:
     found = session.execute(
         select(PaymentTransaction.id)
         .where(
-            PaymentTransaction.payment_id == attempt.payment_id,
-            PaymentTransaction.attempt_id == attempt.id,
+            *_of(attempt),
             PaymentTransaction.request_type != ExchangeType.CONFIRM,
             PaymentTransaction.status == OutcomeKind.SETTLED.value,
         )
         .limit(1)
     )
     return found.first() is not None
+
+
+def last_heard(session: Session, attempt: PaymentAttempt) -> PaymentTransaction | None:
+    """The newest word from the rail about an attempt, or the note that none came."""
+    return session.execute(
+        select(PaymentTransaction)
+        .where(*_of(attempt), PaymentTransaction.gateway != EVIDENCE)
+        .order_by(PaymentTransaction.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def denies(session: Session, attempt: PaymentAttempt) -> bool:
+    """Whether the rail's newest answer to a question that decides anything is that it failed."""
+    newest = session.execute(
+        select(PaymentTransaction.status)
+        .where(
+            *_of(attempt),
+            PaymentTransaction.gateway != EVIDENCE,
+            PaymentTransaction.request_type == ExchangeType.QUERY,
+            PaymentTransaction.status.in_((OutcomeKind.SETTLED.value, OutcomeKind.REJECTED.value)),
+        )
+        .order_by(PaymentTransaction.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return newest == OutcomeKind.REJECTED.value
+
+
+def people_knew_it_accepted(session: Session, attempt: PaymentAttempt) -> bool:
+    """Whether the rail had said that it has the instruction before two people called it unpaid."""
+    said = (
+        select(PaymentTransaction.id)
+        .where(*_of(attempt), PaymentTransaction.code == NOT_PAID)
+        .order_by(PaymentTransaction.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    found = session.execute(
+        select(PaymentTransaction.id)
+        .where(
+            *_of(attempt),
+            PaymentTransaction.status == OutcomeKind.ACCEPTED.value,
+            PaymentTransaction.id < said,
+        )
+        .limit(1)
+    )
+    return found.first() is not None
+
+
+def _of(attempt: PaymentAttempt) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return (
+        PaymentTransaction.payment_id == attempt.payment_id,
+        PaymentTransaction.attempt_id == attempt.id,
+    )
 
 
 def _write(

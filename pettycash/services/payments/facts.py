@@ -12,7 +12,6 @@ from pettycash.models.attempts import LIVE, PaymentAttempt
 from pettycash.models.funds import Fund, Store
 from pettycash.models.payments import Payment
 from pettycash.models.people import Membership, User
-from pettycash.models.releases import PaymentExecution
 from pettycash.models.requisitions import Requisition
 from pettycash.models.workflow import Decision, Verdict
 from pettycash.money import Currency
@@ -76,21 +75,6 @@ APPROVERS = (
     .where(Decision.requisition_id == bindparam("requisition_id"), Decision.verdict.in_(APPROVING))
     .execution_options(**db.PREPARED)
 )
-
-
-def executors(session: Session, *, payment_id: UUID) -> frozenset[UUID]:
-    """Everybody who released an attempt of the payment."""
-    found = session.execute(
-        select(PaymentExecution.executor_id).where(PaymentExecution.payment_id == payment_id)
-    ).scalars()
-    return frozenset(found)
-
-
-def recipients(session: Session, *, payment: Payment) -> frozenset[UUID]:
-    """Members whom the money goes to: named as its payee, or reached at its destination."""
-    named = () if payment.payee_user_id is None else (payment.payee_user_id,)
-    reached = session.execute(REACHED, {"destination": payment.destination}).scalars()
-    return frozenset(reached).union(named)
 
 
 _DESTINATION = bindparam("destination", type_=Text)

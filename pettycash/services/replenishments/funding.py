@@ -14,6 +14,7 @@ from pettycash.models.ledger import AccountKind, LedgerAccount
 from pettycash.models.releases import ReleaseChallenge
 from pettycash.services import digests, ledger, pauses, posting_rules, releases
 from pettycash.services.actors import Actor
+from pettycash.services.replenishments import ordinary
 from pettycash.services.replenishments.scope import locked
 
 
@@ -32,11 +33,12 @@ class InvalidEvidence(errors.RuleViolation):
 def subject(session: Session, found: Replenishment) -> releases.Subject:
     """What a code releases: this amount to this store of this fund.
 
-    Who asked for it, who approved it and who will receive it can't release it.
+    Who asked for it, approved it or will receive it can't release it, nor who judged one of its
+    vouchers.
     """
     fund = session.get_one(Fund, found.fund_id)
     amount = found.approved_amount
-    if amount is None:
+    if amount is None or found.approved_at is None:
         raise IllegalReplenishmentState("Only an approved replenishment is released.")
     people = (
         found.requested_by,
@@ -60,7 +62,8 @@ def subject(session: Session, found: Replenishment) -> releases.Subject:
         amount=amount,
         currency=found.currency,
         payee_text=f"the fund {fund.name}",
-        excluded=frozenset(person for person in people if person is not None),
+        excluded=frozenset(person for person in people if person is not None)
+        | ordinary.story(session, found, now=found.approved_at).judges,
     )
 
 

@@ -14,12 +14,13 @@ from pettycash.models.platform import CaseKind, Severity
 from pettycash.money import Currency
 from pettycash.services import cases, funds, ledger, posting_rules
 from pettycash.services.actors import Actor
+from pettycash.services.replenishments import ordinary
 from pettycash.services.replenishments.raising import InvalidReplenishment, consider, sweep
 from pettycash.services.replenishments.scope import ReplenishmentNotFound, locked
 
 
 class NotTheKeeper(errors.NotAllowed):
-    """The fund's custodian or alternate receives, and is somebody else than who funded it."""
+    """The fund's custodian or alternate receives, who neither funded it nor judged its vouchers."""
 
     code = "replenishment.not_the_keeper"
 
@@ -52,6 +53,8 @@ def receive(
     found = locked(session, actor=actor, replenishment_id=replenishment_id)
     fund = session.get_one(Fund, found.fund_id)
     if not funds.is_keeper(fund, actor.user_id) or found.funded_by == actor.user_id:
+        raise NotTheKeeper
+    if actor.user_id in ordinary.story(session, found, now=now).judges:
         raise NotTheKeeper
     if found.status not in (ReplenishmentStatus.FUNDED, ReplenishmentStatus.RECEIVED):
         raise IllegalReplenishmentState(f"The replenishment is {found.status.value}.")
