@@ -151,7 +151,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "payments.execute": RELEASERS,
     "payments.assign_executor": _roles(R.TREASURY, R.CFO),
     "payments.unlock_release": _roles(R.TREASURY, R.CFO),
-    "payments.acknowledge": _roles(R.CUSTODIAN),
+    "payments.acknowledge": REQUESTERS,
     "payments.reconcile": _roles(R.TREASURY, R.GROUP_FINANCE_MANAGER, R.CFO),
     "payments.record_variance": _roles(R.TREASURY, R.GROUP_FINANCE_MANAGER, R.CUSTODIAN),
     "payments.requery": _roles(R.OPERATOR, R.TREASURY),

@@ -10,6 +10,7 @@ from pettycash.models.funds import Fund, Store
 from pettycash.models.organisation import Branch
 from pettycash.models.payments import Payment
 from pettycash.models.people import Role, ScopeKind
+from pettycash.models.releases import CashAcknowledgement
 from pettycash.models.requisitions import Requisition
 from pettycash.models.workflow import ApprovalStep, StepAssignee
 from pettycash.services.actors import Actor
@@ -41,7 +42,8 @@ def sees_company(actor: Actor) -> bool:
 
 
 def requisitions(actor: Actor) -> ColumnElement[bool]:
-    """Own ones, those of the actor's units, and those that the actor decides or decided."""
+    """Own ones, those of the actor's units, those that the actor decides or decided, and those
+    whose recipient signed before the actor."""
     if sees_company(actor):
         return true()
     regions = actor.scope_ids(Role.REGIONAL_MANAGER)
@@ -55,6 +57,11 @@ def requisitions(actor: Actor) -> ColumnElement[bool]:
         Requisition.region_id.in_(regions),
         Requisition.branch_id.in_(select(Branch.id).where(Branch.region_id.in_(regions))),
         Requisition.id.in_(decides.where(StepAssignee.user_id == actor.user_id)),
+        Requisition.id.in_(
+            select(Payment.requisition_id)
+            .join(CashAcknowledgement, CashAcknowledgement.payment_id == Payment.id)
+            .where(CashAcknowledgement.witness_id == actor.user_id)
+        ),
     )
 
 
@@ -73,12 +80,13 @@ def funds(actor: Actor) -> ColumnElement[bool]:
 
 
 def payments(actor: Actor) -> ColumnElement[bool]:
-    """Payments of visible requisitions, and those out of funds that the actor keeps."""
+    """Payments of visible requisitions, to the actor, and out of funds that the actor keeps."""
     if sees_company(actor):
         return true()
     kept = select(Store.id).where(Store.fund_id.in_(actor.scope_ids(Role.CUSTODIAN)))
     return or_(
         Payment.store_id.in_(kept),
+        Payment.payee_user_id == actor.user_id,
         Payment.requisition_id.in_(select(Requisition.id).where(requisitions(actor))),
     )
 

@@ -73,7 +73,7 @@ EXAMPLE_VERIFIED: dict[str, Any] = {
     "is_spendable": True,
 }
 
-EXAMPLE_DETAIL: dict[str, Any] = {**EXAMPLE_PAYMENT, "release": None}
+EXAMPLE_DETAIL: dict[str, Any] = {**EXAMPLE_PAYMENT, "release": None, "acknowledgement": None}
 
 EXAMPLE_EXECUTING: dict[str, Any] = {
     **EXAMPLE_DETAIL,
