@@ -229,8 +229,9 @@ HOLDERS = text(
         WHERE j.user_id IS NOT NULL AND c.proposal ->> 'ending' IN ('paid', 'not_paid', 'returned')
     UNION SELECT 'recorder', a.uploaded_by FROM p JOIN attachments a ON a.payment_id = p.id
     UNION SELECT 'recorder', a.uploaded_by FROM p
-        JOIN cases c ON c.object_type = 'payment' AND c.object_id = p.id
-        JOIN attachments a ON a.case_id = c.id
+        JOIN cases c ON c.company_id = p.company_id AND c.object_type = 'payment'
+            AND c.object_id = p.id
+        JOIN attachments a ON a.company_id = c.company_id AND a.case_id = c.id
     UNION SELECT 'matcher', k.reconciled_by FROM p
         JOIN payment_reconciliations k ON k.payment_id = p.id WHERE k.reconciled_by IS NOT NULL
     """
