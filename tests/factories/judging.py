@@ -32,6 +32,7 @@ def evidence(session: Session, case_id: UUID, *, by: str = RECORDER) -> UUID:
         filename="statement.pdf",
         content=statement(),
         actor=acting(session, by),
+        now=session.info["now"],
     )
     return kept.id
 

@@ -14,8 +14,8 @@ from pettycash.models.platform import Case
 from pettycash.services import case_resolutions, cases, company_settings, releases
 from pettycash.services.case_resolutions import Ending
 from pettycash.services.payments.evidence import Source
+from tests.factories import companies, rails
 from tests.factories import payments as making
-from tests.factories import rails
 from tests.factories.evidence import proven
 from tests.factories.judging import confirm, evidence, propose, tried_for_a_day
 from tests.factories.people import user_id
@@ -70,12 +70,7 @@ def test_above_the_limit_one_is_the_cfo_or_the_ceo(session: Session) -> None:
 def test_the_limit_is_the_companys_and_else_the_lowest_tiers_end(
     session: Session, limits: dict[str, str], is_above: bool
 ) -> None:
-    company_settings.update(
-        session,
-        values={"cfo_limit": limits},
-        expected_version=company_settings.current(session).version,
-        changed_by=user_id(session, "admin"),
-    )
+    companies.agree(session, cfo_limit=limits)
     _, case = in_doubt(session)
     propose(session, case, Ending.PAID, by="treasury_3")
 

@@ -115,6 +115,7 @@ class TestEvidence:
             filename="statement.pdf",
             content=judging.statement(),
             actor=acting(session, "cfo"),
+            now=session.info["now"],
         )
         session.flush()
         session.refresh(kept)
@@ -129,6 +130,7 @@ class TestEvidence:
             filename="quotation.pdf",
             content=judging.statement(),
             actor=acting(session, "cfo"),
+            now=session.info["now"],
         )
         session.flush()
         session.refresh(kept)

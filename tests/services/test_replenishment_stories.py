@@ -14,6 +14,7 @@ from pettycash.models.people import Role
 from pettycash.services import company_settings, releases, replenishments, variances
 from pettycash.services.case_resolutions import Ending
 from tests import books
+from tests.factories import companies
 from tests.factories import payments as making
 from tests.factories.evidence import proven
 from tests.factories.judging import confirm, propose
@@ -185,12 +186,7 @@ class TestVariances:
         )
 
     def allow(self, session: Session, amount: str) -> None:
-        company_settings.update(
-            session,
-            values={"materiality": {"KES": amount}},
-            expected_version=company_settings.current(session).version,
-            changed_by=user_id(session, "admin"),
-        )
+        companies.agree(session, materiality={"KES": amount})
 
     def test_above_materiality_the_refill_is_not_ordinary(
         self, session: Session, fund: Fund
