@@ -139,11 +139,21 @@ def test_one_person_is_not_two(session: Session) -> None:
         confirm(session, case, by="cfo")
 
 
-@pytest.mark.parametrize("who", ["regional_manager", "operator", "auditor", "custodian_mombasa"])
-def test_others_do_not_resolve(session: Session, who: str) -> None:
+@pytest.mark.parametrize(
+    ("who", "refusal"),
+    [
+        ("operator", cases.NotAResolver),
+        ("auditor", cases.NotAResolver),
+        ("regional_manager", cases.CaseNotFound),
+        ("custodian_mombasa", cases.CaseNotFound),
+    ],
+)
+def test_others_do_not_resolve(
+    session: Session, who: str, refusal: type[errors.PettycashError]
+) -> None:
     _, case = in_doubt(session)
 
-    with pytest.raises(cases.NotAResolver):
+    with pytest.raises(refusal):
         propose(session, case, Ending.PAID, by=who)
 
 

@@ -149,7 +149,7 @@ class TestNobodyIsLeft:
         )
 
         propose(session, case, Ending.PAID, by="cfo")
-        with pytest.raises(cases.NotAResolver):
+        with pytest.raises(cases.CaseNotFound):  # it was not escalated to them
             confirm(session, case, by="staff_2")
 
     def test_nor_where_they_have_a_part_in_it(self, session: Session) -> None:
