@@ -175,7 +175,7 @@ def examine(folder: StateFolder) -> Iterator[Finding]:
     for look in EXAMINATIONS:
         try:
             yield look(folder)
-        except StackError as error:
+        except (StackError, pooled.BehindPooler) as error:
             yield Finding(look.__name__.strip("_"), False, str(error), "as the sentence says")
         except config.InvalidConfiguration:
             text = "can't be looked at: the configuration is not usable"
