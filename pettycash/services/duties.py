@@ -237,11 +237,12 @@ STANDING = text(
     """
     SELECT d.user_id FROM decisions d
         JOIN approval_steps s ON s.id = d.step_id AND s.status = 'approved'
-        JOIN approval_rounds o ON o.id = d.round_id AND o.status IN ('open', 'approved')
+        JOIN approval_rounds o ON o.id = d.round_id
+            AND o.status IN ('open', 'approved', 'handed_over')
     WHERE d.requisition_id = :requisition_id AND d.verdict IN ('approved', 'urgency_confirmed')
     """
 ).execution_options(**db.PREPARED)
-"""Whose approval counts."""
+"""Approvers whose approval counts."""
 
 REACHED_AT = text(
     """
