@@ -31,7 +31,7 @@ Edges = dict[tuple[str, str], str]
 
 PRODUCT = str(Path(pettycash.__file__).parent) + os.sep
 LAB = tuple(PRODUCT + room + os.sep for room in ("bench", "chaos"))
-"""What tries the product: a past is written in one transaction, beside which nobody works."""
+"""Rooms that try the product: they write a past in one transaction, and nobody works beside it."""
 BETWEEN = (str(Path(PRODUCT, "db.py")), f"{os.sep}sqlalchemy{os.sep}", f"{os.sep}contextlib.py")
 BEGIN = "SELECT now(), set_config('app.company'"
 """How every unit of work begins."""

@@ -158,7 +158,7 @@ def _running(folder: StateFolder) -> Finding:
 
 
 def _asked() -> Finding:
-    """What the database knows of everybody who works on it."""
+    """Ask the database about everybody who works on it."""
     bad = [each for each in deployed.look(config.read()) if not each["ok"]]
     text = ", ".join(f"{each['name']} ({each['detail']})" for each in bad)
     return Finding("system", not bad, text or "all ready", "start what is named, or read its log")

@@ -41,7 +41,7 @@ READERS = frozenset(
         Role.AUDITOR,
     }
 )
-"""Who reads what others propose, and what became of it."""
+"""Readers of the proposals of others, and of their ends."""
 
 
 class ChangeNotFound(errors.NotFound):
@@ -93,7 +93,7 @@ class NotAConfirmer(errors.NotAllowed):
 
 
 class StaleChange(errors.Conflict):
-    """What the change is about is not what you read; read it again and decide on that."""
+    """The change is not about the same any more; read it again and decide on that."""
 
     code = "change.stale_digest"
 
@@ -135,7 +135,7 @@ class Kind:
     check_decider: Apply | None
     """Refuses who may not decide this very proposal; None: confirmers and the cfo may."""
     ended: Apply | None
-    """What follows where it is rejected or withdrawn."""
+    """Called where it is rejected or withdrawn."""
     lock: Lock | None
     """Locks what the proposal is about, which everybody locks before the proposal."""
     names_payees: bool

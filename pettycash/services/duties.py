@@ -79,7 +79,7 @@ PHRASES: Final[Mapping[Duty, str]] = {
     D.RECORDER: "recorded the evidence",
     D.MATCHER: "matched it with its proof",
 }
-"""What the person did, after "You"."""
+"""Acts of a person, to follow "You"."""
 
 
 class NotSeparate(errors.NotAllowed):

@@ -1,4 +1,4 @@
-"""What two people change about a third: how a releaser is reached, and their second factor.
+"""Two people change how a third one is reached, and reset a second factor.
 
 An administrator who could do it alone would read an officer's codes (control.md §6).
 """

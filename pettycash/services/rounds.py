@@ -469,7 +469,7 @@ def _approved_by(
 
 
 def subject_of(requisition: Requisition, barred: Iterable[UUID]) -> resolution.Subject:
-    """What resolution knows of a requisition."""
+    """The requisition as resolution knows it."""
     return resolution.Subject(
         requester_id=requisition.requester_id,
         barred=frozenset(barred),

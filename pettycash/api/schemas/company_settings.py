@@ -9,7 +9,7 @@ from pettycash.services import company_settings
 
 
 class SettingsSchema(Schema):
-    """What holds in the company now, defaults included.
+    """The settings that hold in the company now, defaults included.
 
     Two people change working_days, holidays, otp_floor, code_by_email, code_by_sms and small_team:
     proposed at `changes/` with the kind `settings`.
