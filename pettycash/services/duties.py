@@ -79,7 +79,7 @@ PHRASES: Final[Mapping[Duty, str]] = {
     D.RECORDER: "recorded the evidence",
     D.MATCHER: "matched it with its proof",
 }
-"""What the person did, after "You"."""
+"""Acts of a person, to follow "You"."""
 
 
 class NotSeparate(errors.NotAllowed):
@@ -241,11 +241,12 @@ STANDING = text(
     """
     SELECT d.user_id FROM decisions d
         JOIN approval_steps s ON s.id = d.step_id AND s.status = 'approved'
-        JOIN approval_rounds o ON o.id = d.round_id AND o.status IN ('open', 'approved')
+        JOIN approval_rounds o ON o.id = d.round_id
+            AND o.status IN ('open', 'approved', 'handed_over')
     WHERE d.requisition_id = :requisition_id AND d.verdict IN ('approved', 'urgency_confirmed')
     """
 ).execution_options(**db.PREPARED)
-"""Whose approval counts."""
+"""Approvers whose approval counts."""
 
 REACHED_AT = text(
     """

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from pettycash.models.people import Role
 from pettycash.services.actors import REPORT, Actor
+from pettycash.services.duties import APPROVING_ROLES
 
 R = Role
 
@@ -31,16 +32,7 @@ PUBLIC: frozenset[str] = frozenset(
 """Operations without a session."""
 
 REQUESTERS = ANYONE - {R.AUDITOR, R.OPERATOR, R.ADMIN}
-APPROVERS = frozenset(
-    {
-        R.DEPARTMENT_HEAD,
-        R.BRANCH_MANAGER,
-        R.REGIONAL_MANAGER,
-        R.GROUP_FINANCE_MANAGER,
-        R.CFO,
-        R.CEO,
-    }
-)
+APPROVERS = APPROVING_ROLES
 FINANCE_READERS = frozenset({R.GROUP_FINANCE_MANAGER, R.TREASURY, R.CFO, R.FPA, R.CEO, R.AUDITOR})
 FUND_READERS = FINANCE_READERS | {
     R.CUSTODIAN,
@@ -52,7 +44,9 @@ FUND_READERS = FINANCE_READERS | {
 }
 JUDGES = frozenset({R.TREASURY, R.GROUP_FINANCE_MANAGER, R.CFO, R.FPA, R.CEO})
 RELEASERS = frozenset({R.TREASURY, R.CFO, R.CUSTODIAN})
-CHANGERS = frozenset({R.ADMIN, R.CFO, R.TREASURY, R.GROUP_FINANCE_MANAGER})
+ADMINISTRATORS = frozenset({R.ADMIN})
+FINANCE_OFFICERS = frozenset({R.TREASURY, R.GROUP_FINANCE_MANAGER, R.CFO})
+CHANGERS = ADMINISTRATORS | FINANCE_OFFICERS
 
 
 def _roles(*roles: R) -> frozenset[R]:
@@ -229,7 +223,7 @@ ESCALATED: frozenset[str] = frozenset(
         *(f"replenishments.{verb}" for verb in ("list", "get", "approve", "reject")),
     }
 )
-"""What the company's escalation approver reaches without any role, of what is escalated to them."""
+"""Operations that the escalation approver reaches without any role, of their own matters."""
 
 
 def reaches(actor: Actor, name: str) -> bool:
@@ -273,7 +267,7 @@ CLIENT_SCOPES: Mapping[str, frozenset[str]] = {
         and name not in ("approvals.list", "security_events.list", "sessions.list")
     ),
 }
-"""What a machine client's key may reach; never a decision, a code or a release.
+"""Operations that a key of a machine client reaches; never a decision, a code or a release.
 
 `read` shows what the same key raised, and the units and tiers that raising needs; `report` stands
 alone and for itself."""

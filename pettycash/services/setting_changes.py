@@ -12,14 +12,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from pettycash import money
-from pettycash.models.people import Role
 from pettycash.models.platform import Change
 from pettycash.services import changes, company_settings, security_log
 from pettycash.services.actors import Actor
 from pettycash.services.company_settings import OF_CONSEQUENCE, InvalidSetting
+from pettycash.services.permissions import ADMINISTRATORS
 
 KIND = "settings"
-ADMINISTRATORS = frozenset({Role.ADMIN})
 
 
 def _read(session: Session, proposal: changes.Proposal, now: datetime) -> changes.Proposal:

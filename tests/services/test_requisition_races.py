@@ -279,6 +279,7 @@ def test_the_same_receipt_at_once_is_taken_once(demo: UUID) -> None:
                 filename="r.pdf",
                 content=b"%PDF-1.7 the same",
                 actor=acting(session, "staff"),
+                now=session.info["now"],
             ),
         )
 

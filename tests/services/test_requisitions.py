@@ -278,7 +278,7 @@ def test_an_amount_above_what_travels_at_a_time_says_how_many_payments_it_takes(
     amounts = {"250000.00": 1, "250001.00": 2, "300000.00": 2, "5000000.00": 20}
 
     for amount, needed in amounts.items():
-        found = reading.detail(session, raised(session, amount), acting(session, "staff"))
+        found, _ = reading.detail(session, raised(session, amount), acting(session, "staff"))
         assert found["payments_needed"] == needed, amount
 
 

@@ -22,7 +22,7 @@ def by_currency(name: str, description: str) -> ma.fields.Function:
 
 
 class SettingsSchema(Schema):
-    """What holds in the company now, defaults included.
+    """The settings that hold in the company now, defaults included.
 
     Two people change working_days, holidays, otp_floor, materiality, cfo_limit, code_by_email,
     code_by_sms and small_team: proposed at `changes/` with the kind `settings`.

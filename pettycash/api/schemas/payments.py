@@ -121,7 +121,7 @@ def _lines() -> ma.fields.List[Any]:
 
 
 class ReleaseSchema(Schema):
-    """What the newest code releases, and where it stands."""
+    """The lines of the newest code, and where it stands."""
 
     lines = _lines()
     executor_id = ma.fields.UUID(dump_only=True)

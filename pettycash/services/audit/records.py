@@ -43,6 +43,7 @@ GUARDS = (
     ("role_assignments", "duties"),
     ("users", "contacts"),
     ("requisitions", "facts"),
+    ("requisitions", "free_attachments"),
     ("requisitions", "lines_add_up"),
     ("requisitions", "states"),
     *((table, "append_only") for table in APPEND_ONLY),

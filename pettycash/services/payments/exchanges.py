@@ -71,7 +71,7 @@ def log_own(
 
 
 def as_unasked(said: Outcome) -> Outcome:
-    """What claims to answer a question, and names none that is known: logged as any callback is."""
+    """An answer that names no question that is known: logged as any callback is."""
     return replace(said, exchange=replace(said.exchange, request_type=RequestType.CONFIRM))
 
 

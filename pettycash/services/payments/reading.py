@@ -138,7 +138,7 @@ def _tag(
 
 
 def release_of(session: Session, *, payment_id: UUID, now: datetime) -> dict[str, Any] | None:
-    """What the newest challenge releases, and where it stands; None where nobody asked for one."""
+    """The lines of the newest challenge, and where it stands; None where nobody asked for one."""
     payment = session.get_one(Payment, payment_id)
     return _told(_newest_release(session, payment_id), what=facts.lines_of(payment), now=now)
 

@@ -21,7 +21,7 @@ from pettycash.services.replenishments.scope import locked
 
 
 class NotSeparate(errors.NotAllowed):
-    """Who asked for a replenishment, or will receive it, does not decide on it."""
+    """Requester and keepers of a replenishment do not decide on it."""
 
     code = "replenishment.own_request"
 
