@@ -42,6 +42,7 @@ FUND_READERS = FINANCE_READERS | {
     R.OPERATOR,
     R.ADMIN,
 }
+JUDGES = frozenset({R.TREASURY, R.GROUP_FINANCE_MANAGER, R.CFO, R.FPA, R.CEO})
 RELEASERS = frozenset({R.TREASURY, R.CFO, R.CUSTODIAN})
 ADMINISTRATORS = frozenset({R.ADMIN})
 FINANCE_OFFICERS = frozenset({R.TREASURY, R.GROUP_FINANCE_MANAGER, R.CFO})
@@ -108,6 +109,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "requisitions.submit": REQUESTERS,
     "requisitions.recall": REQUESTERS,
     "requisitions.cancel": REQUESTERS,
+    "requisitions.adopt": APPROVERS,
     "requisitions.approve": APPROVERS,
     "requisitions.reject": APPROVERS,
     "requisitions.request_changes": APPROVERS,
@@ -151,18 +153,18 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "payments.execute": RELEASERS,
     "payments.assign_executor": _roles(R.TREASURY, R.CFO),
     "payments.unlock_release": _roles(R.TREASURY, R.CFO),
-    "payments.acknowledge": _roles(R.CUSTODIAN),
+    "payments.acknowledge": REQUESTERS,
     "payments.reconcile": _roles(R.TREASURY, R.GROUP_FINANCE_MANAGER, R.CFO),
     "payments.record_variance": _roles(R.TREASURY, R.GROUP_FINANCE_MANAGER, R.CUSTODIAN),
     "payments.requery": _roles(R.OPERATOR, R.TREASURY),
     # variances and replenishments
     "variances.list": FINANCE_READERS,
     "variances.get": FINANCE_READERS,
-    "variances.approve": _roles(R.CFO),
-    "variances.reject": _roles(R.CFO),
+    "variances.approve": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
+    "variances.reject": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
     "replenishments.list": FUND_READERS,
     "replenishments.get": FUND_READERS,
-    "replenishments.approve": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
+    "replenishments.approve": _roles(R.GROUP_FINANCE_MANAGER, R.CFO, R.CEO),
     "replenishments.reject": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
     "replenishments.cancel": _roles(R.TREASURY, R.CUSTODIAN, R.GROUP_FINANCE_MANAGER, R.CFO),
     "replenishments.send_otp": _roles(R.TREASURY, R.CFO),
@@ -192,7 +194,10 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "cases.list": FINANCE_READERS | {R.OPERATOR},
     "cases.get": FINANCE_READERS | {R.OPERATOR},
     "cases.assign": _roles(R.TREASURY, R.CFO, R.GROUP_FINANCE_MANAGER, R.OPERATOR),
-    "cases.resolve": _roles(R.TREASURY, R.CFO, R.GROUP_FINANCE_MANAGER),
+    "cases.resolve": JUDGES,
+    "case_evidence.list": FINANCE_READERS,
+    "case_evidence.get": FINANCE_READERS,
+    "case_evidence.upload": JUDGES,
     "pauses.list": _roles(R.OPERATOR, R.TREASURY, R.CFO, R.AUDITOR),
     "pauses.pause": _roles(R.OPERATOR, R.TREASURY, R.CFO),
     "pauses.resume": _roles(R.OPERATOR, R.TREASURY, R.CFO),
@@ -214,6 +219,7 @@ ESCALATED: frozenset[str] = frozenset(
         ),
         *(f"{each}.{verb}" for each in ("attachments", "payments") for verb in ("list", "get")),
         *(f"cases.{verb}" for verb in ("list", "get", "resolve")),
+        *(f"case_evidence.{verb}" for verb in ("list", "get", "upload")),
         *(f"changes.{verb}" for verb in ("list", "get", "confirm", "reject")),
         *(f"replenishments.{verb}" for verb in ("list", "get", "approve", "reject")),
     }

@@ -39,6 +39,24 @@ def test_books_that_hold(command: Command) -> None:
     assert command("audit", "books", "--json", "--company", "DEMO").json["companies"] == 1
 
 
+def test_what_runs_late_or_in_vain_is_asked_alone(command: Command, live: Database) -> None:
+    in_vain = (
+        "INSERT INTO cases (id, company_id, kind, severity, status, object_type, object_id,"
+        " summary, evidence, version, owner_id) SELECT new_key(), m.company_id, 'below_floor',"
+        " 'warning', 'open', 'store', m.id, 'x', '{}', 1, m.user_id FROM memberships m"
+        " JOIN users u ON u.id = m.user_id WHERE u.username = 'staff'"
+    )
+    with superuser(live, in_vain):
+        ran = command("audit", "books", "--running", "--json")
+
+    assert {each["check"] for each in ran.json["checks"]} == {
+        name for name, check in CHECKS.items() if check.holds is Holds.RUNNING
+    }
+    (found,) = [each for each in ran.json["checks"] if not each["ok"]]
+    assert (ran.exit_code, found["check"]) == (BROKEN, "nothing_waits_for_who_left")
+    assert [row["what"] for row in found["rows"]] == ["case"]
+
+
 def test_what_is_broken_is_named_with_its_company(command: Command, live: Database) -> None:
     with superuser(
         live, "UPDATE ledger_accounts SET held = held + 1 WHERE code LIKE '%WESTLANDS%'"

@@ -386,6 +386,45 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
             " WHERE id = :paid"
         ),
     ),
+    (
+        "nothing_waits_for_who_left",
+        "key",
+        (
+            "INSERT INTO changes (id, company_id, kind, object_id, payload, reason, status,"
+            " proposed_by, decider_id) SELECT :key, company_id, 'redirect', id, '{}', 'x',"
+            " 'proposed', maker_id, :requester FROM payments WHERE id = :going"
+        ),
+    ),
+    (
+        "nothing_waits_for_who_left",
+        "key",
+        (
+            "INSERT INTO cases (id, company_id, kind, severity, status, object_type, object_id,"
+            " summary, evidence, version, owner_id) VALUES (:key, :company, 'below_floor',"
+            " 'warning', 'open', 'store', :store, 'x', '{}', 1, :requester)"
+        ),
+    ),
+    (
+        "nothing_waits_for_who_left",
+        "requisition",
+        (
+            "UPDATE requisitions SET status = 'draft' WHERE id = :requisition; UPDATE memberships"
+            " SET is_active = false WHERE company_id = :company"
+        ),
+    ),
+    (
+        "nothing_waits_for_who_left",
+        "replenishment",
+        (
+            "UPDATE replenishments SET status = 'funded' WHERE id = :replenishment; UPDATE"
+            " role_assignments SET valid_until = now() WHERE role = 'custodian'"
+        ),
+    ),
+    (
+        "nothing_waits_for_who_left",
+        "going",
+        ("UPDATE payments SET status = 'pending', executor_id = :requester WHERE id = :going"),
+    ),
     ("every_callback_was_read", "callback", CALLBACK),
     (
         "floors_are_the_funds",

@@ -31,6 +31,11 @@ def audit() -> None:
 @click.option("--company", "code", help="Code of one company (default: every one).")
 @click.option("--fast", is_flag=True, help="Leave out what takes longer as history grows.")
 @click.option(
+    "--running",
+    is_flag=True,
+    help="Only what is late, or waits for somebody who can't act; no rail's ledger.",
+)
+@click.option(
     "--settled", is_flag=True, help="Nothing is under way any more: nothing may be left undecided."
 )
 @click.option(
@@ -45,6 +50,7 @@ def books(
     *,
     code: str | None,
     fast: bool,
+    running: bool,
     settled: bool,
     url: str | None,
     no_simulator: bool,
@@ -56,13 +62,16 @@ def books(
     Exit code 0: all hold; 1: something is broken; 2: the simulator does not show its ledger.
     """
     began = time.monotonic()
+    no_simulator = no_simulator or running
     if url and (code or no_simulator):
-        raise click.UsageError("--simulator goes with neither --company nor --no-simulator")
+        raise click.UsageError(
+            "--simulator goes with neither --company, --running nor --no-simulator"
+        )
     url = url or settings.current().simulator_mpesa_url
     is_compared = bool(url) and not (code or no_simulator)
     companies = _companies(code)
     before = _known(companies) if is_compared else []
-    checks = _checked(companies, fast=fast, settled=settled)
+    checks = _checked(companies, fast=fast, running=running, settled=settled)
     moved: list[movements.Movement] = []
     if is_compared:
         try:
@@ -102,13 +111,21 @@ def _companies(code: str | None) -> list[Company]:
     return found
 
 
-def _checked(companies: Sequence[Company], *, fast: bool, settled: bool) -> list[dict[str, Any]]:
+def _checked(
+    companies: Sequence[Company], *, fast: bool, running: bool, settled: bool
+) -> list[dict[str, Any]]:
     """Every check once, with the rows of all companies."""
     merged: dict[str, dict[str, Any]] = {}
     for company in companies:
         with db.scope(company_id=company.id, source="cli:audit"), db.snapshot() as session:
             db.take_time(session, seconds=None)  # years of books
-            results = auditing.audit(session, now=session.info["now"], fast=fast, settled=settled)
+            results = auditing.audit(
+                session,
+                now=session.info["now"],
+                fast=fast,
+                running=running,
+                settled=settled,
+            )
         for result in results:
             _merge(merged, result, company)
     return list(merged.values())

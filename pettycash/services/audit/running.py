@@ -32,12 +32,14 @@ def audit(
     now: datetime,
     fast: bool = False,
     settled: bool = False,
+    running: bool = False,
     only: frozenset[str] | None = None,
 ) -> list[Result]:
     """Run the checks within the session's company, as things stand at `now`.
 
     `fast` leaves out what grows with history, for a health check. `settled` adds what holds once
-    nothing is under way any more. `only` names checks; it does not bring in those left out.
+    nothing is under way any more. `running` asks only what is late or waits in vain. `only` names
+    checks; it does not bring in those left out.
     """
     return [
         _run(session, check, now=now)
@@ -45,6 +47,7 @@ def audit(
         if (only is None or name in only)
         and (check.fast or not fast)
         and (check.holds is not Holds.SETTLED or settled)
+        and (check.holds is Holds.RUNNING or not running)
     ]
 
 
