@@ -93,6 +93,7 @@ class Change(Tenanted):
             "decided_by IS NULL OR status = 'withdrawn' OR decided_by <> proposed_by",
             name="two_people",
         ),
+        CheckConstraint("status = 'proposed' OR decided_by IS NOT NULL", name="decided"),
         Index("ix_changes_status", "company_id", "status", "id"),
     )
 

@@ -1,8 +1,8 @@
 """How cases about money end: two people say what happened, with evidence, and the books follow.
 
-Neither of the two released the payment, asked for it or gets it. What they agree on is a fact from
-then on: `paid` settles it, `not_paid` fails it, `returned` reverses it; a later proof of the
-contrary is a fact again, and a new case.
+Neither of the two released or made the payment, asked for it or gets it. What they agree on is a
+fact from then on: `paid` settles it, `not_paid` fails it, `returned` reverses it; a later proof of
+the contrary is a fact again, and a new case.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from pettycash.models.attempts import LIVE, AttemptState, ExchangeType, PaymentA
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseKind
 from pettycash.models.requisitions import Requisition
-from pettycash.services import cases, outbox, pauses, releases, replenishments
+from pettycash.services import cases, duties, outbox, pauses, releases, replenishments
 from pettycash.services.actors import Actor
 from pettycash.services.payments import exchanges, facts, restored, settlement
 from pettycash.services.payments.facts import Matter
@@ -100,7 +100,7 @@ def propose(
 
     Raises:
         CaseNotFound, CaseResolved, ProposalStands, NotAResolver: see `cases.propose`.
-        NotSeparate: the actor released the payment, asked for it or gets it.
+        NotSeparate: the actor has a duty about the money that excludes this one.
         EvidenceMissing, EndingDoesNotFit, ReferenceTaken: it can't end like that.
     """
     case = cases.get(session, case_id=case_id)
@@ -122,7 +122,7 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
     Raises:
         CaseNotFound, CaseResolved, NothingProposed, OwnProposal, NotAResolver, CaseChanged: see
             `cases.confirm`.
-        NotSeparate: the actor released the payment, asked for it or gets it.
+        NotSeparate: the actor has such a duty, or both people have approved it.
         EndingDoesNotFit, ReferenceTaken: what happened meanwhile speaks against it.
     """
     case = cases.get(session, case_id=case_id)
@@ -132,6 +132,7 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
     if case.kind is CaseKind.SHORT_DELIVERY:
         _lock_delivery(session, case, actor)
     case = cases.confirm(session, case_id=case_id, version=version, actor=actor, now=now)
+    _check_judges(session, case, subject)
     session.flush()  # a further case of this kind may be opened by what follows
     reach("cases.confirmed")
     assert case.proposal is not None
@@ -184,11 +185,9 @@ def _locked(session: Session, case: Case, actor: Actor) -> _Subject | None:
     if case.object_type != "payment":
         return None
     requisition, payment = facts.locked(session, payment_id=case.object_id)
-    if actor.user_id in facts.executors(session, payment_id=payment.id):
-        raise releases.NotSeparate("Who released a payment does not say what became of it.")
-    concerned = facts.recipients(session, payment=payment) | {requisition.requester_id}
-    if actor.user_id in concerned:
-        raise releases.NotSeparate("Who asked for money or gets it does not say that it came.")
+    duties.check(
+        session, user_id=actor.user_id, duty=duties.Duty.JUDGE, requisition_id=requisition.id
+    )
     attempts = session.execute(
         select(PaymentAttempt)
         .where(PaymentAttempt.payment_id == payment.id)
@@ -197,6 +196,15 @@ def _locked(session: Session, case: Case, actor: Actor) -> _Subject | None:
         .execution_options(populate_existing=True)
     ).scalars()
     return _Subject(requisition=requisition, payment=payment, attempts=attempts.all())
+
+
+def _check_judges(session: Session, case: Case, subject: _Subject | None) -> None:
+    """Of the two who say what became of money, at most one has approved it."""
+    if subject is None:
+        return
+    approvers = facts.approvers(session, requisition_id=subject.requisition.id)
+    if {case.proposed_by, case.resolved_by} <= approvers:
+        raise releases.NotSeparate("You and who proposed it have approved the money, both of you.")
 
 
 def _lock_delivery(session: Session, case: Case, actor: Actor) -> None:

@@ -27,6 +27,7 @@ SEEN_WITHOUT_SCOPE = {
     "periodic_jobs": "how often a job of beat's has failed, nobody's business data",
     "platform_pauses": "whether the whole installation stands still",
     "restores": "when the database was restored, and how much was lost",
+    "duty_pairs": "which duties are never one person's, the same everywhere",
     "alembic_version": "/readyz compares it with what the program knows",
 }
 
@@ -49,6 +50,7 @@ SEEN_BY_THE_SYSTEM = {
     "callbacks",
     "companies",
     "company_settings",
+    "duty_pairs",
     "heartbeats",
     "idempotency_keys",
     "memberships",
