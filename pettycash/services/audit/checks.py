@@ -1,4 +1,4 @@
-"""What a check is: one query whose rows break one of the invariants I1 to I7."""
+"""What a check is: one query whose rows break one of the invariants I1 to I8."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ class Invariant(StrEnum):
     I5 = "I5"  # what was written once has only grown, and what guards it stands
     I6 = "I6"  # nothing is forgotten: what is due is done, asked about, or a case
     I7 = "I7"  # floors and caps hold, or a case says why not
+    I8 = "I8"  # nobody moved money or changed a rule alone
 
 
 class Holds(StrEnum):
@@ -35,7 +36,8 @@ class Holds(StrEnum):
 class Check:
     """One query. `object_id` is required of its rows; the other columns are shown.
 
-    It may name `:now`, and `:late`, which is what was due then is overdue.
+    It may name `:now`, `:late`, which is what was due then is overdue, and `:since`: what has not
+    changed since then was looked at before.
     """
 
     name: str
