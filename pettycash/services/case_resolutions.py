@@ -1,8 +1,8 @@
 """How cases about money end: two people say what happened, with evidence, and the books follow.
 
-Neither of the two released the payment, asked for it or gets it. What they agree on is a fact from
-then on: `paid` settles it, `not_paid` fails it, `returned` reverses it; a later proof of the
-contrary is a fact again, and a new case.
+Neither of the two released or made the payment, asked for it or gets it. What they agree on is a
+fact from then on: `paid` settles it, `not_paid` fails it, `returned` reverses it; a later proof of
+the contrary is a fact again, and a new case.
 """
 
 from collections.abc import Mapping, Sequence
@@ -101,7 +101,7 @@ def propose(
 
     Raises:
         CaseNotFound, CaseResolved, ProposalStands, NotAResolver: see `cases.propose`.
-        NotSeparate: the actor released the payment, asked for it or gets it.
+        NotSeparate: the actor has a duty about the money that excludes this one.
         EvidenceMissing, EndingDoesNotFit, ReferenceTaken: it can't end like that.
     """
     case = cases.get(session, case_id=case_id)
@@ -123,7 +123,7 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
     Raises:
         CaseNotFound, CaseResolved, NothingProposed, OwnProposal, NotAResolver, CaseChanged: see
             `cases.confirm`.
-        NotSeparate: the actor released the payment, asked for it or gets it.
+        NotSeparate: the actor has such a duty, or both people have approved it.
         EndingDoesNotFit, ReferenceTaken: what happened meanwhile speaks against it.
     """
     case = cases.get(session, case_id=case_id)
@@ -133,6 +133,7 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
     if case.kind is CaseKind.SHORT_DELIVERY:
         _lock_delivery(session, case, actor)
     case = cases.confirm(session, case_id=case_id, version=version, actor=actor, now=now)
+    _check_judges(session, case, subject)
     session.flush()  # a further case of this kind may be opened by what follows
     reach("cases.confirmed")
     assert case.proposal is not None
@@ -194,6 +195,15 @@ def _locked(session: Session, case: Case, actor: Actor) -> _Subject | None:
         .execution_options(populate_existing=True)
     ).scalars()
     return _Subject(requisition=requisition, payment=payment, attempts=attempts.all())
+
+
+def _check_judges(session: Session, case: Case, subject: _Subject | None) -> None:
+    """Of the two who say what became of money, at most one has approved it."""
+    if subject is None:
+        return
+    approvers = facts.approvers(session, requisition_id=subject.requisition.id)
+    if {case.proposed_by, case.resolved_by} <= approvers:
+        raise releases.NotSeparate("You and who proposed it have approved the money, both of you.")
 
 
 def _lock_delivery(session: Session, case: Case, actor: Actor) -> None:

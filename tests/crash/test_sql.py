@@ -41,6 +41,7 @@ SHARED = {
     "alembic_version": "the schema's own; readable by its owner alone",
     "allowed_transitions": "read by triggers with the owner's eyes",
     "companies": "its rows are companies; one sees its own",
+    "duty_pairs": "which duties are never one person's; readable by all",
     "heartbeats": "signs of life of processes",
     "partitioned_tables": "the schema's own",
     "periodic_jobs": "how often each of beat's jobs has failed; one job serves every company",

@@ -21,6 +21,39 @@ RESTORED = (
     " UPDATE payment_attempts SET {what} WHERE id = :attempt AND EXISTS (SELECT FROM stamped)"
 )
 
+HOLDER = (
+    "(SELECT user_id FROM role_assignments WHERE company_id = :company AND role = '{0}' LIMIT 1)"
+)
+"""Somebody who holds a role."""
+
+APPROVER = (
+    "(SELECT user_id FROM decisions WHERE requisition_id = :requisition AND verdict = 'approved'"
+    " LIMIT 1)"
+)
+
+ENDING = (
+    "INSERT INTO cases (id, company_id, kind, severity, status, object_type, object_id, summary,"
+    " evidence, version, proposal, proposed_by, proposed_at, resolved_by, resolved_at)"
+    " VALUES (:key, :company, 'contradiction', 'severe', 'resolved', 'payment', :paid, 'x', '{{}}',"
+    " 1, jsonb_build_object('ending', 'paid', 'provider_reference', 'R', 'amount', '{0}',"
+    " 'occurred_at', {1}), {2}, now(), {3}, now())"
+)
+"""A case that people have ended: amount, when it happened, proposed and confirmed by."""
+
+LATELY = "now() - interval '1 hour'"
+CFO, TREASURY_3 = HOLDER.format("cfo"), "(SELECT id FROM users WHERE username = 'treasury_3')"
+
+GIVEN = (
+    "INSERT INTO role_assignments (id, company_id, user_id, role, scope_kind, valid_from,"
+    " proposed_by, confirmed_by)"
+    f" VALUES (:key, :company, {HOLDER.format('auditor')}, 'treasury', 'company', now(), {{0}})"
+)
+
+WAITED_FOR = (
+    "(SELECT a.user_id FROM step_assignees a JOIN approval_steps s ON s.id = a.step_id"
+    " WHERE s.requisition_id = :waiting AND s.status = 'open')"
+)
+
 DAMAGE: tuple[tuple[str, str, str], ...] = (
     (
         "balance_is_sum_of_postings",
@@ -409,6 +442,130 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         (
             "UPDATE replenishments SET status = 'received', approved_amount = 10, "
             "received_amount = 9 WHERE id = :replenishment"
+        ),
+    ),
+    (
+        "what_was_paid_was_approved",
+        "paid",
+        "UPDATE payments SET destination = '254700000001' WHERE id = :paid",
+    ),
+    (
+        "what_was_paid_was_approved",
+        "paid",
+        "UPDATE requisitions SET approved_amount = approved_amount * 10 WHERE id = :requisition",
+    ),
+    (
+        "what_was_paid_was_approved",
+        "paid",
+        "DELETE FROM approval_rounds WHERE requisition_id = :requisition",
+    ),
+    (
+        "what_was_paid_was_approved",
+        "paid",
+        "DELETE FROM decisions WHERE requisition_id = :requisition",
+    ),
+    (
+        "releases_were_proven",
+        "paid",
+        "UPDATE release_grants SET spent_at = NULL WHERE subject_id = :paid",
+    ),
+    (
+        "releases_were_proven",
+        "paid",
+        (
+            "UPDATE payment_executions SET grant_id = NULL, proof = 'policy' WHERE payment_id ="
+            " :paid"
+        ),
+    ),
+    (
+        "releases_were_proven",
+        "paid",
+        f"UPDATE payment_executions SET executor_id = {CFO} WHERE payment_id = :paid",
+    ),
+    ("releases_were_proven", "paid", "UPDATE payments SET digest = 'x' WHERE id = :paid"),
+    (
+        "duties_were_apart",
+        "requisition",
+        f"UPDATE payments SET maker_id = {APPROVER} WHERE id = :paid",
+    ),
+    (
+        "duties_were_apart",
+        "requisition",
+        f"UPDATE payments SET payee_user_id = {APPROVER} WHERE id = :paid",
+    ),
+    (
+        "duties_were_apart",
+        "requisition",
+        (
+            "UPDATE payment_executions SET executor_id = (SELECT maker_id FROM payments WHERE id ="
+            " :paid) WHERE payment_id = :paid"
+        ),
+    ),
+    ("endings_were_judged", "key", ENDING.format("1500.00", LATELY, "NULL", CFO)),
+    ("endings_were_judged", "key", ENDING.format("5000000.00", LATELY, CFO, TREASURY_3)),
+    (
+        "endings_were_judged",
+        "key",
+        ENDING.format("1500.00", "now() + interval '1 day'", CFO, TREASURY_3),
+    ),
+    (
+        "endings_were_judged",
+        "key",
+        ENDING.format("1500.00", LATELY, CFO, HOLDER.format("auditor")),
+    ),
+    (
+        "replenishments_were_decided_apart",
+        "replenishment",
+        (
+            "UPDATE replenishments SET status = 'approved', approved_amount = 1, approved_at ="
+            f" now(), approved_by = {HOLDER.format('auditor')} WHERE id = :replenishment"
+        ),
+    ),
+    (
+        "replenishments_were_decided_apart",
+        "replenishment",
+        (
+            "UPDATE replenishments SET status = 'approved', approved_amount = 1000000, approved_at"
+            f" = now(), approved_by = {HOLDER.format('group_finance_manager')} WHERE id ="
+            " :replenishment"
+        ),
+    ),
+    ("roles_were_given_by_two", "key", GIVEN.format("NULL, NULL")),
+    (
+        "roles_were_given_by_two",
+        "key",
+        GIVEN.format(f"{HOLDER.format('admin')}, {CFO}"),
+    ),
+    (
+        "changes_were_decided_by_two",
+        "key",
+        (
+            "ALTER TABLE changes DROP CONSTRAINT ck_changes_two_people; INSERT INTO changes (id,"
+            " company_id, kind, payload, reason, status, proposed_by, decided_by, decided_at)"
+            f" VALUES (:key, :company, 'x', '{{}}', 'x', 'effective', {CFO}, {CFO}, now())"
+        ),
+    ),
+    (
+        "settings_of_two_were_set_by_two",
+        "key",
+        (
+            "INSERT INTO company_settings (id, company_id, version, data, changed_by) SELECT :key,"
+            " company_id, version + 1, data || jsonb_build_object('escalation_approver_id',"
+            f" {TREASURY_3}), {CFO} FROM company_settings WHERE company_id = :company ORDER BY"
+            " version DESC LIMIT 1"
+        ),
+    ),
+    (
+        "nobody_waits_for_who_can_not_act",
+        "waiting",
+        f"UPDATE memberships SET is_active = false WHERE user_id = {WAITED_FOR}",
+    ),
+    (
+        "nobody_waits_for_who_can_not_act",
+        "waiting",
+        (
+            "UPDATE role_assignments SET valid_until = valid_from + interval '1 microsecond' WHERE"
+            f" user_id = {WAITED_FOR}"
         ),
     ),
 )

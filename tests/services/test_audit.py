@@ -21,6 +21,7 @@ from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.evidence import accepted, proven
 from tests.factories.people import acting, company_id, user_id
+from tests.factories.requisitions import submitted
 from tests.servers import Database, Servers, compose_for
 from tests.services.damage import BELOW_ITS_FLOOR, CASE, DAMAGE
 
@@ -52,6 +53,7 @@ def lived(servers: Servers, worker_number: int) -> Iterator[tuple[Database, Know
             "rail_account": going.provider_account_id,
             "account": store.account_id,
             "fund": store.fund_id,
+            "waiting": submitted(session).id,
             "callback": new_id(),
             "key": new_id(),
             "replenishment": replenishments.raise_by_hand(
@@ -78,6 +80,8 @@ def lived(servers: Servers, worker_number: int) -> Iterator[tuple[Database, Know
             ),
         ):
             known[name_of] = session.execute(text(query), known).scalar_one()
+        # Nobody works here, and the tests may take longer than a minute.
+        session.execute(text("UPDATE obligations SET due_at = now() + interval '1 hour'"))
     db.dispose()
     yield own, known
     servers.drop(name)

@@ -34,6 +34,9 @@ def audit() -> None:
     "--settled", is_flag=True, help="Nothing is under way any more: nothing may be left undecided."
 )
 @click.option(
+    "--running", is_flag=True, help="Only what is late, or waits for somebody who can't act."
+)
+@click.option(
     "--simulator",
     "url",
     help="M-Pesa simulator whose ledger is compared (default: the one of the settings).",
@@ -46,6 +49,7 @@ def books(
     code: str | None,
     fast: bool,
     settled: bool,
+    running: bool,
     url: str | None,
     no_simulator: bool,
     as_json: bool,
@@ -56,13 +60,15 @@ def books(
     Exit code 0: all hold; 1: something is broken; 2: the simulator does not show its ledger.
     """
     began = time.monotonic()
-    if url and (code or no_simulator):
-        raise click.UsageError("--simulator goes with neither --company nor --no-simulator")
+    if url and (code or no_simulator or running):
+        raise click.UsageError(
+            "--simulator goes with none of --company, --no-simulator and --running"
+        )
     url = url or settings.current().simulator_mpesa_url
-    is_compared = bool(url) and not (code or no_simulator)
+    is_compared = bool(url) and not (code or no_simulator or running)
     companies = _companies(code)
     before = _known(companies) if is_compared else []
-    checks = _checked(companies, fast=fast, settled=settled)
+    checks = _checked(companies, fast=fast, settled=settled, running=running)
     moved: list[movements.Movement] = []
     if is_compared:
         try:
@@ -102,13 +108,17 @@ def _companies(code: str | None) -> list[Company]:
     return found
 
 
-def _checked(companies: Sequence[Company], *, fast: bool, settled: bool) -> list[dict[str, Any]]:
+def _checked(
+    companies: Sequence[Company], *, fast: bool, settled: bool, running: bool
+) -> list[dict[str, Any]]:
     """Every check once, with the rows of all companies."""
     merged: dict[str, dict[str, Any]] = {}
     for company in companies:
         with db.scope(company_id=company.id, source="cli:audit"), db.snapshot() as session:
             db.take_time(session, seconds=None)  # years of books
-            results = auditing.audit(session, now=session.info["now"], fast=fast, settled=settled)
+            results = auditing.audit(
+                session, now=session.info["now"], fast=fast, settled=settled, running=running
+            )
         for result in results:
             _merge(merged, result, company)
     return list(merged.values())

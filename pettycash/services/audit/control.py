@@ -1,0 +1,246 @@
+"""I8: nobody moved money alone, and no two people who should not; proven from what happened.
+
+The duties that exclude each other are read from `duty_pairs`; nothing else of the services is
+asked, so that a rule that they forget is seen here. The nightly run looks only at what has changed
+`:since` the last run that found nothing.
+"""
+
+from pettycash.services.audit.checks import Check, Holds, Invariant
+
+HELD_THEN = """EXISTS (SELECT FROM role_assignments x
+    WHERE x.company_id = {row}.company_id AND x.user_id = {person} AND x.role IN ({roles})
+        AND x.valid_from <= {at} AND (x.valid_until IS NULL OR x.valid_until >= {at}))"""
+ESCALATES = """{person}::text = (
+    SELECT s.data ->> 'escalation_approver_id' FROM company_settings s
+    WHERE s.company_id = {row}.company_id AND s.created_at <= {at}
+    ORDER BY s.version DESC LIMIT 1)"""
+
+JUDGES = "'treasury', 'group_finance_manager', 'cfo', 'fpa', 'ceo'"
+
+
+def _held(row: str, person: str, at: str, roles: str) -> str:
+    """Whether a person held a role at an instant, or is who decides where nobody else may."""
+    who = {"row": row, "person": person, "at": at, "roles": roles}
+    return f"({HELD_THEN.format(**who)} OR {ESCALATES.format(**who)})"
+
+
+CONTROL = (
+    Check(
+        name="what_was_paid_was_approved",
+        invariant=Invariant.I8,
+        object_type="payment",
+        query="""
+        SELECT p.id AS object_id, p.amount, p.method, r.approved_amount
+        FROM payments p JOIN requisitions r ON r.id = p.requisition_id
+        WHERE p.status IN ('success', 'reversed') AND p.status_changed_at >= :since
+            AND NOT EXISTS (
+                SELECT FROM approval_rounds a
+                WHERE a.requisition_id = r.id AND a.status = 'approved'
+                    AND a.facts ->> 'currency' = p.currency
+                    AND a.facts ->> 'payee_name' = p.payee_name
+                    AND a.facts ->> 'method' = p.method
+                    AND a.facts ->> 'destination' = p.destination
+                    AND (a.facts ->> 'amount')::numeric >= greatest(p.amount, r.approved_amount)
+                    AND EXISTS (SELECT FROM decisions d WHERE d.round_id = a.id
+                        AND d.verdict IN ('approved', 'urgency_confirmed'))
+                    AND NOT EXISTS (SELECT FROM approval_steps s WHERE s.round_id = a.id
+                        AND s.status NOT IN ('skipped', 'voided') AND NOT EXISTS (
+                            SELECT FROM decisions d WHERE d.step_id = s.id
+                                AND d.verdict IN ('approved', 'urgency_confirmed'))))
+        """,
+    ),
+    Check(
+        name="releases_were_proven",
+        invariant=Invariant.I8,
+        object_type="payment",
+        # By a code of the executor's that was spent on it, or under a policy in force at the time.
+        query="""
+        SELECT e.payment_id AS object_id, e.attempt_number AS attempt, e.executor_id, e.proof
+        FROM payment_executions e JOIN payments p ON p.id = e.payment_id
+        LEFT JOIN release_grants g ON g.id = e.grant_id
+        LEFT JOIN release_challenges c ON c.id = g.challenge_id
+        WHERE e.created_at >= :since AND NOT CASE
+            WHEN e.grant_id IS NOT NULL THEN g.spent_at IS NOT NULL
+                AND (g.executor_id, c.executor_id, c.payment_id)
+                    = (e.executor_id, e.executor_id, e.payment_id)
+                AND (g.subject_digest IS NULL OR g.subject_digest = p.digest)
+            ELSE e.amount < coalesce((
+                SELECT CASE jsonb_typeof(s.data -> 'otp_floor')
+                    WHEN 'object' THEN s.data -> 'otp_floor' ->> e.currency
+                    ELSE s.data ->> 'otp_floor' END
+                FROM company_settings s
+                WHERE s.company_id = e.company_id AND s.created_at <= e.created_at
+                ORDER BY s.version DESC LIMIT 1)::numeric, 0)
+            END
+        """,
+    ),
+    Check(
+        name="duties_were_apart",
+        invariant=Invariant.I8,
+        object_type="requisition",
+        query="""
+        WITH paid AS (
+            SELECT DISTINCT requisition_id AS id FROM payments
+            WHERE status IN ('success', 'reversed') AND status_changed_at >= :since
+        ), p AS (
+            SELECT q.id, q.requisition_id, q.maker_id, q.payee_user_id
+            FROM payments q JOIN paid ON paid.id = q.requisition_id
+        ), held (id, duty, user_id) AS (
+            SELECT r.id, 'requester', r.requester_id FROM requisitions r JOIN paid USING (id)
+            UNION SELECT r.id, 'requester', k.created_by
+                FROM requisitions r JOIN paid USING (id) JOIN api_keys k ON k.id = r.client_id
+            UNION SELECT r.id, 'recipient', r.payee_user_id
+                FROM requisitions r JOIN paid USING (id)
+            UNION SELECT requisition_id, 'recipient', payee_user_id FROM p
+            -- Where a step was void because of a conflict, somebody else has decided it.
+            UNION SELECT d.requisition_id, 'approver', d.user_id
+                FROM decisions d JOIN paid ON paid.id = d.requisition_id
+                JOIN approval_steps s ON s.id = d.step_id AND s.status <> 'voided'
+                WHERE d.verdict IN ('approved', 'urgency_confirmed')
+            UNION SELECT requisition_id, 'maker', maker_id FROM p
+            UNION SELECT e.requisition_id, 'releaser', e.executor_id
+                FROM payment_executions e JOIN paid ON paid.id = e.requisition_id
+            UNION SELECT p.requisition_id, 'releaser', c.executor_id
+                FROM p JOIN release_challenges c ON c.payment_id = p.id
+            UNION SELECT p.requisition_id, 'matcher', m.reconciled_by
+                FROM p JOIN payment_reconciliations m ON m.payment_id = p.id
+            UNION SELECT p.requisition_id, 'judge', j.user_id
+                FROM p JOIN cases c ON c.object_id = p.id AND c.object_type = 'payment'
+                CROSS JOIN LATERAL (VALUES (c.proposed_by), (c.resolved_by)) AS j (user_id)
+                WHERE c.resolved_by IS NOT NULL
+                    AND c.proposal ->> 'ending' IN ('paid', 'not_paid', 'returned'))
+        SELECT a.id AS object_id, a.user_id AS person, a.duty, b.duty AS other
+        FROM held a JOIN held b ON b.id = a.id AND b.user_id = a.user_id AND b.duty > a.duty
+        JOIN duty_pairs x ON x.duty = a.duty AND x.other = b.duty
+        """,
+    ),
+    Check(
+        name="endings_were_judged",
+        invariant=Invariant.I8,
+        object_type="case",
+        # By two who may, at most one of whom had approved; of an attempt's own amount; in the past.
+        query=f"""
+        SELECT c.id AS object_id, c.kind, c.proposal ->> 'ending' AS ending, c.proposed_by,
+            c.resolved_by
+        FROM cases c JOIN payments p ON p.id = c.object_id AND c.object_type = 'payment'
+        WHERE c.resolved_by IS NOT NULL AND c.resolved_at >= :since
+            AND c.proposal ->> 'ending' IN ('paid', 'not_paid', 'returned')
+            AND NOT coalesce(c.proposed_by <> c.resolved_by
+                AND {_held("c", "c.proposed_by", "c.proposed_at", JUDGES)}
+                AND {_held("c", "c.resolved_by", "c.resolved_at", JUDGES)}
+                AND (c.proposal ->> 'ending' <> 'paid'
+                    OR trim(c.proposal ->> 'provider_reference') <> '')
+                AND (c.proposal ->> 'amount' IS NULL OR EXISTS (
+                    SELECT FROM payment_attempts t WHERE t.payment_id = p.id
+                        AND (t.amount = (c.proposal ->> 'amount')::numeric
+                            -- A part may come back.
+                            OR c.proposal ->> 'ending' = 'returned'
+                                AND t.amount > (c.proposal ->> 'amount')::numeric)))
+                AND coalesce((c.proposal ->> 'occurred_at')::timestamptz <= c.resolved_at, true)
+                AND (SELECT count(DISTINCT d.user_id) FROM decisions d
+                    WHERE d.requisition_id = p.requisition_id
+                        AND d.verdict IN ('approved', 'urgency_confirmed')
+                        AND d.user_id IN (c.proposed_by, c.resolved_by)) <= 1, false)
+        """,  # noqa: S608 - conditions of this file
+    ),
+    Check(
+        name="replenishments_were_decided_apart",
+        invariant=Invariant.I8,
+        object_type="replenishment",
+        # Ordinary is what fills the float and is vouched for, as it stood when it was approved.
+        query=f"""
+        SELECT r.id AS object_id, r.status, r.requested_by, r.approved_by, r.funded_by,
+            r.received_by
+        FROM replenishments r CROSS JOIN LATERAL (
+            SELECT (i.float - i.stores + i.held - i.in_transit - i.advances_outstanding
+                        >= r.approved_amount
+                    AND i.vouchers_not_replenished + i.payments_under_way >= r.approved_amount
+                    AND i.difference = 0) AS is_ordinary
+            FROM jsonb_to_record(r.identity) AS i (float numeric, stores numeric, held numeric,
+                in_transit numeric, advances_outstanding numeric, vouchers_not_replenished numeric,
+                payments_under_way numeric, difference numeric)) AS stood
+        WHERE r.status IN ('approved', 'funded', 'received') AND r.status_changed_at >= :since
+            AND NOT coalesce(
+                -- Nobody's name stands where the system asked, and where a step is still to come.
+                coalesce(r.approved_by <> r.requested_by, true)
+                AND coalesce(r.funded_by NOT IN (r.requested_by, r.approved_by), true)
+                AND coalesce(r.received_by <> r.funded_by, true)
+                AND (r.status = 'approved' OR r.funded_by IS NOT NULL)
+                AND (is_ordinary AND
+                        {_held("r", "r.approved_by", "r.approved_at", "'group_finance_manager'")}
+                    OR {_held("r", "r.approved_by", "r.approved_at", "'cfo', 'ceo'")}), false)
+        """,  # noqa: S608 - conditions of this file
+    ),
+    Check(
+        name="roles_were_given_by_two",
+        invariant=Invariant.I8,
+        object_type="role_assignment",
+        query="""
+        SELECT a.id AS object_id, a.role, a.user_id, a.proposed_by, a.confirmed_by
+        FROM role_assignments a JOIN companies c ON c.id = a.company_id
+        WHERE a.created_at >= :since AND NOT coalesce(CASE
+            -- The first people of a company get theirs as it is set up, in nobody's name.
+            WHEN a.proposed_by IS NULL AND a.confirmed_by IS NULL
+                THEN a.valid_from <= c.bootstrapped_at
+            ELSE a.proposed_by <> a.confirmed_by AND a.user_id <> a.confirmed_by AND EXISTS (
+                SELECT FROM changes d WHERE d.status = 'effective'
+                    AND (d.proposed_by, d.decided_by) = (a.proposed_by, a.confirmed_by)
+                    AND a.user_id::text IN (d.payload ->> 'user_id', d.payload ->> 'custodian_id',
+                        d.payload ->> 'alternate_custodian_id'))
+            END, false)
+        """,
+    ),
+    Check(
+        name="changes_were_decided_by_two",
+        invariant=Invariant.I8,
+        object_type="change",
+        query="""
+        SELECT id AS object_id, kind, proposed_by, decided_by FROM changes
+        WHERE status = 'effective' AND decided_at >= :since
+            AND NOT coalesce(proposed_by <> decided_by, false)
+        """,
+    ),
+    Check(
+        name="settings_of_two_were_set_by_two",
+        invariant=Invariant.I8,
+        object_type="company_settings",
+        # Nobody's name stands where a company is set up, before anybody has one.
+        query="""
+        WITH told AS (
+            SELECT id, company_id, version, changed_by, created_at, s.data, key,
+                lag(s.data ->> key) OVER (PARTITION BY key ORDER BY version) AS before,
+                bool_or(changed_by IS NOT NULL) OVER (ORDER BY version) AS is_set_up
+            FROM company_settings s CROSS JOIN (VALUES ('escalation_approver_id')) AS of_two (key))
+        SELECT id AS object_id, version, key, before, data ->> key AS after, changed_by
+        FROM told
+        WHERE created_at >= :since AND is_set_up AND data ->> key IS DISTINCT FROM before
+            AND NOT EXISTS (SELECT FROM changes d WHERE d.status = 'effective'
+                AND d.kind = 'escalation_approver' AND d.decided_by = told.changed_by
+                AND d.payload ->> 'user_id' IS NOT DISTINCT FROM told.data ->> told.key)
+        """,
+    ),
+    Check(
+        name="nobody_waits_for_who_can_not_act",
+        invariant=Invariant.I8,
+        object_type="requisition",
+        holds=Holds.RUNNING,
+        query="""
+        SELECT s.requisition_id AS object_id, s.role, s.opened_at AS waits_since
+        FROM approval_steps s
+        WHERE s.status = 'open' AND NOT EXISTS (
+            SELECT FROM step_assignees a
+            JOIN memberships m ON m.company_id = a.company_id AND m.user_id = a.user_id
+                AND m.is_active
+            JOIN users u ON u.id = a.user_id AND u.is_active
+            WHERE a.step_id = s.id AND CASE s.role
+                WHEN 'escalation_approver' THEN a.user_id::text = (
+                    SELECT c.data ->> 'escalation_approver_id' FROM company_settings c
+                    WHERE c.company_id = s.company_id ORDER BY c.version DESC LIMIT 1)
+                ELSE EXISTS (SELECT FROM role_assignments x
+                    WHERE x.company_id = a.company_id AND x.user_id = a.user_id AND x.role = s.role
+                        AND x.valid_from <= :now
+                        AND (x.valid_until IS NULL OR x.valid_until > :now)) END)
+        """,
+    ),
+)
+"""What people decided, against who they were."""
