@@ -45,8 +45,8 @@ CFO, TREASURY_3 = HOLDER.format("cfo"), "(SELECT id FROM users WHERE username = 
 
 GIVEN = (
     "INSERT INTO role_assignments (id, company_id, user_id, role, scope_kind, valid_from,"
-    " proposed_by, confirmed_by)"
-    f" VALUES (:key, :company, {HOLDER.format('auditor')}, 'treasury', 'company', now(), {{0}})"
+    " proposed_by, confirmed_by, is_bootstrap)"
+    f" VALUES (:key, :company, {HOLDER.format('auditor')}, 'staff', 'company', now(), {{0}})"
 )
 
 WAITED_FOR = (
@@ -497,6 +497,23 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "duties_were_apart",
         "requisition",
         (
+            "UPDATE contacts SET value = (SELECT ltrim(destination, '+') FROM payments WHERE id ="
+            f" :paid), held_from = '2000-01-01' WHERE kind = 'phone' AND user_id = {APPROVER}"
+        ),
+    ),
+    (
+        "duties_were_apart",
+        "requisition",
+        (
+            "INSERT INTO changes (id, company_id, kind, object_id, payload, reason, status,"
+            " proposed_by, decided_by, decided_at) VALUES (:key, :company, 'redirect', :paid,"
+            f" '{{}}', 'x', 'effective', {APPROVER}, {CFO}, now())"
+        ),
+    ),
+    (
+        "duties_were_apart",
+        "requisition",
+        (
             "UPDATE payment_executions SET executor_id = (SELECT maker_id FROM payments WHERE id ="
             " :paid) WHERE payment_id = :paid"
         ),
@@ -530,11 +547,11 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
             " :replenishment"
         ),
     ),
-    ("roles_were_given_by_two", "key", GIVEN.format("NULL, NULL")),
+    ("roles_were_given_by_two", "key", GIVEN.format("NULL, NULL, true")),
     (
         "roles_were_given_by_two",
         "key",
-        GIVEN.format(f"{HOLDER.format('admin')}, {CFO}"),
+        GIVEN.format(f"{HOLDER.format('admin')}, {CFO}, false"),
     ),
     (
         "changes_were_decided_by_two",
@@ -553,6 +570,25 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
             " company_id, version + 1, data || jsonb_build_object('escalation_approver_id',"
             f" {TREASURY_3}), {CFO} FROM company_settings WHERE company_id = :company ORDER BY"
             " version DESC LIMIT 1"
+        ),
+    ),
+    (
+        "settings_of_two_were_set_by_two",
+        "key",
+        (
+            "INSERT INTO company_settings (id, company_id, version, data, changed_by) SELECT :key,"
+            ' company_id, version + 1, data || \'{"otp_floor": {"KES": "1000000.00"}}\','
+            f" {CFO} FROM company_settings WHERE company_id = :company ORDER BY version DESC"
+            " LIMIT 1"
+        ),
+    ),
+    (
+        "keys_were_confirmed_by_two",
+        "key",
+        (
+            "INSERT INTO api_keys (id, company_id, name, prefix, digest, scopes, expires_at,"
+            " created_by, confirmed_by, confirmed_at) VALUES (:key, :company, 'x', 'x', 'x',"
+            f" '{{}}', now(), {HOLDER.format('admin')}, {CFO}, now())"
         ),
     ),
     (

@@ -45,12 +45,13 @@ BEGIN
         OR approved.digest IS DISTINCT FROM NEW.approved_digest
         OR approved.digest IS DISTINCT FROM facts_digest(approved.facts)
         OR (NEW.amount, NEW.currency::text, NEW.kind::text, NEW.payee_name, NEW.payee_user_id::text,
-            NEW.method::text, NEW.destination, NEW.purpose)
+            NEW.method::text, NEW.destination, NEW.purpose, NEW.origin_reason)
            IS DISTINCT FROM
            ((approved.facts ->> 'amount')::numeric, approved.facts ->> 'currency',
             approved.facts ->> 'kind', approved.facts ->> 'payee_name',
             approved.facts ->> 'payee_user_id', approved.facts ->> 'method',
-            approved.facts ->> 'destination', approved.facts ->> 'purpose')) THEN
+            approved.facts ->> 'destination', approved.facts ->> 'purpose',
+            approved.facts ->> 'origin_reason')) THEN
         RAISE EXCEPTION 'its approved round is of something else' USING ERRCODE = 'PC014';
     END IF;
     RETURN NEW;

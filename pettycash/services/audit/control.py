@@ -83,25 +83,46 @@ CONTROL = (
             SELECT DISTINCT requisition_id AS id FROM payments
             WHERE status IN ('success', 'reversed') AND status_changed_at >= :since
         ), p AS (
-            SELECT q.id, q.requisition_id, q.maker_id, q.payee_user_id
+            SELECT q.id, q.company_id, q.requisition_id, q.maker_id, q.payee_user_id, q.paid_at,
+                ltrim(lower(q.destination), '+') AS value
             FROM payments q JOIN paid ON paid.id = q.requisition_id
         ), held (id, duty, user_id) AS (
             SELECT r.id, 'requester', r.requester_id FROM requisitions r JOIN paid USING (id)
-            UNION SELECT r.id, 'requester', k.created_by
+            UNION SELECT r.id, 'requester', who.user_id
                 FROM requisitions r JOIN paid USING (id) JOIN api_keys k ON k.id = r.client_id
+                CROSS JOIN LATERAL (VALUES (k.created_by), (k.confirmed_by)) AS who (user_id)
             UNION SELECT r.id, 'recipient', r.payee_user_id
                 FROM requisitions r JOIN paid USING (id)
             UNION SELECT requisition_id, 'recipient', payee_user_id FROM p
+            -- Whose phone or e-mail it was at any time from submit until it was paid there.
+            UNION SELECT p.requisition_id, 'recipient', c.user_id
+                FROM p JOIN contacts c ON c.company_id = p.company_id AND c.value = p.value
+                    AND c.held_from <= p.paid_at
+                WHERE c.held_until IS NULL OR c.held_until >= (
+                    SELECT min(o.created_at) FROM approval_rounds o
+                    WHERE o.requisition_id = p.requisition_id)
+            -- Whom an earlier payment to it has named.
+            UNION SELECT p.requisition_id, 'recipient', n.payee_user_id
+                FROM p JOIN payments n ON n.company_id = p.company_id
+                    AND n.destination IN (p.value, '+' || p.value)
+                    AND n.payee_user_id IS NOT NULL AND n.created_at <= p.paid_at
             -- Where a step was void because of a conflict, somebody else has decided it.
             UNION SELECT d.requisition_id, 'approver', d.user_id
                 FROM decisions d JOIN paid ON paid.id = d.requisition_id
                 JOIN approval_steps s ON s.id = d.step_id AND s.status <> 'voided'
                 WHERE d.verdict IN ('approved', 'urgency_confirmed')
             UNION SELECT requisition_id, 'maker', maker_id FROM p
+            UNION SELECT r.id, 'maker', c.proposed_by
+                FROM requisitions r JOIN paid USING (id) JOIN changes c ON c.kind = 'redirect'
+                    AND c.status = 'effective' AND c.proposed_by <> r.requester_id
+                    AND (c.object_id = r.id
+                        OR c.object_id IN (SELECT p.id FROM p WHERE p.requisition_id = r.id))
             UNION SELECT e.requisition_id, 'releaser', e.executor_id
                 FROM payment_executions e JOIN paid ON paid.id = e.requisition_id
             UNION SELECT p.requisition_id, 'releaser', c.executor_id
                 FROM p JOIN release_challenges c ON c.payment_id = p.id
+            UNION SELECT p.requisition_id, 'recorder', a.uploaded_by
+                FROM p JOIN attachments a ON a.payment_id = p.id
             UNION SELECT p.requisition_id, 'matcher', m.reconciled_by
                 FROM p JOIN payment_reconciliations m ON m.payment_id = p.id
             UNION SELECT p.requisition_id, 'judge', j.user_id
@@ -181,7 +202,7 @@ CONTROL = (
         WHERE a.created_at >= :since AND NOT coalesce(CASE
             -- The first people of a company get theirs as it is set up, in nobody's name.
             WHEN a.proposed_by IS NULL AND a.confirmed_by IS NULL
-                THEN a.valid_from <= c.bootstrapped_at
+                THEN a.is_bootstrap AND a.valid_from <= c.bootstrapped_at
             ELSE a.proposed_by <> a.confirmed_by AND a.user_id <> a.confirmed_by AND EXISTS (
                 SELECT FROM changes d WHERE d.status = 'effective'
                     AND (d.proposed_by, d.decided_by) = (a.proposed_by, a.confirmed_by)
@@ -207,16 +228,34 @@ CONTROL = (
         # Nobody's name stands where a company is set up, before anybody has one.
         query="""
         WITH told AS (
-            SELECT id, company_id, version, changed_by, created_at, s.data, key,
-                lag(s.data ->> key) OVER (PARTITION BY key ORDER BY version) AS before,
+            SELECT id, version, changed_by, created_at, key, s.data -> key AS after,
+                lag(s.data -> key) OVER (PARTITION BY key ORDER BY version) AS before,
                 bool_or(changed_by IS NOT NULL) OVER (ORDER BY version) AS is_set_up
-            FROM company_settings s CROSS JOIN (VALUES ('escalation_approver_id')) AS of_two (key))
-        SELECT id AS object_id, version, key, before, data ->> key AS after, changed_by
+            FROM company_settings s CROSS JOIN (VALUES ('escalation_approver_id'),
+                ('working_days'), ('holidays'), ('otp_floor'), ('code_by_email'), ('code_by_sms'),
+                ('small_team')) AS of_two (key))
+        SELECT id AS object_id, version, key, before, after, changed_by
         FROM told
-        WHERE created_at >= :since AND is_set_up AND data ->> key IS DISTINCT FROM before
-            AND NOT EXISTS (SELECT FROM changes d WHERE d.status = 'effective'
-                AND d.kind = 'escalation_approver' AND d.decided_by = told.changed_by
-                AND d.payload ->> 'user_id' IS NOT DISTINCT FROM told.data ->> told.key)
+        WHERE created_at >= :since AND is_set_up
+            AND coalesce(after, 'null') <> coalesce(before, 'null')
+            AND NOT EXISTS (SELECT FROM changes d
+                WHERE d.status = 'effective' AND d.decided_by = told.changed_by AND CASE d.kind
+                    WHEN 'escalation_approver' THEN told.key = 'escalation_approver_id'
+                        AND d.payload -> 'user_id' = coalesce(told.after, 'null')
+                    WHEN 'settings' THEN d.payload -> told.key = told.after
+                    ELSE false END)
+        """,
+    ),
+    Check(
+        name="keys_were_confirmed_by_two",
+        invariant=Invariant.I8,
+        object_type="api_key",
+        query="""
+        SELECT k.id AS object_id, k.created_by, k.confirmed_by
+        FROM api_keys k
+        WHERE k.confirmed_at >= :since AND NOT EXISTS (SELECT FROM changes d
+            WHERE d.kind = 'api_key' AND d.object_id = k.id AND d.status = 'effective'
+                AND (d.proposed_by, d.decided_by) = (k.created_by, k.confirmed_by))
         """,
     ),
     Check(
