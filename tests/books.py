@@ -95,7 +95,7 @@ def requisition(
         payee_name="Payee of a test",
         payee_user_id=user_id(session, payee_user) if payee_user else None,
         method=method,
-        destination="+254708374149",
+        destination="254708374149",
         status=RequisitionStatus.DRAFT,
         version=1,
     )

@@ -205,8 +205,8 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "key",
         (
             "INSERT INTO changes (id, company_id, kind, object_id, payload, reason, status,"
-            " proposed_by) SELECT :key, company_id, 'redirect', id, '{}', 'x', 'withdrawn',"
-            " maker_id FROM payments WHERE id = :going;"
+            " proposed_by, decided_by) SELECT :key, company_id, 'redirect', id, '{}', 'x',"
+            " 'withdrawn', maker_id, maker_id FROM payments WHERE id = :going;"
             " UPDATE payments SET open_redirect_id = :key WHERE id = :going"
         ),
     ),

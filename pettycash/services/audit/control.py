@@ -67,8 +67,8 @@ CONTROL = (
             ELSE e.amount < coalesce((
                 SELECT CASE jsonb_typeof(s.data -> 'otp_floor')
                     WHEN 'object' THEN s.data -> 'otp_floor' ->> e.currency
-                    ELSE s.data ->> 'otp_floor' END
-                FROM company_settings s
+                    ELSE CASE o.currency WHEN e.currency THEN s.data ->> 'otp_floor' END END
+                FROM company_settings s JOIN companies o ON o.id = s.company_id
                 WHERE s.company_id = e.company_id AND s.created_at <= e.created_at
                 ORDER BY s.version DESC LIMIT 1)::numeric, 0)
             END
