@@ -133,7 +133,7 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
     if case.kind is CaseKind.SHORT_DELIVERY:
         _lock_delivery(session, case, actor)
     case = cases.confirm(session, case_id=case_id, version=version, actor=actor, now=now)
-    _check_judges(session, case, subject)
+    _check_judges(case, subject)
     session.flush()  # a further case of this kind may be opened by what follows
     reach("cases.confirmed")
     assert case.proposal is not None
@@ -175,6 +175,7 @@ class _Subject:
     requisition: Requisition
     payment: Payment
     attempts: Sequence[PaymentAttempt]
+    approvers: frozenset[UUID]
 
 
 def _locked(session: Session, case: Case, actor: Actor) -> _Subject | None:
@@ -186,7 +187,10 @@ def _locked(session: Session, case: Case, actor: Actor) -> _Subject | None:
     if case.object_type != "payment":
         return None
     requisition, payment = facts.locked(session, payment_id=case.object_id)
-    duties.check(session, user_id=actor.user_id, duty=Duty.JUDGE, requisition_id=requisition.id)
+    known = duties.holders(session, requisition_id=requisition.id)
+    own = duties.others(known, Duty.JUDGE).get(actor.user_id)
+    if own is not None:
+        raise duties.refusal(own, Duty.JUDGE)
     attempts = session.execute(
         select(PaymentAttempt)
         .where(PaymentAttempt.payment_id == payment.id)
@@ -194,15 +198,17 @@ def _locked(session: Session, case: Case, actor: Actor) -> _Subject | None:
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     ).scalars()
-    return _Subject(requisition=requisition, payment=payment, attempts=attempts.all())
+    return _Subject(
+        requisition=requisition,
+        payment=payment,
+        attempts=attempts.all(),
+        approvers=known[Duty.APPROVER],
+    )
 
 
-def _check_judges(session: Session, case: Case, subject: _Subject | None) -> None:
+def _check_judges(case: Case, subject: _Subject | None) -> None:
     """Of the two who say what became of money, at most one has approved it."""
-    if subject is None:
-        return
-    approvers = facts.approvers(session, requisition_id=subject.requisition.id)
-    if {case.proposed_by, case.resolved_by} <= approvers:
+    if subject is not None and {case.proposed_by, case.resolved_by} <= subject.approvers:
         raise releases.NotSeparate("You and who proposed it have approved the money, both of you.")
 
 

@@ -43,6 +43,7 @@ SHARED = {
     "companies": "its rows are companies; one sees its own",
     "duty_pairs": "which duties are never one person's; readable by all",
     "heartbeats": "signs of life of processes",
+    "incompatible_roles": "which roles are never one person's; readable by all",
     "partitioned_tables": "the schema's own",
     "periodic_jobs": "how often each of beat's jobs has failed; one job serves every company",
     "platform_pauses": "what stands still for everybody; readable by all",
