@@ -34,8 +34,9 @@ from pettycash.models.requisitions import (
     RequisitionStatus,
 )
 from pettycash.rails import Method
-from pettycash.services import accounts, ledger, posting_rules
+from pettycash.services import accounts, company_settings, ledger, posting_rules
 from pettycash.services.payments import facts
+from tests.factories import policies
 from tests.factories.people import user_id
 from tests.factories.requisitions import approve_all
 
@@ -113,6 +114,8 @@ def requisition(
             )
         )
     session.flush()
+    if kind is RequisitionKind.ADVANCE and not company_settings.current(session).advances:
+        policies.switch(session, advances=True)
     approve_all(session, made, by=requester)
     made.move_to(RequisitionStatus.IN_PAYMENT, at=session.info["now"])
     session.flush()
