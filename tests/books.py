@@ -34,11 +34,10 @@ from pettycash.models.requisitions import (
     RequisitionStatus,
 )
 from pettycash.rails import Method
-from pettycash.services import accounts, company_settings, ledger, posting_rules
+from pettycash.services import accounts, ledger, posting_rules, rounds
 from pettycash.services.payments import facts
-from tests.factories import policies
-from tests.factories.people import user_id
-from tests.factories.requisitions import approve_all
+from tests.factories.people import acting, user_id
+from tests.factories.requisitions import approve_open
 
 
 def fund(session: Session, code: str = "WESTLANDS") -> Fund:
@@ -114,9 +113,11 @@ def requisition(
             )
         )
     session.flush()
-    if kind is RequisitionKind.ADVANCE and not company_settings.current(session).advances:
-        policies.switch(session, advances=True)
-    approve_all(session, made, by=requester)
+    # Past what submit asks of amount and rail, which are no matter of the books.
+    rounds.open_round(
+        session, requisition=made, actor=acting(session, requester), now=session.info["now"]
+    )
+    approve_open(session, made)
     made.move_to(RequisitionStatus.IN_PAYMENT, at=session.info["now"])
     session.flush()
     return made
