@@ -1,8 +1,7 @@
 """Let the database keep what people decide: rounds, approved amounts, releases, duties, names.
 
 Plain SQL of the application role could pay a requisition that no round had approved, raise what was
-approved, release without a code or a role, and call a payment paid that nothing had paid. Functions
-lie in `migrations/sql/functions/` from here on.
+approved, release without a code or a role, and call a payment paid that nothing had paid.
 
 Revision ID: 0030
 """

@@ -86,6 +86,13 @@ CONTROL = (
             SELECT q.id, q.company_id, q.requisition_id, q.maker_id, q.payee_user_id, q.paid_at,
                 ltrim(lower(q.destination), '+') AS value
             FROM payments q JOIN paid ON paid.id = q.requisition_id
+        ), named AS (
+            SELECT company_id, ltrim(lower(destination), '+') AS value, payee_user_id,
+                min(created_at) AS since
+            FROM payments WHERE payee_user_id IS NOT NULL GROUP BY 1, 2, 3
+        ), about AS (
+            SELECT id AS object_id, id AS requisition_id FROM paid
+            UNION ALL SELECT id, requisition_id FROM p
         ), held (id, duty, user_id) AS (
             SELECT r.id, 'requester', r.requester_id FROM requisitions r JOIN paid USING (id)
             UNION SELECT r.id, 'requester', who.user_id
@@ -103,20 +110,16 @@ CONTROL = (
                     WHERE o.requisition_id = p.requisition_id)
             -- Whom an earlier payment to it has named.
             UNION SELECT p.requisition_id, 'recipient', n.payee_user_id
-                FROM p JOIN payments n ON n.company_id = p.company_id
-                    AND n.destination IN (p.value, '+' || p.value)
-                    AND n.payee_user_id IS NOT NULL AND n.created_at <= p.paid_at
-            -- Where a step was void because of a conflict, somebody else has decided it.
+                FROM p JOIN named n ON n.company_id = p.company_id AND n.value = p.value
+                    AND n.since <= p.paid_at
             UNION SELECT d.requisition_id, 'approver', d.user_id
                 FROM decisions d JOIN paid ON paid.id = d.requisition_id
-                JOIN approval_steps s ON s.id = d.step_id AND s.status <> 'voided'
                 WHERE d.verdict IN ('approved', 'urgency_confirmed')
             UNION SELECT requisition_id, 'maker', maker_id FROM p
             UNION SELECT r.id, 'maker', c.proposed_by
-                FROM requisitions r JOIN paid USING (id) JOIN changes c ON c.kind = 'redirect'
-                    AND c.status = 'effective' AND c.proposed_by <> r.requester_id
-                    AND (c.object_id = r.id
-                        OR c.object_id IN (SELECT p.id FROM p WHERE p.requisition_id = r.id))
+                FROM about JOIN requisitions r ON r.id = about.requisition_id
+                JOIN changes c ON c.object_id = about.object_id AND c.kind = 'redirect'
+                WHERE c.status = 'effective' AND c.proposed_by <> r.requester_id
             UNION SELECT e.requisition_id, 'releaser', e.executor_id
                 FROM payment_executions e JOIN paid ON paid.id = e.requisition_id
             UNION SELECT p.requisition_id, 'releaser', c.executor_id
@@ -133,6 +136,13 @@ CONTROL = (
         SELECT a.id AS object_id, a.user_id AS person, a.duty, b.duty AS other
         FROM held a JOIN held b ON b.id = a.id AND b.user_id = a.user_id AND b.duty > a.duty
         JOIN duty_pairs x ON x.duty = a.duty AND x.other = b.duty
+        -- Where an approval was void, whoever gave it may get the money: others have approved it.
+        WHERE a.duty <> 'approver' OR b.duty NOT IN ('requester', 'recipient') OR EXISTS (
+            SELECT FROM decisions d
+                JOIN approval_steps s ON s.id = d.step_id AND s.status = 'approved'
+                JOIN approval_rounds o ON o.id = d.round_id AND o.status IN ('open', 'approved')
+            WHERE d.requisition_id = a.id AND d.user_id = a.user_id
+                AND d.verdict IN ('approved', 'urgency_confirmed'))
         """,
     ),
     Check(
