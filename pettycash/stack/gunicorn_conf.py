@@ -62,7 +62,7 @@ class OneLog(Logger):  # type: ignore[misc]
             extra={
                 "method": req.method,
                 "path": environ.get("PATH_INFO"),
-                "status": resp.status_code,
+                "status": int(str(resp.status).partition(" ")[0]),  # a broken request has no more
                 "bytes": resp.sent,
                 "ms": request_time // timedelta(milliseconds=1),
                 "remote_address": environ.get("REMOTE_ADDR"),

@@ -81,7 +81,7 @@ def test_nobody_else_reads_it_nor_another_company(api: ApiClient, login: Login) 
         answer = api.as_(name).get(PATH)
         assert (answer.status_code, answer.json["code"]) == (403, "auth.forbidden"), name
     assert api.anonymous.get(PATH).status_code == 401
-    assert "staff" not in {each["username"] for each in events(api, "other_company")}
+    assert "staff" not in {each["username"] for each in events(api, "other_admin")}
 
 
 def test_what_is_asked_wrongly_is_refused(api: ApiClient) -> None:
