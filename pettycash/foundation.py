@@ -31,7 +31,7 @@ def refuse_poolers() -> None:
 
 
 def context() -> dict[str, str]:
-    """What a line of the log belongs to: request, company, person and API key."""
+    """The owners of a line of the log: request, company, person and API key."""
     acting = db.current_scope()
     found = {
         "request_id": acting.request_id,

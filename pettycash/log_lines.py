@@ -25,7 +25,7 @@ _PATH_SECRET = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{64}(?![0-9A-Za-z])")
 _ROW = re.compile(
     r"DETAIL:.*?(?=\n(?:HINT|CONTEXT|QUERY|LINE)\b|\n\[SQL|\n\(Background|\Z)", re.DOTALL
 )
-"""What PostgreSQL adds to an error: the values of the row that it refused."""
+"""PostgreSQL adds to an error the values of the row that it refused."""
 
 
 def write_json(

@@ -28,7 +28,7 @@ _DIALABLE = re.compile(r"\+?[0-9 ()./-]+", re.ASCII)
 
 
 class NotAPhone(ValueError):
-    """What was given is no phone number; the text says why, without the number."""
+    """This is no phone number; the text says why, without the number."""
 
 
 def spelt(raw: str, *, home: str | None) -> str:

@@ -1,4 +1,4 @@
-"""What production refuses to start with, setting by setting.
+"""Settings that production refuses to start with, one by one.
 
 The numbers are those of our security requirements: a setting may be stricter, never weaker. Each
 refusal is the rest of a sentence that begins with the name of the setting.
@@ -165,7 +165,7 @@ def _parts(url: str) -> urllib.parse.SplitResult:
 
 
 def _public_https(url: str) -> str:
-    """What keeps a URL from being a public https address; empty where nothing does."""
+    """The reason why a URL is no public https address; empty where it is one."""
     parts = _parts(url)
     if parts.scheme != "https":
         return "must begin with https://"

@@ -62,7 +62,7 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes minutes runs where it is asked for: `pytest -m soak`. Groups come first: a long
+    """A test of minutes runs where it is asked for: `pytest -m soak`. Groups come first: a long
     one that began last would keep one worker busy and the others idle.
     """
     unwanted = [each for each in ON_DEMAND if each not in config.option.markexpr]

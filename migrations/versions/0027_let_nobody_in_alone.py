@@ -1,4 +1,5 @@
-"""Let a second person confirm an API key, and people set their own passwords by a link.
+"""Let a second person confirm an API key, people set their own passwords by a link, and others
+take over the steps of somebody who leaves.
 
 Revision ID: 0027
 """
@@ -18,6 +19,9 @@ CHECKS = {
     "confirmed": "(confirmed_by IS NULL) = (confirmed_at IS NULL)",
     "one_unit": "branch_id IS NULL OR department_id IS NULL",
 }
+
+
+ROUND_STATES = ("open", "approved", "rejected", "changes_requested", "voided")
 
 
 def upgrade() -> None:
@@ -44,6 +48,14 @@ def upgrade() -> None:
     for name, rule in CHECKS.items():
         op.create_check_constraint(op.f(f"ck_api_keys_{name}"), "api_keys", rule)
     _links()
+    _round_states(*ROUND_STATES, "handed_over")
+
+
+def _round_states(*states: str) -> None:
+    name = op.f("ck_approval_rounds_status")
+    op.drop_constraint(name, "approval_rounds")
+    listed = ", ".join(f"'{state}'" for state in states)
+    op.create_check_constraint(name, "approval_rounds", f"status IN ({listed})")
 
 
 def _links() -> None:
@@ -84,6 +96,8 @@ def _links() -> None:
 
 
 def downgrade() -> None:
+    op.execute("UPDATE approval_rounds SET status = 'voided' WHERE status = 'handed_over'")
+    _round_states(*ROUND_STATES)
     op.drop_table("sign_in_links")
     for name in ("confirmed_by", "branch_id", "department_id", "confirmed_at"):
         op.drop_column("api_keys", name)

@@ -14,7 +14,7 @@ from alembic import op
 from migrations.security import load
 
 revision = "0030"
-down_revision = "0028"
+down_revision = "0029"
 branch_labels = None
 depends_on = None
 

@@ -342,7 +342,7 @@ def _admit_client(token: str) -> Actor:
 
 
 def _on_behalf_of() -> str:
-    """Whom the client acts for, by header or body."""
+    """The person for whom the client acts, by header or body."""
     by_header, by_body = request.headers.get("On-Behalf-Of", ""), _on_behalf_of_in_body()
     if by_header and by_body and by_header != by_body:
         raise given_twice("on_behalf_of")

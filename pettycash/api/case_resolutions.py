@@ -12,7 +12,7 @@ from pettycash.api.cases import shown
 from pettycash.api.etags import set_etag
 from pettycash.api.idempotency import idempotent
 from pettycash.api.schemas.cases import EXAMPLE_CASE, CaseSchema
-from pettycash.api.schemas.fields import Amount, Choice, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import Choice, Schema, Text, UtcDateTime
 from pettycash.db import transaction
 from pettycash.models.platform import Case
 from pettycash.services import case_resolutions
@@ -27,7 +27,7 @@ blp = Blueprint(
 
 ACTIONS = ("propose", "confirm", "decline")
 ONLY_PROPOSED = frozenset(
-    {"ending", "provider_reference", "amount", "occurred_at", "attempt_number"}
+    {"ending", "provider_reference", "occurred_at", "evidence_id", "attempt_number"}
 )
 
 
@@ -45,10 +45,20 @@ class ResolutionSchema(Schema):
         metadata={"description": "With propose and decline: what was found, and where; why not."},
     )
     provider_reference = Text(
-        shortest=1, longest=100, metadata={"description": "With paid: the rail's receipt."}
+        shortest=1,
+        longest=100,
+        metadata={
+            "description": "With paid: the rail's receipt; with returned: that of the return."
+        },
     )
-    amount = Amount(metadata={"description": "With paid: what left; default what was released."})
-    occurred_at = UtcDateTime(metadata={"description": "With paid: when it happened."})
+    occurred_at = UtcDateTime(
+        metadata={"description": "With paid: when it happened, from the first send up to now."}
+    )
+    evidence_id = ma.fields.UUID(
+        metadata={
+            "description": "With paid, not_paid, returned: the file that shows it, at `evidence/`."
+        }
+    )
     version = ma.fields.Integer(
         validate=ma.validate.Range(min=1),
         metadata={"description": "With confirm and decline: the case's version that you saw."},
@@ -91,6 +101,8 @@ class CaseResolution(MethodView):
             "action": "propose",
             "ending": "paid",
             "provider_reference": "RKT1234567",
+            "occurred_at": "2026-11-20T08:00:00+00:00",
+            "evidence_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0f06",
             "note": "M-Pesa organisation statement of 2026-11-20, line 14",
         },
     )
@@ -104,8 +116,8 @@ class CaseResolution(MethodView):
                 "ending": "paid",
                 "note": "M-Pesa organisation statement of 2026-11-20, line 14",
                 "provider_reference": "RKT1234567",
-                "amount": None,
-                "occurred_at": None,
+                "occurred_at": "2026-11-20T08:00:00+00:00",
+                "evidence_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0f06",
                 "attempt_number": None,
             },
             "proposed_by_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0f04",
@@ -114,24 +126,30 @@ class CaseResolution(MethodView):
         },
     )
     @blp.alt_response(
-        403, description="case.own_proposal, case.not_a_resolver, release.not_separate"
+        403,
+        description="case.own_proposal, case.not_a_resolver, case.cfo_required,"
+        " release.not_separate",
     )
     @blp.alt_response(404, description="case.not_found")
     @blp.alt_response(
         409,
         description="case.already_resolved, case.already_proposed, case.nothing_proposed,"
-        " case.stale",
+        " case.stale, case.too_early",
     )
     @blp.alt_response(
         422,
-        description="case.ending_does_not_fit, case.evidence_required, case.reference_taken",
+        description="case.ending_does_not_fit, case.evidence_required, case.reference_taken,"
+        " case.judge_missing",
     )
     def post(self, body: dict[str, Any], case_id: UUID) -> dict[str, Any]:
         """Propose how a case ends, confirm it as a second person, or decline.
 
         Whoever confirms or declines names the `version` of the case that they saw.
-        About money, `paid` settles the payment and `not_paid` fails it, once confirmed. Neither
-        person released the payment.
+        About money, `paid` settles the attempt for its own amount, `not_paid` fails it and has it
+        asked about for 30 days, `returned` reverses the payment. Neither person raised, gets, made
+        or released it, one of the two may have approved it, and who recorded the evidence does not
+        confirm. One is the cfo or ceo above `cfo_limit`, about an amount that the rail told
+        differently, and for `not_paid`; the cfo for `returned` that the rail does not tell.
         """
         actor = current_actor()
         action = body.pop("action")

@@ -11,11 +11,18 @@ from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import set_etag
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, optional, page, page_of, within_days
-from pettycash.api.schemas.cases import EXAMPLE_CASE, CaseOwnerSchema, CaseQuery, CaseSchema
+from pettycash.api.schemas.cases import (
+    EXAMPLE_CASE,
+    EXAMPLE_DETAIL,
+    CaseDetailSchema,
+    CaseOwnerSchema,
+    CaseQuery,
+    CaseSchema,
+)
 from pettycash.db import transaction
 from pettycash.gateways.sanitising import sanitise
 from pettycash.models.platform import Case, CaseStatus
-from pettycash.services import cases, company_settings, permissions
+from pettycash.services import case_resolutions, cases, company_settings, permissions
 
 blp = Blueprint(
     "cases",
@@ -73,13 +80,14 @@ class OneCase(MethodView):
     """One case."""
 
     @operation("cases.get")
-    @blp.response(200, CaseSchema, example=EXAMPLE_CASE)
+    @blp.response(200, CaseDetailSchema, example=EXAMPLE_DETAIL)
     def get(self, case_id: UUID) -> dict[str, Any]:
-        """Read a case."""
+        """Read a case, with what the rail says of the payment that it is about."""
         with transaction() as session:
             case = cases.get(session, case_id=case_id, actor=current_actor())
+            rail = case_resolutions.rails_word(session, case=case, now=session.info["now"])
             set_etag(case.version)
-            return shown(case)
+            return {**shown(case), "rail": rail}
 
 
 @blp.route("/<uuid:case_id>/assign/")

@@ -1,4 +1,4 @@
-"""What follows where an approval turns out to be void: it is settled, and the act is refused."""
+"""An approval turns out to be void at an act: it is settled, and the act is refused."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from pettycash.api.access import current_actor
 from pettycash.api.idempotency import refuse_and_remember
 from pettycash.models.payments import Payment
 from pettycash.services import conflicts, duties
@@ -23,5 +24,7 @@ def settled(
         yield
     except duties.ApprovalVoid as refusal:
         found = requisition_id or session.get_one(Payment, payment_id).requisition_id
-        conflicts.settle(session, requisition_id=found, now=session.info["now"])
+        conflicts.settle(
+            session, requisition_id=found, actor=current_actor(), now=session.info["now"]
+        )
         raise refuse_and_remember(refusal) from refusal

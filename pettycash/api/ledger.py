@@ -187,7 +187,7 @@ class OneAccount(MethodView):
 
 @blp.route("/categories/")
 class Categories(MethodView):
-    """What requisition lines may name."""
+    """The categories that requisition lines may name."""
 
     @operation("categories.list")
     @blp.arguments(ListQuery, location="query")

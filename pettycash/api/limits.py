@@ -37,7 +37,7 @@ def _who() -> str:
 
 
 def _kind(_endpoint: str = "") -> str:
-    """What is counted together: an operation that may not be refused lets in no other's count."""
+    """The name of a count: an operation that may not be refused lets in no other's count."""
     kind = "reads" if request.method in READS else "writes"
     return str(g.get("limited_for", kind))
 

@@ -30,7 +30,7 @@ from pettycash.api.schemas.payments import (
 from pettycash.db import transaction
 from pettycash.services import payments
 from pettycash.services.payments import reading
-from pettycash.services.payments.cash import NotASignature
+from pettycash.services.payments.signatures import NotASignature
 
 blp = Blueprint(
     "releases",
@@ -199,7 +199,11 @@ class Acknowledgement(MethodView):
             "phone_number": None,
         },
     )
-    @blp.alt_response(403, description="release.not_separate")
+    @blp.alt_response(
+        403,
+        description="release.not_separate, acknowledgement.not_the_recipient,"
+        " acknowledgement.not_the_witness",
+    )
     @blp.alt_response(
         409,
         description="payment.illegal_state, acknowledgement.not_cash,"
@@ -208,11 +212,19 @@ class Acknowledgement(MethodView):
     @blp.alt_response(
         422,
         description="acknowledgement.wrong_code, acknowledgement.code_expired,"
-        " acknowledgement.tries_exhausted, acknowledgement.not_a_signature",
+        " acknowledgement.tries_exhausted, acknowledgement.not_a_signature,"
+        " acknowledgement.witness_does_not_fit, payment.above_cash_limit",
     )
-    @blp.alt_response(429, description="acknowledgement.too_many_codes, auth.throttled")
+    @blp.alt_response(
+        429, description="acknowledgement.too_many_codes, attachment.quota_used, auth.throttled"
+    )
     def post(self, body: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
-        """Pay cash out with the recipient's code or signature, or have a new code sent to them."""
+        """Say that cash changed hands, or have a new code sent to the recipient.
+
+        The custodian sends the recipient's code, or what they signed with the name of a witness;
+        the witness confirms that (`witnessed`). A recipient who is a member says so themselves
+        (`received`).
+        """
         with transaction() as session:
             about: dict[str, Any] = {
                 "payment_id": payment_id,
@@ -224,9 +236,16 @@ class Acknowledgement(MethodView):
                 if refusal is not None:
                     raise refuse_and_remember(refusal)
             elif "signature" in body:
-                payments.acknowledge_by_signature(
-                    session, image=_decoded(body["signature"]), **about
+                payments.sign(
+                    session,
+                    image=_decoded(body["signature"]),
+                    witness_id=body["witness_id"],
+                    **about,
                 )
+            elif "witnessed" in body:
+                payments.witness(session, **about)
+            elif "received" in body:
+                payments.acknowledge_by_sign_in(session, **about)
             else:
                 payments.resend_acknowledgement(session, **about)
             return shown(session, payment_id)

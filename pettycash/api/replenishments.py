@@ -86,12 +86,16 @@ class Approval(MethodView):
     @operation("replenishments.approve")
     @idempotent()
     @blp.response(200, ReplenishmentSchema, example=EXAMPLE_APPROVED)
+    @blp.alt_response(
+        403,
+        description="replenishment.own_request, replenishment.judged, replenishment.cfo_required",
+    )
     @blp.alt_response(409, description="replenishment.illegal_state")
     @blp.alt_response(
         422, description="replenishment.nothing_to_replenish, replenishment.drawer_too_small"
     )
     def post(self, replenishment_id: UUID) -> Replenishment:
-        """Approve a replenishment for what the fund needs now; beyond the float the cfo does."""
+        """Approve it for what the fund needs now; what is not ordinary is the cfo's."""
         with transaction() as session:
             return replenishments.approve(
                 session,

@@ -1,4 +1,4 @@
-"""What security has to remember, for those who audit it. Reading it is remembered too."""
+"""The security log, for those who audit it. Reading it is remembered too."""
 
 from typing import Any
 

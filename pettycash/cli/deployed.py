@@ -1,4 +1,4 @@
-"""What the servers themselves say, where no state folder tells what runs: in a container, say."""
+"""Words of the servers themselves, where no state folder tells what runs: in a container, say."""
 
 import logging
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def look(current: Settings) -> list[dict[str, Any]]:
 
 @contextmanager
 def _silent(logger: logging.Logger) -> Iterator[None]:
-    """What it would log of a database that is away stands in the checks."""
+    """Keep a logger silent: its words of a database that is away stand in the checks."""
     logger.disabled = True
     try:
         yield

@@ -158,7 +158,7 @@ def _running(folder: StateFolder) -> Finding:
 
 
 def _asked() -> Finding:
-    """What the database knows of everybody who works on it."""
+    """Ask the database about everybody who works on it."""
     bad = [each for each in deployed.look(config.read()) if not each["ok"]]
     text = ", ".join(f"{each['name']} ({each['detail']})" for each in bad)
     return Finding("system", not bad, text or "all ready", "start what is named, or read its log")
@@ -175,7 +175,7 @@ def examine(folder: StateFolder) -> Iterator[Finding]:
     for look in EXAMINATIONS:
         try:
             yield look(folder)
-        except StackError as error:
+        except (StackError, pooled.BehindPooler) as error:
             yield Finding(look.__name__.strip("_"), False, str(error), "as the sentence says")
         except config.InvalidConfiguration:
             text = "can't be looked at: the configuration is not usable"

@@ -1,6 +1,7 @@
 """`payments`: those whose end is not known, and asking the rail about one."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -56,6 +57,38 @@ def requery(number: str) -> None:
             click.echo(f"{place.code}: the rail will be asked about {number.upper()}")
             return
     raise click.ClickException(f"there is no payment {number}")
+
+
+@payments.command()
+@click.option("--days", default=31, show_default=True, help="How far back.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@composed
+def signatures(days: int, as_json: bool) -> None:
+    """How much cash each custodian paid against a signature instead of a code or a sign-in."""
+    found: list[dict[str, Any]] = []
+    for place in companies.active():
+        with companies.within(place, source="cli") as session:
+            now = session.info["now"]
+            rows = service.by_custodian(session, since=now - timedelta(days=days), until=now)
+            found += [
+                {
+                    "company": place.code,
+                    "custodian": custodian,
+                    "currency": currency,
+                    "payments": count,
+                    "signed": signed,
+                    "signed_amount": money.text(amount, currency),
+                }
+                for custodian, currency, count, signed, amount in rows
+            ]
+    if as_json:
+        click.echo(json.dumps({"custodians": found}, indent=2))
+        return
+    if not found:
+        click.echo("no cash was paid")
+        return
+    columns = ("company", "custodian", "currency", "payments", "signed", "signed_amount")
+    tables.show("Cash by custodian", columns, ([each[name] for name in columns] for each in found))
 
 
 def _open_ends(session: Session) -> list[dict[str, Any]]:

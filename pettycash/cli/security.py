@@ -18,7 +18,7 @@ from pettycash.services.identity import usernames
 
 @click.group()
 def security() -> None:
-    """What security has to remember."""
+    """The security log."""
 
 
 @security.command()

@@ -74,7 +74,7 @@ def status(as_json: bool) -> None:
 
 
 def _asked() -> dict[str, Any]:
-    """What the servers say: loaded only here, since it is ten times as much as all of `status`."""
+    """Ask the servers: loaded only here, since it is ten times as much as all of `status`."""
     found: dict[str, Any] = importlib.import_module("pettycash.cli.deployed").status()
     return found
 

@@ -109,6 +109,8 @@ class PaymentAttempt(Tenanted):
     ever_unknown: Mapped[bool] = mapped_column(default=False)
     """Once an answer was lost, a refusal of a repeat proves nothing about the first send."""
     failure_confirmed_at: Mapped[datetime | None]
+    called_unpaid_at: Mapped[datetime | None]
+    """When two people said that it was not paid, which the rail has not: it is asked on."""
     conversation_id: Mapped[str | None]
     provider_originator_id: Mapped[str | None]
     provider_reference: Mapped[str | None]

@@ -62,7 +62,7 @@ class Branch(Tenanted):
     region_id: Mapped[UUID]
     address: Mapped[str | None]
     is_head_office: Mapped[bool] = mapped_column(default=False, server_default=false())
-    """Whose members raise requisitions of origin hq."""
+    """True: its members raise requisitions of origin hq."""
     is_active: Mapped[bool] = mapped_column(default=True)
     version: Mapped[int] = mapped_column(default=1)
 

@@ -89,6 +89,13 @@ class Payment(Tenanted):
             postgresql_where="external_reference IS NOT NULL AND status <> 'cancelled'",
             postgresql_nulls_not_distinct=True,
         ),
+        Index(
+            "uq_payments_return_reference",
+            "provider_account_id",
+            "return_reference",
+            unique=True,
+            postgresql_where="return_reference IS NOT NULL",
+        ),
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("ordinal >= 1", name="ordinal"),
         CheckConstraint("retry_count >= 0 AND max_retries >= 0", name="retries"),
@@ -154,6 +161,8 @@ class Payment(Tenanted):
     paid_at: Mapped[datetime | None]
     paid_amount: Mapped[Money | None]
     """What the rail proved; differs from `amount` only with a case."""
+    return_reference: Mapped[str | None]
+    """The provider's reference of what came back."""
     version: Mapped[int] = mapped_column(default=1)
 
     def move_to(self, status: PaymentStatus, *, at: datetime) -> None:

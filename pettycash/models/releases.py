@@ -167,8 +167,19 @@ class CashAcknowledgement(Tenanted):
         within_company("payment_id", "payments"),
         within_company("execution_id", "payment_executions"),
         within_company("attachment_id", "attachments"),
+        member("witness_id"),
         UniqueConstraint("execution_id"),
         CheckConstraint("tries >= 0", name="tries"),
+        CheckConstraint(
+            "proof <> 'signature' OR (witness_id IS NOT NULL AND witnessed_at IS NOT NULL)",
+            name="witness",
+        ),
+        Index(
+            "ix_cash_acknowledgements_witness",
+            "company_id",
+            "witness_id",
+            postgresql_where="witness_id IS NOT NULL",
+        ),
     )
 
     payment_id: Mapped[UUID]
@@ -182,5 +193,9 @@ class CashAcknowledgement(Tenanted):
     expires_at: Mapped[datetime | None]
     acknowledged_at: Mapped[datetime | None]
     proof: Mapped[str | None]
-    """`code` or `signature`."""
+    """`code`, `sign_in` or `signature`; `signature_alone` from before there were witnesses."""
     attachment_id: Mapped[UUID | None]
+    """What was signed."""
+    witness_id: Mapped[UUID | None]
+    """Who stood by, as the custodian says; with `witnessed_at`, they say so themselves."""
+    witnessed_at: Mapped[datetime | None]

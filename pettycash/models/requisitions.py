@@ -242,6 +242,7 @@ class Attachment(Tenanted):
         own_key(),
         within_company("requisition_id", "requisitions"),
         within_company("payment_id", "payments"),
+        within_company("case_id", "cases"),
         member("uploaded_by"),
         Index(
             "uq_attachments_digest",
@@ -252,13 +253,22 @@ class Attachment(Tenanted):
         ),
         Index("ix_attachments_uploaded", "company_id", "uploaded_by", "created_at"),
         CheckConstraint("size <= 10485760", name="size"),
-        CheckConstraint("(requisition_id IS NULL) <> (payment_id IS NULL)", name="owner"),
+        CheckConstraint("num_nonnulls(requisition_id, payment_id, case_id) = 1", name="owner"),
         Index("ix_attachments_requisition", "company_id", "requisition_id"),
         Index("ix_attachments_payment", "payment_id", postgresql_where="payment_id IS NOT NULL"),
+        Index(
+            "ix_attachments_case",
+            "company_id",
+            "case_id",
+            postgresql_where="case_id IS NOT NULL",
+        ),
     )
 
     requisition_id: Mapped[UUID | None]
     payment_id: Mapped[UUID | None]
+    """Of a cash payment: what its recipient signed."""
+    case_id: Mapped[UUID | None]
+    """Of a case: what shows how it ended."""
     filename: Mapped[str]
     content_type: Mapped[str]
     """Found from the content, never believed from the client."""

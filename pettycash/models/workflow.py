@@ -76,6 +76,7 @@ class RoundStatus(StrEnum):
     REJECTED = "rejected"
     CHANGES_REQUESTED = "changes_requested"
     VOIDED = "voided"  # recalled, cancelled, or a material change
+    HANDED_OVER = "handed_over"  # others take what was left; the approvals in it stand
 
 
 class ApprovalRound(Tenanted):

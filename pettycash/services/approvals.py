@@ -241,7 +241,7 @@ def confirm_urgency(
 
 @dataclass(frozen=True, kw_only=True)
 class Inbox:
-    """What waits for a person: an open step with its round, or a redirect; of a requisition."""
+    """An item of an inbox: an open step with its round, or a redirect; of a requisition."""
 
     query: Select[ApprovalStep | None, ApprovalRound | None, Change | None, Requisition]
     key: ColumnElement[UUID]

@@ -19,7 +19,7 @@ _REDUCING = frozenset({"amount", "lines"})
 
 
 class RedirectNeeded(errors.Conflict):
-    """What was approved goes elsewhere, or by another method, only by a redirect: propose one."""
+    """Approved money goes elsewhere, or by another method, only by a redirect: propose one."""
 
     code = "redirect.needed"
 

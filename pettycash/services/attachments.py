@@ -14,11 +14,13 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import ColumnElement, Select, func, or_, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from pettycash import clock, db, errors
+from pettycash.models.base import new_id
+from pettycash.models.payments import Payment
 from pettycash.models.requisitions import (
     Attachment,
     AttachmentContent,
@@ -130,16 +132,48 @@ def attach(
         raise IllegalRequisitionState(
             f"A requisition that is {requisition.status} takes no more files."
         )
+    if len(list_for(session, requisition)) >= PER_REQUISITION_MAX:
+        raise TooManyAttachments
+    return keep(
+        session,
+        filename=filename,
+        content=content,
+        actor=actor,
+        now=now,
+        requisition_id=requisition.id,
+    )
+
+
+def keep(
+    session: Session,
+    *,
+    filename: str,
+    content: bytes,
+    actor: Actor,
+    now: datetime,
+    requisition_id: UUID | None = None,
+    payment_id: UUID | None = None,
+    case_id: UUID | None = None,
+) -> Attachment:
+    """Keep a file with the one thing that it proves.
+
+    Raises:
+        EmptyAttachment, AttachmentTooLarge, TypeNotAllowed, NotAnImage: not such a file.
+        InvalidText: its name can't be shown on a line.
+        UploadQuotaUsed: the actor's share of this company day is used up.
+        DuplicateAttachment: these bytes are there already.
+    """
     if not content:
         raise EmptyAttachment
     if len(content) > SIZE_MAX:
         raise AttachmentTooLarge
-    if len(list_for(session, requisition)) >= PER_REQUISITION_MAX:
-        raise TooManyAttachments
     _check_quota(session, size=len(content), actor=actor, now=now)
     attachment = Attachment(
-        company_id=requisition.company_id,
-        requisition_id=requisition.id,
+        id=new_id(),
+        company_id=actor.company_id,
+        requisition_id=requisition_id,
+        payment_id=payment_id,
+        case_id=case_id,
         filename=given_filename(filename),
         content_type=found_type(content),
         size=len(content),
@@ -156,7 +190,7 @@ def attach(
         raise _duplicate(session, digest=attachment.digest, actor=actor) from error
     session.add(
         AttachmentContent(
-            company_id=requisition.company_id, attachment_id=attachment.id, content=content
+            company_id=attachment.company_id, attachment_id=attachment.id, content=content
         )
     )
     return attachment
@@ -190,12 +224,18 @@ def later(session: Session, requisition_ids: Sequence[UUID]) -> dict[UUID, froze
 
 LATER = text(
     """
+    WITH a AS (
+        SELECT requisition_id, id, digest, created_at
+        FROM attachments WHERE requisition_id = ANY(:requisition_ids)
+        UNION ALL SELECT p.requisition_id, s.id, s.digest, s.created_at
+        FROM payments p JOIN attachments s ON s.payment_id = p.id
+        WHERE p.requisition_id = ANY(:requisition_ids)
+    )
     SELECT a.requisition_id, a.id
-    FROM attachments a JOIN requisitions q ON q.id = a.requisition_id
+    FROM a JOIN requisitions q ON q.id = a.requisition_id
         CROSS JOIN LATERAL (SELECT facts -> 'evidence' AS evidence FROM approval_rounds
             WHERE requisition_id = q.id ORDER BY number DESC LIMIT 1) r
-    WHERE a.requisition_id = ANY(:requisition_ids)
-        AND q.status NOT IN ('draft', 'changes_requested')
+    WHERE q.status NOT IN ('draft', 'changes_requested')
         -- A round that was opened before files were facts knows its files by their time alone.
         AND CASE WHEN r.evidence IS NULL THEN a.created_at > q.submitted_at
             ELSE NOT r.evidence ? encode(a.digest, 'hex') END
@@ -204,13 +244,22 @@ LATER = text(
 
 
 def of_requisition(requisition_id: UUID) -> Select[Attachment]:
-    """Select what is attached, without the bytes."""
-    return select(Attachment).where(Attachment.requisition_id == requisition_id)
+    """Select what is attached, without the bytes, and what was signed for its cash."""
+    return select(Attachment).where(_belongs_to(requisition_id))
+
+
+def _belongs_to(requisition_id: UUID) -> ColumnElement[bool]:
+    of_it = select(Payment.id).where(Payment.requisition_id == requisition_id)
+    return or_(Attachment.requisition_id == requisition_id, Attachment.payment_id.in_(of_it))
 
 
 def list_for(session: Session, requisition: Requisition) -> list[Attachment]:
     """What is attached, oldest first."""
-    query = of_requisition(requisition.id).order_by(Attachment.id)
+    query = (
+        select(Attachment)
+        .where(Attachment.requisition_id == requisition.id)
+        .order_by(Attachment.id)
+    )
     return list(session.execute(query).scalars())
 
 
@@ -227,7 +276,7 @@ def read(
     row = session.execute(
         select(Attachment, AttachmentContent.content)
         .join(AttachmentContent, AttachmentContent.attachment_id == Attachment.id)
-        .where(Attachment.id == attachment_id, Attachment.requisition_id == requisition.id)
+        .where(Attachment.id == attachment_id, _belongs_to(requisition.id))
     ).one_or_none()
     if row is None:
         raise AttachmentNotFound

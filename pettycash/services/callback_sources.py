@@ -28,7 +28,7 @@ NETWORKS_MAX = 100
 
 
 def problems(networks: object) -> list[str]:
-    """What of an account's own list can't be used; an empty list takes callbacks from anywhere."""
+    """Faults of an account's own list; an empty list takes callbacks from anywhere."""
     if not isinstance(networks, list) or len(networks) > NETWORKS_MAX:
         return [f"{OPTION} is a list of at most {NETWORKS_MAX} networks."]
     wrong = []

@@ -24,7 +24,8 @@ from pettycash.services.actors import Actor
 from pettycash.services.log_events import log_event
 
 ALERT_TOPIC = "notifications.alert"
-RESOLVERS = (Role.TREASURY, Role.CFO, Role.GROUP_FINANCE_MANAGER)
+RESOLVERS = tuple(sorted(permissions.JUDGES))
+"""Who says how a case ends; about a payment, two of them who fit (`case_resolutions.judging`)."""
 OWNERS = (*RESOLVERS, Role.OPERATOR)
 
 RANK = {Severity.NOTICE: 0, Severity.WARNING: 1, Severity.SEVERE: 2}

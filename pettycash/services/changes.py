@@ -18,9 +18,11 @@ from sqlalchemy.orm import Session
 from pettycash import db, errors
 from pettycash.gateways.sanitising import sanitise
 from pettycash.models.base import new_id
+from pettycash.models.payments import Payment
 from pettycash.models.people import Role
 from pettycash.models.platform import Change, ChangeStatus
-from pettycash.services import outbox, security_log
+from pettycash.models.requisitions import Requisition
+from pettycash.services import security_alerts, security_log
 from pettycash.services.actors import Actor
 
 Apply = Callable[[Session, Change, Actor, datetime], None]
@@ -28,7 +30,6 @@ Subject = Callable[[Change], UUID | None]
 Lock = Callable[[Session, Change], None]
 
 REASON_LENGTH_MAX = 1000
-ALERT_TOPIC = "notifications.change"
 
 READERS = frozenset(
     {
@@ -40,7 +41,7 @@ READERS = frozenset(
         Role.AUDITOR,
     }
 )
-"""Who reads what others propose, and what became of it."""
+"""Readers of the proposals of others, and of their ends."""
 
 
 class ChangeNotFound(errors.NotFound):
@@ -92,7 +93,7 @@ class NotAConfirmer(errors.NotAllowed):
 
 
 class StaleChange(errors.Conflict):
-    """What the change is about is not what you read; read it again and decide on that."""
+    """The change is not about the same any more; read it again and decide on that."""
 
     code = "change.stale_digest"
 
@@ -134,7 +135,7 @@ class Kind:
     check_decider: Apply | None
     """Refuses who may not decide this very proposal; None: confirmers and the cfo may."""
     ended: Apply | None
-    """What follows where it is rejected or withdrawn."""
+    """Called where it is rejected or withdrawn."""
     lock: Lock | None
     """Locks what the proposal is about, which everybody locks before the proposal."""
     names_payees: bool
@@ -316,9 +317,9 @@ def confirm(
         raise OwnBenefit
     _decide(change, ChangeStatus.EFFECTIVE, actor, comment=comment, now=now)
     kind.apply(session, change, actor, now)
+    event_id = _remember(session, change, "confirmed", actor)
     if kind.alerts:
-        outbox.owe(session, topic=ALERT_TOPIC, key=change.id)
-    _remember(session, change, "confirmed", actor)
+        security_alerts.owe(session, event_id=event_id)
     return change
 
 
@@ -365,12 +366,17 @@ def withdraw(session: Session, *, change_id: UUID, actor: Actor, now: datetime) 
     return change
 
 
-def drop(session: Session, *, change_id: UUID, comment: str, actor: Actor, now: datetime) -> None:
-    """End a proposal because what it is about has ended; the caller has locked that."""
-    change = db.lock(session, Change, change_id)
+def drop_redirect(
+    session: Session, of: Payment | Requisition, *, comment: str, actor: Actor, now: datetime
+) -> None:
+    """End the open redirect of what has ended, if there is one; the caller has locked it."""
+    if of.open_redirect_id is None:
+        return
+    change = db.lock(session, Change, of.open_redirect_id)
     assert change is not None, "an open proposal is never deleted"
     _decide(change, ChangeStatus.WITHDRAWN, actor, comment=comment, now=now)
     _remember(session, change, "withdrawn", actor)
+    of.open_redirect_id = None
 
 
 def _known(kind: str) -> Kind:
@@ -430,8 +436,8 @@ def _reason(text: str) -> str:
     return stripped
 
 
-def _remember(session: Session, change: Change, outcome: str, actor: Actor) -> None:
-    security_log.record(
+def _remember(session: Session, change: Change, outcome: str, actor: Actor) -> UUID:
+    return security_log.record(
         session,
         event=f"change.{outcome}",
         outcome="ok",

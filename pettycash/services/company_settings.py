@@ -7,18 +7,19 @@ A key that no version names has the default of `CompanyPolicy`. Settings of cons
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import bindparam, func, or_, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, money
 from pettycash.models.organisation import Company, CompanySettings
 from pettycash.models.people import Membership, User
+from pettycash.models.workflow import ApprovalThreshold
 
 TIMEZONE_DEFAULT = "Africa/Nairobi"
 WORKING_DAYS_DEFAULT = (1, 2, 3, 4, 5)
@@ -64,6 +65,10 @@ class CompanyPolicy:
     holidays: tuple[date, ...] = ()
     otp_floors: Mapping[str, Decimal] = field(default_factory=dict)
     """Treasury releases from this amount up take a code, by currency; all of them without one."""
+    materialities: Mapping[str, Decimal] = field(default_factory=dict)
+    """Currency → what a fund's variances of a month may come to without the cfo; left out: 0."""
+    cfo_limits: Mapping[str, Decimal] = field(default_factory=dict)
+    """Currency → above which the cfo or ceo is one of those who decide; see `cfo_limit`."""
     code_by_email: bool = True
     code_by_sms: bool = True
     small_team: bool = False
@@ -80,12 +85,24 @@ class CompanyPolicy:
         """The floor of a currency; 0: every release takes a code."""
         return self.otp_floors.get(currency, Decimal(0))
 
+    def materiality(self, currency: str) -> Decimal:
+        """Up to this a fund's variances of one month are no matter for the cfo."""
+        return self.materialities.get(currency, Decimal(0))
+
+
+BY_CURRENCY = {
+    "otp_floor": "otp_floors",
+    "materiality": "materialities",
+    "cfo_limit": "cfo_limits",
+}
+"""Setting → attribute of `CompanyPolicy`: amounts by currency."""
+
 
 def wire(policy: CompanyPolicy, name: str) -> Any:
     """A setting as it is stored and answered."""
-    if name == "otp_floor":
-        return {code: money.text(amount, code) for code, amount in policy.otp_floors.items()}
-    value = getattr(policy, name)
+    value = getattr(policy, BY_CURRENCY.get(name, name))
+    if isinstance(value, Mapping):
+        return {code: money.text(amount, code) for code, amount in value.items()}
     if isinstance(value, tuple):
         return [each.isoformat() if isinstance(each, date) else each for each in value]
     return value
@@ -165,6 +182,8 @@ OF_CONSEQUENCE: Readers = {
     "working_days": _working_days,
     "holidays": _holidays,
     "otp_floor": _amounts,
+    "materiality": _amounts,
+    "cfo_limit": _amounts,
     "code_by_email": _boolean,
     "code_by_sms": _boolean,
     "small_team": _boolean,
@@ -194,6 +213,28 @@ def current(session: Session) -> CompanyPolicy:
     return _policy(row, currency)
 
 
+def cfo_limit(session: Session, *, currency: str, now: datetime) -> Decimal:
+    """Above this the cfo or ceo is one of those who decide.
+
+    A currency without a limit of its own has the end of its lowest live tier, the smallest over all
+    origins; without any tier, nought.
+    """
+    named = current(session).cfo_limits.get(currency)
+    return lowest_tier(session, currency=currency, now=now) if named is None else named
+
+
+def lowest_tier(session: Session, *, currency: str, now: datetime) -> Decimal:
+    """The smallest limit of the live tiers; 0 where none has one."""
+    found = session.execute(
+        select(func.min(ApprovalThreshold.max_amount)).where(
+            ApprovalThreshold.currency == currency,
+            ApprovalThreshold.valid_from <= now,
+            or_(ApprovalThreshold.valid_until.is_(None), ApprovalThreshold.valid_until > now),
+        )
+    ).scalar_one()
+    return found or Decimal(0)
+
+
 def _latest(session: Session, company_id: UUID) -> CompanySettings | None:
     return session.execute(
         select(CompanySettings)
@@ -207,10 +248,11 @@ def _policy(row: CompanySettings, currency: str) -> CompanyPolicy:
     data = dict(row.data)
     if data.get("escalation_approver_id") is not None:
         data["escalation_approver_id"] = UUID(data["escalation_approver_id"])
-    floors = data.pop("otp_floor", {})
+    floors = data.get("otp_floor")
     if isinstance(floors, str):  # as it was before each currency had its own
-        floors = {currency: floors}
-    data["otp_floors"] = {code: Decimal(amount) for code, amount in floors.items()}
+        data["otp_floor"] = {currency: floors}
+    for name, attribute in BY_CURRENCY.items():
+        data[attribute] = {code: Decimal(amount) for code, amount in data.pop(name, {}).items()}
     if "working_days" in data:
         data["working_days"] = tuple(data["working_days"])
     if "holidays" in data:

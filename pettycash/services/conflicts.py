@@ -15,12 +15,13 @@ from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import CaseKind, Severity
 from pettycash.models.releases import DeathCause
 from pettycash.models.requisitions import Requisition, RequisitionStatus
-from pettycash.services import cases, duties, releases, rounds
+from pettycash.services import cases, changes, duties, releases, rounds
+from pettycash.services.actors import Actor
 from pettycash.services.payments import facts
 from pettycash.services.requisitions.raising import withdraw_approval
 
 
-def settle(session: Session, *, requisition_id: UUID, now: datetime) -> None:
+def settle(session: Session, *, requisition_id: UUID, actor: Actor, now: datetime) -> None:
     """Cancel payments of which nothing left and ask others to approve, or open a case.
 
     Raises:
@@ -56,6 +57,9 @@ def settle(session: Session, *, requisition_id: UUID, now: datetime) -> None:
             severity=Severity.SEVERE,
         )
         return
+    ended: tuple[Payment | Requisition, ...] = (requisition, *payments)
+    for of in ended:
+        changes.drop_redirect(session, of, comment="An approval was void.", actor=actor, now=now)
     for payment in payments:
         payment.move_to(PaymentStatus.CANCELLED, at=now)
         payment.executor_id = None

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from pettycash.models.organisation import Company
-from pettycash.models.people import Contact, ContactKind, User
+from pettycash.models.people import Contact, ContactKind, Membership, User
 from pettycash.services import outbox
 
 TOPIC = "notifications.contact_changed"
@@ -21,7 +21,7 @@ COOLING_OFF = timedelta(hours=24)
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """What an address is told that a person has given up; never shown by `repr`."""
+    """The word to an address that a person has given up; never shown by `repr`."""
 
     email: str | None = field(repr=False)
     phone: str | None = field(repr=False)
@@ -30,20 +30,15 @@ class Notice:
 
 
 def too_new(session: Session, *, user_id: UUID, now: datetime) -> frozenset[ContactKind]:
-    """Ways to a person that replaced another one within the last day; a first one is none."""
-    before = aliased(Contact)
+    """Ways to a person that are theirs for less than a day, but for those that they came with."""
     found = session.execute(
-        select(Contact.kind).where(
+        select(Contact.kind)
+        .join(Membership, Membership.user_id == Contact.user_id)
+        .where(
             Contact.user_id == user_id,
             Contact.held_until.is_(None),
             Contact.held_from > now - COOLING_OFF,
-            select(before.id)
-            .where(
-                before.user_id == user_id,
-                before.kind == Contact.kind,
-                before.held_until.is_not(None),
-            )
-            .exists(),
+            Contact.held_from > Membership.created_at,
         )
     ).scalars()
     return frozenset(found)
@@ -54,7 +49,9 @@ def owe_notices(session: Session, *, user_id: UUID) -> None:
     session.flush()  # triggers end the contacts that were held
     ended = session.execute(
         select(Contact.id).where(
-            Contact.user_id == user_id, Contact.held_until == session.info["now"]
+            # Their clock is the database's own, which may be another one than the product's.
+            Contact.user_id == user_id,
+            Contact.held_until == func.now(),
         )
     ).scalars()
     for contact_id in ended:

@@ -21,7 +21,7 @@ from pettycash.services import cases, pauses
 PAUSES_AT = 2
 TAKEN = frozenset({OutcomeKind.ACCEPTED, OutcomeKind.SETTLED})
 LOOKED_AT = frozenset({OutcomeKind.SETTLED, OutcomeKind.REJECTED, OutcomeKind.NOT_KNOWN})
-"""What a rail reports of an order or a question only after it has let its sender in."""
+"""Reports that a rail makes of an order or a question only after it has let its sender in."""
 
 Count = InstrumentedAttribute[int]
 DOOR: Count = ProviderAccount.refused_in_row

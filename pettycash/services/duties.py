@@ -79,7 +79,7 @@ PHRASES: Final[Mapping[Duty, str]] = {
     D.RECORDER: "recorded the evidence",
     D.MATCHER: "matched it with its proof",
 }
-"""What the person did, after "You"."""
+"""Acts of a person, to follow "You"."""
 
 
 class NotSeparate(errors.NotAllowed):
@@ -228,6 +228,10 @@ HOLDERS = text(
         CROSS JOIN LATERAL (VALUES (c.proposed_by), (c.resolved_by)) AS j (user_id)
         WHERE j.user_id IS NOT NULL AND c.proposal ->> 'ending' IN ('paid', 'not_paid', 'returned')
     UNION SELECT 'recorder', a.uploaded_by FROM p JOIN attachments a ON a.payment_id = p.id
+    UNION SELECT 'recorder', a.uploaded_by FROM p
+        JOIN cases c ON c.company_id = p.company_id AND c.object_type = 'payment'
+            AND c.object_id = p.id
+        JOIN attachments a ON a.company_id = c.company_id AND a.case_id = c.id
     UNION SELECT 'matcher', k.reconciled_by FROM p
         JOIN payment_reconciliations k ON k.payment_id = p.id WHERE k.reconciled_by IS NOT NULL
     """
@@ -237,11 +241,12 @@ STANDING = text(
     """
     SELECT d.user_id FROM decisions d
         JOIN approval_steps s ON s.id = d.step_id AND s.status = 'approved'
-        JOIN approval_rounds o ON o.id = d.round_id AND o.status IN ('open', 'approved')
+        JOIN approval_rounds o ON o.id = d.round_id
+            AND o.status IN ('open', 'approved', 'handed_over')
     WHERE d.requisition_id = :requisition_id AND d.verdict IN ('approved', 'urgency_confirmed')
     """
 ).execution_options(**db.PREPARED)
-"""Whose approval counts."""
+"""Approvers whose approval counts."""
 
 REACHED_AT = text(
     """

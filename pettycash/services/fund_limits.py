@@ -9,15 +9,14 @@ from sqlalchemy.orm import Session
 
 from pettycash import errors, money
 from pettycash.models.funds import Fund
-from pettycash.models.people import Role
 from pettycash.models.platform import Change
 from pettycash.money import Currency
 from pettycash.services import changes, funds, replenishments, security_log, visibility
 from pettycash.services.actors import Actor
 from pettycash.services.funds.keeping import AMOUNTS
+from pettycash.services.permissions import FINANCE_OFFICERS
 
 KIND = "fund_limits"
-HOLDERS = frozenset({Role.TREASURY, Role.GROUP_FINANCE_MANAGER, Role.CFO})
 UNLIMITED = ("maximum_balance", "cash_limit")
 """Limits that a fund may do without: null."""
 
@@ -72,4 +71,11 @@ def _apply(session: Session, change: Change, actor: Actor, now: datetime) -> Non
     )
 
 
-changes.register(KIND, proposers=HOLDERS, confirmers=HOLDERS, apply=_apply, read=_read, alerts=True)
+changes.register(
+    KIND,
+    proposers=FINANCE_OFFICERS,
+    confirmers=FINANCE_OFFICERS,
+    apply=_apply,
+    read=_read,
+    alerts=True,
+)

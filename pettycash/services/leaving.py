@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from pettycash import db
@@ -25,16 +25,16 @@ from pettycash.models.workflow import (
     StepStatus,
 )
 from pettycash.services import cases, outbox, resolution, rounds
+from pettycash.services.permissions import RELEASERS
 from pettycash.services.resolution.loading import live_assignments
 
 TOPIC = "approvals.hand_over"
-RELEASING = frozenset({Role.TREASURY, Role.CUSTODIAN, Role.CFO})
 WAITING = (StepStatus.OPEN, StepStatus.WAITING)
 
 
 def owe(session: Session, *, user_id: UUID, at: datetime | None = None) -> None:
-    """Owe others what waits for a person, from now or from an instant on."""
-    outbox.owe_at(session, topic=TOPIC, key=user_id, due_at=at or session.info["now"])
+    """Owe others what waits for a person, from now or from the end of a role on."""
+    outbox.owe(session, topic=TOPIC, key=user_id, due_at=at)
 
 
 def waiting(session: Session, *, user_id: UUID) -> Sequence[UUID]:
@@ -93,8 +93,8 @@ def hand_over_step(session: Session, *, requisition_id: UUID, user_id: UUID, now
 
 
 def releases_of(session: Session, *, user_id: UUID, now: datetime) -> Sequence[UUID]:
-    """Payments that nobody else can release, as a person has them who releases none any more."""
-    if _live_roles(session, user_id, now=now) & RELEASING:
+    """Payments that a person had taken on to release, who releases none any more."""
+    if _live_roles(session, user_id, now=now) & RELEASERS:
         return ()
     return (
         session.execute(
@@ -136,6 +136,13 @@ def _live_roles(session: Session, user_id: UUID, *, now: datetime) -> frozenset[
     return frozenset(each.role for each in held)
 
 
-def done(session: Session, *, user_id: UUID) -> None:
-    """All of it is in other hands."""
+def done(session: Session, *, user_id: UUID, now: datetime) -> None:
+    """All of it is in other hands, until the next of their roles ends."""
     outbox.done(session, topic=TOPIC, key=user_id)
+    next_end = session.execute(
+        select(func.min(RoleAssignment.valid_until)).where(
+            RoleAssignment.user_id == user_id, RoleAssignment.valid_until > now
+        )
+    ).scalar_one()
+    if next_end is not None:
+        owe(session, user_id=user_id, at=next_end)

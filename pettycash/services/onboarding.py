@@ -136,6 +136,9 @@ def bootstrap(
     accounts.create_template(session, company)
     for person in people:
         _admit(session, company_id=company_id, person=person, now=now)
+    for person in people:  # after all members: what is owed is locked after them
+        if person.password_hash is None:
+            links.owe(session, user_id=person.user_id, actor=None)
     if escalation_approver_id is not None:
         company_settings.set_escalation_approver(
             session, user_id=escalation_approver_id, changed_by=None
@@ -179,8 +182,6 @@ def _admit(session: Session, *, company_id: UUID, person: FirstPerson, now: date
     pair = duties.incompatible(first.role for first in person.roles)
     if pair is not None:
         raise InvalidCompany(f"Nobody holds {pair[0]} and {pair[1]}: {person.username} does.")
-    if person.password_hash is None:
-        links.owe(session, user_id=person.user_id, actor=None)
     for first in person.roles:
         kind = SCOPE_OF[first.role]
         if (first.scope_id is None) is not (kind in (ScopeKind.SELF, ScopeKind.COMPANY)):

@@ -24,7 +24,7 @@ from pettycash.services import outbox, security_log
 from pettycash.services.actors import Actor
 
 SENDING, ASKING = "payments.submit", "payments.resolve"
-"""What stands still, and what does where a rail has refused the account's credentials."""
+"""Work that stands still, and work that does where a rail has refused the credentials."""
 
 PAUSERS = (Role.OPERATOR, Role.TREASURY, Role.CFO)
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, aliased
 from pettycash import errors, phones
 from pettycash.gateways.sanitising import mask_phone
 from pettycash.models.base import new_id
-from pettycash.models.people import Contact, Membership, Role, RoleAssignment, User
+from pettycash.models.people import Contact, ContactKind, Membership, Role, RoleAssignment, User
 from pettycash.models.platform import CaseKind, Severity
 from pettycash.money import Currency
 from pettycash.services import (
@@ -28,6 +28,7 @@ from pettycash.services import (
     leaving,
     organisation,
     secrets_box,
+    security_alerts,
     security_log,
     texts,
 )
@@ -35,14 +36,13 @@ from pettycash.services.actors import Actor
 from pettycash.services.identity import links, sessions, usernames
 from pettycash.services.identity.totp import UserNotFound
 from pettycash.services.identity.usernames import InvalidPerson
+from pettycash.services.permissions import RELEASERS
 
 EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+\.[^@\s]+")
 
 PLACES = ("region_id", "branch_id", "department_id", "cost_center_id", "position_id")
 LOGIN_FIELDS = ("display_name", "email")
 CONTACTS = ("email", "phone")
-RELEASING = (Role.TREASURY, Role.CUSTODIAN, Role.CFO)
-"""Roles whose holders get release codes."""
 
 
 class UsernameTaken(errors.Conflict):
@@ -58,9 +58,15 @@ class LoginShared(errors.Conflict):
 
 
 class ContactNeedsTwoPeople(errors.RuleViolation):
-    """Two people change the e-mail or phone of somebody who releases money (`changes/`)."""
+    """Two people change the e-mail or phone of somebody who is more than staff (`changes/`)."""
 
     code = "user.contact_needs_two_people"
+
+
+class ContactTooNew(errors.Conflict):
+    """The e-mail was changed within the last day; a link goes there once the day is over."""
+
+    code = "user.contact_too_new"
 
 
 class ResetNeedsTwoPeople(errors.RuleViolation):
@@ -178,7 +184,7 @@ def update(
     `is_agreed`: two people changed it.
 
     Raises:
-        ContactNeedsTwoPeople: e-mail or phone of somebody who releases money.
+        ContactNeedsTwoPeople: e-mail or phone of somebody who is more than staff.
         LoginShared: name or e-mail of somebody who works in another company too.
         NotYourself: one's own deactivation.
         InvalidPerson, UnknownUnit: see `admit`.
@@ -197,7 +203,8 @@ def update(
     if not changed:
         return person
     is_reached_anew = not changed.keys().isdisjoint(CONTACTS)
-    if is_reached_anew and not is_agreed and _releases(session, person.user.id, now=now):
+    decides = frozenset(Role) - {Role.STAFF}
+    if is_reached_anew and not is_agreed and _holds(session, person.user.id, decides, now=now):
         raise ContactNeedsTwoPeople(
             errors={name: ["Propose it at /api/changes/."] for name in CONTACTS if name in changed}
         )
@@ -217,7 +224,11 @@ def update(
         name: [_masked(name, old), _masked(name, new)] for name, (old, new) in changed.items()
     }
     _remember(session, "user.updated", person.user.id, detail, actor)
+    if changed.get("is_active") == [False, True]:
+        event_id = _remember(session, "user.reactivated", person.user.id, {}, actor)
+        security_alerts.owe(session, event_id=event_id)
     if is_reached_anew:
+        links.void(session, user_id=person.user.id)
         contacts.owe_notices(session, user_id=person.user.id)
         _tell_shared_contacts(session, person.user.id, actor)
     return person
@@ -253,16 +264,17 @@ def check_reset_alone(session: Session, *, user_id: UUID, now: datetime) -> None
     Raises:
         ResetNeedsTwoPeople: the person holds a releasing role.
     """
-    if _releases(session, user_id, now=now):
+    if _holds(session, user_id, RELEASERS, now=now):
         raise ResetNeedsTwoPeople
 
 
-def _releases(session: Session, user_id: UUID, *, now: datetime) -> bool:
+def _holds(session: Session, user_id: UUID, roles: frozenset[Role], *, now: datetime) -> bool:
+    """Whether a person has one of these roles, or will have it."""
     found = session.execute(
         select(RoleAssignment.id)
         .where(
             RoleAssignment.user_id == user_id,
-            RoleAssignment.role.in_(RELEASING),
+            RoleAssignment.role.in_(roles),
             or_(RoleAssignment.valid_until.is_(None), RoleAssignment.valid_until > now),
         )
         .limit(1)
@@ -299,11 +311,14 @@ def send_link(session: Session, *, user_id: UUID, actor: Actor | None) -> None:
 
     Raises:
         UserNotFound: none such in this company.
+        ContactTooNew: an administrator who moved the e-mail would read the link.
         LoginShared: they work in another company too; whoever runs the host sends one.
     """
     find(session, user_id=user_id)
     if actor is not None and session.execute(select(func.works_elsewhere(user_id))).scalar_one():
         raise LoginShared
+    if ContactKind.EMAIL in contacts.too_new(session, user_id=user_id, now=session.info["now"]):
+        raise ContactTooNew
     links.owe(session, user_id=user_id, actor=actor)
     _remember(session, "user.link_sent", user_id, {}, actor)
 
@@ -334,8 +349,8 @@ def _masked(name: str, value: Any) -> Any:
 
 def _remember(
     session: Session, event: str, user_id: UUID, detail: Mapping[str, Any], actor: Actor | None
-) -> None:
-    security_log.record(
+) -> UUID:
+    return security_log.record(
         session,
         event=event,
         outcome="ok",

@@ -1,4 +1,4 @@
-"""What two people change about a third: how a releaser is reached, and their second factor.
+"""Two people change how a third one is reached, and reset a second factor.
 
 An administrator who could do it alone would read an officer's codes (control.md §6).
 """
@@ -9,15 +9,14 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pettycash.models.people import Role
 from pettycash.models.platform import Change
 from pettycash.services import changes, people, security_log
 from pettycash.services.actors import Actor
 from pettycash.services.identity import totp
 from pettycash.services.identity.usernames import InvalidPerson
+from pettycash.services.permissions import ADMINISTRATORS
 
 CONTACT, SECOND_FACTOR = "contact", "second_factor"
-ADMINISTRATORS = frozenset({Role.ADMIN})
 
 
 def _subject(change: Change) -> UUID | None:

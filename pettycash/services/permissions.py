@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from pettycash.models.people import Role
 from pettycash.services.actors import REPORT, Actor
+from pettycash.services.duties import APPROVING_ROLES
 
 R = Role
 
@@ -31,16 +32,7 @@ PUBLIC: frozenset[str] = frozenset(
 """Operations without a session."""
 
 REQUESTERS = ANYONE - {R.AUDITOR, R.OPERATOR, R.ADMIN}
-APPROVERS = frozenset(
-    {
-        R.DEPARTMENT_HEAD,
-        R.BRANCH_MANAGER,
-        R.REGIONAL_MANAGER,
-        R.GROUP_FINANCE_MANAGER,
-        R.CFO,
-        R.CEO,
-    }
-)
+APPROVERS = APPROVING_ROLES
 FINANCE_READERS = frozenset({R.GROUP_FINANCE_MANAGER, R.TREASURY, R.CFO, R.FPA, R.CEO, R.AUDITOR})
 FUND_READERS = FINANCE_READERS | {
     R.CUSTODIAN,
@@ -50,8 +42,11 @@ FUND_READERS = FINANCE_READERS | {
     R.OPERATOR,
     R.ADMIN,
 }
+JUDGES = frozenset({R.TREASURY, R.GROUP_FINANCE_MANAGER, R.CFO, R.FPA, R.CEO})
 RELEASERS = frozenset({R.TREASURY, R.CFO, R.CUSTODIAN})
-CHANGERS = frozenset({R.ADMIN, R.CFO, R.TREASURY, R.GROUP_FINANCE_MANAGER})
+ADMINISTRATORS = frozenset({R.ADMIN})
+FINANCE_OFFICERS = frozenset({R.TREASURY, R.GROUP_FINANCE_MANAGER, R.CFO})
+CHANGERS = ADMINISTRATORS | FINANCE_OFFICERS
 
 
 def _roles(*roles: R) -> frozenset[R]:
@@ -157,18 +152,18 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "payments.execute": RELEASERS,
     "payments.assign_executor": _roles(R.TREASURY, R.CFO),
     "payments.unlock_release": _roles(R.TREASURY, R.CFO),
-    "payments.acknowledge": _roles(R.CUSTODIAN),
+    "payments.acknowledge": REQUESTERS,
     "payments.reconcile": _roles(R.TREASURY, R.GROUP_FINANCE_MANAGER, R.CFO),
     "payments.record_variance": _roles(R.TREASURY, R.GROUP_FINANCE_MANAGER, R.CUSTODIAN),
     "payments.requery": _roles(R.OPERATOR, R.TREASURY),
     # variances and replenishments
     "variances.list": FINANCE_READERS,
     "variances.get": FINANCE_READERS,
-    "variances.approve": _roles(R.CFO),
-    "variances.reject": _roles(R.CFO),
+    "variances.approve": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
+    "variances.reject": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
     "replenishments.list": FUND_READERS,
     "replenishments.get": FUND_READERS,
-    "replenishments.approve": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
+    "replenishments.approve": _roles(R.GROUP_FINANCE_MANAGER, R.CFO, R.CEO),
     "replenishments.reject": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
     "replenishments.cancel": _roles(R.TREASURY, R.CUSTODIAN, R.GROUP_FINANCE_MANAGER, R.CFO),
     "replenishments.send_otp": _roles(R.TREASURY, R.CFO),
@@ -198,7 +193,10 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "cases.list": FINANCE_READERS | {R.OPERATOR},
     "cases.get": FINANCE_READERS | {R.OPERATOR},
     "cases.assign": _roles(R.TREASURY, R.CFO, R.GROUP_FINANCE_MANAGER, R.OPERATOR),
-    "cases.resolve": _roles(R.TREASURY, R.CFO, R.GROUP_FINANCE_MANAGER),
+    "cases.resolve": JUDGES,
+    "case_evidence.list": FINANCE_READERS,
+    "case_evidence.get": FINANCE_READERS,
+    "case_evidence.upload": JUDGES,
     "pauses.list": _roles(R.OPERATOR, R.TREASURY, R.CFO, R.AUDITOR),
     "pauses.pause": _roles(R.OPERATOR, R.TREASURY, R.CFO),
     "pauses.resume": _roles(R.OPERATOR, R.TREASURY, R.CFO),
@@ -220,11 +218,12 @@ ESCALATED: frozenset[str] = frozenset(
         ),
         *(f"{each}.{verb}" for each in ("attachments", "payments") for verb in ("list", "get")),
         *(f"cases.{verb}" for verb in ("list", "get", "resolve")),
+        *(f"case_evidence.{verb}" for verb in ("list", "get", "upload")),
         *(f"changes.{verb}" for verb in ("list", "get", "confirm", "reject")),
         *(f"replenishments.{verb}" for verb in ("list", "get", "approve", "reject")),
     }
 )
-"""What the company's escalation approver reaches without any role, of what is escalated to them."""
+"""Operations that the escalation approver reaches without any role, of their own matters."""
 
 
 def reaches(actor: Actor, name: str) -> bool:
@@ -268,7 +267,7 @@ CLIENT_SCOPES: Mapping[str, frozenset[str]] = {
         and name not in ("approvals.list", "security_events.list", "sessions.list")
     ),
 }
-"""What a machine client's key may reach; never a decision, a code or a release.
+"""Operations that a key of a machine client reaches; never a decision, a code or a release.
 
 `read` shows what the same key raised, and the units and tiers that raising needs; `report` stands
 alone and for itself."""

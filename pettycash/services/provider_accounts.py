@@ -147,7 +147,7 @@ def change(
     """
     unknown = set(changes) - CHANGEABLE
     assert not unknown, f"not changeable: {unknown}"
-    was_active = account.is_active
+    was_active, options_before = account.is_active, dict(account.options)
     for name, value in changes.items():
         if name != "credentials":
             setattr(account, name, dict(value) if name == "options" else value)
@@ -161,7 +161,10 @@ def change(
     account.version += 1
     if account.is_active and not was_active:
         outbox.wake(session, topic=pauses.SENDING, lane=account.id)
-    _remember(session, account, "changed", actor, sorted(changes))
+    told = {}
+    if "options" in changes:  # no secrets, and they say whose callbacks count
+        told = {"old": {"options": options_before}, "new": {"options": dict(account.options)}}
+    _remember(session, account, "changed", actor, sorted(changes), **told)
     return account
 
 
@@ -231,12 +234,17 @@ def _is_allowed(url: str) -> bool:
 
 
 def _remember(
-    session: Session, account: ProviderAccount, what: str, actor: Actor, names: list[str]
+    session: Session,
+    account: ProviderAccount,
+    what: str,
+    actor: Actor,
+    names: list[str],
+    **told: Any,
 ) -> None:
     security_log.record(
         session,
         event=f"provider_account.{what}",
         outcome="ok",
-        detail={"provider_account_id": str(account.id), "fields": names},
+        detail={"provider_account_id": str(account.id), "fields": names, **told},
         actor=actor,
     )

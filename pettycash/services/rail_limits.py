@@ -1,4 +1,4 @@
-"""What a rail, a provider account and a drawer can carry: said when money is asked for, and again
+"""The limits of a rail, a provider account and a drawer: said when money is asked for, and again
 when a payment is made of it.
 """
 

@@ -217,7 +217,7 @@ def _propose(
     now: datetime,
 ) -> Change:
     reached = duties.reached_at(session, destination=new["destination"])
-    if actor.user_id in reached:
+    if actor.user_id in reached and actor.user_id != requisition.requester_id:
         raise duties.NotSeparate("You get the money there: that excludes you as its maker.")
     duties.check_recipients(session, people=reached, requisition_id=requisition.id)
     seat = _seat(
@@ -332,7 +332,7 @@ def _lock(session: Session, change: Change) -> None:
 
 
 def _about(session: Session, change: Change) -> tuple[Requisition, Payment | None]:
-    """What a proposal is about; `_lock` has locked it."""
+    """Requisition and payment of a proposal; `_lock` has locked them."""
     requisition = session.get_one(Requisition, UUID(change.payload["requisition_id"]))
     if change.payload["payment_id"] is None:
         return requisition, None
@@ -340,7 +340,7 @@ def _about(session: Session, change: Change) -> tuple[Requisition, Payment | Non
 
 
 def _check_decider(session: Session, change: Change, actor: Actor, now: datetime) -> None:
-    """Who was asked decides, or where they are gone since, who would be asked now."""
+    """Refuse all but the one who was asked, or who would be asked now that they are gone."""
     if _seat_of(session, change, now=now).user_id != actor.user_id:
         raise changes.NotAConfirmer("The last approver decides a redirect.")
 

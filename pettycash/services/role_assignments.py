@@ -17,6 +17,7 @@ from pettycash.models.people import SCOPE_OF, Membership, Role, RoleAssignment, 
 from pettycash.models.platform import Change
 from pettycash.services import changes, company_settings, duties, leaving, people
 from pettycash.services.actors import Actor
+from pettycash.services.permissions import ADMINISTRATORS
 
 
 class RoleAssignmentNotFound(errors.NotFound):
@@ -253,6 +254,8 @@ def _assign(session: Session, change: Change, actor: Actor, now: datetime) -> No
             confirmed_by=actor.user_id,
         )
     )
+    if end is not None:
+        leaving.owe(session, user_id=user_id, at=end)
 
 
 def _end(session: Session, change: Change, actor: Actor, now: datetime) -> None:
@@ -306,8 +309,6 @@ def _person_of(change: Change) -> UUID | None:
 def _instant(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
-
-ADMINISTRATORS = frozenset({Role.ADMIN})
 
 changes.register(
     "role_assignment",

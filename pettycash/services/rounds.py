@@ -35,6 +35,9 @@ from pettycash.services.actors import Actor
 from pettycash.services.duties import Duty
 
 R = RequisitionStatus
+STANDING = (RoundStatus.OPEN, RoundStatus.APPROVED, RoundStatus.HANDED_OVER)
+"""Rounds whose approvals count; `duties.STANDING` says the same in SQL."""
+
 STATUS_OF_ROLE: dict[str, RequisitionStatus] = {
     Role.DEPARTMENT_HEAD: R.PENDING_DEPT_APPROVAL,
     Role.BRANCH_MANAGER: R.PENDING_BRANCH_APPROVAL,
@@ -391,7 +394,7 @@ def resolve_anew(
             for step in steps_of(session, current.id)
             if step.status in (StepStatus.OPEN, StepStatus.WAITING)
         ]
-        close_round(session, current, RoundStatus.VOIDED, now=now)
+        close_round(session, current, RoundStatus.HANDED_OVER, now=now)
     for step in voided:
         close_step(step, StepStatus.VOIDED, now=now)
     session.flush()
@@ -424,6 +427,7 @@ def resolve_anew(
         facts=facts_of(session, requisition, current),
         override=current.override,
     )
+    is_urgent = any(step.confirms_urgency for step in waiting)
     reason = "An approval is void: who gave it asks for the money, or gets it."
     steps = [
         _new_step(
@@ -435,7 +439,7 @@ def resolve_anew(
             user_id=link.user_id,
             scope_id=link.scope_id,
             escalation_reason=reason if position <= len(voided) else link.escalation_reason,
-            confirms_urgency=False,
+            confirms_urgency=is_urgent and position == len(voided) + 1,
         )
         for position, link in enumerate(chain, start=1)
     ]
@@ -456,7 +460,7 @@ def _approved_by(
             .where(
                 ApprovalStep.requisition_id == requisition.id,
                 ApprovalStep.status == StepStatus.APPROVED,
-                ApprovalRound.status.in_((RoundStatus.OPEN, RoundStatus.APPROVED)),
+                ApprovalRound.status.in_(STANDING),
                 StepAssignee.user_id.in_(people),
             )
             .order_by(ApprovalRound.number, ApprovalStep.position)
@@ -465,7 +469,7 @@ def _approved_by(
 
 
 def subject_of(requisition: Requisition, barred: Iterable[UUID]) -> resolution.Subject:
-    """What resolution knows of a requisition."""
+    """The requisition as resolution knows it."""
     return resolution.Subject(
         requester_id=requisition.requester_id,
         barred=frozenset(barred),

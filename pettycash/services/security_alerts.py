@@ -1,28 +1,32 @@
-"""What of the security log people are told by e-mail, in which words. `tasks.alerts` sends it."""
+"""Events of the security log that people are told of by e-mail. `tasks.alerts` sends them."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from pettycash import settings
 from pettycash.models.identity import SecurityEvent
 from pettycash.models.organisation import Company
 from pettycash.models.people import Role, User
 from pettycash.services import case_alerts, outbox, security_log
+from pettycash.services.case_alerts import Alert
 
 TOPIC = "notifications.security"
 ACCOUNT_CLOSED = "auth.account_closed"
 
+TOLD = {
+    ACCOUNT_CLOSED: (Role.ADMIN, Role.OPERATOR),
+    "change.confirmed": (Role.CFO, Role.AUDITOR),
+    "user.reactivated": (Role.CFO, Role.AUDITOR),
+}
+"""Event → who is told of it, where it is owed."""
 
-@dataclass(frozen=True, kw_only=True)
-class Alert:
-    """Where it goes, and what it says."""
 
-    addresses: list[str]
-    subject: str
-    text: str
+def owe(session: Session, *, event_id: UUID) -> None:
+    """Owe the alert of an event that was just recorded."""
+    outbox.owe(session, topic=TOPIC, key=event_id)
 
 
 def account_closed(session: Session, *, user_id: UUID, ip_address: str | None) -> None:
@@ -30,32 +34,59 @@ def account_closed(session: Session, *, user_id: UUID, ip_address: str | None) -
     event_id = security_log.record(
         session, event=ACCOUNT_CLOSED, outcome="refused", user_id=user_id, ip_address=ip_address
     )
-    outbox.owe(session, topic=TOPIC, key=event_id)
+    owe(session, event_id=event_id)
 
 
 def owed(session: Session, *, event_id: UUID, now: datetime) -> Alert:
-    """What is owed for an event: to administrators, operators and the person whom it is about.
+    """The alert of an event; where nobody has one of its roles, without an address.
 
     The words hold no address or agent: whoever provoked it would choose them.
     """
-    row = session.execute(
-        select(SecurityEvent.created_at, User.username, User.email, Company.code)
+    event, person, code = session.execute(
+        select(SecurityEvent, User, Company.code)
         .join(User, User.id == SecurityEvent.user_id)
         .join(Company, Company.id == SecurityEvent.company_id)
         .where(SecurityEvent.id == event_id)
     ).one()
-    told = case_alerts.addresses(session, Role.ADMIN, Role.OPERATOR, now=now)
+    told = case_alerts.addresses(session, *TOLD[event.event], now=now)
+    if event.event == ACCOUNT_CLOSED:
+        told = sorted({*told, person.email})
+    subject, text = _words(session, event, person)
+    at = f"{event.created_at:%Y-%m-%d %H:%M} UTC"
     return Alert(
-        addresses=sorted({*told, row.email}),
-        subject=f"[pettycash {row.code}] too many failed sign-ins: {row.username}",
-        text=(
-            f"At {row.created_at:%Y-%m-%d %H:%M} UTC the account {row.username} had 100 failed"
-            " sign-ins in a row. Until it is signed in to again it opens only from addresses where"
-            " that happened within 30 days. An operator opens it everywhere with a new password:"
-            f" users give-password {row.username}.\n\n"
-            f"Security event: {event_id}\n"
-        ),
+        addresses=told,
+        subject=f"[pettycash {code}] {subject}",
+        text=f"{text}\n\nSecurity event: {event_id}, {at}\n",
     )
+
+
+def _words(session: Session, event: SecurityEvent, person: User) -> tuple[str, str]:
+    detail = event.detail
+    match event.event:
+        case "change.confirmed":
+            return (
+                f"changed: {detail['kind'].replace('_', ' ')}",
+                (
+                    f"A second person, {person.username}, confirmed it:"
+                    f" {settings.current().api_url}/api/changes/{detail['change_id']}/"
+                ),
+            )
+        case "user.reactivated":
+            subject = session.get_one(User, UUID(detail["subject_id"])).username
+            return (
+                f"{subject} may sign in again",
+                f"{person.username} gave {subject} the login and the roles that have not ended.",
+            )
+        case _:
+            return (
+                f"too many failed sign-ins: {person.username}",
+                (
+                    f"The account {person.username} had 100 failed sign-ins in a row. Until it is"
+                    " signed in to again it opens only from addresses where that happened within 30"
+                    " days. An operator opens it everywhere by a new password:"
+                    f" users send-link {person.username}."
+                ),
+            )
 
 
 def sent(session: Session, *, event_id: UUID) -> None:

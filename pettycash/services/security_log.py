@@ -67,6 +67,6 @@ def record(
 
 
 LOGGED = frozenset({"code", "operation", "attempt"})
-"""What of the detail stands in the log as well, beside ids: words of ours, never values."""
+"""Fields of the detail that stand in the log as well, beside ids: words of ours, never values."""
 
 RECORD = insert(SecurityEvent.metadata.tables["security_events"]).execution_options(**db.PREPARED)

@@ -1,4 +1,7 @@
-"""Variances: a mismatch that one person records and the cfo decides; approval posts (domain.md §8).
+"""Variances: a mismatch that one person records and another decides; approval posts (domain.md §8).
+
+The cfo decides, or the group finance manager while the fund's variances of the month stay within
+the company's materiality (control.md §4).
 
 Amounts are money *out*: `original` as the books have it, `adjusted` as it really was. A fee is an
 extra outflow, so it raises what left; it never makes a payment smaller (D41).
@@ -18,10 +21,12 @@ from pettycash.models.funds import Store, StoreKind
 from pettycash.models.imprest import VarianceAdjustment, VarianceKind, VarianceStatus
 from pettycash.models.ledger import LedgerAccount
 from pettycash.models.payments import Payment
+from pettycash.models.people import Role
 from pettycash.models.platform import Case
 from pettycash.money import Currency
 from pettycash.services import (
     accounts,
+    company_settings,
     ledger,
     numbers,
     posting_rules,
@@ -74,6 +79,12 @@ class OwnVariance(errors.NotAllowed):
     """Who recorded a variance does not decide on it."""
 
     code = "variance.own"
+
+
+class MustBeCfo(errors.NotAllowed):
+    """With it, the fund's variances of this month are above materiality: the cfo decides."""
+
+    code = "variance.cfo_required"
 
 
 class ReasonMissing(errors.RuleViolation):
@@ -178,6 +189,7 @@ def approve(
     Raises:
         VarianceNotFound, AlreadyDecided: there is nothing to decide.
         OwnVariance: the approver recorded it.
+        MustBeCfo: it is too much for the group finance manager.
         PeriodClosed: this month is closed for decisions.
     """
     found = _decide(session, variance_id, VarianceStatus.APPROVED, actor=actor, now=now)
@@ -203,6 +215,7 @@ def reject(
     Raises:
         VarianceNotFound, AlreadyDecided: there is nothing to decide.
         OwnVariance: the decider recorded it.
+        MustBeCfo: it is too much for the group finance manager.
         ReasonMissing: no reason.
     """
     if not reason.strip():
@@ -222,11 +235,35 @@ def _decide(
         raise AlreadyDecided(f"The variance is {found.status.value}.")
     if found.initiated_by == actor.user_id:
         raise OwnVariance
+    if not actor.has(Role.CFO):
+        _check_materiality(session, found, now=now)
     found.status = status
     found.decided_by = actor.user_id
     found.decided_at = now
     found.version += 1
     return found
+
+
+def _check_materiality(session: Session, found: VarianceAdjustment, *, now: datetime) -> None:
+    """Refuse what would bring the fund's variances of the month above materiality."""
+    store = session.get_one(Store, found.store_id)
+    # One at a time of a fund: two that do not see each other could both be the last that fits.
+    name = func.hashtextextended(f"variances.materiality:{store.fund_id}", 0)
+    session.execute(select(func.pg_advisory_xact_lock(name)))
+    timezone = company_settings.current(session).timezone
+    month = func.date_trunc("month", func.timezone(timezone, now))
+    decided = session.execute(
+        select(func.coalesce(func.sum(func.abs(VarianceAdjustment.variance_amount)), 0)).where(
+            VarianceAdjustment.store_id.in_(select(Store.id).where(Store.fund_id == store.fund_id)),
+            VarianceAdjustment.status == VarianceStatus.APPROVED,
+            func.date_trunc("month", func.timezone(timezone, VarianceAdjustment.decided_at))
+            == month,
+        )
+    ).scalar_one()
+    limit = company_settings.current(session).materiality(found.currency)
+    if Decimal(decided) + abs(found.variance_amount) > limit:
+        shown = money.text(limit, found.currency)
+        raise MustBeCfo(f"The group finance manager decides {found.currency} {shown} a month.")
 
 
 def _accepted(session: Session, *, payment_id: UUID, kind: VarianceKind) -> Decimal:

@@ -12,6 +12,7 @@ from pettycash.models.organisation import Branch
 from pettycash.models.payments import Payment
 from pettycash.models.people import Role, ScopeKind
 from pettycash.models.platform import Case
+from pettycash.models.releases import CashAcknowledgement
 from pettycash.models.requisitions import Requisition
 from pettycash.models.workflow import ApprovalStep, StepAssignee
 from pettycash.services.actors import Actor
@@ -64,7 +65,8 @@ def security_events(actor: Actor) -> ColumnElement[bool]:
 
 
 def requisitions(actor: Actor) -> ColumnElement[bool]:
-    """Own ones, those of the actor's units, and those that the actor decides or decided.
+    """Own ones, those of the actor's units, those that the actor decides or decided, and those
+    whose recipient signed before the actor.
 
     A machine client has those that its key raised, for whomever.
     """
@@ -83,6 +85,11 @@ def requisitions(actor: Actor) -> ColumnElement[bool]:
         Requisition.region_id.in_(regions),
         Requisition.branch_id.in_(select(Branch.id).where(Branch.region_id.in_(regions))),
         Requisition.id.in_(decides.where(StepAssignee.user_id == actor.user_id)),
+        Requisition.id.in_(
+            select(Payment.requisition_id)
+            .join(CashAcknowledgement, CashAcknowledgement.payment_id == Payment.id)
+            .where(CashAcknowledgement.witness_id == actor.user_id)
+        ),
     )
 
 
@@ -103,8 +110,8 @@ def funds(actor: Actor) -> ColumnElement[bool]:
 
 
 def payments(actor: Actor) -> ColumnElement[bool]:
-    """Payments of visible requisitions, those out of funds that the actor keeps, and those that a
-    case is about which was escalated to the actor."""
+    """Payments of visible requisitions, to the actor, out of funds that the actor keeps, and those
+    that a case is about which was escalated to the actor."""
     if sees_company(actor):
         return true()
     if actor.raises_for_others:
@@ -112,6 +119,7 @@ def payments(actor: Actor) -> ColumnElement[bool]:
     kept = select(Store.id).where(Store.fund_id.in_(actor.scope_ids(Role.CUSTODIAN)))
     found = [
         Payment.store_id.in_(kept),
+        Payment.payee_user_id == actor.user_id,
         Payment.requisition_id.in_(select(Requisition.id).where(requisitions(actor))),
     ]
     if actor.is_escalation_approver:

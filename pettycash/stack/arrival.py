@@ -30,7 +30,7 @@ class Arrival:
     def __init__(self) -> None:
         self.data = bytearray()
         self.rest = b""
-        """What came behind its end: the beginning of the next request."""
+        """Bytes behind its end: the beginning of the next request."""
         self.has_head = False
         self.is_whole = False
         """Nothing more is waited for."""
@@ -74,7 +74,7 @@ class Arrival:
         self.refusal = refusal
 
     def stream(self) -> Iterator[bytes]:
-        """What has arrived, piece by piece."""
+        """The bytes that have arrived, piece by piece."""
         for start in range(0, len(self.data), PIECE_BYTES):
             yield bytes(self.data[start : start + PIECE_BYTES])
         if self.refusal is not None:

@@ -32,7 +32,7 @@ EXPIRY_SECONDS = 0.5
 """How often deadlines are looked at."""
 
 HELD_BYTES_MAX = 64 * 1024 * 1024
-"""What requests and answers on their way may hold in a process. Beyond it the oldest is dropped."""
+"""Bytes of requests and answers on their way in a process. Beyond it the oldest is dropped."""
 
 RECEIVE_BYTES = 256 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"

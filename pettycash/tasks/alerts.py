@@ -1,10 +1,8 @@
-"""Telling people by e-mail of a severe case, of a change of consequence, and of what the security
-log holds.
-"""
+"""Telling people by e-mail of a severe case, and of events of the security log."""
 
 from pettycash import db
 from pettycash.gateways import mail
-from pettycash.services import case_alerts, cases, change_alerts, changes, security_alerts
+from pettycash.services import case_alerts, cases, security_alerts
 from pettycash.tasks.delivery import NobodyReached
 from pettycash.tasks.running import Duty, owed_task
 
@@ -30,30 +28,14 @@ def send_alert(duty: Duty) -> None:
 
 @owed_task(security_alerts.TOPIC)
 def send_security_alert(duty: Duty) -> None:
-    """Tell administrators, operators and the person whom it is about.
+    """Tell those whom an event concerns; where a company has nobody of them, nobody.
 
     Raises:
         NotDelivered: the mail server did not take it; it comes again.
     """
     with db.transaction() as session:
         alert = security_alerts.owed(session, event_id=duty.key, now=session.info["now"])
-    mail.send(to=alert.addresses, subject=alert.subject, text=alert.text)
-    with db.transaction() as session:
-        security_alerts.sent(session, event_id=duty.key)
-
-
-@owed_task(changes.ALERT_TOPIC)
-def send_change_alert(duty: Duty) -> None:
-    """Tell the cfo and the auditors; where a company has neither, nobody is to be told.
-
-    Raises:
-        NotDelivered: the mail server did not take it; it comes again.
-    """
-    with db.transaction() as session:
-        alert = change_alerts.owed(session, change_id=duty.key, now=session.info["now"])
-    if alert is None:
-        return
     if alert.addresses:
         mail.send(to=alert.addresses, subject=alert.subject, text=alert.text)
     with db.transaction() as session:
-        change_alerts.sent(session, change_id=duty.key)
+        security_alerts.sent(session, event_id=duty.key)

@@ -1,4 +1,4 @@
-"""What waits for somebody who left goes to others."""
+"""Others take over from somebody who left."""
 
 from pettycash import db
 from pettycash.services import leaving
@@ -25,4 +25,4 @@ def hand_over(duty: Duty) -> None:
             leaving.give_back_release(session, payment_id=payment_id, user_id=duty.key)
     with db.transaction() as session:
         leaving.give_back_cases(session, user_id=duty.key, now=session.info["now"])
-        leaving.done(session, user_id=duty.key)
+        leaving.done(session, user_id=duty.key, now=session.info["now"])

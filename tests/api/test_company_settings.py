@@ -9,10 +9,9 @@ from sqlalchemy import select
 from pettycash.db import transaction
 from pettycash.models.identity import SecurityEvent
 from pettycash.models.people import User
-from pettycash.models.platform import Change
-from pettycash.services import change_alerts, company_settings
+from pettycash.models.platform import Change, Obligation
+from pettycash.services import company_settings, security_alerts
 from tests.api.client import ApiClient, Caller
-from tests.factories import payments as making
 from tests.factories.people import user_id
 
 PATH = "/api/settings/"
@@ -124,12 +123,12 @@ def test_a_change_is_logged_with_old_and_new_and_told(api: ApiClient) -> None:
             user_id(session, "admin"),
             user_id(session, "admin_2"),
         )
-        owed = making.obligation(session, "notifications.change", change.id)
-        assert owed is not None
-        alert = change_alerts.owed(session, change_id=change.id, now=session.info["now"])
-        assert alert is not None
-        told = set(alert.addresses)
-        assert told == {
+        [owed] = session.execute(
+            select(Obligation.key).where(Obligation.topic == security_alerts.TOPIC)
+        ).scalars()
+        alert = security_alerts.owed(session, event_id=owed, now=session.info["now"])
+        assert str(change.id) in alert.text
+        assert set(alert.addresses) == {
             session.get_one(User, user_id(session, name)).email for name in ("cfo", "auditor")
         }
 
@@ -177,6 +176,11 @@ WRONG_OF_CONSEQUENCE = [
     ("otp_floor", {"UGX": "10.50"}),
     ("otp_floor", {"EUR": "10.00"}),
     ("otp_floor", None),
+    ("materiality", "1000.00"),
+    ("materiality", {"KES": 1000}),
+    ("cfo_limit", {"KES": "-1"}),
+    ("cfo_limit", {"XXX": "1.00"}),
+    ("cfo_limit", {"UGX": "1.50"}),
     ("code_by_email", "yes"),
     ("code_by_sms", 1),
     ("small_team", None),

@@ -23,6 +23,7 @@ STATUSES = {
     "NotAuthenticated": 401,
     "NotAllowed": 403,
     "NotFound": 404,
+    "RequestTimeout": 408,
     "Conflict": 409,
     "StalePrecondition": 412,
     "PayloadTooLarge": 413,

@@ -61,7 +61,8 @@ def test_a_role_that_nobody_holds_is_a_line(
             text(
                 "UPDATE memberships SET is_active = false WHERE user_id IN (SELECT user_id"
                 " FROM role_assignments WHERE role IN ('branch_manager', 'regional_manager',"
-                " 'group_finance_manager', 'cfo', 'ceo'))"
+                " 'group_finance_manager', 'cfo', 'ceo')) OR user_id = (SELECT id FROM users"
+                " WHERE username = 'escalation')"
             )
         )
     draft = raised(staff)

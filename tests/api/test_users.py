@@ -2,17 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
 
 from pettycash.db import system_transaction, transaction
-from pettycash.models.identity import SecurityEvent, SignInLink
-from pettycash.models.people import ContactKind, Membership, User
-from pettycash.models.platform import Obligation
-from pettycash.services import contacts, secrets_box
-from pettycash.services.identity import links
+from pettycash.models.identity import SecurityEvent
+from pettycash.models.people import Membership, User
 from tests.api.client import ApiClient, Caller
 from tests.factories.people import company_id
 from tests.races import together
@@ -58,76 +54,6 @@ def test_somebody_new_gets_a_link_and_nobody_their_password(admin: Caller) -> No
     with admin.scope(), transaction() as session:
         events = session.execute(select(SecurityEvent.detail)).scalars().all()
     assert "345678" not in str(events)
-
-
-def test_a_link_sets_a_password_once(api: ApiClient, admin: Caller) -> None:
-    made = _admit(admin)
-    message = _link(admin, made["id"])
-    token = next(line for line in message.text.splitlines() if line.startswith("pc_link_"))
-    assert message.email == made["email"]
-    body = {"token": token, "new_password": "lantern orbit walnut seventeen"}
-
-    weak = api.anonymous.post(LINKS, json=body | {"new_password": made["username"]})
-    assert (weak.status_code, weak.json["code"]) == (422, "password.too_common")
-    assert api.anonymous.post(LINKS, json=body).status_code == 204
-    again = api.anonymous.post(LINKS, json=body)
-    assert (again.status_code, again.json["code"]) == (401, "auth.link_refused")
-    with system_transaction() as session:
-        user = session.execute(select(User).where(User.username == made["username"])).scalar_one()
-    with admin.scope(), transaction() as session:
-        events = session.execute(select(SecurityEvent.event)).scalars().all()
-    assert secrets_box.password_matches(body["new_password"], user.password_hash)
-    assert admin.get(f"/api/users/{made['id']}/").json["must_change_password"] is False
-    assert "auth.password_set" in events
-
-
-def test_a_link_that_is_sent_again_replaces_the_one_before(api: ApiClient, admin: Caller) -> None:
-    made = _admit(admin)
-    first = _link(admin, made["id"])
-    assert admin.post(f"/api/users/{made['id']}/link/", key=True).status_code == 202
-    second = _link(admin, made["id"])
-
-    for message, expected in ((first, 401), (second, 204)):
-        token = next(line for line in message.text.splitlines() if line.startswith("pc_link_"))
-        body = {"token": token, "new_password": "lantern orbit walnut seventeen"}
-        assert api.anonymous.post(LINKS, json=body).status_code == expected
-
-
-def test_of_two_who_use_a_link_at_once_one_sets_the_password(admin: Caller) -> None:
-    made = _admit(admin)
-    message = _link(admin, made["id"])
-    token = next(line for line in message.text.splitlines() if line.startswith("pc_link_"))
-
-    def use(new_hash: str) -> str:
-        with system_transaction() as session:
-            links.use(session, token=token, new_hash=new_hash, now=session.info["now"])
-        return new_hash
-
-    results = together([lambda: use("$argon2id$one"), lambda: use("$argon2id$two")])
-
-    assert sum(isinstance(each, str) for each in results) == 1, results
-    assert sum(isinstance(each, links.LinkRefused) for each in results) == 1
-
-
-def test_a_link_ends_after_three_days(api: ApiClient, admin: Caller) -> None:
-    made = _admit(admin)
-    message = _link(admin, made["id"])
-    token = next(line for line in message.text.splitlines() if line.startswith("pc_link_"))
-    with system_transaction() as session, pytest.raises(links.LinkRefused):
-        links.owner(session, token=token, now=session.info["now"] + links.LIFE)
-
-
-def _link(admin: Caller, user_id: str) -> links.LinkMessage:
-    """Let the worker make the link that is owed."""
-    with admin.scope(), transaction() as session:
-        owed = session.execute(
-            select(SignInLink.id).where(
-                SignInLink.user_id == UUID(user_id), SignInLink.used_at.is_(None)
-            )
-        ).scalar_one()
-        message = links.make(session, link_id=owed, now=session.info["now"])
-    assert message is not None
-    return message
 
 
 def test_somebody_new_can_only_enrol(api: ApiClient, admin: Caller) -> None:
@@ -511,89 +437,3 @@ def test_a_kind_that_nobody_knows_is_refused(api: ApiClient, admin: Caller) -> N
         refused = admin.post("/api/changes/", json=body)
         assert refused.status_code == 422
         assert refused.json["code"] == "change.unknown_kind"
-
-
-def _changed(admin: Caller, person: dict[str, Any], **fields: Any) -> Any:
-    path = f"/api/users/{person['id']}/"
-    return admin.patch(path, json=fields, etag=admin.get(path).headers["ETag"])
-
-
-def test_nobody_alone_moves_how_a_releaser_is_reached(api: ApiClient, admin: Caller) -> None:
-    """An administrator moved an officer's e-mail and phone, and then received the codes."""
-    officer = _of(admin, "treasury")
-    for contact in ({"email": "mine@evil.example"}, {"phone": "0700000001"}):
-        refused = _changed(admin, officer, **contact)
-        assert refused.json["code"] == "user.contact_needs_two_people"
-    body = {
-        "kind": "contact",
-        "object_id": officer["id"],
-        "payload": {"email": "new@demo.example", "phone": "0712 000 777"},
-        "reason": "The officer moved to another office.",
-    }
-    proposed = admin.post("/api/changes/", json=body)
-    assert proposed.status_code == 202, proposed.json
-    where = f"/api/changes/{proposed.json['id']}/confirm/"
-    assert admin.post(where, json={}).json["code"] == "change.own"
-    assert api.as_("admin_2").post(where, json={}).status_code == 200
-
-    moved = _of(admin, "treasury")
-    assert (moved["email"], moved["phone"]) == ("new@demo.example", "+254712000777")
-    with admin.scope(), transaction() as session:
-        now = session.info["now"]
-        person = UUID(officer["id"])
-        new = contacts.too_new(session, user_id=person, now=now)
-        later = contacts.too_new(session, user_id=person, now=now + contacts.COOLING_OFF)
-        told = [
-            contacts.notice(session, contact_id=key)
-            for key in session.execute(
-                select(Obligation.key).where(Obligation.topic == contacts.TOPIC)
-            ).scalars()
-        ]
-    assert new == set(ContactKind), "no code goes there for a day"
-    assert later == set()
-    assert {officer["email"], officer["phone"].removeprefix("+")} == {
-        each.email or each.phone for each in told
-    }, "the old addresses hear of it"
-
-
-def test_who_releases_nothing_is_changed_by_one_and_told(admin: Caller) -> None:
-    staff = _of(admin, "staff")
-
-    assert _changed(admin, staff, email="staff.new@demo.example").status_code == 200
-
-    with admin.scope(), transaction() as session:
-        owed = session.execute(
-            select(func.count()).select_from(Obligation).where(Obligation.topic == contacts.TOPIC)
-        ).scalar_one()
-    assert owed == 1
-
-
-@pytest.mark.parametrize(
-    "payload", [{}, {"email": "nobody"}, {"phone": "12"}, {"username": "x"}, {"email": None}]
-)
-def test_a_contact_that_is_none_is_not_proposed(admin: Caller, payload: dict[str, Any]) -> None:
-    body = {
-        "kind": "contact",
-        "object_id": _of(admin, "treasury")["id"],
-        "payload": payload,
-        "reason": "x",
-    }
-    refused = admin.post("/api/changes/", json=body)
-    assert (refused.status_code, refused.json["code"]) == (422, "user.invalid")
-
-
-def test_two_people_reset_a_releasers_second_factor(api: ApiClient, admin: Caller) -> None:
-    officer = _of(admin, "treasury")
-    alone = admin.post("/api/auth/mfa/reset/", json={"user_id": officer["id"]})
-    assert (alone.status_code, alone.json["code"]) == (422, "mfa.reset_needs_two_people")
-    body = {
-        "kind": "second_factor",
-        "object_id": officer["id"],
-        "payload": {},
-        "reason": "The phone was stolen.",
-    }
-    proposed = admin.post("/api/changes/", json=body)
-    where = f"/api/changes/{proposed.json['id']}/confirm/"
-    assert api.as_("admin_2").post(where, json={}).status_code == 200
-
-    assert _of(admin, "treasury")["mfa_enrolled"] is False

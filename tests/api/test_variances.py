@@ -57,12 +57,14 @@ def test_a_rejection_needs_a_reason_and_posts_nothing(api: ApiClient, payment_id
     assert cfo.get("/api/trial-balance/").json == before
 
 
-@pytest.mark.parametrize("name", ["treasury", "group_finance_manager", "ceo", "auditor"])
+@pytest.mark.parametrize("name", ["treasury", "group_finance_manager_2", "ceo", "auditor"])
 @pytest.mark.parametrize("verb", ["approve", "reject"])
 def test_only_the_cfo_decides(api: ApiClient, payment_id: str, name: str, verb: str) -> None:
+    """The group finance manager may within materiality, which is nought here."""
     path = record(api, payment_id).headers["Location"]
+    body = {"reason": "x"} if verb == "reject" else {}
 
-    assert api.as_(name).post(f"{path}{verb}/", json={"reason": "x"}).status_code == 403
+    assert api.as_(name).post(f"{path}{verb}/", json=body).status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -32,5 +32,5 @@ def test_the_newest_events_are_shown_and_filtered(command: Command) -> None:
 
 
 def test_a_person_is_named_however_they_are_spelt(command: Command) -> None:
-    assert command("users", "give-password", " STAFF\u200b").exit_code == 0
+    assert command("users", "send-link", " STAFF\u200b", "--company", "DEMO").exit_code == 0
     assert command("security", "events", "--user", "Staff ", "--json").exit_code == 0

@@ -30,6 +30,7 @@ SAYS_NO_DATA = {
     "up",
     "users deactivate",
     "users reset-mfa",
+    "users send-link",
 }
 """Commands that do something and say at most that they did it."""
 

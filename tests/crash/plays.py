@@ -17,6 +17,7 @@ from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseStatus
 from pettycash.models.reconciliation import ReconciliationRun, RunStatus
 from tests.crash.stage import ANSWER_SECONDS, Play, Stage
+from tests.factories.judging import evidence
 from tests.servers import wait_until
 
 AMOUNT = "10.00"
@@ -163,6 +164,10 @@ def _resolve(stage: Stage, object_id: UUID, ending: str, *, by: tuple[str, str])
     case_id = _case_id(stage, object_id)
     assert case_id is not None, stage.system.logs()
     proposal = {"action": "propose", "ending": ending, "note": "As on the statement, line 14"}
+    if ending == "returned":
+        with stage.system.session() as session:
+            kept = evidence(session, case_id)
+        proposal |= {"provider_reference": f"RET{uuid4().hex[:7]}", "evidence_id": str(kept)}
     path = f"/api/cases/{case_id}/resolve/"
     version = stage.post(by[0], path, proposal)["version"]
     confirmed = stage.post(by[1], path, {"action": "confirm", "version": version})

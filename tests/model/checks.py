@@ -40,10 +40,15 @@ ATTEMPTS = text("""
 
 PAYMENTS = text("""
     SELECT p.id, p.status, p.store_id, p.paid_amount,
+        r.status IN ('cancelled', 'closed_short') OR r.approved_amount < p.amount + (
+            SELECT coalesce(sum(o.paid_amount), 0) FROM payments o
+            WHERE o.requisition_id = r.id AND o.id <> p.id AND o.status IN ('success', 'reversed')
+        ) AS has_no_room,
         count(t.id) AS attempts,
         count(t.id) FILTER (WHERE t.state = 'settled') AS settled,
         count(t.id) FILTER (WHERE t.state NOT IN ('settled', 'rejected')) AS live
-    FROM payments p LEFT JOIN payment_attempts t ON t.payment_id = p.id GROUP BY p.id
+    FROM payments p JOIN requisitions r ON r.id = p.requisition_id
+        LEFT JOIN payment_attempts t ON t.payment_id = p.id GROUP BY p.id, r.id
 """)
 
 STORES = text("""
@@ -94,8 +99,9 @@ def check_statuses(player: Player, payments: list[Row]) -> None:
             case "executing" | "in_doubt":
                 fits = each.live == 1
             case "failed" | "cancelled":
-                # Cancelled, and proven paid after all: the payee owes it back.
-                fits = each.live == 0 and (each.settled == 0 or each.status == "cancelled")
+                # Proven paid after all, with no room left for it: the payee owes it back.
+                has_no_room = each.status == "cancelled" or each.has_no_room
+                fits = each.live == 0 and (each.settled == 0 or has_no_room)
             case _:
                 fits = each.settled >= 1
         assert fits, f"a payment that is {each.status} has {each}"

@@ -1,5 +1,6 @@
 """Rules of the office: cases that two people end, pauses, and money for the fund."""
 
+from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID
 
@@ -16,9 +17,12 @@ from pettycash.services import case_resolutions, pauses, replenishments
 from pettycash.services.case_resolutions import Ending, Proposal
 from pettycash.services.replenishments.raising import OPEN
 from tests.factories import payments as making
+from tests.factories.judging import WITH_EVIDENCE, WITH_REFERENCE, evidence
 from tests.model.memory import Player, Released, pick, play, which
 
-JUDGES = ("treasury", "treasury_2", "treasury_3", "cfo", "group_finance_manager")
+JUDGES = ("treasury", "treasury_2", "treasury_3", "cfo", "group_finance_manager", "fpa", "ceo")
+RECORDER = "group_finance_manager_2"
+"""Who uploads evidence: somebody who judges nothing here."""
 ABOUT_MONEY = (CaseKind.IN_DOUBT, CaseKind.CONTRADICTION)
 
 judges = st.sampled_from(JUDGES)
@@ -122,17 +126,25 @@ class Office(Player):
         proposal = self._said(payment_id, says) if says else self._truth(payment_id)
         if proposal is None:
             return False
-        made = self.tries(
-            lambda session: case_resolutions.propose(
+
+        def work(session: Session) -> tuple[int, Proposal]:
+            said = proposal
+            if said.ending in WITH_EVIDENCE:
+                said = replace(said, evidence_id=evidence(session, case_id, by=RECORDER))
+            if said.ending is Ending.PAID:
+                said = replace(said, occurred_at=session.info["now"])
+            case = case_resolutions.propose(
                 session,
                 case_id=case_id,
-                proposal=proposal,
+                proposal=said,
                 actor=self.actor(by),
                 now=session.info["now"],
             )
-        )
+            return case.version, said
+
+        made = self.tries(work)
         if made is not None:
-            self.memory.seen.setdefault(case_id, (made.version, proposal))
+            self.memory.seen.setdefault(case_id, made)
         return made is not None
 
     def confirms(self, case_id: UUID, *, by: str, seen: tuple[int, Proposal] | None = None) -> bool:
@@ -229,13 +241,13 @@ class Office(Player):
     def _about(self, known: Released, ending: Ending) -> Proposal:
         order = self.order_of(known)
         movement = order.movement if order is not None else None
-        is_paid = ending is Ending.PAID
         receipt = movement.receipt if movement is not None else f"PEOPLE-{known.reference}"
+        if ending is Ending.RETURNED:
+            receipt = f"RETURN-{known.reference}"
         return Proposal(
             ending=ending,
             note="Looked into.",
-            provider_reference=receipt if is_paid else None,
-            amount=movement.amount if movement is not None and is_paid else None,
+            provider_reference=receipt if ending in WITH_REFERENCE else None,
             attempt_number=known.number,
         )
 

@@ -15,13 +15,14 @@ from tests.model.office import JUDGES, Office
 from tests.model.people import CUSTODIANS
 from tests.model.rail import Answering, Calling
 from tests.model.workers import TASKS, Workers
-from tests.model.world import MINUTE, World
+from tests.model.world import DAY, MINUTE, World
 
 PATIENCE = (
     0.0, 21.0, 46.0, 61.0, 2 * MINUTE, 6 * MINUTE, 11 * MINUTE, 15 * MINUTE, 15 * MINUTE,
-    20 * MINUTE, 61 * MINUTE,
+    20 * MINUTE, 61 * MINUTE, DAY + MINUTE,
 )  # fmt: skip
-"""Long enough for a lease, a re-sending, every question and the case of what stays in doubt."""
+"""Long enough for a lease, a re-sending, every question, the case of what stays in doubt, and the
+day before people may call something unpaid, or after they did."""
 
 TURNS_MAX = 6
 """People end cases, which lets others go on, which may end in another case."""

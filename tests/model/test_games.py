@@ -14,7 +14,7 @@ from tests.model.ground import Ground
 from tests.model.machine import Machine, machine
 from tests.model.memory import Released, Tally
 from tests.model.rail import Answering, Calling, Submitting
-from tests.model.world import DAY, MINUTE
+from tests.model.world import DAY, HOUR, MINUTE
 
 SENT_AGAIN_AFTER = 11 * MINUTE
 A_LEASE = 46.0
@@ -53,6 +53,19 @@ class Game(Machine):
             self.rail.answering = Answering.LOST
             self.run("payments.resolve", released)
 
+    def a_silent_day_passes(self) -> None:
+        """And the rail is asked, without an answer."""
+        self.ground.wait(DAY + HOUR)
+        self.keep_silent()
+
+    def is_called_unpaid(self) -> None:
+        """By two people, as soon as they may."""
+        self.keep_silent()
+        self.a_silent_day_passes()
+        ((case_id, payment_id),) = self.cases_about_money(CaseStatus.OPEN)
+        assert self.proposes(case_id, payment_id, says=Ending.NOT_PAID, by="treasury_3")
+        assert self.confirms(case_id, by="cfo")
+
     def check(self) -> None:
         """What holds after every rule."""
         with db.transaction() as session:
@@ -86,10 +99,7 @@ def rail_accepts_what_people_called_unpaid(game: Game) -> None:
     game.a_worker_claims(index=0)
     game.a_worker_marks_that_it_sends(index=0)
     game.a_worker_sends(index=0, how=Submitting.ACCEPTS)
-    game.keep_silent()
-    ((case_id, payment_id),) = game.cases_about_money(CaseStatus.OPEN)
-    assert game.proposes(case_id, payment_id, says=Ending.NOT_PAID, by="treasury_3")
-    assert game.confirms(case_id, by="cfo")
+    game.is_called_unpaid()
     game.a_worker_records(index=0)
     game.check()
     game.release(released.payment_id, "treasury_2")
@@ -158,11 +168,9 @@ def first_attempt_is_proven_paid_while_the_second_may_have_left(game: Game) -> N
     """People were wrong about the first; what the second may take stays held till it is decided."""
     first = game.start()
     game.sends(first, Submitting.LOST_AFTER_PAYING)
-    game.keep_silent()
-    ((case_id, payment_id),) = game.cases_about_money(CaseStatus.OPEN)
-    assert game.proposes(case_id, payment_id, says=Ending.NOT_PAID, by="treasury_3")
-    assert game.confirms(case_id, by="cfo")
-    game.release(payment_id, "treasury_2")
+    game.is_called_unpaid()
+    game.a_silent_day_passes()
+    game.release(first.payment_id, "treasury_2")
     _, second = game.memory.released.values()
     game.sends(second, Submitting.LOST_BEFORE)
     game.the_rail_calls(

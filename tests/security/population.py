@@ -13,6 +13,7 @@ from tests import books
 from tests.api.client import ApiClient, Caller, in_thirty_days
 from tests.factories import payments as payment_factory
 from tests.factories import requisitions_http
+from tests.factories.judging import evidence
 from tests.factories.pictures import picture
 
 
@@ -38,7 +39,7 @@ def populate(api: ApiClient) -> dict[str, str]:
                 body=b"{}",
             )
         )
-        cases.open_case(
+        case = cases.open_case(
             session,
             kind=CaseKind.IN_DOUBT,
             object_type="payment",
@@ -47,6 +48,7 @@ def populate(api: ApiClient) -> dict[str, str]:
             evidence={},
             severity=Severity.WARNING,
         )
+        evidence(session, case.id)
     with api.as_("treasury").scope(), db.transaction() as session:
         paid = books.pay(session, "12000.00")
         replenishments.consider(session, fund_id=books.fund(session).id, now=session.info["now"])
@@ -58,7 +60,7 @@ def populate(api: ApiClient) -> dict[str, str]:
     )
     requisition = requisitions_http.submitted(api.as_("staff"))
     _made(_upload(api.as_("staff"), requisition["id"]))
-    return {"/api/requisitions/": requisition["id"]}
+    return {"/api/requisitions/": requisition["id"], "/api/cases/": str(case.id)}
 
 
 def _made(answer: TestResponse) -> None:

@@ -12,17 +12,16 @@ from pettycash.models.payments import PaymentStatus
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.services import (
     audit,
-    case_resolutions,
     duties,
     payments,
     replenishments,
     treasury_validation,
 )
-from pettycash.services.case_resolutions import Ending, Proposal
+from pettycash.services.case_resolutions import Ending
 from pettycash.services.duties import Duty
 from tests import books
+from tests.factories import judging, rails
 from tests.factories import payments as making
-from tests.factories import rails
 from tests.factories.people import acting, company_id, user_id
 from tests.factories.requisitions import approve, digest, submitted, waiting_for
 from tests.replenishing import verified
@@ -63,7 +62,7 @@ CASTS = (
         maker="other_treasury",
         releaser="other_treasury_2",
         judges=("other_treasury_3", "other_company"),
-        refill_approver="other_company",
+        refill_approver="other_escalation",
         funder="other_treasury",
         keeper="other_custodian",
     ),
@@ -97,13 +96,8 @@ def test_raised_approved_released_in_doubt_judged_refilled_received(
         assert payment.status is PaymentStatus.IN_DOUBT
         case = making.the_case(session, payment)
         first, second = cast.judges
-        case_resolutions.propose(
-            session,
-            case_id=case.id,
-            proposal=Proposal(ending=Ending.PAID, note="statement", provider_reference="RKT1"),
-            actor=acting(session, first),
-            now=now,
-        )
+        shown = judging.evidence(session, case.id, by=first)
+        judging.propose(session, case, Ending.PAID, by=first, evidence_id=shown)
         making.confirmed(session, case, by=second)
         assert payment.status is PaymentStatus.SUCCESS
         assert session.get_one(Requisition, asked.id).status is RequisitionStatus.PAID
@@ -147,6 +141,7 @@ def test_raised_approved_released_in_doubt_judged_refilled_received(
                 (Duty.MAKER, [cast.maker]),
                 (Duty.RELEASER, [cast.releaser]),
                 (Duty.JUDGE, cast.judges),
+                (Duty.RECORDER, cast.judges[:1]),
             )
         }
         session.flush()

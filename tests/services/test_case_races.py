@@ -10,9 +10,10 @@ from pettycash.services import case_resolutions, cases
 from pettycash.services.case_resolutions import Ending
 from pettycash.services.payments import facts
 from tests.factories import rails
+from tests.factories.judging import propose
 from tests.factories.people import acting, company_id
 from tests.races import held
-from tests.services.test_case_resolutions import in_doubt, propose
+from tests.services.test_case_resolutions import in_doubt
 
 
 @pytest.mark.usefixtures("live")
@@ -22,7 +23,7 @@ def test_who_confirms_while_another_end_is_proposed_carries_nothing_out() -> Non
     with db.scope(company_id=company_id("DEMO")):
         with db.transaction() as session:
             payment, case = in_doubt(session)
-            propose(session, case, Ending.NOT_PAID, by="cfo")
+            propose(session, case, Ending.PAID, by="cfo")
         seen = case.version
 
         def replace(other: Session) -> None:
@@ -34,7 +35,7 @@ def test_who_confirms_while_another_end_is_proposed_carries_nothing_out() -> Non
                 reason="the statement says otherwise",
                 actor=acting(other, "treasury_3"),
             )
-            propose(other, found, Ending.PAID, by="cfo")
+            propose(other, found, Ending.PAID, by="cfo", provider_reference="RKT8888888")
 
         with (
             held(lambda other: facts.locked(other, payment_id=payment.id), then=replace),

@@ -138,7 +138,7 @@ def test_nothing_is_confirmed_that_nobody_proposed(session: Session) -> None:
         cases.decline(session, case_id=case.id, version=case.version, reason="No.", actor=actor)
 
 
-@pytest.mark.parametrize("who", ["operator", "staff", "auditor", "fpa", "ceo", "custodian"])
+@pytest.mark.parametrize("who", ["operator", "staff", "auditor", "regional_manager", "custodian"])
 def test_who_has_no_say_has_none(session: Session, who: str) -> None:
     now = session.info["now"]
     case = _open(session, new_id())

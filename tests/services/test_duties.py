@@ -64,6 +64,15 @@ def gets_phone(session: Session, name: str, phone: str | None = PHONE) -> None:
     )
 
 
+def settle(session: Session, requisition: Requisition) -> None:
+    conflicts.settle(
+        session,
+        requisition_id=requisition.id,
+        actor=acting(session, "treasury_2"),
+        now=session.info["now"],
+    )
+
+
 def recipients(session: Session, requisition_id: UUID) -> frozenset[UUID]:
     return duties.holders(session, requisition_id=requisition_id)[Duty.RECIPIENT]
 
@@ -156,7 +165,7 @@ def test_whom_an_earlier_payment_to_it_named_is_its_recipient(session: Session) 
 
 
 def test_a_number_that_two_registered_counts_for_both_and_is_told(session: Session) -> None:
-    for name in ("staff_2", "fpa"):
+    for name in ("staff_2", "escalation"):
         people.update(
             session,
             people.find(session, user_id=user_id(session, name), lock=True),
@@ -167,10 +176,10 @@ def test_a_number_that_two_registered_counts_for_both_and_is_told(session: Sessi
     requisition = submitted(session)
 
     assert recipients(session, requisition.id) == {
-        user_id(session, name) for name in ("staff_2", "fpa")
+        user_id(session, name) for name in ("staff_2", "escalation")
     }
     case = session.query(Case).filter_by(kind=CaseKind.MISMATCH).one()
-    assert (case.object_type, case.object_id) == ("user", user_id(session, "fpa"))
+    assert (case.object_type, case.object_id) == ("user", user_id(session, "escalation"))
     assert case.evidence == {"phone": str(user_id(session, "staff_2"))}
 
 
@@ -406,7 +415,7 @@ def test_it_is_not_validated_before_somebody_else_has_approved_it(session: Sessi
 
     with pytest.raises(duties.ApprovalVoid):
         validate()
-    conflicts.settle(session, requisition_id=requisition.id, now=session.info["now"])
+    settle(session, requisition)
 
     assert requisition.status in IN_APPROVAL
     assert requisition.approved_amount is None
@@ -423,7 +432,7 @@ def test_a_payment_that_was_not_released_ends_with_the_approval(session: Session
 
     with pytest.raises(duties.ApprovalVoid):
         execute(session, payment)
-    conflicts.settle(session, requisition_id=requisition.id, now=session.info["now"])
+    settle(session, requisition)
 
     assert payment.status is PaymentStatus.CANCELLED
     assert requisition.status in IN_APPROVAL
@@ -446,7 +455,7 @@ def test_once_money_left_it_is_a_case(session: Session) -> None:
     gets_phone(session, "branch_manager")
     requisition = session.get_one(Requisition, payment.requisition_id)
 
-    conflicts.settle(session, requisition_id=requisition.id, now=session.info["now"])
+    settle(session, requisition)
 
     assert requisition.status is R.IN_PAYMENT
     assert making.open_cases(session, requisition.id) == ["mismatch"]

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 from pettycash.models.people import Membership, RoleAssignment
 from pettycash.models.platform import Case, CaseKind, Severity
 from pettycash.models.requisitions import Requisition, RequisitionStatus
-from pettycash.services import approvals, cases, leaving, people, requisitions, rounds
+from pettycash.services import approvals, cases, duties, leaving, people, requisitions, rounds
 from pettycash.services.requisitions import lifecycle
 from tests.factories import payments as making
 from tests.factories.people import acting, user_id
-from tests.factories.requisitions import digest, submitted
+from tests.factories.requisitions import approve, chain, digest, submitted
 
 
 def assignee(session: Session, requisition: Requisition) -> UUID:
@@ -141,3 +141,49 @@ def test_their_manager_cancels_what_they_had_raised(session: Session) -> None:
     leaves(session, "staff")
 
     assert requisitions.cancel(session, **facts).status is RequisitionStatus.CANCELLED
+
+
+def test_what_was_approved_before_a_step_was_handed_over_still_counts(session: Session) -> None:
+    """Whoever approved first turns out to get the money, after a later approver has left."""
+    requisition = submitted(session, "20000.00")
+    first, later = (name for _, name, _ in chain(session, requisition)[:2])
+    approve(session, requisition, first)
+    leaves(session, later)
+    session.execute(
+        update(Membership)
+        .where(Membership.user_id == user_id(session, first))
+        .values(phone="+" + requisition.destination)
+    )
+
+    known = duties.holders(session, requisition_id=requisition.id)
+    void = duties.conflicted(session, known, requisition_id=requisition.id)
+
+    assert void == {user_id(session, first)}
+
+
+def test_whether_it_is_urgent_is_asked_of_who_takes_over(session: Session) -> None:
+    requisition = submitted(session, is_urgent=True, urgency_reason="The pipe broke.")
+    assert requisition.status is RequisitionStatus.PENDING_URGENCY_CONFIRMATION
+
+    leaves(session, "branch_manager")
+
+    assert requisition.status is RequisitionStatus.PENDING_URGENCY_CONFIRMATION
+    assert assignee(session, requisition) != user_id(session, "branch_manager")
+
+
+def test_each_end_of_a_role_is_seen_to(session: Session) -> None:
+    who, now = user_id(session, "branch_manager"), session.info["now"]
+    end = now + timedelta(days=7)
+    session.execute(
+        update(RoleAssignment).where(RoleAssignment.user_id == who).values(valid_until=end)
+    )
+    leaving.owe(session, user_id=who)
+
+    leaving.done(session, user_id=who, now=now)
+    owed = making.obligation(session, leaving.TOPIC, who)
+    assert owed is not None
+    assert (owed.done_at, owed.due_at) == (None, end)
+
+    leaving.done(session, user_id=who, now=end)
+    session.refresh(owed)
+    assert owed.done_at is not None

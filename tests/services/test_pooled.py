@@ -102,6 +102,7 @@ def test_nothing_starts_behind_a_pooler(
 def test_doctor_says_so(live: Database, pooler: Pooler, tmp_path: Path) -> None:
     code, words = ended(live, pooler, tmp_path, "-m", "pettycash", "doctor", "--json")
 
+    assert words.startswith("["), words
     (found,) = (each for each in json.loads(words) if each["name"] == "PostgreSQL")
     assert (code, found["well"]) == (1, False)
     assert "name PostgreSQL itself" in found["text"]

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from pettycash import errors
@@ -19,6 +19,7 @@ from pettycash.services import (
     approvals,
     approved_facts,
     changes,
+    conflicts,
     duties,
     payments,
     redirects,
@@ -606,3 +607,35 @@ def test_what_was_approved_before_a_material_change_is_approved_no_more(session:
             rules.APPROVED_DESTINATION,
             {"requisition": requisition.id, "method": "mpesa", "destination": destination},
         ).scalar_one()
+
+
+def test_a_requester_may_be_paid_at_their_own_new_number(session: Session) -> None:
+    """They get what they asked for, and the last approver sees where."""
+    own = phone_of(session, "staff")
+    requisition = approved(session)
+
+    change = propose_early(session, requisition, destination=own)
+    agree(session, change)
+
+    assert requisition.destination == own.removeprefix("+")
+
+
+def test_a_void_approval_ends_a_redirect_that_waits(session: Session) -> None:
+    payment = making.pending(session)
+    change = propose(session, payment)
+    requisition = session.get_one(Requisition, payment.requisition_id)
+    session.execute(
+        update(Membership)
+        .where(Membership.user_id == user_id(session, "branch_manager"))
+        .values(phone="+" + payment.destination)
+    )
+
+    conflicts.settle(
+        session,
+        requisition_id=requisition.id,
+        actor=acting(session, "treasury_2"),
+        now=session.info["now"],
+    )
+
+    assert (payment.status, payment.open_redirect_id) == (PaymentStatus.CANCELLED, None)
+    assert change.status is ChangeStatus.WITHDRAWN

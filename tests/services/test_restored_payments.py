@@ -29,6 +29,7 @@ from pettycash.services.releases import NotSeparate
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.evidence import failed, proven
+from tests.factories.judging import settled, tried_for_a_day
 from tests.factories.people import acting
 from tests.factories.rails import FakeGateway
 from tests.servers import Database
@@ -184,14 +185,8 @@ class TestAskingFirst:
 
         case = making.the_case(session, payment)
         assert sends(session, attempt, now + timedelta(hours=1)) is None
-        case_resolutions.propose(
-            session,
-            case_id=case.id,
-            proposal=Proposal(ending=Ending.NOT_PAID, note="not on the statement"),
-            actor=acting(session, "cfo"),
-            now=now,
-        )
-        making.confirmed(session, case, by="group_finance_manager")
+        tried_for_a_day(session, payment)
+        settled(session, case, Ending.NOT_PAID)
         assert payment.status is S.FAILED
 
     def test_what_waited_in_the_backup_asks_as_well(
@@ -370,16 +365,7 @@ class TestAPaymentThatIsMadeInPlaceOfAnother:
         assert sends(session, attempt, now) is None
         assert making.open_cases(session, second.id) == ["contradiction"]
         case = making.the_case(session, second)
-        case_resolutions.propose(
-            session,
-            case_id=case.id,
-            proposal=Proposal(
-                ending=Ending.PAID, note="on the statement", provider_reference="RKTBEFORE1"
-            ),
-            actor=acting(session, "cfo"),
-            now=now,
-        )
-        making.confirmed(session, case, by="group_finance_manager")
+        settled(session, case, Ending.PAID, provider_reference="RKTBEFORE1")
         assert second.status is S.SUCCESS
 
     def test_it_asks_beyond_all_that_are_here(

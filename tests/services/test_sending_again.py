@@ -16,6 +16,7 @@ from pettycash.services.payments.evidence import Source, Verdict
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.evidence import failed, log_of, proven, unknown
+from tests.factories.judging import settled, tried_for_a_day
 from tests.factories.people import acting
 
 pytestmark = pytest.mark.usefixtures("rail")
@@ -92,23 +93,19 @@ class TestTheWindowOfARepeat:
 
 
 def called_unpaid(session: Session) -> tuple[Payment, PaymentAttempt, payments.Claim]:
-    """Two people say that it was not paid, while the answer to its sending is still to come."""
+    """Two people say that it was not paid, while the answer to its sending is still to come, and
+    another day passes.
+    """
     payment = making.executing(session)
     claim = making.sending(session, payment)
     attempt = making.attempt_of(session, payment)
     now = session.info["now"]
     for wait in (timedelta(minutes=1), timedelta(hours=1)):
         payments.next_question(session, attempt_id=attempt.id, now=now + wait)
-    case = making.the_case(session, payment)
-    case_resolutions.propose(
-        session,
-        case_id=case.id,
-        proposal=Proposal(ending=Ending.NOT_PAID, note="not on the statement"),
-        actor=acting(session, "cfo"),
-        now=now,
-    )
-    making.confirmed(session, case, by="group_finance_manager")
-    assert payment.status is S.FAILED
+    tried_for_a_day(session, payment)
+    settled(session, making.the_case(session, payment), Ending.NOT_PAID)
+    tried_for_a_day(session, payment)
+    assert (payment.status, payment.failure_confirmed) == (S.FAILED, True)
     return payment, attempt, claim
 
 

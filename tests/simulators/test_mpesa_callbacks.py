@@ -80,11 +80,11 @@ def test_fifty_at_once_arrive_together(client: Daraja) -> None:
 
 
 def test_late(client: Daraja) -> None:
-    paid = client.pay(scenario="callback_late:0.8")
+    paid = client.pay(scenario="callback_late:3")
 
     assert paid.results(1, seconds=0.4) == []
     assert len(paid.movements) == 1
-    assert _is_true(paid.results()[0], paid)
+    assert _is_true(paid.results(seconds=20)[0], paid)
 
 
 def test_before_the_answer(client: Daraja) -> None:

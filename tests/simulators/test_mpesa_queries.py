@@ -260,7 +260,7 @@ def test_late_and_slow(client: Daraja) -> None:
     reference = client.pay().reference
 
     late = client.ask(OriginalConversationID=reference, scenario="query_late:0.6")
-    assert late.results(1, seconds=0.3) == []
+    assert late.results(1, seconds=0.05) == []
     assert len(late.results()) == 1
     slow = client.ask(OriginalConversationID=reference, scenario="query_slow:0.5")
     assert slow.answer is not None

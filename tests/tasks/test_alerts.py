@@ -99,7 +99,7 @@ def test_a_closed_account_is_told_to_who_can_open_it_and_to_its_person(mailbox: 
     assert sorted(message.to) == [
         f"{name}@demo.example" for name in ("admin", "admin_2", "operator", "operator_2", "staff")
     ]
-    assert "give-password staff" in message.text
+    assert "send-link staff" in message.text
 
 
 def test_a_mail_server_that_is_away_loses_nothing(mailbox: Mailbox) -> None:

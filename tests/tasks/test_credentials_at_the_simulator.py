@@ -66,7 +66,7 @@ def hear() -> None:
         with db.transaction() as session:
             return unread(session)
 
-    assert until(came)
+    assert until(came, seconds=20)
     working.wait(15)
     working.work("callbacks.process")
 

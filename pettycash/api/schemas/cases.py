@@ -5,6 +5,7 @@ from typing import Any
 import marshmallow as ma
 
 from pettycash.api.schemas.fields import Choice, Choices, DatedListQuery, Schema, Text, UtcDateTime
+from pettycash.models.attempts import AttemptState
 from pettycash.models.platform import CaseKind, CaseStatus, Severity
 
 
@@ -45,6 +46,30 @@ class CaseSchema(Schema):
     created_at = UtcDateTime(dump_only=True)
 
 
+class RailsWordSchema(Schema):
+    """What the rail last said of the newest attempt, or why no answer came."""
+
+    attempt_number = ma.fields.Integer(dump_only=True)
+    state = Choice(AttemptState, dump_only=True)
+    first_sent_at = UtcDateTime(dump_only=True, allow_none=True)
+    decide_by = UtcDateTime(dump_only=True)
+    questions = ma.fields.Integer(dump_only=True)
+    asked_at = UtcDateTime(dump_only=True, allow_none=True)
+    answered_at = UtcDateTime(dump_only=True, allow_none=True)
+    answer = ma.fields.String(dump_only=True, allow_none=True)
+    code = ma.fields.String(dump_only=True, allow_none=True)
+    message = ma.fields.String(dump_only=True, allow_none=True)
+    not_paid_from = UtcDateTime(
+        dump_only=True, metadata={"description": "When two people may first call it unpaid."}
+    )
+
+
+class CaseDetailSchema(CaseSchema):
+    """A case, and what the rail says of the payment that it is about."""
+
+    rail = ma.fields.Nested(RailsWordSchema, dump_only=True, allow_none=True)
+
+
 class CaseOwnerSchema(Schema):
     """Who looks after a case; null for nobody."""
 
@@ -70,4 +95,20 @@ EXAMPLE_CASE: dict[str, Any] = {
     "resolved_at": None,
     "version": 1,
     "created_at": "2026-11-20T08:00:00+00:00",
+}
+EXAMPLE_DETAIL: dict[str, Any] = {
+    **EXAMPLE_CASE,
+    "rail": {
+        "attempt_number": 1,
+        "state": "unknown",
+        "first_sent_at": "2026-11-20T07:00:00+00:00",
+        "decide_by": "2026-11-20T07:05:00+00:00",
+        "questions": 12,
+        "asked_at": "2026-11-20T07:50:00+00:00",
+        "answered_at": "2026-11-20T07:50:10+00:00",
+        "answer": "in_doubt",
+        "code": "transport.read_timeout",
+        "message": "No answer came within 10 seconds.",
+        "not_paid_from": "2026-11-21T07:00:00+00:00",
+    },
 }

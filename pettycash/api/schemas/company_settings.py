@@ -7,12 +7,25 @@ import marshmallow as ma
 from pettycash.api.schemas.fields import AMOUNT_OR_ZERO_PATTERN, Day, Schema
 from pettycash.services import company_settings
 
+AMOUNTS: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": {"type": "string", "pattern": AMOUNT_OR_ZERO_PATTERN},
+}
+
+
+def by_currency(name: str, description: str) -> ma.fields.Function:
+    """A setting that has an amount for each currency, as it is answered."""
+    return ma.fields.Function(
+        lambda policy: company_settings.wire(policy, name),
+        metadata={**AMOUNTS, "description": f"By currency. {description}"},
+    )
+
 
 class SettingsSchema(Schema):
-    """What holds in the company now, defaults included.
+    """The settings that hold in the company now, defaults included.
 
-    Two people change working_days, holidays, otp_floor, code_by_email, code_by_sms and small_team:
-    proposed at `changes/` with the kind `settings`.
+    Two people change working_days, holidays, otp_floor, materiality, cfo_limit, code_by_email,
+    code_by_sms and small_team: proposed at `changes/` with the kind `settings`.
     """
 
     version = ma.fields.Integer(dump_only=True)
@@ -22,14 +35,18 @@ class SettingsSchema(Schema):
         ma.fields.Integer(), dump_only=True, metadata={"description": "Monday is 1 (ISO 8601)."}
     )
     holidays = ma.fields.List(Day(), dump_only=True)
-    otp_floor = ma.fields.Function(
-        lambda policy: company_settings.wire(policy, "otp_floor"),
-        metadata={
-            "type": "object",
-            "additionalProperties": {"type": "string", "pattern": AMOUNT_OR_ZERO_PATTERN},
-            "description": "By currency: releases from this amount up take a code, all of them"
-            " where none is named.",
-        },
+    otp_floor = by_currency(
+        "otp_floor", "Releases from this amount up take a code, all of them where none is named."
+    )
+    materiality = by_currency(
+        "materiality",
+        "What a fund's variances of a month may come to without the cfo; nought where none is"
+        " named.",
+    )
+    cfo_limit = by_currency(
+        "cfo_limit",
+        "Above it the cfo or ceo is one of those who decide; where none is named, the end of the"
+        " currency's lowest tier.",
     )
     code_by_email = ma.fields.Boolean(dump_only=True)
     code_by_sms = ma.fields.Boolean(dump_only=True)
@@ -74,6 +91,8 @@ EXAMPLE_SETTINGS: dict[str, Any] = {
     "working_days": [1, 2, 3, 4, 5],
     "holidays": ["2026-12-25"],
     "otp_floor": {"KES": "1000.00"},
+    "materiality": {"KES": "1000.00"},
+    "cfo_limit": {},
     "code_by_email": True,
     "code_by_sms": True,
     "small_team": False,

@@ -152,7 +152,7 @@ class Text(ma.fields.String):
 
 
 class Name(Text):
-    """What somebody or something is called: seen whole, and on one line."""
+    """A name: seen whole, and on one line."""
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any

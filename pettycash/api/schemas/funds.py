@@ -71,7 +71,7 @@ class FundSchema(FundLimitsSchema):
 
 
 class FundChangeSchema(Schema):
-    """What one person changes; limits take two (`changes/`, kind `fund_limits`)."""
+    """Fields that one person changes; limits take two (`changes/`, kind `fund_limits`)."""
 
     name = Text(shortest=1, longest=200)
     is_active = ma.fields.Boolean()

@@ -78,7 +78,12 @@ EXAMPLE_VERIFIED: dict[str, Any] = {
     "is_spendable": True,
 }
 
-EXAMPLE_DETAIL: dict[str, Any] = {**EXAMPLE_PAYMENT, "lines": EXAMPLE_LINES, "release": None}
+EXAMPLE_DETAIL: dict[str, Any] = {
+    **EXAMPLE_PAYMENT,
+    "lines": EXAMPLE_LINES,
+    "release": None,
+    "acknowledgement": None,
+}
 
 EXAMPLE_EXECUTING: dict[str, Any] = {
     **EXAMPLE_DETAIL,

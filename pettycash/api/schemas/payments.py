@@ -121,7 +121,7 @@ def _lines() -> ma.fields.List[Any]:
 
 
 class ReleaseSchema(Schema):
-    """What the newest code releases, and where it stands."""
+    """The lines of the newest code, and where it stands."""
 
     lines = _lines()
     executor_id = ma.fields.UUID(dump_only=True)
@@ -137,11 +137,34 @@ class ReleaseSchema(Schema):
     is_spendable = ma.fields.Boolean(dump_only=True)
 
 
+class ShownAcknowledgementSchema(Schema):
+    """How the recipient of cash said that they have it, and what came before."""
+
+    proof = ma.fields.String(
+        dump_only=True,
+        allow_none=True,
+        metadata={
+            "description": "code, sign_in, signature (before a witness) or, of earlier, "
+            "signature_alone; null while it is awaited."
+        },
+    )
+    acknowledged_at = UtcDateTime(dump_only=True, allow_none=True)
+    wrong_codes = ma.fields.Integer(dump_only=True)
+    attachment_id = ma.fields.UUID(
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "What was signed, among the requisition's attachments."},
+    )
+    witness_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    witnessed_at = UtcDateTime(dump_only=True, allow_none=True)
+
+
 class PaymentDetailSchema(PaymentSchema):
-    """A payment with the state of its release."""
+    """A payment with the state of its release and, of cash, of its acknowledgement."""
 
     lines = _lines()
     release = ma.fields.Nested(ReleaseSchema, dump_only=True, allow_none=True)
+    acknowledgement = ma.fields.Nested(ShownAcknowledgementSchema, dump_only=True, allow_none=True)
 
 
 class NewPaymentSchema(Schema):
@@ -189,19 +212,33 @@ class ExecutorSchema(Schema):
 
 
 class AcknowledgementSchema(Schema):
-    """One of: the recipient's code, their signature, or the wish to send them a new code."""
+    """One of: the recipient's code; what they signed, with who stood by; that witness's word; the
+    recipient's own word; or the wish to send them a new code."""
 
     code = Code()
     signature = ma.fields.String(
         validate=ma.validate.Length(max=700_000),
-        metadata={"description": "A PNG or JPEG image in base64."},
+        metadata={"description": "A picture (a photo of the signed voucher) in base64."},
+    )
+    witness_id = ma.fields.UUID(
+        metadata={"description": "With signature: the member who stood by and will confirm it."}
+    )
+    witnessed = ma.fields.Boolean(
+        validate=ma.validate.OneOf([True]),
+        metadata={"description": "From the witness: they saw the recipient take the cash."},
+    )
+    received = ma.fields.Boolean(
+        validate=ma.validate.OneOf([True]),
+        metadata={"description": "From the recipient, who is a member: they have the cash."},
     )
     resend = ma.fields.Boolean(validate=ma.validate.OneOf([True]))
 
     @ma.validates_schema
     def _one(self, data: dict[str, Any], **_kwargs: Any) -> None:
-        if len(data) != 1:
-            raise ma.ValidationError("Exactly one of code, signature, resend.")
+        if len(set(data) - {"witness_id"}) != 1:
+            raise ma.ValidationError("Exactly one of code, signature, witnessed, received, resend.")
+        if ("signature" in data) is not ("witness_id" in data):
+            raise ma.ValidationError("A signature has a witness.", "witness_id")
 
 
 class EvidenceSchema(Schema):

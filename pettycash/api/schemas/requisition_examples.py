@@ -168,6 +168,8 @@ EXAMPLE_TRAIL: dict[str, Any] = {
 EXAMPLE_ATTACHMENT: dict[str, Any] = {
     "id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f100d",
     "requisition_id": _REQUISITION,
+    "payment_id": None,
+    "case_id": None,
     "filename": "receipt.pdf",
     "content_type": "application/pdf",
     "size": 48213,

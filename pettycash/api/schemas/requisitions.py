@@ -405,7 +405,17 @@ class AttachmentSchema(Schema):
     """What is attached; the bytes are read one by one."""
 
     id = ma.fields.UUID(attribute="file.id")
-    requisition_id = ma.fields.UUID(attribute="file.requisition_id")
+    requisition_id = ma.fields.UUID(attribute="file.requisition_id", allow_none=True)
+    payment_id = ma.fields.UUID(
+        attribute="file.payment_id",
+        allow_none=True,
+        metadata={"description": "Of cash: what its recipient signed."},
+    )
+    case_id = ma.fields.UUID(
+        attribute="file.case_id",
+        allow_none=True,
+        metadata={"description": "Of a case: what shows how it ended."},
+    )
     filename = ma.fields.String(attribute="file.filename")
     content_type = ma.fields.String(
         attribute="file.content_type", metadata={"description": "Found in the file itself."}

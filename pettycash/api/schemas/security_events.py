@@ -27,7 +27,7 @@ class SecurityEventQuery(DatedListQuery):
 
 
 class SecurityEventSchema(Schema):
-    """Who did what, from where, how it ended; without codes, tokens and full phone numbers."""
+    """An event: person, act, place and end; without codes, tokens and full phone numbers."""
 
     id = ma.fields.UUID(dump_only=True)
     created_at = UtcDateTime(dump_only=True)

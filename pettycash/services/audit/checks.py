@@ -1,4 +1,4 @@
-"""What a check is: one query whose rows break one of the invariants I1 to I8."""
+"""A check is one query whose rows break one of the invariants I1 to I8."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field

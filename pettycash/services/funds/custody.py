@@ -19,12 +19,12 @@ from pettycash.models.people import (
     User,
 )
 from pettycash.models.platform import Change
-from pettycash.services import changes, people, role_assignments, visibility
+from pettycash.services import changes, leaving, people, role_assignments, visibility
 from pettycash.services.actors import Actor
+from pettycash.services.permissions import FINANCE_OFFICERS
 
 KIND = "custodian"
 INSTANT = timedelta(microseconds=1)
-HOLDERS = frozenset({Role.TREASURY, Role.GROUP_FINANCE_MANAGER, Role.CFO})
 
 
 class InvalidCustodian(errors.RuleViolation):
@@ -143,6 +143,7 @@ def _hand_over(
         if each.user_id not in keepers:
             # The schema wants an end after the beginning, also where both are now.
             each.valid_until = max(now, each.valid_from + INSTANT)
+            leaving.owe(session, user_id=each.user_id)
     for person in sorted(keepers - {each.user_id for each in live}):
         session.add(
             RoleAssignment(
@@ -159,4 +160,6 @@ def _hand_over(
         )
 
 
-changes.register(KIND, proposers=HOLDERS, confirmers=HOLDERS, apply=apply, read=read)
+changes.register(
+    KIND, proposers=FINANCE_OFFICERS, confirmers=FINANCE_OFFICERS, apply=apply, read=read
+)

@@ -25,7 +25,7 @@ from pettycash.services.funds.balances import balance
 AMOUNTS = ("target_balance", "reorder_level", "minimum_balance", "maximum_balance", "cash_limit")
 
 CHANGEABLE = frozenset({"name", "is_active", *AMOUNTS})
-"""What may change: limits and custodians by two people, place and currency never."""
+"""Fields that may change: limits by two people; custodians likewise, place and currency never."""
 
 
 class FundExists(errors.Conflict):

@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 
 from pettycash import clock, errors, money
 from pettycash.models.funds import Store
-from pettycash.models.people import Role
 from pettycash.models.platform import Change
 from pettycash.money import Currency
 from pettycash.services import changes, company_settings, ledger, posting_rules, visibility
@@ -16,9 +15,9 @@ from pettycash.services.actors import Actor
 from pettycash.services.funds.balances import balance, watch_floors
 from pettycash.services.funds.stores import StoreNotFound
 from pettycash.services.funds.stores import store as find_store
+from pettycash.services.permissions import FINANCE_OFFICERS
 
 KIND = "opening_balance"
-HOLDERS = frozenset({Role.TREASURY, Role.GROUP_FINANCE_MANAGER, Role.CFO})
 
 
 class InvalidOpening(errors.RuleViolation):
@@ -115,4 +114,6 @@ def apply(session: Session, change: Change, actor: Actor, now: datetime) -> None
     watch_floors(session, balance(session, store.fund_id))
 
 
-changes.register(KIND, proposers=HOLDERS, confirmers=HOLDERS, apply=apply, read=read)
+changes.register(
+    KIND, proposers=FINANCE_OFFICERS, confirmers=FINANCE_OFFICERS, apply=apply, read=read
+)

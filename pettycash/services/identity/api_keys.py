@@ -25,6 +25,7 @@ from pettycash.services import changes, organisation, permissions, secrets_box
 from pettycash.services.actors import REPORT, Actor, HeldRole
 from pettycash.services.identity import people, usernames
 from pettycash.services.identity.people import Origin, Placed
+from pettycash.services.resolution.loading import live_assignments
 
 KIND = "api_key"
 CONFIRMERS = frozenset({Role.ADMIN, Role.OPERATOR})
@@ -204,17 +205,8 @@ def _confirm(session: Session, change: Change, actor: Actor, now: datetime) -> N
 def _others(session: Session, *, but: UUID, now: datetime) -> bool:
     """Whether somebody else than the creator may confirm a key by their role."""
     found = session.execute(
-        select(RoleAssignment.id)
-        .join(Membership, Membership.user_id == RoleAssignment.user_id)
-        .join(User, User.id == RoleAssignment.user_id)
-        .where(
-            RoleAssignment.user_id != but,
-            RoleAssignment.role.in_(CONFIRMERS),
-            RoleAssignment.valid_from <= now,
-            or_(RoleAssignment.valid_until.is_(None), RoleAssignment.valid_until > now),
-            Membership.is_active,
-            User.is_active,
-        )
+        live_assignments(now)
+        .where(RoleAssignment.user_id != but, RoleAssignment.role.in_(CONFIRMERS))
         .limit(1)
     )
     return found.first() is not None

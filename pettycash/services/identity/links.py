@@ -1,7 +1,8 @@
 """One-time links: a person sets their own password, and nobody learns it (control.md §6).
 
 A worker makes the token when it sends the message, so that it is neither queued nor kept; the
-database has its digest. A message that comes again replaces the link of the one before.
+database has its digest. A message that comes again, once the claim of the worker before has ended,
+replaces the link of the one before.
 """
 
 import secrets
@@ -46,15 +47,10 @@ def owe(session: Session, *, user_id: UUID, actor: Actor | None) -> None:
 
     `actor` is None on the host's command line. Links that were made before are worthless at once.
     """
-    company_id = session.info["scope"].company_id
-    session.execute(
-        update(SignInLink)
-        .where(SignInLink.user_id == user_id, SignInLink.used_at.is_(None))
-        .values(digest=None, used_at=session.info["now"])
-    )
+    void(session, user_id=user_id)
     link = SignInLink(
         id=new_id(),
-        company_id=company_id,
+        company_id=session.info["scope"].company_id,
         user_id=user_id,
         made_by=None if actor is None else actor.user_id,
     )
@@ -62,12 +58,29 @@ def owe(session: Session, *, user_id: UUID, actor: Actor | None) -> None:
     outbox.owe(session, topic=TOPIC, key=link.id)
 
 
+def void(session: Session, *, user_id: UUID) -> None:
+    """Make the links of a person worthless, those that are still to be sent too."""
+    session.execute(
+        update(SignInLink)
+        .where(SignInLink.user_id == user_id, SignInLink.used_at.is_(None))
+        .values(digest=None, used_at=session.info["now"])
+    )
+
+
 def make(session: Session, *, link_id: UUID, now: datetime) -> LinkMessage | None:
-    """Make the token of a link that is owed; None where it came too late."""
+    """Make the token of a link that is owed; None where it came too late.
+
+    None, too, while another worker is sending it: of two tokens the first would be worthless.
+    """
     link = db.lock(session, SignInLink, link_id)
     if link is None or link.used_at is not None:
         outbox.done(session, topic=TOPIC, key=link_id)
         return None
+    lease = timedelta(seconds=settings.current().claim_lease_seconds)
+    if link.expires_at is not None and link.expires_at - LIFE + lease > now:
+        outbox.keep_back(session, topic=TOPIC, key=link_id, until=link.expires_at - LIFE + lease)
+        return None
+    outbox.keep_back(session, topic=TOPIC, key=link_id, until=now + lease)
     token = f"{PREFIX}{secrets.token_urlsafe(secrets_box.TOKEN_BYTES)}"
     link.digest = secrets_box.token_digest(token)
     link.expires_at = now + LIFE
@@ -90,7 +103,7 @@ def sent(session: Session, *, link_id: UUID) -> None:
 
 
 def owner(session: Session, *, token: str, now: datetime) -> tuple[User, Company]:
-    """Whose link it is, and in which company (system role).
+    """The owner of a link, and the company that it is of (system role).
 
     Raises:
         LinkRefused: it opens nothing.

@@ -251,7 +251,7 @@ def refresh(
 def _repeated(
     session: Session, rotated: AuthSession, successor: str, *, now: datetime
 ) -> AuthSession | None:
-    """What a token was exchanged for a moment ago, unless that has been exchanged in its turn."""
+    """The successor of a token of a moment ago, unless that has been exchanged in its turn."""
     if rotated.rotated_at is None or rotated.rotated_at <= now - REPEATS_WITHIN:
         return None
     following = session.execute(

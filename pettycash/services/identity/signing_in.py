@@ -72,7 +72,7 @@ def find(session: Session, *, username: str) -> Known:
 
 
 def companies_to_tell(session: Session, *, username: str) -> list[tuple[UUID, UUID]]:
-    """Whose account was closed, with each company where they work (system role); none: nobody's."""
+    """The owner of a closed account, with each company where they work (system role)."""
     user_id = find(session, username=username).user_id
     if user_id is None:
         return []

@@ -43,7 +43,7 @@ class Count:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """What the counters say of an attempt to sign in."""
+    """The verdict of the counters on an attempt to sign in."""
 
     refusal: TooManyAttempts | None = None
     closes: bool = False

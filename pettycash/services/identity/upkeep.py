@@ -39,6 +39,7 @@ def remove_old(session: Session, *, limit: int, now: datetime) -> int:
         .where(AuthSession.ends_at < now - timedelta(days=SESSION_DAYS))
         .limit(limit)
     )
-    counters = session.execute(delete(Throttle).where(Throttle.subject.in_(idle)))
+    # Sessions before counters, in the order of locks (docs/reliability.md).
     sessions = session.execute(delete(AuthSession).where(AuthSession.id.in_(ended)))
+    counters = session.execute(delete(Throttle).where(Throttle.subject.in_(idle)))
     return max(int(getattr(each, "rowcount", 0)) for each in (counters, sessions))

@@ -2,12 +2,13 @@
 
 `creation` and `changing` shape a payment, `releasing` and `execution` release it, `claiming` and
 `recording` send it, `resolving` asks, `evidence` weighs what is said, and `settlement` alone moves
-payment and books. `cash` is the one method without a rail.
+payment and books. `cash` and `signatures` are the one method without
+a rail.
 """
 
 from pettycash.services.payments.cash import (
     acknowledge,
-    acknowledge_by_signature,
+    acknowledge_by_sign_in,
     acknowledgement_delivered,
     acknowledgement_not_delivered,
     make_acknowledgement_code,
@@ -41,6 +42,7 @@ from pettycash.services.payments.resolving import (
     record_answer,
     requery,
 )
+from pettycash.services.payments.signatures import by_custodian, sign, witness
 
 __all__ = [
     "CHANGEABLE",
@@ -49,11 +51,12 @@ __all__ = [
     "Part",
     "Question",
     "acknowledge",
-    "acknowledge_by_signature",
+    "acknowledge_by_sign_in",
     "acknowledgement_delivered",
     "acknowledgement_not_delivered",
     "ask_within",
     "assign_executor",
+    "by_custodian",
     "cancel",
     "change",
     "check_evidence",
@@ -73,7 +76,9 @@ __all__ = [
     "resend_acknowledgement",
     "send_code",
     "sending_deadline",
+    "sign",
     "subject_of",
     "unlock_release",
     "verify_code",
+    "witness",
 ]

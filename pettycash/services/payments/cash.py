@@ -1,10 +1,10 @@
-"""Cash changes hands: the recipient's acknowledgement, by a code sent to them or by a signature.
+"""Cash changes hands: the recipient acknowledges it by a code sent to them, or signed in.
 
 The custodian has released the payment and holds the money out; with the acknowledgement it is paid.
-The code belongs to the recipient, so a right one shows that they were there (domain.md §5).
+The code belongs to the recipient, so a right one shows that they were there (domain.md §5). Who has
+neither signs before a witness: `signatures`.
 """
 
-import hashlib
 import hmac
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -21,18 +21,15 @@ from pettycash.models.payments import (
     Payment,
     PaymentStatus,
 )
-from pettycash.models.releases import CashAcknowledgement
-from pettycash.models.requisitions import Attachment, AttachmentContent
+from pettycash.models.releases import CashAcknowledgement, PaymentExecution
+from pettycash.models.requisitions import Requisition
 from pettycash.rails import Method
-from pettycash.services import outbox, releases, security_log
+from pettycash.services import outbox, releases, security_log, visibility
 from pettycash.services.actors import Actor
 from pettycash.services.payments import exchanges, facts, settlement
 from pettycash.services.payments.facts import Matter
 
 TOPIC = "notifications.acknowledgement_code"
-SIGNATURE_BYTES_MAX = 500_000
-IMAGE_TYPES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
-"""First bytes → type: what a signature may be, found from its content."""
 
 
 class NotCash(errors.Conflict):
@@ -65,16 +62,10 @@ class TooManyAcknowledgementCodes(errors.TooManyRequests):
     code = "acknowledgement.too_many_codes"
 
 
-class NotASignature(errors.RuleViolation):
-    """A signature is a PNG or JPEG image of at most 500 kB."""
+class NotTheRecipient(errors.NotAllowed):
+    """Only the member who gets the cash says by their own sign-in that they have it."""
 
-    code = "acknowledgement.not_a_signature"
-
-
-class SignatureUsed(errors.Conflict):
-    """This very image has been used before."""
-
-    code = "acknowledgement.signature_used"
+    code = "acknowledgement.not_the_recipient"
 
 
 def begin(session: Session, *, payment: Payment, execution_id: UUID) -> CashAcknowledgement:
@@ -164,7 +155,7 @@ def resend_acknowledgement(
     Raises:
         as `acknowledge`; TooManyAcknowledgementCodes: too many within the window.
     """
-    matter, row = _awaiting(session, payment_id=payment_id, actor=actor)
+    matter, row = kept(session, payment_id=payment_id, actor=actor)
     limits = settings.current()
     window = timedelta(seconds=limits.code_sends_window_seconds)
     began = row.sent_at or row.created_at
@@ -191,7 +182,7 @@ def acknowledge(
         NotCash: it is no cash, or nobody has released it.
         NotSeparate: the actor does not keep this fund.
     """
-    matter, row = _awaiting(session, payment_id=payment_id, actor=actor)
+    matter, row = kept(session, payment_id=payment_id, actor=actor)
     tries, expected, expires_at = session.execute(
         update(CashAcknowledgement)
         .where(CashAcknowledgement.id == row.id)
@@ -218,45 +209,25 @@ def acknowledge(
             actor=actor,
         )
         return refusal
-    _pay(session, matter=matter, row=row, proof="code", actor=actor, now=now)
+    pay_out(session, matter=matter, row=row, proof="code", actor=actor, now=now)
     return None
 
 
-def acknowledge_by_signature(
-    session: Session, *, payment_id: UUID, image: bytes, actor: Actor, now: datetime
+def acknowledge_by_sign_in(
+    session: Session, *, payment_id: UUID, actor: Actor, now: datetime
 ) -> Payment:
-    """The recipient signed; the image is kept with the payment, and it is paid.
+    """The recipient, a member, says in their own session that they have the money.
 
     Raises:
-        as `acknowledge`; NotASignature: no image, or too large; SignatureUsed: seen before.
+        PaymentNotFound: none such within scope.
+        NotCash: it is no cash.
+        NotTheRecipient: it is somebody else's money.
+        IllegalTransition: nobody has released it, or it was acknowledged.
     """
-    matter, row = _awaiting(session, payment_id=payment_id, actor=actor)
-    content_type = next((IMAGE_TYPES[head] for head in IMAGE_TYPES if image.startswith(head)), None)
-    if content_type is None or len(image) > SIGNATURE_BYTES_MAX:
-        raise NotASignature(errors={"signature": ["A PNG or JPEG image of at most 500 kB."]})
-    digest = hashlib.sha256(image).digest()
-    seen = session.execute(select(Attachment.id).where(Attachment.digest == digest)).first()
-    if seen is not None:
-        raise SignatureUsed
-    attachment = Attachment(
-        id=new_id(),
-        company_id=matter.payment.company_id,
-        payment_id=matter.payment.id,
-        filename=f"signature-{matter.payment.number}.{content_type.rpartition('/')[2]}",
-        content_type=content_type,
-        size=len(image),
-        digest=digest,
-        uploaded_by=actor.user_id,
-    )
-    session.add(attachment)
-    session.flush()  # content and acknowledgement refer to it
-    session.add(
-        AttachmentContent(
-            company_id=attachment.company_id, attachment_id=attachment.id, content=image
-        )
-    )
-    row.attachment_id = attachment.id
-    _pay(session, matter=matter, row=row, proof="signature", actor=actor, now=now)
+    matter, row = offered(session, payment_id=payment_id, actor=actor)
+    if matter.payment.payee_user_id != actor.user_id:
+        raise NotTheRecipient
+    pay_out(session, matter=matter, row=row, proof="sign_in", actor=actor, now=now)
     return matter.payment
 
 
@@ -275,17 +246,17 @@ def log_void(session: Session, *, payment: Payment, attempt: PaymentAttempt) -> 
     )
 
 
-def _awaiting(
+def offered(
     session: Session, *, payment_id: UUID, actor: Actor
 ) -> tuple[Matter, CashAcknowledgement]:
+    """Cash that was released and waits for its recipient's word, locked.
+
+    Raises:
+        PaymentNotFound, NotCash, IllegalTransition: there is none such within scope.
+    """
     requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
     if payment.method is not Method.CASH:
         raise NotCash
-    if actor.user_id not in facts.custodians(session, payment):
-        raise releases.NotSeparate("Cash is paid by the custodian of its fund.")
-    subject = facts.subject_of(session, payment=payment, requisition=requisition)
-    if actor.user_id in subject.excluded:
-        raise subject.excluded[actor.user_id]
     if payment.status is not PaymentStatus.EXECUTING:
         raise IllegalTransition(f"A payment that is {payment.status} awaits no acknowledgement.")
     attempt = facts.live_attempt(session, payment_id=payment.id)
@@ -298,7 +269,26 @@ def _awaiting(
     return Matter(requisition=requisition, payment=payment, attempt=attempt), row
 
 
-def _pay(
+def kept(session: Session, *, payment_id: UUID, actor: Actor) -> tuple[Matter, CashAcknowledgement]:
+    """The same for who pays it out.
+
+    Raises:
+        PaymentNotFound, NotCash, IllegalTransition: as `offered`.
+        NotSeparate: the actor does not keep this fund, or has another part in it.
+    """
+    payment = visibility.payment(session, actor=actor, payment_id=payment_id)
+    if payment.method is not Method.CASH:
+        raise NotCash
+    if actor.user_id not in facts.custodians(session, payment):
+        raise releases.NotSeparate("Cash is paid by the custodian of its fund.")
+    requisition = session.get_one(Requisition, payment.requisition_id)
+    subject = facts.subject_of(session, payment=payment, requisition=requisition)
+    if actor.user_id in subject.excluded:
+        raise subject.excluded[actor.user_id]
+    return offered(session, payment_id=payment_id, actor=actor)
+
+
+def pay_out(
     session: Session,
     *,
     matter: Matter,
@@ -307,7 +297,9 @@ def _pay(
     actor: Actor,
     now: datetime,
 ) -> None:
+    """With the recipient's acknowledgement it is paid."""
     payment, attempt = matter.payment, matter.attempt
+    released = session.get_one(PaymentExecution, attempt.execution_id)
     row.acknowledged_at = now
     row.proof = proof
     row.code_digest = None
@@ -320,7 +312,10 @@ def _pay(
         status="settled",
         code=f"cash.{proof}",
         message="Acknowledged by the recipient.",
-        request={"paid_by": str(actor.user_id)},
+        request={
+            "paid_by": str(released.executor_id),
+            "acknowledged_by": str(actor.user_id),
+        },
         success=True,
     )
     settlement.settle(

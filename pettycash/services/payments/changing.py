@@ -159,15 +159,9 @@ def cancel(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -
             raise rules.FailureUnconfirmed
         if payment.blocked_by_case_id is not None:
             raise rules.BlockedByCase
-        if payment.open_redirect_id is not None:
-            changes.drop(
-                session,
-                change_id=payment.open_redirect_id,
-                comment="The payment was cancelled.",
-                actor=actor,
-                now=now,
-            )
-            payment.open_redirect_id = None
+        changes.drop_redirect(
+            session, payment, comment="The payment was cancelled.", actor=actor, now=now
+        )
         payment.move_to(PaymentStatus.CANCELLED, at=now)
         void_release(
             session, payment=payment, requisition=requisition, cause=DeathCause.CHANGED, now=now

@@ -128,7 +128,7 @@ def create(
 
 
 def check_maker(session: Session, *, requisition: Requisition, actor: Actor) -> None:
-    """Who shapes a payment has no other duty about its money, but that of recording evidence.
+    """A maker has no other duty about the money of a payment, but that of recording evidence.
 
     Raises:
         NotSeparate: the actor has one.

@@ -231,7 +231,9 @@ def _rejected(session: Session, matter: Matter, word: Word, now: datetime) -> Ve
         # What was sent since then may still be paid: the next question has its own turn.
         return Verdict.ASKED
     if attempt.state is AttemptState.REJECTED:
-        if not answers_a_question or attempt.failure_confirmed_at is not None:
+        # What two people called unpaid is asked about until the rail says so too.
+        is_known = attempt.failure_confirmed_at is not None and attempt.called_unpaid_at is None
+        if not answers_a_question or is_known:
             return Verdict.IGNORED
         settlement.confirm_failure(session, matter=matter, now=now)
         return Verdict.REJECTED
@@ -260,9 +262,17 @@ def _is_newer_than_the_last_send(attempt: PaymentAttempt, word: Word) -> bool:
 
 def _accepted(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
     """The rail has the instruction, whatever was made of the silence before: it is not repeated."""
-    if matter.attempt.state is AttemptState.REJECTED:
+    attempt = matter.attempt
+    if attempt.state is AttemptState.REJECTED:
+        answers_a_question = word.is_rails_own and word.source is not Source.SENDING
+        if (
+            attempt.called_unpaid_at is not None
+            and answers_a_question
+            and exchanges.people_knew_it_accepted(session, attempt)
+        ):
+            return Verdict.ASKED  # nothing new
         return _doubt_failure(session, matter, word, now)
-    if matter.attempt.state in LIVE:
+    if attempt.state in LIVE:
         settlement.move(matter, AttemptState.ACCEPTED, now)
     return Verdict.ACCEPTED
 
@@ -320,7 +330,8 @@ def _denies_a_callback(session: Session, matter: Matter, word: Word) -> bool:
 
 def _doubt_failure(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
     """What was called unpaid may be paid after all: it is unconfirmed, and the rail is asked."""
-    if matter.attempt.failure_confirmed_at is None:
+    attempt = matter.attempt
+    if attempt.failure_confirmed_at is None and attempt.called_unpaid_at is None:
         # A callback that overtook this answer said so, and the rail is being asked already.
         return _ask(session, matter, now)
     settlement.unconfirm_failure(session, matter=matter, now=now)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from pettycash.gateways.base import Asked, Exchange, Outcome, OutcomeKind, RequestType
@@ -15,6 +15,12 @@ from pettycash.services.log_events import log_event
 
 BY_PEOPLE = "people."
 """Begins the code of what two people said (`case_resolutions`)."""
+
+EVIDENCE = "evidence"
+"""What stands as gateway where no rail said it."""
+
+NOT_PAID = "people.not_paid"
+"""Code of what two people say of money that did not move."""
 
 SUCCESSFUL = frozenset({OutcomeKind.ACCEPTED, OutcomeKind.SETTLED})
 
@@ -51,7 +57,7 @@ def log_own(
             company_id=attempt.company_id,
             payment_id=payment.id,
             attempt_id=attempt.id,
-            gateway=Method.CASH.value if attempt.provider_account_id is None else "evidence",
+            gateway=Method.CASH.value if attempt.provider_account_id is None else EVIDENCE,
             request_type=request_type,
             request=dict(request),
             response={},
@@ -65,7 +71,7 @@ def log_own(
 
 
 def as_unasked(said: Outcome) -> Outcome:
-    """What claims to answer a question, and names none that is known: logged as any callback is."""
+    """An answer that names no question that is known: logged as any callback is."""
     return replace(said, exchange=replace(said.exchange, request_type=RequestType.CONFIRM))
 
 
@@ -74,8 +80,7 @@ def has_answered(session: Session, attempt: PaymentAttempt) -> bool:
     found = session.execute(
         select(PaymentTransaction.id)
         .where(
-            PaymentTransaction.payment_id == attempt.payment_id,
-            PaymentTransaction.attempt_id == attempt.id,
+            *_of(attempt),
             PaymentTransaction.request_type != ExchangeType.CONFIRM,
             PaymentTransaction.status == OutcomeKind.SETTLED.value,
         )
@@ -88,6 +93,60 @@ def is_from_callbacks_alone(session: Session, attempt: PaymentAttempt) -> bool:
     """Whether neither the rail's own answer nor people say that a settled attempt moved money."""
     by_people = (attempt.outcome_code or "").startswith(BY_PEOPLE)
     return not by_people and not has_answered(session, attempt)
+
+
+def last_heard(session: Session, attempt: PaymentAttempt) -> PaymentTransaction | None:
+    """The newest word from the rail about an attempt, or the note that none came."""
+    return session.execute(
+        select(PaymentTransaction)
+        .where(*_of(attempt), PaymentTransaction.gateway != EVIDENCE)
+        .order_by(PaymentTransaction.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def denies(session: Session, attempt: PaymentAttempt) -> bool:
+    """Whether the rail's newest answer to a question that decides anything is that it failed."""
+    newest = session.execute(
+        select(PaymentTransaction.status)
+        .where(
+            *_of(attempt),
+            PaymentTransaction.gateway != EVIDENCE,
+            PaymentTransaction.request_type == ExchangeType.QUERY,
+            PaymentTransaction.status.in_((OutcomeKind.SETTLED.value, OutcomeKind.REJECTED.value)),
+        )
+        .order_by(PaymentTransaction.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return newest == OutcomeKind.REJECTED.value
+
+
+def people_knew_it_accepted(session: Session, attempt: PaymentAttempt) -> bool:
+    """Whether the rail had said that it has the instruction before two people called it unpaid."""
+    said = (
+        select(PaymentTransaction.id)
+        .where(*_of(attempt), PaymentTransaction.code == NOT_PAID)
+        .order_by(PaymentTransaction.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    found = session.execute(
+        select(PaymentTransaction.id)
+        .where(
+            *_of(attempt),
+            PaymentTransaction.status == OutcomeKind.ACCEPTED.value,
+            PaymentTransaction.id < said,
+        )
+        .limit(1)
+    )
+    return found.first() is not None
+
+
+def _of(attempt: PaymentAttempt) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return (
+        PaymentTransaction.payment_id == attempt.payment_id,
+        PaymentTransaction.attempt_id == attempt.id,
+    )
 
 
 def _write(

@@ -12,7 +12,12 @@ from pettycash.gateways.sanitising import mask_phone, sanitise
 from pettycash.models.attempts import PaymentAttempt, PaymentTransaction
 from pettycash.models.payments import Payment, PaymentReconciliation
 from pettycash.models.people import Role
-from pettycash.models.releases import PaymentExecution, ReleaseChallenge, ReleaseGrant
+from pettycash.models.releases import (
+    CashAcknowledgement,
+    PaymentExecution,
+    ReleaseChallenge,
+    ReleaseGrant,
+)
 from pettycash.models.requisitions import Requisition
 from pettycash.rails import Method
 from pettycash.services import visibility
@@ -97,7 +102,9 @@ def detail(
         destination=shown["destination"],
     )
     shown["release"] = _told(release, what=shown["lines"], now=now)
-    return shown, _tag(payment, release, is_matched=fact is not None)
+    signed = _newest_acknowledgement(session, payment)
+    shown["acknowledgement"] = _acknowledged(signed)
+    return shown, _tag(payment, release, signed, is_matched=fact is not None)
 
 
 def version_tag(session: Session, payment: Payment) -> str:
@@ -107,10 +114,17 @@ def version_tag(session: Session, payment: Payment) -> str:
         select(PaymentReconciliation.id).where(PaymentReconciliation.payment_id == payment.id)
     ).scalar_one_or_none()
     release = _newest_release(session, payment.id)
-    return _tag(payment, release, is_matched=fact is not None)
+    signed = _newest_acknowledgement(session, payment)
+    return _tag(payment, release, signed, is_matched=fact is not None)
 
 
-def _tag(payment: Payment, release: _Release, *, is_matched: bool) -> str:
+def _tag(
+    payment: Payment,
+    release: _Release,
+    signed: CashAcknowledgement | None,
+    *,
+    is_matched: bool,
+) -> str:
     codes = "0"
     if release is not None:
         challenge, grant = release
@@ -119,11 +133,12 @@ def _tag(payment: Payment, release: _Release, *, is_matched: bool) -> str:
             f"{challenge.id.hex[-12:]}{challenge.state.value[0]}{challenge.tries}"
             f"{challenge.sends}{int(spent)}"
         )
-    return f"{payment.version}.{codes}.{int(is_matched)}"
+    tries = "" if signed is None else f".{signed.tries}"
+    return f"{payment.version}.{codes}.{int(is_matched)}{tries}"
 
 
 def release_of(session: Session, *, payment_id: UUID, now: datetime) -> dict[str, Any] | None:
-    """What the newest challenge releases, and where it stands; None where nobody asked for one."""
+    """The lines of the newest challenge, and where it stands; None where nobody asked for one."""
     payment = session.get_one(Payment, payment_id)
     return _told(_newest_release(session, payment_id), what=facts.lines_of(payment), now=now)
 
@@ -148,6 +163,32 @@ def _told(release: _Release, *, what: tuple[str, str, str], now: datetime) -> di
         and grant.spent_at is None
         and challenge.death_cause is None
         and grant.expires_at > now,
+    }
+
+
+def _newest_acknowledgement(session: Session, payment: Payment) -> CashAcknowledgement | None:
+    if payment.method is not Method.CASH:
+        return None
+    return session.execute(
+        select(CashAcknowledgement)
+        .where(CashAcknowledgement.payment_id == payment.id)
+        .order_by(CashAcknowledgement.id.desc())
+        .limit(1)
+        .execution_options(populate_existing=True)
+    ).scalar_one_or_none()
+
+
+def _acknowledged(row: CashAcknowledgement | None) -> dict[str, Any] | None:
+    """How the recipient said that they have the cash, beside the wrong codes before that."""
+    if row is None:
+        return None
+    return {
+        "proof": row.proof,
+        "acknowledged_at": row.acknowledged_at,
+        "wrong_codes": row.tries - (1 if row.proof == "code" else 0),
+        "attachment_id": row.attachment_id,
+        "witness_id": row.witness_id,
+        "witnessed_at": row.witnessed_at,
     }
 
 

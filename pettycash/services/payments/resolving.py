@@ -55,6 +55,12 @@ QUESTIONS_AFTER_THE_END = 100
 """How often the rail is asked about a confirmed failure that something speaks against: for half a
 day, by the usual intervals."""
 
+TRIED_AGAIN_AFTER = timedelta(days=1)
+"""So long the word of two people stands before a further attempt, if the rail does not deny it."""
+
+ASKED_DAILY, ASKED_ON = timedelta(days=1), timedelta(days=30)
+"""How often and how long the rail is asked about what two people called unpaid."""
+
 UNSENT_LOOKS = timedelta(hours=1)
 """How often an attempt that waits to be sent is looked at, to no purpose."""
 
@@ -89,6 +95,8 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
     _notice_silence(session, matter, now)
     # Where the rail has not, only a callback says that money moved; anybody may have sent that.
     answered = attempt.state is AttemptState.SETTLED and exchanges.has_answered(session, attempt)
+    if _stands_unpaid(attempt) and _tried_again_at(attempt) <= now:
+        settlement.confirm_failure(session, matter=matter, now=now, asks_on=True)
     if not _is_open(matter, answered=answered, now=now):
         _notice_no_answer(session, matter)
         outbox.done(session, topic=RESOLVE, key=attempt_id)
@@ -124,7 +132,9 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
     attempt.queries += 1
     attempt.last_query_at = now
     attempt.asked_reference = None
-    attempt.next_query_at = now + _interval(attempt.queries)
+    is_rejected = attempt.state is AttemptState.REJECTED
+    is_asked_on = is_rejected and attempt.called_unpaid_at is not None
+    attempt.next_query_at = now + (ASKED_DAILY if is_asked_on else _interval(attempt.queries))
     _look_again(session, matter, now)
     return Question(
         token=token,
@@ -252,7 +262,13 @@ def _is_open(matter: Matter, *, answered: bool, now: datetime) -> bool:
         )
     if attempt.failure_confirmed_at is None:
         return True
-    was_asked_for = attempt.next_query_at is not None and attempt.next_query_at <= now
+    if attempt.called_unpaid_at is not None:
+        # Afterwards once more, where a person asks for it.
+        was_asked_for = attempt.queries == 0
+        if now < attempt.called_unpaid_at + ASKED_ON:
+            return True
+    else:
+        was_asked_for = attempt.next_query_at is not None and attempt.next_query_at <= now
     is_contradicted = payment.blocked_by_case_id is not None
     # Counted anew from each time that somebody had a reason, however long ago it had failed.
     return (was_asked_for or is_contradicted) and attempt.queries < QUESTIONS_AFTER_THE_END
@@ -285,6 +301,9 @@ def _notice_time(session: Session, matter: Matter, now: datetime) -> None:
     attempt, payment = matter.attempt, matter.payment
     if not restored.may_have_left(attempt):
         return
+    has_failed = attempt.failure_confirmed_at is not None or attempt.called_unpaid_at is not None
+    if attempt.state is AttemptState.REJECTED and has_failed:
+        return  # asked on; the doubt may be about another attempt, which is asked about itself
     if (
         payment.status is PaymentStatus.EXECUTING
         and attempt.state in LIVE
@@ -375,12 +394,28 @@ def _look_again(
         moments.append(attempt.decide_by)
     if payment.status is PaymentStatus.IN_DOUBT:
         moments.append(_case_at(attempt))
+    if _stands_unpaid(attempt):
+        moments.append(_tried_again_at(attempt))
     if attempt.state is AttemptState.SENDING and attempt.last_sent_at is not None:
         lease = settings.current().claim_lease_seconds
         moments.append(attempt.last_sent_at + timedelta(seconds=lease + 1))
     default = at_the_latest or now + _interval(1)
     due_at = min((each for each in moments if each > now), default=default)
     outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
+
+
+def _stands_unpaid(attempt: PaymentAttempt) -> bool:
+    """Whether only two people have said that it failed, and it can't be tried again yet."""
+    return (
+        attempt.state is AttemptState.REJECTED
+        and attempt.called_unpaid_at is not None
+        and attempt.failure_confirmed_at is None
+    )
+
+
+def _tried_again_at(attempt: PaymentAttempt) -> datetime:
+    assert attempt.called_unpaid_at is not None, "called unpaid"
+    return attempt.called_unpaid_at + TRIED_AGAIN_AFTER
 
 
 def _case_at(attempt: PaymentAttempt) -> datetime:

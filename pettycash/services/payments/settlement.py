@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, object_session
 
 from pettycash import db, settings
@@ -18,6 +18,7 @@ from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
 from pettycash.models.funds import Store
 from pettycash.models.payments import ON_THE_WAY, UNPAID, Payment, PaymentStatus
 from pettycash.models.platform import CaseKind, Severity
+from pettycash.models.requisitions import RequisitionStatus
 from pettycash.rails import Method
 from pettycash.services import (
     cases,
@@ -28,7 +29,7 @@ from pettycash.services import (
     requisitions,
 )
 from pettycash.services.log_events import log_event
-from pettycash.services.payments import facts, restored
+from pettycash.services.payments import exchanges, facts, restored
 from pettycash.services.payments.facts import Matter
 
 SUBMIT, RESOLVE = "payments.submit", "payments.resolve"
@@ -63,7 +64,8 @@ def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> 
     """Record that an attempt moved money, whatever the payment's state says by now.
 
     A payment that is on its way or had failed becomes a success. Where another attempt has paid it
-    already, or it was cancelled or reversed, this is a second movement: recoverable from the payee.
+    already, or another payment in its place, or it or its requisition was cancelled or closed, this
+    is a second movement: recoverable from the payee.
     """
     payment, attempt = matter.payment, matter.attempt
     if attempt.state is AttemptState.SETTLED:
@@ -71,7 +73,9 @@ def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> 
     occurred_at = _dated(matter, proof, now)
     holds = [facts.hold_source(attempt.id)] if attempt.state in LIVE else []
     before = payment.status
-    pays = before in ON_THE_WAY or before is PaymentStatus.FAILED
+    pays = before in ON_THE_WAY or (
+        before is PaymentStatus.FAILED and _leaves_room(session, matter=matter)
+    )
     if pays:
         entry = posting_rules.settlement(
             session,
@@ -174,6 +178,29 @@ def fail(
     reach("settlement.failed")
 
 
+def call_unpaid(session: Session, *, matter: Matter, message: str, now: datetime) -> None:
+    """Record that two people say that an attempt was not paid, which the rail has not said.
+
+    It goes on being asked about: it may be tried again a day later, or as soon as the rail denies
+    it. Where no rail can be asked, their word is the last one.
+    """
+    payment, attempt = matter.payment, matter.attempt
+    can_be_asked = attempt.provider_account_id is not None
+    if attempt.state in LIVE:
+        fail(
+            session,
+            matter=matter,
+            code=exchanges.NOT_PAID,
+            message=message,
+            confirmed=not can_be_asked,
+            now=now,
+        )
+    elif can_be_asked:
+        ask_at_once(session, matter=matter, now=now)
+    attempt.called_unpaid_at = now
+    _end_doubt(session, payment=payment, now=now)
+
+
 def reverse(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> None:
     """Record that a paid payment's money came back, or never left: a new entry of that day.
 
@@ -189,6 +216,7 @@ def reverse(session: Session, *, matter: Matter, proof: Proof, now: datetime) ->
         source=f"payment:{payment.id}:returned",
         execution_id=matter.attempt.execution_id,
     )
+    payment.return_reference = proof.provider_reference
     payment.gateway_status = PaymentStatus.REVERSED.value
     payment.last_error = f"{proof.code}: {proof.message}"[:500]
     payment.move_to(PaymentStatus.REVERSED, at=now)
@@ -199,15 +227,21 @@ def reverse(session: Session, *, matter: Matter, proof: Proof, now: datetime) ->
     reach("settlement.reversed")
 
 
-def confirm_failure(session: Session, *, matter: Matter, now: datetime) -> None:
-    """The rail's own answer says what a callback had said: it failed, and may be tried again."""
+def confirm_failure(
+    session: Session, *, matter: Matter, now: datetime, asks_on: bool = False
+) -> None:
+    """The rail's own answer says what a callback or people had said: it may be tried again.
+
+    `asks_on`: it has not, but their word has stood for long enough, and it is asked on.
+    """
     payment, attempt = matter.payment, matter.attempt
     attempt.failure_confirmed_at = now
     if payment.status in UNPAID:
         payment.failure_confirmed = not _is_unconfirmed(session, matter)
         payment.version += 1
-    outbox.done(session, topic=RESOLVE, key=attempt.id)
-    _end_doubt(session, payment=payment, now=now)
+        _end_doubt(session, payment=payment, now=now)
+    if not asks_on:
+        outbox.done(session, topic=RESOLVE, key=attempt.id)
     session.flush()  # progress counts what stands in the table
     requisitions.payment_progress(session, requisition_id=payment.requisition_id, now=now)
     reach("settlement.confirmed")
@@ -235,7 +269,7 @@ def unconfirm_failure(session: Session, *, matter: Matter, now: datetime) -> Non
     one made in its place.
     """
     payment, attempt = matter.payment, matter.attempt
-    attempt.failure_confirmed_at = None
+    attempt.failure_confirmed_at = attempt.called_unpaid_at = None
     if payment.status in UNPAID:
         payment.failure_confirmed = False
         payment.version += 1
@@ -337,6 +371,23 @@ def _paid(matter: Matter, proof: Proof, *, occurred_at: datetime, now: datetime)
     payment.move_to(PaymentStatus.SUCCESS, at=now)
 
 
+def _leaves_room(session: Session, *, matter: Matter) -> bool:
+    """Whether nothing else has paid what a failed payment was for, and it is still to be paid."""
+    requisition, payment = matter.requisition, matter.payment
+    if requisition.status is not RequisitionStatus.IN_PAYMENT:
+        return False
+    paid = session.execute(
+        select(
+            func.coalesce(func.sum(func.coalesce(Payment.paid_amount, Payment.amount)), 0)
+        ).where(
+            Payment.requisition_id == requisition.id,
+            Payment.id != payment.id,
+            Payment.status == PaymentStatus.SUCCESS,
+        )
+    ).scalar_one()
+    return Decimal(paid) + payment.amount <= (requisition.approved_amount or Decimal(0))
+
+
 def _next_may_have_left(session: Session, payment: Payment) -> bool:
     """Whether a later attempt is under way, which no proof of an earlier one takes back."""
     other = facts.live_attempt(session, payment_id=payment.id)
@@ -426,14 +477,19 @@ def _fee_entries(
     ]
 
 
+def first_possible(matter: Matter) -> datetime:
+    """Before this the rail can't have paid an attempt: nothing of it had left."""
+    attempt = matter.attempt
+    # What asks first may have been sent in a time that a restore has lost.
+    since = matter.requisition.created_at if attempt.asks_first else attempt.first_sent_at
+    return since or attempt.created_at
+
+
 def _dated(matter: Matter, proof: Proof, now: datetime) -> datetime:
     """When it happened in the world, if the rail's clock can be believed."""
     if proof.occurred_at is None:
         return now
-    attempt = matter.attempt
-    # What asks first may have been sent in a time that a restore has lost.
-    since = matter.requisition.created_at if attempt.asks_first else attempt.first_sent_at
-    earliest = (since or attempt.created_at) - CLOCK_TOLERANCE
+    earliest = first_possible(matter) - CLOCK_TOLERANCE
     return proof.occurred_at if earliest <= proof.occurred_at <= now + CLOCK_TOLERANCE else now
 
 

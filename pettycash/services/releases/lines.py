@@ -1,4 +1,4 @@
-"""What a code releases, a line each: amount, payee, destination (security.md row 7).
+"""The lines of a release: amount, payee, destination (security.md row 7).
 
 Names come from people, so what could move, hide or break a line is shown as its code, and a name
 stands in quotation marks: nothing that is written in it can look like another line.

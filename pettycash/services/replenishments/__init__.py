@@ -2,6 +2,7 @@
 
 from pettycash.services.replenishments.deciding import (
     DrawerTooSmall,
+    JudgedIt,
     MustBeCfo,
     NotSeparate,
     ReasonMissing,
@@ -42,6 +43,7 @@ __all__ = [
     "DrawerTooSmall",
     "InvalidEvidence",
     "InvalidReplenishment",
+    "JudgedIt",
     "MoreThanFunded",
     "MustBeCfo",
     "NotSeparate",

@@ -14,21 +14,28 @@ from pettycash.models.people import Role
 from pettycash.models.releases import DeathCause
 from pettycash.services import funds, imprest, releases
 from pettycash.services.actors import Actor
+from pettycash.services.replenishments import ordinary
 from pettycash.services.replenishments.funding import subject
 from pettycash.services.replenishments.raising import ASKED, NothingToReplenish
 from pettycash.services.replenishments.scope import locked
 
 
 class NotSeparate(errors.NotAllowed):
-    """Who asked for a replenishment, or will receive it, does not decide on it."""
+    """Requester and keepers of a replenishment do not decide on it."""
 
     code = "replenishment.own_request"
 
 
 class MustBeCfo(errors.NotAllowed):
-    """Beyond the float, or more than vouchers account for: the cfo approves that."""
+    """It is not ordinary: the cfo approves it, the ceo where no cfo may, else who is named."""
 
     code = "replenishment.cfo_required"
+
+
+class JudgedIt(errors.NotAllowed):
+    """Who judged what became of one of its vouchers does not approve it."""
+
+    code = "replenishment.judged"
 
 
 class DrawerTooSmall(errors.RuleViolation):
@@ -48,15 +55,17 @@ def approve(
 ) -> Replenishment:
     """Approve a pending replenishment for what the fund needs now.
 
-    The group finance manager approves what fills the float and is vouched for; the cfo anything
-    else. A requester's own amount stands as it was asked.
+    The group finance manager approves what fills the float, is vouched for and has an ordinary
+    story; the cfo anything else, or who stands in where no cfo may. A requester's own amount stands
+    as it was asked.
 
     Raises:
         ReplenishmentNotFound: none such within scope.
         IllegalReplenishmentState: it is not pending.
         NotSeparate: the approver asked for it, or keeps the fund.
+        JudgedIt: the approver judged one of its vouchers.
         NothingToReplenish: the fund has filled up meanwhile; cancel it.
-        MustBeCfo: only the cfo may approve this amount.
+        MustBeCfo: only the cfo may approve this, or who stands in.
         DrawerTooSmall: the drawer would hold too much.
     """
     found = locked(session, actor=actor, replenishment_id=replenishment_id)
@@ -66,14 +75,17 @@ def approve(
         raise NotSeparate
     if funds.is_keeper(session.get_one(Fund, found.fund_id), actor.user_id):
         raise NotSeparate("Who keeps the fund receives the money: somebody else approves it.")
+    story = ordinary.story(session, found, now=now)
+    if actor.user_id in story.judges:
+        raise JudgedIt
     state = imprest.identity(session, found.fund_id)
     asked = found.identity.get(ASKED)
     amount = state.requested if asked is None else Decimal(asked)
     if amount <= 0:
         raise NothingToReplenish
-    is_ordinary = amount <= state.requested and amount <= state.vouched and state.difference == 0
-    if not is_ordinary and not actor.has(Role.CFO):
-        raise MustBeCfo
+    is_vouched = amount <= state.requested and amount <= state.vouched and state.difference == 0
+    if not (is_vouched and not story.reasons and actor.has(Role.GROUP_FINANCE_MANAGER)):
+        _check_approver(session, found, story=story, actor=actor, now=now)
     _check_drawer(session, found, amount)
     found.approved_amount = amount
     found.approved_by = actor.user_id
@@ -129,6 +141,28 @@ def cancel(
     found.decision_reason = reason.strip()
     found.executor_id = None
     return found
+
+
+def _check_approver(
+    session: Session,
+    found: Replenishment,
+    *,
+    story: ordinary.Story,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """The cfo, or who stands in where no cfo may."""
+    if actor.has(Role.CFO):
+        return
+    role = ordinary.approving_role(session, found, judges=story.judges, now=now)
+    if role is None:
+        is_theirs = actor.is_escalation_approver
+        who = "the company's escalation approver"
+    else:
+        is_theirs, who = actor.has(role), f"the {role.value}"
+    if not is_theirs:
+        reasons = "; ".join(story.reasons) or "it is beyond the float or the vouchers"
+        raise MustBeCfo(f"It is approved by {who}: {reasons}.")
 
 
 def _check_drawer(session: Session, found: Replenishment, amount: Decimal) -> None:

@@ -14,6 +14,7 @@ from pettycash.models.ledger import AccountKind, LedgerAccount
 from pettycash.models.releases import ReleaseChallenge
 from pettycash.services import digests, ledger, pauses, posting_rules, releases
 from pettycash.services.actors import Actor
+from pettycash.services.replenishments import ordinary
 from pettycash.services.replenishments.scope import locked
 
 
@@ -32,11 +33,12 @@ class InvalidEvidence(errors.RuleViolation):
 def subject(session: Session, found: Replenishment) -> releases.Subject:
     """What a code releases: this amount to this store of this fund.
 
-    Who asked for it, who approved it and who will receive it can't release it.
+    Who asked for it, approved it or will receive it can't release it, nor who judged one of its
+    vouchers.
     """
     fund = session.get_one(Fund, found.fund_id)
     amount = found.approved_amount
-    if amount is None:
+    if amount is None or found.approved_at is None:
         raise IllegalReplenishmentState("Only an approved replenishment is released.")
     people = (
         (fund.custodian_id, "keep the fund that gets it"),
@@ -44,6 +46,8 @@ def subject(session: Session, found: Replenishment) -> releases.Subject:
         (found.approved_by, "approved it"),
         (found.requested_by, "asked for it"),
     )
+    story = ordinary.story(session, found, now=found.approved_at)
+    judges = ((each, "judged one of its vouchers") for each in story.judges)
     return releases.Subject(
         kind="replenishment",
         id=found.id,
@@ -62,7 +66,7 @@ def subject(session: Session, found: Replenishment) -> releases.Subject:
         payee_text=f"the fund {fund.name}",
         excluded={
             person: releases.NotSeparate(f"You {did}, so somebody else releases it.")
-            for person, did in people
+            for person, did in (*judges, *people)
             if person is not None
         },
     )

@@ -14,12 +14,13 @@ from pettycash.models.platform import CaseKind, Severity
 from pettycash.money import Currency
 from pettycash.services import cases, funds, ledger, posting_rules
 from pettycash.services.actors import Actor
+from pettycash.services.replenishments import ordinary
 from pettycash.services.replenishments.raising import InvalidReplenishment, consider, sweep
 from pettycash.services.replenishments.scope import ReplenishmentNotFound, locked
 
 
 class NotTheKeeper(errors.NotAllowed):
-    """The fund's custodian or alternate receives, who neither approved nor funded it."""
+    """The fund's custodian or alternate receives, who neither approved, funded nor judged it."""
 
     code = "replenishment.not_the_keeper"
 
@@ -55,6 +56,8 @@ def receive(
         raise NotTheKeeper
     if actor.user_id in (found.approved_by, found.funded_by):
         raise NotTheKeeper("You approved or funded it, so the other keeper receives it.")
+    if actor.user_id in ordinary.story(session, found, now=now).judges:
+        raise NotTheKeeper("You judged one of its vouchers, so the other keeper receives it.")
     if found.status not in (ReplenishmentStatus.FUNDED, ReplenishmentStatus.RECEIVED):
         raise IllegalReplenishmentState(f"The replenishment is {found.status.value}.")
     try:

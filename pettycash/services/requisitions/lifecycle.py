@@ -331,15 +331,13 @@ def review(
 def _drop_redirect(
     session: Session, requisition: Requisition, *, actor: Actor, now: datetime
 ) -> None:
-    if requisition.open_redirect_id is not None:
-        changes.drop(
-            session,
-            change_id=requisition.open_redirect_id,
-            comment="The requisition went back or was cancelled.",
-            actor=actor,
-            now=now,
-        )
-        requisition.open_redirect_id = None
+    changes.drop_redirect(
+        session,
+        requisition,
+        comment="The requisition went back or was cancelled.",
+        actor=actor,
+        now=now,
+    )
 
 
 def _own(session: Session, *, requisition_id: UUID, actor: Actor) -> Requisition:

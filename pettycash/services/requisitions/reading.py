@@ -58,7 +58,7 @@ def summary(requisition: Requisition, actor: Actor) -> dict[str, Any]:
 
 
 def version_tag(session: Session, requisition: Requisition, actor: Actor) -> str:
-    """What changes whenever anything that `detail` shows does: also payments and warnings."""
+    """A mark that changes with anything that `detail` shows: also payments and warnings."""
     session.flush()
     warned = cautions.of(session, [requisition], actor)[requisition.id]
     return _version_tag(session, requisition, warned)

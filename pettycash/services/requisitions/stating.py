@@ -240,7 +240,7 @@ def checked(session: Session, said: Stated, *, actor: Actor, home: Home) -> Stat
 
 
 def check_can_be_paid(session: Session, said: Stated) -> None:
-    """What would be found out after the last approval, said before the first one.
+    """Refuse before the first approval what would be refused after the last one.
 
     Also at submit: the list of categories, limits and the setting may have changed since.
 

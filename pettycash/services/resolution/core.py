@@ -77,7 +77,7 @@ class Subject:
     branch_id: UUID | None = None
     region_id: UUID | None = None
     own_first: OwnUnit | None = None
-    """Whose approver comes first, where the requester chose another origin than their own."""
+    """The unit whose approver comes first, where the requester chose another origin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,7 +259,7 @@ def next_above(
     taken: set[UUID],
     cfo_is_required: bool = False,
 ) -> ChainStep:
-    """Who takes a step that nobody of its own rank takes.
+    """Find the person of a higher rank for a step that nobody of its own rank takes.
 
     Raises:
         NoApprover: nobody of a higher rank does, and the escalation approver doesn't either.

@@ -105,7 +105,7 @@ def load_people(
     return People(
         holders=holders,
         open_approvals=_open_approvals(session, {holder.user_id for holder in holders}),
-        escalation_approver_id=_escalation_approver(session),
+        escalation_approver_id=escalation_approver(session),
     )
 
 
@@ -119,7 +119,7 @@ def _open_approvals(session: Session, people: set[UUID]) -> dict[UUID, int]:
     return {row.user_id: row.waiting for row in rows}
 
 
-def _escalation_approver(session: Session) -> UUID | None:
+def escalation_approver(session: Session) -> UUID | None:
     """The company's escalation approver, if still active."""
     named = company_settings.current(session).escalation_approver_id
     if named is None:
@@ -148,7 +148,7 @@ def holds_step_role(
     escalation approver since: then the step is not theirs to decide any more.
     """
     if role == ESCALATION_APPROVER:
-        return _escalation_approver(session) == user_id
+        return escalation_approver(session) == user_id
     unit_of = {
         Role.DEPARTMENT_HEAD: requisition.department_id,
         Role.BRANCH_MANAGER: requisition.branch_id,

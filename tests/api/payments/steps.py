@@ -3,7 +3,6 @@
 import base64
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 from werkzeug.test import TestResponse
 
@@ -12,6 +11,7 @@ from pettycash.gateways.base import Outcome, PayoutInstruction
 from pettycash.stack.mailbox.store import Mailbox
 from tests.api.client import ApiClient
 from tests.factories import mailboxes, rails, working
+from tests.factories.pictures import picture
 
 RECEIPTS: list[str] = []
 
@@ -48,5 +48,5 @@ def raise_throttle() -> None:
 
 
 def signature() -> str:
-    """An image that nobody has signed with."""
-    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + uuid4().bytes).decode()
+    """A picture that nobody has signed with."""
+    return base64.b64encode(picture()).decode()

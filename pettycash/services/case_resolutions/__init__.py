@@ -1,0 +1,31 @@
+"""How cases end: two people say what happened, with evidence, and the books follow."""
+
+from pettycash.services.case_resolutions.endings import A_DAY, not_paid_from
+from pettycash.services.case_resolutions.judging import HeadRequired, JudgeMissing
+from pettycash.services.case_resolutions.proposals import (
+    Ending,
+    EndingDoesNotFit,
+    EvidenceMissing,
+    Proposal,
+    ReferenceTaken,
+    TooEarly,
+)
+from pettycash.services.case_resolutions.reading import rails_word
+from pettycash.services.case_resolutions.resolving import confirm, decline, propose
+
+__all__ = [
+    "A_DAY",
+    "Ending",
+    "EndingDoesNotFit",
+    "EvidenceMissing",
+    "HeadRequired",
+    "JudgeMissing",
+    "Proposal",
+    "ReferenceTaken",
+    "TooEarly",
+    "confirm",
+    "decline",
+    "not_paid_from",
+    "propose",
+    "rails_word",
+]

@@ -1,0 +1,211 @@
+"""What each ending of a case needs before anybody may agree to it (control.md §4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
+from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.platform import Case, CaseKind
+from pettycash.models.requisitions import Attachment, Requisition
+from pettycash.services import duties
+from pettycash.services.case_resolutions.proposals import (
+    Ending,
+    EndingDoesNotFit,
+    EvidenceMissing,
+    Proposal,
+    ReferenceTaken,
+    TooEarly,
+)
+from pettycash.services.duties import Duty, NotSeparate
+from pettycash.services.payments import restored, settlement
+from pettycash.services.payments.facts import Matter
+
+ABOUT_MONEY = frozenset({CaseKind.IN_DOUBT, CaseKind.CONTRADICTION})
+
+A_DAY = timedelta(days=1)
+"""So long a rail is tried, at least, before people may say in its place that nothing was paid."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """The payment that a case is about, locked, with its attempts, the newest first."""
+
+    requisition: Requisition
+    payment: Payment
+    attempts: Sequence[PaymentAttempt]
+
+
+def matter_of(subject: Subject | None, proposal: Proposal) -> Matter | None:
+    """The attempt that is meant: by default the newest that is not proven paid, or else the newest;
+    what came back was proven paid.
+    """
+    if subject is None:
+        return None
+    number, is_back = proposal.attempt_number, proposal.ending is Ending.RETURNED
+    candidates = [each for each in subject.attempts if number in (None, each.number)]
+    candidates.sort(key=lambda each: (each.state is AttemptState.SETTLED) is not is_back)
+    if not candidates:
+        return None
+    return Matter(requisition=subject.requisition, payment=subject.payment, attempt=candidates[0])
+
+
+def check(
+    session: Session,
+    case: Case,
+    subject: Subject | None,
+    proposal: Proposal,
+    now: datetime,
+) -> None:
+    matter = matter_of(subject, proposal)
+    if not proposal.note.strip():
+        raise EvidenceMissing(errors={"note": ["Say what you found, and where."]})
+    _check_kind(case, proposal)
+    if proposal.ending is Ending.LOST:
+        return
+    if proposal.ending is Ending.NOTED:
+        # What never left is not in doubt: the case is about another attempt, and blocks this one.
+        if (
+            case.kind in ABOUT_MONEY
+            and matter is not None
+            and restored.may_have_left(matter.attempt)
+            and _is_undecided(matter)
+        ):
+            raise EndingDoesNotFit("What became of the money is still open: paid or not paid?")
+        if case.kind in ABOUT_MONEY and subject is not None:
+            _check_no_doubt(subject)
+        return
+    if case.kind not in ABOUT_MONEY or matter is None:
+        raise EndingDoesNotFit(f"A case of {case.kind} is only noted.")
+    match proposal.ending:
+        case Ending.PAID:
+            _check_paid(session, matter, proposal)
+        case Ending.NOT_PAID:
+            _check_not_paid(matter, now)
+        case Ending.RETURNED:
+            _check_returned(session, matter, proposal)
+    _check_time(matter, proposal, now)
+    _check_file(session, matter, proposal)
+
+
+def _check_no_doubt(subject: Subject) -> None:
+    """What becomes of the newest attempt does not end the doubt about one before it."""
+    for each in subject.attempts:
+        if _is_unconfirmed(each):
+            raise EndingDoesNotFit(f"What became of attempt {each.number} is still open.")
+
+
+def _check_kind(case: Case, proposal: Proposal) -> None:
+    if case.kind is CaseKind.RELEASE_LOCKED:
+        raise EndingDoesNotFit("It ends with unlock_release.")
+    if (case.kind is CaseKind.SHORT_DELIVERY) is not (proposal.ending is Ending.LOST):
+        # Money in transit stays a case until it is received or given up.
+        raise EndingDoesNotFit("A short delivery ends with its receipt, or is lost.")
+
+
+def _check_paid(session: Session, matter: Matter, proposal: Proposal) -> None:
+    if matter.attempt.state is AttemptState.SETTLED:
+        raise EndingDoesNotFit("It is proven paid already.")
+    if not restored.may_have_left(matter.attempt):
+        raise EndingDoesNotFit("Nothing of it was sent yet.")
+    _check_reference(session, matter, proposal, what="The rail's receipt or reference.")
+    if proposal.occurred_at is None:
+        raise EvidenceMissing(errors={"occurred_at": ["When it happened."]})
+
+
+def _check_not_paid(matter: Matter, now: datetime) -> None:
+    if not _is_undecided(matter):
+        raise EndingDoesNotFit(f"The attempt is {matter.attempt.state} already.")
+    if not restored.may_have_left(matter.attempt):
+        raise EndingDoesNotFit("Nothing of it was sent yet.")
+    possible = not_paid_from(matter.attempt, now)
+    if possible > now:
+        raise TooEarly(
+            f"It can be called unpaid from {possible.isoformat()} on: after its decide-by time,"
+            " a day of trying, and a question to the rail since then."
+        )
+
+
+def _check_returned(session: Session, matter: Matter, proposal: Proposal) -> None:
+    is_paid = matter.payment.status is PaymentStatus.SUCCESS
+    if not is_paid or matter.attempt.state is not AttemptState.SETTLED:
+        raise EndingDoesNotFit("Only what is booked as paid comes back.")
+    _check_reference(session, matter, proposal, what="The provider's reference of the return.")
+
+
+def _check_reference(session: Session, matter: Matter, proposal: Proposal, *, what: str) -> None:
+    reference = (proposal.provider_reference or "").strip()
+    if not reference:
+        raise EvidenceMissing(errors={"provider_reference": [what]})
+    account_id = matter.payment.provider_account_id
+    paid = select(PaymentAttempt.id).where(
+        PaymentAttempt.provider_account_id == matter.attempt.provider_account_id,
+        PaymentAttempt.provider_reference == reference,
+    )
+    back = select(Payment.id).where(
+        Payment.provider_account_id == account_id, Payment.return_reference == reference
+    )
+    if session.execute(paid.union_all(back)).first() is not None:
+        raise ReferenceTaken(errors={"provider_reference": ["It proves another payment."]})
+
+
+def _check_time(matter: Matter, proposal: Proposal, now: datetime) -> None:
+    """It happened after the first byte (statements are exact to the minute) and before now."""
+    since = settlement.first_possible(matter).replace(second=0, microsecond=0)
+    if proposal.occurred_at is not None and not since <= proposal.occurred_at <= now:
+        raise EvidenceMissing(
+            errors={"occurred_at": [f"It is between {since.isoformat()} and now."]}
+        )
+
+
+def _check_file(session: Session, matter: Matter, proposal: Proposal) -> None:
+    """Evidence is a file of a case, or one that came to the requisition after it was sent."""
+    found = session.get(Attachment, proposal.evidence_id) if proposal.evidence_id else None
+    is_of_a_case = found is not None and found.case_id is not None
+    is_of_the_requisition = (
+        found is not None
+        and found.requisition_id == matter.requisition.id
+        and found.created_at >= restored.asked_since(matter.attempt)
+    )
+    if found is None or not (is_of_a_case or is_of_the_requisition):
+        raise EvidenceMissing(
+            errors={"evidence_id": ["A file that was uploaded to the case as evidence."]}
+        )
+    if found.uploaded_by in duties.barred(
+        session, duty=Duty.RECORDER, requisition_id=matter.requisition.id
+    ):
+        raise NotSeparate("Who asked for money or gets it records no evidence of it.")
+
+
+def not_paid_from(attempt: PaymentAttempt, now: datetime) -> datetime:
+    """From when on two people may call an attempt unpaid, as far as it is known by now.
+
+    Not before its decide-by time; where a rail can be asked, not before a day of trying is over
+    and it was asked since.
+    """
+    if attempt.provider_account_id is None:
+        return attempt.decide_by
+    sent_at = attempt.last_sent_at or restored.asked_since(attempt)
+    possible = max(attempt.decide_by, sent_at + A_DAY)
+    asked_at = attempt.last_query_at
+    if asked_at is None or asked_at < max(attempt.decide_by, sent_at):
+        # The answer to a question that is still to be put, and to be heard.
+        next_at = max(now, attempt.next_query_at or now)
+        possible = max(possible, next_at + timedelta(minutes=1))
+    return possible
+
+
+def _is_undecided(matter: Matter) -> bool:
+    return matter.attempt.state in LIVE or _is_unconfirmed(matter.attempt)
+
+
+def _is_unconfirmed(attempt: PaymentAttempt) -> bool:
+    """Whether neither the rail nor two people have said that it failed."""
+    return (
+        attempt.state is AttemptState.REJECTED
+        and attempt.failure_confirmed_at is None
+        and attempt.called_unpaid_at is None
+    )

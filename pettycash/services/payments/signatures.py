@@ -1,0 +1,181 @@
+"""Cash for a recipient without a code or a login: they sign, and a witness says that they did.
+
+The custodian keeps a picture of what was signed and names who stood by; that person confirms with
+their own sign-in, and the cash is paid (control.md §5).
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from pettycash import errors, money
+from pettycash.models.funds import Fund, Store
+from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.people import Membership, User
+from pettycash.models.releases import CashAcknowledgement, PaymentExecution
+from pettycash.rails import Method
+from pettycash.services import attachments, duties, images, rail_limits, security_log
+from pettycash.services.actors import Actor
+from pettycash.services.duties import Duty
+from pettycash.services.payments import cash, facts
+from pettycash.services.payments.facts import Matter
+
+BYTES_MAX = 500_000
+
+
+class NotASignature(errors.RuleViolation):
+    """A signature is a picture that decodes (a photo of the signed voucher) of at most 500 kB."""
+
+    code = "acknowledgement.not_a_signature"
+
+
+class SignatureUsed(errors.Conflict):
+    """This very image has been used before."""
+
+    code = "acknowledgement.signature_used"
+
+
+class WitnessDoesNotFit(errors.RuleViolation):
+    """A witness is an active member, and neither a custodian nor who raised it or gets it."""
+
+    code = "acknowledgement.witness_does_not_fit"
+
+
+class NotTheWitness(errors.NotAllowed):
+    """Only who was named as the witness of a signature confirms it."""
+
+    code = "acknowledgement.not_the_witness"
+
+
+def sign(
+    session: Session,
+    *,
+    payment_id: UUID,
+    image: bytes,
+    witness_id: UUID,
+    actor: Actor,
+    now: datetime,
+) -> Payment:
+    """Keep what the recipient signed, and name who stood by; it is paid once they confirm.
+
+    Raises:
+        as `cash.kept`; NotASignature: no picture, or too large; SignatureUsed: seen before.
+        WitnessDoesNotFit: they have a part in it.
+        AboveCashLimit: it takes a code, or the recipient's own sign-in.
+        UploadQuotaUsed: the actor has stored too much this company day.
+    """
+    matter, row = cash.kept(session, payment_id=payment_id, actor=actor)
+    _check_limit(session, matter)
+    if not _may_witness(session, matter, user_id=witness_id):
+        raise WitnessDoesNotFit(errors={"witness_id": ["Name another member who stood by."]})
+    if len(image) > BYTES_MAX:
+        raise NotASignature(errors={"signature": ["A picture of at most 500 kB."]})
+    try:
+        content_type = images.check(image)
+        kept = attachments.keep(
+            session,
+            filename=f"signature-{matter.payment.number}.{content_type.rpartition('/')[2]}",
+            content=image,
+            actor=actor,
+            now=now,
+            payment_id=matter.payment.id,
+        )
+    except images.NotAnImage as error:
+        raise NotASignature(errors={"signature": [error.detail]}) from error
+    except attachments.DuplicateAttachment as error:
+        raise SignatureUsed from error
+    row.attachment_id = kept.id
+    row.witness_id = witness_id
+    matter.payment.version += 1
+    security_log.record(
+        session,
+        event="payment.signed",
+        outcome="ok",
+        detail={"payment_id": str(matter.payment.id), "witness_id": str(witness_id)},
+        actor=actor,
+    )
+    return matter.payment
+
+
+def witness(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -> Payment:
+    """Say that one saw the recipient take the cash and sign: it is paid.
+
+    Raises:
+        PaymentNotFound, NotCash, IllegalTransition: as `cash.offered`.
+        NotTheWitness: the actor was not named, or has a part in it by now.
+    """
+    matter, row = cash.offered(session, payment_id=payment_id, actor=actor)
+    if row.attachment_id is None or row.witness_id != actor.user_id:
+        raise NotTheWitness
+    if not _may_witness(session, matter, user_id=actor.user_id):
+        raise NotTheWitness("You keep the fund, raised the requisition or get the money.")
+    row.witnessed_at = now
+    cash.pay_out(session, matter=matter, row=row, proof="signature", actor=actor, now=now)
+    return matter.payment
+
+
+def by_custodian(
+    session: Session, *, since: datetime, until: datetime
+) -> list[tuple[str, str, int, int, Decimal]]:
+    """How much cash each custodian paid in a time, and how often against a signature alone.
+
+    Username, currency, payments, those by signature, and what was paid by signature.
+    """
+    is_signed = CashAcknowledgement.proof.in_(("signature", "signature_alone"))
+    rows = session.execute(
+        select(
+            User.username,
+            Payment.currency,
+            func.count(),
+            func.count().filter(is_signed),
+            func.coalesce(func.sum(Payment.paid_amount).filter(is_signed), Decimal(0)),
+        )
+        .join(PaymentExecution, PaymentExecution.executor_id == User.id)
+        .join(CashAcknowledgement, CashAcknowledgement.execution_id == PaymentExecution.id)
+        .join(Payment, Payment.id == CashAcknowledgement.payment_id)
+        .where(
+            CashAcknowledgement.acknowledged_at >= since,
+            CashAcknowledgement.acknowledged_at < until,
+        )
+        .group_by(User.username, Payment.currency)
+        .order_by(User.username, Payment.currency)
+    )
+    return [(row[0], row[1], row[2], row[3], Decimal(row[4] or 0)) for row in rows]
+
+
+def _may_witness(session: Session, matter: Matter, *, user_id: UUID) -> bool:
+    known = duties.holders(session, requisition_id=matter.requisition.id)
+    out = known[Duty.REQUESTER] | known[Duty.RECIPIENT] | facts.custodians(session, matter.payment)
+    member = session.execute(
+        select(Membership.id)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.user_id == user_id, Membership.is_active, User.is_active)
+    )
+    return user_id not in out and member.first() is not None
+
+
+def _check_limit(session: Session, matter: Matter) -> None:
+    """The fund's cash limit holds for all cash of a requisition together, however it is split."""
+    store = session.get_one(Store, matter.payment.store_id)
+    limit = session.get_one(Fund, store.fund_id).cash_limit
+    together = session.execute(
+        select(func.sum(Payment.amount))
+        .join(Store, Store.id == Payment.store_id)
+        .where(
+            Payment.requisition_id == matter.requisition.id,
+            Payment.method == Method.CASH,
+            Store.fund_id == store.fund_id,
+            Payment.status.not_in(
+                (PaymentStatus.CANCELLED, PaymentStatus.FAILED, PaymentStatus.REVERSED)
+            ),
+        )
+    ).scalar_one()
+    if limit is not None and together > limit:
+        shown = money.text(limit, matter.payment.currency)
+        raise rail_limits.AboveCashLimit(
+            f"Against a signature a requisition is paid at most {shown} in cash.",
+            errors={"signature": ["A code, or the recipient's own sign-in, takes its place."]},
+        )

@@ -1,0 +1,138 @@
+"""How people are reached: two change it for who decides, the old address hears, codes wait."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, select
+
+from pettycash.db import transaction
+from pettycash.models.people import ContactKind
+from pettycash.models.platform import Obligation
+from pettycash.services import contacts, security_alerts
+from tests.api.client import ApiClient, Caller
+from tests.api.test_users import NEW
+
+LINKS = "/api/auth/links/"
+
+
+@pytest.fixture
+def admin(api: ApiClient) -> Caller:
+    return api.as_("admin")
+
+
+def admitted(admin: Caller) -> dict[str, Any]:
+    answer = admin.post("/api/users/", json=NEW)
+    assert answer.status_code == 201, answer.json
+    return answer.json
+
+
+def of(admin: Caller, username: str) -> dict[str, Any]:
+    return admin.get(f"/api/users/?username={username}").json["items"][0]
+
+
+def changed(admin: Caller, person: dict[str, Any], **fields: Any) -> Any:
+    path = f"/api/users/{person['id']}/"
+    return admin.patch(path, json=fields, etag=admin.get(path).headers["ETag"])
+
+
+def test_nobody_alone_moves_how_a_releaser_is_reached(api: ApiClient, admin: Caller) -> None:
+    """An administrator moved an officer's e-mail and phone, and then received the codes."""
+    officer = of(admin, "treasury")
+    for contact in ({"email": "mine@evil.example"}, {"phone": "0700000001"}):
+        refused = changed(admin, officer, **contact)
+        assert refused.json["code"] == "user.contact_needs_two_people"
+    body = {
+        "kind": "contact",
+        "object_id": officer["id"],
+        "payload": {"email": "new@demo.example", "phone": "0712 000 777"},
+        "reason": "The officer moved to another office.",
+    }
+    proposed = admin.post("/api/changes/", json=body)
+    assert proposed.status_code == 202, proposed.json
+    where = f"/api/changes/{proposed.json['id']}/confirm/"
+    assert admin.post(where, json={}).json["code"] == "change.own"
+    assert api.as_("admin_2").post(where, json={}).status_code == 200
+
+    moved = of(admin, "treasury")
+    assert (moved["email"], moved["phone"]) == ("new@demo.example", "+254712000777")
+    with admin.scope(), transaction() as session:
+        now = session.info["now"]
+        person = UUID(officer["id"])
+        new = contacts.too_new(session, user_id=person, now=now)
+        later = contacts.too_new(session, user_id=person, now=now + contacts.COOLING_OFF)
+        told = [
+            contacts.notice(session, contact_id=key)
+            for key in session.execute(
+                select(Obligation.key).where(Obligation.topic == contacts.TOPIC)
+            ).scalars()
+        ]
+    assert new == set(ContactKind), "no code goes there for a day"
+    assert later == set()
+    assert {officer["email"], officer["phone"].removeprefix("+")} == {
+        each.email or each.phone for each in told
+    }, "the old addresses hear of it"
+
+
+def test_who_releases_nothing_is_changed_by_one_and_told(admin: Caller) -> None:
+    staff = of(admin, "staff")
+
+    assert changed(admin, staff, email="staff.new@demo.example").status_code == 200
+
+    with admin.scope(), transaction() as session:
+        owed = session.execute(
+            select(func.count()).select_from(Obligation).where(Obligation.topic == contacts.TOPIC)
+        ).scalar_one()
+    assert owed == 1
+
+
+@pytest.mark.parametrize(
+    "payload", [{}, {"email": "nobody"}, {"phone": "12"}, {"username": "x"}, {"email": None}]
+)
+def test_a_contact_that_is_none_is_not_proposed(admin: Caller, payload: dict[str, Any]) -> None:
+    body = {
+        "kind": "contact",
+        "object_id": of(admin, "treasury")["id"],
+        "payload": payload,
+        "reason": "x",
+    }
+    refused = admin.post("/api/changes/", json=body)
+    assert (refused.status_code, refused.json["code"]) == (422, "user.invalid")
+
+
+def test_two_people_reset_a_releasers_second_factor(api: ApiClient, admin: Caller) -> None:
+    officer = of(admin, "treasury")
+    alone = admin.post("/api/auth/mfa/reset/", json={"user_id": officer["id"]})
+    assert (alone.status_code, alone.json["code"]) == (422, "mfa.reset_needs_two_people")
+    body = {
+        "kind": "second_factor",
+        "object_id": officer["id"],
+        "payload": {},
+        "reason": "The phone was stolen.",
+    }
+    proposed = admin.post("/api/changes/", json=body)
+    where = f"/api/changes/{proposed.json['id']}/confirm/"
+    assert api.as_("admin_2").post(where, json={}).status_code == 200
+
+    assert of(admin, "treasury")["mfa_enrolled"] is False
+
+
+def test_an_approver_is_not_moved_by_one_either(admin: Caller) -> None:
+    """With their mailbox come a link, a password, and their approvals."""
+    refused = changed(admin, of(admin, "branch_manager"), email="mine@evil.example")
+
+    assert (refused.status_code, refused.json["code"]) == (422, "user.contact_needs_two_people")
+
+
+def test_who_comes_back_is_told_of(admin: Caller) -> None:
+    staff = of(admin, "staff")
+    for is_active in (False, True):
+        assert changed(admin, staff, is_active=is_active).status_code == 200
+
+    with admin.scope(), transaction() as session:
+        [owed] = session.execute(
+            select(Obligation.key).where(Obligation.topic == security_alerts.TOPIC)
+        ).scalars()
+        alert = security_alerts.owed(session, event_id=owed, now=session.info["now"])
+    assert "staff may sign in again" in alert.subject
+    assert {each.split("@")[0] for each in alert.addresses} == {"cfo", "auditor"}
