@@ -4,6 +4,7 @@ Each attack is one that a thief of the application's own connection would try: n
 """
 
 import json
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,20 +15,38 @@ from sqlalchemy.orm import Session
 
 from pettycash import db
 from pettycash.api.errors import BY_SQLSTATE
+from pettycash.models.attempts import AttemptState
 from pettycash.models.base import new_id
 from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.models.platform import CaseKind, Severity
+from pettycash.models.platform import Case, CaseKind, Severity
 from pettycash.models.requisitions import Requisition
 from pettycash.money import Currency
-from pettycash.services import cases, digests, duties, rounds
+from pettycash.services import cases, digests, duties, rounds, treasury_validation
 from pettycash.services.payments import facts
+from pettycash.services.payments.evidence import Source
 from tests import books
 from tests.factories import payments as making
-from tests.factories.people import company_id, user_id
-from tests.factories.requisitions import approved, chain, submitted
+from tests.factories import rails
+from tests.factories.evidence import proven
+from tests.factories.judging import evidence
+from tests.factories.people import acting, company_id, user_id
+from tests.factories.requisitions import (
+    approve,
+    approve_open,
+    approved,
+    chain,
+    digest,
+    line,
+    submitted,
+)
+from tests.factories.requisitions import (
+    change as ask_for,
+)
 from tests.models.catalogue import connected, rows
-from tests.models.test_duties import execute, refused
+from tests.models.test_duties import ASSIGN, decide, execute, refused
 from tests.servers import Database
+from tests.services.test_duties import gets_phone, settle
+from tests.services.test_leaving import leaves
 
 SEGREGATION, LIMIT, STATE, FACTS = "PC004", "PC005", "PC007", "PC009"
 NOT_RELEASED, NOT_APPROVED, NOT_PROVEN = "PC013", "PC014", "PC015"
@@ -41,6 +60,13 @@ RELEASE = """
     SELECT :id, company_id, id, requisition_id, 1, :id, :user, amount, currency, :proof, :grant
     FROM payments WHERE id = :payment
 """
+PROPOSE = """
+    UPDATE cases SET status = 'proposed', proposed_by = :user, proposed_at = now(),
+        proposal = :proposal WHERE id = :id
+"""
+CONFIRM = (
+    "UPDATE cases SET status = 'resolved', resolved_by = :user, resolved_at = now() WHERE id = :id"
+)
 PAID = (
     "UPDATE payments SET status = 'success', paid_at = now(), paid_amount = amount WHERE id = :id"
 )
@@ -58,6 +84,19 @@ def release(
         proof=proof,
         grant=grant,
     )
+
+
+def validated(session: Session, requisition: Requisition) -> Payment:
+    """The payment that treasury makes for the whole of it."""
+    _, (payment,) = treasury_validation.validate(
+        session,
+        requisition_id=requisition.id,
+        digest=digest(session, requisition.id),
+        actor=acting(session, making.MAKER),
+        now=session.info["now"],
+    )
+    session.flush()
+    return payment
 
 
 def at_commit(session: Session, statement: str, **values: Any) -> str | None:
@@ -238,6 +277,31 @@ def test_cash_is_paid_by_its_custodian(session: Session) -> None:
     assert execute(session, payment.id, user_id(session, "custodian")) is None
 
 
+def test_an_approval_of_what_was_handed_over_stands(session: Session) -> None:
+    """Who has given it neither approves again what others took over, nor gets the money."""
+    requisition = submitted(session, "20000.00")
+    (_, first, _), (_, later, _), *_ = chain(session, requisition)
+    approve(session, requisition, first)
+    leaves(session, later)
+    session.flush()
+    step = session.execute(
+        text("SELECT id FROM approval_steps WHERE requisition_id = :id AND status = 'open'"),
+        {"id": requisition.id},
+    ).scalar_one()
+    who = user_id(session, first)
+    with session.begin_nested() as undone:
+        session.execute(text(ASSIGN), {"id": uuid4(), "step": step, "user": who})
+        assert decide(session, step, who) == SEGREGATION
+        undone.rollback()
+
+    approve_open(session, requisition)
+    payment = validated(session, requisition)
+    session.execute(
+        text("UPDATE memberships SET phone = '+254712345678' WHERE user_id = :id"), {"id": who}
+    )
+    assert execute(session, payment.id, user_id(session, "treasury_2")) == SEGREGATION
+
+
 @pytest.mark.parametrize("proof", ["code", "totp", "policy"])
 def test_no_release_without_a_code(session: Session, proof: str) -> None:
     payment = making.pending(session)
@@ -356,6 +420,28 @@ def test_a_payment_begins_pending(session: Session) -> None:
 # What is called paid
 
 
+def test_what_the_rail_proves_late_is_recorded_though_its_approval_was_withdrawn(
+    session: Session,
+) -> None:
+    """The approver turns out to get the money, and then the requester asks for something else."""
+    payment = making.executing(session)
+    making.answered(session, payment, rails.REJECTED)
+    attempt = making.attempt_of(session, payment)
+    requisition = session.get_one(Requisition, payment.requisition_id)
+    gets_phone(session, "branch_manager")
+    settle(session, requisition)
+    ask_for(session, requisition, amount=Decimal("1600.00"), lines=[line("1600.00")])
+    session.flush()
+    assert (payment.status, requisition.approved_amount) == (PaymentStatus.CANCELLED, None)
+
+    making.said(session, payment, proven(session, payment), Source.QUERY)
+    session.flush()
+    session.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
+
+    assert attempt.state is AttemptState.SETTLED
+    assert making.entries(session, payment) == ["second_movement"]
+
+
 def test_nothing_is_called_paid_that_the_books_do_not_have(session: Session) -> None:
     payment = making.executing(session)
     session.flush()
@@ -392,36 +478,8 @@ def test_nothing_is_decided_in_nobodys_name(session: Session, table: str) -> Non
     assert "decided_by IS NOT NULL" in constraint
 
 
-@pytest.mark.parametrize("who", ["treasury", "treasury_2", "staff"])
-def test_maker_releaser_and_requester_judge_nothing(session: Session, who: str) -> None:
-    payment = making.executing(session)
-    case = cases.open_case(
-        session,
-        kind=CaseKind.CONTRADICTION,
-        object_type="payment",
-        object_id=payment.id,
-        summary="x",
-        evidence={},
-        severity=Severity.SEVERE,
-    )
-    session.flush()
-    propose = """
-        UPDATE cases SET status = 'proposed', proposed_by = :user,
-            proposal = '{"ending"\\: "paid"}' WHERE id = :id
-    """
-    confirm = "UPDATE cases SET status = 'resolved', resolved_by = :user WHERE id = :id"
-    values = {"id": case.id, "user": user_id(session, who)}
-
-    assert refused(session, propose, **values) == SEGREGATION
-    session.execute(text(propose), values | {"user": user_id(session, "cfo")})
-    assert refused(session, confirm, **values) == SEGREGATION
-    assert refused(session, confirm, **values | {"user": user_id(session, "treasury_3")}) is None
-
-
-def test_of_two_judges_one_has_not_approved(session: Session) -> None:
-    payment = making.executing(session, "20000.00")
-    requisition = session.get_one(Requisition, payment.requisition_id)
-    (_, first, _), (_, second, _), *_ = chain(session, requisition)
+def doubt(session: Session, payment: Payment) -> Case:
+    """A case about a payment, in which anything may be proposed."""
     case = cases.open_case(
         session,
         kind=CaseKind.IN_DOUBT,
@@ -432,15 +490,63 @@ def test_of_two_judges_one_has_not_approved(session: Session) -> None:
         severity=Severity.SEVERE,
     )
     session.flush()
-    statement = """
-        UPDATE cases SET status = 'resolved', proposed_by = :first, resolved_by = :second,
-            proposal = '{"ending"\\: "not_paid"}' WHERE id = :id
-    """
-    both = {"first": user_id(session, first), "second": user_id(session, second)}
+    return case
 
-    assert refused(session, statement, id=case.id, **both) == SEGREGATION
-    other = both | {"second": user_id(session, "treasury_3")}
-    assert refused(session, statement, id=case.id, **other) is None
+
+@pytest.mark.parametrize("who", ["treasury", "treasury_2", "staff"])
+def test_maker_releaser_and_requester_judge_nothing(session: Session, who: str) -> None:
+    case = doubt(session, making.executing(session))
+    said = {"id": case.id, "proposal": '{"ending": "paid"}'}
+    person = user_id(session, who)
+
+    assert refused(session, PROPOSE, **said, user=person) == SEGREGATION
+    session.execute(text(PROPOSE), said | {"user": user_id(session, "cfo")})
+    assert refused(session, CONFIRM, id=case.id, user=person) == SEGREGATION
+    assert refused(session, CONFIRM, id=case.id, user=user_id(session, "treasury_3")) is None
+
+
+def test_of_two_judges_one_has_not_approved(session: Session) -> None:
+    """260,000 are approved by the group finance manager, the cfo and the ceo."""
+    case = doubt(session, making.executing(session, "260000.00", by="staff_hq"))
+    first, second = user_id(session, "cfo"), user_id(session, "ceo")
+    said = {"id": case.id, "user": first, "proposal": '{"ending": "paid"}'}
+    session.execute(text(PROPOSE), said)
+
+    assert refused(session, CONFIRM, id=case.id, user=second) == SEGREGATION
+    assert refused(session, CONFIRM, id=case.id, user=user_id(session, "treasury_3")) is None
+
+
+def test_who_holds_no_role_that_judges_judges_nothing(session: Session) -> None:
+    case = doubt(session, making.executing(session))
+    said = {"id": case.id, "proposal": '{"ending": "not_paid"}'}
+
+    for name in ("auditor", "operator", "custodian", "escalation"):
+        state = refused(session, PROPOSE, **said, user=user_id(session, name))
+        assert state == (None if name == "escalation" else SEGREGATION), name
+    for name in ("fpa", "ceo", "group_finance_manager"):
+        assert refused(session, PROPOSE, **said, user=user_id(session, name)) is None, name
+
+
+def test_who_recorded_the_evidence_confirms_nothing(session: Session) -> None:
+    case = doubt(session, making.executing(session))
+    said = json.dumps({"ending": "paid", "evidence_id": str(evidence(session, case.id, by="fpa"))})
+    cfo, fpa = user_id(session, "cfo"), user_id(session, "fpa")
+    session.flush()
+    session.execute(text(PROPOSE), {"id": case.id, "user": cfo, "proposal": said})
+
+    assert refused(session, CONFIRM, id=case.id, user=fpa) == SEGREGATION
+    session.execute(text(PROPOSE), {"id": case.id, "user": fpa, "proposal": said})
+    assert refused(session, CONFIRM, id=case.id, user=cfo) is None
+
+
+@pytest.mark.parametrize("amount", ["5000000.00", None])
+def test_no_amount_is_said_of_money(session: Session, amount: str | None) -> None:
+    case = doubt(session, making.executing(session))
+    said = json.dumps({"ending": "paid", "amount": amount})
+
+    state = refused(session, PROPOSE, id=case.id, user=user_id(session, "cfo"), proposal=said)
+
+    assert state == FACTS
 
 
 # What is remembered
@@ -545,7 +651,9 @@ def test_who_has_a_duty_is_the_same(live: Database) -> None:
             evidence={},
             severity=Severity.SEVERE,
         )
+        evidence(session, case.id)
         case.proposal, case.proposed_by = {"ending": "paid"}, user_id(session, "cfo")
+        case.proposed_at = session.info["now"]
         session.flush()
         known = duties.holders(session, requisition_id=payment.requisition_id)
         requisition = payment.requisition_id
@@ -556,5 +664,5 @@ def test_who_has_a_duty_is_the_same(live: Database) -> None:
         (duty.value, str(person)) for duty, people in known.items() for person in people
     }
     assert {duty for duty, _ in found} == {
-        "requester", "recipient", "approver", "maker", "releaser", "judge",
+        "requester", "recipient", "approver", "maker", "releaser", "judge", "recorder",
     }  # fmt: skip

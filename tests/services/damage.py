@@ -31,17 +31,19 @@ APPROVER = (
     " LIMIT 1)"
 )
 
-ENDING = (
-    "INSERT INTO cases (id, company_id, kind, severity, status, object_type, object_id, summary,"
-    " evidence, version, proposal, proposed_by, proposed_at, resolved_by, resolved_at)"
-    " VALUES (:key, :company, 'contradiction', 'severe', 'resolved', 'payment', :paid, 'x', '{{}}',"
-    " 1, jsonb_build_object('ending', 'paid', 'provider_reference', 'R', 'amount', '{0}',"
-    " 'occurred_at', {1}), {2}, now(), {3}, now())"
-)
-"""A case that people have ended: amount, when it happened, proposed and confirmed by."""
-
-LATELY = "now() - interval '1 hour'"
 CFO, TREASURY_3 = HOLDER.format("cfo"), "(SELECT id FROM users WHERE username = 'treasury_3')"
+AUDITOR, CEO = HOLDER.format("auditor"), HOLDER.format("ceo")
+FINANCE_MANAGER = HOLDER.format("group_finance_manager")
+
+APPROVED = (
+    "UPDATE replenishments SET status = 'approved', approved_amount = {0}, approved_at = now(),"
+    " approved_by = {1} WHERE id = :replenishment"
+)
+"""A replenishment that somebody has approved for an amount, just now."""
+
+UNJUDGED = "DELETE FROM cases WHERE company_id = :company; "
+
+ORDINARY = UNJUDGED + APPROVED.format(1, FINANCE_MANAGER)
 
 GIVEN = (
     "INSERT INTO role_assignments (id, company_id, user_id, role, scope_kind, valid_from,"
@@ -465,6 +467,15 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "DELETE FROM decisions WHERE requisition_id = :requisition",
     ),
     (
+        "what_was_paid_was_approved",
+        "said_paid_payment",
+        (
+            "UPDATE decisions SET user_id = (SELECT maker_id FROM payments WHERE id ="
+            " :said_paid_payment) WHERE requisition_id = (SELECT requisition_id FROM payments WHERE"
+            " id = :said_paid_payment)"
+        ),
+    ),
+    (
         "releases_were_proven",
         "paid",
         "UPDATE release_grants SET spent_at = NULL WHERE subject_id = :paid",
@@ -518,34 +529,99 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
             " :paid) WHERE payment_id = :paid"
         ),
     ),
-    ("endings_were_judged", "key", ENDING.format("1500.00", LATELY, "NULL", CFO)),
-    ("endings_were_judged", "key", ENDING.format("5000000.00", LATELY, CFO, TREASURY_3)),
     (
-        "endings_were_judged",
-        "key",
-        ENDING.format("1500.00", "now() + interval '1 day'", CFO, TREASURY_3),
-    ),
-    (
-        "endings_were_judged",
-        "key",
-        ENDING.format("1500.00", LATELY, CFO, HOLDER.format("auditor")),
-    ),
-    (
-        "replenishments_were_decided_apart",
-        "replenishment",
+        "duties_were_apart",
+        "unpaid_requisition",
         (
-            "UPDATE replenishments SET status = 'approved', approved_amount = 1, approved_at ="
-            f" now(), approved_by = {HOLDER.format('auditor')} WHERE id = :replenishment"
+            "UPDATE cases SET resolved_by = (SELECT maker_id FROM payments WHERE id = :unpaid)"
+            " WHERE id = :said_unpaid"
         ),
     ),
     (
-        "replenishments_were_decided_apart",
-        "replenishment",
+        "duties_were_apart",
+        "unpaid_requisition",
+        "UPDATE attachments SET uploaded_by = :requester WHERE case_id = :said_unpaid",
+    ),
+    (
+        "endings_were_judged",
+        "said_paid",
+        f"UPDATE cases SET resolved_by = {AUDITOR} WHERE id = :said_paid",
+    ),
+    (
+        "late_truths_are_cases",
+        "late",
+        "DELETE FROM cases WHERE object_id = :late AND id <> :said_unpaid_of_late",
+    ),
+    (
+        "late_truths_are_cases",
+        "late",
         (
-            "UPDATE replenishments SET status = 'approved', approved_amount = 1000000, approved_at"
-            f" = now(), approved_by = {HOLDER.format('group_finance_manager')} WHERE id ="
-            " :replenishment"
+            "UPDATE cases SET severity = 'notice' WHERE object_id = :late AND id <>"
+            " :said_unpaid_of_late"
         ),
+    ),
+    (
+        "unpaid_by_word_is_asked_about",
+        "unpaid",
+        "UPDATE obligations SET done_at = now() WHERE key = :unpaid_attempt",
+    ),
+    *(
+        (
+            "signatures_were_witnessed",
+            "signed",
+            f"UPDATE cash_acknowledgements SET {change} WHERE payment_id = :signed",
+        )
+        for change in (
+            "witness_id = (SELECT custodian_id FROM funds WHERE id = :fund)",
+            "witness_id = :requester",
+            "witnessed_at = acknowledged_at + interval '1 second'",
+            "attachment_id = NULL",
+        )
+    ),
+    (
+        "signatures_were_witnessed",
+        "signed",
+        (
+            "UPDATE payments SET payee_user_id = k.witness_id FROM cash_acknowledgements k"
+            " WHERE k.payment_id = payments.id AND payments.id = :signed"
+        ),
+    ),
+    (
+        "signatures_were_witnessed",
+        "signed",
+        (
+            "UPDATE contacts SET value = (SELECT ltrim(destination, '+') FROM payments WHERE id ="
+            " :signed), held_from = '2000-01-01' WHERE kind = 'phone' AND user_id = (SELECT"
+            " witness_id FROM cash_acknowledgements WHERE payment_id = :signed)"
+        ),
+    ),
+    *(
+        ("replenishments_were_decided_apart", "replenishment", statement)
+        for statement in (
+            UNJUDGED + APPROVED.format(1, AUDITOR),
+            UNJUDGED + APPROVED.format(1000000, FINANCE_MANAGER),
+            UNJUDGED + APPROVED.format(1, CEO),
+            UNJUDGED + APPROVED.format(1, "requested_by"),
+            # People have judged one of its vouchers: neither of them, and nobody but the cfo or ceo.
+            APPROVED.format(1, CFO),
+            (
+                f"UPDATE cases SET proposed_by = {AUDITOR}, resolved_by = {AUDITOR}; "
+                + APPROVED.format(1, FINANCE_MANAGER)
+            ),
+            (
+                "UPDATE payments SET paid_amount = paid_amount + 1 WHERE id = :paid; "
+                + UNJUDGED
+                + APPROVED.format(1, FINANCE_MANAGER)
+            ),
+            (
+                "INSERT INTO variance_adjustments (id, company_id, number, kind, store_id,"
+                " counter_account_id, currency, original_amount, adjusted_amount, reason, status,"
+                " initiated_by, decided_by, decided_at, version) SELECT :key, :company, 'V', 'count',"
+                f" :store, :account, 'KES', 1, 2, 'x', 'approved', {TREASURY_3}, {CFO}, now(), 1; "
+                + UNJUDGED
+                + APPROVED.format(1, FINANCE_MANAGER)
+            ),
+        )
     ),
     ("roles_were_given_by_two", "key", GIVEN.format("NULL, NULL, true")),
     (
@@ -583,6 +659,16 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         ),
     ),
     (
+        "settings_of_two_were_set_by_two",
+        "key",
+        (
+            "INSERT INTO company_settings (id, company_id, version, data, changed_by) SELECT :key,"
+            ' company_id, version + 1, data || \'{"cfo_limit": {"KES": "1000000.00"}}\','
+            f" {CFO} FROM company_settings WHERE company_id = :company ORDER BY version DESC"
+            " LIMIT 1"
+        ),
+    ),
+    (
         "keys_were_confirmed_by_two",
         "key",
         (
@@ -606,3 +692,94 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
     ),
 )
 """The check, the thing that it names, and the damage."""
+
+SAID = "UPDATE cases SET {0} WHERE id = :said_{1}"
+TRIED = "UPDATE payment_attempts SET {0} WHERE id = :unpaid_attempt"
+
+UNRULY: tuple[tuple[str, str, str], ...] = (
+    ("two who judge", "said_paid", SAID.format(f"resolved_by = {AUDITOR}", "paid")),
+    ("two who judge", "said_paid", SAID.format("resolved_by = proposed_by", "paid")),
+    (
+        "one who had not approved it",
+        "said_paid",
+        (
+            "UPDATE decisions SET user_id = CASE role WHEN 'branch_manager' THEN c.proposed_by ELSE"
+            " c.resolved_by END FROM cases c, payments p WHERE c.id = :said_paid AND p.id ="
+            " c.object_id AND p.requisition_id = decisions.requisition_id"
+        ),
+    ),
+    ("a doubt about money", "said_paid", SAID.format("kind = 'mismatch'", "paid")),
+    (
+        "the attempt's own amount",
+        "said_paid",
+        (
+            "UPDATE payment_attempts SET settled_amount = settled_amount + 1 WHERE payment_id ="
+            " :said_paid_payment"
+        ),
+    ),
+    (
+        "the attempt's own amount",
+        "said_back",
+        "DELETE FROM payment_transactions WHERE payment_id = :said_back_payment AND code LIKE 'people%'",
+    ),
+    (
+        "a time that has passed",
+        "said_paid",
+        SAID.format("""proposal = proposal || '{"occurred_at": "2999-01-01"}'""", "paid"),
+    ),
+    (
+        "a reference of its own",
+        "said_paid",
+        "UPDATE payments SET return_reference = 'RKT7654321' WHERE id = :said_back_payment",
+    ),
+    (
+        "a reference of its own",
+        "said_back",
+        SAID.format("""proposal = proposal || '{"provider_reference": " "}'""", "back"),
+    ),
+    (
+        "a file that the second did not record",
+        "said_paid",
+        f"UPDATE attachments SET uploaded_by = {FINANCE_MANAGER} WHERE case_id = :said_paid",
+    ),
+    (
+        "a file that the second did not record",
+        "said_unpaid",
+        "DELETE FROM attachments WHERE case_id = :said_unpaid",
+    ),
+    *(
+        ("the cfo or ceo", f"said_{which}", SAID.format(f"proposed_by = {TREASURY_3}", which))
+        for which in ("paid", "unpaid", "back")
+    ),
+    (
+        "paid after it was sent",
+        "said_paid",
+        SAID.format("""proposal = proposal || '{"occurred_at": "2000-01-01"}'""", "paid"),
+    ),
+    *(
+        ("unpaid after a day of trying", "said_unpaid", TRIED.format(change))
+        for change in (
+            "decide_by = decide_by + interval '2 days'",
+            "last_sent_at = last_sent_at + interval '2 days'",
+        )
+    ),
+    (
+        "unpaid after a day of trying",
+        "said_unpaid",
+        (
+            "UPDATE payment_transactions SET request = request - 'asked_at' WHERE attempt_id ="
+            " :unpaid_attempt AND code = 'people.not_paid'"
+        ),
+    ),
+    (
+        "no other release for a day",
+        "said_unpaid",
+        (
+            "INSERT INTO payment_executions SELECT (jsonb_populate_record(e, jsonb_build_object("
+            "'id', new_key(), 'grant_id', NULL, 'attempt_number', 2, 'created_at', c.resolved_at"
+            " + interval '23 hours'))).* FROM payment_executions e JOIN cases c ON c.object_id ="
+            " e.payment_id WHERE c.id = :said_unpaid"
+        ),
+    ),
+)
+"""What an ending by people lacks, which one, and the damage."""

@@ -26,8 +26,16 @@ BEGIN
     IF NEW.verdict NOT IN ('approved', 'urgency_confirmed') THEN
         RETURN NEW;
     END IF;
-    IF EXISTS (SELECT FROM decisions d WHERE d.round_id = NEW.round_id
-               AND d.user_id = NEW.user_id AND d.verdict IN ('approved', 'urgency_confirmed')) THEN
+    -- What was handed over goes on in the next round: the approvals in it stand.
+    IF EXISTS (
+        SELECT FROM decisions d JOIN approval_rounds o ON o.id = d.round_id
+            JOIN approval_rounds r ON r.id = NEW.round_id
+        WHERE d.requisition_id = NEW.requisition_id AND d.user_id = NEW.user_id
+            AND d.verdict IN ('approved', 'urgency_confirmed')
+            AND (o.id = r.id OR o.number < r.number AND NOT EXISTS (
+                SELECT FROM approval_rounds n WHERE n.requisition_id = r.requisition_id
+                    AND n.number >= o.number AND n.number < r.number
+                    AND n.status <> 'handed_over'))) THEN
         RAISE EXCEPTION 'approvers of a round are different people' USING ERRCODE = 'PC004';
     END IF;
     excluded := duty_conflict(NEW.requisition_id, NEW.user_id, 'approver');

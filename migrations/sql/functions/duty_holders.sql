@@ -42,6 +42,10 @@ LANGUAGE sql STABLE AS $body$
         CROSS JOIN LATERAL (VALUES (c.proposed_by), (c.resolved_by)) AS j (user_id)
         WHERE j.user_id IS NOT NULL AND c.proposal ->> 'ending' IN ('paid', 'not_paid', 'returned')
     UNION SELECT 'recorder', a.uploaded_by FROM p JOIN attachments a ON a.payment_id = p.id
+    UNION SELECT 'recorder', a.uploaded_by FROM p
+        JOIN cases c ON c.company_id = p.company_id AND c.object_type = 'payment'
+            AND c.object_id = p.id
+        JOIN attachments a ON a.company_id = c.company_id AND a.case_id = c.id
     UNION SELECT 'matcher', k.reconciled_by FROM p
         JOIN payment_reconciliations k ON k.payment_id = p.id WHERE k.reconciled_by IS NOT NULL
 $body$;

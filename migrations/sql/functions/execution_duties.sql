@@ -27,7 +27,8 @@ BEGIN
               UNION ALL SELECT 'maker', payment.maker_id
               UNION ALL SELECT 'approver', d.user_id FROM decisions d
                 JOIN approval_steps s ON s.id = d.step_id AND s.status = 'approved'
-                JOIN approval_rounds o ON o.id = d.round_id AND o.status = 'approved'
+                JOIN approval_rounds o ON o.id = d.round_id
+                    AND o.status IN ('approved', 'handed_over')
                 WHERE d.requisition_id = requisition.id
                     AND d.verdict IN ('approved', 'urgency_confirmed')) AS own
         JOIN duty_holders(requisition.id) h ON h.user_id = own.user_id

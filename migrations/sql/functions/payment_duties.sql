@@ -26,10 +26,6 @@ BEGIN
     ELSIF NEW.status <> 'pending' THEN
         RAISE EXCEPTION 'a payment begins pending' USING ERRCODE = 'PC007';
     END IF;
-    IF requisition.currency <> NEW.currency OR requisition.approved_amount IS NULL THEN
-        RAISE EXCEPTION 'only an approved requisition is paid, in its currency'
-            USING ERRCODE = 'PC005';
-    END IF;
     IF NEW.maker_id IS NOT NULL
        AND (TG_OP = 'INSERT' OR NEW.maker_id IS DISTINCT FROM OLD.maker_id) THEN
         excluded := duty_conflict(requisition.id, NEW.maker_id, 'maker');
@@ -37,10 +33,15 @@ BEGIN
             RAISE EXCEPTION 'the % can''t make a payment of it', excluded USING ERRCODE = 'PC004';
         END IF;
     END IF;
-    -- Only what people decide is measured: whatever happens is recorded, even above the approval.
+    -- Only what people decide is measured: whatever happens is recorded, even above the approval
+    -- or after it was withdrawn.
     IF TG_OP = 'UPDATE' AND NEW.amount = OLD.amount
        AND (NEW.status = OLD.status OR NEW.status NOT IN ('scheduled', 'executing')) THEN
         RETURN NEW;
+    END IF;
+    IF requisition.currency <> NEW.currency OR requisition.approved_amount IS NULL THEN
+        RAISE EXCEPTION 'only an approved requisition is paid, in its currency'
+            USING ERRCODE = 'PC005';
     END IF;
     SELECT coalesce(sum(p.amount), 0) INTO committed FROM payments p
         WHERE p.requisition_id = requisition.id AND p.id <> NEW.id

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from pettycash.services.audit.checks import Check, Finding, Holds, Result
 from pettycash.services.audit.control import CONTROL
 from pettycash.services.audit.imprest_identity import IDENTITY
+from pettycash.services.audit.judging import JUDGING
 from pettycash.services.audit.ledger import LEDGER
 from pettycash.services.audit.limits import LIMITS
 from pettycash.services.audit.payments import LOOKED_AFTER, ON_RECORD, ONCE
@@ -29,6 +30,7 @@ CHECKS: Mapping[str, Check] = {
         *LIMITS,
         *ROLES,
         *CONTROL,
+        *JUDGING,
     )
 }
 """Every check by its name."""

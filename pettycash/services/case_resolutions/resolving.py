@@ -205,6 +205,7 @@ def _carry_out(
     is_paid = proposal.ending is Ending.PAID
     is_back = proposal.ending is Ending.RETURNED
     message = f"Two people settled the case: {proposal.note}"[:500]
+    asked_at = matter.attempt.last_query_at
     exchanges.log_own(
         session,
         payment=matter.payment,
@@ -218,6 +219,7 @@ def _carry_out(
             "proposed_by": str(case.proposed_by),
             "confirmed_by": str(case.resolved_by),
             "evidence_id": str(proposal.evidence_id),
+            "asked_at": asked_at.isoformat() if asked_at is not None else None,
         },
         success=is_paid or is_back,
     )
