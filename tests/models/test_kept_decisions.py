@@ -506,9 +506,10 @@ def test_maker_releaser_and_requester_judge_nothing(session: Session, who: str) 
 
 
 def test_of_two_judges_one_has_not_approved(session: Session) -> None:
-    """260,000 are approved by the group finance manager, the cfo and the ceo."""
-    case = doubt(session, making.executing(session, "260000.00", by="staff_hq"))
-    first, second = user_id(session, "cfo"), user_id(session, "ceo")
+    payment = making.executing(session, "250000.00", by="staff_hq")
+    requisition = session.get_one(Requisition, payment.requisition_id)
+    first, second = (user_id(session, name) for _, name, _ in chain(session, requisition)[-2:])
+    case = doubt(session, payment)
     said = {"id": case.id, "user": first, "proposal": '{"ending": "paid"}'}
     session.execute(text(PROPOSE), said)
 

@@ -32,7 +32,7 @@ APPROVER = (
 )
 
 CFO, TREASURY_3 = HOLDER.format("cfo"), "(SELECT id FROM users WHERE username = 'treasury_3')"
-AUDITOR, CEO = HOLDER.format("auditor"), HOLDER.format("ceo")
+AUDITOR, ADMIN, CEO = (HOLDER.format(role) for role in ("auditor", "admin", "ceo"))
 FINANCE_MANAGER = HOLDER.format("group_finance_manager")
 
 APPROVED = (
@@ -601,11 +601,15 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
             UNJUDGED + APPROVED.format(1, AUDITOR),
             UNJUDGED + APPROVED.format(1000000, FINANCE_MANAGER),
             UNJUDGED + APPROVED.format(1, CEO),
-            UNJUDGED + APPROVED.format(1, "requested_by"),
-            # People have judged one of its vouchers: neither of them, and nobody but the cfo or ceo.
+            (
+                "ALTER TABLE replenishments DROP CONSTRAINT ck_replenishments_approver; "
+                + UNJUDGED
+                + APPROVED.format(1, "requested_by")
+            ),
+            # People have judged one of its vouchers: nobody but cfo or ceo, and neither of them.
             APPROVED.format(1, CFO),
             (
-                f"UPDATE cases SET proposed_by = {AUDITOR}, resolved_by = {AUDITOR}; "
+                f"UPDATE cases SET proposed_by = {AUDITOR}, resolved_by = {ADMIN}; "
                 + APPROVED.format(1, FINANCE_MANAGER)
             ),
             (
@@ -616,10 +620,9 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
             (
                 "INSERT INTO variance_adjustments (id, company_id, number, kind, store_id,"
                 " counter_account_id, currency, original_amount, adjusted_amount, reason, status,"
-                " initiated_by, decided_by, decided_at, version) SELECT :key, :company, 'V', 'count',"
-                f" :store, :account, 'KES', 1, 2, 'x', 'approved', {TREASURY_3}, {CFO}, now(), 1; "
-                + UNJUDGED
-                + APPROVED.format(1, FINANCE_MANAGER)
+                " initiated_by, decided_by, decided_at, version) SELECT :key, :company, 'V',"
+                " 'count', :store, :account, 'KES', 1, 2, 'x', 'approved',"
+                f" {TREASURY_3}, {CFO}, now(), 1; " + UNJUDGED + APPROVED.format(1, FINANCE_MANAGER)
             ),
         )
     ),
@@ -698,7 +701,14 @@ TRIED = "UPDATE payment_attempts SET {0} WHERE id = :unpaid_attempt"
 
 UNRULY: tuple[tuple[str, str, str], ...] = (
     ("two who judge", "said_paid", SAID.format(f"resolved_by = {AUDITOR}", "paid")),
-    ("two who judge", "said_paid", SAID.format("resolved_by = proposed_by", "paid")),
+    (
+        "two who judge",
+        "said_paid",
+        (
+            "ALTER TABLE cases DROP CONSTRAINT ck_cases_two_people; "
+            + SAID.format("resolved_by = proposed_by", "paid")
+        ),
+    ),
     (
         "one who had not approved it",
         "said_paid",
@@ -720,7 +730,10 @@ UNRULY: tuple[tuple[str, str, str], ...] = (
     (
         "the attempt's own amount",
         "said_back",
-        "DELETE FROM payment_transactions WHERE payment_id = :said_back_payment AND code LIKE 'people%'",
+        (
+            "DELETE FROM payment_transactions WHERE payment_id = :said_back_payment AND code ="
+            " 'people.returned'"
+        ),
     ),
     (
         "a time that has passed",

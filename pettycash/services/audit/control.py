@@ -134,7 +134,8 @@ CONTROL = (
         WHERE a.duty <> 'approver' OR b.duty NOT IN ('requester', 'recipient') OR EXISTS (
             SELECT FROM decisions d
                 JOIN approval_steps s ON s.id = d.step_id AND s.status = 'approved'
-                JOIN approval_rounds o ON o.id = d.round_id AND o.status IN ('open', 'approved', 'handed_over')
+                JOIN approval_rounds o ON o.id = d.round_id
+                    AND o.status IN ('open', 'approved', 'handed_over')
             WHERE d.requisition_id = a.id AND d.user_id = a.user_id
                 AND d.verdict IN ('approved', 'urgency_confirmed'))
         """,

@@ -1,4 +1,4 @@
-"""I8 of what people said of money: how cases ended, and whether the refill after it was ordinary."""
+"""I8 of what people said of money: how cases ended, and who approved the refill after it."""
 
 from collections.abc import Mapping
 
@@ -17,10 +17,12 @@ RULES: Mapping[str, str] = {
         AND {held_or_escalates("e", "e.proposed_by", "e.proposed_at", JUDGES)}
         AND {held_or_escalates("e", "e.resolved_by", "e.resolved_at", JUDGES)}""",
     "one who had not approved it": """(SELECT count(DISTINCT d.user_id) FROM decisions d
-        WHERE d.requisition_id = e.requisition_id AND d.verdict IN ('approved', 'urgency_confirmed')
+        WHERE d.requisition_id = e.requisition_id
+            AND d.verdict IN ('approved', 'urgency_confirmed')
             AND d.user_id IN (e.proposed_by, e.resolved_by)) <= 1""",
     "a doubt about money": "e.kind IN ('in_doubt', 'contradiction')",
-    "the attempt's own amount": """e.attempt_id IS NOT NULL AND (e.said_amount IS NULL OR e.said_amount = e.sent_amount
+    "the attempt's own amount": """e.attempt_id IS NOT NULL
+        AND (e.said_amount IS NULL OR e.said_amount = e.sent_amount
             OR e.ending = 'returned' AND e.said_amount < e.sent_amount)
         AND (e.ending <> 'paid' OR e.outcome_code <> 'people.paid'
             OR e.settled_amount = e.sent_amount)""",
@@ -45,7 +47,8 @@ RULES: Mapping[str, str] = {
             THEN {_either("'cfo', 'ceo'")}
         ELSE true END""",
     "paid after it was sent": """e.is_of_before OR e.ending <> 'paid'
-        OR e.attempt_state = 'settled' AND e.occurred_at >= date_trunc('minute', e.possible_from)""",
+        OR e.attempt_state = 'settled'
+            AND e.occurred_at >= date_trunc('minute', e.possible_from)""",
     "unpaid after a day of trying": """e.is_of_before OR e.ending <> 'not_paid'
         OR e.proposed_at >= e.decide_by AND (e.account_id IS NULL
             OR e.proposed_at >= e.tried_at + interval '1 day'
@@ -135,8 +138,8 @@ JUDGING = (
         SELECT e.id AS object_id, e.kind, e.ending, e.proposed_by, e.resolved_by, v.lacks
         FROM ({ENDED}) AS e CROSS JOIN LATERAL (
             SELECT string_agg(rule, '; ') AS lacks FROM (VALUES
-                {", ".join(f"($${name}$$, coalesce({rule}, false))" for name, rule in RULES.items())}
-                ) AS each (rule, is_kept) WHERE NOT is_kept) AS v
+            {", ".join(f"($${name}$$, coalesce({rule}, false))" for name, rule in RULES.items())}
+            ) AS each (rule, is_kept) WHERE NOT is_kept) AS v
         WHERE e.resolved_at >= :since AND v.lacks IS NOT NULL
         """,  # noqa: S608 - conditions of this file
     ),
