@@ -74,9 +74,7 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
     subject = _locked(session, case, actor)
     if case.kind is CaseKind.SHORT_DELIVERY:
         _lock_delivery(session, case, actor)
-    case = cases.confirm(session, case_id=case_id, version=version, actor=actor, now=now)
-    session.flush()  # a further case of this kind may be opened by what follows
-    reach("cases.confirmed")
+    case = cases.to_confirm(session, case_id=case_id, version=version, actor=actor)
     assert case.proposal is not None
     proposal = Proposal.of_json(case.proposal)
     matter = matter_of(subject, proposal)
@@ -91,6 +89,10 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
             actor=actor,
         )
     check(session, case, subject, proposal, now)
+    # Written once it is allowed: the database refuses the same, and could not say why.
+    cases.confirm(session, case_id=case_id, version=version, actor=actor, now=now)
+    session.flush()  # a further case of this kind may be opened by what follows
+    reach("cases.confirmed")
     if proposal.ending is Ending.LOST:
         replenishments.write_off_rest(
             session, replenishment_id=case.object_id, actor=actor, now=now
