@@ -1,10 +1,13 @@
 """Two-person changes: propose, confirm, reject, withdraw."""
 
+from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
@@ -26,6 +29,7 @@ from pettycash.services import (
     changes,
     company_settings,
     fund_limits,
+    indispensable,
     people_changes,
     setting_changes,
 )
@@ -40,10 +44,20 @@ blp = Blueprint(
     " endpoints of their own.",
 )
 
-Located = tuple[Change, dict[str, str]]
+Shown = Change | SimpleNamespace
+Located = tuple[Shown, dict[str, str]]
 
 
-def located(change: Change) -> Located:
+def warned(session: Session, change: Change, now: datetime) -> Shown:
+    """A change with what nobody else could do once a role that it is about has ended."""
+    missed = indispensable.of_change(session, change, now=now)
+    if missed is None:
+        return change
+    columns = {column.key: getattr(change, column.key) for column in Change.__mapper__.column_attrs}
+    return SimpleNamespace(**columns, warnings=missed)
+
+
+def located(change: Shown) -> Located:
     """A proposal as an answer: accepted, and where to see what becomes of it."""
     return change, {"Location": f"/api/changes/{change.id}/"}
 
@@ -89,12 +103,12 @@ class OneChange(MethodView):
 
     @operation("changes.get")
     @blp.response(200, ChangeSchema, example=EXAMPLE_CHANGE)
-    def get(self, change_id: UUID) -> Change:
+    def get(self, change_id: UUID) -> Shown:
         """Read a change."""
         with transaction() as session:
-            return changes.get(
-                session, change_id=change_id, actor=current_actor(), now=session.info["now"]
-            )
+            now = session.info["now"]
+            found = changes.get(session, change_id=change_id, actor=current_actor(), now=now)
+            return warned(session, found, now)
 
 
 @blp.route("/<uuid:change_id>/confirm/")
@@ -108,17 +122,20 @@ class ChangeConfirmation(MethodView):
     @blp.alt_response(403, description="change.own, change.not_a_confirmer, change.about_yourself")
     @blp.alt_response(409, description="change.already_decided, change.stale_digest")
     @blp.alt_response(422, description="change.digest_required, and what the change itself refuses")
-    def post(self, body: dict[str, Any], change_id: UUID) -> Change:
+    def post(self, body: dict[str, Any], change_id: UUID) -> Shown:
         """Make a change effective, as a second holder of the right, the cfo, or who is asked."""
         with transaction() as session:
-            return changes.confirm(
+            now = session.info["now"]
+            confirmed = changes.confirm(
                 session,
                 change_id=change_id,
                 digest=body["decision_digest"],
                 actor=current_actor(),
-                now=session.info["now"],
+                now=now,
                 comment=body["comment"],
             )
+            session.flush()  # a role that has ended is none of those that stay
+            return warned(session, confirmed, now)
 
 
 @blp.route("/<uuid:change_id>/reject/")

@@ -28,12 +28,19 @@ from pettycash.api.schemas.requisitions import (
     RequisitionCreateSchema,
     RequisitionDetailSchema,
     RequisitionQuery,
+    RequisitionReasonSchema,
     RequisitionSchema,
 )
 from pettycash.db import transaction
 from pettycash.models.requisitions import Requisition
 from pettycash.models.workflow import ApprovalTrail
-from pettycash.services import company_settings, requisitions, visibility
+from pettycash.services import (
+    adoption,
+    company_settings,
+    requesters,
+    requisitions,
+    visibility,
+)
 from pettycash.services.requisitions import Stated, StatedLine, reading
 
 blp = Blueprint(
@@ -91,6 +98,7 @@ class Requisitions(MethodView):
                 visibility.requisitions(actor),
                 *(optional(getattr(Requisition, name), arguments[name]) for name in EQUAL),
                 optional(Requisition.held_at.is_not(None), arguments["is_held"]),
+                optional(requesters.left_behind(), arguments["is_left_behind"]),
                 matches(
                     arguments["q"],
                     Requisition.number,
@@ -251,10 +259,40 @@ class RequisitionCancellation(MethodView):
         " requisition.money_has_moved",
     )
     def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
-        """Cancel a requisition of yours; in payment, treasury may do so too."""
+        """Cancel a requisition of yours; in payment, treasury may do so too, and of somebody who
+        left, their manager."""
         actor = current_actor()
         with transaction() as session:
             found = requisitions.cancel(
+                session,
+                requisition_id=requisition_id,
+                comment=body["comment"],
+                actor=actor,
+                now=session.info["now"],
+            )
+            return shown(session, found)
+
+
+@blp.route("/<uuid:requisition_id>/adopt/")
+class RequisitionAdoption(MethodView):
+    """Take over what somebody who left had raised."""
+
+    @operation("requisitions.adopt")
+    @idempotent()
+    @blp.arguments(RequisitionReasonSchema, example={"comment": "The water is still needed."})
+    @blp.response(200, RequisitionDetailSchema, example=EXAMPLE_DETAIL)
+    @blp.alt_response(403, description="requisition.not_manager, release.not_separate")
+    @blp.alt_response(409, description="requisition.illegal_state, requisition.requester_answers")
+    @blp.alt_response(422, description="workflow.no_approver, workflow.missing_scope")
+    def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
+        """Adopt a requisition of somebody who left, as their manager: you answer for it then.
+
+        No fact of it changes. You are its requester too, so an approval of yours is void, and a
+        step that waits for you goes to somebody else.
+        """
+        actor = current_actor()
+        with transaction() as session:
+            found = adoption.adopt(
                 session,
                 requisition_id=requisition_id,
                 comment=body["comment"],

@@ -8,7 +8,7 @@ from sqlalchemy import not_, or_, select
 
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.changes import Located, located
+from pettycash.api.changes import Located, located, warned
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, optional, page, page_of
 from pettycash.api.schemas.changes import EXAMPLE_CHANGE, ChangeSchema
@@ -74,11 +74,9 @@ class RoleAssignments(MethodView):
     def post(self, body: dict[str, Any]) -> Located:
         """Propose that somebody holds a role."""
         with transaction() as session:
-            return located(
-                role_assignments.propose(
-                    session, **body, actor=current_actor(), now=session.info["now"]
-                )
-            )
+            now = session.info["now"]
+            made = role_assignments.propose(session, **body, actor=current_actor(), now=now)
+            return located(warned(session, made, now))
 
 
 @blp.route("/<uuid:assignment_id>/end/")
@@ -91,14 +89,10 @@ class RoleAssignmentEnd(MethodView):
     @blp.response(202, ChangeSchema, example={**EXAMPLE_ROLE_CHANGE, "kind": "role_end"})
     @blp.alt_response(409, description="role_assignment.ended")
     def post(self, body: dict[str, Any], assignment_id: UUID) -> Located:
-        """Propose that a role ends."""
+        """Propose that a role ends; `warnings` name what nobody else could do then."""
         with transaction() as session:
-            return located(
-                role_assignments.propose_end(
-                    session,
-                    assignment_id=assignment_id,
-                    **body,
-                    actor=current_actor(),
-                    now=session.info["now"],
-                )
+            now = session.info["now"]
+            made = role_assignments.propose_end(
+                session, assignment_id=assignment_id, **body, actor=current_actor(), now=now
             )
+            return located(warned(session, made, now))

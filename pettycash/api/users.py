@@ -16,8 +16,10 @@ from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, matches, optional, page, page_of
 from pettycash.api.schemas.people import (
     CENTRALISED,
+    EXAMPLE_DEACTIVATED,
     EXAMPLE_NEW_USER,
     EXAMPLE_USER,
+    ChangedUserSchema,
     NewUserSchema,
     UserChangeSchema,
     UserQuery,
@@ -28,7 +30,7 @@ from pettycash.db import transaction
 from pettycash.gateways.sanitising import mask_phone
 from pettycash.models.organisation import Position
 from pettycash.models.people import Membership, Role, RoleAssignment, User
-from pettycash.services import people
+from pettycash.services import indispensable, people
 from pettycash.services.identity import sessions, usernames
 
 blp = Blueprint(
@@ -172,18 +174,25 @@ class OneUser(MethodView):
 
     @operation("users.update", step_up=True)
     @blp.arguments(UserChangeSchema, example={"is_active": False})
-    @blp.response(200, UserSchema, example={**EXAMPLE_USER, "is_active": False})
+    @blp.response(200, ChangedUserSchema, example=EXAMPLE_DEACTIVATED)
     @blp.alt_response(403, description="user.not_yourself")
     @blp.alt_response(409, description="user.login_shared")
     def patch(self, body: dict[str, Any], user_id: UUID) -> dict[str, Any]:
-        """Change or deactivate a person; who is deactivated is signed out at once."""
+        """Change or deactivate a person; who is deactivated is signed out at once.
+
+        Deactivating is never refused; `warnings` name what only they could do.
+        """
         with transaction() as session:
             now = session.info["now"]
             person = people.find(session, user_id=user_id, lock=True)
             check_etag(person.version)
             people.update(session, person, values=body, actor=current_actor(), now=now)
             set_etag(person.version)
-            return _shown(session, [(person.user, person.membership)], now)[0]
+            shown = _shown(session, [(person.user, person.membership)], now)[0]
+            if body.get("is_active") is False:
+                session.flush()  # roles are read of those who are active
+                shown["warnings"] = indispensable.of_person(session, user_id=user_id, now=now)
+            return shown
 
 
 @blp.route("/<uuid:user_id>/link/")

@@ -14,7 +14,7 @@ from pettycash.cli import companies, tables
 from pettycash.cli.composed import composed
 from pettycash.cli.host import at_host, login_name
 from pettycash.models.people import Membership, RoleAssignment, User
-from pettycash.services import people, security_log
+from pettycash.services import indispensable, people, security_log
 from pettycash.services.identity import sessions, totp, usernames
 
 company_option = click.option("--company", "code", help="Code of the company, where there are two.")
@@ -92,7 +92,7 @@ def create(
 @company_option
 @composed
 def deactivate(username: str, code: str | None) -> None:
-    """Sign somebody out for good, in one company."""
+    """Sign somebody out for good, in one company, and say what only they could do."""
     with _in_company(code) as session:
         person = people.find(session, user_id=_id_of(session, username), lock=True)
         people.update(
@@ -102,7 +102,11 @@ def deactivate(username: str, code: str | None) -> None:
             actor=None,
             now=session.info["now"],
         )
+        session.flush()  # roles are read of those who are active
+        missed = indispensable.of_person(session, user_id=person.user.id, now=session.info["now"])
     click.echo(f"{username} is out")
+    for each in missed:
+        click.echo(f"warning: {each.detail} ({each.code})", err=True)
 
 
 @users.command("reset-mfa")

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from pettycash import db, errors
 from pettycash.models.base import new_id
-from pettycash.models.people import Membership, Role, RoleAssignment
+from pettycash.models.people import Membership, Role, RoleAssignment, User
 from pettycash.models.platform import Case, CaseKind, CaseStatus, Severity
 from pettycash.services import company_settings, outbox, permissions, security_log
 from pettycash.services.actors import Actor
@@ -222,7 +222,7 @@ def assign(
             approver needs no role.
     """
     case = _locked(session, case_id)
-    if owner_id is not None and not _may_own(session, owner_id, now):
+    if owner_id is not None and not may_own(session, owner_id, now):
         raise NotAnOwner(errors={"owner_id": ["No active person who looks after cases."]})
     case.owner_id = owner_id
     case.version += 1
@@ -366,18 +366,23 @@ def _check_resolver(case: Case, actor: Actor) -> None:
         raise NotAResolver
 
 
-def _may_own(session: Session, user_id: UUID, now: datetime) -> bool:
+def may_own(session: Session, user_id: UUID, now: datetime) -> bool:
+    """Whether a person looks after cases: by a role, or as the active escalation approver."""
     if user_id == company_settings.current(session).escalation_approver_id:
-        return True
+        member = select(Membership.id).join(User, User.id == Membership.user_id)
+        active = member.where(Membership.user_id == user_id, Membership.is_active, User.is_active)
+        return session.execute(active).first() is not None
     found = session.execute(
         select(RoleAssignment.id)
         .join(Membership, Membership.user_id == RoleAssignment.user_id)
+        .join(User, User.id == RoleAssignment.user_id)
         .where(
             RoleAssignment.user_id == user_id,
             RoleAssignment.role.in_(OWNERS),
             RoleAssignment.valid_from <= now,
             (RoleAssignment.valid_until.is_(None)) | (RoleAssignment.valid_until > now),
             Membership.is_active,
+            User.is_active,
         )
     )
     return found.first() is not None

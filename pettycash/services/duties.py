@@ -70,7 +70,7 @@ INCOMPATIBLE_ROLES: Final = frozenset(
 """Roles that nobody holds at overlapping times in one company; the database refuses it too."""
 
 PHRASES: Final[Mapping[Duty, str]] = {
-    D.REQUESTER: "raised it, or made the key that raised it",
+    D.REQUESTER: "raised or adopted it, or made the key that raised it",
     D.RECIPIENT: "get the money: you are its payee, or it goes to your phone or e-mail",
     D.APPROVER: "approved it",
     D.MAKER: "made or changed the payment",
@@ -197,10 +197,15 @@ HOLDERS = text(
     ), goes AS (
         SELECT company_id, ltrim(lower(destination), '+') AS value FROM r
         UNION SELECT company_id, ltrim(lower(destination), '+') FROM p
+    ), asks AS (
+        SELECT requester_id AS user_id FROM r
+        UNION SELECT t.user_id FROM r JOIN approval_trail t ON t.company_id = r.company_id
+            AND t.requisition_id = :requisition_id AND t.override = 'adopted'
+        WHERE t.user_id IS NOT NULL
     ), submitted AS (
         SELECT min(created_at) AS at FROM approval_rounds WHERE requisition_id = :requisition_id
     )
-    SELECT 'requester' AS duty, requester_id AS user_id FROM r
+    SELECT 'requester' AS duty, user_id FROM asks
     UNION SELECT 'requester', who.user_id FROM r JOIN api_keys k ON k.id = r.client_id
         CROSS JOIN LATERAL (VALUES (k.created_by), (k.confirmed_by)) AS who (user_id)
         WHERE who.user_id IS NOT NULL
@@ -215,9 +220,10 @@ HOLDERS = text(
     UNION SELECT 'approver', d.user_id FROM decisions d
         WHERE d.requisition_id = :requisition_id AND d.verdict IN ('approved', 'urgency_confirmed')
     UNION SELECT 'maker', maker_id FROM p WHERE maker_id IS NOT NULL
-    UNION SELECT 'maker', c.proposed_by FROM r JOIN changes c
-        ON c.object_id IN (SELECT p.id FROM p UNION ALL SELECT CAST(:requisition_id AS uuid))
-        WHERE c.kind = 'redirect' AND c.status = 'effective' AND c.proposed_by <> r.requester_id
+    UNION SELECT 'maker', c.proposed_by FROM changes c
+        WHERE c.object_id IN (SELECT p.id FROM p UNION ALL SELECT CAST(:requisition_id AS uuid))
+            AND c.kind = 'redirect' AND c.status = 'effective'
+            AND c.proposed_by NOT IN (SELECT user_id FROM asks)
     UNION SELECT 'releaser', c.executor_id FROM p
         JOIN release_challenges c ON c.payment_id = p.id
     UNION SELECT 'releaser', e.executor_id FROM p

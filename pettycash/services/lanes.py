@@ -113,7 +113,7 @@ def claim(
     still lie in its queue is not taken again. Rows locked by another relay are skipped. `queues`
     names the topics of `lanes`, and all of CALLS where one of these is among them.
     """
-    timing, now = settings.current(), session.info["now"]
+    now = session.info["now"]
     open_lanes = [each for each in lanes if not queues[each.topic].is_full]
     if not open_lanes:
         return Turn(due=[], goes_on=False, waits_for_slots=False)
@@ -135,9 +135,7 @@ def claim(
             "sinces": [queues[each.topic].since for each in open_lanes],
             "now": now,
             "limit": limit,
-            "backoff": timing.relay_backoff_seconds,
-            "longest": timing.relay_backoff_max_seconds,
-            "failing": FAILING,
+            **_backoff(),
         },
         execution_options=db.PREPARED,
     ).all()
@@ -176,8 +174,13 @@ SLOTS = text(
     """
 )
 
+BACKOFF = """make_interval(secs => least(
+    CAST(:backoff AS float8) * 2 ^ least(o.attempts, 10), CAST(:longest AS float8)
+    * CASE WHEN o.failures > 0 THEN CAST(:failing AS float8) ELSE 1 END))"""
+"""How long a hint to an obligation `o` has until it is given again."""
+
 CLAIM = text(
-    """
+    f"""
     WITH wanted AS (
         SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:lanes AS uuid[]),
             CAST(:turns AS int[]), CAST(:rooms AS int[]), CAST(:sinces AS timestamptz[]))
@@ -199,18 +202,54 @@ CLAIM = text(
         FOR NO KEY UPDATE OF o SKIP LOCKED
     )
     UPDATE obligations o SET attempts = o.attempts + 1, handed_at = :now,
-        due_at = CAST(:now AS timestamptz) + make_interval(secs => least(
-            CAST(:backoff AS float8) * 2 ^ least(o.attempts, 10), CAST(:longest AS float8)
-            * CASE WHEN o.failures > 0 THEN CAST(:failing AS float8) ELSE 1 END))
+        due_at = CAST(:now AS timestamptz) + {BACKOFF}
     FROM due WHERE o.id = due.id
     RETURNING o.id, o.topic, o.lane, due.due_at AS was_due_at, due.round
-    """
+    """  # noqa: S608 - an expression of ours
 )
 """One statement for a whole batch; a second relay skips what the first has locked.
 
 The second look at what is chosen is worded so that it can only be found by its key: statistics of
 before a backlog say that next to nothing is open, and all of it would be read for each row.
 """
+
+
+def following(glance: Session, *, obligation_id: UUID) -> UUID | None:
+    """Claim what is due next in the lane of a call that has ended (`db.system_glance`).
+
+    A worker that goes on by itself spares a turn of the relay and a message, and no slot stands
+    empty until the relay looks again. What it takes is counted as handed out.
+    """
+    return glance.execute(
+        FOLLOWING,
+        {"ended": obligation_id, **_backoff(), **db.shift()},
+        execution_options=db.PREPARED,
+    ).scalar_one_or_none()
+
+
+FOLLOWING = text(
+    f"""
+    UPDATE obligations o SET attempts = o.attempts + 1, handed_at = now() + :clock_shift,
+        due_at = now() + :clock_shift + {BACKOFF}
+    FROM (
+        SELECT next.id FROM obligations ended, LATERAL (
+            SELECT id FROM obligations
+            WHERE topic = ended.topic AND lane = ended.lane AND due_at <= now() + :clock_shift
+                AND done_at IS NULL AND parked_at IS NULL
+            ORDER BY due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS next
+        WHERE ended.id = :ended) AS next
+    WHERE o.id = next.id RETURNING o.id
+    """  # noqa: S608 - an expression of ours
+)
+
+
+def _backoff() -> dict[str, float]:
+    timing = settings.current()
+    return {
+        "backoff": timing.relay_backoff_seconds,
+        "longest": timing.relay_backoff_max_seconds,
+        "failing": FAILING,
+    }
 
 
 def give_back(session: Session, obligation_ids: Sequence[UUID], *, due_at: datetime) -> None:

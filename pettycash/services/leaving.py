@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import case, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from pettycash import db
+from pettycash.models.funds import Store
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.people import Role, RoleAssignment
 from pettycash.models.platform import Case, CaseKind, CaseStatus, Severity
@@ -24,11 +25,22 @@ from pettycash.models.workflow import (
     StepAssignee,
     StepStatus,
 )
-from pettycash.services import cases, outbox, resolution, rounds
-from pettycash.services.permissions import RELEASERS
+from pettycash.rails import Method
+from pettycash.services import (
+    cases,
+    outbox,
+    requesters,
+    resolution,
+    rounds,
+    security_alerts,
+    security_log,
+)
 from pettycash.services.resolution.loading import live_assignments
 
 TOPIC = "approvals.hand_over"
+OFFICERS = frozenset({Role.TREASURY, Role.CFO})
+"""Who releases what is no cash; cash is its fund's custodians'."""
+
 WAITING = (StepStatus.OPEN, StepStatus.WAITING)
 
 
@@ -93,15 +105,21 @@ def hand_over_step(session: Session, *, requisition_id: UUID, user_id: UUID, now
 
 
 def releases_of(session: Session, *, user_id: UUID, now: datetime) -> Sequence[UUID]:
-    """Payments that a person had taken on to release, who releases none any more."""
-    if _live_roles(session, user_id, now=now) & RELEASERS:
-        return ()
+    """Payments that a person had taken on to release, who may release them no more."""
+    held = _live(session, user_id, now=now)
+    keeps = [each.scope_id for each in held if each.role is Role.CUSTODIAN]
+    is_officer = any(each.role in OFFICERS for each in held)
     return (
         session.execute(
             select(Payment.id)
+            .join(Store, Store.id == Payment.store_id)
             .where(
                 Payment.executor_id == user_id,
                 Payment.status.in_((PaymentStatus.PENDING, PaymentStatus.FAILED)),
+                case(
+                    (Payment.method == Method.CASH, Store.fund_id.not_in(keeps)),
+                    else_=literal(not is_officer),
+                ),
             )
             .order_by(Payment.id)
         )
@@ -121,19 +139,108 @@ def give_back_release(session: Session, *, payment_id: UUID, user_id: UUID) -> N
 
 
 def give_back_cases(session: Session, *, user_id: UUID, now: datetime) -> None:
-    """Take the cases of a person who holds no role any more off their desk."""
-    if _live_roles(session, user_id, now=now):
+    """Take the cases of a person who looks after none any more off their desk.
+
+    Those of the company's escalation approver go to whom it names now: nobody else would end them.
+    """
+    if cases.may_own(session, user_id, now):
         return
+    by_role = select(RoleAssignment.id).where(
+        RoleAssignment.user_id == user_id, RoleAssignment.role.in_(cases.OWNERS)
+    )
+    heir = None
+    if session.execute(by_role.limit(1)).first() is None:
+        heir = resolution.escalation_approver(session)
     session.execute(
         update(Case)
         .where(Case.owner_id == user_id, Case.status != CaseStatus.RESOLVED)
-        .values(owner_id=None, version=Case.version + 1)
+        .values(owner_id=heir, version=Case.version + 1)
     )
 
 
-def _live_roles(session: Session, user_id: UUID, *, now: datetime) -> frozenset[Role]:
-    held = session.execute(live_assignments(now).where(RoleAssignment.user_id == user_id)).scalars()
-    return frozenset(each.role for each in held)
+def role_as_manager(
+    session: Session, requisition: Requisition, *, user_id: UUID, now: datetime
+) -> str | None:
+    """The role by which a person is the manager of a requisition's requester; None: they are not.
+
+    That is whoever approves first for the requester's own unit, as at submit, or could as well.
+    """
+    try:
+        step = _manager(session, requisition, now=now)
+    except resolution.NoApprover:
+        return None
+    is_manager = user_id != requisition.requester_id and resolution.holds_step_role(
+        session,
+        user_id=user_id,
+        role=step.role,
+        scope_id=step.scope_id,
+        requisition=requisition,
+        now=now,
+    )
+    return step.role if is_manager else None
+
+
+def _manager(session: Session, requisition: Requisition, *, now: datetime) -> resolution.ChainStep:
+    own = resolution.own_unit(session, requester_id=requisition.requester_id)
+    return resolution.manager(
+        own,
+        user_id=requisition.requester_id,
+        people=resolution.load_people(session, requisition=requisition, own=own, now=now),
+    )
+
+
+def tell_manager(session: Session, *, user_id: UUID, now: datetime) -> None:
+    """Tell the manager of somebody who left what they had raised; it is cancelled or adopted.
+
+    Where they have no manager but the escalation approver, a case tells those who can name one.
+    """
+    raised = (
+        session.execute(
+            select(Requisition)
+            .where(Requisition.requester_id == user_id, requesters.left_behind())
+            .order_by(Requisition.id)
+        )
+        .scalars()
+        .all()
+    )
+    if not raised:
+        return
+    numbers = [each.number for each in raised]
+    try:
+        manager = _manager(session, raised[0], now=now)
+    except resolution.NoApprover:
+        manager = None
+    if manager is None or manager.role == resolution.ESCALATION_APPROVER:
+        cases.open_case(
+            session,
+            kind=CaseKind.MISMATCH,
+            object_type="user",
+            object_id=user_id,
+            summary="Somebody left, and nobody manages what they had raised.",
+            evidence={"requisitions": numbers},
+            severity=Severity.SEVERE,
+        )
+        return
+    event_id = security_log.record(
+        session,
+        event=security_alerts.LEFT_BEHIND,
+        outcome="ok",
+        user_id=user_id,
+        detail={
+            "subject_id": str(user_id),
+            "manager_id": str(manager.user_id),
+            "requisitions": numbers,
+        },
+    )
+    security_alerts.owe(session, event_id=event_id)
+
+
+def _live(session: Session, user_id: UUID, *, now: datetime) -> Sequence[RoleAssignment]:
+    return (
+        session.execute(live_assignments(now).where(RoleAssignment.user_id == user_id))
+        .scalars()
+        .all()
+    )
 
 
 def done(session: Session, *, user_id: UUID, now: datetime) -> None:

@@ -109,6 +109,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "requisitions.submit": REQUESTERS,
     "requisitions.recall": REQUESTERS,
     "requisitions.cancel": REQUESTERS,
+    "requisitions.adopt": APPROVERS,
     "requisitions.approve": APPROVERS,
     "requisitions.reject": APPROVERS,
     "requisitions.request_changes": APPROVERS,

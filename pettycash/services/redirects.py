@@ -6,18 +6,19 @@ validated. Agreeing writes a round of one step: the approved destinations of a r
 of its rounds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, money
 from pettycash.models.payments import IllegalTransition, Payment, PaymentStatus
 from pettycash.models.people import Role
-from pettycash.models.platform import Change, ChangeStatus
+from pettycash.models.platform import CaseKind, Change, ChangeStatus, Severity
 from pettycash.models.releases import DeathCause
 from pettycash.models.requisitions import (
     IllegalRequisitionState,
@@ -29,10 +30,12 @@ from pettycash.money import Currency
 from pettycash.rails import Method
 from pettycash.services import (
     approved_facts,
+    cases,
     changes,
     destinations,
     digests,
     duties,
+    requesters,
     resolution,
     rounds,
     texts,
@@ -142,7 +145,8 @@ def propose_for_requisition(
     requisition = visibility.requisition(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
-    if requisition.requester_id != actor.user_id:
+    is_own = requesters.is_own(session, requisition, user_id=actor.user_id)
+    if not is_own:
         if not actor.has(Role.TREASURY):
             raise NotRequester("Its requester or treasury redirects a requisition.")
         duties.check(session, user_id=actor.user_id, duty=Duty.MAKER, requisition_id=requisition.id)
@@ -217,7 +221,8 @@ def _propose(
     now: datetime,
 ) -> Change:
     reached = duties.reached_at(session, destination=new["destination"])
-    if actor.user_id in reached and actor.user_id != requisition.requester_id:
+    is_own = requesters.is_own(session, requisition, user_id=actor.user_id)
+    if actor.user_id in reached and not is_own:
         raise duties.NotSeparate("You get the money there: that excludes you as its maker.")
     duties.check_recipients(session, people=reached, requisition_id=requisition.id)
     seat = _seat(
@@ -337,6 +342,53 @@ def _about(session: Session, change: Change) -> tuple[Requisition, Payment | Non
     if change.payload["payment_id"] is None:
         return requisition, None
     return requisition, session.get_one(Payment, UUID(change.payload["payment_id"]))
+
+
+def waiting(session: Session, *, user_id: UUID) -> Sequence[UUID]:
+    """The open redirects that a person was asked to decide."""
+    return (
+        session.execute(
+            select(Change.id)
+            .where(
+                Change.kind == KIND,
+                Change.status == ChangeStatus.PROPOSED,
+                Change.decider_id == user_id,
+            )
+            .order_by(Change.id)
+        )
+        .scalars()
+        .all()
+    )
+
+
+def ask_anew(session: Session, *, change_id: UUID, now: datetime) -> None:
+    """Ask who would be asked now, where whoever was asked is gone or became a party to it.
+
+    Where nobody would, a case tells those who can name somebody.
+    """
+    _lock(session, session.get_one(Change, change_id))
+    change = db.lock(session, Change, change_id)
+    assert change is not None, "a proposal is never deleted"
+    if change.status is not ChangeStatus.PROPOSED:
+        return
+    requisition = _about(session, change)[0]
+    try:
+        seat = _seat_of(session, change, now=now)
+    except resolution.NoApprover as refusal:
+        cases.open_case(
+            session,
+            kind=CaseKind.MISMATCH,
+            object_type="requisition",
+            object_id=requisition.id,
+            summary=f"A redirect of {requisition.number} waits for somebody who left.",
+            evidence={"change_id": str(change.id), "refusal": refusal.detail},
+            severity=Severity.SEVERE,
+        )
+        return
+    if seat.user_id == change.decider_id:
+        return
+    change.decider_id = seat.user_id
+    _tell(session, requisition, change, "handed over", seat.escalation_reason, actor=None)
 
 
 def _check_decider(session: Session, change: Change, actor: Actor, now: datetime) -> None:
@@ -463,7 +515,7 @@ def _tell(
     word: str,
     why: str | None,
     *,
-    actor: Actor,
+    actor: Actor | None,
 ) -> None:
     old, new = (
         f"{Method(place['method']).facts.label} {place['destination']}"

@@ -15,6 +15,7 @@ from pettycash.services.case_alerts import Alert
 
 TOPIC = "notifications.security"
 ACCOUNT_CLOSED = "auth.account_closed"
+LEFT_BEHIND = "user.left_requisitions"
 
 TOLD = {
     ACCOUNT_CLOSED: (Role.ADMIN, Role.OPERATOR),
@@ -48,7 +49,9 @@ def owed(session: Session, *, event_id: UUID, now: datetime) -> Alert:
         .join(Company, Company.id == SecurityEvent.company_id)
         .where(SecurityEvent.id == event_id)
     ).one()
-    told = case_alerts.addresses(session, *TOLD[event.event], now=now)
+    told = case_alerts.addresses(session, *TOLD.get(event.event, ()), now=now)
+    if event.event == LEFT_BEHIND:
+        told = [session.get_one(User, UUID(event.detail["manager_id"])).email]
     if event.event == ACCOUNT_CLOSED:
         told = sorted({*told, person.email})
     subject, text = _words(session, event, person)
@@ -76,6 +79,15 @@ def _words(session: Session, event: SecurityEvent, person: User) -> tuple[str, s
             return (
                 f"{subject} may sign in again",
                 f"{person.username} gave {subject} the login and the roles that have not ended.",
+            )
+        case "user.left_requisitions":
+            return (
+                f"{person.username} left: what they had raised is yours",
+                (
+                    f"Cancel or adopt what {person.username} had raised, as their manager:"
+                    f" {settings.current().api_url}/api/requisitions/?is_left_behind=true"
+                    f"&requester_id={person.id}"
+                ),
             )
         case _:
             return (

@@ -10,11 +10,12 @@ from pettycash.models.funds import Fund, Store
 from pettycash.models.identity import SecurityEvent
 from pettycash.models.organisation import Branch
 from pettycash.models.payments import Payment
-from pettycash.models.people import Role, ScopeKind
+from pettycash.models.people import Membership, Role, ScopeKind
 from pettycash.models.platform import Case
 from pettycash.models.releases import CashAcknowledgement
 from pettycash.models.requisitions import Requisition
 from pettycash.models.workflow import ApprovalStep, StepAssignee
+from pettycash.services import requesters
 from pettycash.services.actors import Actor
 
 
@@ -65,8 +66,8 @@ def security_events(actor: Actor) -> ColumnElement[bool]:
 
 
 def requisitions(actor: Actor) -> ColumnElement[bool]:
-    """Own ones, those of the actor's units, those that the actor decides or decided, and those
-    whose recipient signed before the actor.
+    """Own ones, those of the actor's units, those that the actor decides or decided, those whose
+    recipient signed before the actor, and what people who left those units had raised.
 
     A machine client has those that its key raised, for whomever.
     """
@@ -75,15 +76,30 @@ def requisitions(actor: Actor) -> ColumnElement[bool]:
     if sees_company(actor):
         return true()
     regions = actor.scope_ids(Role.REGIONAL_MANAGER)
+    branches, departments = (
+        actor.scope_ids(role) for role in (Role.BRANCH_MANAGER, Role.DEPARTMENT_HEAD)
+    )
+    in_regions = select(Branch.id).where(Branch.region_id.in_(regions))
+    left = select(Membership.user_id).where(
+        or_(
+            Membership.branch_id.in_(branches),
+            Membership.department_id.in_(departments),
+            Membership.region_id.in_(regions),
+            Membership.branch_id.in_(in_regions),
+        ),
+        Membership.user_id.not_in(requesters.answering()),
+    )
     decides = select(ApprovalStep.requisition_id).join(
         StepAssignee, StepAssignee.step_id == ApprovalStep.id
     )
     return or_(
         Requisition.requester_id == actor.user_id,
-        Requisition.branch_id.in_(actor.scope_ids(Role.BRANCH_MANAGER)),
-        Requisition.department_id.in_(actor.scope_ids(Role.DEPARTMENT_HEAD)),
+        Requisition.branch_id.in_(branches),
+        Requisition.department_id.in_(departments),
         Requisition.region_id.in_(regions),
-        Requisition.branch_id.in_(select(Branch.id).where(Branch.region_id.in_(regions))),
+        Requisition.branch_id.in_(in_regions),
+        Requisition.requester_id.in_(left),
+        requesters.adopted_by(actor.user_id),
         Requisition.id.in_(decides.where(StepAssignee.user_id == actor.user_id)),
         Requisition.id.in_(
             select(Payment.requisition_id)

@@ -1,13 +1,13 @@
 """Others take over from somebody who left."""
 
 from pettycash import db
-from pettycash.services import leaving
+from pettycash.services import leaving, redirects
 from pettycash.tasks.running import Duty, owed_task
 
 
 @owed_task(leaving.TOPIC)
 def hand_over(duty: Duty) -> None:
-    """Requisitions, releases and cases, each in a transaction of its own."""
+    """Requisitions, redirects, releases, each in a transaction of its own; then the rest."""
     with db.transaction() as session:
         found = leaving.waiting(session, user_id=duty.key)
     for requisition_id in found:
@@ -19,10 +19,16 @@ def hand_over(duty: Duty) -> None:
                 now=session.info["now"],
             )
     with db.transaction() as session:
+        asked = redirects.waiting(session, user_id=duty.key)
+    for change_id in asked:
+        with db.transaction() as session:
+            redirects.ask_anew(session, change_id=change_id, now=session.info["now"])
+    with db.transaction() as session:
         taken = leaving.releases_of(session, user_id=duty.key, now=session.info["now"])
     for payment_id in taken:
         with db.transaction() as session:
             leaving.give_back_release(session, payment_id=payment_id, user_id=duty.key)
     with db.transaction() as session:
         leaving.give_back_cases(session, user_id=duty.key, now=session.info["now"])
+        leaving.tell_manager(session, user_id=duty.key, now=session.info["now"])
         leaving.done(session, user_id=duty.key, now=session.info["now"])

@@ -16,7 +16,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from pettycash import db
 from pettycash.crash_points import reach
-from pettycash.services import outbox, parked
+from pettycash.services import lanes, outbox, parked
 from pettycash.services.outbox import Begun
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 USUAL_SECONDS, GRACE_SECONDS = 90, 30
 """How long a task may take, and how much longer until its process is ended."""
+
+STAYS_SECONDS = 1.0
+"""How long a worker goes on with calls of one account, before others have their turn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,10 @@ def owed_task(
             **_from_newer_publishers: object,
         ) -> None:
             ids = [*messages, *([obligation_id] if obligation_id else [])]
-            run_all(topic, [UUID(each) for each in ids], function)
+            begun = time.monotonic()
+            last = run_all(topic, [UUID(each) for each in ids], function)
+            while topic in lanes.CALLS and last and time.monotonic() - begun < STAYS_SECONDS:
+                last = _go_on(topic, last, function)
 
         made: Callable[..., None] = task
         return made
@@ -65,8 +71,20 @@ def owed_task(
     return decorator
 
 
-def run_all(topic: str, obligation_ids: Sequence[UUID], function: Callable[[Duty], None]) -> None:
+def _go_on(topic: str, ended: UUID, function: Callable[[Duty], None]) -> UUID | None:
+    with db.system_glance() as glance:
+        following = lanes.following(glance, obligation_id=ended)
+    if following is not None:
+        run(topic, following, function)
+    return following
+
+
+def run_all(
+    topic: str, obligation_ids: Sequence[UUID], function: Callable[[Duty], None]
+) -> UUID | None:
     """Run the tasks of several obligations, one after the other; each is counted by itself.
+
+    Returns the last of them.
 
     The error of one keeps none of the others from running, and the first is raised at the end. One
     that uses up the time leaves those after it to another message: they stay due.
@@ -83,6 +101,7 @@ def run_all(topic: str, obligation_ids: Sequence[UUID], function: Callable[[Duty
             errors.append(error)
     if errors:
         raise errors[0]
+    return obligation_ids[-1] if obligation_ids else None
 
 
 def run(topic: str, obligation_id: UUID, function: Callable[[Duty], None]) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from pettycash.db import system_transaction, transaction
 from pettycash.models.identity import SecurityEvent
 from pettycash.models.people import Membership, User
-from tests.api.client import ApiClient, Caller
+from tests.api.client import ApiClient, Caller, in_thirty_days
 from tests.factories.people import company_id
 from tests.races import together
 
@@ -383,6 +383,42 @@ def test_ending_a_role_takes_two_people_too(api: ApiClient, admin: Caller) -> No
     again = admin.post(path, json={"reason": "Again."})
     assert again.status_code == 409
     assert again.json["code"] == "role_assignment.ended"
+
+
+def test_the_end_of_a_role_warns_of_what_nobody_else_could_do(
+    api: ApiClient, admin: Caller
+) -> None:
+    (held,) = admin.get("/api/role-assignments/?role=cfo&is_live=true").json["items"]
+    path = f"/api/role-assignments/{held['id']}/end/"
+
+    for body in ({}, {"valid_until": in_thirty_days()}):
+        proposed = admin.post(path, json={"reason": "Moves to planning."} | body)
+
+        assert proposed.status_code == 202, proposed.json
+        (warned,) = proposed.json["warnings"]
+        assert warned["code"] == "leaving.last_approver"
+        place = proposed.headers["Location"]
+        assert admin.get(place).json["warnings"] == [warned]
+    (listed, _) = admin.get("/api/changes/?kind=role_end").json["items"]
+    assert "warnings" not in listed
+    confirmed = api.as_("admin_2").post(f"{place}confirm/", json={})
+    assert confirmed.status_code == 200, confirmed.json
+    assert confirmed.json["warnings"] == [warned]
+    cover = _propose(admin, str(api.as_("staff_2").user_id), "ceo", valid_until=in_thirty_days())
+    assert cover.json["warnings"] == []
+
+
+def test_who_is_deactivated_leaves_warnings(api: ApiClient, admin: Caller) -> None:
+    for name, codes in (("custodian_mombasa", ["leaving.last_custodian"]), ("staff_2", [])):
+        path = f"/api/users/{_of(admin, name)['id']}/"
+        tag = admin.get(path).headers["ETag"]
+        renamed = admin.patch(path, json={"display_name": "Somebody"}, etag=tag)
+        assert "warnings" not in renamed.json
+
+        answer = admin.patch(path, json={"is_active": False}, etag=renamed.headers["ETag"])
+
+        assert answer.status_code == 200, answer.json
+        assert [each["code"] for each in answer.json["warnings"]] == codes
 
 
 def test_a_role_of_another_company_can_not_be_ended(api: ApiClient, admin: Caller) -> None:

@@ -7,11 +7,8 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from pettycash import db
 from pettycash.services.audit import CHECKS, Holds
 from tests.cli.conftest import Command
-from tests.factories.people import company_id
-from tests.factories.requisitions import submitted
 from tests.servers import Database
 
 HOLD, BROKEN, UNREADABLE, USAGE = 0, 1, 2, 2
@@ -42,25 +39,22 @@ def test_books_that_hold(command: Command) -> None:
     assert command("audit", "books", "--json", "--company", "DEMO").json["companies"] == 1
 
 
-def test_what_waits_is_asked_alone(command: Command, live: Database) -> None:
-    """An approver is inactive: the books hold, and a requisition waits for nobody."""
-    demo = company_id("DEMO")
-    with db.scope(company_id=demo, source="test"), db.transaction() as session:
-        waiting = submitted(session).id
-    assert command("audit", "books", "--running").exit_code == HOLD
-    with superuser(
-        live,
-        "UPDATE memberships SET is_active = false WHERE user_id IN"
-        f" (SELECT user_id FROM step_assignees WHERE company_id = '{demo}')",
-    ):
+def test_what_runs_late_or_in_vain_is_asked_alone(command: Command, live: Database) -> None:
+    in_vain = (
+        "INSERT INTO cases (id, company_id, kind, severity, status, object_type, object_id,"
+        " summary, evidence, version, owner_id) SELECT new_key(), m.company_id, 'below_floor',"
+        " 'warning', 'open', 'store', m.id, 'x', '{}', 1, m.user_id FROM memberships m"
+        " JOIN users u ON u.id = m.user_id WHERE u.username = 'staff'"
+    )
+    with superuser(live, in_vain):
         ran = command("audit", "books", "--running", "--json")
 
     assert {each["check"] for each in ran.json["checks"]} == {
         name for name, check in CHECKS.items() if check.holds is Holds.RUNNING
     }
     (found,) = [each for each in ran.json["checks"] if not each["ok"]]
-    assert (ran.exit_code, found["check"]) == (BROKEN, "nobody_waits_for_who_can_not_act")
-    assert [row["object_id"] for row in found["rows"]] == [str(waiting)]
+    assert (ran.exit_code, found["check"]) == (BROKEN, "nothing_waits_for_who_left")
+    assert [row["what"] for row in found["rows"]] == ["case"]
 
 
 def test_what_is_broken_is_named_with_its_company(command: Command, live: Database) -> None:

@@ -73,6 +73,10 @@ def test_somebody_is_deactivated(command: Command) -> None:
     assert command("users", "deactivate", "staff", "--company", "DEMO").exit_code == 0
 
     assert _listed(command)["staff"]["is_active"] is False
+    last = command("users", "deactivate", "cfo", "--company", "DEMO")
+    assert last.exit_code == 0
+    assert "warning: Nobody else is cfo:" in last.output
+    assert "(leaving.last_approver)" in last.output
     unknown = command("users", "deactivate", "other_company", "--company", "DEMO")
     assert isinstance(unknown.refusal, totp.UserNotFound)
 

@@ -10,7 +10,7 @@ from pettycash import db, settings
 from pettycash.models.platform import Obligation
 from pettycash.services import lanes
 from pettycash.services.lanes import Due, Queue
-from pettycash.tasks import acknowledgements, callbacks, otp, payments
+from pettycash.tasks import acknowledgements, approvals, callbacks, otp, payments
 
 TASKS: Mapping[str, Callable[..., None]] = {
     "payments.submit": payments.submit,
@@ -18,6 +18,7 @@ TASKS: Mapping[str, Callable[..., None]] = {
     "callbacks.process": callbacks.process,
     "otp.send": otp.send,
     "otp.expire": otp.expire,
+    "approvals.hand_over": approvals.hand_over,
     "notifications.acknowledgement_code": acknowledgements.send_acknowledgement_code,
 }
 

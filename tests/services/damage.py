@@ -51,11 +51,6 @@ GIVEN = (
     f" VALUES (:key, :company, {HOLDER.format('auditor')}, 'staff', 'company', now(), {{0}})"
 )
 
-WAITED_FOR = (
-    "(SELECT a.user_id FROM step_assignees a JOIN approval_steps s ON s.id = a.step_id"
-    " WHERE s.requisition_id = :waiting AND s.status = 'open')"
-)
-
 DAMAGE: tuple[tuple[str, str, str], ...] = (
     (
         "balance_is_sum_of_postings",
@@ -421,6 +416,45 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
             " WHERE id = :paid"
         ),
     ),
+    (
+        "nothing_waits_for_who_left",
+        "key",
+        (
+            "INSERT INTO changes (id, company_id, kind, object_id, payload, reason, status,"
+            " proposed_by, decider_id) SELECT :key, company_id, 'redirect', id, '{}', 'x',"
+            " 'proposed', maker_id, :requester FROM payments WHERE id = :going"
+        ),
+    ),
+    (
+        "nothing_waits_for_who_left",
+        "key",
+        (
+            "INSERT INTO cases (id, company_id, kind, severity, status, object_type, object_id,"
+            " summary, evidence, version, owner_id) VALUES (:key, :company, 'below_floor',"
+            " 'warning', 'open', 'store', :store, 'x', '{}', 1, :requester)"
+        ),
+    ),
+    (
+        "nothing_waits_for_who_left",
+        "requisition",
+        (
+            "UPDATE requisitions SET status = 'draft' WHERE id = :requisition; UPDATE memberships"
+            " SET is_active = false WHERE company_id = :company"
+        ),
+    ),
+    (
+        "nothing_waits_for_who_left",
+        "replenishment",
+        (
+            "UPDATE replenishments SET status = 'funded' WHERE id = :replenishment; UPDATE"
+            " role_assignments SET valid_until = now() WHERE role = 'custodian'"
+        ),
+    ),
+    (
+        "nothing_waits_for_who_left",
+        "going",
+        ("UPDATE payments SET status = 'pending', executor_id = :requester WHERE id = :going"),
+    ),
     ("every_callback_was_read", "callback", CALLBACK),
     (
         "floors_are_the_funds",
@@ -678,19 +712,6 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
             "INSERT INTO api_keys (id, company_id, name, prefix, digest, scopes, expires_at,"
             " created_by, confirmed_by, confirmed_at) VALUES (:key, :company, 'x', 'x', 'x',"
             f" '{{}}', now(), {HOLDER.format('admin')}, {CFO}, now())"
-        ),
-    ),
-    (
-        "nobody_waits_for_who_can_not_act",
-        "waiting",
-        f"UPDATE memberships SET is_active = false WHERE user_id = {WAITED_FOR}",
-    ),
-    (
-        "nobody_waits_for_who_can_not_act",
-        "waiting",
-        (
-            "UPDATE role_assignments SET valid_until = valid_from + interval '1 microsecond' WHERE"
-            f" user_id = {WAITED_FOR}"
         ),
     ),
 )

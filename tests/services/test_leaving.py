@@ -7,14 +7,37 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from pettycash.models.people import Membership, RoleAssignment
-from pettycash.models.platform import Case, CaseKind, Severity
+from pettycash.models.identity import SecurityEvent
+from pettycash.models.people import SCOPE_OF, Membership, Role, RoleAssignment
+from pettycash.models.platform import Case, CaseKind, Change, Severity
 from pettycash.models.requisitions import Requisition, RequisitionStatus
-from pettycash.services import approvals, cases, duties, leaving, people, requisitions, rounds
+from pettycash.models.workflow import ApprovalTrail
+from pettycash.rails import Method
+from pettycash.services import (
+    approvals,
+    audit,
+    cases,
+    company_settings,
+    duties,
+    leaving,
+    people,
+    redirects,
+    requisitions,
+    rounds,
+    security_alerts,
+)
 from pettycash.services.requisitions import lifecycle
 from tests.factories import payments as making
 from tests.factories.people import acting, user_id
-from tests.factories.requisitions import approve, chain, digest, submitted
+from tests.factories.requisitions import (
+    approve,
+    approved,
+    chain,
+    digest,
+    end_roles,
+    raised,
+    submitted,
+)
 
 
 def assignee(session: Session, requisition: Requisition) -> UUID:
@@ -43,10 +66,30 @@ def hand_over(session: Session, who: UUID) -> None:
     now = session.info["now"]
     for requisition_id in leaving.waiting(session, user_id=who):
         leaving.hand_over_step(session, requisition_id=requisition_id, user_id=who, now=now)
+    for change_id in redirects.waiting(session, user_id=who):
+        redirects.ask_anew(session, change_id=change_id, now=now)
     for payment_id in leaving.releases_of(session, user_id=who, now=now):
         leaving.give_back_release(session, payment_id=payment_id, user_id=who)
     leaving.give_back_cases(session, user_id=who, now=now)
+    leaving.tell_manager(session, user_id=who, now=now)
     session.flush()
+
+
+def vain(session: Session) -> set[tuple[str, str]]:
+    """What waits for somebody who can't act: the thing, and in what it waits."""
+    (result,) = audit.audit(
+        session, now=session.info["now"], only=frozenset({"nothing_waits_for_who_left"})
+    )
+    return {(each.object_id, each.detail["what"]) for each in result.findings}
+
+
+def deactivated(session: Session, *names: str) -> None:
+    """Past the service, so that nobody is owed a hand-over."""
+    session.execute(
+        update(Membership)
+        .where(Membership.user_id.in_([user_id(session, name) for name in names]))
+        .values(is_active=False)
+    )
 
 
 def test_a_step_goes_to_the_next_rank(session: Session) -> None:
@@ -187,3 +230,211 @@ def test_each_end_of_a_role_is_seen_to(session: Session) -> None:
     leaving.done(session, user_id=who, now=end)
     session.refresh(owed)
     assert owed.done_at is not None
+
+
+def redirected(session: Session, requisition: Requisition) -> Change:
+    return redirects.propose_for_requisition(
+        session,
+        requisition_id=requisition.id,
+        destination="254722000000",
+        reason="The shop has a new number.",
+        actor=acting(session, "staff"),
+        now=session.info["now"],
+    )
+
+
+def test_an_open_redirect_goes_to_the_next_rank(session: Session) -> None:
+    requisition = approved(session)
+    change = redirected(session, requisition)
+    assert change.decider_id == user_id(session, "branch_manager")
+
+    leaves(session, "branch_manager")
+
+    assert change.decider_id == user_id(session, "regional_manager")
+    told = session.execute(
+        select(ApprovalTrail.comment)
+        .where(ApprovalTrail.requisition_id == requisition.id)
+        .order_by(ApprovalTrail.id.desc())
+        .limit(1)
+    ).scalar_one()
+    assert told is not None
+    assert told.startswith("redirect handed over")
+    assert vain(session) == set()
+
+
+def test_a_redirect_that_nobody_can_decide_becomes_a_case(session: Session) -> None:
+    requisition = approved(session)
+    change = redirected(session, requisition)
+    end_roles(
+        session,
+        "regional_manager",
+        "group_finance_manager",
+        "group_finance_manager_2",
+        "cfo",
+        "ceo",
+    )
+    deactivated(session, "escalation", "branch_manager")
+    assert vain(session) == {(str(change.id), "redirect")}
+
+    hand_over(session, user_id(session, "branch_manager"))
+
+    case = session.execute(select(Case).where(Case.object_id == requisition.id)).scalar_one()
+    assert case.evidence["change_id"] == str(change.id)
+    assert vain(session) == set()
+
+
+def test_what_waits_in_vain_is_found_until_it_is_handed_over(session: Session) -> None:
+    step = submitted(session)
+    release = making.pending(session)
+    release.executor_id = user_id(session, "treasury_2")
+    session.flush()
+    assert vain(session) == set()
+
+    deactivated(session, "branch_manager", "treasury_2")
+
+    assert vain(session) == {(str(step.id), "step"), (str(release.id), "release")}
+    for name in ("branch_manager", "treasury_2"):
+        hand_over(session, user_id(session, name))
+    assert vain(session) == set()
+
+
+def test_a_case_leaves_the_desk_of_who_is_only_staff_by_now(session: Session) -> None:
+    payment = making.pending(session)
+    case = cases.open_case(
+        session,
+        kind=CaseKind.IN_DOUBT,
+        object_type="payment",
+        object_id=payment.id,
+        summary="Nobody knows.",
+        evidence={},
+        severity=Severity.WARNING,
+    )
+    case.owner_id = user_id(session, "treasury_2")
+    end_roles(session, "treasury_2")
+    session.add(
+        RoleAssignment(
+            company_id=payment.company_id,
+            user_id=case.owner_id,
+            role=Role.STAFF,
+            scope_kind=SCOPE_OF[Role.STAFF],
+            valid_from=session.info["now"],
+            proposed_by=user_id(session, "admin"),
+            confirmed_by=user_id(session, "admin_2"),
+        )
+    )
+    session.flush()
+    assert vain(session) == {(str(case.id), "case")}
+
+    hand_over(session, case.owner_id)
+
+    session.refresh(case)
+    assert case.owner_id is None
+
+
+def test_cases_of_the_escalation_approver_go_to_the_next_one(session: Session) -> None:
+    payment = making.pending(session)
+    before = user_id(session, "escalation")
+    case = cases.open_case(
+        session,
+        kind=CaseKind.IN_DOUBT,
+        object_type="payment",
+        object_id=payment.id,
+        summary="Nobody knows.",
+        evidence={},
+        severity=Severity.WARNING,
+    )
+    case.owner_id = before
+    session.flush()
+    hand_over(session, before)
+    session.refresh(case)
+    assert case.owner_id == before, "they look after it without any role"
+
+    company_settings.set_escalation_approver(
+        session, user_id=user_id(session, "staff_2"), changed_by=user_id(session, "admin")
+    )
+    hand_over(session, before)
+
+    session.refresh(case)
+    assert case.owner_id == user_id(session, "staff_2")
+
+
+def test_cash_that_a_custodian_took_on_is_free_once_another_keeps_the_fund(
+    session: Session,
+) -> None:
+    payment = making.pending(session, method=Method.CASH, destination="0712345678")
+    payment.executor_id = user_id(session, "custodian")
+    session.flush()
+    hand_over(session, payment.executor_id)
+    session.refresh(payment)
+    assert payment.executor_id is not None
+
+    elsewhere = session.execute(
+        select(RoleAssignment.scope_id).where(
+            RoleAssignment.user_id == user_id(session, "custodian_mombasa"),
+            RoleAssignment.role == Role.CUSTODIAN,
+        )
+    ).scalar_one()
+    end_roles(session, "custodian")
+    session.add(
+        RoleAssignment(
+            company_id=payment.company_id,
+            user_id=payment.executor_id,
+            role=Role.CUSTODIAN,
+            scope_kind=SCOPE_OF[Role.CUSTODIAN],
+            scope_id=elsewhere,
+            valid_from=session.info["now"],
+            proposed_by=user_id(session, "admin"),
+            confirmed_by=user_id(session, "admin_2"),
+        )
+    )
+    session.flush()
+    hand_over(session, payment.executor_id)
+
+    session.refresh(payment)
+    assert payment.executor_id is None
+
+
+def test_the_manager_is_told_what_was_left_behind(session: Session) -> None:
+    requisition = raised(session)
+
+    who = leaves(session, "staff")
+
+    event = session.execute(
+        select(SecurityEvent).where(SecurityEvent.event == security_alerts.LEFT_BEHIND)
+    ).scalar_one()
+    assert event.detail == {
+        "subject_id": str(who),
+        "manager_id": str(user_id(session, "branch_manager")),
+        "requisitions": [requisition.number],
+    }
+    alert = security_alerts.owed(session, event_id=event.id, now=session.info["now"])
+    assert alert.addresses == ["branch_manager@demo.example"]
+    assert f"is_left_behind=true&requester_id={who}" in alert.text
+    assert vain(session) == set(), "the manager takes it over"
+
+
+def test_what_nobody_manages_is_a_case(session: Session) -> None:
+    requisition = raised(session)
+    end_roles(
+        session,
+        "branch_manager",
+        "regional_manager",
+        "group_finance_manager",
+        "group_finance_manager_2",
+        "department_head",
+        "cfo",
+        "ceo",
+    )
+    deactivated(session, "staff")
+    assert (str(requisition.id), "requester") in vain(session)
+
+    hand_over(session, user_id(session, "staff"))
+
+    case = session.execute(
+        select(Case).where(Case.object_id == user_id(session, "staff"))
+    ).scalar_one()
+    assert (case.severity, case.evidence) == (
+        Severity.SEVERE,
+        {"requisitions": [requisition.number]},
+    )
+    assert (str(requisition.id), "requester") not in vain(session)

@@ -1,6 +1,7 @@
 """A message may hold a list of obligations: each is begun, counted and ended by itself."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -91,3 +92,26 @@ def test_messages_of_before_are_understood(three: list[UUID]) -> None:
     payments.submit(messages=[two, other], from_a_newer_publisher=True)
 
     assert all(each.done_at is not None for each in read(three))
+
+
+def test_a_worker_goes_on_in_the_lane_of_its_call(
+    three: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "STAYS_SECONDS", 60.0)
+    elsewhere, later = new_id(), new_id()
+    with db.transaction() as session:
+        outbox.owe(session, topic=TOPIC, key=elsewhere, lane=new_id())
+        soon = session.info["now"] + timedelta(minutes=1)
+        outbox.owe(session, topic=TOPIC, key=later, due_at=soon)
+
+    payments.submit(messages=[str(working.obligation_id(TOPIC, three[0]))])
+
+    assert all(each.done_at is not None for each in read(three))
+    assert [each.attempts for each in read(three)] == [0, 1, 1], "as the relay would have counted"
+    assert [each.done_at for each in read([elsewhere, later])] == [None, None]
+
+
+def test_a_worker_lets_others_have_their_turn(three: list[UUID]) -> None:
+    payments.submit(messages=[str(working.obligation_id(TOPIC, three[0]))])
+
+    assert [each.done_at is not None for each in read(three)] == [True, False, False]

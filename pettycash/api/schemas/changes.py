@@ -5,6 +5,7 @@ from typing import Any
 import marshmallow as ma
 
 from pettycash.api.schemas.fields import Choice, Choices, DatedListQuery, Schema, Text, UtcDateTime
+from pettycash.api.schemas.people import LeavingWarningSchema
 from pettycash.models.platform import ChangeStatus
 from pettycash.rails import Method
 
@@ -42,6 +43,11 @@ class ChangeSchema(Schema):
     decided_at = UtcDateTime(dump_only=True, allow_none=True)
     comment = ma.fields.String(dump_only=True, allow_none=True)
     created_at = UtcDateTime(dump_only=True)
+    warnings = ma.fields.List(
+        ma.fields.Nested(LeavingWarningSchema),
+        dump_only=True,
+        metadata={"description": "Of the end of a role alone, and not in lists."},
+    )
 
 
 class ProposalSchema(Schema):

@@ -69,6 +69,32 @@ class UserSchema(Schema):
     created_at = UtcDateTime(dump_only=True)
 
 
+class LeavingWarningSchema(Schema):
+    """Something that only they could do; it refuses nothing."""
+
+    code = ma.fields.String(
+        metadata={
+            "description": "leaving.last_of_role, leaving.last_approver, leaving.last_custodian,"
+            " leaving.last_second, leaving.escalation_approver, leaving.raised"
+        }
+    )
+    detail = ma.fields.String()
+    ids = ma.fields.List(
+        ma.fields.UUID(),
+        metadata={"description": "Of the unit or fund, tiers, persons or requisitions."},
+    )
+
+
+class ChangedUserSchema(UserSchema):
+    """A person who was changed and, where they were deactivated, what only they could do."""
+
+    warnings = ma.fields.List(
+        ma.fields.Nested(LeavingWarningSchema),
+        dump_only=True,
+        metadata={"description": "Where they were deactivated; else left out."},
+    )
+
+
 class PlacesSchema(Schema):
     """Where somebody works."""
 
@@ -187,6 +213,17 @@ EXAMPLE_USER: dict[str, Any] = {
     "is_centralized_approver": False,
     "roles": [{"role": "staff", "role_display": "Staff", "scope_kind": "self", "scope_id": None}],
     "created_at": MADE_AT,
+}
+EXAMPLE_DEACTIVATED: dict[str, Any] = {
+    **EXAMPLE_USER,
+    "is_active": False,
+    "warnings": [
+        {
+            "code": "leaving.last_custodian",
+            "detail": "Nobody else keeps the fund of Westlands: name another custodian.",
+            "ids": [BRANCH_ID],
+        }
+    ],
 }
 EXAMPLE_NEW_ROLE: dict[str, Any] = {
     "user_id": USER_ID,

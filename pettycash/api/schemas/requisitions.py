@@ -48,6 +48,10 @@ class RequisitionQuery(SearchQuery):
     department_id = ma.fields.UUID(load_default=None)
     is_urgent = ma.fields.Boolean(load_default=None)
     is_held = ma.fields.Boolean(load_default=None)
+    is_left_behind = ma.fields.Boolean(
+        load_default=None,
+        metadata={"description": "Raised by somebody who left, for their manager to end or adopt."},
+    )
     external_reference = Text(longest=100, load_default=None)
 
 

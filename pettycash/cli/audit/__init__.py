@@ -31,10 +31,12 @@ def audit() -> None:
 @click.option("--company", "code", help="Code of one company (default: every one).")
 @click.option("--fast", is_flag=True, help="Leave out what takes longer as history grows.")
 @click.option(
-    "--settled", is_flag=True, help="Nothing is under way any more: nothing may be left undecided."
+    "--running",
+    is_flag=True,
+    help="Only what is late, or waits for somebody who can't act; no rail's ledger.",
 )
 @click.option(
-    "--running", is_flag=True, help="Only what is late, or waits for somebody who can't act."
+    "--settled", is_flag=True, help="Nothing is under way any more: nothing may be left undecided."
 )
 @click.option(
     "--simulator",
@@ -48,8 +50,8 @@ def books(
     *,
     code: str | None,
     fast: bool,
-    settled: bool,
     running: bool,
+    settled: bool,
     url: str | None,
     no_simulator: bool,
     as_json: bool,
@@ -60,15 +62,16 @@ def books(
     Exit code 0: all hold; 1: something is broken; 2: the simulator does not show its ledger.
     """
     began = time.monotonic()
-    if url and (code or no_simulator or running):
+    no_simulator = no_simulator or running
+    if url and (code or no_simulator):
         raise click.UsageError(
-            "--simulator goes with none of --company, --no-simulator and --running"
+            "--simulator goes with neither --company, --running nor --no-simulator"
         )
     url = url or settings.current().simulator_mpesa_url
-    is_compared = bool(url) and not (code or no_simulator or running)
+    is_compared = bool(url) and not (code or no_simulator)
     companies = _companies(code)
     before = _known(companies) if is_compared else []
-    checks = _checked(companies, fast=fast, settled=settled, running=running)
+    checks = _checked(companies, fast=fast, running=running, settled=settled)
     moved: list[movements.Movement] = []
     if is_compared:
         try:
@@ -109,7 +112,7 @@ def _companies(code: str | None) -> list[Company]:
 
 
 def _checked(
-    companies: Sequence[Company], *, fast: bool, settled: bool, running: bool
+    companies: Sequence[Company], *, fast: bool, running: bool, settled: bool
 ) -> list[dict[str, Any]]:
     """Every check once, with the rows of all companies."""
     merged: dict[str, dict[str, Any]] = {}
@@ -117,7 +120,11 @@ def _checked(
         with db.scope(company_id=company.id, source="cli:audit"), db.snapshot() as session:
             db.take_time(session, seconds=None)  # years of books
             results = auditing.audit(
-                session, now=session.info["now"], fast=fast, settled=settled, running=running
+                session,
+                now=session.info["now"],
+                fast=fast,
+                running=running,
+                settled=settled,
             )
         for result in results:
             _merge(merged, result, company)

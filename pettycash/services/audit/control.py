@@ -5,7 +5,7 @@ asked, so that a rule that they forget is seen here. The nightly run looks only 
 `:since` the last run that found nothing.
 """
 
-from pettycash.services.audit.checks import Check, Holds, Invariant
+from pettycash.services.audit.checks import Check, Invariant
 
 CONTROL = (
     Check(
@@ -204,29 +204,6 @@ CONTROL = (
         WHERE k.confirmed_at >= :since AND NOT EXISTS (SELECT FROM changes d
             WHERE d.kind = 'api_key' AND d.object_id = k.id AND d.status = 'effective'
                 AND (d.proposed_by, d.decided_by) = (k.created_by, k.confirmed_by))
-        """,
-    ),
-    Check(
-        name="nobody_waits_for_who_can_not_act",
-        invariant=Invariant.I8,
-        object_type="requisition",
-        holds=Holds.RUNNING,
-        query="""
-        SELECT s.requisition_id AS object_id, s.role, s.opened_at AS waits_since
-        FROM approval_steps s
-        WHERE s.status = 'open' AND NOT EXISTS (
-            SELECT FROM step_assignees a
-            JOIN memberships m ON m.company_id = a.company_id AND m.user_id = a.user_id
-                AND m.is_active
-            JOIN users u ON u.id = a.user_id AND u.is_active
-            WHERE a.step_id = s.id AND CASE s.role
-                WHEN 'escalation_approver' THEN a.user_id::text = (
-                    SELECT c.data ->> 'escalation_approver_id' FROM company_settings c
-                    WHERE c.company_id = s.company_id ORDER BY c.version DESC LIMIT 1)
-                ELSE EXISTS (SELECT FROM role_assignments x
-                    WHERE x.company_id = a.company_id AND x.user_id = a.user_id AND x.role = s.role
-                        AND x.valid_from <= :now
-                        AND (x.valid_until IS NULL OR x.valid_until > :now)) END)
         """,
     ),
 )

@@ -38,7 +38,7 @@ RULES: Mapping[str, str] = {
     "a file that the second did not record": """e.is_of_before OR EXISTS (
         SELECT FROM attachments f
         WHERE f.id::text = e.file_id AND f.uploaded_by <> e.resolved_by
-            AND (f.case_id IS NOT NULL
+            AND (f.case_id = e.id
                 OR f.requisition_id = e.requisition_id AND f.created_at >= e.released_at))""",
     "the cfo or ceo": f"""e.is_of_before OR CASE
         WHEN e.ending = 'returned' AND e.rail_said IS DISTINCT FROM 'rejected'

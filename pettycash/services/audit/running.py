@@ -54,8 +54,8 @@ def audit(
     """Run the checks within the session's company, as things stand at `now`.
 
     `fast` leaves out what grows with history, for a health check. `settled` adds what holds once
-    nothing is under way any more; `running` leaves all but what holds while the system runs. `only`
-    names checks; it does not bring in those left out.
+    nothing is under way any more. `running` asks only what is late or waits in vain. `only` names
+    checks; it does not bring in those left out.
     """
     return [
         _run(session, check, now=now)

@@ -88,7 +88,7 @@ def check(
         case Ending.RETURNED:
             _check_returned(session, matter, proposal)
     _check_time(matter, proposal, now)
-    _check_file(session, matter, proposal)
+    _check_file(session, case, matter, proposal)
 
 
 def _check_no_doubt(subject: Subject) -> None:
@@ -161,16 +161,16 @@ def _check_time(matter: Matter, proposal: Proposal, now: datetime) -> None:
         )
 
 
-def _check_file(session: Session, matter: Matter, proposal: Proposal) -> None:
-    """Evidence is a file of a case, or one that came to the requisition after it was sent."""
+def _check_file(session: Session, case: Case, matter: Matter, proposal: Proposal) -> None:
+    """Evidence is a file of the case, or one that came to the requisition after it was sent."""
     found = session.get(Attachment, proposal.evidence_id) if proposal.evidence_id else None
-    is_of_a_case = found is not None and found.case_id is not None
+    is_of_the_case = found is not None and found.case_id == case.id
     is_of_the_requisition = (
         found is not None
         and found.requisition_id == matter.requisition.id
         and found.created_at >= restored.asked_since(matter.attempt)
     )
-    if found is None or not (is_of_a_case or is_of_the_requisition):
+    if found is None or not (is_of_the_case or is_of_the_requisition):
         raise EvidenceMissing(
             errors={"evidence_id": ["A file that was uploaded to the case as evidence."]}
         )

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from pettycash import errors
 from pettycash.models.payments import UNPAID, Payment, PaymentStatus
-from pettycash.models.people import Membership, Role, User
+from pettycash.models.people import Role
 from pettycash.models.requisitions import (
     IN_APPROVAL,
     IllegalRequisitionState,
@@ -16,9 +16,18 @@ from pettycash.models.requisitions import (
     RequisitionStatus,
 )
 from pettycash.models.workflow import RoundStatus, TrailAction
-from pettycash.services import changes, duties, rounds, texts, trail, visibility
+from pettycash.services import (
+    changes,
+    duties,
+    leaving,
+    requesters,
+    rounds,
+    texts,
+    trail,
+    visibility,
+)
 from pettycash.services.actors import Actor
-from pettycash.services.duties import APPROVING_ROLES, Duty
+from pettycash.services.duties import Duty
 from pettycash.services.requisitions import stating
 from pettycash.services.requisitions.progress import money_moved
 from pettycash.services.requisitions.raising import (
@@ -123,7 +132,7 @@ def cancel(
     now: datetime,
 ) -> Requisition:
     """End a requisition that shall not be paid. In payment, treasury may do so too; what somebody
-    who left had raised, a manager who sees it.
+    who left had raised, their manager.
 
     Raises:
         RequisitionNotFound: none such within scope.
@@ -134,10 +143,12 @@ def cancel(
     requisition = visibility.requisition(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
-    own = requisition.requester_id == actor.user_id
+    own = requesters.is_own(session, requisition, user_id=actor.user_id)
     at_treasury = requisition.status is R.IN_PAYMENT and actor.has(Role.TREASURY)
-    is_orphan = actor.has(*APPROVING_ROLES) and _has_left(session, requisition.requester_id)
-    if not own and not at_treasury and not is_orphan:
+    as_manager = None
+    if not own and not at_treasury and requesters.has_left(session, requisition.requester_id):
+        as_manager = leaving.role_as_manager(session, requisition, user_id=actor.user_id, now=now)
+    if not own and not at_treasury and as_manager is None:
         raise NotRequester("Only its requester cancels a requisition.")
     reason = texts.optional(comment, field="comment")
     if not own:
@@ -157,27 +168,10 @@ def cancel(
         requisition,
         TrailAction.CANCELLED,
         actor=actor,
-        role=_role_of_canceller(actor, own=own, at_treasury=at_treasury).value,
+        role=as_manager or (Role.STAFF if own else Role.TREASURY).value,
         comment=reason,
     )
     return requisition
-
-
-def _has_left(session: Session, user_id: UUID) -> bool:
-    active = session.execute(
-        select(Membership.id)
-        .join(User, User.id == Membership.user_id)
-        .where(Membership.user_id == user_id, Membership.is_active, User.is_active)
-    )
-    return active.first() is None
-
-
-def _role_of_canceller(actor: Actor, *, own: bool, at_treasury: bool) -> Role:
-    if own:
-        return Role.STAFF
-    if at_treasury:
-        return Role.TREASURY
-    return min(actor.role_set & APPROVING_ROLES)
 
 
 def return_to_requester(
@@ -344,7 +338,7 @@ def _own(session: Session, *, requisition_id: UUID, actor: Actor) -> Requisition
     requisition = visibility.requisition(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
-    if requisition.requester_id != actor.user_id:
+    if not requesters.is_own(session, requisition, user_id=actor.user_id):
         raise NotRequester
     return requisition
 

@@ -20,7 +20,7 @@ from pettycash.models.requisitions import (
     RequisitionStatus,
 )
 from pettycash.models.workflow import ApprovalRound, RoundStatus, TrailAction
-from pettycash.services import approved_facts, numbers, rounds, trail, visibility
+from pettycash.services import approved_facts, numbers, requesters, rounds, trail, visibility
 from pettycash.services.actors import Actor
 from pettycash.services.approved_facts import Materiality
 from pettycash.services.requisitions import stating
@@ -56,7 +56,7 @@ CHANGEABLE = frozenset(
 
 
 class NotRequester(errors.NotAllowed):
-    """Only the person who raised a requisition does this with it."""
+    """Only the person who raised or adopted a requisition does this with it."""
 
     code = "requisition.not_requester"
 
@@ -81,7 +81,7 @@ def draft(
         ExternalReferenceTaken: the person or client used it before.
         InvalidRequisition and the other refusals of `stating.checked`.
     """
-    home = stating.home_of(session, actor)
+    home = stating.home_of(session, actor.user_id)
     said = stating.checked(session, stating.at_home(said, home), actor=actor, home=home)
     requisition = Requisition(
         company_id=actor.company_id,
@@ -123,7 +123,7 @@ def update(
     requisition = visibility.requisition(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
-    if requisition.requester_id != actor.user_id:
+    if not requesters.is_own(session, requisition, user_id=actor.user_id):
         raise NotRequester("Only its requester changes a requisition.")
     if requisition.status not in BEFORE_SUBMIT | IN_APPROVAL | {R.PENDING_TREASURY_VALIDATION}:
         raise IllegalRequisitionState(f"A requisition that is {requisition.status} is not changed.")
@@ -140,7 +140,7 @@ def update(
         said = replace(said, region_id=None)  # it follows the branch
     if changes.get("is_urgent") is False:
         said = replace(said, urgency_reason=None)
-    home = stating.home_of(session, actor)
+    home = stating.home_of(session, requisition.requester_id)
     if changes.get("origin") is stating.own_origin(home):
         said = replace(said, origin_reason=None)
     said = stating.checked(session, replace(said, **changes), actor=actor, home=home)

@@ -154,11 +154,9 @@ HOME = (
 )
 
 
-def home_of(session: Session, actor: Actor) -> Home:
-    """Where the actor belongs."""
-    membership, branch, department, cost_center = session.execute(
-        HOME, {"user_id": actor.user_id}
-    ).one()
+def home_of(session: Session, user_id: UUID) -> Home:
+    """Where a requester belongs."""
+    membership, branch, department, cost_center = session.execute(HOME, {"user_id": user_id}).one()
     return Home(
         membership=membership, branch=branch, department=department, cost_center=cost_center
     )

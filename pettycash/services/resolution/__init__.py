@@ -16,11 +16,17 @@ from pettycash.services.resolution.core import (
     People,
     Policy,
     Subject,
+    manager,
     next_above,
     resolve,
     resolve_steps,
 )
-from pettycash.services.resolution.loading import holds_step_role, load_people, own_unit
+from pettycash.services.resolution.loading import (
+    escalation_approver,
+    holds_step_role,
+    load_people,
+    own_unit,
+)
 
 __all__ = [
     "ESCALATION_APPROVER",
@@ -35,8 +41,10 @@ __all__ = [
     "People",
     "Policy",
     "Subject",
+    "escalation_approver",
     "holds_step_role",
     "load_people",
+    "manager",
     "next_above",
     "own_unit",
     "resolve",

@@ -153,6 +153,21 @@ def resolve(policy: Policy, subject: Subject, people: People) -> Chain:
     return Chain(steps=steps, skipped_roles=skipped, override=override)
 
 
+def manager(own: OwnUnit, *, user_id: UUID, people: People) -> ChainStep:
+    """Find who approves first for a person's own unit: their manager.
+
+    Raises:
+        NoApprover: nobody does, the escalation approver included.
+    """
+    return _own_step(
+        own,
+        Policy(tier=1, roles_sequence=()),
+        Subject(requester_id=user_id),
+        people=people,
+        taken={user_id},
+    )
+
+
 def resolve_steps(
     roles: Sequence[Role], *, policy: Policy, subject: Subject, people: People
 ) -> tuple[ChainStep, ...]:

@@ -1,0 +1,11 @@
+"""Tasks are tried one by one here; how a worker goes on is tried in `test_lists`."""
+
+import pytest
+
+from pettycash.tasks import running
+
+
+@pytest.fixture(autouse=True)
+def each_call_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No worker goes on with what a test counts as waiting."""
+    monkeypatch.setattr(running, "STAYS_SECONDS", 0.0)
