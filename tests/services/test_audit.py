@@ -26,7 +26,6 @@ from tests.factories.evidence import accepted, proven
 from tests.factories.judging import called_unpaid, settled, tried_for_a_day
 from tests.factories.people import acting, company_id, user_id
 from tests.factories.pictures import picture
-from tests.factories.requisitions import submitted
 from tests.servers import Database, Servers, compose_for
 from tests.services.damage import BELOW_ITS_FLOOR, CASE, DAMAGE, ORDINARY, UNRULY
 from tests.services.test_case_resolutions import in_doubt
@@ -59,7 +58,6 @@ def lived(servers: Servers, worker_number: int) -> Iterator[tuple[Database, Know
             "rail_account": going.provider_account_id,
             "account": store.account_id,
             "fund": store.fund_id,
-            "waiting": submitted(session).id,
             "callback": new_id(),
             "key": new_id(),
             "replenishment": replenishments.raise_by_hand(
