@@ -5,6 +5,8 @@ functions), `pettycash_app` (rows of the current company only), `pettycash_syste
 all companies). Row security is forced, so a forgotten setting shows nothing rather than all.
 """
 
+from pathlib import Path
+
 from alembic import op
 
 APP = "pettycash_app"
@@ -94,3 +96,14 @@ def function(
     op.execute(f"REVOKE ALL ON FUNCTION {name} FROM PUBLIC")
     if grant:
         op.execute(f"GRANT EXECUTE ON FUNCTION {name} TO {grant}")
+
+
+FUNCTIONS = Path(__file__).parent / "sql" / "functions"
+
+
+def load(*names: str) -> None:
+    """Create or replace functions as their files say; each file revokes what nobody may call."""
+    for name in names:
+        body = (FUNCTIONS / f"{name}.sql").read_text("utf-8")
+        # Not as a statement of SQLAlchemy's, which would take `:word` for a parameter.
+        op.get_bind().exec_driver_sql(body.replace("%", "%%"))

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.models.attempts import (
@@ -20,8 +20,12 @@ from pettycash.models.funds import Fund, Store
 from pettycash.models.ledger import AccountKind, LedgerAccount
 from pettycash.models.organisation import Branch, Department
 from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.models.people import Role
-from pettycash.models.releases import PaymentExecution
+from pettycash.models.releases import (
+    ChallengeState,
+    PaymentExecution,
+    ReleaseChallenge,
+    ReleaseGrant,
+)
 from pettycash.models.requisitions import (
     Origin,
     Requisition,
@@ -29,20 +33,11 @@ from pettycash.models.requisitions import (
     RequisitionLine,
     RequisitionStatus,
 )
-from pettycash.models.workflow import (
-    ApprovalRound,
-    ApprovalStep,
-    ApprovalThreshold,
-    Decision,
-    RoundStatus,
-    StepAssignee,
-    StepStatus,
-    TrailAction,
-    Verdict,
-)
 from pettycash.rails import Method
-from pettycash.services import accounts, ledger, posting_rules, trail
-from tests.factories.people import user_id
+from pettycash.services import accounts, ledger, posting_rules, rounds
+from pettycash.services.payments import facts
+from tests.factories.people import acting, user_id
+from tests.factories.requisitions import approve_open
 
 
 def fund(session: Session, code: str = "WESTLANDS") -> Fund:
@@ -76,11 +71,11 @@ def requisition(
     currency: str = "KES",
     method: Method = Method.MPESA,
     payee_user: str | None = None,
-    status: RequisitionStatus = RequisitionStatus.IN_PAYMENT,
 ) -> Requisition:
     """An approved requisition, as the workflow leaves it."""
     company_id = session.info["scope"].company_id
     total = sum((Decimal(amount) for _, amount in lines), Decimal(0))
+    branch = session.execute(select(Branch).where(Branch.code == "WESTLANDS")).scalar_one()
     made = Requisition(
         id=new_id(),
         company_id=company_id,
@@ -88,20 +83,20 @@ def requisition(
         kind=kind,
         origin=Origin.BRANCH,
         requester_id=user_id(session, requester),
-        branch_id=session.execute(select(Branch.id).where(Branch.code == "WESTLANDS")).scalar_one(),
+        region_id=branch.region_id,
+        branch_id=branch.id,
         department_id=session.execute(
             select(Department.id).where(Department.code == "OPS")
         ).scalar_one(),
         client_metadata={},
         amount=total,
-        approved_amount=total,
         currency=currency,
         purpose="Test",
         payee_name="Payee of a test",
         payee_user_id=user_id(session, payee_user) if payee_user else None,
         method=method,
-        destination="+254708374149",
-        status=status,
+        destination="254708374149",
+        status=RequisitionStatus.DRAFT,
         version=1,
     )
     session.add(made)
@@ -117,7 +112,13 @@ def requisition(
                 category=category,
             )
         )
-    trail.write(session, made, TrailAction.APPROVED, actor=None)
+    session.flush()
+    # Past what submit asks of amount and rail, which are no matter of the books.
+    rounds.open_round(
+        session, requisition=made, actor=acting(session, requester), now=session.info["now"]
+    )
+    approve_open(session, made)
+    made.move_to(RequisitionStatus.IN_PAYMENT, at=session.info["now"])
     session.flush()
     return made
 
@@ -130,7 +131,6 @@ def payment(
     store_code: str = "WESTLANDS-MPESA",
     ordinal: int = 1,
     method: Method | None = None,
-    status: PaymentStatus = PaymentStatus.PENDING,
 ) -> Payment:
     """A payment of a requisition out of a store."""
     where = store(session, store_code)
@@ -149,13 +149,43 @@ def payment(
         payee_name=of.payee_name,
         payee_user_id=of.payee_user_id,
         destination=of.destination,
-        digest=b"test",
-        status=status,
+        digest=b"",
+        status=PaymentStatus.PENDING,
         otp_required=True,
         failure_confirmed=True,
         retry_count=0,
         max_retries=3,
         version=1,
+    )
+    made.digest = facts.digest_of(made)
+    session.add(made)
+    session.flush()
+    return made
+
+
+def grant(session: Session, of: Payment, executor_id: UUID) -> ReleaseGrant:
+    """A code that somebody was sent for a payment, verified and spent, past every service."""
+    now = session.info["now"]
+    challenge = ReleaseChallenge(
+        id=new_id(),
+        company_id=of.company_id,
+        payment_id=of.id,
+        executor_id=executor_id,
+        subject_digest=b"test",
+        state=ChallengeState.VERIFIED,
+        expires_at=now,
+    )
+    session.add(challenge)
+    session.flush()
+    made = ReleaseGrant(
+        id=new_id(),
+        company_id=of.company_id,
+        challenge_id=challenge.id,
+        executor_id=executor_id,
+        proof="code",
+        verified_at=now,
+        expires_at=now,
+        spent_at=now,
     )
     session.add(made)
     session.flush()
@@ -163,11 +193,17 @@ def payment(
 
 
 def attempt(
-    session: Session, of: Payment, *, number: int = 1, settled: str | None = None
+    session: Session,
+    of: Payment,
+    *,
+    number: int = 1,
+    settled: str | None = None,
+    by: str = "treasury",
 ) -> PaymentAttempt:
     """An executed attempt of a payment, settled for an amount where one is given."""
-    if number == 1:
-        _approve(session, of)
+    executor = user_id(session, by)
+    if of.method is Method.CASH:
+        executor = session.get_one(Fund, session.get_one(Store, of.store_id).fund_id).custodian_id
     reference = f"T{new_id().hex[-20:]}"
     execution = PaymentExecution(
         id=new_id(),
@@ -176,10 +212,11 @@ def attempt(
         requisition_id=of.requisition_id,
         attempt_number=number,
         originator_reference=reference,
-        executor_id=user_id(session, "treasury"),
+        executor_id=executor,
         amount=of.amount,
         currency=of.currency,
-        proof="policy",
+        grant_id=grant(session, of, executor).id,
+        proof="code",
     )
     session.add(execution)
     session.flush()
@@ -206,60 +243,6 @@ def attempt(
     session.add(made)
     session.flush()
     return made
-
-
-def _approve(session: Session, of: Payment) -> None:
-    """A round in which the branch manager approved that the payment goes where it goes."""
-    keys = {
-        "company_id": of.company_id,
-        "requisition_id": of.requisition_id,
-    }
-    threshold = session.execute(select(ApprovalThreshold.id).limit(1)).scalar_one()
-    approver = user_id(session, "branch_manager")
-    number = session.execute(
-        select(func.count()).where(ApprovalRound.requisition_id == of.requisition_id)
-    ).scalar_one()
-    approval = ApprovalRound(
-        id=new_id(),
-        number=number + 1,
-        threshold_id=threshold,
-        policy={},
-        facts={"method": of.method.value, "destination": of.destination},
-        digest=b"test",
-        status=RoundStatus.APPROVED,
-        **keys,
-    )
-    session.add(approval)
-    session.flush()
-    step = ApprovalStep(
-        id=new_id(),
-        round_id=approval.id,
-        position=1,
-        role=Role.BRANCH_MANAGER.value,
-        original_role=Role.BRANCH_MANAGER,
-        status=StepStatus.APPROVED,
-        **keys,
-    )
-    session.add(step)
-    session.flush()
-    session.add(
-        StepAssignee(
-            company_id=of.company_id, round_id=approval.id, step_id=step.id, user_id=approver
-        )
-    )
-    session.flush()
-    session.add(
-        Decision(
-            round_id=approval.id,
-            step_id=step.id,
-            user_id=approver,
-            role=step.role,
-            verdict=Verdict.APPROVED,
-            digest=approval.digest,
-            **keys,
-        )
-    )
-    session.flush()
 
 
 def exchange(session: Session, of: PaymentAttempt) -> None:
@@ -293,25 +276,39 @@ def pay(
     method = Method.CASH if store_code.endswith("DRAWER") else Method.MPESA
     asked = requisition(session, lines=(("travel", amount),), kind=kind, method=method, **facts)
     made = payment(session, asked, store_code=store_code)
-    tried = attempt(session, made, settled=amount)
+    tried = attempt(session, made)
     exchange(session, tried)
     made.move_to(PaymentStatus.EXECUTING, at=now)
     session.flush()
-    made.paid_at = occurred_at or now
-    made.paid_amount = Decimal(amount)
-    made.move_to(PaymentStatus.SUCCESS, at=now)
+    prove(session, tried, amount=amount, occurred_at=occurred_at)
+    return made
+
+
+def prove(
+    session: Session,
+    tried: PaymentAttempt,
+    *,
+    amount: str | None = None,
+    occurred_at: datetime | None = None,
+) -> None:
+    """An attempt has paid its payment, which is posted."""
+    now = session.info["now"]
+    of = session.get_one(Payment, tried.payment_id)
+    proven = Decimal(amount) if amount else of.amount
+    tried.state, tried.settled_amount = AttemptState.SETTLED, proven
+    of.paid_at, of.paid_amount = occurred_at or now, proven
+    of.move_to(PaymentStatus.SUCCESS, at=now)
     ledger.post(
         session,
         [
             posting_rules.settlement(
                 session,
-                payment=made,
-                requisition=asked,
-                occurred_at=made.paid_at,
-                amount=Decimal(amount),
+                payment=of,
+                requisition=session.get_one(Requisition, of.requisition_id),
+                occurred_at=of.paid_at,
+                amount=proven,
                 execution_id=tried.execution_id,
             )
         ],
     )
     session.flush()
-    return made

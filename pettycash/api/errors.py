@@ -147,6 +147,24 @@ class MoreThanApproved(errors.RuleViolation):
     code = "payment.more_than_approved"
 
 
+class NotReleased(errors.NotAllowed):
+    """No spent code of the executor is for this payment as it stands, and no policy spares one."""
+
+    code = "release.not_granted"
+
+
+class NotApproved(errors.Conflict):
+    """No approved round stands for the requisition as it is."""
+
+    code = "requisition.not_approved"
+
+
+class SuccessUnproven(errors.Conflict):
+    """A payment is paid once the books have it and an attempt of it is settled."""
+
+    code = "payment.success_unproven"
+
+
 BY_SQLSTATE: Mapping[str, type[errors.PettycashError]] = {
     "PC001": ledger.InsufficientFunds,
     "PC002": FactsStand,
@@ -159,6 +177,9 @@ BY_SQLSTATE: Mapping[str, type[errors.PettycashError]] = {
     "PC009": FactsStand,
     "PC010": ledger.PeriodClosed,
     "PC011": ledger.HoldNotOpen,
+    "PC013": NotReleased,
+    "PC014": NotApproved,
+    "PC015": SuccessUnproven,
     "PC026": role_assignments.RolesIncompatible,
     "PC028": approved_facts.RedirectNeeded,
     "PC029": approved_facts.RedirectOpen,

@@ -24,6 +24,11 @@ KEYS: dict[str, str] = {
     "requisitions": "a01",
     "requisition_lines": "a02",
     "approval_trail": "a0b",
+    "approval_rounds": "a0c",
+    "approval_steps": "a0d",
+    "decisions": "a0e",
+    "release_challenges": "a0f",
+    "release_grants": "a10",
     "payments": "a03",
     "payment_executions": "a04",
     "payment_attempts": "a05",
@@ -49,6 +54,12 @@ def _key(table: str) -> str:
     return f"pg_temp.made_key('{KEYS[table]}', %(since)s, n)"
 
 
+STEP = """(SELECT id FROM approval_steps
+    WHERE requisition_id = %(requisition)s AND status = 'approved' ORDER BY position LIMIT 1)"""
+CHALLENGE = (
+    "(SELECT id FROM release_challenges WHERE payment_id = %(payment)s AND state = 'verified')"
+)
+
 COPIES: dict[str, tuple[str, dict[str, str]]] = {
     "requisitions": (
         "id = %(requisition)s",
@@ -71,6 +82,27 @@ COPIES: dict[str, tuple[str, dict[str, str]]] = {
         "requisition_id = %(requisition)s AND action = 'approved'",
         {"id": _key("approval_trail"), "requisition_id": _key("requisitions")},
     ),
+    "approval_rounds": (
+        "requisition_id = %(requisition)s AND status = 'approved'",
+        {"id": _key("approval_rounds"), "requisition_id": _key("requisitions")},
+    ),
+    "approval_steps": (
+        f"id = {STEP}",
+        {
+            "id": _key("approval_steps"),
+            "requisition_id": _key("requisitions"),
+            "round_id": _key("approval_rounds"),
+        },
+    ),
+    "decisions": (
+        f"step_id = {STEP} AND verdict = 'approved'",
+        {
+            "id": _key("decisions"),
+            "requisition_id": _key("requisitions"),
+            "round_id": _key("approval_rounds"),
+            "step_id": _key("approval_steps"),
+        },
+    ),
     "payments": (
         "id = %(payment)s",
         {
@@ -83,6 +115,18 @@ COPIES: dict[str, tuple[str, dict[str, str]]] = {
             "paid_amount": AMOUNT,
         },
     ),
+    "release_challenges": (
+        f"id = {CHALLENGE}",
+        {"id": _key("release_challenges"), "payment_id": _key("payments")},
+    ),
+    "release_grants": (
+        f"challenge_id = {CHALLENGE}",
+        {
+            "id": _key("release_grants"),
+            "challenge_id": _key("release_challenges"),
+            "subject_id": _key("payments"),
+        },
+    ),
     "payment_executions": (
         "payment_id = %(payment)s",
         {
@@ -91,7 +135,7 @@ COPIES: dict[str, tuple[str, dict[str, str]]] = {
             "requisition_id": _key("requisitions"),
             "originator_reference": "'BENCH-' || n",
             "amount": AMOUNT,
-            "grant_id": "NULL",
+            "grant_id": _key("release_grants"),
         },
     ),
     "payment_attempts": (
@@ -244,7 +288,8 @@ def _copy(
 ) -> None:
     cursor.execute(
         "SELECT column_name FROM information_schema.columns"
-        " WHERE table_schema = 'public' AND table_name = %s AND is_generated = 'NEVER'",
+        " WHERE table_schema = 'public' AND table_name = %s AND is_generated = 'NEVER'"
+        " AND is_identity = 'NO'",
         (table,),
     )
     columns = [row[0] for row in cursor.fetchall()]

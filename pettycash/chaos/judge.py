@@ -1,6 +1,6 @@
 """The verdict: our books against themselves, the rail's ledger, and what clients were promised.
 
-The auditor answers for the books (I1 to I7); what only the rail and the clients know is added here.
+The auditor answers for the books (I1 to I8); what only the rail and the clients know is added here.
 A run is good only if nothing was found.
 """
 
@@ -76,8 +76,8 @@ class Verdict:
 
     @property
     def unbalanced(self) -> list[str]:
-        """What is wrong in the books: balances, holds, what only grows, floors and caps."""
-        books = (Invariant.I3, Invariant.I5, Invariant.I7)
+        """What is wrong in the books: balances, holds, what only grows, caps, who decided."""
+        books = (Invariant.I3, Invariant.I5, Invariant.I7, Invariant.I8)
         return [line for name in books for line in self.invariants[name]]
 
     @property

@@ -184,6 +184,7 @@ class VarianceAdjustment(Tenanted):
         member("initiated_by"),
         member("decided_by"),
         CheckConstraint("decided_by IS NULL OR decided_by <> initiated_by", name="two_people"),
+        CheckConstraint("status = 'pending' OR decided_by IS NOT NULL", name="decided"),
         CheckConstraint("original_amount >= 0 AND adjusted_amount >= 0", name="amounts"),
         CheckConstraint("original_amount <> adjusted_amount", name="difference"),
         CheckConstraint("payment_id IS NOT NULL OR store_id IS NOT NULL", name="subject"),

@@ -96,6 +96,7 @@ class Change(Tenanted):
             name="two_people",
         ),
         member("decider_id"),
+        CheckConstraint("status = 'proposed' OR decided_by IS NOT NULL", name="decided"),
         Index("ix_changes_status", "company_id", "status", "id"),
         Index("ix_changes_redirects", "object_id", postgresql_where="kind = 'redirect'"),
         Index("ix_changes_decider", "company_id", "decider_id", "id"),

@@ -121,6 +121,10 @@ class ReleaseGrant(Tenanted):
     verified_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     spent_at: Mapped[datetime | None]
+    subject_kind: Mapped[str | None]
+    subject_id: Mapped[UUID | None]
+    subject_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """What it is for as it stood then; a trigger writes it. Null where an older release did not."""
 
 
 class PaymentExecution(Tenanted):

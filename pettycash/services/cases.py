@@ -257,6 +257,18 @@ def propose(
     return case
 
 
+def to_confirm(session: Session, *, case_id: UUID, version: int, actor: Actor) -> Case:
+    """The case, locked, with the proposal that the actor has seen and may confirm.
+
+    Raises:
+        as `confirm`.
+    """
+    case = _proposed(session, case_id, version, actor)
+    if case.proposed_by == actor.user_id:
+        raise OwnProposal
+    return case
+
+
 def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now: datetime) -> Case:
     """Agree to what the version that was seen proposes; the caller then does what it says.
 
@@ -266,9 +278,7 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
         NotAResolver: the actor holds no role of RESOLVERS.
         CaseChanged: `version` is not that of the case any more.
     """
-    case = _proposed(session, case_id, version, actor)
-    if case.proposed_by == actor.user_id:
-        raise OwnProposal
+    case = to_confirm(session, case_id=case_id, version=version, actor=actor)
     case.status = CaseStatus.RESOLVED
     case.resolved_by = actor.user_id
     case.resolved_at = now

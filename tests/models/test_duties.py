@@ -16,6 +16,7 @@ from pettycash import db
 from pettycash.models.payments import Payment
 from pettycash.models.requisitions import Requisition
 from pettycash.services import rounds, treasury_validation
+from tests import books
 from tests.factories.people import acting, company_id, user_id
 from tests.factories.requisitions import approve, approved, digest, submitted
 from tests.races import together
@@ -46,9 +47,10 @@ ASSIGN = """
 """
 EXECUTE = """
     INSERT INTO payment_executions (id, company_id, payment_id, requisition_id, attempt_number,
-                                    originator_reference, executor_id, amount, currency, proof)
+                                    originator_reference, executor_id, amount, currency, proof,
+                                    grant_id)
     SELECT :id, p.company_id, p.id, p.requisition_id, :attempt, :id, :user, p.amount, p.currency,
-           'policy'
+           'code', :grant
     FROM payments p WHERE p.id = :payment
 """
 
@@ -58,7 +60,17 @@ def decide(session: Session, step: UUID, user: UUID, verdict: str = "approved") 
 
 
 def execute(session: Session, payment: UUID, user: UUID, attempt: int = 1) -> str | None:
-    return refused(session, EXECUTE, id=str(uuid4()), payment=payment, user=user, attempt=attempt)
+    """With a code of theirs, so that nothing but another duty stands in the way."""
+    grant = books.grant(session, session.get_one(Payment, payment), user).id
+    return refused(
+        session,
+        EXECUTE,
+        id=str(uuid4()),
+        payment=payment,
+        user=user,
+        attempt=attempt,
+        grant=grant,
+    )
 
 
 def paying(session: Session, amount: str = "20000.00", **more: Any) -> tuple[Requisition, Payment]:
@@ -75,7 +87,7 @@ def paying(session: Session, amount: str = "20000.00", **more: Any) -> tuple[Req
 
 
 def another_round(session: Session, requisition: Requisition, user: UUID) -> UUID:
-    """A further round whose only step waits for a person, written past every service."""
+    """A further round whose one step waits for a person in a role of theirs, past every service."""
     latest = rounds.latest(session, requisition.id)
     assert latest is not None
     round_id, step_id = uuid4(), uuid4()
@@ -90,11 +102,11 @@ def another_round(session: Session, requisition: Requisition, user: UUID) -> UUI
     session.execute(
         text(
             "INSERT INTO approval_steps (id, company_id, requisition_id, round_id, position, role,"
-            " original_role, status, confirms_urgency, auto_escalated) SELECT :id, company_id,"
-            " requisition_id, id, 1, 'cfo', 'cfo', 'open', false, false FROM approval_rounds"
-            " WHERE id = :round"
+            " original_role, status, confirms_urgency, auto_escalated) SELECT :id, r.company_id,"
+            " requisition_id, r.id, 1, a.role, a.role, 'open', false, false FROM approval_rounds r"
+            " JOIN role_assignments a ON a.user_id = :user WHERE r.id = :round LIMIT 1"
         ),
-        {"id": step_id, "round": round_id},
+        {"id": step_id, "round": round_id, "user": user},
     )
     session.execute(text(ASSIGN), {"id": uuid4(), "step": step_id, "user": user})
     return step_id
@@ -255,12 +267,13 @@ def test_approving_and_releasing_at_once_by_one_person_has_one_winner(live: Data
         with db.scope(company_id=demo), db.transaction() as session:
             session.execute(text(statement), {"id": str(uuid4()), "user": person} | values)
 
-    results = together(
-        [
-            lambda: run(DECIDE, step=step, verdict="approved"),
-            lambda: run(EXECUTE, payment=payment.id, attempt=1),
-        ]
-    )
+    def release() -> None:
+        with db.scope(company_id=demo), db.transaction() as session:
+            grant = books.grant(session, session.get_one(Payment, payment.id), person).id
+            values = {"id": str(uuid4()), "payment": payment.id, "user": person, "grant": grant}
+            session.execute(text(EXECUTE), values | {"attempt": 1})
+
+    results = together([lambda: run(DECIDE, step=step, verdict="approved"), release])
     refusals = [db.sqlstate(each) for each in results if isinstance(each, DBAPIError)]
     assert refusals == [SEGREGATION]
     with db.scope(company_id=demo), db.transaction() as session:

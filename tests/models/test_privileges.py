@@ -216,6 +216,7 @@ def test_functions_that_lend_the_owners_eyes_have_a_fixed_path_and_few_callers(
     assert {function for function, _, _, by_app, _ in lenders if by_app} == {
         "hold_close",
         "hold_place",
+        "idempotency_take",
         "ledger_post",
         "rows_in_rest",
         "works_elsewhere",

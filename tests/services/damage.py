@@ -21,6 +21,36 @@ RESTORED = (
     " UPDATE payment_attempts SET {what} WHERE id = :attempt AND EXISTS (SELECT FROM stamped)"
 )
 
+HOLDER = (
+    "(SELECT user_id FROM role_assignments WHERE company_id = :company AND role = '{0}' LIMIT 1)"
+)
+"""Somebody who holds a role."""
+
+APPROVER = (
+    "(SELECT user_id FROM decisions WHERE requisition_id = :requisition AND verdict = 'approved'"
+    " LIMIT 1)"
+)
+
+CFO, TREASURY_3 = HOLDER.format("cfo"), "(SELECT id FROM users WHERE username = 'treasury_3')"
+AUDITOR, ADMIN, CEO = (HOLDER.format(role) for role in ("auditor", "admin", "ceo"))
+FINANCE_MANAGER = HOLDER.format("group_finance_manager")
+
+APPROVED = (
+    "UPDATE replenishments SET status = 'approved', approved_amount = {0}, approved_at = now(),"
+    " approved_by = {1} WHERE id = :replenishment"
+)
+"""A replenishment that somebody has approved for an amount, just now."""
+
+UNJUDGED = "DELETE FROM cases WHERE company_id = :company; "
+
+ORDINARY = UNJUDGED + APPROVED.format(1, FINANCE_MANAGER)
+
+GIVEN = (
+    "INSERT INTO role_assignments (id, company_id, user_id, role, scope_kind, valid_from,"
+    " proposed_by, confirmed_by, is_bootstrap)"
+    f" VALUES (:key, :company, {HOLDER.format('auditor')}, 'staff', 'company', now(), {{0}})"
+)
+
 DAMAGE: tuple[tuple[str, str, str], ...] = (
     (
         "balance_is_sum_of_postings",
@@ -172,8 +202,8 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "key",
         (
             "INSERT INTO changes (id, company_id, kind, object_id, payload, reason, status,"
-            " proposed_by) SELECT :key, company_id, 'redirect', id, '{}', 'x', 'withdrawn',"
-            " maker_id FROM payments WHERE id = :going;"
+            " proposed_by, decided_by) SELECT :key, company_id, 'redirect', id, '{}', 'x',"
+            " 'withdrawn', maker_id, maker_id FROM payments WHERE id = :going;"
             " UPDATE payments SET open_redirect_id = :key WHERE id = :going"
         ),
     ),
@@ -450,5 +480,340 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
             "received_amount = 9 WHERE id = :replenishment"
         ),
     ),
+    (
+        "what_was_paid_was_approved",
+        "paid",
+        "UPDATE payments SET destination = '254700000001' WHERE id = :paid",
+    ),
+    (
+        "what_was_paid_was_approved",
+        "paid",
+        "UPDATE requisitions SET approved_amount = approved_amount * 10 WHERE id = :requisition",
+    ),
+    (
+        "what_was_paid_was_approved",
+        "paid",
+        "DELETE FROM approval_rounds WHERE requisition_id = :requisition",
+    ),
+    (
+        "what_was_paid_was_approved",
+        "paid",
+        "DELETE FROM decisions WHERE requisition_id = :requisition",
+    ),
+    (
+        "what_was_paid_was_approved",
+        "said_paid_payment",
+        (
+            "UPDATE decisions SET user_id = (SELECT maker_id FROM payments WHERE id ="
+            " :said_paid_payment) WHERE requisition_id = (SELECT requisition_id FROM payments WHERE"
+            " id = :said_paid_payment)"
+        ),
+    ),
+    (
+        "releases_were_proven",
+        "paid",
+        "UPDATE release_grants SET spent_at = NULL WHERE subject_id = :paid",
+    ),
+    (
+        "releases_were_proven",
+        "paid",
+        (
+            "UPDATE payment_executions SET grant_id = NULL, proof = 'policy' WHERE payment_id ="
+            " :paid"
+        ),
+    ),
+    (
+        "releases_were_proven",
+        "paid",
+        f"UPDATE payment_executions SET executor_id = {CFO} WHERE payment_id = :paid",
+    ),
+    ("releases_were_proven", "paid", "UPDATE payments SET digest = 'x' WHERE id = :paid"),
+    (
+        "duties_were_apart",
+        "requisition",
+        f"UPDATE payments SET maker_id = {APPROVER} WHERE id = :paid",
+    ),
+    (
+        "duties_were_apart",
+        "requisition",
+        f"UPDATE payments SET payee_user_id = {APPROVER} WHERE id = :paid",
+    ),
+    (
+        "duties_were_apart",
+        "requisition",
+        (
+            "UPDATE contacts SET value = (SELECT ltrim(destination, '+') FROM payments WHERE id ="
+            f" :paid), held_from = '2000-01-01' WHERE kind = 'phone' AND user_id = {APPROVER}"
+        ),
+    ),
+    (
+        "duties_were_apart",
+        "requisition",
+        (
+            "INSERT INTO changes (id, company_id, kind, object_id, payload, reason, status,"
+            " proposed_by, decided_by, decided_at) VALUES (:key, :company, 'redirect', :paid,"
+            f" '{{}}', 'x', 'effective', {APPROVER}, {CFO}, now())"
+        ),
+    ),
+    (
+        "duties_were_apart",
+        "requisition",
+        (
+            "UPDATE payment_executions SET executor_id = (SELECT maker_id FROM payments WHERE id ="
+            " :paid) WHERE payment_id = :paid"
+        ),
+    ),
+    (
+        "duties_were_apart",
+        "unpaid_requisition",
+        (
+            "UPDATE cases SET resolved_by = (SELECT maker_id FROM payments WHERE id = :unpaid)"
+            " WHERE id = :said_unpaid"
+        ),
+    ),
+    (
+        "duties_were_apart",
+        "unpaid_requisition",
+        "UPDATE attachments SET uploaded_by = :requester WHERE case_id = :said_unpaid",
+    ),
+    (
+        "endings_were_judged",
+        "said_paid",
+        f"UPDATE cases SET resolved_by = {AUDITOR} WHERE id = :said_paid",
+    ),
+    (
+        "late_truths_are_cases",
+        "late",
+        "DELETE FROM cases WHERE object_id = :late AND id <> :said_unpaid_of_late",
+    ),
+    (
+        "late_truths_are_cases",
+        "late",
+        (
+            "UPDATE cases SET severity = 'notice' WHERE object_id = :late AND id <>"
+            " :said_unpaid_of_late"
+        ),
+    ),
+    (
+        "unpaid_by_word_is_asked_about",
+        "unpaid",
+        "UPDATE obligations SET done_at = now() WHERE key = :unpaid_attempt",
+    ),
+    *(
+        (
+            "signatures_were_witnessed",
+            "signed",
+            f"UPDATE cash_acknowledgements SET {change} WHERE payment_id = :signed",
+        )
+        for change in (
+            "witness_id = (SELECT custodian_id FROM funds WHERE id = :fund)",
+            "witness_id = :requester",
+            "witnessed_at = acknowledged_at + interval '1 second'",
+            "attachment_id = NULL",
+        )
+    ),
+    (
+        "signatures_were_witnessed",
+        "signed",
+        (
+            "UPDATE payments SET payee_user_id = k.witness_id FROM cash_acknowledgements k"
+            " WHERE k.payment_id = payments.id AND payments.id = :signed"
+        ),
+    ),
+    (
+        "signatures_were_witnessed",
+        "signed",
+        (
+            "UPDATE contacts SET value = (SELECT ltrim(destination, '+') FROM payments WHERE id ="
+            " :signed), held_from = '2000-01-01' WHERE kind = 'phone' AND user_id = (SELECT"
+            " witness_id FROM cash_acknowledgements WHERE payment_id = :signed)"
+        ),
+    ),
+    *(
+        ("replenishments_were_decided_apart", "replenishment", statement)
+        for statement in (
+            UNJUDGED + APPROVED.format(1, AUDITOR),
+            UNJUDGED + APPROVED.format(1000000, FINANCE_MANAGER),
+            UNJUDGED + APPROVED.format(1, CEO),
+            (
+                "ALTER TABLE replenishments DROP CONSTRAINT ck_replenishments_approver; "
+                + UNJUDGED
+                + APPROVED.format(1, "requested_by")
+            ),
+            # People have judged one of its vouchers: nobody but cfo or ceo, and neither of them.
+            APPROVED.format(1, CFO),
+            (
+                f"UPDATE cases SET proposed_by = {AUDITOR}, resolved_by = {ADMIN}; "
+                + APPROVED.format(1, FINANCE_MANAGER)
+            ),
+            (
+                "UPDATE payments SET paid_amount = paid_amount + 1 WHERE id = :paid; "
+                + UNJUDGED
+                + APPROVED.format(1, FINANCE_MANAGER)
+            ),
+            (
+                "INSERT INTO variance_adjustments (id, company_id, number, kind, store_id,"
+                " counter_account_id, currency, original_amount, adjusted_amount, reason, status,"
+                " initiated_by, decided_by, decided_at, version) SELECT :key, :company, 'V',"
+                " 'count', :store, :account, 'KES', 1, 2, 'x', 'approved',"
+                f" {TREASURY_3}, {CFO}, now(), 1; " + UNJUDGED + APPROVED.format(1, FINANCE_MANAGER)
+            ),
+        )
+    ),
+    ("roles_were_given_by_two", "key", GIVEN.format("NULL, NULL, true")),
+    (
+        "roles_were_given_by_two",
+        "key",
+        GIVEN.format(f"{HOLDER.format('admin')}, {CFO}, false"),
+    ),
+    (
+        "changes_were_decided_by_two",
+        "key",
+        (
+            "ALTER TABLE changes DROP CONSTRAINT ck_changes_two_people; INSERT INTO changes (id,"
+            " company_id, kind, payload, reason, status, proposed_by, decided_by, decided_at)"
+            f" VALUES (:key, :company, 'x', '{{}}', 'x', 'effective', {CFO}, {CFO}, now())"
+        ),
+    ),
+    (
+        "settings_of_two_were_set_by_two",
+        "key",
+        (
+            "INSERT INTO company_settings (id, company_id, version, data, changed_by) SELECT :key,"
+            " company_id, version + 1, data || jsonb_build_object('escalation_approver_id',"
+            f" {TREASURY_3}), {CFO} FROM company_settings WHERE company_id = :company ORDER BY"
+            " version DESC LIMIT 1"
+        ),
+    ),
+    (
+        "settings_of_two_were_set_by_two",
+        "key",
+        (
+            "INSERT INTO company_settings (id, company_id, version, data, changed_by) SELECT :key,"
+            ' company_id, version + 1, data || \'{"otp_floor": {"KES": "1000000.00"}}\','
+            f" {CFO} FROM company_settings WHERE company_id = :company ORDER BY version DESC"
+            " LIMIT 1"
+        ),
+    ),
+    (
+        "settings_of_two_were_set_by_two",
+        "key",
+        (
+            "INSERT INTO company_settings (id, company_id, version, data, changed_by) SELECT :key,"
+            ' company_id, version + 1, data || \'{"cfo_limit": {"KES": "1000000.00"}}\','
+            f" {CFO} FROM company_settings WHERE company_id = :company ORDER BY version DESC"
+            " LIMIT 1"
+        ),
+    ),
+    (
+        "keys_were_confirmed_by_two",
+        "key",
+        (
+            "INSERT INTO api_keys (id, company_id, name, prefix, digest, scopes, expires_at,"
+            " created_by, confirmed_by, confirmed_at) VALUES (:key, :company, 'x', 'x', 'x',"
+            f" '{{}}', now(), {HOLDER.format('admin')}, {CFO}, now())"
+        ),
+    ),
 )
 """The check, the thing that it names, and the damage."""
+
+SAID = "UPDATE cases SET {0} WHERE id = :said_{1}"
+TRIED = "UPDATE payment_attempts SET {0} WHERE id = :unpaid_attempt"
+
+UNRULY: tuple[tuple[str, str, str], ...] = (
+    ("two who judge", "said_paid", SAID.format(f"resolved_by = {AUDITOR}", "paid")),
+    (
+        "two who judge",
+        "said_paid",
+        (
+            "ALTER TABLE cases DROP CONSTRAINT ck_cases_two_people; "
+            + SAID.format("resolved_by = proposed_by", "paid")
+        ),
+    ),
+    (
+        "one who had not approved it",
+        "said_paid",
+        (
+            "UPDATE decisions SET user_id = CASE role WHEN 'branch_manager' THEN c.proposed_by ELSE"
+            " c.resolved_by END FROM cases c, payments p WHERE c.id = :said_paid AND p.id ="
+            " c.object_id AND p.requisition_id = decisions.requisition_id"
+        ),
+    ),
+    ("a doubt about money", "said_paid", SAID.format("kind = 'mismatch'", "paid")),
+    (
+        "the attempt's own amount",
+        "said_paid",
+        (
+            "UPDATE payment_attempts SET settled_amount = settled_amount + 1 WHERE payment_id ="
+            " :said_paid_payment"
+        ),
+    ),
+    (
+        "the attempt's own amount",
+        "said_back",
+        (
+            "DELETE FROM payment_transactions WHERE payment_id = :said_back_payment AND code ="
+            " 'people.returned'"
+        ),
+    ),
+    (
+        "a time that has passed",
+        "said_paid",
+        SAID.format("""proposal = proposal || '{"occurred_at": "2999-01-01"}'""", "paid"),
+    ),
+    (
+        "a reference of its own",
+        "said_paid",
+        "UPDATE payments SET return_reference = 'RKT7654321' WHERE id = :said_back_payment",
+    ),
+    (
+        "a reference of its own",
+        "said_back",
+        SAID.format("""proposal = proposal || '{"provider_reference": " "}'""", "back"),
+    ),
+    (
+        "a file that the second did not record",
+        "said_paid",
+        f"UPDATE attachments SET uploaded_by = {FINANCE_MANAGER} WHERE case_id = :said_paid",
+    ),
+    (
+        "a file that the second did not record",
+        "said_unpaid",
+        "DELETE FROM attachments WHERE case_id = :said_unpaid",
+    ),
+    *(
+        ("the cfo or ceo", f"said_{which}", SAID.format(f"proposed_by = {TREASURY_3}", which))
+        for which in ("paid", "unpaid", "back")
+    ),
+    (
+        "paid after it was sent",
+        "said_paid",
+        SAID.format("""proposal = proposal || '{"occurred_at": "2000-01-01"}'""", "paid"),
+    ),
+    *(
+        ("unpaid after a day of trying", "said_unpaid", TRIED.format(change))
+        for change in (
+            "decide_by = decide_by + interval '2 days'",
+            "last_sent_at = last_sent_at + interval '2 days'",
+        )
+    ),
+    (
+        "unpaid after a day of trying",
+        "said_unpaid",
+        (
+            "UPDATE payment_transactions SET request = request - 'asked_at' WHERE attempt_id ="
+            " :unpaid_attempt AND code = 'people.not_paid'"
+        ),
+    ),
+    (
+        "no other release for a day",
+        "said_unpaid",
+        (
+            "INSERT INTO payment_executions SELECT (jsonb_populate_record(e, jsonb_build_object("
+            "'id', new_key(), 'grant_id', NULL, 'attempt_number', 2, 'created_at', c.resolved_at"
+            " + interval '23 hours'))).* FROM payment_executions e JOIN cases c ON c.object_id ="
+            " e.payment_id WHERE c.id = :said_unpaid"
+        ),
+    ),
+)
+"""What an ending by people lacks, which one, and the damage."""

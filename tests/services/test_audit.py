@@ -10,19 +10,25 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from pettycash import db
+from pettycash.gateways.base import OutcomeKind
 from pettycash.models.base import new_id
-from pettycash.services import replenishments
+from pettycash.services import payments, replenishments
 from pettycash.services.audit import CHECKS, Holds, audit, check_books
+from pettycash.services.audit.judging import RULES
 from pettycash.services.audit.movements import COMPARISONS
 from pettycash.services.audit.records import GUARDS
+from pettycash.services.case_resolutions import Ending
 from pettycash.services.payments.evidence import Source
 from tests import books
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.evidence import accepted, proven
+from tests.factories.judging import called_unpaid, settled, tried_for_a_day
 from tests.factories.people import acting, company_id, user_id
+from tests.factories.pictures import picture
 from tests.servers import Database, Servers, compose_for
-from tests.services.damage import BELOW_ITS_FLOOR, CASE, DAMAGE
+from tests.services.damage import BELOW_ITS_FLOOR, CASE, DAMAGE, ORDINARY, UNRULY
+from tests.services.test_case_resolutions import in_doubt
 
 Known = Mapping[str, object]
 
@@ -61,6 +67,7 @@ def lived(servers: Servers, worker_number: int) -> Iterator[tuple[Database, Know
                 actor=acting(session, "treasury"),
                 now=session.info["now"],
             ).id,
+            **judged(session),
         }
         for name_of, query in (
             ("entry", "SELECT id FROM journal_entries WHERE payment_id = :paid"),
@@ -78,9 +85,57 @@ def lived(servers: Servers, worker_number: int) -> Iterator[tuple[Database, Know
             ),
         ):
             known[name_of] = session.execute(text(query), known).scalar_one()
+        # Nobody works here, and the tests may take longer than a minute.
+        session.execute(text("UPDATE obligations SET due_at = now() + interval '1 hour'"))
     db.dispose()
     yield own, known
     servers.drop(name)
+
+
+def judged(session: Session) -> dict[str, object]:
+    """Payments of which people have said what became of them, and cash that was signed for."""
+    begun = session.info["now"]
+    paid, paid_case = in_doubt(session, "20000.00")
+    settled(session, paid_case, Ending.PAID)
+    back = accepted(session)
+    making.said(session, back, proven(session, back, receipt="RKT2222222"), Source.CALLBACK)
+    no = rails.outcome(OutcomeKind.REJECTED, originator_reference=back.originator_reference)
+    making.said(session, back, no, Source.QUERY)
+    back_case = making.the_case(session, back)
+    settled(session, back_case, Ending.RETURNED, provider_reference="RET7654321")
+    cash = making.cash(session)
+    making.released(session, cash, by="custodian")
+    witness = acting(session, "branch_manager")
+    payments.sign(
+        session,
+        payment_id=cash.id,
+        image=picture(),
+        witness_id=witness.user_id,
+        actor=acting(session, "custodian"),
+        now=begun,
+    )
+    payments.witness(session, payment_id=cash.id, actor=witness, now=begun)
+    unpaid, _ = in_doubt(session)
+    late, _ = in_doubt(session)
+    unpaid_case, late_case = called_unpaid(session, unpaid), called_unpaid(session, late)
+    making.said(session, late, proven(session, late, receipt="RKT3333333"), Source.QUERY)
+    for _ in range(2):
+        tried_for_a_day(session, unpaid)
+    assert unpaid.failure_confirmed, "a day after two people said so"
+    session.info["now"] = begun
+    return {
+        "said_paid": paid_case.id,
+        "said_paid_payment": paid.id,
+        "said_back": back_case.id,
+        "said_back_payment": back.id,
+        "signed": cash.id,
+        "said_unpaid": unpaid_case.id,
+        "unpaid": unpaid.id,
+        "unpaid_requisition": unpaid.requisition_id,
+        "unpaid_attempt": making.attempt_of(session, unpaid).id,
+        "said_unpaid_of_late": late_case.id,
+        "late": late.id,
+    }
 
 
 @pytest.fixture
@@ -138,6 +193,32 @@ def test_damage_is_seen(
 
 def test_no_check_is_without_its_damage() -> None:
     assert {check for check, _, _ in DAMAGE} == set(CHECKS)
+    assert {rule for rule, _, _ in UNRULY} == set(RULES)
+
+
+@pytest.mark.parametrize(
+    ("rule", "case", "statement"),
+    UNRULY,
+    ids=[f"{rule}-{number}" for number, (rule, _, _) in enumerate(UNRULY)],
+)
+def test_an_ending_against_one_rule_is_seen(
+    lived: tuple[Database, Known], damaged: Session, rule: str, case: str, statement: str
+) -> None:
+    only = frozenset({"endings_were_judged"})
+    assert check_books(damaged, only=only) == []
+
+    inflict(damaged, statement, lived[1])
+
+    found = {each.object_id: each.detail["lacks"] for each in check_books(damaged, only=only)}
+    assert found == {str(lived[1][case]): rule}
+
+
+def test_an_ordinary_replenishment_is_the_group_finance_managers(
+    lived: tuple[Database, Known], damaged: Session
+) -> None:
+    inflict(damaged, ORDINARY, lived[1])
+
+    assert check_books(damaged, only=frozenset({"replenishments_were_decided_apart"})) == []
 
 
 def test_what_is_under_way_is_no_break_until_all_should_be_quiet(damaged: Session) -> None:

@@ -8,7 +8,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.models.releases import PaymentExecution
 from pettycash.models.requisitions import (
     IllegalRequisitionState,
     Requisition,
@@ -21,7 +20,9 @@ from pettycash.services import (
 )
 from pettycash.services.payments.creation import Part
 from pettycash.services.requisitions import lifecycle
-from tests.factories.people import acting, user_id
+from tests import books
+from tests.factories import payments as making
+from tests.factories.people import acting
 from tests.factories.requisitions import approved, digest
 
 R = RequisitionStatus
@@ -49,16 +50,14 @@ def parts(*amounts: str, **more: Any) -> list[Part]:
 def settle(session: Session, payment: Payment, status: P, *, proven: str | None = None) -> None:
     """Walk a payment to a state as its own services would, and let the requisition follow."""
     now = session.info["now"]
-    path = {
-        P.SUCCESS: [P.EXECUTING, P.SUCCESS],
-        P.FAILED: [P.EXECUTING, P.FAILED],
-        P.REVERSED: [P.REVERSED],
-        P.CANCELLED: [P.CANCELLED],
-    }[status]
-    for step in path:
-        payment.move_to(step, at=now)
-        payment.paid_at = now if step in (P.SUCCESS, P.REVERSED) else None
-        payment.paid_amount = D(proven) if proven else payment.paid_amount
+    if status in (P.SUCCESS, P.FAILED):
+        tried = books.attempt(session, payment, by="treasury_2")
+        payment.move_to(P.EXECUTING, at=now)
+        session.flush()
+    if status is P.SUCCESS:
+        books.prove(session, tried, amount=proven)
+    else:
+        payment.move_to(status, at=now)
         session.flush()
     requisitions.payment_progress(session, requisition_id=payment.requisition_id, now=now)
 
@@ -187,10 +186,8 @@ def test_a_proof_after_cancelling_is_recorded_and_refused_nowhere(session: Sessi
     settle(session, payment, P.FAILED)
     cancel(session, requisition)
 
-    now = session.info["now"]
-    payment.move_to(P.SUCCESS, at=now)
-    payment.paid_at = now
-    requisitions.payment_progress(session, requisition_id=requisition.id, now=now)
+    books.prove(session, making.attempt_of(session, payment))
+    requisitions.payment_progress(session, requisition_id=requisition.id, now=session.info["now"])
 
     assert requisition.status is R.CANCELLED
     session.flush()
@@ -208,10 +205,8 @@ def test_a_late_proof_fills_what_was_closed_short(session: Session) -> None:
     settle(session, second, P.FAILED)
     close_short(session, requisition)
 
-    now = session.info["now"]
-    second.move_to(P.SUCCESS, at=now)
-    second.paid_at = now
-    requisitions.payment_progress(session, requisition_id=requisition.id, now=now)
+    books.prove(session, making.attempt_of(session, second))
+    requisitions.payment_progress(session, requisition_id=requisition.id, now=session.info["now"])
 
     assert requisition.status is R.PAID
 
@@ -225,20 +220,6 @@ def test_a_review_is_for_what_is_paid_and_by_somebody_independent(session: Sessi
         review(session, requisition)
     (payment,) = validate(session, requisition)
     settle(session, payment, P.SUCCESS)
-    session.add(
-        PaymentExecution(
-            company_id=payment.company_id,
-            payment_id=payment.id,
-            requisition_id=requisition.id,
-            attempt_number=1,
-            originator_reference="r",
-            executor_id=user_id(session, "treasury_2"),
-            amount=payment.amount,
-            currency=payment.currency,
-            proof="policy",
-        )
-    )
-    session.flush()
 
     for party in ("staff", "branch_manager", "treasury", "treasury_2"):
         with pytest.raises(lifecycle.NotIndependent):

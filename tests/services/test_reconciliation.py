@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from pettycash import clock, db, settings
@@ -300,6 +300,37 @@ class TestAsking:
         again = advance(session, run, later=timedelta(hours=1))
 
         assert (again.closed_at, again.counts, again.totals, again.mismatches) == before
+
+
+class TestHistory:
+    def forged(self, session: Session, by: str, *, ago: timedelta) -> UUID:
+        """Settings in which one person has named who decides in the last resort."""
+        made = uuid4()
+        session.execute(
+            text(
+                "INSERT INTO company_settings (id, company_id, version, data, changed_by,"
+                " created_at) SELECT :id, company_id, version + 1, data || jsonb_build_object("
+                " 'escalation_approver_id', CAST(:by AS text)), :by, :at FROM company_settings"
+                " WHERE company_id = current_company() ORDER BY version DESC LIMIT 1"
+            ),
+            {"id": made, "by": user_id(session, by), "at": session.info["now"] - ago},
+        )
+        return made
+
+    def test_what_was_proven_by_a_run_that_found_nothing_is_not_proven_again(
+        self, session: Session
+    ) -> None:
+        old = self.forged(session, "admin", ago=timedelta(days=3))
+        first = advance(session, start(session))
+        assert [each["company_settings_id"] for each in first.mismatches] == [str(old)]
+
+        first.mismatches = []  # as if it had been clean
+        session.flush()
+        assert advance(session, start(session)).mismatches == []
+        new = self.forged(session, "ceo", ago=timedelta(hours=23))
+        run = advance(session, start(session))
+
+        assert [each["company_settings_id"] for each in run.mismatches] == [str(new)]
 
 
 class TestFigures:

@@ -5,10 +5,18 @@ the same list of checks. Each prints the rows that break it.
 """
 
 from pettycash.services.audit.checks import Check, Finding, Holds, Invariant, Result
-from pettycash.services.audit.running import CHECKS, audit, check_books, count_fast, rows_in_rest
+from pettycash.services.audit.running import (
+    CHECKS,
+    EVER,
+    audit,
+    check_books,
+    count_fast,
+    rows_in_rest,
+)
 
 __all__ = [
     "CHECKS",
+    "EVER",
     "Check",
     "Finding",
     "Holds",

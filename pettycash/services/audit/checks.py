@@ -36,7 +36,8 @@ class Holds(StrEnum):
 class Check:
     """One query. `object_id` is required of its rows; the other columns are shown.
 
-    It may name `:now`, and `:late`, which is what was due then is overdue.
+    It may name `:now`, `:late`, which is what was due then is overdue, and `:since`: what has not
+    changed since then was looked at before.
     """
 
     name: str

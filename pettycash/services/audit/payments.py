@@ -191,6 +191,24 @@ LOOKED_AFTER = (
         """,
     ),
     Check(
+        name="unpaid_by_word_is_asked_about",
+        invariant=Invariant.I6,
+        object_type="payment",
+        # Daily for a month, until the rail says so too; the last question is a day before its end.
+        query="""
+        SELECT t.payment_id AS object_id, t.number AS attempt, t.called_unpaid_at
+        FROM payment_attempts t
+        WHERE t.called_unpaid_at IS NOT NULL AND t.state = 'rejected'
+            AND t.provider_account_id IS NOT NULL
+            AND coalesce(t.last_query_at < t.called_unpaid_at + interval '29 days', true)
+            AND NOT EXISTS (SELECT FROM obligations o WHERE o.company_id = t.company_id
+                AND o.topic = 'payments.resolve' AND o.key = t.id AND o.done_at IS NULL)
+            AND NOT EXISTS (SELECT FROM payment_transactions x
+                WHERE x.payment_id = t.payment_id AND x.attempt_id = t.id
+                    AND x.request_type = 'QUERY' AND x.status = 'rejected')
+        """,
+    ),
+    Check(
         name="callbacks_alone_are_asked_about",
         invariant=Invariant.I6,
         object_type="payment",

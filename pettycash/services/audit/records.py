@@ -24,7 +24,11 @@ APPEND_ONLY = (
 """Tables that nobody rewrites."""
 
 GUARDS = (
+    ("approval_rounds", "facts"),
+    ("approval_rounds", "round_is_decided"),
+    ("cases", "duties"),
     ("decisions", "duties"),
+    ("idempotency_keys", "answers"),
     ("journal_entries", "entry_balances"),
     ("journal_sources", "entry_balances"),
     ("memberships", "contacts"),
@@ -37,15 +41,19 @@ GUARDS = (
     ("payment_reconciliations", "duties"),
     ("payments", "duties"),
     ("payments", "states"),
+    ("payments", "success_is_posted"),
     ("postings", "entry_balances"),
+    ("release_grants", "facts"),
     ("replenishments", "states"),
     ("requisition_lines", "lines_add_up"),
     ("role_assignments", "duties"),
-    ("users", "contacts"),
     ("requisitions", "facts"),
     ("requisitions", "free_attachments"),
     ("requisitions", "lines_add_up"),
     ("requisitions", "states"),
+    ("requisitions", "stays_approved"),
+    ("users", "contacts"),
+    ("users", "secrets"),
     *((table, "append_only") for table in APPEND_ONLY),
     *((table, "append_only_rows") for table in APPEND_ONLY),
 )

@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pettycash.services.audit.checks import Check, Finding, Holds, Result
+from pettycash.services.audit.control import CONTROL
 from pettycash.services.audit.imprest_identity import IDENTITY
+from pettycash.services.audit.judging import JUDGING
 from pettycash.services.audit.ledger import LEDGER
 from pettycash.services.audit.limits import LIMITS
 from pettycash.services.audit.payments import LOOKED_AFTER, ON_RECORD, ONCE
@@ -18,12 +20,26 @@ from pettycash.services.audit.roles import ROLES
 
 CHECKS: Mapping[str, Check] = {
     each.name: each
-    for each in (*ONCE, *LEDGER, IDENTITY, *ON_RECORD, *RECORDS, *LOOKED_AFTER, *LIMITS, *ROLES)
+    for each in (
+        *ONCE,
+        *LEDGER,
+        IDENTITY,
+        *ON_RECORD,
+        *RECORDS,
+        *LOOKED_AFTER,
+        *LIMITS,
+        *ROLES,
+        *CONTROL,
+        *JUDGING,
+    )
 }
 """Every check by its name."""
 
 OVERDUE = timedelta(seconds=60)
 """How late what is due may be (reliability.md §2, I6)."""
+
+EVER = datetime(1, 1, 1, tzinfo=UTC)
+"""Since when: all of history."""
 
 
 def audit(
@@ -51,16 +67,19 @@ def audit(
     ]
 
 
-def check_books(session: Session, *, only: frozenset[str] | None = None) -> list[Finding]:
+def check_books(
+    session: Session, *, only: frozenset[str] | None = None, since: datetime = EVER
+) -> list[Finding]:
     """What breaks a promise that holds at any instant, whatever is dead; empty where all is well.
 
-    Says nothing of how late things are: see `audit`.
+    Says nothing of how late things are: see `audit`. What people decided is proven from what has
+    changed since an instant, from all of history by default.
     """
     return [
         finding
         for name, check in CHECKS.items()
         if check.holds is Holds.ALWAYS and (only is None or name in only)
-        for finding in _run(session, check, now=None).findings
+        for finding in _run(session, check, now=None, since=since).findings
     ]
 
 
@@ -84,11 +103,11 @@ def rows_in_rest(session: Session) -> dict[str, int]:
     return {row.relation: row.counted for row in rows}
 
 
-def _run(session: Session, check: Check, *, now: datetime | None) -> Result:
+def _run(session: Session, check: Check, *, now: datetime | None, since: datetime = EVER) -> Result:
     began = time.monotonic()
     rows: Iterable[Mapping[Any, Any]]
     if isinstance(check.query, str):
-        moments = {} if now is None else _moments(now)
+        moments = {"since": since} | ({} if now is None else _moments(now))
         rows = session.execute(text(check.query), moments).mappings()
     else:
         rows = check.query(session)

@@ -74,9 +74,7 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
     subject = _locked(session, case, actor)
     if case.kind is CaseKind.SHORT_DELIVERY:
         _lock_delivery(session, case, actor)
-    case = cases.confirm(session, case_id=case_id, version=version, actor=actor, now=now)
-    session.flush()  # a further case of this kind may be opened by what follows
-    reach("cases.confirmed")
+    case = cases.to_confirm(session, case_id=case_id, version=version, actor=actor)
     assert case.proposal is not None
     proposal = Proposal.of_json(case.proposal)
     matter = matter_of(subject, proposal)
@@ -91,6 +89,10 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
             actor=actor,
         )
     check(session, case, subject, proposal, now)
+    # Written once it is allowed: the database refuses the same, and could not say why.
+    cases.confirm(session, case_id=case_id, version=version, actor=actor, now=now)
+    session.flush()  # a further case of this kind may be opened by what follows
+    reach("cases.confirmed")
     if proposal.ending is Ending.LOST:
         replenishments.write_off_rest(
             session, replenishment_id=case.object_id, actor=actor, now=now
@@ -205,6 +207,7 @@ def _carry_out(
     is_paid = proposal.ending is Ending.PAID
     is_back = proposal.ending is Ending.RETURNED
     message = f"Two people settled the case: {proposal.note}"[:500]
+    asked_at = matter.attempt.last_query_at
     exchanges.log_own(
         session,
         payment=matter.payment,
@@ -218,6 +221,7 @@ def _carry_out(
             "proposed_by": str(case.proposed_by),
             "confirmed_by": str(case.resolved_by),
             "evidence_id": str(proposal.evidence_id),
+            "asked_at": asked_at.isoformat() if asked_at is not None else None,
         },
         success=is_paid or is_back,
     )
