@@ -11,10 +11,15 @@ LANGUAGE sql STABLE AS $body$
     ), goes AS (
         SELECT company_id, ltrim(lower(destination), '+') AS value FROM r
         UNION SELECT company_id, ltrim(lower(destination), '+') FROM p
+    ), asks AS (
+        SELECT requester_id AS user_id FROM r
+        UNION SELECT t.user_id FROM r JOIN approval_trail t ON t.company_id = r.company_id
+            AND t.requisition_id = p_requisition AND t.override = 'adopted'
+        WHERE t.user_id IS NOT NULL
     ), submitted AS (
         SELECT min(created_at) AS at FROM approval_rounds WHERE requisition_id = p_requisition
     )
-    SELECT 'requester', requester_id FROM r
+    SELECT 'requester', user_id FROM asks
     UNION SELECT 'requester', who.user_id FROM r JOIN api_keys k ON k.id = r.client_id
         CROSS JOIN LATERAL (VALUES (k.created_by), (k.confirmed_by)) AS who (user_id)
         WHERE who.user_id IS NOT NULL
@@ -29,9 +34,10 @@ LANGUAGE sql STABLE AS $body$
     UNION SELECT 'approver', d.user_id FROM decisions d
         WHERE d.requisition_id = p_requisition AND d.verdict IN ('approved', 'urgency_confirmed')
     UNION SELECT 'maker', maker_id FROM p WHERE maker_id IS NOT NULL
-    UNION SELECT 'maker', c.proposed_by FROM r JOIN changes c
-        ON c.object_id IN (SELECT p.id FROM p UNION ALL SELECT p_requisition)
-        WHERE c.kind = 'redirect' AND c.status = 'effective' AND c.proposed_by <> r.requester_id
+    UNION SELECT 'maker', c.proposed_by FROM changes c
+        WHERE c.object_id IN (SELECT p.id FROM p UNION ALL SELECT p_requisition)
+            AND c.kind = 'redirect' AND c.status = 'effective'
+            AND c.proposed_by NOT IN (SELECT user_id FROM asks)
     UNION SELECT 'releaser', c.executor_id FROM p
         JOIN release_challenges c ON c.payment_id = p.id
     UNION SELECT 'releaser', e.executor_id FROM p

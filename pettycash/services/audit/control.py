@@ -85,6 +85,9 @@ CONTROL = (
             UNION ALL SELECT id, requisition_id FROM p
         ), held (id, duty, user_id) AS (
             SELECT r.id, 'requester', r.requester_id FROM requisitions r JOIN paid USING (id)
+            UNION SELECT t.requisition_id, 'requester', t.user_id
+                FROM approval_trail t JOIN paid ON paid.id = t.requisition_id
+                WHERE t.override = 'adopted'
             UNION SELECT r.id, 'requester', who.user_id
                 FROM requisitions r JOIN paid USING (id) JOIN api_keys k ON k.id = r.client_id
                 CROSS JOIN LATERAL (VALUES (k.created_by), (k.confirmed_by)) AS who (user_id)
@@ -110,6 +113,9 @@ CONTROL = (
                 FROM about JOIN requisitions r ON r.id = about.requisition_id
                 JOIN changes c ON c.object_id = about.object_id AND c.kind = 'redirect'
                 WHERE c.status = 'effective' AND c.proposed_by <> r.requester_id
+                    AND NOT EXISTS (
+                        SELECT FROM approval_trail t WHERE t.requisition_id = r.id
+                            AND t.override = 'adopted' AND t.user_id = c.proposed_by)
             UNION SELECT e.requisition_id, 'releaser', e.executor_id
                 FROM payment_executions e JOIN paid ON paid.id = e.requisition_id
             UNION SELECT p.requisition_id, 'releaser', c.executor_id
