@@ -25,6 +25,7 @@ from pettycash import db
 from pettycash.app import create_app
 from tests import lock_order, patience
 from tests import servers as test_servers
+from tests.restoring import Restored
 from tests.servers import Database, Servers
 
 FOLDER = pytest.StashKey[Path]()
@@ -169,20 +170,25 @@ def session(database: Database, demo_company: str | None) -> Iterator[Session]:
             if raw.info.transaction_status != TRANSACTION_STATUS_INERROR:
                 connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
         outer.rollback()
-    db.dispose()
+
+
+@pytest.fixture(scope="session")
+def restored(servers: Servers, worker_number: int) -> Iterator[Restored]:
+    """What `live` gives, one test after the other."""
+    name = f"pettycash_live_w{worker_number}"
+    made = Restored(servers, name, redis_database=worker_number % REDIS_DATABASES)
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def live(servers: Servers, worker_number: int) -> Iterator[Database]:
-    """A database of the test's own, a fresh copy of the seeded one, and an empty Redis."""
-    name = f"pettycash_live_w{worker_number}"
-    fresh = servers.clone(name, redis_database=worker_number % REDIS_DATABASES)
+def live(restored: Restored) -> Database:
+    """A database of the test's own, as the seeded one is, and an empty Redis."""
+    fresh = restored.fresh()
     with Redis.from_url(fresh.redis_url) as client:
         client.flushdb()
     test_servers.compose_for(fresh)
-    yield fresh
-    db.dispose()
-    servers.drop(name)
+    return fresh
 
 
 @pytest.fixture
