@@ -19,7 +19,7 @@ branch_labels = None
 depends_on = None
 
 FUNCTIONS = Path(__file__).parents[1] / "sql" / "functions"
-TRIGGERED = ("begin_contacts", "keep_contacts", "role_duties")
+TRIGGERED = ("begin_contacts", "keep_contacts", "role_duties", "role_ends")
 
 ALONE = ("requester", "recipient")
 ACTING = ("approver", "maker", "releaser", "judge", "recorder")
@@ -75,7 +75,8 @@ TRIGGERS = (
     ("memberships", "contacts_begin", "AFTER INSERT", "begin_contacts"),
     ("memberships", "contacts", "AFTER UPDATE OF phone", "keep_contacts"),
     ("users", "contacts", "AFTER UPDATE OF email", "keep_contacts"),
-    ("role_assignments", "duties", "BEFORE INSERT OR UPDATE", "role_duties"),
+    ("role_assignments", "duties", "BEFORE INSERT", "role_duties"),
+    ("role_assignments", "ends", "BEFORE UPDATE", "role_ends"),
 )
 
 

@@ -174,12 +174,12 @@ def test_a_wrong_code_is_counted_once_under_its_key(api: ApiClient, low: dict[st
 
 
 def released(api: ApiClient) -> tuple[int, int, int]:
-    """How many grants there are and are spent, and how many tries were counted."""
+    """How many grants to fund it there are and are spent, and how many tries were counted."""
     with api.as_("treasury").scope(), db.transaction() as session:
         found = session.connection().exec_driver_sql(
-            "SELECT (SELECT count(*) FROM release_grants),"
-            " (SELECT count(spent_at) FROM release_grants),"
-            " (SELECT sum(tries) FROM release_challenges)"
+            "SELECT count(g.id), count(g.spent_at), sum(c.tries)"
+            " FROM release_challenges c LEFT JOIN release_grants g ON g.challenge_id = c.id"
+            " WHERE c.replenishment_id IS NOT NULL"
         )
         grants, spent, tries = found.one()
     return grants, spent, int(tries)

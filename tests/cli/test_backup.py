@@ -227,7 +227,8 @@ def test_an_encrypted_backup_needs_its_key(
     assert command("restore", str(file), *into).exit_code == 0
 
     cut_off = tmp_path / "cut.tar.age"
-    cut_off.write_bytes(file.read_bytes()[:-1_000])
+    # More than the empty blocks in which an archive may end: these hold nothing.
+    cut_off.write_bytes(file.read_bytes()[:-20_000])
     with pytest.raises(container.Damaged, match="damaged or no backup"):
         command("backup", "verify", str(cut_off), "--identity", str(key))
     monkeypatch.setenv("PETTYCASH_BACKUP_RECIPIENT", "age1nobody")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -62,6 +63,14 @@ REJECTED = outcome(K.REJECTED, code="400.002.02")
 LOST = outcome(K.IN_DOUBT, code="transport.read_timeout")
 ASKED = Asked(reference="Q_1", exchange=exchange(RequestType.QUERY))
 
+
+def to_question(said: Outcome | Asked) -> Outcome | Asked:
+    """The same, in answer to a question: the exchange log tells it from an answer to a call."""
+    if isinstance(said, Asked):
+        return said
+    return replace(said, exchange=replace(said.exchange, request_type=RequestType.QUERY))
+
+
 Answer = Outcome | Asked | Callable[[PayoutInstruction], Outcome | Asked]
 
 
@@ -98,7 +107,7 @@ class FakeGateway:
     ) -> Outcome | Asked:
         del conversation_id, provider_reference
         self.asked.append(instruction)
-        return self._next(self.queries, instruction)
+        return to_question(self._next(self.queries, instruction))
 
     def read_callback(
         self, purpose: CallbackPurpose, body: bytes, instruction: PayoutInstruction

@@ -170,6 +170,9 @@ class ModelRail(rails.FakeGateway):
 
     def query(self, instruction: PayoutInstruction, **_ids: str | None) -> Outcome | Asked:
         """What became of an instruction, as far as `answering` lets it say so."""
+        return rails.to_question(self._answer(instruction))
+
+    def _answer(self, instruction: PayoutInstruction) -> Outcome | Asked:
         if self.answering is Answering.ASKED:
             return rails.ASKED
         order = self.orders.get(instruction.originator_reference)

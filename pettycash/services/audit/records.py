@@ -47,6 +47,7 @@ GUARDS = (
     ("replenishments", "states"),
     ("requisition_lines", "lines_add_up"),
     ("role_assignments", "duties"),
+    ("role_assignments", "ends"),
     ("requisitions", "facts"),
     ("requisitions", "free_attachments"),
     ("requisitions", "lines_add_up"),
