@@ -184,7 +184,7 @@ def update(
     `is_agreed`: two people changed it.
 
     Raises:
-        ContactNeedsTwoPeople: e-mail or phone of somebody who is more than staff.
+        ContactNeedsTwoPeople: e-mail or phone of somebody who decides, by a role or without one.
         LoginShared: name or e-mail of somebody who works in another company too.
         NotYourself: one's own deactivation.
         InvalidPerson, UnknownUnit: see `admit`.
@@ -203,8 +203,7 @@ def update(
     if not changed:
         return person
     is_reached_anew = not changed.keys().isdisjoint(CONTACTS)
-    decides = frozenset(Role) - {Role.STAFF}
-    if is_reached_anew and not is_agreed and _holds(session, person.user.id, decides, now=now):
+    if is_reached_anew and not is_agreed and _decides(session, person.user.id, now=now):
         raise ContactNeedsTwoPeople(
             errors={name: ["Propose it at /api/changes/."] for name in CONTACTS if name in changed}
         )
@@ -268,6 +267,13 @@ def check_reset_alone(session: Session, *, user_id: UUID, now: datetime) -> None
         raise ResetNeedsTwoPeople
 
 
+def _decides(session: Session, user_id: UUID, *, now: datetime) -> bool:
+    """Whether a person is more than staff; the escalation approver is without holding a role."""
+    if company_settings.current(session).escalation_approver_id == user_id:
+        return True
+    return _holds(session, user_id, frozenset(Role) - {Role.STAFF}, now=now)
+
+
 def _holds(session: Session, user_id: UUID, roles: frozenset[Role], *, now: datetime) -> bool:
     """Whether a person has one of these roles, or will have it."""
     found = session.execute(
@@ -314,7 +320,8 @@ def send_link(session: Session, *, user_id: UUID, actor: Actor | None) -> None:
         ContactTooNew: an administrator who moved the e-mail would read the link.
         LoginShared: they work in another company too; whoever runs the host sends one.
     """
-    find(session, user_id=user_id)
+    # Locked, or an e-mail that is changed at this moment would be looked at as it was before.
+    find(session, user_id=user_id, lock=True)
     if actor is not None and session.execute(select(func.works_elsewhere(user_id))).scalar_one():
         raise LoginShared
     if ContactKind.EMAIL in contacts.too_new(session, user_id=user_id, now=session.info["now"]):

@@ -1,5 +1,7 @@
 """How people are reached: two change it for who decides, the old address hears, codes wait."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -7,11 +9,13 @@ import pytest
 from sqlalchemy import func, select
 
 from pettycash.db import transaction
+from pettycash.models.identity import SignInLink
 from pettycash.models.people import ContactKind
 from pettycash.models.platform import Obligation
-from pettycash.services import contacts, security_alerts
+from pettycash.services import contacts, people, security_alerts
 from tests.api.client import ApiClient, Caller
 from tests.api.test_users import NEW
+from tests.patience import budget
 
 LINKS = "/api/auth/links/"
 
@@ -122,6 +126,39 @@ def test_an_approver_is_not_moved_by_one_either(admin: Caller) -> None:
     refused = changed(admin, of(admin, "branch_manager"), email="mine@evil.example")
 
     assert (refused.status_code, refused.json["code"]) == (422, "user.contact_needs_two_people")
+
+
+def test_the_escalation_approver_is_not_moved_by_one_either(admin: Caller) -> None:
+    """They hold no role, and decide all the same: an administrator took over their mailbox."""
+    escalation = of(admin, "escalation")
+    assert escalation["roles"] == []
+
+    for contact in ({"email": "mine@evil.example"}, {"phone": "0700000001"}):
+        refused = changed(admin, escalation, **contact)
+        assert refused.json["code"] == "user.contact_needs_two_people"
+
+
+def test_a_link_waits_for_who_changes_the_address(api: ApiClient, admin: Caller) -> None:
+    """A link that was owed while the e-mail changed went to the new address at once."""
+    staff = of(admin, "staff")
+    with admin.scope(), transaction() as session:
+        people.send_link(session, user_id=UUID(staff["id"]), actor=None)
+        session.flush()
+        with ThreadPoolExecutor(1) as other:
+            moving = other.submit(
+                lambda: changed(api.as_("admin_2"), staff, email="x@evil.example")
+            )
+            assert not moving.done()
+            time.sleep(0.3)
+            session.commit()
+            moved = moving.result(timeout=budget(20))
+    assert moved.status_code == 200, moved.json
+
+    with admin.scope(), transaction() as session:
+        alive = session.execute(
+            select(func.count()).select_from(SignInLink).where(SignInLink.used_at.is_(None))
+        ).scalar_one()
+    assert alive == 0, "the change came after the link, and voids it"
 
 
 def test_who_comes_back_is_told_of(admin: Caller) -> None:

@@ -172,6 +172,7 @@ def test_a_number_that_two_registered_counts_for_both_and_is_told(session: Sessi
             values={"phone": PHONE},
             actor=acting(session, "admin"),
             now=session.info["now"],
+            is_agreed=True,
         )
     requisition = submitted(session)
 
