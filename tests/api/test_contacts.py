@@ -173,3 +173,23 @@ def test_who_comes_back_is_told_of(admin: Caller) -> None:
         alert = security_alerts.owed(session, event_id=owed, now=session.info["now"])
     assert "staff may sign in again" in alert.subject
     assert {each.split("@")[0] for each in alert.addresses} == {"cfo", "auditor"}
+
+
+def test_an_operator_keeps_nobody_from_hearing_of_a_change(api: ApiClient, admin: Caller) -> None:
+    """Parked, the word to the old address and the alert to the cfo never left."""
+    staff = of(admin, "staff")
+    assert changed(admin, staff, email="x@evil.example").status_code == 200
+    for is_active in (False, True):
+        assert changed(admin, staff, is_active=is_active).status_code == 200
+    operator = api.as_("operator")
+    owed = operator.get("/api/obligations/").json["items"]
+
+    refused = {
+        each["topic"]: operator.post(f"/api/obligations/{each['id']}/park/", key=True).json["code"]
+        for each in owed
+    }
+
+    assert refused == dict.fromkeys(
+        ("notifications.contact_changed", "notifications.security", "approvals.hand_over"),
+        "obligation.tells_people",
+    )
