@@ -208,7 +208,7 @@ def update(
             errors={name: ["Propose it at /api/changes/."] for name in CONTACTS if name in changed}
         )
     if not changed.keys().isdisjoint(LOGIN_FIELDS):
-        if session.execute(select(func.works_elsewhere(person.user.id))).scalar_one():
+        if works_elsewhere(session, user_id=person.user.id):
             raise LoginShared
         person.user.version += 1
     if changed.get("is_active") == [True, False]:
@@ -322,12 +322,17 @@ def send_link(session: Session, *, user_id: UUID, actor: Actor | None) -> None:
     """
     # Locked, or an e-mail that is changed at this moment would be looked at as it was before.
     find(session, user_id=user_id, lock=True)
-    if actor is not None and session.execute(select(func.works_elsewhere(user_id))).scalar_one():
+    if actor is not None and works_elsewhere(session, user_id=user_id):
         raise LoginShared
     if ContactKind.EMAIL in contacts.too_new(session, user_id=user_id, now=session.info["now"]):
         raise ContactTooNew
     links.owe(session, user_id=user_id, actor=actor)
     _remember(session, "user.link_sent", user_id, {}, actor)
+
+
+def works_elsewhere(session: Session, *, user_id: UUID) -> bool:
+    """Whether a person is a member of another company too."""
+    return bool(session.execute(select(func.works_elsewhere(user_id))).scalar_one())
 
 
 def e164(session: Session, phone: str | None) -> str | None:
