@@ -91,7 +91,16 @@ def test_who_releases_nothing_is_changed_by_one_and_told(admin: Caller) -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", [{}, {"email": "nobody"}, {"phone": "12"}, {"username": "x"}, {"email": None}]
+    "payload",
+    [
+        {},
+        {"email": "nobody"},
+        {"email": "officer,mine@evil.example"},
+        {"email": "officer\u200b@demo.example"},
+        {"phone": "12"},
+        {"username": "x"},
+        {"email": None},
+    ],
 )
 def test_a_contact_that_is_none_is_not_proposed(admin: Caller, payload: dict[str, Any]) -> None:
     body = {
@@ -193,3 +202,14 @@ def test_an_operator_keeps_nobody_from_hearing_of_a_change(api: ApiClient, admin
         ("notifications.contact_changed", "notifications.security", "approvals.hand_over"),
         "obligation.tells_people",
     )
+
+
+def test_a_mailbox_has_one_spelling(admin: Caller) -> None:
+    """Money to the other spelling of a member's address was not known to be theirs."""
+    address = "cashier@b\u00fccher.example"
+
+    made = admin.post("/api/users/", json=NEW | {"email": address})
+    moved = changed(admin, of(admin, "staff"), email=address)
+
+    for refused in (made, moved):
+        assert (refused.status_code, refused.json["code"]) == (422, "user.invalid")

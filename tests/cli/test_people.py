@@ -8,7 +8,7 @@ from pettycash.models.identity import SecurityEvent, SignInLink
 from pettycash.models.organisation import Company
 from pettycash.models.people import RoleAssignment, User
 from pettycash.services import company_settings, onboarding, people
-from pettycash.services.identity import sessions, totp
+from pettycash.services.identity import sessions, totp, usernames
 from tests.cli.conftest import Command
 from tests.factories.people import company_id
 from tests.servers import Database
@@ -67,6 +67,13 @@ def test_somebody_is_admitted_and_nobody_knows_their_password(command: Command) 
         "--company", "DEMO",
     )  # fmt: skip
     assert isinstance(again.refusal, people.UsernameTaken)
+
+
+def test_an_address_is_one_on_the_command_line_too(command: Command) -> None:
+    for email in ("nobody", "a@demo.example,b@demo.example"):
+        refused = command("users", "create", "new.one", "--name", "New", "--email", email,
+                          "--company", "DEMO")  # fmt: skip
+        assert isinstance(refused.refusal, usernames.InvalidPerson), email
 
 
 def test_somebody_is_deactivated(command: Command) -> None:
