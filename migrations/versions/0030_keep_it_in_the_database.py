@@ -58,6 +58,22 @@ AT_COMMIT = (
 )
 """Table, when, the status that has to be true, and what looks."""
 
+KEPT = (
+    ("changes", "proposal", "", ("company_id", "kind", "object_id", "payload", "reason",
+        "proposed_by", "created_at")),
+    ("changes", "end", "decided_by", ("status", "digest", "decider_id", "decided_by", "decided_at",
+        "comment")),
+    ("api_keys", "reach", "", ("company_id", "prefix", "digest", "scopes", "expires_at",
+        "created_by", "branch_id", "department_id", "created_at")),
+    ("api_keys", "confirmed", "confirmed_at", ("confirmed_at", "confirmed_by")),
+    ("api_keys", "revoked", "revoked_at", ("revoked_at", "revoked_by")),
+    ("requisitions", "client", "", ("client_id",)),
+    ("memberships", "beginning", "", ("company_id", "user_id", "created_at")),
+    ("companies", "beginning", "bootstrapped_at", ("bootstrapped_at",)),
+)  # fmt: skip
+"""Table, trigger, the column from whose value on (none: always), and what is not written again:
+whoever rewrote it would have raised, proposed or confirmed nothing, or have a contact for long."""
+
 DECIDED = {
     "changes": "status = 'proposed' OR decided_by IS NOT NULL",
     "variance_adjustments": "status = 'pending' OR decided_by IS NOT NULL",
@@ -86,6 +102,13 @@ def upgrade() -> None:
         op.execute(
             f"CREATE TRIGGER {name} {when} ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()"
         )
+    load("keeps_facts")
+    for table, name, since, facts in KEPT:
+        told = ", ".join(f"'{each}'" for each in (since, *facts))
+        op.execute(
+            f"""CREATE TRIGGER keeps_{name} BEFORE UPDATE OF {", ".join(facts)} ON {table}
+                FOR EACH ROW EXECUTE FUNCTION keeps_facts({told})"""
+        )
     for table, when, status, function in AT_COMMIT:
         load(function)
         op.execute(
@@ -101,6 +124,9 @@ def downgrade() -> None:
     for table, _, _, function in AT_COMMIT:
         op.execute(f"DROP TRIGGER {function} ON {table}")
         op.execute(f"DROP FUNCTION {function}")
+    for table, name, _, _ in KEPT:
+        op.execute(f"DROP TRIGGER keeps_{name} ON {table}")
+    op.execute("DROP FUNCTION keeps_facts")
     for table, name, _, function in reversed(TRIGGERS):
         op.execute(f"DROP TRIGGER {name} ON {table}")
         op.execute(f"DROP FUNCTION {function}")

@@ -244,7 +244,7 @@ class PasswordChange(MethodView):
         """Change one's own password; every session ends, this one too."""
         subjects = _confirm_password(body["current_password"])
         with system_transaction() as session:  # a weak new password is no failed attempt
-            throttles.succeeded(session, subjects=subjects)
+            throttles.take_back(session, subjects=subjects, now=session.info["now"])
         _check_new_password(body["new_password"], g.user, g.company)
         if secrets_box.normal(body["new_password"]) == secrets_box.normal(body["current_password"]):
             raise passwords.PasswordUnchanged

@@ -29,6 +29,7 @@ from pettycash.services import (
     changes,
     company_settings,
     fund_limits,
+    head_offices,
     indispensable,
     people_changes,
     setting_changes,
@@ -40,8 +41,8 @@ blp = Blueprint(
     url_prefix="/api/changes",
     description="What no one may change alone: proposed by one person, confirmed by a second."
     f" Proposed here: `{setting_changes.KIND}`, `{fund_limits.KIND}`, `{people_changes.CONTACT}`,"
-    f" `{people_changes.SECOND_FACTOR}`, `custodian` and `escalation_approver`; the others at"
-    " endpoints of their own.",
+    f" `{people_changes.SECOND_FACTOR}`, `{head_offices.KIND}`, `custodian` and"
+    " `escalation_approver`; the others at endpoints of their own.",
 )
 
 Shown = Change | SimpleNamespace

@@ -114,7 +114,7 @@ class ObligationParking(MethodView):
     @blp.response(200, ObligationSchema, example=EXAMPLE_OBLIGATION)
     @blp.alt_response(404, description="obligation.not_found")
     @blp.alt_response(409, description="obligation.done")
-    @blp.alt_response(422, description="obligation.guards_money")
+    @blp.alt_response(422, description="obligation.guards_money, obligation.tells_people")
     def post(self, obligation_id: UUID) -> dict[str, Any]:
         """Take an obligation out of the relay's hands until somebody retries it."""
         with transaction() as session:

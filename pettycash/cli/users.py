@@ -114,10 +114,15 @@ def deactivate(username: str, code: str | None) -> None:
 @company_option
 @composed
 def reset_mfa(username: str, code: str | None) -> None:
-    """Take somebody's authenticator away, so that they enrol a new one."""
+    """Take somebody's authenticator away, so that they enrol a new one.
+
+    Of those who release money two administrators do that, unless they work in two companies.
+    """
     with _in_company(code) as session:
-        user_id = _id_of(session, username)
-        totp.reset(session, user_id=user_id, actor_id=None, now=session.info["now"])
+        user_id, now = _id_of(session, username), session.info["now"]
+        if not people.works_elsewhere(session, user_id=user_id):
+            people.check_reset_alone(session, user_id=user_id, now=now)
+        totp.reset(session, user_id=user_id, actor_id=None, now=now)
         _remember(session, "auth.mfa_reset", user_id)
     click.echo(f"{username} enrols anew at the next sign-in")
 

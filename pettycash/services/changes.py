@@ -75,7 +75,7 @@ class OwnChange(errors.NotAllowed):
 
 
 class OwnBenefit(errors.NotAllowed):
-    """Whom a change is about can't be the one who confirms it."""
+    """Whom a change is about does not confirm it, nor propose what gives them a part to play."""
 
     code = "change.about_yourself"
 
@@ -142,6 +142,8 @@ class Kind:
     """Whether a proposal shows where money goes, which those who only run the system don't see."""
     alerts: bool = False
     """Whether the cfo and the auditors are told once it holds."""
+    benefits: bool = False
+    """Whether whom it is about gains by it: they don't propose it either."""
 
 
 _KINDS: dict[str, Kind] = {}
@@ -160,6 +162,7 @@ def register(
     lock: Lock | None = None,
     names_payees: bool = False,
     alerts: bool = False,
+    benefits: bool = False,
 ) -> None:
     """Make a kind of change known. Called once, when the domain's module is imported."""
     if kind in _KINDS:
@@ -175,6 +178,7 @@ def register(
         lock=lock,
         names_payees=names_payees,
         alerts=alerts,
+        benefits=benefits,
     )
 
 
@@ -202,6 +206,7 @@ def propose(
     Raises:
         UnknownChange: nobody registered the kind.
         NotAProposer: the actor lacks the role.
+        OwnBenefit: the actor would gain by it.
         ReasonMissing: the reason is blank or longer than REASON_LENGTH_MAX.
     """
     del now  # the row carries the database's own time
@@ -220,6 +225,8 @@ def propose(
         status=ChangeStatus.PROPOSED,
         proposed_by=actor.user_id,
     )
+    if known.benefits and known.about is not None and known.about(change) == actor.user_id:
+        raise OwnBenefit
     session.add(change)
     session.flush()  # its time is the database's, and the answer shows it
     _remember(session, change, "proposed", actor)

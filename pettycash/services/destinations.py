@@ -8,7 +8,8 @@ from pettycash.gateways.base import DestinationNotUnderstood
 from pettycash.money import Currency
 from pettycash.rails import Method
 
-_EMAIL = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)+", re.ASCII)
+EMAIL = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)+", re.ASCII)
+"""An address in lower case. Of members too: in another alphabet one mailbox has two spellings."""
 
 
 class InvalidDestination(errors.RuleViolation):
@@ -55,7 +56,7 @@ def _person(raw: str, *, currency: Currency) -> str:
     text = raw.strip()
     if "@" in text:
         address = text.lower()
-        if len(address) > 254 or _EMAIL.fullmatch(address) is None:
+        if len(address) > 254 or EMAIL.fullmatch(address) is None:
             raise _not_a_person("This is no e-mail address.")
         return address
     try:

@@ -18,6 +18,16 @@ from pettycash.services.outbox import OWES
 GUARDS_MONEY = frozenset({"payments.resolve", "callbacks.process"})
 """Topics that a person does not park: they find out what became of money."""
 
+TELLS_PEOPLE = frozenset(
+    {
+        "notifications.security",
+        "notifications.contact_changed",
+        "notifications.alert",
+        "approvals.hand_over",
+    }
+)
+"""Nor these: who parks them keeps others from hearing of a change, or from taking a step over."""
+
 
 LATE = timedelta(seconds=60)
 """How late what is due may be (reliability.md §2, I6)."""
@@ -42,6 +52,12 @@ class ObligationGuardsMoney(errors.RuleViolation):
     """What finds out about money on its way is not parked; pause the sending instead."""
 
     code = "obligation.guards_money"
+
+
+class ObligationTellsPeople(errors.RuleViolation):
+    """What tells people of a change, or hands over what waits for them, is not parked."""
+
+    code = "obligation.tells_people"
 
 
 def retry(
@@ -72,10 +88,13 @@ def park(
         ObligationNotFound: none such in this company.
         ObligationDone: its effect has happened.
         ObligationGuardsMoney: the questions about money on its way are not stopped.
+        ObligationTellsPeople: nor is what others have to hear.
     """
     row = _open(session, obligation_id)
     if row.topic in GUARDS_MONEY:
         raise ObligationGuardsMoney
+    if row.topic in TELLS_PEOPLE:
+        raise ObligationTellsPeople
     row.parked_at = now
     row.parked_by_hand = True
     _remember(session, row, "parked", actor)

@@ -28,7 +28,7 @@ from pettycash.services import (
     texts,
 )
 from pettycash.services.identity import links, sessions, usernames
-from pettycash.services.people import UsernameTaken
+from pettycash.services.people import UsernameTaken, e_mail
 
 CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}", re.ASCII)
 
@@ -161,7 +161,7 @@ def _admit(session: Session, *, company_id: UUID, person: FirstPerson, now: date
         id=person.user_id,
         username=usernames.checked(person.username),
         display_name=texts.name(person.display_name, field="display_name"),
-        email=person.email,
+        email=e_mail(person.email),
         password_hash=person.password_hash or secrets_box.hash_of_nobodys(),
         password_changed_at=now if person.password_hash else sessions.GIVEN,
         totp_seed=person.totp_seed,

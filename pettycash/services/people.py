@@ -4,7 +4,6 @@ Nobody knows the password of a login that is made here: its owner sets one, by a
 address. A holder of one of MFA_ROLES has to enrol an authenticator as well (security.md rows 1, 4).
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +24,7 @@ from pettycash.services import (
     cases,
     company_settings,
     contacts,
+    destinations,
     leaving,
     organisation,
     secrets_box,
@@ -38,7 +38,7 @@ from pettycash.services.identity.totp import UserNotFound
 from pettycash.services.identity.usernames import InvalidPerson
 from pettycash.services.permissions import RELEASERS
 
-EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+\.[^@\s]+")
+EMAIL_LENGTH_MAX = 254
 
 PLACES = ("region_id", "branch_id", "department_id", "cost_center_id", "position_id")
 LOGIN_FIELDS = ("display_name", "email")
@@ -132,7 +132,7 @@ def admit(
     `actor` is None on the host's command line, here and below.
 
     Raises:
-        InvalidPerson: username or phone can't be used.
+        InvalidPerson: username, e-mail or phone can't be used.
         InvalidText: the name is blank, too long, or not wholly seen.
         UsernameTaken: somebody has it, perhaps in another company.
         UnknownUnit: a place is not an active unit.
@@ -144,7 +144,7 @@ def admit(
         id=new_id(),
         username=name,
         display_name=display_name,
-        email=email,
+        email=e_mail(email),
         password_hash=secrets_box.hash_of_nobodys(),
         password_changed_at=sessions.GIVEN,
     )
@@ -184,17 +184,12 @@ def update(
     `is_agreed`: two people changed it.
 
     Raises:
-        ContactNeedsTwoPeople: e-mail or phone of somebody who is more than staff.
+        ContactNeedsTwoPeople: e-mail or phone of somebody who decides, by a role or without one.
         LoginShared: name or e-mail of somebody who works in another company too.
         NotYourself: one's own deactivation.
         InvalidPerson, UnknownUnit: see `admit`.
     """
-    wanted = dict(values)
-    if "display_name" in wanted:
-        wanted["display_name"] = texts.name(wanted["display_name"], field="display_name")
-    if "phone" in wanted:
-        wanted["phone"] = e164(session, wanted["phone"])
-    organisation.check_places(session, wanted)
+    wanted = _read(session, values)
     changed = {
         name: [getattr(person.row_of(name), name), value]
         for name, value in wanted.items()
@@ -203,13 +198,12 @@ def update(
     if not changed:
         return person
     is_reached_anew = not changed.keys().isdisjoint(CONTACTS)
-    decides = frozenset(Role) - {Role.STAFF}
-    if is_reached_anew and not is_agreed and _holds(session, person.user.id, decides, now=now):
+    if is_reached_anew and not is_agreed and _decides(session, person.user.id, now=now):
         raise ContactNeedsTwoPeople(
             errors={name: ["Propose it at /api/changes/."] for name in CONTACTS if name in changed}
         )
     if not changed.keys().isdisjoint(LOGIN_FIELDS):
-        if session.execute(select(func.works_elsewhere(person.user.id))).scalar_one():
+        if works_elsewhere(session, user_id=person.user.id):
             raise LoginShared
         person.user.version += 1
     if changed.get("is_active") == [True, False]:
@@ -232,6 +226,19 @@ def update(
         contacts.owe_notices(session, user_id=person.user.id)
         _tell_shared_contacts(session, person.user.id, actor)
     return person
+
+
+def _read(session: Session, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything in its stored form."""
+    wanted = dict(values)
+    if "display_name" in wanted:
+        wanted["display_name"] = texts.name(wanted["display_name"], field="display_name")
+    if "phone" in wanted:
+        wanted["phone"] = e164(session, wanted["phone"])
+    if "email" in wanted:
+        wanted["email"] = e_mail(wanted["email"])
+    organisation.check_places(session, wanted)
+    return wanted
 
 
 def _tell_shared_contacts(session: Session, user_id: UUID, actor: Actor | None) -> None:
@@ -268,6 +275,13 @@ def check_reset_alone(session: Session, *, user_id: UUID, now: datetime) -> None
         raise ResetNeedsTwoPeople
 
 
+def _decides(session: Session, user_id: UUID, *, now: datetime) -> bool:
+    """Whether a person is more than staff; the escalation approver is without holding a role."""
+    if company_settings.current(session).escalation_approver_id == user_id:
+        return True
+    return _holds(session, user_id, frozenset(Role) - {Role.STAFF}, now=now)
+
+
 def _holds(session: Session, user_id: UUID, roles: frozenset[Role], *, now: datetime) -> bool:
     """Whether a person has one of these roles, or will have it."""
     found = session.execute(
@@ -296,10 +310,7 @@ def checked_contacts(session: Session, payload: Mapping[str, Any]) -> dict[str, 
         )
     read: dict[str, str | None] = {}
     if "email" in payload:
-        email = str(payload["email"]).strip()
-        if EMAIL.fullmatch(email) is None:
-            raise InvalidPerson(errors={"email": ["Not an e-mail address."]})
-        read["email"] = email
+        read["email"] = e_mail(str(payload["email"]))
     if "phone" in payload:
         phone = payload["phone"]
         read["phone"] = e164(session, None if phone is None else str(phone))
@@ -314,13 +325,32 @@ def send_link(session: Session, *, user_id: UUID, actor: Actor | None) -> None:
         ContactTooNew: an administrator who moved the e-mail would read the link.
         LoginShared: they work in another company too; whoever runs the host sends one.
     """
-    find(session, user_id=user_id)
-    if actor is not None and session.execute(select(func.works_elsewhere(user_id))).scalar_one():
+    # Locked, or an e-mail that is changed at this moment would be looked at as it was before.
+    find(session, user_id=user_id, lock=True)
+    if actor is not None and works_elsewhere(session, user_id=user_id):
         raise LoginShared
     if ContactKind.EMAIL in contacts.too_new(session, user_id=user_id, now=session.info["now"]):
         raise ContactTooNew
     links.owe(session, user_id=user_id, actor=actor)
     _remember(session, "user.link_sent", user_id, {}, actor)
+
+
+def e_mail(text: str) -> str:
+    """An address as it was typed, of the same shape as one that money goes to.
+
+    Raises:
+        InvalidPerson: it is none, or several.
+    """
+    address = text.strip()
+    is_one = destinations.EMAIL.fullmatch(address.lower()) and address.isascii()
+    if not is_one or len(address) > EMAIL_LENGTH_MAX:
+        raise InvalidPerson(errors={"email": ["Not an e-mail address in plain letters."]})
+    return address
+
+
+def works_elsewhere(session: Session, *, user_id: UUID) -> bool:
+    """Whether a person is a member of another company too."""
+    return bool(session.execute(select(func.works_elsewhere(user_id))).scalar_one())
 
 
 def e164(session: Session, phone: str | None) -> str | None:

@@ -22,7 +22,7 @@ from pettycash.models.people import Membership, RoleAssignment
 from pettycash.models.platform import PlatformPause, Restore
 from pettycash.models.requisitions import Requisition
 from pettycash.services import numbers, pauses, releases, security_log
-from pettycash.services.identity import sessions
+from pettycash.services.identity import links, sessions
 
 WRITTEN_BEFORE_SENDING: tuple[type[Tenanted], ...] = (Requisition, Payment, PaymentAttempt)
 """What has to be there before money leaves; the newest of them bounds what is covered."""
@@ -92,6 +92,7 @@ def stamp(session: Session, *, taken_at: datetime, by: str, now: datetime) -> St
         .returning(PaymentAttempt.id)
     ).all()
     ended = sessions.end_everybodys(session, reason=REASON, now=now)
+    sent = links.void_sent(session, now=now)  # whichever was used in the lost time would be good
     voided = 0
     for company in companies:
         with db.scope(company_id=company.id):
@@ -122,6 +123,7 @@ def stamp(session: Session, *, taken_at: datetime, by: str, now: datetime) -> St
             "by": by,
             "attempts": len(attempts),
             "sessions": ended,
+            "links": sent,
             "releases": voided,
         },
     )

@@ -82,6 +82,7 @@ def propose(
 
     Raises:
         InvalidRole: scope, dates or person do not fit.
+        OwnBenefit: the role would be the actor's own.
         RoleHeldAlready: they hold it in that time.
         RolesIncompatible: they hold one then that excludes it.
     """
@@ -317,6 +318,7 @@ changes.register(
     apply=_assign,
     about=_person_of,
     alerts=True,
+    benefits=True,
 )
 changes.register(
     "role_end",
@@ -334,4 +336,5 @@ changes.register(
     read=_read_escalation_approver,
     about=_person_of,
     alerts=True,
+    benefits=True,
 )

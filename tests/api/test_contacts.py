@@ -1,5 +1,7 @@
 """How people are reached: two change it for who decides, the old address hears, codes wait."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -7,11 +9,13 @@ import pytest
 from sqlalchemy import func, select
 
 from pettycash.db import transaction
+from pettycash.models.identity import SignInLink
 from pettycash.models.people import ContactKind
 from pettycash.models.platform import Obligation
-from pettycash.services import contacts, security_alerts
+from pettycash.services import contacts, people, security_alerts
 from tests.api.client import ApiClient, Caller
 from tests.api.test_users import NEW
+from tests.patience import budget
 
 LINKS = "/api/auth/links/"
 
@@ -87,7 +91,16 @@ def test_who_releases_nothing_is_changed_by_one_and_told(admin: Caller) -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", [{}, {"email": "nobody"}, {"phone": "12"}, {"username": "x"}, {"email": None}]
+    "payload",
+    [
+        {},
+        {"email": "nobody"},
+        {"email": "officer,mine@evil.example"},
+        {"email": "officer\u200b@demo.example"},
+        {"phone": "12"},
+        {"username": "x"},
+        {"email": None},
+    ],
 )
 def test_a_contact_that_is_none_is_not_proposed(admin: Caller, payload: dict[str, Any]) -> None:
     body = {
@@ -124,6 +137,39 @@ def test_an_approver_is_not_moved_by_one_either(admin: Caller) -> None:
     assert (refused.status_code, refused.json["code"]) == (422, "user.contact_needs_two_people")
 
 
+def test_the_escalation_approver_is_not_moved_by_one_either(admin: Caller) -> None:
+    """They hold no role, and decide all the same: an administrator took over their mailbox."""
+    escalation = of(admin, "escalation")
+    assert escalation["roles"] == []
+
+    for contact in ({"email": "mine@evil.example"}, {"phone": "0700000001"}):
+        refused = changed(admin, escalation, **contact)
+        assert refused.json["code"] == "user.contact_needs_two_people"
+
+
+def test_a_link_waits_for_who_changes_the_address(api: ApiClient, admin: Caller) -> None:
+    """A link that was owed while the e-mail changed went to the new address at once."""
+    staff = of(admin, "staff")
+    with admin.scope(), transaction() as session:
+        people.send_link(session, user_id=UUID(staff["id"]), actor=None)
+        session.flush()
+        with ThreadPoolExecutor(1) as other:
+            moving = other.submit(
+                lambda: changed(api.as_("admin_2"), staff, email="x@evil.example")
+            )
+            assert not moving.done()
+            time.sleep(0.3)
+            session.commit()
+            moved = moving.result(timeout=budget(20))
+    assert moved.status_code == 200, moved.json
+
+    with admin.scope(), transaction() as session:
+        alive = session.execute(
+            select(func.count()).select_from(SignInLink).where(SignInLink.used_at.is_(None))
+        ).scalar_one()
+    assert alive == 0, "the change came after the link, and voids it"
+
+
 def test_who_comes_back_is_told_of(admin: Caller) -> None:
     staff = of(admin, "staff")
     for is_active in (False, True):
@@ -136,3 +182,34 @@ def test_who_comes_back_is_told_of(admin: Caller) -> None:
         alert = security_alerts.owed(session, event_id=owed, now=session.info["now"])
     assert "staff may sign in again" in alert.subject
     assert {each.split("@")[0] for each in alert.addresses} == {"cfo", "auditor"}
+
+
+def test_an_operator_keeps_nobody_from_hearing_of_a_change(api: ApiClient, admin: Caller) -> None:
+    """Parked, the word to the old address and the alert to the cfo never left."""
+    staff = of(admin, "staff")
+    assert changed(admin, staff, email="x@evil.example").status_code == 200
+    for is_active in (False, True):
+        assert changed(admin, staff, is_active=is_active).status_code == 200
+    operator = api.as_("operator")
+    owed = operator.get("/api/obligations/").json["items"]
+
+    refused = {
+        each["topic"]: operator.post(f"/api/obligations/{each['id']}/park/", key=True).json["code"]
+        for each in owed
+    }
+
+    assert refused == dict.fromkeys(
+        ("notifications.contact_changed", "notifications.security", "approvals.hand_over"),
+        "obligation.tells_people",
+    )
+
+
+def test_a_mailbox_has_one_spelling(admin: Caller) -> None:
+    """Money to the other spelling of a member's address was not known to be theirs."""
+    address = "cashier@b\u00fccher.example"
+
+    made = admin.post("/api/users/", json=NEW | {"email": address})
+    moved = changed(admin, of(admin, "staff"), email=address)
+
+    for refused in (made, moved):
+        assert (refused.status_code, refused.json["code"]) == (422, "user.invalid")

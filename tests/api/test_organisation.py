@@ -187,3 +187,36 @@ def test_the_company_is_read_and_renamed_and_there_is_no_other(api: ApiClient) -
     assert api.as_("cfo").patch(place, json={"name": "No"}, etag=etag).status_code == 403
     fixed = admin.patch(place, json={"currency": "USD"}, etag=renamed.headers["ETag"])
     assert fixed.status_code == 422
+
+
+def test_two_people_make_a_branch_a_head_office(api: ApiClient) -> None:
+    """One administrator spared the members of a branch their branch and regional managers."""
+    admin = api.as_("admin")
+    place = f"/api/branches/{admin.get('/api/branches/?code=MOMBASA').json['items'][0]['id']}/"
+    etag = admin.get(place).headers["ETag"]
+    region = admin.get(place).json["region_id"]
+    new = {"code": "NEW", "name": "New", "region_id": region, "is_head_office": True}
+
+    for alone in (
+        admin.patch(place, json={"is_head_office": True}, etag=etag),
+        admin.post("/api/branches/", json=new),
+    ):
+        assert (alone.status_code, list(alone.json["errors"])) == (422, ["is_head_office"])
+    assert admin.get(place).json["is_head_office"] is False
+
+    proposal: dict[str, Any] = {
+        "kind": "head_office",
+        "object_id": place.split("/")[-2],
+        "payload": {"is_head_office": True},
+        "reason": "The office moved.",
+    }
+    for payload in ({}, {"is_head_office": "yes"}, {"is_head_office": True, "name": "x"}):
+        refused = admin.post("/api/changes/", json=proposal | {"payload": payload})
+        assert refused.json["code"] == "organisation.invalid_head_office"
+    for nothing in (None, str(admin.user_id)):
+        refused = admin.post("/api/changes/", json=proposal | {"object_id": nothing})
+        assert refused.json["code"] == "organisation.not_found"
+    change = admin.post("/api/changes/", json=proposal).headers["Location"]
+    assert admin.post(f"{change}confirm/", json={}).json["code"] == "change.own"
+    assert api.as_("admin_2").post(f"{change}confirm/", json={}).status_code == 200
+    assert admin.get(place).json["is_head_office"] is True

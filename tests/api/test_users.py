@@ -241,6 +241,15 @@ def _propose(admin: Caller, user: str, role: str, **more: Any) -> Any:
     return admin.post("/api/role-assignments/", json=body | more)
 
 
+def test_nobody_proposes_what_gives_them_a_part_to_play(admin: Caller) -> None:
+    """An administrator asked for a role that judges, and for the company's last word."""
+    own = str(admin.user_id)
+    last_word = {"kind": "escalation_approver", "payload": {"user_id": own}, "reason": "Mine."}
+
+    for refused in (_propose(admin, own, "FPA"), admin.post("/api/changes/", json=last_word)):
+        assert (refused.status_code, refused.json["code"]) == (403, "change.about_yourself")
+
+
 def test_a_role_takes_two_people(api: ApiClient, admin: Caller) -> None:
     staff = api.as_("staff_2")
     branch = admin.get("/api/branches/?code=WESTLANDS").json["items"][0]["id"]

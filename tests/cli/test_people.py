@@ -8,7 +8,7 @@ from pettycash.models.identity import SecurityEvent, SignInLink
 from pettycash.models.organisation import Company
 from pettycash.models.people import RoleAssignment, User
 from pettycash.services import company_settings, onboarding, people
-from pettycash.services.identity import sessions, totp
+from pettycash.services.identity import sessions, totp, usernames
 from tests.cli.conftest import Command
 from tests.factories.people import company_id
 from tests.servers import Database
@@ -69,6 +69,13 @@ def test_somebody_is_admitted_and_nobody_knows_their_password(command: Command) 
     assert isinstance(again.refusal, people.UsernameTaken)
 
 
+def test_an_address_is_one_on_the_command_line_too(command: Command) -> None:
+    for email in ("nobody", "a@demo.example,b@demo.example"):
+        refused = command("users", "create", "new.one", "--name", "New", "--email", email,
+                          "--company", "DEMO")  # fmt: skip
+        assert isinstance(refused.refusal, usernames.InvalidPerson), email
+
+
 def test_somebody_is_deactivated(command: Command) -> None:
     assert command("users", "deactivate", "staff", "--company", "DEMO").exit_code == 0
 
@@ -82,10 +89,19 @@ def test_somebody_is_deactivated(command: Command) -> None:
 
 
 def test_a_second_factor_is_reset(command: Command) -> None:
-    assert command("users", "reset-mfa", "treasury", "--company", "DEMO").exit_code == 0
+    assert command("users", "reset-mfa", "admin", "--company", "DEMO").exit_code == 0
 
-    assert _user("treasury").totp_seed is None
-    assert _listed(command)["treasury"]["mfa_enrolled"] is False
+    assert _user("admin").totp_seed is None
+    assert _listed(command)["admin"]["mfa_enrolled"] is False
+
+
+@pytest.mark.parametrize("who", ["treasury", "cfo", "custodian"])
+def test_whoever_runs_the_host_resets_no_releasers_factor_alone(command: Command, who: str) -> None:
+    """Two people do that; the command line was a way round them."""
+    refused = command("users", "reset-mfa", who, "--company", "DEMO")
+
+    assert isinstance(refused.refusal, people.ResetNeedsTwoPeople)
+    assert _user(who).totp_seed is not None
 
 
 def _links_owed(user: User) -> int:

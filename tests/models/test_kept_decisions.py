@@ -4,6 +4,7 @@ Each attack is one that a thief of the application's own connection would try: n
 """
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -21,7 +22,8 @@ from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseKind, Severity
 from pettycash.models.requisitions import Requisition
 from pettycash.money import Currency
-from pettycash.services import cases, digests, duties, rounds, treasury_validation
+from pettycash.services import cases, changes, digests, duties, rounds, treasury_validation
+from pettycash.services.identity import api_keys
 from pettycash.services.payments import facts
 from pettycash.services.payments.evidence import Source
 from tests import books
@@ -584,6 +586,59 @@ def test_a_stored_answer_stands(session: Session) -> None:
         {"id": new_id()},
     ).scalar_one()
     assert taken is None
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("changes", "payload = '{}'"),
+        ("changes", "proposed_by = :other"),
+        ("changes", "status = 'proposed'"),
+        ("changes", "decided_by = :other"),
+        ("api_keys", "created_by = :other"),
+        ("api_keys", "confirmed_by = :other"),
+        ("api_keys", "confirmed_by = NULL, confirmed_at = NULL"),
+        ("api_keys", "scopes = '[\"report\"]'"),
+        ("api_keys", "branch_id = NULL"),
+        ("api_keys", "expires_at = expires_at + interval '1 year'"),
+        ("api_keys", "revoked_at = NULL, revoked_by = NULL"),
+        ("requisitions", "client_id = :key"),
+        ("memberships", "created_at = now() + interval '1 day'"),
+        ("companies", "bootstrapped_at = NULL"),
+    ],
+)
+def test_who_did_what_is_not_rewritten(session: Session, table: str, change: str) -> None:
+    """Whose key raised it was nobody's after one UPDATE, and its makers approved it."""
+    who = {name: user_id(session, name) for name in ("admin", "admin_2", "cfo")}
+    admin, second = acting(session, "admin"), acting(session, "admin_2")
+    now = session.info["now"]
+    key, _, proposal = api_keys.create(
+        session,
+        name="a client",
+        scopes=["raise"],
+        expires_at=now + timedelta(days=1),
+        branch_id=session.execute(text("SELECT id FROM branches LIMIT 1")).scalar_one(),
+        actor=admin,
+        now=now,
+    )
+    changes.confirm(session, change_id=proposal.id, actor=second, now=now)
+    api_keys.revoke(session, api_key_id=key.id, actor=second, now=now)
+    raised = submitted(session)
+    session.flush()
+    mark = {
+        "changes": proposal.id,
+        "api_keys": key.id,
+        "requisitions": raised.id,
+        "memberships": session.execute(
+            text("SELECT id FROM memberships WHERE user_id = :id"), {"id": who["cfo"]}
+        ).scalar_one(),
+        "companies": session.info["scope"].company_id,
+    }
+    statement = f"UPDATE {table} SET {change} WHERE id = :id"
+    named = {"other": who["cfo"], "key": key.id}
+    more = {name: value for name, value in named.items() if f":{name}" in change}
+
+    assert refused(session, statement, id=mark[table], **more) == FACTS
 
 
 def test_no_secret_of_a_person_changes_without_a_line(session: Session) -> None:

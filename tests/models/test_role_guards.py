@@ -90,6 +90,13 @@ def test_a_role_of_one_person_is_refused(session: Session) -> None:
     assert give(session, "staff", Role.FPA, proposer=admin, confirmer=admin) == CHECK
 
 
+@pytest.mark.parametrize("part", ["proposer", "confirmer"])
+def test_nobody_has_a_part_in_a_role_of_their_own(session: Session, part: str) -> None:
+    own = user_id(session, "escalation")
+
+    assert give(session, "escalation", Role.FPA, **{part: own}) == SEGREGATION
+
+
 def test_a_company_begins_once(session: Session) -> None:
     nobody = {"bootstrap": True, "proposer": None, "confirmer": None}
 

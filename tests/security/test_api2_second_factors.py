@@ -162,6 +162,26 @@ def test_guessing_passwords_from_inside_is_locked_out_too(api: ApiClient, login:
     assert login("staff").status_code == 429
 
 
+def test_a_right_password_forgives_no_wrong_codes(
+    api: ApiClient, tune: Callable[..., None]
+) -> None:
+    """Whoever has a session and its password guessed codes for ever: asking for a new password
+    that is refused forgot the failures."""
+    tune(otp_per_person_per_minute=100, login_per_account_per_minute=100)
+    treasury = api.as_("treasury")
+    password = fixed_credentials("treasury").password
+    statuses = []
+    for _ in range(4):
+        for _ in range(3):
+            body = {"password": password, "totp_code": "000000"}
+            statuses.append(treasury.post("/api/auth/reauthenticate/", json=body).status_code)
+        body = {"current_password": password, "new_password": "short"}
+        treasury.post("/api/auth/change_password/", json=body)
+
+    assert statuses[:4] == [422] * 4
+    assert 429 in statuses
+
+
 def test_codes_are_counted_per_person_and_minute(api: ApiClient, tune: Callable[..., None]) -> None:
     tune(otp_per_person_per_minute=2)
     without_totp("staff")

@@ -32,6 +32,7 @@ APPROVER = (
 )
 
 CFO, TREASURY_3 = HOLDER.format("cfo"), "(SELECT id FROM users WHERE username = 'treasury_3')"
+ESCALATION = "(SELECT id FROM users WHERE username = 'escalation')"
 AUDITOR, ADMIN, CEO = (HOLDER.format(role) for role in ("auditor", "admin", "ceo"))
 FINANCE_MANAGER = HOLDER.format("group_finance_manager")
 
@@ -50,6 +51,13 @@ GIVEN = (
     " proposed_by, confirmed_by, is_bootstrap)"
     f" VALUES (:key, :company, {HOLDER.format('auditor')}, 'staff', 'company', now(), {{0}})"
 )
+
+MOVED = (
+    "UPDATE contacts SET held_until = now() WHERE user_id = {0} AND kind = 'email';"
+    " INSERT INTO contacts (id, company_id, user_id, kind, value, held_from)"
+    " VALUES (:key, :company, {0}, 'email', 'mine@evil.example', now())"
+)
+"""A person is reached elsewhere from now on, and nobody has said so."""
 
 DAMAGE: tuple[tuple[str, str, str], ...] = (
     (
@@ -714,6 +722,8 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
             f" '{{}}', now(), {HOLDER.format('admin')}, {CFO}, now())"
         ),
     ),
+    ("deciders_are_reached_where_two_said", "key", MOVED.format(TREASURY_3)),
+    ("deciders_are_reached_where_two_said", "key", MOVED.format(ESCALATION)),
 )
 """The check, the thing that it names, and the damage."""
 

@@ -244,3 +244,11 @@ def test_the_database_refuses_one_person_twice(session: Session) -> None:
 
     with pytest.raises(IntegrityError, match="two_people"), session.begin_nested():
         session.execute(twice)
+
+
+def test_who_controls_hears_of_every_change_of_the_rules() -> None:
+    """A threshold and a custodian changed without a word to the auditors."""
+    silent = {name for name, kind in changes.kinds().items() if not kind.alerts}
+
+    # Those two are about one sum of money, and KIND is of this file.
+    assert silent <= {"redirect", "opening_balance", KIND}

@@ -1,6 +1,7 @@
 """Whose money it is: a phone, an e-mail, an earlier payment or a key makes somebody a party."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -39,7 +40,7 @@ from tests.factories.requisitions import (
     chain,
     decide,
     digest,
-    raised,
+    stated,
     submitted,
     waiting_for,
 )
@@ -172,6 +173,7 @@ def test_a_number_that_two_registered_counts_for_both_and_is_told(session: Sessi
             values={"phone": PHONE},
             actor=acting(session, "admin"),
             now=session.info["now"],
+            is_agreed=True,
         )
     requisition = submitted(session)
 
@@ -200,17 +202,19 @@ def test_who_made_the_key_that_raised_it_is_its_requester(session: Session) -> N
         scopes=["raise"],
         expires_at=now + timedelta(days=1),
         created_by=user_id(session, "branch_manager"),
+        confirmed_by=user_id(session, "operator"),
+        confirmed_at=now,
     )
     session.add(key)
     session.flush()
-    draft = raised(session)
-    draft.client_id = key.id
+    machine = replace(acting(session, "staff"), client_id=key.id)
+    draft = requisitions.create(session, said=stated(), actor=machine, now=now)
 
     requisitions.submit(session, requisition_id=draft.id, actor=acting(session, "staff"), now=now)
 
     holders = duties.holders(session, requisition_id=draft.id)
     assert holders[Duty.REQUESTER] == {
-        user_id(session, name) for name in ("staff", "branch_manager")
+        user_id(session, name) for name in ("staff", "branch_manager", "operator")
     }
     assert waiting_for(session, draft) != "branch_manager"
 

@@ -10,12 +10,12 @@ from sqlalchemy.exc import DBAPIError
 
 from pettycash import db
 from pettycash.models.attempts import AttemptState, PaymentAttempt
-from pettycash.models.identity import AuthSession, SecurityEvent
+from pettycash.models.identity import AuthSession, SecurityEvent, SignInLink
 from pettycash.models.organisation import Counter
 from pettycash.models.platform import PlatformPause, Restore
 from pettycash.models.releases import ChallengeState, ReleaseChallenge
 from pettycash.services import numbers, pauses, payments, releases, restores
-from pettycash.services.identity import people, sessions
+from pettycash.services.identity import links, people, sessions
 from pettycash.services.restores import Stamp
 from pettycash.stack import schema
 from tests.factories import payments as making
@@ -139,6 +139,27 @@ def test_a_restore_ends_every_session(live: Database, company: UUID) -> None:
         assert isinstance(refused, sessions.SessionEnded)
         reasons = set(session.execute(select(AuthSession.revoked_reason)).scalars())
         assert reasons == {"restored"}
+
+
+def test_a_restore_brings_no_link_back_that_was_used(live: Database, company: UUID) -> None:
+    """A link is good once; the database of before does not know that it was used."""
+    with db.transaction() as session:
+        for name in ("staff", "ceo"):
+            links.owe(session, user_id=user_id(session, name), actor=None)
+        of = {link.user_id: link.id for link in session.execute(select(SignInLink)).scalars()}
+        message = links.make(
+            session, link_id=of[user_id(session, "staff")], now=session.info["now"]
+        )
+        assert message is not None
+        [token] = [each for each in message.text.split() if each.startswith(links.PREFIX)]
+
+    lose(live)
+
+    with db.system_transaction() as session, pytest.raises(links.LinkRefused):
+        links.owner(session, token=token, now=session.info["now"])
+    with db.transaction() as session:
+        unsent = links.make(session, link_id=of[user_id(session, "ceo")], now=session.info["now"])
+        assert unsent is not None, "what had not left is still to be sent"
 
 
 def test_a_restore_voids_codes_and_grants(live: Database, company: UUID) -> None:

@@ -4,6 +4,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $body$
 DECLARE
     held text;
 BEGIN
+    IF NEW.user_id IN (NEW.proposed_by, NEW.confirmed_by) THEN
+        RAISE EXCEPTION 'nobody proposes or confirms a role of their own' USING ERRCODE = 'PC004';
+    END IF;
     -- One at a time of each person: neither of two roles may miss the other.
     PERFORM FROM memberships m WHERE m.company_id = NEW.company_id AND m.user_id = NEW.user_id
         FOR NO KEY UPDATE;

@@ -70,7 +70,11 @@ class BranchSchema(UnitSchema):
     region_id = ma.fields.UUID(required=True)
     address = Text(longest=500, allow_none=True)
     is_head_office = ma.fields.Boolean(
-        metadata={"description": "Its members raise requisitions of origin hq."}
+        dump_only=True,
+        metadata={
+            "description": "Its members raise requisitions of origin hq. Two people change it:"
+            " `POST /api/changes/`, kind `head_office`."
+        },
     )
 
 
@@ -139,7 +143,6 @@ EXAMPLE_BRANCH = {
     "name": "Westlands",
     "region_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0b02",
     "address": "Woodvale Grove",
-    "is_head_office": False,
 }
 EXAMPLE_DEPARTMENT = {"code": "OPS", "name": "Operations"}
 EXAMPLE_COST_CENTER = {

@@ -157,7 +157,8 @@ CONTROL = (
             -- The first people of a company get theirs as it is set up, in nobody's name.
             WHEN a.proposed_by IS NULL AND a.confirmed_by IS NULL
                 THEN a.is_bootstrap AND a.valid_from <= c.bootstrapped_at
-            ELSE a.proposed_by <> a.confirmed_by AND a.user_id <> a.confirmed_by AND EXISTS (
+            ELSE a.proposed_by <> a.confirmed_by
+                AND a.user_id NOT IN (a.proposed_by, a.confirmed_by) AND EXISTS (
                 SELECT FROM changes d WHERE d.status = 'effective'
                     AND (d.proposed_by, d.decided_by) = (a.proposed_by, a.confirmed_by)
                     AND a.user_id::text IN (d.payload ->> 'user_id', d.payload ->> 'custodian_id',
@@ -210,6 +211,33 @@ CONTROL = (
         WHERE k.confirmed_at >= :since AND NOT EXISTS (SELECT FROM changes d
             WHERE d.kind = 'api_key' AND d.object_id = k.id AND d.status = 'effective'
                 AND (d.proposed_by, d.decided_by) = (k.created_by, k.confirmed_by))
+        """,
+    ),
+    Check(
+        name="deciders_are_reached_where_two_said",
+        invariant=Invariant.I8,
+        object_type="contact",
+        # Not what somebody came with, nor what was entered before they decided anything.
+        query="""
+        SELECT c.id AS object_id, c.user_id, c.kind, c.held_from
+        FROM contacts c
+            JOIN memberships m ON m.company_id = c.company_id AND m.user_id = c.user_id
+        WHERE c.held_from >= :since AND c.held_from > m.created_at
+            AND (EXISTS (SELECT FROM role_assignments a
+                    WHERE a.company_id = c.company_id AND a.user_id = c.user_id
+                        AND a.role <> 'staff' AND a.created_at < c.held_from
+                        AND coalesce(a.valid_until, 'infinity') > c.held_from)
+                OR c.user_id::text = (SELECT s.data ->> 'escalation_approver_id'
+                    FROM company_settings s
+                    WHERE s.company_id = c.company_id AND s.created_at < c.held_from
+                    ORDER BY s.version DESC LIMIT 1))
+            AND NOT EXISTS (SELECT FROM changes d
+                WHERE d.company_id = c.company_id AND d.kind = 'contact'
+                    AND d.object_id = c.user_id AND d.status = 'effective'
+                    AND d.created_at < c.held_from AND c.value = CASE c.kind
+                        WHEN 'phone' THEN
+                            regexp_replace(d.payload ->> 'phone', '[^0-9]', '', 'g')
+                        ELSE lower(btrim(d.payload ->> 'email')) END)
         """,
     ),
 )

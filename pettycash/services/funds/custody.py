@@ -161,5 +161,10 @@ def _hand_over(
 
 
 changes.register(
-    KIND, proposers=FINANCE_OFFICERS, confirmers=FINANCE_OFFICERS, apply=apply, read=read
+    KIND,
+    proposers=FINANCE_OFFICERS,
+    confirmers=FINANCE_OFFICERS,
+    apply=apply,
+    read=read,
+    alerts=True,
 )

@@ -67,6 +67,20 @@ def void(session: Session, *, user_id: UUID) -> None:
     )
 
 
+def void_sent(session: Session, *, now: datetime) -> int:
+    """Make everybody's links worthless that have left (owner); returns how many there were.
+
+    Those that are still to be sent hold no secret yet.
+    """
+    ended = session.execute(
+        update(SignInLink)
+        .where(SignInLink.digest.is_not(None), SignInLink.used_at.is_(None))
+        .values(digest=None, used_at=now)
+        .returning(SignInLink.id)
+    ).scalars()
+    return len(ended.all())
+
+
 def make(session: Session, *, link_id: UUID, now: datetime) -> LinkMessage | None:
     """Make the token of a link that is owed; None where it came too late.
 

@@ -355,10 +355,12 @@ changes.register(
     proposers=frozenset({Role.GROUP_FINANCE_MANAGER, Role.CFO}),
     confirmers=frozenset({Role.CFO}),
     apply=_publish,
+    alerts=True,
 )
 changes.register(
     "threshold_retirement",
     proposers=frozenset({Role.GROUP_FINANCE_MANAGER, Role.CFO}),
     confirmers=frozenset({Role.CFO}),
     apply=_end,
+    alerts=True,
 )
