@@ -157,6 +157,18 @@ class TestEvidence:
                 propose(session, case, Ending.PAID, occurred_at=occurred_at)
             assert list(refused.value.errors) == ["occurred_at"]
 
+    @pytest.mark.parametrize("spelt", ["RKT1111111 ", "rkt1111111", "RKT 111 1111", "RKT-1111111"])
+    @pytest.mark.parametrize("first", ["RKT1111111", " RKT1111111 "])
+    def test_a_reference_proves_one_payment_however_it_is_spelt(
+        self, session: Session, first: str, spelt: str
+    ) -> None:
+        _, one = in_doubt(session)
+        settled(session, one, Ending.PAID, provider_reference=first)
+        _, other = in_doubt(session)
+
+        with pytest.raises(case_resolutions.ReferenceTaken):
+            propose(session, other, Ending.PAID, provider_reference=spelt)
+
     def test_a_return_has_a_reference_of_its_own(self, session: Session) -> None:
         payment, case = paid_by_a_forged_callback(session)
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
 from pettycash.models.payments import Payment, PaymentStatus
@@ -143,13 +143,21 @@ def _check_reference(session: Session, matter: Matter, proposal: Proposal, *, wh
     account_id = matter.payment.provider_account_id
     paid = select(PaymentAttempt.id).where(
         PaymentAttempt.provider_account_id == matter.attempt.provider_account_id,
-        PaymentAttempt.provider_reference == reference,
+        _spelt_like(PaymentAttempt.provider_reference, reference),
     )
     back = select(Payment.id).where(
-        Payment.provider_account_id == account_id, Payment.return_reference == reference
+        Payment.provider_account_id == account_id,
+        _spelt_like(Payment.return_reference, reference),
     )
     if session.execute(paid.union_all(back)).first() is not None:
         raise ReferenceTaken(errors={"provider_reference": ["It proves another payment."]})
+
+
+def _spelt_like(column: InstrumentedAttribute[str | None], reference: str) -> ColumnElement[bool]:
+    """Whether two references are one: people write blanks, hyphens and small letters."""
+    return func.upper(func.regexp_replace(column, "[^[:alnum:]]", "", "g")) == func.upper(
+        func.regexp_replace(reference, "[^[:alnum:]]", "", "g")
+    )
 
 
 def _check_time(matter: Matter, proposal: Proposal, now: datetime) -> None:

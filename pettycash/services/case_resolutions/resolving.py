@@ -5,6 +5,7 @@ for its own amount, `not_paid` fails it and leaves it asked about, `returned` re
 a later proof of the contrary is a fact again, and a new case (control.md §4).
 """
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -39,6 +40,9 @@ def propose(
         EvidenceMissing, EndingDoesNotFit, ReferenceTaken: it can't end like that.
         TooEarly: it can't be called unpaid yet.
     """
+    # As it is compared, so is it kept.
+    reference = (proposal.provider_reference or "").strip() or None
+    proposal = replace(proposal, provider_reference=reference)
     case = cases.get(session, case_id=case_id, actor=actor)
     subject = _locked(session, case, actor)
     among = _bench(session, case, subject, proposal, now)
