@@ -48,6 +48,7 @@ def change(
         NotSeparate: the actor requested or approved it.
         RedirectOpen: the last approver has yet to decide where it goes.
         ExceedsApproved: more than is left of the approved amount.
+        RedirectNeeded: more than a redirect sends there.
         MayHaveBeenPaid: its account may have paid it, in a time that a restore has lost.
         and what `rules` refuses.
     """
@@ -72,6 +73,14 @@ def change(
     if amount > left:
         left_text = money.text(left, payment.currency)
         raise rules.ExceedsApproved(errors={"amount": [f"At most {left_text}."]})
+    rules.check_destination(
+        session,
+        requisition=requisition,
+        method=payment.method,
+        destination=payment.destination,
+        amount=amount,
+        payment_id=payment.id,
+    )
     before = payment.digest
     reshape(
         session,
