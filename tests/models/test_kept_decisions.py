@@ -667,3 +667,11 @@ def test_who_has_a_duty_is_the_same(live: Database) -> None:
     assert {duty for duty, _ in found} == {
         "requester", "recipient", "approver", "maker", "releaser", "judge", "recorder",
     }  # fmt: skip
+
+
+def test_who_made_a_payment_is_its_maker_for_good(session: Session) -> None:
+    payment = making.pending(session)
+
+    for maker in ("NULL", f"'{user_id(session, 'treasury_3')}'"):
+        update = f"UPDATE payments SET maker_id = {maker} WHERE id = :id"
+        assert refused(session, update, id=payment.id) == FACTS

@@ -122,6 +122,9 @@ CONTROL = (
                 FROM decisions d JOIN paid ON paid.id = d.requisition_id
                 WHERE d.verdict IN ('approved', 'urgency_confirmed')
             UNION SELECT requisition_id, 'maker', maker_id FROM p
+            UNION SELECT t.requisition_id, 'maker', t.on_behalf_of
+                FROM approval_trail t JOIN paid ON paid.id = t.requisition_id
+                WHERE t.override = 'remade'
             UNION SELECT r.id, 'maker', c.proposed_by
                 FROM about JOIN requisitions r ON r.id = about.requisition_id
                 JOIN changes c ON c.object_id = about.object_id AND c.kind = 'redirect'
