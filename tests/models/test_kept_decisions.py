@@ -675,3 +675,40 @@ def test_who_made_a_payment_is_its_maker_for_good(session: Session) -> None:
     for maker in ("NULL", f"'{user_id(session, 'treasury_3')}'"):
         update = f"UPDATE payments SET maker_id = {maker} WHERE id = :id"
         assert refused(session, update, id=payment.id) == FACTS
+
+
+def test_what_is_under_way_or_paid_is_not_released_again(session: Session) -> None:
+    """With a second code for exactly that: one more movement within the same approval."""
+    payment = making.executing(session)
+    releaser = user_id(session, making.EXECUTOR)
+    assert execute(session, payment.id, releaser, attempt=2) == STATE
+
+    making.answered(session, payment, rails.ACCEPTED)
+    making.said(session, payment, proven(session, payment), Source.QUERY)
+    assert payment.status is PaymentStatus.SUCCESS
+
+    assert execute(session, payment.id, releaser, attempt=2) == NOT_APPROVED
+
+
+@pytest.mark.parametrize(
+    "damage", ["failure_confirmed = false", "blocked_by_case_id = (SELECT id FROM cases LIMIT 1)"]
+)
+def test_what_may_yet_be_paid_is_not_released_again(session: Session, damage: str) -> None:
+    payment = making.executing(session)
+    making.answered(session, payment, rails.REJECTED)
+    making.said(session, payment, rails.REJECTED, Source.QUERY)
+    assert (payment.status, payment.failure_confirmed) == (PaymentStatus.FAILED, True)
+    cases.open_case(
+        session,
+        kind=CaseKind.CONTRADICTION,
+        object_type="payment",
+        object_id=payment.id,
+        summary="x",
+        evidence={},
+        severity=Severity.SEVERE,
+    )
+    session.flush()
+    session.execute(text(f"UPDATE payments SET {damage} WHERE id = :id"), {"id": payment.id})
+    session.refresh(payment)
+
+    assert execute(session, payment.id, user_id(session, "treasury_3"), attempt=2) == STATE
