@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from pettycash.crash_points import reach
 from pettycash.models.attempts import AttemptState, ExchangeType, PaymentAttempt
+from pettycash.models.funds import Fund
 from pettycash.models.people import Role
 from pettycash.models.platform import Case, CaseKind
 from pettycash.models.requisitions import Attachment
-from pettycash.services import cases, company_settings, outbox, pauses, replenishments
+from pettycash.services import cases, company_settings, funds, outbox, pauses, replenishments
 from pettycash.services.actors import Actor
 from pettycash.services.case_resolutions import judging
 from pettycash.services.case_resolutions.endings import Subject, check, matter_of
@@ -201,8 +202,11 @@ def _is_about_an_amount(case: Case) -> bool:
 def _lock_delivery(session: Session, case: Case, actor: Actor) -> None:
     """The replenishment before its case, as its receipt does; its own people don't judge it."""
     found = replenishments.locked(session, actor=actor, replenishment_id=case.object_id)
-    if actor.user_id in (found.funded_by, found.received_by):
-        raise NotSeparate("Who sent or received a transfer does not say what is lost.")
+    fund = session.get_one(Fund, found.fund_id)
+    if actor.user_id in (found.funded_by, found.received_by) or funds.is_keeper(
+        fund, actor.user_id
+    ):
+        raise NotSeparate("Who sent or received a transfer, or keeps its fund, judges no loss.")
 
 
 def _carry_out(
