@@ -9,10 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.models.people import Membership
+from pettycash.models.people import Membership, Role
 from pettycash.models.platform import Case
 from pettycash.services import attachments, case_resolutions, cases, payments, releases
-from pettycash.services.case_resolutions import Ending, Proposal
+from pettycash.services.case_resolutions import Ending, Proposal, files
 from pettycash.services.payments.evidence import Source
 from tests.factories import judging, rails
 from tests.factories import payments as making
@@ -121,6 +121,21 @@ class TestEvidence:
         session.refresh(kept)
 
         propose(session, case, Ending.PAID, evidence_id=kept.id)
+
+    def test_a_custodians_receipt_shows_no_outcome(self, session: Session) -> None:
+        """Theirs shows what they paid out, and nothing of what became of money."""
+        _, case = in_doubt(session)
+        own = files.record(
+            session,
+            case_id=case.id,
+            filename="receipt.pdf",
+            content=judging.statement(),
+            actor=acting(session, "custodian", Role.FPA),  # a judge's role besides
+            now=session.info["now"],
+        ).id
+
+        with pytest.raises(releases.NotSeparate, match="keeps the fund"):
+            propose(session, case, Ending.PAID, evidence_id=own)
 
     def test_what_was_there_before_the_sending_shows_no_outcome(self, session: Session) -> None:
         payment, case = in_doubt(session)

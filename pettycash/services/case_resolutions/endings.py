@@ -21,7 +21,7 @@ from pettycash.services.case_resolutions.proposals import (
     TooEarly,
 )
 from pettycash.services.duties import Duty, NotSeparate
-from pettycash.services.payments import restored, settlement
+from pettycash.services.payments import facts, restored, settlement
 from pettycash.services.payments.facts import Matter
 
 ABOUT_MONEY = frozenset({CaseKind.IN_DOUBT, CaseKind.CONTRADICTION})
@@ -186,6 +186,8 @@ def _check_file(session: Session, case: Case, matter: Matter, proposal: Proposal
         session, duty=Duty.RECORDER, requisition_id=matter.requisition.id
     ):
         raise NotSeparate("Who asked for money or gets it records no evidence of it.")
+    if found.uploaded_by in facts.custodians(session, matter.payment):
+        raise NotSeparate("Who keeps the fund files receipts, and no evidence of an outcome.")
 
 
 def not_paid_from(attempt: PaymentAttempt, now: datetime) -> datetime:
