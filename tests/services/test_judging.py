@@ -16,6 +16,7 @@ from pettycash.services.case_resolutions import Ending, Proposal, files
 from pettycash.services.payments.evidence import Source
 from tests.factories import judging, rails
 from tests.factories import payments as making
+from tests.factories.evidence import proven
 from tests.factories.judging import confirm, propose, settled, tried_for_a_day
 from tests.factories.people import acting, user_id
 from tests.services.test_case_resolutions import (
@@ -256,3 +257,19 @@ def phone_of(session: Session, name: str) -> str:
     return session.execute(
         select(Membership.phone).where(Membership.user_id == user_id(session, name))
     ).scalar_one()
+
+
+def test_what_speaks_against_unpaid_by_word_is_not_noted_without_a_head(session: Session) -> None:
+    """A callback says that what people had called unpaid was paid. Two of those who could not have
+    said so note it, and the payment would be released again."""
+    payment, _ = in_doubt(session)
+    judging.called_unpaid(session, payment)
+    for _ in range(2):
+        tried_for_a_day(session, payment)
+    assert payment.failure_confirmed, "a day after two people said so"
+    making.said(session, payment, proven(session, payment), Source.CALLBACK)
+    case = making.the_case(session, payment)
+
+    propose(session, case, Ending.NOTED, by="treasury_3")
+    with pytest.raises(case_resolutions.HeadRequired):
+        confirm(session, case, by="fpa")

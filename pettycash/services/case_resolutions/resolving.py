@@ -181,11 +181,23 @@ def _heads(
     limit = company_settings.cfo_limit(session, currency=payment.currency, now=now)
     if (
         proposal.ending is Ending.NOT_PAID  # what the rail confirms needs no judges
+        or (proposal.ending is Ending.NOTED and _is_unpaid_by_word(session, subject))
         or payment.amount > limit
         or _is_about_an_amount(case)
     ):
         return judging.HEADS
     return frozenset()
+
+
+def _is_unpaid_by_word(session: Session, subject: Subject) -> bool:
+    """Whether people alone say of an attempt that it failed: what speaks against it is not noted
+    by less than those who said so."""
+    return any(
+        each.called_unpaid_at is not None
+        and each.state is AttemptState.REJECTED
+        and not exchanges.denies(session, each)
+        for each in subject.attempts
+    )
 
 
 def _is_about_an_amount(case: Case) -> bool:
