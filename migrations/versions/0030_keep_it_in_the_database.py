@@ -58,6 +58,16 @@ AT_COMMIT = (
 )
 """Table, when, the status that has to be true, and what looks."""
 
+STANDS = {
+    "changes": "kind, object_id, payload, digest, proposed_by, decided_by",
+    "replenishments": "requested_by, approved_by, approved_amount, funded_by, received_by",
+    "variance_adjustments": "adjusted_amount, initiated_by, decided_by",
+    "cases": "resolved_by",
+    "release_challenges": "payment_id, replenishment_id, executor_id",
+    "requisitions": "client_id",
+}
+"""Whose word something is, and what it was: once it is there, it stays."""
+
 DECIDED = {
     "changes": "status = 'proposed' OR decided_by IS NOT NULL",
     "variance_adjustments": "status = 'pending' OR decided_by IS NOT NULL",
@@ -86,6 +96,12 @@ def upgrade() -> None:
         op.execute(
             f"CREATE TRIGGER {name} {when} ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()"
         )
+    load("word_stands")
+    for table, columns in STANDS.items():
+        op.execute(
+            f"""CREATE TRIGGER word_stands BEFORE UPDATE OF {columns} ON {table}
+                FOR EACH ROW EXECUTE FUNCTION word_stands({columns})"""
+        )
     for table, when, status, function in AT_COMMIT:
         load(function)
         op.execute(
@@ -98,6 +114,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     _attempts_are_facts("BEFORE UPDATE")
+    for table in STANDS:
+        op.execute(f"DROP TRIGGER word_stands ON {table}")
+    op.execute("DROP FUNCTION word_stands")
     for table, _, _, function in AT_COMMIT:
         op.execute(f"DROP TRIGGER {function} ON {table}")
         op.execute(f"DROP FUNCTION {function}")

@@ -21,14 +21,21 @@ from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseKind, Severity
 from pettycash.models.requisitions import Requisition
 from pettycash.money import Currency
-from pettycash.services import cases, digests, duties, rounds, treasury_validation
+from pettycash.services import (
+    cases,
+    digests,
+    duties,
+    rounds,
+    treasury_validation,
+)
+from pettycash.services.case_resolutions import Ending
 from pettycash.services.payments import facts
 from pettycash.services.payments.evidence import Source
 from tests import books
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.evidence import proven
-from tests.factories.judging import evidence
+from tests.factories.judging import evidence, settled
 from tests.factories.people import acting, company_id, user_id
 from tests.factories.requisitions import (
     approve,
@@ -44,9 +51,13 @@ from tests.factories.requisitions import (
 )
 from tests.models.catalogue import connected, rows
 from tests.models.test_duties import ASSIGN, decide, execute, refused
+from tests.replenishing import by_hand
 from tests.servers import Database
+from tests.services.test_case_resolutions import in_doubt
 from tests.services.test_duties import gets_phone, settle
 from tests.services.test_leaving import leaves
+from tests.services.test_redirects import propose as elsewhere
+from tests.services.test_variances import record
 
 SEGREGATION, LIMIT, STATE, FACTS = "PC004", "PC005", "PC007", "PC009"
 NOT_RELEASED, NOT_APPROVED, NOT_PROVEN = "PC013", "PC014", "PC015"
@@ -712,3 +723,38 @@ def test_what_may_yet_be_paid_is_not_released_again(session: Session, damage: st
     session.refresh(payment)
 
     assert execute(session, payment.id, user_id(session, "treasury_3"), attempt=2) == STATE
+
+
+def test_a_case_that_people_ended_stays_as_they_ended_it(session: Session) -> None:
+    """Whoever judged would approve the refill, or release what is left, as if they had not."""
+    _, case = in_doubt(session)
+    settled(session, case, Ending.PAID)
+    session.flush()
+
+    for change in (
+        "proposal = NULL, proposed_by = NULL, proposed_at = NULL, resolved_by = NULL",
+        f"proposed_by = '{user_id(session, 'fpa')}'",
+        "status = 'open'",
+    ):
+        assert refused(session, f"UPDATE cases SET {change} WHERE id = :id", id=case.id) == FACTS
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("changes", "payload = payload - 'new'"),
+        ("changes", "proposed_by = (SELECT custodian_id FROM funds LIMIT 1)"),
+        ("release_challenges", "executor_id = (SELECT custodian_id FROM funds LIMIT 1)"),
+        ("replenishments", "requested_by = (SELECT alternate_custodian_id FROM funds LIMIT 1)"),
+        ("variance_adjustments", "initiated_by = (SELECT custodian_id FROM funds LIMIT 1)"),
+    ],
+)
+def test_whose_word_something_is_stands(session: Session, table: str, change: str) -> None:
+    payment = making.pending(session)
+    making.code_for(session, payment)
+    elsewhere(session, payment)
+    by_hand(session, books.fund(session), amount="1.00")
+    record(session)
+    session.flush()
+
+    assert refused(session, f"UPDATE {table} SET {change}") == FACTS

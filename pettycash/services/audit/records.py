@@ -23,6 +23,16 @@ APPEND_ONLY = (
 )
 """Tables that nobody rewrites."""
 
+SPOKEN = (
+    "cases",
+    "changes",
+    "release_challenges",
+    "replenishments",
+    "requisitions",
+    "variance_adjustments",
+)
+"""Tables that say who did something, and of what: it stays."""
+
 GUARDS = (
     ("approval_rounds", "facts"),
     ("approval_rounds", "round_is_decided"),
@@ -54,6 +64,7 @@ GUARDS = (
     ("requisitions", "stays_approved"),
     ("users", "contacts"),
     ("users", "secrets"),
+    *((table, "word_stands") for table in SPOKEN),
     *((table, "append_only") for table in APPEND_ONLY),
     *((table, "append_only_rows") for table in APPEND_ONLY),
 )
