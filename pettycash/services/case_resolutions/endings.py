@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
 from pettycash.models.payments import Payment, PaymentStatus
@@ -23,6 +23,7 @@ from pettycash.services.case_resolutions.proposals import (
 from pettycash.services.duties import Duty, NotSeparate
 from pettycash.services.payments import facts, restored, settlement
 from pettycash.services.payments.facts import Matter
+from pettycash.services.references import spelt_like
 
 ABOUT_MONEY = frozenset({CaseKind.IN_DOUBT, CaseKind.CONTRADICTION})
 
@@ -143,21 +144,14 @@ def _check_reference(session: Session, matter: Matter, proposal: Proposal, *, wh
     account_id = matter.payment.provider_account_id
     paid = select(PaymentAttempt.id).where(
         PaymentAttempt.provider_account_id == matter.attempt.provider_account_id,
-        _spelt_like(PaymentAttempt.provider_reference, reference),
+        spelt_like(PaymentAttempt.provider_reference, reference),
     )
     back = select(Payment.id).where(
         Payment.provider_account_id == account_id,
-        _spelt_like(Payment.return_reference, reference),
+        spelt_like(Payment.return_reference, reference),
     )
     if session.execute(paid.union_all(back)).first() is not None:
         raise ReferenceTaken(errors={"provider_reference": ["It proves another payment."]})
-
-
-def _spelt_like(column: InstrumentedAttribute[str | None], reference: str) -> ColumnElement[bool]:
-    """Whether two references are one: people write blanks, hyphens and small letters."""
-    return func.upper(func.regexp_replace(column, "[^[:alnum:]]", "", "g")) == func.upper(
-        func.regexp_replace(reference, "[^[:alnum:]]", "", "g")
-    )
 
 
 def _check_time(matter: Matter, proposal: Proposal, now: datetime) -> None:
