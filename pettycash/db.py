@@ -113,10 +113,17 @@ class _Database:
     def __init__(self) -> None:
         self.engine: Engine | None = None
         self.factory: sessionmaker[Session] | None = None
+        self._configured: tuple[Any, ...] | None = None
 
     def configure(
         self, url: str, *, role: str, pool_size: int, limits: Mapping[str, str], **more: Any
     ) -> None:
+        """Build the engine; one that was configured alike is kept, with what it has open."""
+        statement_seconds = settings.current().statement_timeout_seconds
+        severable = connections.arguments()
+        configured = (url, role, pool_size, limits, more, statement_seconds, severable)
+        if self._configured == configured:
+            return
         self.dispose()
         self.engine = create_engine(
             url,
@@ -135,10 +142,9 @@ class _Database:
                 "tcp_user_timeout": 10_000,
                 "application_name": "pettycash",
             }
-            | connections.arguments(),
+            | severable,
         )
 
-        statement_seconds = settings.current().statement_timeout_seconds
         if statement_seconds:  # 0: the server waits for ever, so do we
             silence.watch(self.engine, seconds=statement_seconds + SILENCE_SECONDS)
 
@@ -146,6 +152,7 @@ class _Database:
         pooled.ask_who_rested(self.engine)
         pooled.prepare_once(self.engine)
         self.factory = sessionmaker(self.engine, expire_on_commit=False)
+        self._configured = configured
 
     def dispose(self, *, close: bool = True) -> None:
         if self.engine is not None:

@@ -6,6 +6,7 @@ live      a database of one's own where commits are real: for HTTP, races, worke
 client    Flask's test client on `live`
 """
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from pettycash import db
 from pettycash.app import create_app
 from tests import lock_order, patience
 from tests import servers as test_servers
+from tests.restoring import Restored
 from tests.servers import Database, Servers
 
 FOLDER = pytest.StashKey[Path]()
@@ -53,6 +55,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[CONTROLLER] = os.getpid()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is collected stays until the end: the garbage collector need not look at it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """xdist: called in the controller for each worker."""
@@ -62,15 +75,20 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A test of minutes runs where it is asked for: `pytest -m soak`. Groups come first: a long
-    one that began last would keep one worker busy and the others idle.
+    """A test of minutes runs where it is asked for: `pytest -m soak`. Groups come first, then what
+    is slow: a long one that began last would keep one worker busy and the others idle.
     """
     unwanted = [each for each in ON_DEMAND if each not in config.option.markexpr]
     left_out = [item for item in items if any(item.get_closest_marker(each) for each in unwanted)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-    items.sort(key=lambda each: each.get_closest_marker("xdist_group") is None)
+    items.sort(
+        key=lambda each: (
+            each.get_closest_marker("xdist_group") is None,
+            each.get_closest_marker("slow") is None,
+        )
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -169,20 +187,25 @@ def session(database: Database, demo_company: str | None) -> Iterator[Session]:
             if raw.info.transaction_status != TRANSACTION_STATUS_INERROR:
                 connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
         outer.rollback()
-    db.dispose()
+
+
+@pytest.fixture(scope="session")
+def restored(servers: Servers, worker_number: int) -> Iterator[Restored]:
+    """What `live` gives, one test after the other."""
+    name = f"pettycash_live_w{worker_number}"
+    made = Restored(servers, name, redis_database=worker_number % REDIS_DATABASES)
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def live(servers: Servers, worker_number: int) -> Iterator[Database]:
-    """A database of the test's own, a fresh copy of the seeded one, and an empty Redis."""
-    name = f"pettycash_live_w{worker_number}"
-    fresh = servers.clone(name, redis_database=worker_number % REDIS_DATABASES)
+def live(restored: Restored) -> Database:
+    """A database of the test's own, as the seeded one is, and an empty Redis."""
+    fresh = restored.fresh()
     with Redis.from_url(fresh.redis_url) as client:
         client.flushdb()
     test_servers.compose_for(fresh)
-    yield fresh
-    db.dispose()
-    servers.drop(name)
+    return fresh
 
 
 @pytest.fixture

@@ -288,8 +288,7 @@ def _start(folder: Path, spec: ChildSpec) -> Child:
 
 
 def compose_for(database: Database) -> None:
-    """Work on another database from now on; connections to the one before are dropped."""
-    db.dispose()
+    """Work on this database from now on; connections to another one are dropped."""
     database.compose()
 
 

@@ -49,6 +49,7 @@ COMMANDS = {
     "crash-points": "pettycash.cli.crash_points:crash_points",
     "bench": "pettycash.cli.bench:bench",
     "chaos": "pettycash.cli.chaos:chaos",
+    "insider": "pettycash.cli.model:insider",
     "model": "pettycash.cli.model:model",
 }
 """Command → "module:name of the click command"."""

@@ -23,13 +23,16 @@ PYTEST = ("-m", "pytest", "-n", "3", "--dist", "loadgroup")
 CONFIGURING = ("DATABASE_", "REDIS_", "CELERY_", "PETTYCASH_", "SMTP_", "SMS_", "PG", "FLASK_")
 """Variables that would steer the tests to somebody's own servers."""
 
+UNWANTED = ("NOTIFY_SOCKET", "PYTHONDONTWRITEBYTECODE")
+"""A test that starts a process would wait for all of it to be compiled anew."""
+
 
 def environment() -> dict[str, str]:
-    """This process's environment without what would steer tests elsewhere."""
+    """This process's environment without what would steer tests elsewhere or slow them down."""
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(CONFIGURING) and name != "NOTIFY_SOCKET"
+        if not name.startswith(CONFIGURING) and name not in UNWANTED
     }
 
 

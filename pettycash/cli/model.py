@@ -1,4 +1,7 @@
-"""`model`: a model that plays against the system, on throw-away servers (docs/reliability.md)."""
+"""`model` and `insider`: games against the system, on throw-away servers.
+
+What is played lies in `tests/model` (docs/reliability.md) and `tests/insider` (docs/control.md).
+"""
 
 import subprocess
 import sys
@@ -16,8 +19,22 @@ def model(options: tuple[str, ...]) -> None:
 
     --help names all options. The exit code is 0 only if nothing was found.
     """
+    _play("tests.model", options)
+
+
+@click.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def insider(options: tuple[str, ...]) -> None:
+    """Play every operation as somebody of the house: --games 300 --steps 60 [--seed N] [--json].
+
+    --help names all options. The exit code is 0 only if nothing was found.
+    """
+    _play("tests.insider", options)
+
+
+def _play(module: str, options: tuple[str, ...]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.model", *options],
+        [sys.executable, "-m", module, *options],
         check=False,
         cwd=ROOT,
         env=environment(),

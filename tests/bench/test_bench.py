@@ -11,6 +11,7 @@ import pytest
 from pettycash.bench.benchmark import at_least, at_most
 from pettycash.bench.catalogue import BENCHMARKS
 from pettycash.stack.state import ROOT
+from tests.patience import budget
 
 KEYS = {"name", "value", "reference", "ratio", "goal", "ok", "unit", "spread"}
 
@@ -18,7 +19,7 @@ KEYS = {"name", "value", "reference", "ratio", "goal", "ok", "unit", "spread"}
 def bench(*words: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pettycash", "bench", *words],
-        check=False, capture_output=True, text=True, cwd=ROOT, timeout=110,
+        check=False, capture_output=True, text=True, cwd=ROOT, timeout=budget(110),
         env={"PATH": os.environ["PATH"], "TMPDIR": str(folder), "HOME": str(folder)} | environ,
     )  # fmt: skip
 
@@ -96,7 +97,7 @@ with crew(2, begin) as workers:
 def test_a_crew_deals_the_work_out_and_names_what_failed(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", CREW, str(tmp_path)],
-        check=False, capture_output=True, text=True, cwd=ROOT, timeout=60,
+        check=False, capture_output=True, text=True, cwd=ROOT, timeout=budget(60),
     )  # fmt: skip
 
     assert done.stdout == "ValueError: negative\n", done.stderr

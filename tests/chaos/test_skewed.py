@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pettycash.stack.state import ROOT
+from tests.patience import budget
 
 TELL = """
 from time import monotonic, time
@@ -23,7 +24,7 @@ def told(shift: str, folder: Path, **environ: str) -> "subprocess.CompletedProce
     command = [sys.executable, "-m", "pettycash.chaos.skewed", shift, "tell_the_time", "hello"]
     return subprocess.run(
         command,
-        check=False, capture_output=True, text=True, cwd=ROOT, timeout=60,
+        check=False, capture_output=True, text=True, cwd=ROOT, timeout=budget(60),
         env=dict(os.environ) | {"PYTHONPATH": str(folder)} | environ,
     )  # fmt: skip
 

@@ -34,7 +34,7 @@ SAYS_NO_DATA = {
 }
 """Commands that do something and say at most that they did it."""
 
-HANDS_ON_ITS_OPTIONS = {"model"}
+HANDS_ON_ITS_OPTIONS = {"model", "insider"}
 """Their --json is understood by what they start."""
 
 SUMMARY = "Was [red] paid?\nSeen\ttwice; " + "and a long story about it, " * 8

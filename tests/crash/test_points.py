@@ -9,6 +9,7 @@ import pytest
 
 from pettycash import config
 from pettycash.config import InvalidConfiguration
+from tests.patience import budget
 from tests.servers import Database
 
 PROGRAM = """
@@ -28,7 +29,7 @@ def run(database: Database, folder: Path, crash_at: str) -> subprocess.Completed
     }
     return subprocess.run(
         [sys.executable, "-c", PROGRAM],
-        check=False, capture_output=True, text=True, env=environ, timeout=30,
+        check=False, capture_output=True, text=True, env=environ, timeout=budget(30),
     )  # fmt: skip
 
 

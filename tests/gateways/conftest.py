@@ -28,6 +28,7 @@ from pettycash.rails import Rail
 from pettycash.stack.redis import program as redis_program
 from tests.gateways.loopback import Answer, ScriptedRail
 from tests.gateways.rig import QUICK, Rig
+from tests.patience import budget
 from tests.simulators.daraja import PASSWORD, SHORTCODE, Receiver, Simulator
 
 TOKEN_PATH = "/oauth/v1/generate"
@@ -157,7 +158,7 @@ class OwnRedis:
             [str(redis_program()), "--port", "0", "--unixsocket", str(self.socket), "--save", ""],
             stdout=subprocess.DEVNULL,
         )
-        until = time.monotonic() + 10
+        until = time.monotonic() + budget(10)
         while time.monotonic() < until:
             try:
                 with self.client() as client:

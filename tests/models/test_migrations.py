@@ -208,7 +208,7 @@ def test_readers_go_on_while_a_migration_waits_for_a_table(
                     slowest = max(slowest, time.monotonic() - before)
                     time.sleep(0.05)
             assert not upgrading.done()
-        upgrading.result(timeout=30)
+        upgrading.result(timeout=budget(30))
 
     assert slowest < budget(settings.current().lock_timeout_seconds), "no request waits that long"
     assert schema.current(live.owner_url) == _script().get_current_head()

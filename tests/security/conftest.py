@@ -29,7 +29,7 @@ def populated_database(servers: Servers, worker_number: int) -> Iterator[Databas
 
 
 @pytest.fixture
-def populated(populated_database: Database) -> Iterator[ApiClient]:
+def populated(populated_database: Database) -> ApiClient:
     """The application on the populated copy, which tests share: they are refused, or only read.
 
     Everybody signs in anew for each test, as a sign-in counts as fresh for 5 minutes only.
@@ -38,8 +38,7 @@ def populated(populated_database: Database) -> Iterator[ApiClient]:
     if populated_database.name not in _filled:
         application = create_app(populated_database.settings)
         _filled[populated_database.name] = application, populate(ApiClient(application))
-    yield ApiClient(_filled[populated_database.name][0])
-    db.dispose()
+    return ApiClient(_filled[populated_database.name][0])
 
 
 @pytest.fixture

@@ -36,6 +36,18 @@ def cut(servers: Servers, pid: int) -> None:
         assert wait_until(gone, 30)
 
 
+def test_who_is_configured_alike_keeps_the_connections(live: Database) -> None:
+    with db.transaction() as session:
+        before = backend(session)
+    live.compose()
+    with db.transaction() as session:
+        assert backend(session) == before
+
+    db.configure(live.app_url, live.system_url, pool_size=1)
+    with db.transaction() as session:
+        assert backend(session) != before
+
+
 def test_a_connection_that_rested_is_asked_before_it_is_used(
     live: Database, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,6 +72,7 @@ def test_a_marked_statement_is_prepared_once_and_takes_other_values(live: Databa
         .execution_options(**db.PREPARED)
     )
     prepared = text("SELECT count(*) FROM pg_prepared_statements WHERE statement ~ 'companies'")
+    db.dispose()
 
     with db.system_transaction() as session:
         companies = session.execute(select(Company.id, Company.code)).all()

@@ -19,6 +19,7 @@ from pettycash.services import ledger, replenishments
 from pettycash.services.audit import check_books
 from tests import books
 from tests.factories.people import company_id
+from tests.patience import budget
 from tests.races import together
 from tests.servers import Database
 
@@ -29,8 +30,16 @@ EACH = Decimal("100.00")
 
 @pytest.fixture
 def stores(live: Database) -> Iterator[dict[str, tuple[UUID, UUID]]]:
-    """Store → its account and its fund; a connection for each thread."""
-    foundation.lay(replace(live.settings, database_pool_size=THREADS))
+    """Store → its account and its fund; a connection for each thread, and time to stand in line."""
+    usual = live.settings
+    foundation.lay(
+        replace(
+            usual,
+            database_pool_size=THREADS,
+            statement_timeout_seconds=budget(usual.statement_timeout_seconds),
+            lock_timeout_seconds=budget(usual.lock_timeout_seconds),
+        )
+    )
     with db.scope(company_id=company_id("DEMO"), source="test"):
         with db.transaction() as session:
             found = {code: books.store(session, code) for code in FUNDS}

@@ -13,6 +13,7 @@ from pettycash import db, pooled
 from pettycash.stack import schema
 from pettycash.stack.ports import Ports
 from pettycash.stack.state import ROOT
+from tests.patience import budget
 from tests.pooler import Pooler
 from tests.servers import Database
 
@@ -82,7 +83,7 @@ def ended(database: Database, pooler: Pooler, folder: Path, *command: str) -> tu
         environment[name] = pooler.url(environment[name])
     done = subprocess.run(
         [sys.executable, *command],
-        check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60,
+        check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=budget(60),
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 

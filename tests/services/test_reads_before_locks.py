@@ -21,6 +21,7 @@ from pettycash.services.variances import VarianceKind
 from tests import books
 from tests.factories import payments as making
 from tests.factories.people import company_id, user_id
+from tests.patience import budget
 from tests.races import held
 from tests.services.test_variances import approve, record
 
@@ -46,7 +47,7 @@ def test_a_variance_that_is_approved_meanwhile_is_not_recorded_again() -> None:
             if statement.startswith("SELECT") and "FROM variance_adjustments" in statement and once:
                 other = threading.Thread(target=once.pop().run, args=(accept,))
                 other.start()
-                other.join(10)
+                other.join(budget(10))
 
         event.listen(db.engine(), "after_cursor_execute", between)
         with pytest.raises(variances.AlreadyPending), db.transaction() as session:

@@ -78,7 +78,7 @@ class Simulator:
         assert self.process is not None
         assert self.process.stdout is not None
         self.process.send_signal(number)
-        code = self.process.wait(timeout=10)
+        code = self.process.wait(timeout=budget(10))
         self.process.stdout.close()
         return code
 

@@ -135,7 +135,7 @@ def test_two_on_one_state_folder_are_refused(start: Callable[..., Daraja]) -> No
             sys.executable, "-m", "pettycash.simulators.mpesa", "--port", "0",
             "--state", str(client.simulator.state),
         ],
-        capture_output=True, text=True, timeout=20, cwd=ROOT, check=False,
+        capture_output=True, text=True, timeout=budget(20), cwd=ROOT, check=False,
     )  # fmt: skip
 
     assert second.returncode == 1
@@ -152,7 +152,7 @@ def test_a_taken_port_is_said_in_one_line(start: Callable[..., Daraja]) -> None:
             "--port", client.simulator.url.rsplit(":")[-1],
             "--state", str(client.simulator.state.parent / "other"),
         ],
-        capture_output=True, text=True, timeout=20, cwd=ROOT, check=False,
+        capture_output=True, text=True, timeout=budget(20), cwd=ROOT, check=False,
     )  # fmt: skip
 
     assert second.returncode == 1

@@ -12,7 +12,7 @@ from typing import Any
 
 from pettycash.stack.processes import is_alive, start_time
 from pettycash.stack.state import ROOT
-from tests.servers import wait_until
+from tests.patience import budget, wait_until
 
 START_SECONDS = 60.0
 QUIET_SECONDS = 0.5
@@ -44,7 +44,7 @@ class Stack:
         """Run another command on the same state folder."""
         return subprocess.run(
             [*COMMAND, *arguments],
-            check=False, capture_output=True, text=True, env=self.environment(), timeout=60,
+            check=False, capture_output=True, text=True, env=self.environment(), timeout=budget(60),
             **options,
         )  # fmt: skip
 
@@ -103,13 +103,13 @@ class Stack:
         """Ctrl-C; the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(seconds)
+        return self.process.wait(budget(seconds))
 
     def kill(self) -> None:
         """kill -9 of the supervisor."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(5)
+        self.process.wait(budget(5))
 
     def end(self) -> None:
         """Leave nothing behind, however the test ended."""

@@ -22,7 +22,7 @@ def run(
     environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"} | environ
     return subprocess.run(
         [python, str(BOOTSTRAP), *arguments],
-        check=False, capture_output=True, text=True, env=environment, timeout=60,
+        check=False, capture_output=True, text=True, env=environment, timeout=budget(60),
     )  # fmt: skip
 
 

@@ -34,3 +34,8 @@ def test_tests_never_reach_the_callers_servers(monkeypatch: pytest.MonkeyPatch) 
     environment = checks.environment()
     assert "production" not in environment.values()
     assert "PATH" in environment
+
+
+def test_what_tests_start_is_not_compiled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert "PYTHONDONTWRITEBYTECODE" not in checks.environment()

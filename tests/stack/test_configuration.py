@@ -12,6 +12,7 @@ from pettycash import config, production
 from pettycash.settings import Settings
 from pettycash.stack.state import ROOT
 from tests import servers as tests_only
+from tests.patience import budget
 from tests.production import ENVIRON
 from tests.stack.running import Stack
 
@@ -185,7 +186,7 @@ def test_no_calls_at_once_is_refused() -> None:
 def test_a_simulator_does_not_run_in_production(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pettycash.simulators.mpesa", "--port", "0", "--state", tmp_path],
-        check=False, capture_output=True, text=True, cwd=ROOT, timeout=30,
+        check=False, capture_output=True, text=True, cwd=ROOT, timeout=budget(30),
         env=os.environ | {"PETTYCASH_ENV": "production"},
     )  # fmt: skip
     assert done.returncode == 1

@@ -13,6 +13,7 @@ import yaml
 from pettycash.services import heartbeats
 from pettycash.stack.state import ROOT
 from tests import production
+from tests.patience import budget
 from tests.servers import Database
 
 
@@ -54,7 +55,7 @@ def run(environ: dict[str, str], tmp_path: Path, *words: str) -> subprocess.Comp
     """`docker compose exec api python -m pettycash …`."""
     done = subprocess.run(
         [sys.executable, "-m", "pettycash", *words],
-        check=False, capture_output=True, text=True, timeout=60,
+        check=False, capture_output=True, text=True, timeout=budget(60),
         env=environ, cwd=tmp_path / "empty",
     )  # fmt: skip
     assert "Traceback" not in done.stderr, done.stderr

@@ -18,6 +18,7 @@ from pettycash.stack import probes
 from pettycash.stack.mailbox.store import KEPT_MAX, Mailbox
 from pettycash.stack.ports import LOOPBACK, Ports
 from pettycash.stack.state import ROOT
+from tests.patience import budget
 from tests.servers import wait_until
 
 
@@ -75,7 +76,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
     process, found = start(tmp_path / "mailbox")
     yield found
     process.terminate()
-    process.wait(5)
+    process.wait(budget(5))
 
 
 def test_what_is_sent_arrives_newest_first(running: Running) -> None:
@@ -100,13 +101,13 @@ def test_they_survive_the_process(tmp_path: Path) -> None:
     process, first = start(folder)
     first.send("kept", "still here", "a@demo.test")
     process.kill()
-    process.wait(5)
+    process.wait(budget(5))
     process, second = start(folder)
     try:
         assert [each["subject"] for each in second.messages()] == ["kept"]
     finally:
         process.terminate()
-        process.wait(5)
+        process.wait(budget(5))
     assert all(file.stat().st_mode & 0o077 == 0 for file in folder.iterdir())
 
 

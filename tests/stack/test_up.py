@@ -328,7 +328,7 @@ def test_a_part_that_can_not_start_is_named_with_its_log(home: Path) -> None:
     (stack.state / "postgres" / "data").mkdir()
     stack.begin()
     try:
-        assert stack.process.wait(30) == 1
+        assert stack.process.wait(budget(30)) == 1
         assert "PostgreSQL ended while starting" in stack.output
         assert "  | " in stack.output
         assert "Traceback" not in stack.output

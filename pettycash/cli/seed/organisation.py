@@ -244,12 +244,17 @@ def write_units(session: Session, company_id: UUID, spec: CompanySpec) -> Units:
     return units
 
 
-def write_thresholds(session: Session, company_id: UUID, now: datetime) -> None:
+def write_thresholds(
+    session: Session,
+    company_id: UUID,
+    now: datetime,
+    limits: Mapping[str, tuple[str | None, ...]] = LIMITS,
+) -> None:
     """Four tiers without a gap, for every currency and for both origins."""
-    for currency, limits in LIMITS.items():
+    for currency, ends in limits.items():
         for origin, chains in CHAINS.items():
             below = Decimal(0)
-            for tier, (limit, roles) in enumerate(zip(limits, chains, strict=True), start=1):
+            for tier, (limit, roles) in enumerate(zip(ends, chains, strict=True), start=1):
                 upper = Decimal(limit) if limit is not None else None
                 session.add(
                     ApprovalThreshold(
