@@ -269,19 +269,41 @@ def pay(
     kind: RequisitionKind = RequisitionKind.EXPENSE,
     store_code: str = "WESTLANDS-MPESA",
     occurred_at: datetime | None = None,
+    failures: int = 0,
     **facts: Any,
 ) -> Payment:
-    """A payment from approval to its posting, as the payments room leaves the rows."""
+    """A payment from approval to its posting, as the payments room leaves the rows; after so many
+    attempts that had failed."""
     now = session.info["now"]
     method = Method.CASH if store_code.endswith("DRAWER") else Method.MPESA
     asked = requisition(session, lines=(("travel", amount),), kind=kind, method=method, **facts)
     made = payment(session, asked, store_code=store_code)
-    tried = attempt(session, made)
+    for number in range(1, failures + 1):
+        lost = attempt(session, made, number=number)
+        made.move_to(PaymentStatus.EXECUTING, at=now)
+        session.flush()
+        lost.state, lost.failure_confirmed_at = AttemptState.REJECTED, now
+        made.move_to(PaymentStatus.FAILED, at=now)
+        session.flush()
+    tried = attempt(session, made, number=failures + 1)
     exchange(session, tried)
     made.move_to(PaymentStatus.EXECUTING, at=now)
     session.flush()
     prove(session, tried, amount=amount, occurred_at=occurred_at)
     return made
+
+
+def pays_after_all(session: Session, of: Payment, amount: str) -> PaymentAttempt:
+    """The newest of its attempts that had failed has moved money, as its row tells."""
+    tried = session.execute(
+        select(PaymentAttempt)
+        .where(PaymentAttempt.payment_id == of.id, PaymentAttempt.state == AttemptState.REJECTED)
+        .order_by(PaymentAttempt.number.desc())
+        .limit(1)
+    ).scalar_one()
+    tried.state, tried.settled_amount = AttemptState.SETTLED, Decimal(amount)
+    session.flush()
+    return tried
 
 
 def prove(

@@ -58,21 +58,23 @@ AT_COMMIT = (
 )
 """Table, when, the status that has to be true, and what looks."""
 
-KEPT = (
-    ("changes", "proposal", "", ("company_id", "kind", "object_id", "payload", "reason",
-        "proposed_by", "created_at")),
-    ("changes", "end", "decided_by", ("status", "digest", "decider_id", "decided_by", "decided_at",
-        "comment")),
-    ("api_keys", "reach", "", ("company_id", "prefix", "digest", "scopes", "expires_at",
-        "created_by", "branch_id", "department_id", "created_at")),
-    ("api_keys", "confirmed", "confirmed_at", ("confirmed_at", "confirmed_by")),
-    ("api_keys", "revoked", "revoked_at", ("revoked_at", "revoked_by")),
-    ("requisitions", "client", "", ("client_id",)),
-    ("memberships", "beginning", "", ("company_id", "user_id", "created_at")),
-    ("companies", "beginning", "bootstrapped_at", ("bootstrapped_at",)),
+STANDS = (
+    ("api_keys", "", "company_id, prefix, digest, scopes, expires_at, created_by, branch_id,"
+        " department_id, created_at"),
+    ("api_keys", "confirmed_at", "confirmed_at, confirmed_by"),
+    ("api_keys", "revoked_at", "revoked_at, revoked_by"),
+    ("cases", "", "resolved_by"),
+    ("changes", "", "company_id, kind, object_id, payload, digest, reason, proposed_by, created_at"),
+    ("changes", "decided_by", "status, decider_id, decided_by, decided_at, comment"),
+    ("companies", "", "bootstrapped_at"),
+    ("memberships", "", "company_id, user_id, created_at"),
+    ("release_challenges", "", "payment_id, replenishment_id, executor_id"),
+    ("replenishments", "", "requested_by, approved_by, approved_amount, funded_by, received_by"),
+    ("requisitions", "requester_id", "client_id"),
+    ("variance_adjustments", "", "adjusted_amount, initiated_by, decided_by"),
 )  # fmt: skip
-"""Table, trigger, the column from whose value on (none: always), and what is not written again:
-whoever rewrote it would have raised, proposed or confirmed nothing, or have a contact for long."""
+"""Table, since when, and what stands: whose word it is, and what it was. Without an instant each
+column stands once it has a value, else all of them do once the column named first has one."""
 
 DECIDED = {
     "changes": "status = 'proposed' OR decided_by IS NOT NULL",
@@ -102,12 +104,11 @@ def upgrade() -> None:
         op.execute(
             f"CREATE TRIGGER {name} {when} ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()"
         )
-    load("keeps_facts")
-    for table, name, since, facts in KEPT:
-        told = ", ".join(f"'{each}'" for each in (since, *facts))
+    load("word_stands")
+    for table, since, columns in STANDS:
         op.execute(
-            f"""CREATE TRIGGER keeps_{name} BEFORE UPDATE OF {", ".join(facts)} ON {table}
-                FOR EACH ROW EXECUTE FUNCTION keeps_facts({told})"""
+            f"""CREATE TRIGGER {_stands(since)} BEFORE UPDATE OF {columns} ON {table}
+                FOR EACH ROW EXECUTE FUNCTION word_stands('{since}', {columns})"""
         )
     for table, when, status, function in AT_COMMIT:
         load(function)
@@ -121,12 +122,12 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     _attempts_are_facts("BEFORE UPDATE")
+    for table, since, _ in STANDS:
+        op.execute(f"DROP TRIGGER {_stands(since)} ON {table}")
+    op.execute("DROP FUNCTION word_stands")
     for table, _, _, function in AT_COMMIT:
         op.execute(f"DROP TRIGGER {function} ON {table}")
         op.execute(f"DROP FUNCTION {function}")
-    for table, name, _, _ in KEPT:
-        op.execute(f"DROP TRIGGER keeps_{name} ON {table}")
-    op.execute("DROP FUNCTION keeps_facts")
     for table, name, _, function in reversed(TRIGGERS):
         op.execute(f"DROP TRIGGER {name} ON {table}")
         op.execute(f"DROP FUNCTION {function}")
@@ -140,6 +141,10 @@ def downgrade() -> None:
         op.drop_constraint(op.f(f"ck_{table}_decided"), table, type_="check")
     for column in ("subject_digest", "subject_id", "subject_kind"):
         op.drop_column("release_grants", column)
+
+
+def _stands(since: str) -> str:
+    return f"word_stands_{since}".removesuffix("_")
 
 
 def _attempts_are_facts(when: str) -> None:

@@ -23,7 +23,8 @@ from pettycash.api.schemas.payments import (
 from pettycash.db import transaction
 from pettycash.models.funds import Store
 from pettycash.models.payments import Payment, PaymentReconciliation
-from pettycash.services import company_settings, payments
+from pettycash.models.requisitions import Requisition
+from pettycash.services import company_settings, payments, treasury_validation
 from pettycash.services.payments import reading
 
 blp = Blueprint(
@@ -50,7 +51,8 @@ EQUAL = (
 WHAT_RULES_REFUSE = (
     "payment.exceeds_approved, payment.rail_refuses, payment.above_cash_limit,"
     " payment.method_reserved, payment.method_does_not_fit, payment.store_not_found,"
-    " payment.wrong_currency, requisition.invalid_destination, money.invalid_amount"
+    " payment.wrong_currency, requisition.invalid_destination, money.invalid_amount,"
+    " payment.nobody_left_to_release"
 )
 
 
@@ -118,11 +120,15 @@ class Payments(MethodView):
     def post(self, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Make a payment for what is left of a validated requisition; you are its maker."""
         with transaction() as session:
+            now = session.info["now"]
             made = payments.create(
+                session, **{"amount": None, **body}, actor=current_actor(), now=now
+            )
+            treasury_validation.check_somebody_is_left(
                 session,
-                **{"amount": None, **body},
-                actor=current_actor(),
-                now=session.info["now"],
+                requisition=session.get_one(Requisition, made.requisition_id),
+                payment=made,
+                now=now,
             )
             return shown(session, made.id), {"Location": f"/api/payments/{made.id}/"}
 
@@ -145,7 +151,8 @@ class OnePayment(MethodView):
     @blp.alt_response(403, description="release.not_separate")
     @blp.alt_response(
         409,
-        description="payment.illegal_state, payment.provider_account_inactive, redirect.open",
+        description="payment.illegal_state, payment.provider_account_inactive, redirect.open,"
+        " redirect.needed",
     )
     @blp.alt_response(422, description=WHAT_RULES_REFUSE)
     def patch(self, body: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
@@ -157,14 +164,19 @@ class OnePayment(MethodView):
         with transaction() as session:
             requisition, payment = payments.locked(session, payment_id=payment_id, actor=actor)
             check_etag(reading.version_tag(session, payment))
+            before, now = payment.maker_id, session.info["now"]
             payments.change(
                 session,
                 requisition=requisition,
                 payment=payment,
                 changes=body,
                 actor=actor,
-                now=session.info["now"],
+                now=now,
             )
+            if payment.maker_id != before:
+                treasury_validation.check_somebody_is_left(
+                    session, requisition=requisition, payment=payment, now=now
+                )
             return shown(session, payment_id)
 
 

@@ -29,6 +29,9 @@ class Duty(StrEnum):
     MATCHER = "matcher"
 
 
+REMADE = "remade"
+"""`override` of the trail's row that keeps whose payment somebody else has changed."""
+
 D = Duty
 PAIRS: Final = frozenset(
     frozenset(pair)
@@ -220,6 +223,10 @@ HOLDERS = text(
     UNION SELECT 'approver', d.user_id FROM decisions d
         WHERE d.requisition_id = :requisition_id AND d.verdict IN ('approved', 'urgency_confirmed')
     UNION SELECT 'maker', maker_id FROM p WHERE maker_id IS NOT NULL
+    UNION SELECT 'maker', t.on_behalf_of FROM r JOIN approval_trail t
+        ON t.company_id = r.company_id
+            AND t.requisition_id = :requisition_id AND t.override = 'remade'
+        WHERE t.on_behalf_of IS NOT NULL
     UNION SELECT 'maker', c.proposed_by FROM changes c
         WHERE c.object_id IN (SELECT p.id FROM p UNION ALL SELECT CAST(:requisition_id AS uuid))
             AND c.kind = 'redirect' AND c.status = 'effective'

@@ -478,7 +478,13 @@ def _send_elsewhere(
             destination=new["destination"],
             store=store,
         )
-        payment.maker_id = change.proposed_by
+        changing.name_maker(
+            session,
+            requisition=requisition,
+            payment=payment,
+            maker_id=change.proposed_by,
+            actor=actor,
+        )
         session.flush()  # the database's own check of duties comes before anything follows
         return payment
     payment.move_to(PaymentStatus.CANCELLED, at=now)

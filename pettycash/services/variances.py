@@ -1,7 +1,7 @@
 """Variances: a mismatch that one person records and another decides; approval posts (domain.md §8).
 
 The cfo decides, or the group finance manager while the fund's variances of the month stay within
-the company's materiality (control.md §4).
+the company's materiality, or where no cfo may (control.md §4). Whom it benefits has no say in it.
 
 Amounts are money *out*: `original` as the books have it, `adjusted` as it really was. A fee is an
 extra outflow, so it raises what left; it never makes a payment smaller (D41).
@@ -21,12 +21,13 @@ from pettycash.models.funds import Store, StoreKind
 from pettycash.models.imprest import VarianceAdjustment, VarianceKind, VarianceStatus
 from pettycash.models.ledger import LedgerAccount
 from pettycash.models.payments import Payment
-from pettycash.models.people import Role
+from pettycash.models.people import Role, RoleAssignment
 from pettycash.models.platform import Case
 from pettycash.money import Currency
 from pettycash.services import (
     accounts,
     company_settings,
+    duties,
     ledger,
     numbers,
     posting_rules,
@@ -34,6 +35,8 @@ from pettycash.services import (
     visibility,
 )
 from pettycash.services.actors import Actor
+from pettycash.services.duties import Duty
+from pettycash.services.resolution.loading import live_assignments
 
 RISES = frozenset({VarianceKind.FEE, VarianceKind.OVERPAID})
 FALLS = frozenset({VarianceKind.UNDERPAID})
@@ -113,11 +116,13 @@ def record(
 
     Raises:
         PaymentNotFound: none such within scope.
+        NotSeparate: the actor asked for the money, or gets it.
         NotPaid: the books have no payment of it.
         AlreadyPending: one of this kind waits for a decision.
         WrongDirection, InvalidVariance, ReasonMissing: what was said can't be so.
     """
-    visibility.payment(session, actor=actor, payment_id=payment_id)
+    about = visibility.payment(session, actor=actor, payment_id=payment_id)
+    _check_benefit(session, requisition_id=about.requisition_id, actor=actor)
     # Two recorders take turns; nothing else is locked after it.
     payment = db.lock(session, Payment, payment_id)
     if payment is None or payment.paid_amount is None:
@@ -189,6 +194,7 @@ def approve(
     Raises:
         VarianceNotFound, AlreadyDecided: there is nothing to decide.
         OwnVariance: the approver recorded it.
+        NotSeparate: the approver asked for the money, or gets it.
         MustBeCfo: it is too much for the group finance manager.
         PeriodClosed: this month is closed for decisions.
     """
@@ -215,6 +221,7 @@ def reject(
     Raises:
         VarianceNotFound, AlreadyDecided: there is nothing to decide.
         OwnVariance: the decider recorded it.
+        NotSeparate: the decider asked for the money, or gets it.
         MustBeCfo: it is too much for the group finance manager.
         ReasonMissing: no reason.
     """
@@ -235,13 +242,33 @@ def _decide(
         raise AlreadyDecided(f"The variance is {found.status.value}.")
     if found.initiated_by == actor.user_id:
         raise OwnVariance
-    if not actor.has(Role.CFO):
+    benefits = frozenset[UUID]()
+    if found.payment_id is not None:
+        requisition_id = session.get_one(Payment, found.payment_id).requisition_id
+        benefits = _check_benefit(session, requisition_id=requisition_id, actor=actor)
+    if not actor.has(Role.CFO) and _cfos(session, now=now) - benefits - {found.initiated_by}:
         _check_materiality(session, found, now=now)
     found.status = status
     found.decided_by = actor.user_id
     found.decided_at = now
     found.version += 1
     return found
+
+
+def _check_benefit(session: Session, *, requisition_id: UUID, actor: Actor) -> frozenset[UUID]:
+    """Everybody whom the money of a requisition benefits; the actor is none of them."""
+    known = duties.holders(session, requisition_id=requisition_id)
+    for own in (Duty.REQUESTER, Duty.RECIPIENT):
+        if actor.user_id in known[own]:
+            raise duties.NotSeparate(
+                f"You {duties.PHRASES[own]}: you neither record nor decide a variance of it."
+            )
+    return known[Duty.REQUESTER] | known[Duty.RECIPIENT]
+
+
+def _cfos(session: Session, *, now: datetime) -> frozenset[UUID]:
+    found = session.execute(live_assignments(now).where(RoleAssignment.role == Role.CFO))
+    return frozenset(each.user_id for each in found.scalars())
 
 
 def _check_materiality(session: Session, found: VarianceAdjustment, *, now: datetime) -> None:

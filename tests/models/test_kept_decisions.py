@@ -23,6 +23,7 @@ from pettycash.models.platform import Case, CaseKind, Severity
 from pettycash.models.requisitions import Requisition
 from pettycash.money import Currency
 from pettycash.services import cases, changes, digests, duties, rounds, treasury_validation
+from pettycash.services.case_resolutions import Ending
 from pettycash.services.identity import api_keys
 from pettycash.services.payments import facts
 from pettycash.services.payments.evidence import Source
@@ -30,7 +31,7 @@ from tests import books
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.evidence import proven
-from tests.factories.judging import evidence
+from tests.factories.judging import evidence, settled
 from tests.factories.people import acting, company_id, user_id
 from tests.factories.requisitions import (
     approve,
@@ -46,9 +47,13 @@ from tests.factories.requisitions import (
 )
 from tests.models.catalogue import connected, rows
 from tests.models.test_duties import ASSIGN, decide, execute, refused
+from tests.replenishing import by_hand
 from tests.servers import Database
+from tests.services.test_case_resolutions import in_doubt
 from tests.services.test_duties import gets_phone, settle
 from tests.services.test_leaving import leaves
+from tests.services.test_redirects import propose as elsewhere
+from tests.services.test_variances import record
 
 SEGREGATION, LIMIT, STATE, FACTS = "PC004", "PC005", "PC007", "PC009"
 NOT_RELEASED, NOT_APPROVED, NOT_PROVEN = "PC013", "PC014", "PC015"
@@ -722,3 +727,83 @@ def test_who_has_a_duty_is_the_same(live: Database) -> None:
     assert {duty for duty, _ in found} == {
         "requester", "recipient", "approver", "maker", "releaser", "judge", "recorder",
     }  # fmt: skip
+
+
+def test_who_made_a_payment_is_its_maker_for_good(session: Session) -> None:
+    payment = making.pending(session)
+
+    for maker in ("NULL", f"'{user_id(session, 'treasury_3')}'"):
+        update = f"UPDATE payments SET maker_id = {maker} WHERE id = :id"
+        assert refused(session, update, id=payment.id) == FACTS
+
+
+def test_what_is_under_way_or_paid_is_not_released_again(session: Session) -> None:
+    """With a second code for exactly that: one more movement within the same approval."""
+    payment = making.executing(session)
+    releaser = user_id(session, making.EXECUTOR)
+    assert execute(session, payment.id, releaser, attempt=2) == STATE
+
+    making.answered(session, payment, rails.ACCEPTED)
+    making.said(session, payment, proven(session, payment), Source.QUERY)
+    assert payment.status is PaymentStatus.SUCCESS
+
+    assert execute(session, payment.id, releaser, attempt=2) == NOT_APPROVED
+
+
+@pytest.mark.parametrize(
+    "damage", ["failure_confirmed = false", "blocked_by_case_id = (SELECT id FROM cases LIMIT 1)"]
+)
+def test_what_may_yet_be_paid_is_not_released_again(session: Session, damage: str) -> None:
+    payment = making.executing(session)
+    making.answered(session, payment, rails.REJECTED)
+    making.said(session, payment, rails.REJECTED, Source.QUERY)
+    assert (payment.status, payment.failure_confirmed) == (PaymentStatus.FAILED, True)
+    cases.open_case(
+        session,
+        kind=CaseKind.CONTRADICTION,
+        object_type="payment",
+        object_id=payment.id,
+        summary="x",
+        evidence={},
+        severity=Severity.SEVERE,
+    )
+    session.flush()
+    session.execute(text(f"UPDATE payments SET {damage} WHERE id = :id"), {"id": payment.id})
+    session.refresh(payment)
+
+    assert execute(session, payment.id, user_id(session, "treasury_3"), attempt=2) == STATE
+
+
+def test_a_case_that_people_ended_stays_as_they_ended_it(session: Session) -> None:
+    """Whoever judged would approve the refill, or release what is left, as if they had not."""
+    _, case = in_doubt(session)
+    settled(session, case, Ending.PAID)
+    session.flush()
+
+    for change in (
+        "proposal = NULL, proposed_by = NULL, proposed_at = NULL, resolved_by = NULL",
+        f"proposed_by = '{user_id(session, 'fpa')}'",
+        "status = 'open'",
+    ):
+        assert refused(session, f"UPDATE cases SET {change} WHERE id = :id", id=case.id) == FACTS
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("changes", "payload = payload - 'new'"),
+        ("changes", "proposed_by = (SELECT custodian_id FROM funds LIMIT 1)"),
+        ("release_challenges", "executor_id = (SELECT custodian_id FROM funds LIMIT 1)"),
+        ("replenishments", "requested_by = (SELECT alternate_custodian_id FROM funds LIMIT 1)"),
+        ("variance_adjustments", "initiated_by = (SELECT custodian_id FROM funds LIMIT 1)"),
+    ],
+)
+def test_whose_word_something_is_stands(session: Session, table: str, change: str) -> None:
+    payment = making.pending(session)
+    making.code_for(session, payment)
+    elsewhere(session, payment)
+    by_hand(session, books.fund(session), amount="1.00")
+    record(session)
+    session.flush()
+
+    assert refused(session, f"UPDATE {table} SET {change}") == FACTS

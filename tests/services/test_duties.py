@@ -28,12 +28,14 @@ from pettycash.services import (
 )
 from pettycash.services.approvals import Urgency
 from pettycash.services.duties import Duty
+from pettycash.services.payments import signatures
 from pettycash.services.reconciliation import evidence
 from pettycash.services.releases.challenges import CannotRelease
 from pettycash.services.requisitions import lifecycle
 from tests import books
 from tests.factories import payments as making
 from tests.factories.people import acting, user_id
+from tests.factories.pictures import picture
 from tests.factories.requisitions import (
     approve,
     approved,
@@ -474,3 +476,35 @@ def test_who_holds_two_roles_that_exclude_each_other_releases_nothing(session: S
 
     with pytest.raises(releases.NotSeparate, match="cfo and treasury"):
         payments.send_code(session, payment_id=payment.id, actor=both, now=session.info["now"])
+
+
+def test_a_mail_address_that_begins_with_a_plus_is_theirs(session: Session) -> None:
+    session.execute(
+        update(User)
+        .where(User.id == user_id(session, "branch_manager"))
+        .values(email="+Boss@example.com")
+    )
+    requisition = submitted(session, method=Method.CASH, destination="+boss@example.com")
+
+    assert user_id(session, "branch_manager") in recipients(session, requisition.id)
+
+
+def test_who_paid_cash_out_witnesses_nothing_though_another_keeps_the_fund_by_now(
+    session: Session,
+) -> None:
+    payment = making.cash(session)
+    making.released(session, payment, by="custodian")
+    session.execute(
+        text("UPDATE funds SET custodian_id = :next"), {"next": user_id(session, "fpa")}
+    )
+    session.expire_all()
+
+    with pytest.raises(signatures.WitnessDoesNotFit):
+        payments.sign(
+            session,
+            payment_id=payment.id,
+            image=picture(),
+            witness_id=user_id(session, "custodian"),
+            actor=acting(session, "fpa"),
+            now=session.info["now"],
+        )

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from pettycash.models.attempts import AttemptState, PaymentAttempt
 from pettycash.models.imprest import (
     Replenishment,
     ReplenishmentStatus,
@@ -64,7 +65,8 @@ class Walk:
     def pay(self) -> None:
         kind = self.chance.choice([RequisitionKind.EXPENSE, RequisitionKind.ADVANCE])
         store = self.chance.choice(STORES)
-        books.pay(self.session, self.amount(9000), kind=kind, store_code=store)
+        failures = self.chance.choice([0, 1])
+        books.pay(self.session, self.amount(9000), kind=kind, store_code=store, failures=failures)
         replenishments.consider(self.session, fund_id=self.fund.id, now=self.now)
 
     def hold(self) -> None:
@@ -101,9 +103,13 @@ class Walk:
         payment = self.paid()
         if payment is None:
             return
-        self.count += 1
+        lost = select(PaymentAttempt.id).where(
+            PaymentAttempt.payment_id == payment.id, PaymentAttempt.state == AttemptState.REJECTED
+        )
+        if self.session.execute(lost).first() is None:
+            return
         amount = self.amount(500)
-        attempt = books.attempt(self.session, payment, number=1 + self.count, settled=amount)
+        attempt = books.pays_after_all(self.session, payment, amount)
         entry = posting_rules.second_movement(
             self.session,
             payment=payment,

@@ -9,13 +9,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.models.people import Membership
+from pettycash.models.people import Membership, Role
 from pettycash.models.platform import Case
 from pettycash.services import attachments, case_resolutions, cases, payments, releases
-from pettycash.services.case_resolutions import Ending, Proposal
+from pettycash.services.case_resolutions import Ending, Proposal, files
 from pettycash.services.payments.evidence import Source
 from tests.factories import judging, rails
 from tests.factories import payments as making
+from tests.factories.evidence import proven
 from tests.factories.judging import confirm, propose, settled, tried_for_a_day
 from tests.factories.people import acting, user_id
 from tests.services.test_case_resolutions import (
@@ -122,6 +123,21 @@ class TestEvidence:
 
         propose(session, case, Ending.PAID, evidence_id=kept.id)
 
+    def test_a_custodians_receipt_shows_no_outcome(self, session: Session) -> None:
+        """Theirs shows what they paid out, and nothing of what became of money."""
+        _, case = in_doubt(session)
+        own = files.record(
+            session,
+            case_id=case.id,
+            filename="receipt.pdf",
+            content=judging.statement(),
+            actor=acting(session, "custodian", Role.FPA),  # a judge's role besides
+            now=session.info["now"],
+        ).id
+
+        with pytest.raises(releases.NotSeparate, match="keeps the fund"):
+            propose(session, case, Ending.PAID, evidence_id=own)
+
     def test_what_was_there_before_the_sending_shows_no_outcome(self, session: Session) -> None:
         payment, case = in_doubt(session)
         kept = attachments.attach(
@@ -156,6 +172,18 @@ class TestEvidence:
             with pytest.raises(case_resolutions.EvidenceMissing) as refused:
                 propose(session, case, Ending.PAID, occurred_at=occurred_at)
             assert list(refused.value.errors) == ["occurred_at"]
+
+    @pytest.mark.parametrize("spelt", ["RKT1111111 ", "rkt1111111", "RKT 111 1111", "RKT-1111111"])
+    @pytest.mark.parametrize("first", ["RKT1111111", " RKT1111111 "])
+    def test_a_reference_proves_one_payment_however_it_is_spelt(
+        self, session: Session, first: str, spelt: str
+    ) -> None:
+        _, one = in_doubt(session)
+        settled(session, one, Ending.PAID, provider_reference=first)
+        _, other = in_doubt(session)
+
+        with pytest.raises(case_resolutions.ReferenceTaken):
+            propose(session, other, Ending.PAID, provider_reference=spelt)
 
     def test_a_return_has_a_reference_of_its_own(self, session: Session) -> None:
         payment, case = paid_by_a_forged_callback(session)
@@ -229,3 +257,19 @@ def phone_of(session: Session, name: str) -> str:
     return session.execute(
         select(Membership.phone).where(Membership.user_id == user_id(session, name))
     ).scalar_one()
+
+
+def test_what_speaks_against_unpaid_by_word_is_not_noted_without_a_head(session: Session) -> None:
+    """A callback says that what people had called unpaid was paid. Two of those who could not have
+    said so note it, and the payment would be released again."""
+    payment, _ = in_doubt(session)
+    judging.called_unpaid(session, payment)
+    for _ in range(2):
+        tried_for_a_day(session, payment)
+    assert payment.failure_confirmed, "a day after two people said so"
+    making.said(session, payment, proven(session, payment), Source.CALLBACK)
+    case = making.the_case(session, payment)
+
+    propose(session, case, Ending.NOTED, by="treasury_3")
+    with pytest.raises(case_resolutions.HeadRequired):
+        confirm(session, case, by="fpa")

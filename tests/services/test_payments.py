@@ -322,3 +322,15 @@ def test_a_custodian_does_not_cancel_what_a_rail_pays(session: Session) -> None:
             actor=acting(session, "custodian"),
             now=session.info["now"],
         )
+
+
+def test_who_made_it_stays_its_maker_though_another_changed_it(session: Session) -> None:
+    """A colleague names another amount; whoever made the payment would have released it then."""
+    payment = making.pending(session)
+
+    change(session, payment, by="treasury_2", amount=Decimal("1400.00"))
+
+    for officer in ("treasury", "treasury_2"):
+        with pytest.raises(releases.NotSeparate, match="made or changed"):
+            making.code_for(session, payment, by=officer)
+    assert making.code_for(session, payment, by="treasury_3")

@@ -34,9 +34,9 @@ from pettycash.services.payments.evidence import Source
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.people import acting, user_id
-from tests.factories.requisitions import approved, digest, end_roles
-from tests.factories.shaping import in_parts, remainder_of
-from tests.models.test_duties import execute
+from tests.factories.requisitions import approve_open, approved, digest, end_roles
+from tests.factories.shaping import change, in_parts, remainder_of
+from tests.models.test_duties import execute, refused
 
 S = PaymentStatus
 R = RequisitionStatus
@@ -445,22 +445,13 @@ def test_old_and_new_stand_in_trail_and_security_log(session: Session) -> None:
         assert detail["payload"]["new"]["destination"] == "*********000"
 
 
-def test_what_changed_since_it_was_proposed_is_not_agreed_to(session: Session) -> None:
-    """Past every service: the row was made to say another destination than was read."""
-    payment = making.pending(session)
-    change = propose(session, payment)
+def test_what_was_proposed_stays_what_it_says(session: Session) -> None:
+    """Past every service: the row is made to say another destination than is read."""
+    change = propose(session, making.pending(session))
     session.flush()
-    session.execute(
-        text(
-            "UPDATE changes SET payload ="
-            " jsonb_set(payload, '{new,destination}', '\"254733000000\"') WHERE id = :id"
-        ),
-        {"id": change.id},
-    )
-    session.expire(change)
+    another = """payload = jsonb_set(payload, '{new,destination}', '"254733000000"')"""
 
-    with pytest.raises(changes.StaleChange):
-        agree(session, change)
+    assert refused(session, f"UPDATE changes SET {another} WHERE id = :id", id=change.id) == "PC009"
 
 
 # Before validation.
@@ -585,7 +576,13 @@ def test_a_change_that_nobody_decided_on_approves_nothing(session: Session) -> N
 
     assert not session.execute(
         rules.APPROVED_DESTINATION,
-        {"requisition": payment.requisition_id, "method": "mpesa", "destination": ELSEWHERE},
+        {
+            "requisition": payment.requisition_id,
+            "method": "mpesa",
+            "destination": ELSEWHERE,
+            "payment": payment.id,
+            "amount": payment.amount,
+        },
     ).scalar_one()
 
 
@@ -605,7 +602,13 @@ def test_what_was_approved_before_a_material_change_is_approved_no_more(session:
     for destination in ("254712345678", ELSEWHERE, "254733000000"):
         assert not session.execute(
             rules.APPROVED_DESTINATION,
-            {"requisition": requisition.id, "method": "mpesa", "destination": destination},
+            {
+                "requisition": requisition.id,
+                "method": "mpesa",
+                "destination": destination,
+                "payment": None,
+                "amount": requisition.amount,
+            },
         ).scalar_one()
 
 
@@ -639,3 +642,65 @@ def test_a_void_approval_ends_a_redirect_that_waits(session: Session) -> None:
 
     assert (payment.status, payment.open_redirect_id) == (PaymentStatus.CANCELLED, None)
     assert change.status is ChangeStatus.WITHDRAWN
+
+
+def test_a_redirect_whose_approval_is_void_leads_nowhere(session: Session) -> None:
+    """The last approver sends it to a number that turns out to be theirs. Whoever approves in their
+    place reads where the requisition goes, and nothing of that number."""
+    payment = making.pending(session)
+    agree(session, propose(session, payment))
+    requisition = session.get_one(Requisition, payment.requisition_id)
+    session.execute(
+        update(Membership)
+        .where(Membership.user_id == user_id(session, "branch_manager"))
+        .values(phone="+" + ELSEWHERE)
+    )
+    conflicts.settle(
+        session,
+        requisition_id=requisition.id,
+        actor=acting(session, "treasury_2"),
+        now=session.info["now"],
+    )
+    approve_open(session, requisition)
+
+    with pytest.raises(approved_facts.RedirectNeeded):
+        treasury_validation.validate(
+            session,
+            requisition_id=requisition.id,
+            digest=digest(session, requisition.id),
+            parts=[Part(amount=Decimal("1500.00"), destination=ELSEWHERE)],
+            actor=acting(session, "treasury"),
+            now=session.info["now"],
+        )
+
+
+def small_redirected(session: Session) -> Payment:
+    """Ten of 1,500 go elsewhere: the last approver has seen those ten. The rest is free again."""
+    small, rest = in_parts(session, Part(amount=Decimal("10.00")), Part(amount=Decimal("1490.00")))
+    agree(session, propose(session, small))
+    payments.cancel(
+        session,
+        payment_id=rest.id,
+        actor=acting(session, "treasury"),
+        now=session.info["now"],
+    )
+    return small
+
+
+def test_an_approved_redirect_takes_no_more_along_than_was_read(session: Session) -> None:
+    small = small_redirected(session)
+
+    with pytest.raises(approved_facts.RedirectNeeded), session.begin_nested():
+        change(session, small, amount=Decimal("1500.00"))
+    with pytest.raises(approved_facts.RedirectNeeded), session.begin_nested():
+        remainder_of(session, small, destination=ELSEWHERE)
+    assert remainder_of(session, small).destination == "254712345678"
+
+
+def test_the_database_counts_what_goes_to_a_redirected_destination(session: Session) -> None:
+    small = small_redirected(session)
+    small.amount = Decimal("1500.00")
+    small.digest = facts.digest_of(small)
+    session.flush()
+
+    assert execute(session, small.id, user_id(session, "treasury_2")) == "PC028"

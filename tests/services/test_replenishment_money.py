@@ -172,7 +172,10 @@ def test_what_is_not_approved_is_not_released(session: Session, fund: Fund) -> N
         )
 
 
-def test_one_transfer_is_evidence_once(session: Session, fund: Fund) -> None:
+@pytest.mark.parametrize("spelt", ["FT26325XYZ", "ft26325xyz", "FT 26325-XYZ"])
+def test_one_transfer_is_evidence_once_however_it_is_spelt(
+    session: Session, fund: Fund, spelt: str
+) -> None:
     first = funded(session, fund)
     receive(session, first, "12000.00")
     again = approved(session, fund, "11000.00")
@@ -183,7 +186,7 @@ def test_one_transfer_is_evidence_once(session: Session, fund: Fund) -> None:
             session,
             replenishment_id=again.id,
             actor=acting(session, "treasury_2"),
-            bank_reference="FT26325XYZ",
+            bank_reference=spelt,
             now=session.info["now"],
         )
 

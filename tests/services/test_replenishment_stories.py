@@ -19,7 +19,7 @@ from tests.factories import payments as making
 from tests.factories.evidence import proven
 from tests.factories.judging import confirm, propose
 from tests.factories.people import acting, user_id
-from tests.replenishing import approved, consider, low, receive, verified
+from tests.replenishing import approved, by_hand, consider, low, receive, verified
 from tests.services.test_case_resolutions import in_doubt
 
 KES = Decimal
@@ -127,6 +127,30 @@ class TestWhatPeopleJudged:
             session, replenishment_id=found.id, actor=stand_in, now=session.info["now"]
         )
         assert found.approved_by == stand_in.user_id
+
+    def test_a_small_one_in_between_does_not_end_the_story(
+        self, session: Session, fund: Fund
+    ) -> None:
+        """The cfo is shown a shilling to refill; what was judged would be ordinary afterwards."""
+        judged(session, by="treasury_3", agrees="group_finance_manager")
+        small = by_hand(session, fund, amount="1.00")
+        approve(session, small, "cfo")
+        verified(session, small)
+        replenishments.fund(
+            session,
+            replenishment_id=small.id,
+            actor=acting(session, "treasury"),
+            bank_reference="FT1",
+            now=session.info["now"],
+        )
+        session.info["now"] += timedelta(minutes=1)
+        receive(session, small, "1.00")
+        found = raised(session, fund)
+
+        with pytest.raises(replenishments.JudgedIt):
+            approve(session, found, "group_finance_manager")
+        with pytest.raises(replenishments.MustBeCfo):
+            approve(session, found, "group_finance_manager_2")
 
     def test_the_one_after_that_is_ordinary_again(self, session: Session, fund: Fund) -> None:
         judged(session, by="treasury_3", agrees="group_finance_manager")

@@ -113,8 +113,10 @@ def test_money_in_transit_is_not_just_noted(session: Session, case: Case, ending
         propose(session, case, ending=ending)
 
 
-@pytest.mark.parametrize("name", ["treasury", "custodian"])
-def test_who_sent_or_received_it_does_not_judge(session: Session, case: Case, name: str) -> None:
+@pytest.mark.parametrize("name", ["treasury", "custodian", "custodian_2"])
+def test_who_sent_or_received_it_or_keeps_the_fund_does_not_judge(
+    session: Session, case: Case, name: str
+) -> None:
     with pytest.raises(releases.NotSeparate):
         propose(session, case, name=name)
     propose(session, case)

@@ -13,11 +13,16 @@ from pettycash import db
 from pettycash.models.imprest import VarianceAdjustment, VarianceKind, VarianceStatus
 from pettycash.models.ledger import AccountKind, JournalEntry
 from pettycash.models.people import Role
-from pettycash.services import imprest, ledger, variances, visibility
+from pettycash.services import duties, imprest, ledger, variances, visibility
+from pettycash.services.payments.evidence import Source
 from tests import books
+from tests.factories import payments as making
+from tests.factories import rails
+from tests.factories.evidence import proven
 from tests.factories.people import acting, company_id, user_id
 from tests.races import together
 from tests.servers import Database
+from tests.services.test_duties import phone_of
 
 KES = Decimal
 K = VarianceKind
@@ -294,3 +299,42 @@ def test_ten_approvals_at_once_post_once(live: Database) -> None:
                 select(JournalEntry.id).where(JournalEntry.source == f"variance:{found.id}")
             )
             assert len(rows.all()) == 1
+
+
+@pytest.mark.usefixtures("rail")
+@pytest.mark.parametrize("part", ["requester", "recipient"])
+def test_whom_it_benefits_neither_records_nor_decides_it(session: Session, part: str) -> None:
+    """A cfo's own money, fifty less than it should have been, they say."""
+    facts = {"by": "cfo"} if part == "requester" else {"destination": phone_of(session, "cfo")}
+    payment = making.executing(session, **facts)
+    making.answered(session, payment, rails.ACCEPTED)
+    making.said(session, payment, proven(session, payment), Source.QUERY)
+    less = {"kind": K.UNDERPAID, "payment_id": payment.id, "adjusted_amount": KES("1450.00")}
+
+    with pytest.raises(duties.NotSeparate):
+        record(session, "cfo", **less)
+    found = record(session, "treasury_3", **less)
+    for decide in (variances.approve, partial(variances.reject, reason="x")):
+        with pytest.raises(duties.NotSeparate):
+            decide(
+                session, variance_id=found.id, actor=acting(session, "cfo"), now=session.info["now"]
+            )
+    assert found.status is VarianceStatus.PENDING
+
+
+@pytest.mark.usefixtures("rail")
+def test_where_no_cfo_may_the_group_finance_manager_decides_it(session: Session) -> None:
+    """Whatever it comes to: nobody else is left, and the refill is the cfo's then."""
+    payment = making.executing(session, by="cfo")
+    making.answered(session, payment, rails.ACCEPTED)
+    making.said(session, payment, proven(session, payment), Source.QUERY)
+    found = record(session, payment_id=payment.id, adjusted_amount=KES("900000.00"))
+
+    variances.approve(
+        session,
+        variance_id=found.id,
+        actor=acting(session, "group_finance_manager"),
+        now=session.info["now"],
+    )
+
+    assert found.status is VarianceStatus.APPROVED

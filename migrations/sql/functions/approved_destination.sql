@@ -1,15 +1,27 @@
--- Whether somebody who may approve has seen that the money of a requisition goes there: what its
--- last submission named, and each redirect since, is a round with its decisions. A round that was
--- voided or sent back takes those before it with it.
-CREATE FUNCTION approved_destination(requisition uuid, method text, destination text)
-RETURNS boolean LANGUAGE sql STABLE AS $body$
-    SELECT EXISTS (
-        SELECT FROM approval_rounds r
+-- Whether people who may approve have seen that so much of a requisition goes there: what its last
+-- submission named goes there whole, and by each redirect since what its payment was then. Each is a
+-- round with a decision that stands: of a step that is void nobody has decided anything. A round that
+-- was voided or sent back takes those before it with it. `payment` is the one that is asked about;
+-- what others of the requisition take there counts.
+CREATE FUNCTION approved_destination(
+    requisition uuid, method text, destination text, payment uuid, amount numeric
+) RETURNS boolean LANGUAGE sql STABLE AS $body$
+    SELECT coalesce(sum(seen.amount), 0) >= $5 + (
+        SELECT coalesce(sum(p.amount), 0) FROM payments p
+        WHERE p.requisition_id = $1 AND p.method = $2 AND p.destination = $3
+            AND p.id IS DISTINCT FROM $4 AND p.status NOT IN ('cancelled', 'reversed')
+            AND NOT (p.status = 'failed' AND p.failure_confirmed))
+    FROM (
+        SELECT max(coalesce(r.facts ->> 'payment_amount', r.facts ->> 'amount')::numeric) AS amount
+        FROM approval_rounds r
         WHERE r.requisition_id = $1 AND r.status = 'approved'
             AND r.facts ->> 'method' = $2 AND r.facts ->> 'destination' = $3
-            AND EXISTS (SELECT FROM decisions d WHERE d.round_id = r.id
-                AND d.verdict IN ('approved', 'urgency_confirmed'))
+            AND EXISTS (SELECT FROM decisions d
+                JOIN approval_steps s ON s.id = d.step_id AND s.status = 'approved'
+                WHERE d.round_id = r.id AND d.verdict IN ('approved', 'urgency_confirmed'))
             AND NOT EXISTS (SELECT FROM approval_rounds n WHERE n.requisition_id = $1
                 AND n.number > r.number
-                AND n.status IN ('voided', 'rejected', 'changes_requested')))
+                AND n.status IN ('voided', 'rejected', 'changes_requested'))
+        GROUP BY r.facts ->> 'payment_id'
+    ) AS seen
 $body$

@@ -10,6 +10,13 @@ DECLARE
     judge record;
     excluded text;
 BEGIN
+    IF TG_OP = 'UPDATE' AND OLD.status = 'resolved' AND
+       (NEW.status, NEW.proposal, NEW.proposed_by, NEW.proposed_at, NEW.resolved_by, NEW.resolved_at)
+       IS DISTINCT FROM
+       (OLD.status, OLD.proposal, OLD.proposed_by, OLD.proposed_at, OLD.resolved_by, OLD.resolved_at)
+    THEN
+        RAISE EXCEPTION 'a case that has ended stays as it ended' USING ERRCODE = 'PC009';
+    END IF;
     IF NEW.object_type <> 'payment' OR NEW.proposal IS NULL
        OR NEW.proposal ->> 'ending' NOT IN ('paid', 'not_paid', 'returned') THEN
         RETURN NEW;

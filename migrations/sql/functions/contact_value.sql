@@ -2,5 +2,5 @@
 CREATE FUNCTION contact_value(sort text, raw text) RETURNS text
 LANGUAGE sql IMMUTABLE AS $body$
     SELECT nullif(CASE sort WHEN 'phone' THEN regexp_replace(raw, '[^0-9]', '', 'g')
-                  ELSE lower(btrim(raw)) END, '')
+                  ELSE ltrim(lower(btrim(raw)), '+') END, '')
 $body$

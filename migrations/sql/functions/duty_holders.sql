@@ -34,6 +34,10 @@ LANGUAGE sql STABLE AS $body$
     UNION SELECT 'approver', d.user_id FROM decisions d
         WHERE d.requisition_id = p_requisition AND d.verdict IN ('approved', 'urgency_confirmed')
     UNION SELECT 'maker', maker_id FROM p WHERE maker_id IS NOT NULL
+    UNION SELECT 'maker', t.on_behalf_of FROM r JOIN approval_trail t
+        ON t.company_id = r.company_id
+            AND t.requisition_id = p_requisition AND t.override = 'remade'
+        WHERE t.on_behalf_of IS NOT NULL
     UNION SELECT 'maker', c.proposed_by FROM changes c
         WHERE c.object_id IN (SELECT p.id FROM p UNION ALL SELECT p_requisition)
             AND c.kind = 'redirect' AND c.status = 'effective'

@@ -61,6 +61,10 @@ BEGIN
                       WHERE requisition_id = requisition.id AND status = 'approved') THEN
         RAISE EXCEPTION 'nobody approved this payment' USING ERRCODE = 'PC014';
     END IF;
+    IF payment.status NOT IN ('pending', 'scheduled', 'failed')
+       OR NOT payment.failure_confirmed OR payment.blocked_by_case_id IS NOT NULL THEN
+        RAISE EXCEPTION 'it is under way, over, or may yet be paid' USING ERRCODE = 'PC007';
+    END IF;
     IF payment.digest <> payment_digest(payment) THEN
         RAISE EXCEPTION 'the payment is not what its digest says' USING ERRCODE = 'PC013';
     END IF;

@@ -33,6 +33,14 @@ BEGIN
             RAISE EXCEPTION 'the % can''t make a payment of it', excluded USING ERRCODE = 'PC004';
         END IF;
     END IF;
+    -- Who changes it is its maker too, and who made it stays one: the trail keeps them.
+    IF TG_OP = 'UPDATE' AND OLD.maker_id IS NOT NULL AND NEW.maker_id IS DISTINCT FROM OLD.maker_id
+       AND (NEW.maker_id IS NULL OR NOT EXISTS (
+           SELECT FROM approval_trail t
+           WHERE t.company_id = NEW.company_id AND t.requisition_id = NEW.requisition_id
+               AND t.override = 'remade' AND t.on_behalf_of = OLD.maker_id)) THEN
+        RAISE EXCEPTION 'who made a payment stays its maker' USING ERRCODE = 'PC009';
+    END IF;
     -- Only what people decide is measured: whatever happens is recorded, even above the approval
     -- or after it was withdrawn.
     IF TG_OP = 'UPDATE' AND NEW.amount = OLD.amount

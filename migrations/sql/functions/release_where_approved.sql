@@ -13,8 +13,9 @@ BEGIN
         END IF;
     ELSIF payment.open_redirect_id IS NOT NULL THEN
         RAISE EXCEPTION 'a redirect of the payment is not decided' USING ERRCODE = 'PC029';
-    ELSIF NOT approved_destination(payment.requisition_id, payment.method, payment.destination) THEN
-        RAISE EXCEPTION 'nobody has approved that the payment goes there' USING ERRCODE = 'PC028';
+    ELSIF NOT approved_destination(payment.requisition_id, payment.method, payment.destination,
+                                  payment.id, payment.amount) THEN
+        RAISE EXCEPTION 'nobody has approved that so much goes there' USING ERRCODE = 'PC028';
     END IF;
     RETURN NEW;
 END

@@ -24,8 +24,21 @@ CONTROL = (
                     AND a.facts ->> 'method' = p.method
                     AND a.facts ->> 'destination' = p.destination
                     AND (a.facts ->> 'amount')::numeric >= greatest(p.amount, r.approved_amount)
+                    -- A redirect sends no more there than its payment was; several add up.
+                    AND (a.facts ->> 'payment_amount' IS NULL OR p.amount <= (
+                        SELECT sum(sent.amount) FROM (
+                            SELECT max((o.facts ->> 'payment_amount')::numeric) AS amount
+                            FROM approval_rounds o
+                            WHERE o.requisition_id = r.id AND o.status = 'approved'
+                                AND o.facts ->> 'method' = p.method
+                                AND o.facts ->> 'destination' = p.destination
+                            GROUP BY o.facts ->> 'payment_id') AS sent))
                     AND (SELECT count(*) > 0 AND count(*) = count(DISTINCT d.user_id)
                         FROM decisions d WHERE d.round_id = a.id
+                            AND d.verdict IN ('approved', 'urgency_confirmed'))
+                    -- Where a step is void, what was decided in it is.
+                    AND EXISTS (SELECT FROM decisions d JOIN approval_steps s ON s.id = d.step_id
+                        WHERE d.round_id = a.id AND s.status = 'approved'
                             AND d.verdict IN ('approved', 'urgency_confirmed'))
                     AND NOT EXISTS (SELECT FROM approval_steps s WHERE s.round_id = a.id
                         AND s.status NOT IN ('skipped', 'voided') AND NOT EXISTS (
@@ -109,6 +122,9 @@ CONTROL = (
                 FROM decisions d JOIN paid ON paid.id = d.requisition_id
                 WHERE d.verdict IN ('approved', 'urgency_confirmed')
             UNION SELECT requisition_id, 'maker', maker_id FROM p
+            UNION SELECT t.requisition_id, 'maker', t.on_behalf_of
+                FROM approval_trail t JOIN paid ON paid.id = t.requisition_id
+                WHERE t.override = 'remade'
             UNION SELECT r.id, 'maker', c.proposed_by
                 FROM about JOIN requisitions r ON r.id = about.requisition_id
                 JOIN changes c ON c.object_id = about.object_id AND c.kind = 'redirect'

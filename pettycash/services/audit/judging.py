@@ -190,7 +190,13 @@ JUDGING = (
             SELECT r.*, (
                 SELECT coalesce(max(b.approved_at), '-infinity') FROM replenishments b
                 WHERE b.fund_id = r.fund_id AND b.id <> r.id AND b.status IN ('funded', 'received')
-                    AND b.approved_at < r.approved_at) AS since
+                    AND b.approved_at < r.approved_at
+                    -- It filled the float: what a smaller one left, the next one refills.
+                    AND b.approved_amount >= (SELECT
+                        i.float - i.stores + i.held - i.in_transit - i.advances_outstanding
+                        FROM jsonb_to_record(b.identity) AS i (float numeric, stores numeric,
+                            held numeric, in_transit numeric, advances_outstanding numeric))
+                ) AS since
             FROM replenishments r
             WHERE r.status IN ('approved', 'funded', 'received') AND r.status_changed_at >= :since
         ), judge AS (

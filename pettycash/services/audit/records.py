@@ -23,6 +23,18 @@ APPEND_ONLY = (
 )
 """Tables that nobody rewrites."""
 
+SPOKEN = (
+    "api_keys",
+    "cases",
+    "changes",
+    "companies",
+    "memberships",
+    "release_challenges",
+    "replenishments",
+    "variance_adjustments",
+)
+"""Tables that say who did something, and of what: it stays."""
+
 GUARDS = (
     ("approval_rounds", "facts"),
     ("approval_rounds", "round_is_decided"),
@@ -55,6 +67,11 @@ GUARDS = (
     ("requisitions", "stays_approved"),
     ("users", "contacts"),
     ("users", "secrets"),
+    ("api_keys", "word_stands_confirmed_at"),
+    ("api_keys", "word_stands_revoked_at"),
+    ("changes", "word_stands_decided_by"),
+    ("requisitions", "word_stands_requester_id"),
+    *((table, "word_stands") for table in SPOKEN),
     *((table, "append_only") for table in APPEND_ONLY),
     *((table, "append_only_rows") for table in APPEND_ONLY),
 )

@@ -21,8 +21,9 @@ from pettycash.services.case_resolutions.proposals import (
     TooEarly,
 )
 from pettycash.services.duties import Duty, NotSeparate
-from pettycash.services.payments import restored, settlement
+from pettycash.services.payments import facts, restored, settlement
 from pettycash.services.payments.facts import Matter
+from pettycash.services.references import spelt_like
 
 ABOUT_MONEY = frozenset({CaseKind.IN_DOUBT, CaseKind.CONTRADICTION})
 
@@ -143,10 +144,11 @@ def _check_reference(session: Session, matter: Matter, proposal: Proposal, *, wh
     account_id = matter.payment.provider_account_id
     paid = select(PaymentAttempt.id).where(
         PaymentAttempt.provider_account_id == matter.attempt.provider_account_id,
-        PaymentAttempt.provider_reference == reference,
+        spelt_like(PaymentAttempt.provider_reference, reference),
     )
     back = select(Payment.id).where(
-        Payment.provider_account_id == account_id, Payment.return_reference == reference
+        Payment.provider_account_id == account_id,
+        spelt_like(Payment.return_reference, reference),
     )
     if session.execute(paid.union_all(back)).first() is not None:
         raise ReferenceTaken(errors={"provider_reference": ["It proves another payment."]})
@@ -178,6 +180,8 @@ def _check_file(session: Session, case: Case, matter: Matter, proposal: Proposal
         session, duty=Duty.RECORDER, requisition_id=matter.requisition.id
     ):
         raise NotSeparate("Who asked for money or gets it records no evidence of it.")
+    if found.uploaded_by in facts.custodians(session, matter.payment):
+        raise NotSeparate("Who keeps the fund files receipts, and no evidence of an outcome.")
 
 
 def not_paid_from(attempt: PaymentAttempt, now: datetime) -> datetime:

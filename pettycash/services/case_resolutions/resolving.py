@@ -5,6 +5,7 @@ for its own amount, `not_paid` fails it and leaves it asked about, `returned` re
 a later proof of the contrary is a fact again, and a new case (control.md §4).
 """
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -14,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from pettycash.crash_points import reach
 from pettycash.models.attempts import AttemptState, ExchangeType, PaymentAttempt
+from pettycash.models.funds import Fund
 from pettycash.models.people import Role
 from pettycash.models.platform import Case, CaseKind
 from pettycash.models.requisitions import Attachment
-from pettycash.services import cases, company_settings, outbox, pauses, replenishments
+from pettycash.services import cases, company_settings, funds, outbox, pauses, replenishments
 from pettycash.services.actors import Actor
 from pettycash.services.case_resolutions import judging
 from pettycash.services.case_resolutions.endings import Subject, check, matter_of
@@ -39,6 +41,9 @@ def propose(
         EvidenceMissing, EndingDoesNotFit, ReferenceTaken: it can't end like that.
         TooEarly: it can't be called unpaid yet.
     """
+    # As it is compared, so is it kept.
+    reference = (proposal.provider_reference or "").strip() or None
+    proposal = replace(proposal, provider_reference=reference)
     case = cases.get(session, case_id=case_id, actor=actor)
     subject = _locked(session, case, actor)
     among = _bench(session, case, subject, proposal, now)
@@ -176,11 +181,23 @@ def _heads(
     limit = company_settings.cfo_limit(session, currency=payment.currency, now=now)
     if (
         proposal.ending is Ending.NOT_PAID  # what the rail confirms needs no judges
+        or (proposal.ending is Ending.NOTED and _is_unpaid_by_word(session, subject))
         or payment.amount > limit
         or _is_about_an_amount(case)
     ):
         return judging.HEADS
     return frozenset()
+
+
+def _is_unpaid_by_word(session: Session, subject: Subject) -> bool:
+    """Whether people alone say of an attempt that it failed: what speaks against it is not noted
+    by less than those who said so."""
+    return any(
+        each.called_unpaid_at is not None
+        and each.state is AttemptState.REJECTED
+        and not exchanges.denies(session, each)
+        for each in subject.attempts
+    )
 
 
 def _is_about_an_amount(case: Case) -> bool:
@@ -197,8 +214,11 @@ def _is_about_an_amount(case: Case) -> bool:
 def _lock_delivery(session: Session, case: Case, actor: Actor) -> None:
     """The replenishment before its case, as its receipt does; its own people don't judge it."""
     found = replenishments.locked(session, actor=actor, replenishment_id=case.object_id)
-    if actor.user_id in (found.funded_by, found.received_by):
-        raise NotSeparate("Who sent or received a transfer does not say what is lost.")
+    fund = session.get_one(Fund, found.fund_id)
+    if actor.user_id in (found.funded_by, found.received_by) or funds.is_keeper(
+        fund, actor.user_id
+    ):
+        raise NotSeparate("Who sent or received a transfer, or keeps its fund, judges no loss.")
 
 
 def _carry_out(

@@ -14,14 +14,17 @@ from pettycash.models.payments import IllegalTransition, Payment, PaymentStatus
 from pettycash.models.people import Role
 from pettycash.models.releases import DeathCause
 from pettycash.models.requisitions import Requisition
+from pettycash.models.workflow import TrailAction
 from pettycash.rails import Method
 from pettycash.services import (
     approved_facts,
     changes,
     company_settings,
+    duties,
     releases,
     requisitions,
     security_log,
+    trail,
 )
 from pettycash.services.actors import Actor
 from pettycash.services.payments import cash, facts, restored, rules, settlement
@@ -48,6 +51,7 @@ def change(
         NotSeparate: the actor requested or approved it.
         RedirectOpen: the last approver has yet to decide where it goes.
         ExceedsApproved: more than is left of the approved amount.
+        RedirectNeeded: more than a redirect sends there.
         MayHaveBeenPaid: its account may have paid it, in a time that a restore has lost.
         and what `rules` refuses.
     """
@@ -72,6 +76,14 @@ def change(
     if amount > left:
         left_text = money.text(left, payment.currency)
         raise rules.ExceedsApproved(errors={"amount": [f"At most {left_text}."]})
+    rules.check_destination(
+        session,
+        requisition=requisition,
+        method=payment.method,
+        destination=payment.destination,
+        amount=amount,
+        payment_id=payment.id,
+    )
     before = payment.digest
     reshape(
         session,
@@ -82,7 +94,9 @@ def change(
         store=store,
     )
     if payment.digest != before:
-        payment.maker_id = actor.user_id
+        name_maker(
+            session, requisition=requisition, payment=payment, maker_id=actor.user_id, actor=actor
+        )
         void_release(
             session, payment=payment, requisition=requisition, cause=DeathCause.CHANGED, now=now
         )
@@ -94,6 +108,25 @@ def change(
         actor=actor,
     )
     return payment
+
+
+def name_maker(
+    session: Session, *, requisition: Requisition, payment: Payment, maker_id: UUID, actor: Actor
+) -> None:
+    """Let who changed a payment be its maker. Who was it before stays one: the trail keeps them."""
+    if payment.maker_id not in (None, maker_id):
+        row = trail.write(
+            session,
+            requisition,
+            TrailAction.CHANGED,
+            actor=actor,
+            role=Role.TREASURY.value,
+            comment=f"{payment.number} was made by one person and changed by another",
+            override=duties.REMADE,
+        )
+        row.on_behalf_of = payment.maker_id
+        session.flush()  # the database looks for it
+    payment.maker_id = maker_id
 
 
 def reshape(

@@ -162,9 +162,6 @@ def make(
             method=method,
             currency=Currency(requisition.currency),
         )
-    rules.check_destination(
-        session, requisition=requisition, method=method, destination=destination
-    )
     rules.check_amount(
         session, method=method, store=store, amount=part.amount, destination=destination
     )
@@ -175,6 +172,13 @@ def make(
             f"Of the approved amount {left_text} is left.",
             errors={"amount": [f"At most {left_text}."]},
         )
+    rules.check_destination(
+        session,
+        requisition=requisition,
+        method=method,
+        destination=destination,
+        amount=part.amount,
+    )
     ordinal = session.execute(
         select(func.coalesce(func.max(Payment.ordinal), 0)).where(
             Payment.requisition_id == requisition.id

@@ -102,7 +102,12 @@ def execute(
         destination=payment.destination,
     )
     rules.check_destination(
-        session, requisition=requisition, method=payment.method, destination=payment.destination
+        session,
+        requisition=requisition,
+        method=payment.method,
+        destination=payment.destination,
+        amount=payment.amount,
+        payment_id=payment.id,
     )
     number, restored_until = _next_number(session, payment)
     reference = _reference(requisition, payment, number)

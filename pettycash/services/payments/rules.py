@@ -114,22 +114,38 @@ def fitting_store(
 
 
 def check_destination(
-    session: Session, *, requisition: Requisition, method: Method, destination: str
+    session: Session,
+    *,
+    requisition: Requisition,
+    method: Method,
+    destination: str,
+    amount: Decimal,
+    payment_id: UUID | None = None,
 ) -> None:
     """Refuse what nobody approved: a payment goes where the requisition or a redirect says.
 
+    By a redirect no more than its payment was when it was agreed to, all payments there together.
+
     Raises:
-        RedirectNeeded: no approver has seen this method and destination.
+        RedirectNeeded: no approver has seen that so much goes there by this method.
     """
-    asked = {"requisition": requisition.id, "method": method.value, "destination": destination}
+    asked = {
+        "requisition": requisition.id,
+        "method": method.value,
+        "destination": destination,
+        "payment": payment_id,
+        "amount": amount,
+    }
     if not session.execute(APPROVED_DESTINATION, asked).scalar_one():
         raise approved_facts.RedirectNeeded(
-            errors={"destination": ["Nobody has approved that it goes there: propose a redirect."]}
+            errors={
+                "destination": ["Nobody has approved that so much goes there: a redirect asks."]
+            }
         )
 
 
 APPROVED_DESTINATION = text(
-    "SELECT approved_destination(:requisition, :method, :destination)"
+    "SELECT approved_destination(:requisition, :method, :destination, :payment, :amount)"
 ).execution_options(**db.PREPARED)
 
 

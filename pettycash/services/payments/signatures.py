@@ -148,7 +148,10 @@ def by_custodian(
 
 def _may_witness(session: Session, matter: Matter, *, user_id: UUID) -> bool:
     known = duties.holders(session, requisition_id=matter.requisition.id)
-    out = known[Duty.REQUESTER] | known[Duty.RECIPIENT] | facts.custodians(session, matter.payment)
+    # Also who released it, though somebody else keeps the fund by now.
+    out = facts.custodians(session, matter.payment).union(
+        *(known[each] for each in (Duty.REQUESTER, Duty.RECIPIENT, Duty.RELEASER))
+    )
     member = session.execute(
         select(Membership.id)
         .join(User, User.id == Membership.user_id)

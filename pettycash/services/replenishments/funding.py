@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -14,6 +15,7 @@ from pettycash.models.ledger import AccountKind, LedgerAccount
 from pettycash.models.releases import ReleaseChallenge
 from pettycash.services import digests, ledger, pauses, posting_rules, releases
 from pettycash.services.actors import Actor
+from pettycash.services.references import spelt_like
 from pettycash.services.replenishments import ordinary
 from pettycash.services.replenishments.scope import locked
 
@@ -148,6 +150,11 @@ def fund(
     about = subject(session, found)
     releases.check_releaser(session, subject=about, actor=actor, now=now)
     releases.spend_grant(session, subject=about, actor=actor, now=now)
+    used = select(Replenishment.id).where(
+        Replenishment.id != found.id, spelt_like(Replenishment.bank_reference, reference)
+    )
+    if session.execute(used.limit(1)).first() is not None:
+        raise BankReferenceUsed
     found.executor_id = actor.user_id
     found.funded_by = actor.user_id
     found.funded_at = now

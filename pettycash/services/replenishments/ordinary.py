@@ -1,7 +1,7 @@
 """Whether a replenishment is ordinary, and who approves it where it is not (control.md §4).
 
 What people judged, an expense above its approval, and variances above the company's materiality
-since the last replenishment that was funded make the next one the cfo's.
+since the last replenishment that filled the float make the next one the cfo's.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ VARIANCES = "the variances of a month are above the company's materiality"
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """What happened to the fund's money since the last replenishment that was funded."""
+    """What happened to the fund's money since the last replenishment that filled the float."""
 
     reasons: tuple[str, ...]
     """Why it is not ordinary; none: what happened is."""
@@ -40,6 +40,10 @@ since AS (
     SELECT coalesce(max(approved_at), '-infinity'::timestamptz) AS at FROM replenishments
     WHERE fund_id = :fund_id AND id <> :replenishment_id AND status IN ('funded', 'received')
         AND approved_at < :until
+        -- One that did not fill the float leaves vouchers to the next.
+        AND approved_amount >= (identity ->> 'float')::numeric - (identity ->> 'stores')::numeric
+            + (identity ->> 'held')::numeric - (identity ->> 'in_transit')::numeric
+            - (identity ->> 'advances_outstanding')::numeric
 )
 """
 

@@ -150,7 +150,7 @@ def test_a_recipient_who_is_a_member_says_so_themselves(
 ) -> None:
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
         payee = user_id(session, "staff_2")
-    payment_id = voucher(api, make, mailbox, payee_user_id=payee)
+    payment_id = voucher(api, make, mailbox, "0722000333", payee_user_id=payee)
 
     for name in ("custodian", "branch_manager"):
         answer = api.as_(name).post(path(payment_id, "acknowledge"), json={"received": True})

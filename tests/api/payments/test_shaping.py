@@ -184,3 +184,21 @@ def test_lists_are_filtered(api: ApiClient, make: Callable[..., str]) -> None:
     assert ids("from=2000-01-01&to=2000-01-02") == []
     assert ids(f"fund_id={uuid4()}") == []
     assert ids("limit=1") == [second]
+
+
+def test_a_change_leaves_somebody_who_can_release_it(
+    api: ApiClient, make: Callable[..., str]
+) -> None:
+    """One officer made it, a second changes it, the third raised it, and the cfo approved it."""
+    payment_id = make(making.pending, "60000.00", by="treasury_3", payee_name="Builder")
+    officer = api.as_("treasury_2")
+    tag = officer.get(path(payment_id)).headers["ETag"]
+
+    changed = officer.patch(path(payment_id), json={"amount": "59000.00"}, etag=tag)
+
+    refused(changed, 422, "payment.nobody_left_to_release")
+    own = api.as_("treasury").patch(path(payment_id), json={"amount": "59000.00"}, etag=tag)
+    assert own.status_code == 200, own.get_json()
+    rest = {"requisition_id": own.get_json()["requisition_id"]}
+    made = officer.post("/api/payments/", json=rest, key=True)
+    refused(made, 422, "payment.nobody_left_to_release")
