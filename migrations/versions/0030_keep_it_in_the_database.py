@@ -59,8 +59,8 @@ AT_COMMIT = (
 """Table, when, the status that has to be true, and what looks."""
 
 STANDS = (
-    ("api_keys", "", "company_id, prefix, digest, scopes, expires_at, created_by, branch_id,"
-        " department_id, created_at"),
+    ("api_keys", "", "company_id, prefix, digest, scopes, expires_at, created_by, created_at"),
+    ("api_keys", "created_at", "branch_id, department_id"),
     ("api_keys", "confirmed_at", "confirmed_at, confirmed_by"),
     ("api_keys", "revoked_at", "revoked_at, revoked_by"),
     ("cases", "", "resolved_by"),

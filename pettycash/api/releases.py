@@ -207,7 +207,7 @@ class Acknowledgement(MethodView):
     @blp.alt_response(
         409,
         description="payment.illegal_state, acknowledgement.not_cash,"
-        " acknowledgement.signature_used",
+        " acknowledgement.signature_used, acknowledgement.signature_replaced",
     )
     @blp.alt_response(
         422,
@@ -222,8 +222,8 @@ class Acknowledgement(MethodView):
         """Say that cash changed hands, or have a new code sent to the recipient.
 
         The custodian sends the recipient's code, or what they signed with the name of a witness;
-        the witness confirms that (`witnessed`). A recipient who is a member says so themselves
-        (`received`).
+        the witness confirms the picture that they have seen (`witnessed`). A recipient who is a
+        member says so themselves (`received`).
         """
         with transaction() as session:
             about: dict[str, Any] = {
@@ -243,7 +243,7 @@ class Acknowledgement(MethodView):
                     **about,
                 )
             elif "witnessed" in body:
-                payments.witness(session, **about)
+                payments.witness(session, attachment_id=body["witnessed"], **about)
             elif "received" in body:
                 payments.acknowledge_by_sign_in(session, **about)
             else:

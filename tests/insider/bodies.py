@@ -125,7 +125,7 @@ class Bodies:
             "expires_at": (self.now + timedelta(days=30)).isoformat,
             "scope_id": lambda: None,
             "kind": lambda: "expense",
-            "witnessed": lambda: True,
+            "witnessed": lambda: self.some_id("attachments"),
             "received": lambda: True,
             "signature": self.a_signature,
             "bank_reference": lambda: f"FT{uuid4().hex[:10]}",
@@ -237,7 +237,7 @@ class Bodies:
                     {},
                     {"code": self.code()},
                     {"received": True},
-                    {"witnessed": True},
+                    {"witnessed": self.some_id("attachments")},
                     {"signature": self.a_signature(), "witness_id": self.somebody()},
                 )
             )

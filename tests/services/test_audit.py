@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from pettycash import db
 from pettycash.gateways.base import OutcomeKind
 from pettycash.models.base import new_id
+from pettycash.models.releases import CashAcknowledgement
 from pettycash.services import payments, replenishments
 from pettycash.services.audit import CHECKS, Holds, audit, check_books
 from pettycash.services.audit.judging import RULES
@@ -114,7 +115,11 @@ def judged(session: Session) -> dict[str, object]:
         actor=acting(session, "custodian"),
         now=begun,
     )
-    payments.witness(session, payment_id=cash.id, actor=witness, now=begun)
+    seen = session.execute(
+        select(CashAcknowledgement.attachment_id).where(CashAcknowledgement.payment_id == cash.id)
+    ).scalar_one()
+    assert seen is not None
+    payments.witness(session, payment_id=cash.id, attachment_id=seen, actor=witness, now=begun)
     unpaid, _ = in_doubt(session)
     late, _ = in_doubt(session)
     unpaid_case, late_case = called_unpaid(session, unpaid), called_unpaid(session, late)

@@ -223,9 +223,11 @@ class AcknowledgementSchema(Schema):
     witness_id = ma.fields.UUID(
         metadata={"description": "With signature: the member who stood by and will confirm it."}
     )
-    witnessed = ma.fields.Boolean(
-        validate=ma.validate.OneOf([True]),
-        metadata={"description": "From the witness: they saw the recipient take the cash."},
+    witnessed = ma.fields.UUID(
+        metadata={
+            "description": "From the witness: they saw the recipient take the cash and sign what"
+            " this picture shows (`acknowledgement.attachment_id`)."
+        },
     )
     received = ma.fields.Boolean(
         validate=ma.validate.OneOf([True]),

@@ -68,6 +68,7 @@ GUARDS = (
     ("users", "contacts"),
     ("users", "secrets"),
     ("api_keys", "word_stands_confirmed_at"),
+    ("api_keys", "word_stands_created_at"),
     ("api_keys", "word_stands_revoked_at"),
     ("changes", "word_stands_decided_by"),
     ("requisitions", "word_stands_requester_id"),

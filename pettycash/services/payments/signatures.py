@@ -50,6 +50,12 @@ class NotTheWitness(errors.NotAllowed):
     code = "acknowledgement.not_the_witness"
 
 
+class SignatureReplaced(errors.Conflict):
+    """What was signed is another picture by now: look at it, and confirm that one."""
+
+    code = "acknowledgement.signature_replaced"
+
+
 def sign(
     session: Session,
     *,
@@ -100,18 +106,23 @@ def sign(
     return matter.payment
 
 
-def witness(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -> Payment:
-    """Say that one saw the recipient take the cash and sign: it is paid.
+def witness(
+    session: Session, *, payment_id: UUID, attachment_id: UUID, actor: Actor, now: datetime
+) -> Payment:
+    """Say that one saw the recipient take the cash and sign what a picture shows: it is paid.
 
     Raises:
         PaymentNotFound, NotCash, IllegalTransition: as `cash.offered`.
         NotTheWitness: the actor was not named, or has a part in it by now.
+        SignatureReplaced: another picture was kept since they looked.
     """
     matter, row = cash.offered(session, payment_id=payment_id, actor=actor)
     if row.attachment_id is None or row.witness_id != actor.user_id:
         raise NotTheWitness
     if not _may_witness(session, matter, user_id=actor.user_id):
         raise NotTheWitness("You keep the fund, raised the requisition or get the money.")
+    if row.attachment_id != attachment_id:
+        raise SignatureReplaced
     row.witnessed_at = now
     cash.pay_out(session, matter=matter, row=row, proof="signature", actor=actor, now=now)
     return matter.payment

@@ -74,7 +74,8 @@ def signed(api: ApiClient, payment_id: str, *, by: str = "branch_manager") -> Te
     body = {"signature": signature(), "witness_id": str(api.as_(by).user_id)}
     kept = api.as_("custodian").post(path(payment_id, "acknowledge"), json=body)
     assert kept.get_json()["status"] == "executing", kept.get_json()
-    return api.as_(by).post(path(payment_id, "acknowledge"), json={"witnessed": True})
+    seen = kept.get_json()["acknowledgement"]["attachment_id"]
+    return api.as_(by).post(path(payment_id, "acknowledge"), json={"witnessed": seen})
 
 
 def test_a_signature_pays_once_a_witness_says_so(
@@ -136,13 +137,34 @@ def test_who_has_a_part_in_it_witnesses_nothing(
         answer = api.as_("custodian").post(path(payment_id, "acknowledge"), json=body)
         refused(answer, 422, "acknowledgement.witness_does_not_fit")
     body = {"signature": signature(), "witness_id": str(api.as_("branch_manager").user_id)}
-    assert api.as_("custodian").post(path(payment_id, "acknowledge"), json=body).status_code == 200
+    kept = api.as_("custodian").post(path(payment_id, "acknowledge"), json=body)
+    seen = {"witnessed": kept.get_json()["acknowledgement"]["attachment_id"]}
 
     for name in ("custodian", "treasury"):
-        answer = api.as_(name).post(path(payment_id, "acknowledge"), json={"witnessed": True})
+        answer = api.as_(name).post(path(payment_id, "acknowledge"), json=seen)
         refused(answer, 403, "acknowledgement.not_the_witness")
-    stranger = api.as_("staff_2").post(path(payment_id, "acknowledge"), json={"witnessed": True})
+    stranger = api.as_("staff_2").post(path(payment_id, "acknowledge"), json=seen)
     refused(stranger, 404, "payment.not_found")
+
+
+def test_a_witness_confirms_the_picture_that_they_have_seen(
+    api: ApiClient, make: Callable[..., str], mailbox: Mailbox
+) -> None:
+    """The attack: another picture is kept after the witness has looked, and before they confirm."""
+    raise_throttle()
+    payment_id = voucher(api, make, mailbox, destination="0722000112")
+    witness_id = str(api.as_("branch_manager").user_id)
+    shown = []
+    for _ in range(2):
+        body = {"signature": signature(), "witness_id": witness_id}
+        kept = api.as_("custodian").post(path(payment_id, "acknowledge"), json=body)
+        shown.append(kept.get_json()["acknowledgement"]["attachment_id"])
+    first, second = ({"witnessed": each} for each in shown)
+
+    answer = api.as_("branch_manager").post(path(payment_id, "acknowledge"), json=first)
+    refused(answer, 409, "acknowledgement.signature_replaced")
+    paid = api.as_("branch_manager").post(path(payment_id, "acknowledge"), json=second)
+    assert paid.get_json()["status"] == "success", paid.get_json()
 
 
 def test_a_recipient_who_is_a_member_says_so_themselves(
@@ -260,7 +282,7 @@ def test_what_is_no_acknowledgement(
         {"signature": signature()},
         {"signature": signature(), "code": "123456"},
         {"witness_id": str(api.as_("branch_manager").user_id)},
-        {"witnessed": False},
+        {"witnessed": True},
         {"received": False},
     )
 
