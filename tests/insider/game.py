@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -73,6 +73,8 @@ class Sight:
     amount: str
     method: str
     destination: str
+    redirects: bool = False
+    """Of one payment that goes elsewhere: its amount, and not the whole."""
 
 
 @dataclass
@@ -227,7 +229,7 @@ class Game:
         if not redirects and self.rounds.get(requisition_id) != newest:
             self.rounds[requisition_id] = newest
             self.sights[requisition_id] = []
-        self.sights.setdefault(requisition_id, []).append(sight)
+        self.sights.setdefault(requisition_id, []).append(replace(sight, redirects=redirects))
 
     # Workers, messages, the rail, time.
 

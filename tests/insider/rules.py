@@ -181,7 +181,7 @@ class Rules:
             each.reference: each
             for each in self.game.rows(MOVED, references=[m.reference for m in movements])
         }
-        out: dict[str, Decimal] = {}
+        out: dict[tuple[str, tuple[str, str]], Decimal] = {}
         times: dict[UUID, int] = {}
         for movement in movements:
             known = by_reference.get(movement.reference)
@@ -192,24 +192,41 @@ class Rules:
         for paid in paid_out:
             went = ("cash", paid.destination, paid.amount)
             self._count(paid, went, out=out, times=times)
-        for requisition_id, amount in out.items():
-            allowed = min(Decimal(each.amount) for each in self._seen(requisition_id))
+        whole: dict[str, Decimal] = {}
+        for (requisition_id, place), amount in out.items():
+            self._check_shown(requisition_id, place, amount)
+            whole[requisition_id] = whole.get(requisition_id, Decimal(0)) + amount
+        for requisition_id, amount in whole.items():
+            seen = self._seen(requisition_id)
+            allowed = min(Decimal(each.amount) for each in seen if not each.redirects)
             if amount > allowed:
                 raise Wrong(f"{amount} left and {allowed} was approved")
+
+    def _check_shown(self, requisition_id: str, place: tuple[str, str], amount: Decimal) -> None:
+        """What goes somewhere is no more than was shown for there, in redirects together."""
+        shown = [
+            each for each in self._seen(requisition_id) if (each.method, each.destination) == place
+        ]
+        if any(not each.redirects for each in shown):
+            return
+        most = sum((Decimal(each.amount) for each in shown), Decimal(0))
+        if amount > most:
+            raise Wrong(f"{amount} went to {place}; those who let it go there saw {most}")
 
     def _count(
         self,
         of: Row[Any],
         went: tuple[str, str, Decimal],
         *,
-        out: dict[str, Decimal],
+        out: dict[tuple[str, tuple[str, str]], Decimal],
         times: dict[UUID, int],
     ) -> None:
         method, destination, amount = went
         seen = {(each.method, each.destination) for each in self._seen(of.requisition_id)}
         if (method, destination) not in seen:
             raise Wrong(f"money went to {method} {destination}; approvers saw {sorted(seen)}")
-        out[of.requisition_id] = out.get(of.requisition_id, Decimal(0)) + amount
+        there = of.requisition_id, (method, destination)
+        out[there] = out.get(there, Decimal(0)) + amount
         times[of.payment_id] = times.get(of.payment_id, 0) + 1
         if times[of.payment_id] > 1:
             raise Wrong("money moved twice for one payment")
