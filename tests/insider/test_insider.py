@@ -1,5 +1,6 @@
 """Some games of the insider, always the same ones; `bin/pettycash insider` plays others."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +10,7 @@ from tests.insider.playing import Table
 from tests.model.ground import Ground
 from tests.servers import Servers
 
-GAMES, STEPS, SEED = 5, 60, 1
+SEEDS, STEPS = (1, 6, 2, 3, 4), 60
 SECONDS = 300.0
 """They take some 25; a machine that is busy with other things plays as many as it can."""
 
@@ -24,14 +25,17 @@ def table(servers: Servers, worker_number: int) -> Iterator[Table]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_nobody_of_the_house_moves_money_alone(table: Table) -> None:
-    found = table.play(games=GAMES, steps=STEPS, seed=SEED, shrink=False, seconds=SECONDS)
-
-    if found is not None:
+    until = time.monotonic() + SECONDS
+    for seed in SEEDS:
+        if time.monotonic() > until:
+            return
+        found = table.play(games=1, steps=STEPS, seed=seed, shrink=False)
+        if found is None:
+            continue
         print(f"again: bin/pettycash insider --games 1 --steps {STEPS} --seed {found.seed}")
         print(f"hostile: {', '.join(found.hostile)}", *found.lines, sep="\n")
         raise found.error
-    if table.tally.games == GAMES:
-        check_depth(table.tally)
+    check_depth(table.tally)
 
 
 def check_depth(tally: Tally) -> None:
