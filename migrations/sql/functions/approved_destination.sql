@@ -2,17 +2,19 @@
 -- submission named goes there whole, and by each redirect since what its payment was then. Each is a
 -- round with a decision that stands: of a step that is void nobody has decided anything. A round that
 -- was voided or sent back takes those before it with it. `payment` is the one that is asked about;
--- what others of the requisition take there counts.
+-- what others of the requisition take there counts. That all of them together are no more than was
+-- approved is another rule, which says so by its name.
 CREATE FUNCTION approved_destination(
     requisition uuid, method text, destination text, payment uuid, amount numeric
 ) RETURNS boolean LANGUAGE sql STABLE AS $body$
-    SELECT coalesce(sum(seen.amount), 0) >= $5 + (
+    SELECT coalesce(bool_or(seen.is_whole), false) OR coalesce(sum(seen.amount), 0) >= $5 + (
         SELECT coalesce(sum(p.amount), 0) FROM payments p
         WHERE p.requisition_id = $1 AND p.method = $2 AND p.destination = $3
             AND p.id IS DISTINCT FROM $4 AND p.status NOT IN ('cancelled', 'reversed')
             AND NOT (p.status = 'failed' AND p.failure_confirmed))
     FROM (
-        SELECT max(coalesce(r.facts ->> 'payment_amount', r.facts ->> 'amount')::numeric) AS amount
+        SELECT max(coalesce(r.facts ->> 'payment_amount', r.facts ->> 'amount')::numeric) AS amount,
+            r.facts ->> 'payment_id' IS NULL AS is_whole
         FROM approval_rounds r
         WHERE r.requisition_id = $1 AND r.status = 'approved'
             AND r.facts ->> 'method' = $2 AND r.facts ->> 'destination' = $3
