@@ -8,6 +8,7 @@ from typing import Any
 
 from celery import Celery, signals
 from celery.beat import Scheduler
+from celery.utils.log import get_multiprocessing_logger
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -114,6 +115,10 @@ def create_beat(settings: Settings) -> Celery:
 def _log_as_json(**_rest: object) -> None:
     """Of a worker, too, which knows this module."""
     foundation.log_as_json()
+    # It keeps to itself, and what nobody handles is written as it is: "Process … exited".
+    pool = get_multiprocessing_logger()
+    if pool is not None:
+        pool.propagate = True
     for name in ("celery.app.trace", "celery.worker.strategy"):
         logging.getLogger(name).setLevel(logging.WARNING)  # `tasks.running` says it with its ids
 

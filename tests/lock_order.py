@@ -42,7 +42,10 @@ OWNED = {
     "reconciliation_items": {"reconciliation_runs"},
     "contacts": {"memberships", "users"},
     "cases": {"requisitions", "payments", "replenishments", "funds", "reconciliation_runs"},
-    "obligations": {"requisitions", "payments", "cases", "callbacks", "replenishments", "funds"},
+    "obligations": {
+        *("requisitions", "payments", "cases", "callbacks", "replenishments", "funds"),
+        *("users", "memberships", "role_assignments"),  # what waits for somebody who leaves
+    },
 }
 """Rows that belong to one of another table, and the tables of their owners. Who holds the owner
 meets nobody at them, so in what order they come is all the same. Without it they count as others.
