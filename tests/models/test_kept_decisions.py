@@ -649,7 +649,8 @@ def test_who_did_what_is_not_rewritten(session: Session, table: str, change: str
 def test_no_secret_of_a_person_changes_without_a_line(session: Session) -> None:
     person = user_id(session, "treasury_2")
     count = text(
-        "SELECT count(*) FROM security_events WHERE user_id = :id AND event = 'user.secret_changed'"
+        "SELECT count(*) FROM security_events WHERE detail ->> 'subject_id' = CAST(:id AS text)"
+        " AND user_id IS NULL AND event = 'user.secret_changed'"
     )
     before = session.execute(count, {"id": person}).scalar_one()
 
@@ -657,6 +658,17 @@ def test_no_secret_of_a_person_changes_without_a_line(session: Session) -> None:
         session.execute(text(f"UPDATE users SET {change} WHERE id = :id"), {"id": person})
 
     assert session.execute(count, {"id": person}).scalar_one() == before + 3
+
+    actor = user_id(session, "admin")
+    session.execute(text("SELECT set_config('app.actor', :id, true)"), {"id": str(actor)})
+    session.execute(text("UPDATE users SET totp_seed = 'y' WHERE id = :id"), {"id": person})
+    newest = session.execute(
+        text(
+            "SELECT user_id, detail ->> 'subject_id' FROM security_events"
+            " WHERE event = 'user.secret_changed' ORDER BY id DESC LIMIT 1"
+        )
+    ).one()
+    assert tuple(newest) == (actor, str(person)), "who did it, and to whom"
 
 
 # The same in SQL as in the services

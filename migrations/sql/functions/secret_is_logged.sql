@@ -1,4 +1,5 @@
--- A secret of a person never changes without a line in the security log, whoever changes it.
+-- A secret of a person never changes without a line in the security log, whoever changes it. It names
+-- who acted, as far as the transaction knows, and whose secret it is.
 CREATE OR REPLACE FUNCTION secret_is_logged() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = public, pg_temp
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
@@ -13,8 +14,10 @@ DECLARE
 BEGIN
     IF changed <> '{}' THEN
         INSERT INTO security_events (id, company_id, user_id, event, outcome, detail, request_id)
-            VALUES (new_key(), current_company(), NEW.id, 'user.secret_changed', 'ok',
-                    jsonb_build_object('fields', changed, 'role', session_user),
+            VALUES (new_key(), current_company(),
+                    nullif(current_setting('app.actor', true), '')::uuid,
+                    'user.secret_changed', 'ok',
+                    jsonb_build_object('subject_id', NEW.id, 'fields', changed, 'role', session_user),
                     nullif(current_setting('app.request_id', true), ''));
     END IF;
     RETURN NEW;
