@@ -225,7 +225,6 @@ def tell_manager(session: Session, *, user_id: UUID, now: datetime) -> None:
         session,
         event=security_alerts.LEFT_BEHIND,
         outcome="ok",
-        user_id=user_id,
         detail={
             "subject_id": str(user_id),
             "manager_id": str(manager.user_id),

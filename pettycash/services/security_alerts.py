@@ -43,12 +43,13 @@ def owed(session: Session, *, event_id: UUID, now: datetime) -> Alert:
 
     The words hold no address or agent: whoever provoked it would choose them.
     """
-    event, person, code = session.execute(
-        select(SecurityEvent, User, Company.code)
-        .join(User, User.id == SecurityEvent.user_id)
+    event, code = session.execute(
+        select(SecurityEvent, Company.code)
         .join(Company, Company.id == SecurityEvent.company_id)
         .where(SecurityEvent.id == event_id)
     ).one()
+    # Where nobody did it, it is what followed for this person.
+    person = session.get_one(User, event.user_id or UUID(event.detail["subject_id"]))
     told = case_alerts.addresses(session, *TOLD.get(event.event, ()), now=now)
     if event.event == LEFT_BEHIND:
         told = [session.get_one(User, UUID(event.detail["manager_id"])).email]

@@ -93,6 +93,9 @@ UNION ALL SELECT 'trail ' || action, id, user_id FROM approval_trail
 """
 """Rows that somebody wrote, and who, as the rows say."""
 
+RELEASERS = frozenset({Role.TREASURY, Role.CUSTODIAN, Role.CFO})
+"""Whose second factor two people reset (control.md §6)."""
+
 AGREED = """
 SELECT id, kind, object_id, proposed_by, decided_by FROM changes
     WHERE status = 'effective' AND NOT id = ANY (:seen)
@@ -329,6 +332,7 @@ class Rules:
         is_own = person is not None and person.name in self.game.hostile
         if kind == "contact" and is_staff_only:
             return
-        if kind == "secret" and (is_own or is_staff_only or key in self.changed_by_two):
+        releases = person is not None and any(role in RELEASERS for role, _ in person.roles)
+        if kind == "secret" and (is_own or not releases or key in self.changed_by_two):
             return
         raise Wrong(f"{kind} of {person.name if person else key} was changed by one person")
