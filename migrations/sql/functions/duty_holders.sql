@@ -1,5 +1,5 @@
--- Everybody who has a duty about the money of a requisition and its payments: as
--- services/duties.holders. Read by triggers, with the owner's eyes.
+-- Everybody who has a duty about the money of a requisition and its payments. Triggers read it with
+-- the owner's eyes, services with their own.
 CREATE OR REPLACE FUNCTION duty_holders(p_requisition uuid) RETURNS TABLE (duty text, user_id uuid)
 LANGUAGE sql STABLE AS $body$
     WITH r AS (
@@ -60,3 +60,4 @@ LANGUAGE sql STABLE AS $body$
         JOIN payment_reconciliations k ON k.payment_id = p.id WHERE k.reconciled_by IS NOT NULL
 $body$;
 REVOKE ALL ON FUNCTION duty_holders(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION duty_holders(uuid) TO pettycash_app, pettycash_system;
