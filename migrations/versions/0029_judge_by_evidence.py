@@ -14,10 +14,10 @@ depends_on = None
 ONE_OWNER = "num_nonnulls(requisition_id, payment_id, case_id) = 1"
 ONE_OWNER_BEFORE = "(requisition_id IS NULL) <> (payment_id IS NULL)"
 
-WITNESSED = "proof <> 'signature' OR (witness_id IS NOT NULL AND witnessed_at IS NOT NULL)"
-
-# Signatures of before had no witness, and nobody can say now who stood by.
-CALL_ALONE = "UPDATE cash_acknowledgements SET proof = '{}' WHERE proof = '{}'"
+WITNESSED = (
+    "proof IN ('code', 'sign_in') OR (proof = 'signature'"
+    " AND witness_id IS NOT NULL AND witnessed_at IS NOT NULL)"
+)
 
 
 def upgrade() -> None:
@@ -70,7 +70,6 @@ def upgrade() -> None:
         ["company_id", "witness_id"],
         postgresql_where="witness_id IS NOT NULL",
     )
-    op.execute(CALL_ALONE.format("signature_alone", "signature"))
     op.create_check_constraint(
         op.f("ck_cash_acknowledgements_witness"), "cash_acknowledgements", WITNESSED
     )
@@ -79,7 +78,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     # The evidence of a case has no place before this revision, and is never deleted.
     op.drop_constraint(op.f("ck_cash_acknowledgements_witness"), "cash_acknowledgements")
-    op.execute(CALL_ALONE.format("signature", "signature_alone"))
     op.drop_index("ix_cash_acknowledgements_witness", "cash_acknowledgements")
     for column in ("witnessed_at", "witness_id"):
         op.drop_column("cash_acknowledgements", column)

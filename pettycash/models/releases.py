@@ -171,7 +171,8 @@ class CashAcknowledgement(Tenanted):
         UniqueConstraint("execution_id"),
         CheckConstraint("tries >= 0", name="tries"),
         CheckConstraint(
-            "proof <> 'signature' OR (witness_id IS NOT NULL AND witnessed_at IS NOT NULL)",
+            "proof IN ('code', 'sign_in') OR (proof = 'signature'"
+            " AND witness_id IS NOT NULL AND witnessed_at IS NOT NULL)",
             name="witness",
         ),
         Index(
@@ -193,7 +194,7 @@ class CashAcknowledgement(Tenanted):
     expires_at: Mapped[datetime | None]
     acknowledged_at: Mapped[datetime | None]
     proof: Mapped[str | None]
-    """`code`, `sign_in` or `signature`; `signature_alone` from before there were witnesses."""
+    """`code`, `sign_in` or `signature`; null while it is awaited."""
     attachment_id: Mapped[UUID | None]
     """What was signed."""
     witness_id: Mapped[UUID | None]

@@ -646,6 +646,16 @@ def test_who_did_what_is_not_rewritten(session: Session, table: str, change: str
     assert refused(session, statement, id=mark[table], **more) == FACTS
 
 
+def test_cash_is_acknowledged_in_no_other_way_than_the_three(session: Session) -> None:
+    """A word of its own needed neither code nor witness, and the auditor passed it by."""
+    payment = making.cash(session)
+    making.released(session, payment, by="custodian")
+    update = "UPDATE cash_acknowledgements SET proof = :proof WHERE payment_id = :id"
+
+    for proof in ("signature_alone", "signature", "said so"):
+        assert refused(session, update, id=payment.id, proof=proof) == "23514", proof
+
+
 def test_no_secret_of_a_person_changes_without_a_line(session: Session) -> None:
     person = user_id(session, "treasury_2")
     count = text(

@@ -767,6 +767,11 @@ UNRULY: tuple[tuple[str, str, str], ...] = (
         ),
     ),
     (
+        "the attempt's own amount",
+        "said_paid",
+        SAID.format("""proposal = proposal || '{"amount": "1500.00"}'""", "paid"),
+    ),
+    (
         "a time that has passed",
         "said_paid",
         SAID.format("""proposal = proposal || '{"occurred_at": "2999-01-01"}'""", "paid"),

@@ -144,8 +144,8 @@ class ShownAcknowledgementSchema(Schema):
         dump_only=True,
         allow_none=True,
         metadata={
-            "description": "code, sign_in, signature (before a witness) or, of earlier, "
-            "signature_alone; null while it is awaited."
+            "description": "code, sign_in or signature (before a witness); null while it is"
+            " awaited."
         },
     )
     acknowledged_at = UtcDateTime(dump_only=True, allow_none=True)

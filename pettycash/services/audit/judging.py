@@ -22,8 +22,7 @@ RULES: Mapping[str, str] = {
             AND d.user_id IN (e.proposed_by, e.resolved_by)) <= 1""",
     "a doubt about money": "e.kind IN ('in_doubt', 'contradiction')",
     "the attempt's own amount": """e.attempt_id IS NOT NULL
-        AND (e.said_amount IS NULL OR e.said_amount = e.sent_amount
-            OR e.ending = 'returned' AND e.said_amount < e.sent_amount)
+        AND NOT e.says_an_amount
         AND (e.ending <> 'paid' OR e.outcome_code <> 'people.paid'
             OR e.settled_amount = e.sent_amount)""",
     "a time that has passed": "coalesce(e.occurred_at <= e.resolved_at, e.ending <> 'paid')",
@@ -35,25 +34,25 @@ RULES: Mapping[str, str] = {
             SELECT FROM payments o
             WHERE o.provider_account_id = e.account_id AND o.return_reference = e.reference
                 AND (o.id <> e.payment_id OR e.ending = 'paid'))""",
-    "a file that the second did not record": """e.is_of_before OR EXISTS (
+    "a file that the second did not record": """EXISTS (
         SELECT FROM attachments f
         WHERE f.id::text = e.file_id AND f.uploaded_by <> e.resolved_by
             AND (f.case_id = e.id
                 OR f.requisition_id = e.requisition_id AND f.created_at >= e.released_at))""",
-    "the cfo or ceo": f"""e.is_of_before OR CASE
+    "the cfo or ceo": f"""CASE
         WHEN e.ending = 'returned' AND e.rail_said IS DISTINCT FROM 'rejected'
             THEN {_either("'cfo'")}
         WHEN e.ending = 'not_paid' OR e.amount > e.cfo_limit OR e.is_about_an_amount
             THEN {_either("'cfo', 'ceo'")}
         ELSE true END""",
-    "paid after it was sent": """e.is_of_before OR e.ending <> 'paid'
+    "paid after it was sent": """e.ending <> 'paid'
         OR e.attempt_state = 'settled'
             AND e.occurred_at >= date_trunc('minute', e.possible_from)""",
-    "unpaid after a day of trying": """e.is_of_before OR e.ending <> 'not_paid'
+    "unpaid after a day of trying": """e.ending <> 'not_paid'
         OR e.proposed_at >= e.decide_by AND (e.account_id IS NULL
             OR e.proposed_at >= e.tried_at + interval '1 day'
                 AND e.asked_at >= greatest(e.decide_by, e.tried_at))""",
-    "no other release for a day": """e.is_of_before OR e.ending <> 'not_paid'
+    "no other release for a day": """e.ending <> 'not_paid'
         OR e.account_id IS NULL OR NOT EXISTS (
             SELECT FROM payment_executions n
             WHERE n.payment_id = e.payment_id AND n.attempt_number > e.attempt_number
@@ -70,10 +69,8 @@ ENDED = f"""
     SELECT c.id, c.company_id, c.kind, c.proposed_by, c.proposed_at, c.resolved_by, c.resolved_at,
         c.proposal ->> 'ending' AS ending, trim(c.proposal ->> 'provider_reference') AS reference,
         c.proposal ->> 'evidence_id' AS file_id,
-        (c.proposal ->> 'amount')::numeric AS said_amount,
+        c.proposal ? 'amount' AS says_an_amount,
         (c.proposal ->> 'occurred_at')::timestamptz AS occurred_at,
-        -- Proposed when an amount was said, a note was evidence enough and any two could judge.
-        c.proposal ? 'amount' AS is_of_before,
         p.id AS payment_id, p.requisition_id, p.amount,
         t.id AS attempt_id, t.number AS attempt_number, t.amount AS sent_amount, t.decide_by,
         t.provider_account_id AS account_id, t.state AS attempt_state, t.outcome_code,
@@ -166,7 +163,7 @@ JUDGING = (
         FROM cash_acknowledgements k JOIN payments p ON p.id = k.payment_id
             JOIN requisitions r ON r.id = p.requisition_id
             JOIN payment_executions e ON e.id = k.execution_id
-        WHERE k.proof = 'signature' AND k.acknowledged_at >= :since AND NOT coalesce(
+        WHERE k.proof NOT IN ('code', 'sign_in') AND k.acknowledged_at >= :since AND NOT coalesce(
             k.witnessed_at <= k.acknowledged_at
             AND k.witness_id NOT IN (e.executor_id, r.requester_id)
             AND k.witness_id IS DISTINCT FROM p.payee_user_id

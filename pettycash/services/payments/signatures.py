@@ -135,7 +135,7 @@ def by_custodian(
 
     Username, currency, payments, those by signature, and what was paid by signature.
     """
-    is_signed = CashAcknowledgement.proof.in_(("signature", "signature_alone"))
+    is_signed = CashAcknowledgement.proof == "signature"
     rows = session.execute(
         select(
             User.username,
