@@ -1,15 +1,15 @@
 """Files that prove a requisition. What they are is found in them."""
 
-import io
 from typing import Any
 from uuid import UUID
 
-from flask import Response, send_file
+from flask import Response
 from flask.views import MethodView
 from werkzeug.datastructures import FileStorage
 
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
+from pettycash.api.file_transfer import BYTES, FILE, REFUSED, sent, taken
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, page, page_of
 from pettycash.api.schemas.fields import ListQuery
@@ -51,11 +51,7 @@ class Attachments(MethodView):
     @blp.response(201, AttachmentSchema, example=EXAMPLE_ATTACHMENT)
     @blp.alt_response(409, description="attachment.duplicate, requisition.illegal_state")
     @blp.alt_response(413, description="attachment.too_large")
-    @blp.alt_response(
-        422,
-        description="attachment.type_not_allowed, attachment.not_an_image, attachment.empty,"
-        " attachment.too_many, request.invalid_text",
-    )
+    @blp.alt_response(422, description=REFUSED)
     @blp.alt_response(429, description="attachment.quota_used")
     def post(
         self, files: dict[str, FileStorage], requisition_id: UUID
@@ -64,14 +60,13 @@ class Attachments(MethodView):
 
         One that comes after submit is marked as later: no approval is about it.
         """
-        content = files["file"].stream.read(attachments.SIZE_MAX + 1)
+        file = taken(files)
         actor = current_actor()
         with transaction() as session:
             kept = attachments.attach(
                 session,
                 requisition_id=requisition_id,
-                filename=files["file"].filename or "",
-                content=content,
+                **file,
                 actor=actor,
                 now=session.info["now"],
             )
@@ -87,13 +82,7 @@ class OneAttachment(MethodView):
     """One file."""
 
     @operation("attachments.get")
-    @blp.response(
-        200,
-        {"type": "string", "format": "binary"},
-        content_type="application/octet-stream",
-        description="The file, under the type that was found in it.",
-        example="%PDF-1.7 …",
-    )
+    @blp.response(200, BYTES, **FILE)
     def get(self, requisition_id: UUID, attachment_id: UUID) -> Response:
         """Read the bytes of one file, to be saved and not shown in a browser."""
         with transaction() as session:
@@ -103,9 +92,4 @@ class OneAttachment(MethodView):
                 attachment_id=attachment_id,
                 actor=current_actor(),
             )
-        return send_file(
-            io.BytesIO(content),
-            mimetype=found.content_type,
-            as_attachment=True,
-            download_name=found.filename,
-        )
+        return sent(found, content)

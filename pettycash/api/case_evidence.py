@@ -1,15 +1,15 @@
 """Files that show how a case ended; who judges it looks at them."""
 
-import io
 from typing import Any
 from uuid import UUID
 
-from flask import Response, send_file
+from flask import Response
 from flask.views import MethodView
 from werkzeug.datastructures import FileStorage
 
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
+from pettycash.api.file_transfer import BYTES, FILE, REFUSED, sent, taken
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, page, page_of
 from pettycash.api.schemas.fields import ListQuery
@@ -57,23 +57,18 @@ class CaseEvidence(MethodView):
     @blp.alt_response(403, description="release.not_separate")
     @blp.alt_response(409, description="attachment.duplicate, case.already_resolved")
     @blp.alt_response(413, description="attachment.too_large")
-    @blp.alt_response(
-        422,
-        description="attachment.type_not_allowed, attachment.not_an_image, attachment.empty,"
-        " attachment.too_many, request.invalid_text",
-    )
+    @blp.alt_response(422, description=REFUSED)
     @blp.alt_response(429, description="attachment.quota_used")
     def post(
         self, uploaded: dict[str, FileStorage], case_id: UUID
     ) -> tuple[attachments.ShownFile, dict[str, str]]:
         """Upload evidence to a case, as multipart/form-data; who does so never confirms by it."""
-        content = uploaded["file"].stream.read(attachments.SIZE_MAX + 1)
+        file = taken(uploaded)
         with transaction() as session:
             kept = files.record(
                 session,
                 case_id=case_id,
-                filename=uploaded["file"].filename or "",
-                content=content,
+                **file,
                 actor=current_actor(),
                 now=session.info["now"],
             )
@@ -86,21 +81,10 @@ class OnePieceOfEvidence(MethodView):
     """One file."""
 
     @operation("case_evidence.get")
-    @blp.response(
-        200,
-        {"type": "string", "format": "binary"},
-        content_type="application/octet-stream",
-        description="The file, under the type that was found in it.",
-        example="%PDF-1.7 …",
-    )
+    @blp.response(200, BYTES, **FILE)
     def get(self, case_id: UUID, attachment_id: UUID) -> Response:
         """Read the bytes of one file, to be saved and not shown in a browser."""
         with transaction() as session:
             case = cases.get(session, case_id=case_id, actor=current_actor())
             found, content = files.read(session, case=case, attachment_id=attachment_id)
-        return send_file(
-            io.BytesIO(content),
-            mimetype=found.content_type,
-            as_attachment=True,
-            download_name=found.filename,
-        )
+        return sent(found, content)

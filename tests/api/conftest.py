@@ -20,7 +20,7 @@ from pettycash.api import errors
 from pettycash.app import create_app
 from pettycash.models.identity import Throttle
 from pettycash.settings import Settings
-from tests.api.client import ApiClient
+from tests.api.client import ApiClient, Caller
 from tests.api.probe import Probe
 from tests.servers import Database, Servers, compose_for
 
@@ -51,6 +51,12 @@ def _application(database: Database, request: pytest.FixtureRequest) -> Flask:
     if database.settings not in _plain:
         _plain[database.settings] = create_app(database.settings)
     return _plain[database.settings]
+
+
+@pytest.fixture
+def admin(api: ApiClient) -> Caller:
+    """An administrator at `api`."""
+    return api.as_("admin")
 
 
 @pytest.fixture(scope="session")

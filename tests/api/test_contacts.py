@@ -14,30 +14,8 @@ from pettycash.models.people import ContactKind
 from pettycash.models.platform import Obligation
 from pettycash.services import contacts, people, security_alerts
 from tests.api.client import ApiClient, Caller
-from tests.api.test_users import NEW
+from tests.api.people_steps import NEW, changed, of
 from tests.patience import budget
-
-LINKS = "/api/auth/links/"
-
-
-@pytest.fixture
-def admin(api: ApiClient) -> Caller:
-    return api.as_("admin")
-
-
-def admitted(admin: Caller) -> dict[str, Any]:
-    answer = admin.post("/api/users/", json=NEW)
-    assert answer.status_code == 201, answer.json
-    return answer.json
-
-
-def of(admin: Caller, username: str) -> dict[str, Any]:
-    return admin.get(f"/api/users/?username={username}").json["items"][0]
-
-
-def changed(admin: Caller, person: dict[str, Any], **fields: Any) -> Any:
-    path = f"/api/users/{person['id']}/"
-    return admin.patch(path, json=fields, etag=admin.get(path).headers["ETag"])
 
 
 def test_nobody_alone_moves_how_a_releaser_is_reached(api: ApiClient, admin: Caller) -> None:

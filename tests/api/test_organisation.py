@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from tests.api.client import ApiClient, Caller
 
 KINDS = {
@@ -13,11 +11,6 @@ KINDS = {
     "positions": {"code": "CLERK", "title": "Clerk", "level": 2},
 }
 PATHS = (*KINDS, "branches")
-
-
-@pytest.fixture
-def admin(api: ApiClient) -> Caller:
-    return api.as_("admin")
 
 
 def _first(caller: Caller, path: str, **query: str) -> dict[str, Any]:

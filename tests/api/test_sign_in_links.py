@@ -1,7 +1,6 @@
 """One-time links: a person sets their own password, and nobody else."""
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,30 +13,8 @@ from pettycash.models.people import User
 from pettycash.services import secrets_box
 from pettycash.services.identity import links
 from tests.api.client import ApiClient, Caller
-from tests.api.test_users import NEW
+from tests.api.people_steps import LINKS, admitted, changed, of
 from tests.races import together
-
-LINKS = "/api/auth/links/"
-
-
-@pytest.fixture
-def admin(api: ApiClient) -> Caller:
-    return api.as_("admin")
-
-
-def admitted(admin: Caller) -> dict[str, Any]:
-    answer = admin.post("/api/users/", json=NEW)
-    assert answer.status_code == 201, answer.json
-    return answer.json
-
-
-def of(admin: Caller, username: str) -> dict[str, Any]:
-    return admin.get(f"/api/users/?username={username}").json["items"][0]
-
-
-def changed(admin: Caller, person: dict[str, Any], **fields: Any) -> Any:
-    path = f"/api/users/{person['id']}/"
-    return admin.patch(path, json=fields, etag=admin.get(path).headers["ETag"])
 
 
 def test_a_link_sets_a_password_once(api: ApiClient, admin: Caller) -> None:

@@ -3,38 +3,15 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 from sqlalchemy import func, select
 
 from pettycash.db import system_transaction, transaction
 from pettycash.models.identity import SecurityEvent
 from pettycash.models.people import Membership, User
 from tests.api.client import ApiClient, Caller, in_thirty_days
+from tests.api.people_steps import NEW, admitted, of
 from tests.factories.people import company_id
 from tests.races import together
-
-LINKS = "/api/auth/links/"
-NEW = {
-    "username": "Cashier.Westlands",
-    "display_name": "Cashier, Westlands",
-    "email": "cashier@demo.example",
-    "phone": "0712 345 678",
-}
-
-
-@pytest.fixture
-def admin(api: ApiClient) -> Caller:
-    return api.as_("admin")
-
-
-def _admit(admin: Caller, **more: Any) -> dict[str, Any]:
-    answer = admin.post("/api/users/", json=NEW | more)
-    assert answer.status_code == 201, answer.json
-    return answer.json
-
-
-def _of(admin: Caller, username: str) -> dict[str, Any]:
-    return admin.get(f"/api/users/?username={username}").json["items"][0]
 
 
 def test_somebody_new_gets_a_link_and_nobody_their_password(admin: Caller) -> None:
@@ -57,7 +34,7 @@ def test_somebody_new_gets_a_link_and_nobody_their_password(admin: Caller) -> No
 
 
 def test_somebody_new_can_only_enrol(api: ApiClient, admin: Caller) -> None:
-    made = _admit(admin)
+    made = admitted(admin)
 
     newcomer = api.sign_in(made["username"])
 
@@ -67,7 +44,7 @@ def test_somebody_new_can_only_enrol(api: ApiClient, admin: Caller) -> None:
 
 
 def test_a_username_is_unique_everywhere(api: ApiClient, admin: Caller) -> None:
-    _admit(admin)
+    admitted(admin)
 
     for caller in (admin, api.as_("other_admin")):
         for spelt in ("CASHIER.westlands", "\uff43ashier.westlands", "ca\u017fhier.westlands"):
@@ -125,7 +102,7 @@ def _people() -> int:
 
 
 def test_a_person_is_changed_by_version(admin: Caller) -> None:
-    made = _admit(admin)
+    made = admitted(admin)
     place = f"/api/users/{made['id']}/"
     etag = admin.get(place).headers["ETag"]
 
@@ -189,9 +166,9 @@ def test_one_company_does_not_change_a_login_that_two_share(api: ApiClient, admi
 
 
 def test_phones_are_masked_for_all_but_administrators(api: ApiClient, admin: Caller) -> None:
-    whole = _of(admin, "treasury")["phone"]
+    whole = of(admin, "treasury")["phone"]
 
-    masked = _of(api.as_("cfo"), "treasury")["phone"]
+    masked = of(api.as_("cfo"), "treasury")["phone"]
 
     assert whole.startswith("+254712")
     assert masked.endswith(whole[-3:])
@@ -214,8 +191,8 @@ def test_people_are_found_by_role_and_place(admin: Caller) -> None:
     assert [each["username"] for each in treasurers] == ["treasury", "treasury_2", "treasury_3"]
     assert [each["username"] for each in planners] == ["fpa"]
     assert planners[0]["roles"][0]["role_display"] == "FP&A"
-    assert _of(admin, "cfo")["is_centralized_approver"] is True
-    assert _of(admin, "branch_manager")["is_centralized_approver"] is False
+    assert of(admin, "cfo")["is_centralized_approver"] is True
+    assert of(admin, "branch_manager")["is_centralized_approver"] is False
 
 
 def test_people_of_another_company_do_not_exist(api: ApiClient, admin: Caller) -> None:
@@ -273,7 +250,7 @@ def test_a_role_takes_two_people(api: ApiClient, admin: Caller) -> None:
 
 
 def _roles(admin: Caller, username: str) -> list[str]:
-    return [each["role"] for each in _of(admin, username)["roles"]]
+    return [each["role"] for each in of(admin, username)["roles"]]
 
 
 def test_nobody_confirms_a_role_for_themselves(api: ApiClient, admin: Caller) -> None:
@@ -419,7 +396,7 @@ def test_the_end_of_a_role_warns_of_what_nobody_else_could_do(
 
 def test_who_is_deactivated_leaves_warnings(api: ApiClient, admin: Caller) -> None:
     for name, codes in (("custodian_mombasa", ["leaving.last_custodian"]), ("staff_2", [])):
-        path = f"/api/users/{_of(admin, name)['id']}/"
+        path = f"/api/users/{of(admin, name)['id']}/"
         tag = admin.get(path).headers["ETag"]
         renamed = admin.patch(path, json={"display_name": "Somebody"}, etag=tag)
         assert "warnings" not in renamed.json
