@@ -5,18 +5,19 @@ An adoption is a row of the trail. Facts, number and requester stay; the adopter
 
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session
 
-from pettycash.models.people import Membership, RoleAssignment, User
+from pettycash.models.people import RoleAssignment
 from pettycash.models.requisitions import IN_APPROVAL, Requisition, RequisitionStatus
 from pettycash.models.workflow import ApprovalTrail
 from pettycash.services.permissions import REQUESTERS
+from pettycash.services.resolution.loading import live_assignments
 
 R = RequisitionStatus
 
 ADOPTED = "adopted"
-"""`override` of the trail's row by which a manager took over; `duties.HOLDERS` reads it too."""
+"""`override` of the trail's row by which a manager took over; `duty_holders` reads it too."""
 
 ANSWERED = frozenset({R.DRAFT, R.CHANGES_REQUESTED, R.PENDING_TREASURY_VALIDATION}) | IN_APPROVAL
 """States in which the requester may still have to answer."""
@@ -25,22 +26,10 @@ ANSWERED = frozenset({R.DRAFT, R.CHANGES_REQUESTED, R.PENDING_TREASURY_VALIDATIO
 def answering() -> Select[UUID]:
     """Select the people who hold a role with which one answers for what one raised."""
     return (
-        select(RoleAssignment.user_id)
-        .join(
-            Membership,
-            and_(
-                Membership.company_id == RoleAssignment.company_id,
-                Membership.user_id == RoleAssignment.user_id,
-            ),
-        )
-        .join(User, User.id == RoleAssignment.user_id)
-        .where(
-            RoleAssignment.role.in_(REQUESTERS),
-            RoleAssignment.valid_from <= func.now(),
-            or_(RoleAssignment.valid_until.is_(None), RoleAssignment.valid_until > func.now()),
-            Membership.is_active,
-            User.is_active,
-        )
+        live_assignments(func.now())
+        .where(RoleAssignment.role.in_(REQUESTERS))
+        .with_only_columns(RoleAssignment.user_id)
+        .order_by(None)
     )
 
 

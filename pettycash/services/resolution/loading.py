@@ -20,7 +20,7 @@ from pettycash.services.resolution.core import (
 )
 
 
-def live_role(now: datetime) -> ColumnElement[bool]:
+def live_role(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
     """Assignments in force: begun, not ended, of a person who is active here and may sign in."""
     return and_(
         RoleAssignment.valid_from <= now,
@@ -30,7 +30,7 @@ def live_role(now: datetime) -> ColumnElement[bool]:
     )
 
 
-def live_assignments(now: datetime) -> Select[RoleAssignment]:
+def live_assignments(now: datetime | ColumnElement[datetime]) -> Select[RoleAssignment]:
     """Select the assignments in force, oldest first."""
     return (
         select(RoleAssignment)
