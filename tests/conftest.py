@@ -57,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """What is collected stays until the end: the garbage collector need not look at it."""
+    """The collected tests stay until the end: the garbage collector need not look at them."""
     gc.disable()
     try:
         return (yield)
@@ -191,7 +191,7 @@ def session(database: Database, demo_company: str | None) -> Iterator[Session]:
 
 @pytest.fixture(scope="session")
 def restored(servers: Servers, worker_number: int) -> Iterator[Restored]:
-    """What `live` gives, one test after the other."""
+    """The database that `live` gives, to one test after the other."""
     name = f"pettycash_live_w{worker_number}"
     made = Restored(servers, name, redis_database=worker_number % REDIS_DATABASES)
     yield made

@@ -134,7 +134,7 @@ class Restored:
         return True
 
     def _rule_book(self, cursor: Any) -> list[tuple[Any, ...]]:
-        """What changes with every table, function, trigger, policy or privilege."""
+        """Rows that change with every table, function, trigger, policy or privilege."""
         return _all(cursor, SETTINGS) + sorted(_all(cursor, _state(self._catalogue)))
 
 

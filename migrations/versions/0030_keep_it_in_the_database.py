@@ -27,7 +27,7 @@ CALLED = (
     "otp_floor",
     "round_stands",
 )
-"""What triggers call, each after what it calls itself."""
+"""Functions that triggers call, each after those that it calls itself."""
 
 REPLACED = (
     "decision_duties",

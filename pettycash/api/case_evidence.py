@@ -37,7 +37,7 @@ EXAMPLE_EVIDENCE: dict[str, Any] = {
 
 @blp.route("/")
 class CaseEvidence(MethodView):
-    """What was uploaded to a case."""
+    """The files of a case."""
 
     @operation("case_evidence.list")
     @blp.arguments(ListQuery, location="query")

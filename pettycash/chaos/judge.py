@@ -76,7 +76,7 @@ class Verdict:
 
     @property
     def unbalanced(self) -> list[str]:
-        """What is wrong in the books: balances, holds, what only grows, caps, who decided."""
+        """Faults of the books: balances, holds, rows that only grow, caps, deciders."""
         books = (Invariant.I3, Invariant.I5, Invariant.I7, Invariant.I8)
         return [line for name in books for line in self.invariants[name]]
 

@@ -124,7 +124,7 @@ class ReleaseGrant(Tenanted):
     subject_kind: Mapped[str | None]
     subject_id: Mapped[UUID | None]
     subject_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
-    """What it is for as it stood then; a trigger writes it. Null where an older release did not."""
+    """A trigger writes it: the subject as it stood then. Null where an older release did not."""
 
 
 class PaymentExecution(Tenanted):
@@ -196,7 +196,7 @@ class CashAcknowledgement(Tenanted):
     proof: Mapped[str | None]
     """`code`, `sign_in` or `signature`; null while it is awaited."""
     attachment_id: Mapped[UUID | None]
-    """What was signed."""
+    """The picture that shows the signature."""
     witness_id: Mapped[UUID | None]
-    """Who stood by, as the custodian says; with `witnessed_at`, they say so themselves."""
+    """The custodian says that this person stood by; with `witnessed_at`, they say so themselves."""
     witnessed_at: Mapped[datetime | None]

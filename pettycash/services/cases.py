@@ -25,7 +25,7 @@ from pettycash.services.log_events import log_event
 
 ALERT_TOPIC = "notifications.alert"
 RESOLVERS = tuple(sorted(permissions.JUDGES))
-"""Who says how a case ends; about a payment, two of them who fit (`case_resolutions.judging`)."""
+"""Each may end a case; about a payment, two people who fit do (`case_resolutions.judging`)."""
 OWNERS = (*RESOLVERS, Role.OPERATOR)
 
 RANK = {Severity.NOTICE: 0, Severity.WARNING: 1, Severity.SEVERE: 2}

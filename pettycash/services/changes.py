@@ -75,7 +75,7 @@ class OwnChange(errors.NotAllowed):
 
 
 class OwnBenefit(errors.NotAllowed):
-    """Whom a change is about does not confirm it, nor propose what gives them a part to play."""
+    """You can't confirm a change about yourself, nor propose one that gives you a part to play."""
 
     code = "change.about_yourself"
 

@@ -1,4 +1,4 @@
-"""Which branches are head offices: two people say so, as it spares their members approvers.
+"""Two people say which branches are head offices, as it spares their members approvers.
 
 What members of a head office raise is of origin hq, and no branch or regional manager of theirs is
 asked (control.md §3).

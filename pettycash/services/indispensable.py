@@ -1,4 +1,4 @@
-"""What nobody else could do once somebody left, or lost a role. It warns, and refuses nothing."""
+"""Warnings of what nobody else could do once somebody left, or lost a role; nothing is refused."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Missed:
 
 
 def of_person(session: Session, *, user_id: UUID, now: datetime) -> list[Missed]:
-    """What nobody else could do if somebody left now, or since they did."""
+    """List what nobody else could do if somebody left now, or since they did."""
     held = (
         session.execute(
             select(RoleAssignment)
@@ -76,7 +76,7 @@ def of_person(session: Session, *, user_id: UUID, now: datetime) -> list[Missed]
 
 
 def of_change(session: Session, change: Change, *, now: datetime) -> list[Missed] | None:
-    """What nobody else could do once a proposed role ends; None: it is about no end of a role."""
+    """List what nobody else could do once a role ends as proposed; None: the change ends none."""
     said = change.payload
     if change.kind == "role_end" and change.object_id is not None:
         ending = session.get_one(RoleAssignment, change.object_id)
@@ -94,7 +94,7 @@ def of_change(session: Session, change: Change, *, now: datetime) -> list[Missed
 
 
 def of_role(session: Session, ending: RoleAssignment, *, at: datetime) -> list[Missed]:
-    """What nobody else could do once a role ended, at an instant."""
+    """List what nobody else could do once a role ended, at an instant."""
     staying = [each for each in _live(session, at=at) if each.id != ending.id]
     found = _of_roles(session, [ending], staying, at=at)
     answers = any(each.user_id == ending.user_id and each.role in REQUESTERS for each in staying)

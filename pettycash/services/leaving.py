@@ -39,7 +39,7 @@ from pettycash.services.resolution.loading import live_assignments
 
 TOPIC = "approvals.hand_over"
 OFFICERS = frozenset({Role.TREASURY, Role.CFO})
-"""Who releases what is no cash; cash is its fund's custodians'."""
+"""Roles that release what is no cash; a fund's custodians release its cash."""
 
 WAITING = (StepStatus.OPEN, StepStatus.WAITING)
 

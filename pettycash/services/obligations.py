@@ -55,7 +55,7 @@ class ObligationGuardsMoney(errors.RuleViolation):
 
 
 class ObligationTellsPeople(errors.RuleViolation):
-    """What tells people of a change, or hands over what waits for them, is not parked."""
+    """An obligation that tells people of a change, or hands over their work, is not parked."""
 
     code = "obligation.tells_people"
 

@@ -1,4 +1,4 @@
-"""Whose a requisition is: its requester's and, once they left, the manager's who adopted it.
+"""A requisition is its requester's and, once they left, the manager's who adopted it.
 
 An adoption is a row of the trail. Facts, number and requester stay; the adopter is a requester too.
 """

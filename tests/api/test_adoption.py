@@ -1,4 +1,4 @@
-"""What somebody who left had raised: their manager finds it, and cancels or adopts it."""
+"""A manager finds what somebody who left had raised, and cancels or adopts it."""
 
 from tests.api.client import ApiClient
 from tests.factories.requisitions_http import PATH, code, raised, submitted

@@ -46,7 +46,7 @@ def tried_for_a_day(session: Session, payment: Payment) -> datetime:
 
 
 def proposal(session: Session, case: Case, ending: Ending, **more: Any) -> Proposal:
-    """What an honest person would propose, but for what `more` says."""
+    """The proposal of an honest person, but for what `more` says."""
     facts: dict[str, Any] = {"note": "statement of 2026-11-20, line 14"}
     if ending in WITH_REFERENCE:
         facts["provider_reference"] = "RKT7654321"

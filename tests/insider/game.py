@@ -85,7 +85,7 @@ class Tally:
     steps: int = 0
     requests: int = 0
     progress: Counter[str] = field(default_factory=Counter)
-    """What honest people have brought to its end."""
+    """Things that honest people have brought to their end."""
     tried: Counter[str] = field(default_factory=Counter)
     """Operations of the insider, and below how often each was accepted."""
     accepted: Counter[str] = field(default_factory=Counter)
@@ -118,7 +118,7 @@ class Game:
         """Of each requisition, since its newest submission."""
         self.rounds: dict[str, int] = {}
         self.mail: dict[str, list[str]] = {}
-        """What was sent to each address, the newest last."""
+        """The messages to each address, the newest last."""
         self.acting: set[UUID] = set()
         """Everybody who has asked for something in this step."""
         self.lines: list[str] = []

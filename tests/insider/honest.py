@@ -75,7 +75,7 @@ class Honest:
         self.game = game
         self.people = game.organisation.people
         self.read: dict[tuple[str, str], Answer] = {}
-        """What approvers have looked at and not decided yet."""
+        """Requisitions that approvers have looked at and not decided yet."""
         self.corrected: set[str] = set()
         self._do: Mapping[str, Callable[[Random, Any], None]] = {
             name: getattr(self, name)

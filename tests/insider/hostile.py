@@ -61,7 +61,7 @@ FITS: Mapping[str, frozenset[str]] = {
 """The last word of a path, and states of its thing in which that may be taken. Where somebody
 knows nothing of a word, every state is tried alike."""
 WAIT_FOR = frozenset({"approve", "reject", "request_changes", "confirm_urgency"})
-"""What is done to a requisition by whoever it waits for."""
+"""Verbs of the people for whom a requisition waits."""
 REQUESTERS = frozenset({"submit", "recall", "cancel"})
 OWN = ("requester_id", "maker_id", "executor_id", "decider_id", "proposed_by", "user_id")
 

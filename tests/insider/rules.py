@@ -94,7 +94,7 @@ UNION ALL SELECT 'trail ' || action, id, user_id FROM approval_trail
 """Rows that somebody wrote, and who, as the rows say."""
 
 RELEASERS = frozenset({Role.TREASURY, Role.CUSTODIAN, Role.CFO})
-"""Whose second factor two people reset (control.md §6)."""
+"""Two people reset the second factor of these roles (control.md §6)."""
 
 AGREED = """
 SELECT id, kind, object_id, proposed_by, decided_by FROM changes
@@ -137,7 +137,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "contact": frozenset({"contact"}),
     "secret": frozenset({"second_factor", "contact"}),
 }
-"""What of the rules changes by which proposal."""
+"""Kinds of proposal by which each kind of rule changes."""
 
 APART = ("maker_id", "requester_id", "payee_user_id")
 
@@ -206,7 +206,7 @@ class Rules:
                 raise Wrong(f"{amount} left and {allowed} was approved")
 
     def _check_shown(self, requisition_id: str, place: tuple[str, str], amount: Decimal) -> None:
-        """What goes somewhere is no more than was shown for there, in redirects together."""
+        """No more goes somewhere than was shown for there, in redirects together."""
         shown = [
             each for each in self._seen(requisition_id) if (each.method, each.destination) == place
         ]

@@ -88,7 +88,7 @@ class Ground:
         settings.install(replace(current, clock_shift_seconds=shift))
 
     def read(self, query: str) -> list[tuple[str, ...]]:
-        """What stands there of every company, as the superuser sees it."""
+        """The rows of every company, as the superuser sees them."""
         with self._connection.cursor() as cursor:
             return self._all(cursor, query)
 

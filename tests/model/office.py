@@ -22,7 +22,7 @@ from tests.model.memory import Player, Released, pick, play, which
 
 JUDGES = ("treasury", "treasury_2", "treasury_3", "cfo", "group_finance_manager", "fpa", "ceo")
 RECORDER = "group_finance_manager_2"
-"""Who uploads evidence: somebody who judges nothing here."""
+"""This person uploads evidence, and judges nothing here."""
 ABOUT_MONEY = (CaseKind.IN_DOUBT, CaseKind.CONTRADICTION)
 
 judges = st.sampled_from(JUDGES)

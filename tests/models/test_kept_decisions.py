@@ -1,4 +1,4 @@
-"""What people decide is kept by the database itself: plain SQL as the application role.
+"""The database itself keeps what people decide: plain SQL as the application role.
 
 Each attack is one that a thief of the application's own connection would try: no service is asked.
 """
@@ -285,7 +285,7 @@ def test_cash_is_paid_by_its_custodian(session: Session) -> None:
 
 
 def test_an_approval_of_what_was_handed_over_stands(session: Session) -> None:
-    """Who has given it neither approves again what others took over, nor gets the money."""
+    """The approver neither approves again what others took over, nor gets the money."""
     requisition = submitted(session, "20000.00")
     (_, first, _), (_, later, _), *_ = chain(session, requisition)
     approve(session, requisition, first)
@@ -613,7 +613,7 @@ def test_a_stored_answer_stands(session: Session) -> None:
     ],
 )
 def test_who_did_what_is_not_rewritten(session: Session, table: str, change: str) -> None:
-    """Whose key raised it was nobody's after one UPDATE, and its makers approved it."""
+    """One UPDATE hid whose key had raised a requisition, and the key's makers approved it."""
     who = {name: user_id(session, name) for name in ("admin", "admin_2", "cfo")}
     admin, second = acting(session, "admin"), acting(session, "admin_2")
     now = session.info["now"]

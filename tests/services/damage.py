@@ -831,4 +831,4 @@ UNRULY: tuple[tuple[str, str, str], ...] = (
         ),
     ),
 )
-"""What an ending by people lacks, which one, and the damage."""
+"""The condition that an ending by people lacks, the ending, and the damage."""

@@ -1,4 +1,4 @@
-"""What two people called unpaid is asked about for a month; the truth is booked when it comes."""
+"""Rails are asked for a month about what two people called unpaid; a late truth is booked."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -77,7 +77,7 @@ def another(session: Session, payment: Payment) -> Payment:
 
 
 def recoverable(session: Session, payment: Payment) -> Decimal:
-    """What the payee owes back of a payment."""
+    """The sum that the payee owes back of a payment."""
     found = session.execute(
         select(Posting.amount)
         .join(JournalEntry, JournalEntry.id == Posting.entry_id)

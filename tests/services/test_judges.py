@@ -1,4 +1,4 @@
-"""Who judges what became of a payment: two who fit, of treasury and finance."""
+"""Two people who fit, of treasury and finance, judge what became of a payment."""
 
 from dataclasses import replace
 from decimal import Decimal

@@ -76,7 +76,7 @@ def hand_over(session: Session, who: UUID) -> None:
 
 
 def vain(session: Session) -> set[tuple[str, str]]:
-    """What waits for somebody who can't act: the thing, and in what it waits."""
+    """Each thing that waits for somebody who can't act, and in what it waits."""
     (result,) = audit.audit(
         session, now=session.info["now"], only=frozenset({"nothing_waits_for_who_left"})
     )

@@ -47,7 +47,7 @@ class CaseSchema(Schema):
 
 
 class RailsWordSchema(Schema):
-    """What the rail last said of the newest attempt, or why no answer came."""
+    """The rail's last answer about the newest attempt, or the reason why none came."""
 
     attempt_number = ma.fields.Integer(dump_only=True)
     state = Choice(AttemptState, dump_only=True)

@@ -257,4 +257,4 @@ CONTROL = (
         """,
     ),
 )
-"""What people decided, against who they were."""
+"""Checks of decisions, against the people who took them."""

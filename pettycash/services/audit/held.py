@@ -4,7 +4,7 @@ JUDGES = "'treasury', 'group_finance_manager', 'cfo', 'fpa', 'ceo'"
 """Roles that say what became of money."""
 
 ENDINGS = "'paid', 'not_paid', 'returned'"
-"""What they say of it."""
+"""Endings that these roles say of it."""
 
 
 def held(row: str, person: str, at: str, roles: str) -> str:

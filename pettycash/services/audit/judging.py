@@ -63,7 +63,7 @@ RULES: Mapping[str, str] = {
                         AND a.request_type = 'QUERY' AND a.status = 'rejected'
                         AND a.created_at <= n.created_at))""",
 }
-"""What an ending by people needs (control.md §4)."""
+"""Conditions of an ending by people (control.md §4)."""
 
 ENDED = f"""
     SELECT c.id, c.company_id, c.kind, c.proposed_by, c.proposed_at, c.resolved_by, c.resolved_at,
@@ -253,4 +253,4 @@ JUDGING = (
         """,  # noqa: S608 - conditions of this file
     ),
 )
-"""What people said of money, against what they could know and who they were."""
+"""Checks of what people said of money, against what they could know and who they were."""

@@ -1,4 +1,4 @@
-"""What each ending of a case needs before anybody may agree to it (control.md §4)."""
+"""Each ending of a case has its conditions before anybody may agree to it (control.md §4)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

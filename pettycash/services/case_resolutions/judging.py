@@ -1,4 +1,4 @@
-"""Who may say what became of a payment: two judges, by their duties and roles (control.md §4).
+"""Two judges may say what became of a payment, by their duties and roles (control.md §4).
 
 Where no two of treasury and finance are left who may, the company's escalation approver is one.
 """
@@ -36,7 +36,7 @@ class HeadRequired(errors.NotAllowed):
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """Who may judge one payment, and which two of them may do it together."""
+    """The people who may judge one payment, and the pairs of them that may do it together."""
 
     roles: Mapping[UUID, frozenset[Role]]
     """Everybody who may, with the roles by which they do."""
@@ -44,7 +44,7 @@ class Bench:
     heads: frozenset[Role]
     """One of the two holds one of these; empty: any two."""
     recorder: UUID | None
-    """Who recorded the evidence: may propose, and never confirms."""
+    """The recorder of the evidence may propose, and never confirms."""
     stand_in: UUID | None = None
     """The company's escalation approver, where no two others may."""
 

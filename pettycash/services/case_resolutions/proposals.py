@@ -1,4 +1,4 @@
-"""What two people say about a case, and why it is refused."""
+"""Two people say how a case ends; these are their proposals, and the refusals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

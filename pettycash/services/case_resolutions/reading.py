@@ -1,4 +1,4 @@
-"""What the rail last said of the payment that a case is about, for those who judge it."""
+"""The rail's last answer about the payment of a case, for those who judge it."""
 
 from datetime import datetime
 from typing import Any

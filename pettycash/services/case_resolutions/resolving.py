@@ -152,7 +152,7 @@ def _bench(
     proposal: Proposal,
     now: datetime,
 ) -> judging.Bench | None:
-    """Who may judge this ending; None where the case is about no payment."""
+    """The people who may judge this ending; None where the case is about no payment."""
     if subject is None:
         return None
     recorder = None

@@ -17,7 +17,7 @@ BY_PEOPLE = "people."
 """Begins the code of what two people said (`case_resolutions`)."""
 
 EVIDENCE = "evidence"
-"""What stands as gateway where no rail said it."""
+"""Stands as the gateway where no rail said it."""
 
 NOT_PAID = "people.not_paid"
 """Code of what two people say of money that did not move."""

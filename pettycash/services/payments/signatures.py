@@ -51,7 +51,7 @@ class NotTheWitness(errors.NotAllowed):
 
 
 class SignatureReplaced(errors.Conflict):
-    """What was signed is another picture by now: look at it, and confirm that one."""
+    """Another picture has replaced the signed one: look at it, and confirm that one."""
 
     code = "acknowledgement.signature_replaced"
 

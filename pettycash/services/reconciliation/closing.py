@@ -60,7 +60,7 @@ def examine(session: Session, *, run_id: UUID) -> Report:
 
 
 def _last_clean(session: Session) -> datetime:
-    """What stood a day before the newest run that found nothing was proven by it; a transaction
+    """The newest run that found nothing has proven what stood a day before it; a transaction
     that was open when it looked is not a day old."""
     began = session.execute(
         select(func.max(ReconciliationRun.created_at)).where(

@@ -33,7 +33,7 @@ class MustBeCfo(errors.NotAllowed):
 
 
 class JudgedIt(errors.NotAllowed):
-    """Who judged what became of one of its vouchers does not approve it."""
+    """You judged what became of one of its vouchers; another person must approve it."""
 
     code = "replenishment.judged"
 

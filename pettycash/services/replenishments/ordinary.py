@@ -26,12 +26,12 @@ VARIANCES = "the variances of a month are above the company's materiality"
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """What happened to the fund's money since the last replenishment that filled the float."""
+    """The story of a fund's money since the last replenishment that filled the float."""
 
     reasons: tuple[str, ...]
     """Why it is not ordinary; none: what happened is."""
     judges: frozenset[UUID]
-    """Who judged one of its vouchers: they neither approve, fund nor receive it."""
+    """The judges of its vouchers neither approve, fund nor receive it."""
 
 
 SINCE = """
@@ -85,7 +85,7 @@ EXISTS (
 
 
 def story(session: Session, found: Replenishment, *, now: datetime) -> Story:
-    """What a replenishment refills: up to its approval, or else up to now."""
+    """The story that a replenishment refills ends with its approval, or else now."""
     session.flush()  # plain SQL below
     about: Mapping[str, Any] = {
         "fund_id": found.fund_id,
@@ -113,10 +113,10 @@ def story(session: Session, found: Replenishment, *, now: datetime) -> Story:
 def approving_role(
     session: Session, found: Replenishment, *, judges: frozenset[UUID], now: datetime
 ) -> Role | None:
-    """Who approves what is not ordinary: the cfo, the ceo where no cfo may, and where no ceo may
-    either the company's escalation approver (None).
+    """The cfo approves what is not ordinary, the ceo where no cfo may, and where no ceo may either
+    the company's escalation approver (None).
 
-    Who asked for it, keeps the fund or judged one of its vouchers may not.
+    Nobody may who asked for it, keeps the fund or judged one of its vouchers.
     """
     fund = session.get_one(Fund, found.fund_id)
     out = {found.requested_by, fund.custodian_id, fund.alternate_custodian_id, *judges}
