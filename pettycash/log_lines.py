@@ -4,11 +4,15 @@ JSON's escapes keep every line one line, whatever a user sent. What no line may 
 row 19) is cut out of every value here, so that no caller can forget it.
 """
 
+import contextlib
+import json
 import logging
+import os
 import re
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +22,7 @@ from structlog.typing import EventDict
 from pettycash.gateways.sanitising import CUT, sanitise, sanitise_text
 
 TRACEBACK_MAX = 20_000
+STANDARD_ERROR = 2
 
 _PATH_SECRET = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{64}(?![0-9A-Za-z])")
 """The last part of a callback's path, wherever it stands."""
@@ -60,6 +65,18 @@ def write_json(
     if not sys.stderr.isatty():
         sys.excepthook = _uncaught
         threading.excepthook = lambda it: _uncaught(it.exc_type, it.exc_value, it.exc_traceback)
+
+
+def say_from_a_signal(message: str, *, logger: str) -> None:
+    """Write one line from a signal handler, which may have interrupted whoever holds the log."""
+    line = {
+        "event": message,
+        "level": "info",
+        "logger": logger,
+        "timestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+    }
+    with contextlib.suppress(OSError):
+        os.write(STANDARD_ERROR, f"{json.dumps(line)}\n".encode())
 
 
 def _clean(_logger: Any, _method: str, event: EventDict) -> EventDict:

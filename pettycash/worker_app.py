@@ -7,9 +7,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from celery import Celery, current_app, signals
+from celery.apps import worker as celery_worker
 from sqlalchemy.orm import configure_mappers
 
-from pettycash import composition, db, foundation, hearing, readiness
+from pettycash import composition, db, foundation, hearing, log_lines, readiness
 from pettycash.beat_app import LeaderScheduler
 from pettycash.celery_app import create_celery
 from pettycash.settings import Settings
@@ -45,7 +46,13 @@ def task_modules() -> list[str]:
 @signals.celeryd_init.connect
 def _refuse_poolers(instance: Any, **_rest: object) -> None:
     instance.quiet = True  # its banner is no line of the log
+    celery_worker.safe_say = _say  # type: ignore[attr-defined]
     foundation.refuse_poolers()
+
+
+def _say(message: str, _file: object = None) -> None:
+    """Say what Celery says past the log, since it says it in a signal handler: that it ends."""
+    log_lines.say_from_a_signal(message, logger=celery_worker.__name__)
 
 
 @signals.worker_before_create_process.connect

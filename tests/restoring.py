@@ -111,7 +111,8 @@ class Restored:
 
     def _put_back(self) -> bool:
         with self._connection.cursor() as cursor:
-            cursor.execute(STRANGERS)
+            if _all(cursor, STRANGERS):
+                db.dispose()  # one of them may be of our own pool
             if self._rule_book(cursor) != self._rules:
                 return False
             found = _all(cursor, _state(self._tables))

@@ -206,6 +206,8 @@ def update(
         if works_elsewhere(session, user_id=person.user.id):
             raise LoginShared
         person.user.version += 1
+    if is_reached_anew:
+        links.void(session, user_id=person.user.id)
     if changed.get("is_active") == [True, False]:
         if actor is not None and actor.user_id == person.user.id:
             raise NotYourself
@@ -222,7 +224,6 @@ def update(
         event_id = _remember(session, "user.reactivated", person.user.id, {}, actor)
         security_alerts.owe(session, event_id=event_id)
     if is_reached_anew:
-        links.void(session, user_id=person.user.id)
         contacts.owe_notices(session, user_id=person.user.id)
         _tell_shared_contacts(session, person.user.id, actor)
     return person

@@ -91,8 +91,8 @@ def stamp(session: Session, *, taken_at: datetime, by: str, now: datetime) -> St
         .values(asks_first=True, not_known_at=None, asked_ahead=0, asked_reference=None, claim=None)
         .returning(PaymentAttempt.id)
     ).all()
-    ended = sessions.end_everybodys(session, reason=REASON, now=now)
     sent = links.void_sent(session, now=now)  # whichever was used in the lost time would be good
+    ended = sessions.end_everybodys(session, reason=REASON, now=now)
     voided = 0
     for company in companies:
         with db.scope(company_id=company.id):

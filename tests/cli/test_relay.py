@@ -354,9 +354,11 @@ def test_a_slot_whose_time_is_over_is_free(company: UUID, account: UUID) -> None
 
 def test_a_backlog_costs_the_claim_nothing(company: UUID, live: Database) -> None:
     """100,000 due in one lane: both statements read no more than they hand out."""
+    db.dispose()  # what tests before this one have read is told now, not while this one counts
+    live.compose()
     engine = create_engine(live.superuser_url)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        # Whatever tests before this one have left, the table begins as one that was small for long.
+        # Whatever they have left, the table begins as one that was small for long.
         connection.execute(text("VACUUM (FULL, ANALYZE) obligations"))
     with engine.begin() as connection:
         connection.execute(

@@ -1,5 +1,6 @@
 """The life of payments in a system that is being killed, and the ledgers that judge it."""
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -248,11 +249,15 @@ class System(Processes):
 
     def sendings(self, paid: Paid) -> int:
         """How often the rail was asked to pay it."""
-        return sum(
-            1
+        return len(self.references_sent(paid))
+
+    def references_sent(self, paid: Paid) -> list[str]:
+        """Our own reference of each time that the rail was asked to pay it."""
+        return [
+            json.loads(each["body"])["OriginatorConversationID"]
             for each in self.seen("requests")
             if each["path"].endswith("/paymentrequest") and paid.phone in str(each["body"])
-        )
+        ]
 
     def _outstanding(self, references: set[str]) -> list[dict[str, Any]]:
         """Callbacks that the rail has yet to send: what comes late must change nothing."""
