@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, bindparam, case, func, text, update
@@ -147,8 +148,13 @@ def begin(glance: Session, *, obligation_id: UUID) -> Begun | None:
     ).one_or_none()
     if row is None:
         return None
+    return begun(row)
+
+
+def begun(row: Any) -> Begun:
+    """What a statement that counts a beginning has returned."""
     return Begun(
-        id=obligation_id,
+        id=row.id,
         topic=row.topic,
         key=row.key,
         company_id=row.company_id,
@@ -171,6 +177,7 @@ BEGIN = (
         ),
     )
     .returning(
+        Obligation.id,
         Obligation.topic,
         Obligation.key,
         Obligation.company_id,
@@ -218,12 +225,14 @@ DONE = text(
 
 def postpone(session: Session, *, topic: str, key: UUID, due_at: datetime) -> None:
     """Look again later; the relay's backoff starts anew, as this is no failure."""
-    session.execute(
-        update(Obligation)
-        .where(Obligation.topic == topic, Obligation.key == key, Obligation.done_at.is_(None))
-        .values(due_at=due_at, attempts=0)
-        .execution_options(synchronize_session=False, **db.PREPARED)
-    )
+    wanted = {"topic": topic, "key": key, "due_at": due_at}
+    session.execute(POSTPONE, wanted, execution_options=db.PREPARED)
+
+
+POSTPONE = text(
+    "UPDATE obligations SET due_at = :due_at, attempts = 0"
+    " WHERE topic = :topic AND key = :key AND done_at IS NULL"
+)
 
 
 def keep_back(session: Session, *, topic: str, key: UUID, until: datetime) -> datetime | None:

@@ -60,10 +60,8 @@ def owed_task(
             **_from_newer_publishers: object,
         ) -> None:
             ids = [*messages, *([obligation_id] if obligation_id else [])]
-            begun = time.monotonic()
-            last = run_all(topic, [UUID(each) for each in ids], function)
-            while topic in lanes.CALLS and last and time.monotonic() - begun < STAYS_SECONDS:
-                last = _go_on(topic, last, function)
+            stays_until = time.monotonic() + STAYS_SECONDS if topic in lanes.CALLS else 0.0
+            run_all(topic, [UUID(each) for each in ids], function, stays_until=stays_until)
 
         made: Callable[..., None] = task
         return made
@@ -71,28 +69,25 @@ def owed_task(
     return decorator
 
 
-def _go_on(topic: str, ended: UUID, function: Callable[[Duty], None]) -> UUID | None:
-    with db.system_glance() as glance:
-        following = lanes.following(glance, obligation_id=ended)
-    if following is not None:
-        run(topic, following, function)
-    return following
-
-
 def run_all(
-    topic: str, obligation_ids: Sequence[UUID], function: Callable[[Duty], None]
-) -> UUID | None:
+    topic: str,
+    obligation_ids: Sequence[UUID],
+    function: Callable[[Duty], None],
+    *,
+    stays_until: float = 0.0,
+) -> None:
     """Run the tasks of several obligations, one after the other; each is counted by itself.
 
-    Returns the last of them.
+    After the last of them what is due next in its lane, until an instant of the monotonic clock.
 
     The error of one keeps none of the others from running, and the first is raised at the end. One
     that uses up the time leaves those after it to another message: they stay due.
     """
     errors: list[Exception] = []
-    for obligation_id in obligation_ids:
+    for number, obligation_id in enumerate(obligation_ids, start=1):
+        is_last = number == len(obligation_ids)
         try:
-            run(topic, obligation_id, function)
+            run(topic, obligation_id, function, stays_until=stays_until if is_last else 0.0)
         except SoftTimeLimitExceeded:
             raise
         except Exception as error:
@@ -101,25 +96,41 @@ def run_all(
             errors.append(error)
     if errors:
         raise errors[0]
-    return obligation_ids[-1] if obligation_ids else None
 
 
-def run(topic: str, obligation_id: UUID, function: Callable[[Duty], None]) -> None:
-    """Run one obligation's task now, in this process."""
+def run(
+    topic: str,
+    obligation_id: UUID,
+    function: Callable[[Duty], None],
+    *,
+    stays_until: float = 0.0,
+) -> None:
+    """Run one obligation's task now, in this process, and what `run_all` says of those after it."""
     with db.scope(source=f"task:{topic}", request_id=str(obligation_id), actor_id=None):
         with db.system_glance() as glance:
             row = outbox.begin(glance, obligation_id=obligation_id)
-        reach("tasks.begun")
         if row is None:
+            reach("tasks.begun")
             logger.info("nothing is owed any more", extra={"obligation_id": str(obligation_id)})
             return
         if row.topic != topic:
             raise ValueError(f"obligation {obligation_id} is owed to {row.topic}, not to {topic}")
-        with db.scope(company_id=row.company_id, request_id=row.request_id or str(obligation_id)):
-            if row.is_parked:
-                _tell(row, parked.BEGAN_TOO_OFTEN)
-                return
-            _run(row, function)
+        while row is not None:
+            reach("tasks.begun")
+            with db.scope(company_id=row.company_id, request_id=row.request_id or str(row.id)):
+                if row.is_parked:
+                    _tell(row, parked.BEGAN_TOO_OFTEN)
+                    return
+                _run(row, function)
+            row = _end(row, goes_on=time.monotonic() < stays_until)
+
+
+def _end(row: Begun, *, goes_on: bool) -> Begun | None:
+    with db.system_glance() as glance:
+        if goes_on:
+            return lanes.following(glance, ended=row.id)
+        outbox.ended(glance, obligation_id=row.id)
+        return None
 
 
 def _run(row: Begun, function: Callable[[Duty], None]) -> None:
@@ -136,8 +147,6 @@ def _run(row: Begun, function: Callable[[Duty], None]) -> None:
         if gave_up:
             _tell(row, reason)
         raise
-    with db.system_glance() as glance:
-        outbox.ended(glance, obligation_id=row.id)
     logger.info("task ended", extra={**about, "ms": int((time.monotonic() - begun) * 1000)})
 
 
