@@ -72,7 +72,7 @@ class RoleMissing(errors.NotAllowed):
 
 
 class ClientMayNot(errors.NotAllowed):
-    """An API key of these scopes may not do this; no key decides, releases or verifies codes."""
+    """The API key's scopes do not allow this; no key may decide, release or verify codes."""
 
     code = "api_key.scope_missing"
 

@@ -211,7 +211,7 @@ class FieldError:
 
 
 class DestinationNotUnderstood(errors.RuleViolation):
-    """What was given is no destination on this rail."""
+    """This rail can't pay to the given destination."""
 
     # the detail names why, without the number
     code = "payment.invalid_destination"

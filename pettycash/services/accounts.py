@@ -39,7 +39,7 @@ class AccountExists(errors.Conflict):
 
 
 class AccountNeedsOwner(errors.RuleViolation):
-    """An account of this kind is made with its store, fund, person or provider account."""
+    """An account of this kind is opened with its store, fund, person or provider account only."""
 
     code = "account.kind_not_free"
 

@@ -47,19 +47,19 @@ R = RequisitionStatus
 
 
 class MakerCannotBeChecker(errors.NotAllowed):
-    """Nobody decides their own requisition (four-eyes principle)."""
+    """You raised this requisition; another person must decide on it."""
 
     code = "approval.maker_is_checker"
 
 
 class NotAnApprover(errors.NotAllowed):
-    """You stand nowhere in this requisition's chain of approval."""
+    """You are not among the approvers of this requisition."""
 
     code = "approval.not_an_approver"
 
 
 class RoleLost(errors.NotAllowed):
-    """The step was given to you for a role that you don't hold any more."""
+    """You no longer hold the role for which this step was assigned to you."""
 
     code = "approval.role_lost"
 
@@ -77,7 +77,7 @@ class AlreadyDecided(errors.Conflict):
 
 
 class StaleDigest(errors.Conflict):
-    """What you read is not what stands there now; read it again and decide on that."""
+    """This was changed since you read it; read it again, then decide."""
 
     code = "approval.stale_digest"
 
@@ -89,7 +89,7 @@ class UrgencyUnanswered(errors.RuleViolation):
 
 
 class NoUrgencyQuestion(errors.Conflict):
-    """Nobody asks whether this requisition is urgent, or it was answered already."""
+    """Whether this requisition is urgent was answered already, or never asked."""
 
     code = "approval.no_urgency_question"
 
@@ -311,7 +311,7 @@ def check_digest(
         raise StaleDigest
     standing = approved_facts.digest_of(rounds.facts_of(session, requisition, approval_round))
     if not hmac.compare_digest(standing, approval_round.digest):
-        raise StaleDigest("The requisition is not what its round approves.")
+        raise StaleDigest("The requisition was changed since its round began.")
 
 
 def _turn(
@@ -351,7 +351,7 @@ def _turn(
         requisition=requisition,
         now=now,
     ):
-        raise RoleLost(f"You are not {own.role} any more.")
+        raise RoleLost(f"You no longer hold the role {own.role}.")
     check_digest(session, requisition=requisition, approval_round=current, digest=digest)
     return Turn(requisition=requisition, round=current, step=own, steps=steps, known=known)
 

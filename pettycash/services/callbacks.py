@@ -60,7 +60,7 @@ SOURCES: dict[CallbackPurpose, Source] = {
 
 
 class NoSuchCallback(errors.NotFound):
-    """There is nothing here."""
+    """There is nothing at this address."""
 
     code = "request.not_found"
 

@@ -57,7 +57,7 @@ class UnknownChange(errors.RuleViolation):
 
 
 class ReasonMissing(errors.RuleViolation):
-    """A proposal, and a refusal of one, says why."""
+    """A proposal needs a reason, and so does its rejection."""
 
     code = "change.reason_required"
 
@@ -69,13 +69,13 @@ class AlreadyDecided(errors.Conflict):
 
 
 class OwnChange(errors.NotAllowed):
-    """Who proposed a change can't be the second person."""
+    """You proposed this change; a second person must confirm it."""
 
     code = "change.own"
 
 
 class OwnBenefit(errors.NotAllowed):
-    """You can't confirm a change about yourself, nor propose one that gives you a part to play."""
+    """You can't confirm a change about yourself, nor propose one that gives you a duty."""
 
     code = "change.about_yourself"
 
@@ -93,19 +93,19 @@ class NotAConfirmer(errors.NotAllowed):
 
 
 class StaleChange(errors.Conflict):
-    """The change is not about the same any more; read it again and decide on that."""
+    """The change was altered since you read it; read it again, then decide."""
 
     code = "change.stale_digest"
 
 
 class DigestMissing(errors.RuleViolation):
-    """This change is decided with the decision_digest of what you read."""
+    """A decision on this change needs the decision_digest of what you read."""
 
     code = "change.digest_required"
 
 
 class NotTheProposer(errors.NotAllowed):
-    """Only who proposed a change withdraws it; others reject it."""
+    """Only the person who proposed a change can withdraw it; others can reject it."""
 
     code = "change.not_the_proposer"
 

@@ -19,7 +19,7 @@ KIND, FIELD = "head_office", "is_head_office"
 
 
 class InvalidHeadOffice(errors.RuleViolation):
-    """A head office is proposed by a branch's id, and `is_head_office`, which is true or false."""
+    """A head office needs a branch's id and `is_head_office`, which is true or false."""
 
     code = "organisation.invalid_head_office"
 

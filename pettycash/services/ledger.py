@@ -42,13 +42,13 @@ class Unbalanced(errors.RuleViolation):
 
 
 class PeriodClosed(errors.RuleViolation):
-    """The period of this date is closed for decisions; facts would roll forward."""
+    """The period of this date is closed for decisions; use a date in an open period."""
 
     code = "ledger.period_closed"
 
 
 class AlreadyPosted(errors.Conflict):
-    """An entry of this source stands in the books already."""
+    """An entry for this source is in the books already."""
 
     code = "ledger.already_posted"
 

@@ -40,13 +40,13 @@ class CompanyExists(errors.Conflict):
 
 
 class AlreadyBootstrapped(errors.Conflict):
-    """The company has its first people; from now on roles take two people."""
+    """The company has its first people already; further roles need two people."""
 
     code = "company.already_bootstrapped"
 
 
 class InvalidCompany(errors.RuleViolation):
-    """The code, name, currency or first people of a company can't be used."""
+    """The code, name, currency or first people of the company can't be used."""
 
     code = "company.invalid"
 

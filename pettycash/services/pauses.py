@@ -30,7 +30,7 @@ PAUSERS = (Role.OPERATOR, Role.TREASURY, Role.CFO)
 
 
 class Paused(errors.Unavailable):
-    """Payments are paused here; what was asked has not happened."""
+    """Payments are paused here; the request was not carried out."""
 
     code = "platform.paused"
 
@@ -54,19 +54,19 @@ class AlreadyResumed(errors.Conflict):
 
 
 class SecondPersonNeeded(errors.NotAllowed):
-    """Who asked to resume can't be the second of the two people."""
+    """You asked to resume; a second person must confirm it."""
 
     code = "pause.second_person_needed"
 
 
 class NotAPauser(errors.NotAllowed):
-    """Only an operator, treasury or the cfo pauses and resumes."""
+    """Only an operator, treasury or the cfo may pause and resume."""
 
     code = "pause.not_a_pauser"
 
 
 class PauseReasonMissing(errors.RuleViolation):
-    """A pause says why."""
+    """A pause needs a reason."""
 
     code = "pause.reason_required"
 

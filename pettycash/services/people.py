@@ -52,31 +52,31 @@ class UsernameTaken(errors.Conflict):
 
 
 class LoginShared(errors.Conflict):
-    """This person works in another company too, so no single one changes name or e-mail."""
+    """This person works in another company too, so neither can change the name or e-mail alone."""
 
     code = "user.login_shared"
 
 
 class ContactNeedsTwoPeople(errors.RuleViolation):
-    """Two people change the e-mail or phone of somebody who is more than staff (`changes/`)."""
+    """Two people must change the contacts of anybody above staff; see /api/changes/."""
 
     code = "user.contact_needs_two_people"
 
 
 class ContactTooNew(errors.Conflict):
-    """The e-mail was changed within the last day; a link goes there once the day is over."""
+    """The e-mail was changed less than a day ago; a link can be sent once the day is over."""
 
     code = "user.contact_too_new"
 
 
 class ResetNeedsTwoPeople(errors.RuleViolation):
-    """Two people reset the second factor of somebody who releases money (`changes/`)."""
+    """Two people must reset a releaser's second factor; propose it at /api/changes/."""
 
     code = "mfa.reset_needs_two_people"
 
 
 class NotYourself(errors.NotAllowed):
-    """Nobody deactivates themselves."""
+    """You can't deactivate yourself; ask another administrator."""
 
     code = "user.not_yourself"
 
@@ -162,7 +162,7 @@ def admit(
             session.add(membership)
             session.flush()
     except IntegrityError as error:
-        raise UsernameTaken(errors={"username": ["Somebody has it."]}) from error
+        raise UsernameTaken(errors={"username": ["The username is taken."]}) from error
     _remember(session, "user.created", user.id, {"username": name}, actor)
     _tell_shared_contacts(session, user.id, actor)
     links.owe(session, user_id=user.id, actor=actor)
@@ -306,7 +306,7 @@ def checked_contacts(session: Session, payload: Mapping[str, Any]) -> dict[str, 
     strangers = sorted(set(payload) - set(CONTACTS))
     if strangers or not payload:
         raise InvalidPerson(
-            "An e-mail or a phone is changed.",
+            "Only an e-mail or a phone can be changed.",
             errors={name: ["Unknown field."] for name in strangers},
         )
     read: dict[str, str | None] = {}
@@ -345,7 +345,7 @@ def e_mail(text: str) -> str:
     address = text.strip()
     is_one = destinations.EMAIL.fullmatch(address.lower()) and address.isascii()
     if not is_one or len(address) > EMAIL_LENGTH_MAX:
-        raise InvalidPerson(errors={"email": ["Not an e-mail address in plain letters."]})
+        raise InvalidPerson(errors={"email": ["This is no e-mail address in plain letters."]})
     return address
 
 

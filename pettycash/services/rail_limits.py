@@ -26,7 +26,7 @@ class RailRefuses(errors.RuleViolation):
 
 
 class AboveCashLimit(errors.RuleViolation):
-    """The voucher is above what the fund pays in cash."""
+    """The voucher exceeds the fund's limit for cash."""
 
     code = "payment.above_cash_limit"
 

@@ -39,7 +39,7 @@ class RoleHeldAlready(errors.Conflict):
 
 
 class RolesIncompatible(errors.Conflict):
-    """Nobody holds two roles at one time that decide on each other's work."""
+    """One person can't hold two roles at one time that decide on each other's work."""
 
     code = "role_assignment.incompatible"
 
@@ -214,7 +214,7 @@ def check_compatible(
     for other in held:
         if frozenset((role, other)) in duties.INCOMPATIBLE_ROLES:
             raise RolesIncompatible(
-                f"Nobody holds {role} and {other} at one time.",
+                f"One person can't hold {role} and {other} at one time.",
                 errors={"role": [f"The person holds {other}."]},
             )
 

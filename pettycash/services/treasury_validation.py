@@ -146,7 +146,7 @@ def validate(
 def _check_parts(requisition: Requisition, parts: Sequence[Part]) -> None:
     if not 1 <= len(parts) <= rail_limits.PARTS_MAX:
         raise InvalidParts(
-            "That is not how it can be split.",
+            "The amount can't be split like that.",
             errors={"parts": [f"There are 1 to {rail_limits.PARTS_MAX} of them."]},
         )
     total = sum(part.amount for part in parts)
@@ -154,7 +154,7 @@ def _check_parts(requisition: Requisition, parts: Sequence[Part]) -> None:
         approved = money.text(requisition.amount, requisition.currency)
         raise InvalidParts(
             f"The parts don't add up to the approved {approved}.",
-            errors={"parts": [f"Their sum is {approved}."]},
+            errors={"parts": [f"Their sum must be {approved}."]},
         )
 
 

@@ -21,7 +21,7 @@ class Ending(StrEnum):
 
 
 class EndingDoesNotFit(errors.RuleViolation):
-    """A case of this kind, or a payment in this state, does not end like that."""
+    """A case of this kind, or about a payment in this state, can't end in this way."""
 
     code = "case.ending_does_not_fit"
 
@@ -39,7 +39,7 @@ class ReferenceTaken(errors.RuleViolation):
 
 
 class TooEarly(errors.Conflict):
-    """It can't be called unpaid yet: the detail says from when, and what is waited for."""
+    """The payment can't be declared unpaid yet; the detail says from when it can."""
 
     code = "case.too_early"
 

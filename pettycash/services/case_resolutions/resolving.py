@@ -130,7 +130,9 @@ def _locked(session: Session, case: Case, actor: Actor) -> Subject | None:
     """Lock the payment of the case; None for other things."""
     if case.object_type == restored.CALLBACK:
         if actor.user_id in restored.payees_told(session, callback_id=case.object_id):
-            raise NotSeparate("Who gets money does not say that it may be paid again.")
+            raise NotSeparate(
+                "You get this money: another person must decide that it may be paid again."
+            )
         return None
     if case.object_type != "payment":
         return None
@@ -218,7 +220,9 @@ def _lock_delivery(session: Session, case: Case, actor: Actor) -> None:
     if actor.user_id in (found.funded_by, found.received_by) or funds.is_keeper(
         fund, actor.user_id
     ):
-        raise NotSeparate("Who sent or received a transfer, or keeps its fund, judges no loss.")
+        raise NotSeparate(
+            "You sent or received the transfer, or keep its fund: another person must decide."
+        )
 
 
 def _carry_out(

@@ -28,7 +28,7 @@ INSTANT = timedelta(microseconds=1)
 
 
 class InvalidCustodian(errors.RuleViolation):
-    """Custodian and alternate are two active members, and neither decides on their own post."""
+    """Custodian and alternate must be two active members; neither decides on their own post."""
 
     code = "fund.invalid_custodian"
 
@@ -80,7 +80,7 @@ def apply(session: Session, change: Change, actor: Actor, now: datetime) -> None
     if fund is None:
         raise visibility.FundNotFound
     if {change.proposed_by, actor.user_id} & {custodian_id, alternate_id}:
-        raise InvalidCustodian("Nobody appoints themselves.")
+        raise InvalidCustodian("You can't appoint yourself.")
     fund.custodian_id = custodian_id
     fund.alternate_custodian_id = alternate_id
     fund.version += 1
@@ -103,9 +103,11 @@ def _people(payload: Mapping[str, Any]) -> tuple[UUID, UUID | None]:
         alternate = payload.get("alternate_custodian_id")
         alternate_id = UUID(str(alternate)) if alternate is not None else None
     except (KeyError, ValueError) as error:
-        raise InvalidCustodian(errors={"custodian_id": ["It is the id of a member."]}) from error
+        raise InvalidCustodian(errors={"custodian_id": ["Give the id of a member."]}) from error
     if custodian_id == alternate_id:
-        raise InvalidCustodian(errors={"alternate_custodian_id": ["It is somebody else."]})
+        raise InvalidCustodian(
+            errors={"alternate_custodian_id": ["The alternate must be another person."]}
+        )
     return custodian_id, alternate_id
 
 

@@ -21,7 +21,7 @@ KIND = "opening_balance"
 
 
 class InvalidOpening(errors.RuleViolation):
-    """An opening balance is a positive amount of the store's currency, on a day that has come."""
+    """An opening balance must be a positive amount of the store's currency, on no future day."""
 
     code = "fund.invalid_opening_balance"
 
@@ -42,7 +42,7 @@ def propose_opening(
     Raises:
         FundNotFound, StoreNotFound: none such within scope.
         InvalidOpening: see the class.
-        AlreadyPosted: the store has its opening balance.
+        AlreadyPosted: the store has its opening balance already.
         NotAllowed: the proposer lacks the right.
     """
     visibility.fund(session, actor=actor, fund_id=fund_id)
@@ -93,7 +93,7 @@ def _read(
         raise InvalidOpening(errors={"day": ["That day has not come yet."]})
     entry = posting_rules.opening(session, store=store, amount=amount, occurred_at=now, by=None)
     if ledger.is_posted(session, source=entry.source):
-        raise ledger.AlreadyPosted(f"{store.code} has its opening balance.")
+        raise ledger.AlreadyPosted(f"{store.code} has its opening balance already.")
     return store, amount, clock.day_bounds(day, timezone)[0]
 
 

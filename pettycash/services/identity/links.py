@@ -28,7 +28,7 @@ LIFE = timedelta(days=3)
 
 
 class LinkRefused(errors.NotAuthenticated):
-    """The link was used, has expired, or never was one; ask an administrator for a new one."""
+    """The link was used, has expired or is unknown; ask an administrator for a new one."""
 
     code = "auth.link_refused"
 

@@ -33,7 +33,7 @@ TOPIC = "notifications.acknowledgement_code"
 
 
 class NotCash(errors.Conflict):
-    """Only cash that a custodian has released is acknowledged."""
+    """Only cash that a custodian has released can be acknowledged."""
 
     code = "acknowledgement.not_cash"
 
@@ -45,13 +45,13 @@ class WrongAcknowledgement(errors.RuleViolation):
 
 
 class AcknowledgementExpired(errors.RuleViolation):
-    """The recipient's code has expired or was not sent yet: have a new one sent."""
+    """The recipient's code has expired or was not sent yet; ask for a new one."""
 
     code = "acknowledgement.code_expired"
 
 
 class AcknowledgementTriesExhausted(errors.RuleViolation):
-    """All tries are used up: a signature acknowledges, or the cash is voided."""
+    """All tries are used up; acknowledge by a signature, or void the cash."""
 
     code = "acknowledgement.tries_exhausted"
 
@@ -63,7 +63,7 @@ class TooManyAcknowledgementCodes(errors.TooManyRequests):
 
 
 class NotTheRecipient(errors.NotAllowed):
-    """Only the member who gets the cash says by their own sign-in that they have it."""
+    """Only the member who gets the cash may confirm by their own sign-in that they have it."""
 
     code = "acknowledgement.not_the_recipient"
 
@@ -280,7 +280,7 @@ def kept(session: Session, *, payment_id: UUID, actor: Actor) -> tuple[Matter, C
     if payment.method is not Method.CASH:
         raise NotCash
     if actor.user_id not in facts.custodians(session, payment):
-        raise releases.NotSeparate("Cash is paid by the custodian of its fund.")
+        raise releases.NotSeparate("Only the custodian of its fund may pay cash.")
     requisition = session.get_one(Requisition, payment.requisition_id)
     subject = facts.subject_of(session, payment=payment, requisition=requisition)
     if actor.user_id in subject.excluded:

@@ -30,7 +30,7 @@ from pettycash.services.payments import facts, rules
 
 
 class ExternalReferenceTaken(errors.Conflict):
-    """This client has used the external reference for another payment."""
+    """This client has used this external reference for another payment."""
 
     code = "payment.external_reference_taken"
 

@@ -66,7 +66,7 @@ UNSENT_LOOKS = timedelta(hours=1)
 
 
 class NothingToAsk(RequisitionNotPayable):
-    """Nothing of this payment was sent to a rail that could be asked."""
+    """This payment was never sent to a rail, so there is nothing to query."""
 
     code = "payment.nothing_to_ask"
 

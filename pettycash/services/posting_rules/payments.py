@@ -27,7 +27,7 @@ ADVANCE_KINDS = frozenset({RequisitionKind.ADVANCE, RequisitionKind.PER_DIEM})
 
 
 class NotSettled(errors.Conflict):
-    """The payment has no settlement in the books, so nothing of it can come back."""
+    """The payment has no settlement in the books, so it can't be returned."""
 
     code = "ledger.not_settled"
 

@@ -28,13 +28,13 @@ class NotSettled(errors.Conflict):
 
 
 class AlreadyReconciled(errors.Conflict):
-    """The payment was matched with evidence before."""
+    """The payment was matched with evidence already."""
 
     code = "reconciliation.already_reconciled"
 
 
 class ReconcilerIsExecutor(errors.NotAllowed):
-    """Who released a payment can't be the one who matches it (segregation of duties)."""
+    """You released this payment; another person must match it."""
 
     code = "reconciliation.reconciler_is_executor"
 

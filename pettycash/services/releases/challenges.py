@@ -229,7 +229,7 @@ def unlock(session: Session, *, subject: Subject, actor: Actor, now: datetime) -
         )
     ).scalars()
     if actor.user_id in set(executors) | {row.executor_id}:
-        raise NotSeparate("Somebody else than the executor unlocks.")
+        raise NotSeparate("Another person than the executor must unlock the release.")
     row.release_locked_at = None
     row.executor_id = None
     row.version += 1

@@ -33,7 +33,7 @@ from pettycash.services.releases.subjects import (
 
 
 class NoChallenge(errors.RuleViolation):
-    """No code was asked for, or nothing is left of it: send a code first."""
+    """No code is open for this release; ask for one first."""
 
     code = "release.no_challenge"
 
@@ -57,7 +57,7 @@ class CodeExpired(errors.RuleViolation):
 
 
 class CodeUsed(errors.RuleViolation):
-    """The code has been verified already; what it granted is spent once."""
+    """This code has already been verified; ask for a new one to release again."""
 
     code = "release.code_used"
 
@@ -81,7 +81,7 @@ class GrantExpired(errors.RuleViolation):
 
 
 class GrantUsed(errors.RuleViolation):
-    """What the verified code granted was spent already."""
+    """The verified code has already been used for a release; ask for a new one."""
 
     code = "release.grant_used"
 

@@ -30,19 +30,19 @@ class TreasuryFirst(errors.NotAllowed):
 
 
 class NotTheExecutor(errors.NotAllowed):
-    """Somebody else releases this one, with their own code."""
+    """Another person was named to release this, with a code of their own."""
 
     code = "release.not_executor"
 
 
 class ReleaseLocked(errors.Conflict):
-    """Too many codes died: treasury or cfo, not the executor, unlocks the release first."""
+    """Too many codes failed; treasury or the cfo, not the executor, must unlock the release."""
 
     code = "release.locked"
 
 
 class SubjectGone(errors.NotFound):
-    """What was to be released is not there."""
+    """There is no such payment or replenishment to release."""
 
     code = "release.subject_not_found"
 
@@ -137,15 +137,15 @@ def check_releaser(session: Session, *, subject: Subject, actor: Actor, now: dat
         raise subject.excluded[actor.user_id]
     pair = duties.incompatible(actor.role_set)
     if pair is not None:
-        raise NotSeparate(f"You hold {pair[0]} and {pair[1]}, which nobody does who releases.")
+        raise NotSeparate(f"You hold {pair[0]} and {pair[1]}, which no releaser may hold together.")
     if subject.only is not None:
         if actor.user_id not in subject.only:
-            raise NotSeparate("Cash is paid by the custodian of its fund.")
+            raise NotSeparate("Only the custodian of its fund may pay cash.")
         return
     if actor.has(Role.TREASURY):
         return
     if not actor.has(Role.CFO):
-        raise NotSeparate("Treasury releases payments.")
+        raise NotSeparate("Only treasury may release payments.")
     if _treasury_qualifies(session, excluded=subject.excluded, now=now):
         raise TreasuryFirst
 

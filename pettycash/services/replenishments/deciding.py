@@ -21,19 +21,19 @@ from pettycash.services.replenishments.scope import locked
 
 
 class NotSeparate(errors.NotAllowed):
-    """Requester and keepers of a replenishment do not decide on it."""
+    """The requester and the custodians of a replenishment can't decide on it."""
 
     code = "replenishment.own_request"
 
 
 class MustBeCfo(errors.NotAllowed):
-    """It is not ordinary: the cfo approves it, the ceo where no cfo may, else who is named."""
+    """The replenishment is not ordinary; the cfo, or a named stand-in, must approve it."""
 
     code = "replenishment.cfo_required"
 
 
 class JudgedIt(errors.NotAllowed):
-    """You judged what became of one of its vouchers; another person must approve it."""
+    """You decided the outcome of one of its vouchers; another person must approve it."""
 
     code = "replenishment.judged"
 
@@ -45,7 +45,7 @@ class DrawerTooSmall(errors.RuleViolation):
 
 
 class ReasonMissing(errors.RuleViolation):
-    """Who says no says why."""
+    """A rejection needs a reason."""
 
     code = "replenishment.reason_required"
 
@@ -74,7 +74,9 @@ def approve(
     if found.requested_by == actor.user_id:
         raise NotSeparate
     if funds.is_keeper(session.get_one(Fund, found.fund_id), actor.user_id):
-        raise NotSeparate("Who keeps the fund receives the money: somebody else approves it.")
+        raise NotSeparate(
+            "You keep the fund and would receive the money: another person must approve it."
+        )
     story = ordinary.story(session, found, now=now)
     if actor.user_id in story.judges:
         raise JudgedIt
@@ -109,7 +111,7 @@ def reject(
     """
     found = locked(session, actor=actor, replenishment_id=replenishment_id)
     if found.requested_by == actor.user_id:
-        raise NotSeparate("One's own request is cancelled, not rejected.")
+        raise NotSeparate("You can cancel your own request, but not reject it.")
     if not reason.strip():
         raise ReasonMissing
     found.move_to(ReplenishmentStatus.REJECTED, at=now)
@@ -162,7 +164,7 @@ def _check_approver(
         is_theirs, who = actor.has(role), f"the {role.value}"
     if not is_theirs:
         reasons = "; ".join(story.reasons) or "it is beyond the float or the vouchers"
-        raise MustBeCfo(f"It is approved by {who}: {reasons}.")
+        raise MustBeCfo(f"It must be approved by {who}: {reasons}.")
 
 
 def _check_drawer(session: Session, found: Replenishment, amount: Decimal) -> None:

@@ -26,13 +26,13 @@ ASKED = "asked_amount"
 
 
 class AlreadyOpen(errors.Conflict):
-    """The fund has an open replenishment; it is finished or cancelled first."""
+    """The fund has an open replenishment; finish or cancel it first."""
 
     code = "replenishment.already_open"
 
 
 class NothingToReplenish(errors.RuleViolation):
-    """Stores, money in transit and advances outstanding make up the float already."""
+    """Stores, money in transit and outstanding advances add up to the float already."""
 
     code = "replenishment.nothing_to_replenish"
 

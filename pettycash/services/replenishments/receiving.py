@@ -20,13 +20,13 @@ from pettycash.services.replenishments.scope import ReplenishmentNotFound, locke
 
 
 class NotTheKeeper(errors.NotAllowed):
-    """The fund's custodian or alternate receives, who neither approved, funded nor judged it."""
+    """Only a custodian of the fund who had no other part in the replenishment may receive it."""
 
     code = "replenishment.not_the_keeper"
 
 
 class MoreThanFunded(errors.RuleViolation):
-    """More than was funded and not yet received can't arrive."""
+    """The amount exceeds what was funded and is not yet received."""
 
     code = "replenishment.more_than_funded"
 

@@ -59,19 +59,19 @@ class NothingPaid(errors.Conflict):
 
 
 class HoldUnchanged(errors.Conflict):
-    """The requisition is on hold already, or is not."""
+    """The requisition is on hold already, or is not on hold."""
 
     code = "requisition.hold_unchanged"
 
 
 class NotIndependent(errors.NotAllowed):
-    """A requisition is reviewed by somebody who had no part in it: no duty, no case judged."""
+    """The reviewer of a requisition must have no other part in it, nor in a case about it."""
 
     code = "requisition.reviewer_not_independent"
 
 
 class PartyToIt(errors.NotAllowed):
-    """Treasury's part is not for who raised or approved the requisition, or gets its money."""
+    """You raised or approved this requisition or get its money; another person must do this."""
 
     code = "requisition.party_to_it"
 
@@ -149,7 +149,7 @@ def cancel(
     if not own and not at_treasury and requesters.has_left(session, requisition.requester_id):
         as_manager = leaving.role_as_manager(session, requisition, user_id=actor.user_id, now=now)
     if not own and not at_treasury and as_manager is None:
-        raise NotRequester("Only its requester cancels a requisition.")
+        raise NotRequester("Only its requester may cancel a requisition.")
     reason = texts.optional(comment, field="comment")
     if not own:
         reason = texts.required(comment, field="comment")
@@ -309,7 +309,7 @@ def review(
     _expect(requisition, frozenset({R.PAID, R.CLOSED_SHORT}), "reviewed")
     for own, people in duties.holders(session, requisition_id=requisition.id).items():
         if actor.user_id in people:
-            raise NotIndependent(f"You {duties.PHRASES[own]}, so somebody else reviews it.")
+            raise NotIndependent(f"You {duties.PHRASES[own]}, so another person must review it.")
     requisition.move_to(R.REVIEWED, at=now)
     trail.write(
         session,

@@ -56,13 +56,13 @@ CHANGEABLE = frozenset(
 
 
 class NotRequester(errors.NotAllowed):
-    """Only the person who raised or adopted a requisition does this with it."""
+    """Only the person who raised or adopted the requisition may do this."""
 
     code = "requisition.not_requester"
 
 
 class ExternalReferenceTaken(errors.Conflict):
-    """The same person or client used the external reference for a requisition that stands."""
+    """The same person or client has used this external reference for another requisition."""
 
     code = "requisition.external_reference_taken"
 
@@ -124,9 +124,11 @@ def update(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
     if not requesters.is_own(session, requisition, user_id=actor.user_id):
-        raise NotRequester("Only its requester changes a requisition.")
+        raise NotRequester("Only its requester may change a requisition.")
     if requisition.status not in BEFORE_SUBMIT | IN_APPROVAL | {R.PENDING_TREASURY_VALIDATION}:
-        raise IllegalRequisitionState(f"A requisition that is {requisition.status} is not changed.")
+        raise IllegalRequisitionState(
+            f"A requisition that is {requisition.status} can't be changed."
+        )
     if requisition.open_redirect_id is not None:
         raise approved_facts.RedirectOpen
 

@@ -57,7 +57,7 @@ class AdvancesOff(errors.RuleViolation):
 
 
 class OutsideYourUnits(errors.RuleViolation):
-    """A requisition is raised for one's own branch, department or region, or one in one's scope."""
+    """You can raise a requisition only for your own branch, department or region, or your scope."""
 
     code = "requisition.outside_your_units"
 
@@ -209,9 +209,9 @@ def checked(session: Session, said: Stated, *, actor: Actor, home: Home) -> Stat
     """
     reason = texts.optional(said.urgency_reason, field="urgency_reason")
     if said.is_urgent and reason is None:
-        raise _invalid("urgency_reason", "An urgent requisition says why.")
+        raise _invalid("urgency_reason", "An urgent requisition needs a reason.")
     if not said.is_urgent and reason is not None:
-        raise _invalid("urgency_reason", "It is for urgent requisitions.")
+        raise _invalid("urgency_reason", "Only an urgent requisition may have it.")
     said = replace(
         said,
         origin_reason=_origin_reason(said, home),
@@ -283,13 +283,13 @@ def _origin_reason(said: Stated, home: Home) -> str | None:
     if said.origin is not own and reason is None:
         raise _invalid("origin_reason", f"Yours is {own.value}: another origin needs a reason.")
     if said.origin is own and reason is not None:
-        raise _invalid("origin_reason", "It is for another origin than your own.")
+        raise _invalid("origin_reason", "Only another origin than your own may have it.")
     return reason
 
 
 def _amount(amount: Decimal, currency: Currency, *, field: str) -> Decimal:
     if not amount.is_finite() or not 0 < amount <= money.AMOUNT_MAX:
-        raise _invalid(field, "It is greater than zero and has at most 16 digits.")
+        raise _invalid(field, "It must be greater than zero and have at most 16 digits.")
     try:
         return money.checked(amount, currency)
     except money.InvalidAmount as refusal:
@@ -304,7 +304,7 @@ def _lines(session: Session, said: Stated) -> list[StatedLine]:
         at = f"lines.{position}"
         category = line.category.strip().lower()
         if _CATEGORY.fullmatch(category) is None:
-            raise _invalid(f"{at}.category", "It is a word such as travel.")
+            raise _invalid(f"{at}.category", "It must be a word such as travel.")
         lines.append(
             StatedLine(
                 description=texts.required(
@@ -323,7 +323,7 @@ def _lines(session: Session, said: Stated) -> list[StatedLine]:
         raise LinesDoNotAddUp(
             f"The lines add up to {money.text(total, said.currency)},"
             f" the requisition says {money.text(said.amount, said.currency)}.",
-            errors={"lines": ["Their sum is the requisition's amount."]},
+            errors={"lines": ["Their sum must be the requisition's amount."]},
         )
     return lines
 
@@ -335,7 +335,7 @@ def _check_cost_centers(session: Session, named: set[UUID]) -> None:
         select(CostCenter.id).where(CostCenter.id.in_(named), CostCenter.is_active)
     ).scalars()
     if named - set(known):
-        raise _invalid("lines", "One names a cost centre that does not exist.")
+        raise _invalid("lines", "A line names a cost centre that does not exist.")
 
 
 def _check_payee(session: Session, user_id: UUID) -> None:
@@ -369,9 +369,9 @@ def _placed(session: Session, said: Stated, *, actor: Actor, home: Home) -> Stat
         if not (everywhere or said.region_id in own or said.region_id in regions):
             raise _outside("region_id")
     if said.origin is Origin.BRANCH and said.branch_id is None:
-        raise _invalid("branch_id", "A requisition of origin branch names its branch.")
+        raise _invalid("branch_id", "A requisition of origin branch must name its branch.")
     if said.origin is Origin.FIELD and said.region_id is None:
-        raise _invalid("region_id", "A requisition of origin field names its region.")
+        raise _invalid("region_id", "A requisition of origin field must name its region.")
     if said.department_id is not None:
         _active(session, Department, said.department_id, field="department_id")
         heads = actor.scope_ids(Role.DEPARTMENT_HEAD)

@@ -34,14 +34,14 @@ _UNIT_OF: Mapping[Role, str] = {
 
 
 class NoApprover(errors.RuleViolation):
-    """Nobody may take a step of the chain, the company's escalation approver included."""
+    """No person may approve a step of the chain, not even the company's escalation approver."""
 
     code = "workflow.no_approver"
     is_logged = True
 
 
 class MissingScope(errors.RuleViolation):
-    """A role of the chain belongs to a unit that the requisition does not name."""
+    """The requisition must name the unit to which a role of its approval chain belongs."""
 
     code = "workflow.missing_scope"
     is_logged = True
