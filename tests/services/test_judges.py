@@ -194,7 +194,7 @@ class TestReturned:
 
         propose(session, case, Ending.RETURNED, by="ceo")
         with (
-            pytest.raises(case_resolutions.HeadRequired, match="is the cfo"),
+            pytest.raises(case_resolutions.HeadRequired, match="must be the cfo"),
             session.begin_nested(),
         ):
             confirm(session, case, by="group_finance_manager")
