@@ -135,7 +135,7 @@ class TestEvidence:
             now=session.info["now"],
         ).id
 
-        with pytest.raises(releases.NotSeparate, match="keeps the fund"):
+        with pytest.raises(releases.NotSeparate, match="custodian of the fund"):
             propose(session, case, Ending.PAID, evidence_id=own)
 
     def test_what_was_there_before_the_sending_shows_no_outcome(self, session: Session) -> None:
