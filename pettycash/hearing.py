@@ -2,7 +2,7 @@
 
 A way to Redis can go silent without being closed. Three things are needed so that no worker is then
 left alive and idle: a read that ends, an error that celery catches, and somebody who looks. What
-an ended worker had taken is still owed, so nothing is lost.
+an ended worker had taken is still open in the outbox, so nothing is lost.
 """
 
 import logging

@@ -14,7 +14,7 @@ from pettycash import composition, db, foundation, hearing, log_lines, readiness
 from pettycash.beat_app import LeaderScheduler
 from pettycash.celery_app import create_celery
 from pettycash.settings import Settings
-from pettycash.tasks import running
+from pettycash.tasks import outbox_tasks
 
 STUCK_AFTER_SECONDS = 3.0
 """What a worker that has given its tasks their time may take to end before it is stuck."""
@@ -29,8 +29,8 @@ def create_worker(settings: Settings) -> Celery:
     celery = create_celery(settings)
     celery.conf.update(
         include=task_modules(),
-        task_time_limit=running.USUAL_SECONDS + running.GRACE_SECONDS,
-        task_soft_time_limit=running.USUAL_SECONDS,
+        task_time_limit=outbox_tasks.USUAL_SECONDS + outbox_tasks.GRACE_SECONDS,
+        task_soft_time_limit=outbox_tasks.USUAL_SECONDS,
         beat_scheduler=LeaderScheduler,
     )
     return celery
@@ -76,7 +76,7 @@ def _never_hang_while_stopping(how: str, **_rest: object) -> None:
     """End the process where Celery does not.
 
     A worker whose broker goes away while it stops waits for it for ever (seen with 5.7.0). What it
-    had not finished is still owed, so ending hard loses nothing. Celery 5.7.0 tells of a cold end
+    had not finished is still open, so ending hard loses nothing. Celery 5.7.0 tells of a cold end
     when the soft shutdown is over, of a warm one when it begins.
     """
     tasks_have = 0.0 if how == "Cold" else current_app.conf.worker_soft_shutdown_timeout

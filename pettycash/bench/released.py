@@ -58,7 +58,7 @@ class Line:
         return self._count(ACCEPTED, paid)
 
     def forget_questions(self) -> None:
-        """Close what is owed later (a fee is asked for), so that no round works for another."""
+        """Complete what is due later (a fee is asked for), so that no round works for another."""
         self.cursor.execute("UPDATE obligations SET done_at = now() WHERE done_at IS NULL")
 
     def _count(self, statement: str, paid: Sequence[Paid]) -> int:

@@ -23,7 +23,7 @@ from pettycash.chaos.rail import Movement, RailSide
 from pettycash.chaos.restoring import Lost
 from pettycash.models.attempts import Callback, PaymentAttempt
 from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.models.platform import Case, CaseStatus, Obligation
+from pettycash.models.platform import Case, CaseStatus, OutboxMessage
 from pettycash.models.releases import PaymentExecution
 from pettycash.services.audit import Finding, Invariant, audit
 
@@ -263,22 +263,22 @@ def _untold(rail: RailSide, lost: Lost | None) -> Callable[[str], bool]:
 
 
 def _owed(session: Session) -> list[str]:
-    """Obligations about money that are neither done, nor about a payment that has a case.
+    """Outbox messages about money that are neither done, nor about a payment that has a case.
 
     A payment in doubt is asked about for ever; its case is what makes that visible.
     """
     has_case = (
         select(Case.id)
         .join(PaymentAttempt, PaymentAttempt.payment_id == Case.object_id)
-        .where(PaymentAttempt.id == Obligation.key, Case.status != CaseStatus.RESOLVED)
+        .where(PaymentAttempt.id == OutboxMessage.key, Case.status != CaseStatus.RESOLVED)
         .exists()
     )
     rows = session.execute(
-        select(Obligation.topic, Obligation.key, Obligation.last_error).where(
-            Obligation.done_at.is_(None), Obligation.topic.in_(MONEY_TOPICS), ~has_case
+        select(OutboxMessage.topic, OutboxMessage.key, OutboxMessage.last_error).where(
+            OutboxMessage.done_at.is_(None), OutboxMessage.topic.in_(MONEY_TOPICS), ~has_case
         )
     )
-    return [f"{row.topic} {row.key} is owed: {row.last_error}" for row in rows]
+    return [f"{row.topic} {row.key} is open: {row.last_error}" for row in rows]
 
 
 def _cases(session: Session) -> dict[str, int]:

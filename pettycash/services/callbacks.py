@@ -1,4 +1,4 @@
-"""The inbox of what rails report: stored first, answered 200, processed by obligation.
+"""The inbox of what rails report: stored first, answered 200, processed through the outbox.
 
 Arrival order means nothing: what a callback proves is weighed against the state that the attempt
 has when it is processed (`payments.evidence`).
@@ -144,7 +144,7 @@ def receive(
     content_type: str | None,
     remote_address: str | None,
 ) -> UUID:
-    """Store what was sent, named secrets cut out, and owe its processing; a repeat is counted.
+    """Store what was sent, named secrets cut out, and enqueue its processing; a repeat is counted.
 
     Whatever the bytes are: what can't be read is kept too, since a person may have to. It waits for
     nobody long, as the rail does not either; a repeat whose row is locked is not counted at all.
@@ -174,7 +174,7 @@ def receive(
     ).scalar_one_or_none()
     is_repeat = callback_id is None
     if callback_id is not None:
-        outbox.owe(session, topic=TOPIC, key=callback_id)
+        outbox.enqueue(session, topic=TOPIC, key=callback_id)
     else:
         query = select(Callback.id).filter_by(**row)
         callback_id = session.execute(query).scalar_one()
@@ -205,7 +205,7 @@ def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | 
     matter = facts.matter(session, attempt_id=attempt_id) if attempt_id is not None else None
     callback = db.lock(session, Callback, callback_id)
     if matter is None or callback is None or callback.processed_at is not None:
-        outbox.done(session, topic=TOPIC, key=callback_id)
+        outbox.complete(session, topic=TOPIC, key=callback_id)
         return None
     attempt = matter.attempt
     instruction = instructions.of(session, attempt)
@@ -223,7 +223,7 @@ def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | 
     )
     if _is_early(attempt, callback, word, now=now):
         due_at = now + timedelta(seconds=EARLY_RETRY_SECONDS)
-        outbox.postpone(session, topic=TOPIC, key=callback_id, due_at=due_at)
+        outbox.reschedule(session, topic=TOPIC, key=callback_id, due_at=due_at)
         return None
     if _speaks_of_credentials(attempt, word):
         # Before the books, whose locks come last.
@@ -238,7 +238,7 @@ def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | 
 def _weighed(session: Session, callback: Callback, verdict: Verdict, *, now: datetime) -> None:
     callback.processed_at = now
     callback.verdict = verdict.value
-    outbox.done(session, topic=TOPIC, key=callback.id)
+    outbox.complete(session, topic=TOPIC, key=callback.id)
     log_event(
         session,
         "callback.weighed",
@@ -272,7 +272,7 @@ def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> Verd
     callback = db.lock(session, Callback, callback_id)
     assert callback is not None, "callbacks are never deleted"
     if callback.processed_at is not None:
-        outbox.done(session, topic=TOPIC, key=callback_id)
+        outbox.complete(session, topic=TOPIC, key=callback_id)
         return None
     callback.told_reference = outcome.provider_originator_id
     if matter is not None:
@@ -319,7 +319,7 @@ def replay(session: Session, *, callback_id: UUID, actor: Actor) -> Callback:
         raise CallbackNotFound
     callback.processed_at = None
     callback.verdict = None
-    outbox.owe(session, topic=TOPIC, key=callback.id)
+    outbox.enqueue(session, topic=TOPIC, key=callback.id)
     security_log.record(
         session,
         event="callback.replayed",

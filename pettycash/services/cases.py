@@ -135,7 +135,7 @@ def open_case(
             object_id=object_id,
         )
         if severity is Severity.SEVERE:
-            outbox.owe(session, topic=ALERT_TOPIC, key=made.id)
+            outbox.enqueue(session, topic=ALERT_TOPIC, key=made.id)
         return made
     found = _locked_open(session, kind=kind, object_type=object_type, object_id=object_id)
     if found is None:  # resolved between the two statements: this is a new one
@@ -155,7 +155,7 @@ def open_case(
         found.version += 1
         if severity is Severity.SEVERE:
             found.alerted_at = None
-            outbox.owe(session, topic=ALERT_TOPIC, key=found.id)
+            outbox.enqueue(session, topic=ALERT_TOPIC, key=found.id)
     return found
 
 

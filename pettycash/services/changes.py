@@ -326,7 +326,7 @@ def confirm(
     kind.apply(session, change, actor, now)
     event_id = _remember(session, change, "confirmed", actor)
     if kind.alerts:
-        security_alerts.owe(session, event_id=event_id)
+        security_alerts.enqueue(session, event_id=event_id)
     return change
 
 

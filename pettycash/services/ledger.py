@@ -111,7 +111,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Fulfilled:
-    """Obligations of one topic that entries do what they were owed for."""
+    """Outbox messages of one topic that the entries complete."""
 
     topic: str
     keys: Sequence[UUID]
@@ -128,7 +128,7 @@ def post(
 
     Takes one statement for one entry as for a hundred: the rules are `ledger_post`'s.
     Holds named in `close_holds` are closed as posted in the same call, under the same locks, and
-    the obligations of `fulfils` are done. A refusal by the database ends the transaction.
+    the outbox messages of `fulfils` are completed. A refusal by the database ends the transaction.
 
     Raises:
         Unbalanced: an entry's sides differ or it has fewer than two postings.

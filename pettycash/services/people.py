@@ -127,7 +127,7 @@ def admit(
     places: Mapping[str, UUID | None],
     actor: Actor | None,
 ) -> Person:
-    """Make a login and place it in the company, without any role; its owner is owed a link.
+    """Make a login and place it in the company, without any role; its owner is sent a link.
 
     `actor` is None on the host's command line, here and below.
 
@@ -165,7 +165,7 @@ def admit(
         raise UsernameTaken(errors={"username": ["The username is taken."]}) from error
     _remember(session, "user.created", user.id, {"username": name}, actor)
     _tell_shared_contacts(session, user.id, actor)
-    links.owe(session, user_id=user.id, actor=actor)
+    links.enqueue(session, user_id=user.id, actor=actor)
     return Person(user=user, membership=membership)
 
 
@@ -212,7 +212,7 @@ def update(
         if actor is not None and actor.user_id == person.user.id:
             raise NotYourself
         sessions.end_all(session, user_id=person.user.id, reason="deactivated", now=now)
-        leaving.owe(session, user_id=person.user.id)
+        leaving.enqueue(session, user_id=person.user.id)
     for name, (_, value) in changed.items():
         setattr(person.row_of(name), name, value)
     person.membership.version += 1
@@ -222,9 +222,9 @@ def update(
     _remember(session, "user.updated", person.user.id, detail, actor)
     if changed.get("is_active") == [False, True]:
         event_id = _remember(session, "user.reactivated", person.user.id, {}, actor)
-        security_alerts.owe(session, event_id=event_id)
+        security_alerts.enqueue(session, event_id=event_id)
     if is_reached_anew:
-        contacts.owe_notices(session, user_id=person.user.id)
+        contacts.enqueue_notices(session, user_id=person.user.id)
         _tell_shared_contacts(session, person.user.id, actor)
     return person
 
@@ -332,7 +332,7 @@ def send_link(session: Session, *, user_id: UUID, actor: Actor | None) -> None:
         raise LoginShared
     if ContactKind.EMAIL in contacts.too_new(session, user_id=user_id, now=session.info["now"]):
         raise ContactTooNew
-    links.owe(session, user_id=user_id, actor=actor)
+    links.enqueue(session, user_id=user_id, actor=actor)
     _remember(session, "user.link_sent", user_id, {}, actor)
 
 

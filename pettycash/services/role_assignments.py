@@ -256,7 +256,7 @@ def _assign(session: Session, change: Change, actor: Actor, now: datetime) -> No
         )
     )
     if end is not None:
-        leaving.owe(session, user_id=user_id, at=end)
+        leaving.enqueue(session, user_id=user_id, at=end)
 
 
 def _end(session: Session, change: Change, actor: Actor, now: datetime) -> None:
@@ -269,7 +269,7 @@ def _end(session: Session, change: Change, actor: Actor, now: datetime) -> None:
     _check_can_end(assignment, end)
     # A role that has not begun is over before it begins: an empty time is not allowed.
     assignment.valid_until = max(end, assignment.valid_from + timedelta(microseconds=1))
-    leaving.owe(session, user_id=assignment.user_id, at=assignment.valid_until)
+    leaving.enqueue(session, user_id=assignment.user_id, at=assignment.valid_until)
 
 
 def _read_escalation_approver(
@@ -296,7 +296,7 @@ def _set_escalation_approver(session: Session, change: Change, actor: Actor, now
     said = change.payload["user_id"]
     before = company_settings.current(session).escalation_approver_id
     if before is not None:
-        leaving.owe(session, user_id=before)
+        leaving.enqueue(session, user_id=before)
     company_settings.set_escalation_approver(
         session, user_id=UUID(said) if said else None, changed_by=actor.user_id
     )

@@ -1,4 +1,4 @@
-"""Redis goes away, comes back, forgets everything: what is owed stands in PostgreSQL."""
+"""Redis goes away, comes back, forgets everything: the outbox is in PostgreSQL."""
 
 import signal
 import time

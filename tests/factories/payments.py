@@ -12,7 +12,7 @@ from pettycash.gateways.base import Outcome
 from pettycash.models.attempts import PaymentAttempt
 from pettycash.models.ledger import Hold, JournalEntry
 from pettycash.models.payments import Payment
-from pettycash.models.platform import Case, CaseStatus, Obligation
+from pettycash.models.platform import Case, CaseStatus, OutboxMessage
 from pettycash.models.releases import ChallengeSend, PaymentExecution
 from pettycash.rails import Method
 from pettycash.services import case_resolutions, payments, releases, treasury_validation
@@ -206,11 +206,11 @@ def confirmed(session: Session, case: Case, *, by: str) -> None:
     )
 
 
-def obligation(session: Session, topic: str, key: UUID) -> Obligation | None:
-    """What is owed, as it stands in the database."""
+def outbox_message(session: Session, topic: str, key: UUID) -> OutboxMessage | None:
+    """An outbox message, as it stands in the database."""
     return session.execute(
-        select(Obligation)
-        .where(Obligation.topic == topic, Obligation.key == key)
+        select(OutboxMessage)
+        .where(OutboxMessage.topic == topic, OutboxMessage.key == key)
         .execution_options(populate_existing=True)
     ).scalar_one_or_none()
 

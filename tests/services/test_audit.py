@@ -81,7 +81,7 @@ def lived(servers: Servers, worker_number: int) -> Iterator[tuple[Database, Know
                 ),
             ),
             (
-                "obligation",
+                "outbox_message",
                 ("SELECT id FROM obligations WHERE key = :attempt AND topic = 'payments.resolve'"),
             ),
         ):

@@ -299,8 +299,8 @@ def test_only_what_was_paid_comes_back(session: Session) -> None:
 def test_other_cases_are_only_noted(session: Session) -> None:
     case = cases.open_case(
         session,
-        kind=CaseKind.PARKED_OBLIGATION,
-        object_type="obligation",
+        kind=CaseKind.DEAD_LETTER,
+        object_type="outbox_message",
         object_id=making.pending(session).id,
         summary="test",
         evidence={},

@@ -48,7 +48,7 @@ def test_accepted_is_no_proof(session: Session) -> None:
     assert attempt.conversation_id == "AG_1"
     assert making.entries(session, payment) == []
     assert making.open_holds(session, payment) == payment.amount
-    submit = making.obligation(session, "payments.submit", attempt.id)
+    submit = making.outbox_message(session, "payments.submit", attempt.id)
     assert submit is not None
     assert submit.done_at is not None
 
@@ -92,9 +92,9 @@ def test_a_refused_sending_fails_and_frees_the_money(session: Session) -> None:
     assert attempt.failure_confirmed_at is not None
     assert making.open_holds(session, payment) == 0
     for topic in ("payments.submit", "payments.resolve"):
-        owed = making.obligation(session, topic, attempt.id)
-        assert owed is not None
-        assert owed.done_at is not None
+        enqueued = making.outbox_message(session, topic, attempt.id)
+        assert enqueued is not None
+        assert enqueued.done_at is not None
 
 
 def test_a_lost_answer_is_asked_about_at_once(session: Session) -> None:
@@ -103,7 +103,7 @@ def test_a_lost_answer_is_asked_about_at_once(session: Session) -> None:
     attempt = making.attempt_of(session, payment)
     assert (attempt.state, attempt.ever_unknown) == (A.UNKNOWN, True)
     assert making.open_holds(session, payment) == payment.amount
-    resolve = making.obligation(session, "payments.resolve", attempt.id)
+    resolve = making.outbox_message(session, "payments.resolve", attempt.id)
     assert resolve is not None
     assert resolve.due_at <= session.info["now"]
 
@@ -115,7 +115,7 @@ def test_provably_not_sent_goes_again_under_the_same_reference(session: Session)
 
     attempt = making.attempt_of(session, payment)
     assert (attempt.state, attempt.ever_unknown) == (A.QUEUED, False)
-    submit = making.obligation(session, "payments.submit", attempt.id)
+    submit = making.outbox_message(session, "payments.submit", attempt.id)
     assert submit is not None
     assert submit.done_at is None
     assert submit.due_at > session.info["now"]
@@ -223,7 +223,7 @@ def test_a_sending_that_was_cut_off_is_unknown_and_never_sent_again_by_itself(
     assert payments.claim(session, attempt_id=attempt.id, now=later) is None
 
     assert (attempt.state, attempt.ever_unknown) == (A.UNKNOWN, True)
-    resolve = making.obligation(session, "payments.resolve", attempt.id)
+    resolve = making.outbox_message(session, "payments.resolve", attempt.id)
     assert resolve is not None
     assert resolve.due_at <= later
 
@@ -243,7 +243,7 @@ def test_a_blocked_payment_is_not_sent(session: Session) -> None:
     attempt = making.attempt_of(session, payment)
 
     assert payments.claim(session, attempt_id=attempt.id, now=session.info["now"]) is None
-    submit = making.obligation(session, "payments.submit", attempt.id)
+    submit = making.outbox_message(session, "payments.submit", attempt.id)
     assert submit is not None
     assert submit.done_at is None
 

@@ -72,7 +72,7 @@ def test_another_amount_or_payee_is_never_taken(session: Session, lie: dict[str,
     assert making.entries(session, payment) == []
     assert making.open_cases(session, payment.id) == ["contradiction"]
     attempt = making.attempt_of(session, payment)
-    resolve = making.obligation(session, "payments.resolve", attempt.id)
+    resolve = making.outbox_message(session, "payments.resolve", attempt.id)
     assert resolve is not None
     assert resolve.due_at <= session.info["now"]
 

@@ -32,7 +32,7 @@ def test_a_fee_posts_once_it_is_proven(session: Session) -> None:
     making.said(session, payment, proven(session, payment), Source.CALLBACK)
     attempt = making.attempt_of(session, payment)
     assert attempt.fee is None
-    resolve = making.obligation(session, "payments.resolve", attempt.id)
+    resolve = making.outbox_message(session, "payments.resolve", attempt.id)
     assert resolve is not None
     assert resolve.done_at is None, "the rail is asked for the fee"
 
@@ -45,7 +45,7 @@ def test_a_fee_posts_once_it_is_proven(session: Session) -> None:
     assert making.entries(session, payment) == ["expense", "fee"]
     assert books.balance(session, charges.id)[0] == Decimal("-22.40")
     assert attempt.fee == Decimal("22.40")
-    resolve = making.obligation(session, "payments.resolve", attempt.id)
+    resolve = making.outbox_message(session, "payments.resolve", attempt.id)
     assert resolve is not None
     assert resolve.done_at is not None
 
@@ -114,7 +114,7 @@ def test_what_the_rail_never_says_is_not_asked_for_ever(session: Session) -> Non
 
     assert not asked(session, payment, session.info["now"] + timedelta(hours=25))
 
-    resolve = making.obligation(session, "payments.resolve", attempt.id)
+    resolve = making.outbox_message(session, "payments.resolve", attempt.id)
     assert resolve is not None
     assert resolve.done_at is not None
     assert making.open_cases(session, payment.id) == ["contradiction"], "people have to look"

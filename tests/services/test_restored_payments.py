@@ -115,7 +115,7 @@ class TestAskingFirst:
 
         assert attempt.asks_first
         assert sends(session, attempt, now) is None
-        resolve = making.obligation(session, "payments.resolve", attempt.id)
+        resolve = making.outbox_message(session, "payments.resolve", attempt.id)
         assert resolve is not None
         assert resolve.due_at <= now, "the rail is asked at once"
 
@@ -618,7 +618,7 @@ class TestACallbackOfALostAttempt:
 
         assert callback.verdict == "asked"
         assert making.open_cases(session, callback.id) == []
-        resolve = making.obligation(session, "payments.resolve", attempt.id)
+        resolve = making.outbox_message(session, "payments.resolve", attempt.id)
         assert resolve is not None
         assert resolve.due_at <= now
 

@@ -145,7 +145,7 @@ def test_a_restore_brings_no_link_back_that_was_used(live: Database, company: UU
     """A link is good once; the database of before does not know that it was used."""
     with db.transaction() as session:
         for name in ("staff", "ceo"):
-            links.owe(session, user_id=user_id(session, name), actor=None)
+            links.enqueue(session, user_id=user_id(session, name), actor=None)
         of = {link.user_id: link.id for link in session.execute(select(SignInLink)).scalars()}
         message = links.make(
             session, link_id=of[user_id(session, "staff")], now=session.info["now"]

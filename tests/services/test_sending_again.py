@@ -58,7 +58,7 @@ class TestTheWindowOfARepeat:
 
         assert claim is None
         assert attempt.state is A.UNKNOWN
-        resolve = making.obligation(session, "payments.resolve", attempt.id)
+        resolve = making.outbox_message(session, "payments.resolve", attempt.id)
         assert resolve is not None
         assert resolve.due_at <= later + timedelta(hours=72), "the rail is asked instead"
 
@@ -121,7 +121,7 @@ class TestTheRailSpeaksAfterPeopleDid:
         assert (payment.status, payment.failure_confirmed) == (S.FAILED, False)
         assert attempt.failure_confirmed_at is None
         assert making.open_cases(session, payment.id) == ["contradiction"]
-        resolve = making.obligation(session, "payments.resolve", attempt.id)
+        resolve = making.outbox_message(session, "payments.resolve", attempt.id)
         assert resolve is not None
         assert resolve.done_at is None, "the rail is asked on"
         with pytest.raises((rules.BlockedByCase, rules.FailureUnconfirmed)):
@@ -178,7 +178,7 @@ class TestALateAnswer:
         payments.record_outcome(session, claim=claim, outcome=rails.ACCEPTED, now=later)
 
         assert attempt.state is A.ACCEPTED
-        submit = making.obligation(session, "payments.submit", attempt.id)
+        submit = making.outbox_message(session, "payments.submit", attempt.id)
         assert submit is not None
         assert submit.done_at is not None
         if again is not None:

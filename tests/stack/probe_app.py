@@ -36,12 +36,12 @@ celery.conf.update(
 
 
 @celery.task(name="payments.slow")
-def slow(*, obligation_id: str) -> None:
+def slow(*, message_id: str) -> None:
     """Append "began" and, two seconds later, "ended" to a file."""
     with open(os.environ["PROBE_FILE"], "a", encoding="utf-8") as file:  # noqa: PTH123
-        print("began", obligation_id, file=file, flush=True)
+        print("began", message_id, file=file, flush=True)
         time.sleep(2)
-        print("ended", obligation_id, file=file, flush=True)
+        print("ended", message_id, file=file, flush=True)
 
 
 @periodic_task("payments.deadly")

@@ -95,7 +95,7 @@ def test_a_password_that_the_door_refuses_is_tried_twice(simulator: Simulator) -
     assert {attempt(key).state for key in attempts_of(made)} == {A.QUEUED}
     assert len(standing()) == len(told()) == 1
     with db.transaction() as session:
-        assert making.obligation(session, "notifications.alert", told()[0].id) is not None
+        assert making.outbox_message(session, "notifications.alert", told()[0].id) is not None
 
     give(simulator)
     lift()

@@ -97,10 +97,10 @@ def test_a_job_that_ends_now_and_then_is_always_tried() -> None:
     assert found() == []
 
 
-def test_everything_but_a_canary_that_beat_starts_is_counted(live: Database) -> None:
+def test_everything_but_a_heartbeat_that_beat_starts_is_counted(live: Database) -> None:
     celery = create_worker(live.settings)
     celery.loader.import_default_modules()
-    names = {entry["task"] for entry in SCHEDULE.values()} - {"canary.sing"}
+    names = {entry["task"] for entry in SCHEDULE.values()} - {"heartbeats.beat"}
     for name in names:
         celery.tasks[name]()
 

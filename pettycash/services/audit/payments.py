@@ -2,7 +2,7 @@
 
 from pettycash.services.audit.checks import Check, Holds, Invariant
 from pettycash.services.lanes import WAITS_ITS_TURN
-from pettycash.services.obligations import FAILING
+from pettycash.services.outbox_messages import FAILING
 from pettycash.services.periodic_jobs import FAILURES_MAX
 
 ONCE = (
@@ -115,7 +115,7 @@ ON_RECORD = (
 LOOKED_AFTER = (
     # Every attempt that may still move money is asked about until its end is proven.
     Check(
-        name="live_attempts_are_owed",
+        name="live_attempts_are_enqueued",
         invariant=Invariant.I6,
         object_type="payment",
         fast=True,
@@ -126,7 +126,7 @@ LOOKED_AFTER = (
         WHERE p.status IN ('executing', 'in_doubt') AND t.provider_account_id IS NOT NULL
             AND (NOT EXISTS (SELECT FROM obligations o WHERE o.company_id = t.company_id
                     AND o.topic = 'payments.resolve' AND o.key = t.id AND o.done_at IS NULL)
-                -- What asks first is owed its question; the answer owes the sending.
+                -- What asks first has its question enqueued; the answer enqueues the sending.
                 OR t.state IN ('queued', 'claimed')
                     AND NOT (t.asks_first AND t.not_known_at IS NULL) AND NOT EXISTS (
                     SELECT FROM obligations o WHERE o.company_id = t.company_id
@@ -239,9 +239,9 @@ LOOKED_AFTER = (
         """,
     ),
     Check(
-        name="obligations_are_on_time",
+        name="outbox_is_on_time",
         invariant=Invariant.I6,
-        object_type="obligation",
+        object_type="outbox_message",
         holds=Holds.RUNNING,
         fast=True,
         query=f"""
@@ -251,25 +251,25 @@ LOOKED_AFTER = (
         """,  # noqa: S608 - a condition of ours
     ),
     Check(
-        name="parked_obligations_are_known",
+        name="dead_letters_are_known",
         invariant=Invariant.I6,
-        object_type="obligation",
+        object_type="outbox_message",
         holds=Holds.RUNNING,
-        # By a case, or because a person parked it.
+        # By a case, or because a person dead-lettered it.
         query="""
         SELECT o.id AS object_id, o.topic, o.parked_at, o.failures
         FROM obligations o
         WHERE o.done_at IS NULL AND o.parked_at < :late
             AND NOT EXISTS (SELECT FROM cases c WHERE c.object_id = o.id
                 AND c.kind = 'parked_obligation')
-            AND NOT EXISTS (SELECT FROM security_events e WHERE e.event = 'obligation.parked'
-                AND e.detail ->> 'obligation_id' = o.id::text)
+            AND NOT EXISTS (SELECT FROM security_events e WHERE e.event = 'outbox.dead_lettered'
+                AND e.detail ->> 'message_id' = o.id::text)
         """,
     ),
     Check(
         name="alerts_reach_people",
         invariant=Invariant.I6,
-        object_type="obligation",
+        object_type="outbox_message",
         holds=Holds.RUNNING,
         fast=True,
         # Whoever would be told of it by mail is not: see `outbox.NEVER_PARKED`.

@@ -106,7 +106,7 @@ ROLES = (
         invariant=Invariant.I6,
         object_type="waiting",
         holds=Holds.RUNNING,
-        # Not while the hand-over is still owed, nor where a case tells people of it.
+        # Not while the hand-over is still open, nor where a case tells people of it.
         query=WAITS.format(
             approving=_words(APPROVING_ROLES),
             owning=_words(OWNERS),

@@ -145,7 +145,7 @@ def _hand_over(
         if each.user_id not in keepers:
             # The schema wants an end after the beginning, also where both are now.
             each.valid_until = max(now, each.valid_from + INSTANT)
-            leaving.owe(session, user_id=each.user_id)
+            leaving.enqueue(session, user_id=each.user_id)
     for person in sorted(keepers - {each.user_id for each in live}):
         session.add(
             RoleAssignment(

@@ -19,8 +19,8 @@ from pettycash.services.payments.claiming import (
     Claim,
     ClaimLost,
     claim,
-    give_back,
     mark_sending,
+    return_claim,
     sending_deadline,
 )
 from pettycash.services.payments.creation import Part, create, create_for_validation
@@ -64,7 +64,6 @@ __all__ = [
     "create",
     "create_for_validation",
     "execute",
-    "give_back",
     "instruction_of",
     "locked",
     "make_acknowledgement_code",
@@ -74,6 +73,7 @@ __all__ = [
     "record_outcome",
     "requery",
     "resend_acknowledgement",
+    "return_claim",
     "send_code",
     "sending_deadline",
     "sign",

@@ -69,7 +69,7 @@ class NotTheRecipient(errors.NotAllowed):
 
 
 def begin(session: Session, *, payment: Payment, execution_id: UUID) -> CashAcknowledgement:
-    """Await the recipient's word on cash that was just released; a code is owed to them."""
+    """Await the recipient's word on cash that was just released; a code is sent to them."""
     row = CashAcknowledgement(
         id=new_id(),
         company_id=payment.company_id,
@@ -79,8 +79,8 @@ def begin(session: Session, *, payment: Payment, execution_id: UUID) -> CashAckn
         sends=1,
     )
     session.add(row)
-    session.flush()  # the obligation's key is the row's
-    outbox.owe(session, topic=TOPIC, key=row.id)
+    session.flush()  # the outbox message's key is the row's
+    outbox.enqueue(session, topic=TOPIC, key=row.id)
     reach("cash.offered")
     return row
 
@@ -98,15 +98,15 @@ def make_acknowledgement_code(
         or row.acknowledged_at is not None
         or payment.status is not PaymentStatus.EXECUTING
     ):
-        outbox.done(session, topic=TOPIC, key=acknowledgement_id)
+        outbox.complete(session, topic=TOPIC, key=acknowledgement_id)
         return None
     lease = timedelta(seconds=settings.current().claim_lease_seconds)
     if row.claimed_at is not None and row.claimed_at + lease > now:
         until = row.claimed_at + lease
-        outbox.keep_back(session, topic=TOPIC, key=acknowledgement_id, until=until)
+        outbox.lease(session, topic=TOPIC, key=acknowledgement_id, until=until)
         return None
     row.claimed_at = now
-    due_at = outbox.keep_back(session, topic=TOPIC, key=acknowledgement_id, until=now + lease)
+    due_at = outbox.lease(session, topic=TOPIC, key=acknowledgement_id, until=now + lease)
     code = releases.new_code()
     lifetime = settings.current().code_lifetime_seconds
     row.code_digest = _keyed(code, row.id)
@@ -131,10 +131,10 @@ def make_acknowledgement_code(
 def acknowledgement_delivered(
     session: Session, *, acknowledgement_id: UUID, message: releases.CodeMessage
 ) -> None:
-    """The message left; the obligation is done, unless a newer code is owed or was made."""
+    """The code left; the outbox message is completed, unless a newer code is due or was made."""
     row = db.lock(session, CashAcknowledgement, acknowledgement_id)
     if row is not None and row.claimed_at == message.claimed_at:
-        outbox.done(session, topic=TOPIC, key=acknowledgement_id)
+        outbox.complete(session, topic=TOPIC, key=acknowledgement_id)
 
 
 def acknowledgement_not_delivered(
@@ -144,7 +144,7 @@ def acknowledgement_not_delivered(
     row = db.lock(session, CashAcknowledgement, acknowledgement_id)
     if row is not None and row.claimed_at == message.claimed_at:
         row.claimed_at = None
-        outbox.give_back(session, topic=TOPIC, key=acknowledgement_id, due_at=message.due_at)
+        outbox.end_lease(session, topic=TOPIC, key=acknowledgement_id, due_at=message.due_at)
 
 
 def resend_acknowledgement(
@@ -166,7 +166,7 @@ def resend_acknowledgement(
     row.code_digest = None
     row.claimed_at = None
     row.expires_at = None
-    outbox.owe(session, topic=TOPIC, key=row.id)
+    outbox.enqueue(session, topic=TOPIC, key=row.id)
     return matter.payment
 
 
@@ -303,7 +303,7 @@ def pay_out(
     row.acknowledged_at = now
     row.proof = proof
     row.code_digest = None
-    outbox.done(session, topic=TOPIC, key=row.id)
+    outbox.complete(session, topic=TOPIC, key=row.id)
     exchanges.log_own(
         session,
         payment=payment,

@@ -300,7 +300,7 @@ def _not_known(session: Session, matter: Matter, word: Word, now: datetime) -> V
             return Verdict.ASKED
         attempt.not_known_at = now
         lane = attempt.provider_account_id
-        outbox.owe(session, topic=settlement.SUBMIT, key=attempt.id, lane=lane)
+        outbox.enqueue(session, topic=settlement.SUBMIT, key=attempt.id, lane=lane)
         return Verdict.ASKED
     if attempt.state is not AttemptState.UNKNOWN:
         return Verdict.ASKED

@@ -59,8 +59,8 @@ def record_outcome(session: Session, *, claim: Claim, outcome: Outcome, now: dat
         # A worker that has taken it meanwhile to repeat it finds its claim gone.
         attempt.claim = None
         attempt.next_query_at = due_at
-        outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
-    outbox.done(session, topic=SUBMIT, key=attempt.id)
+        outbox.reschedule(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
+    outbox.complete(session, topic=SUBMIT, key=attempt.id)
     return verdict
 
 
@@ -89,7 +89,7 @@ def _not_sent(session: Session, matter: Matter, outcome: Outcome, now: datetime)
         # Only this one was not sent. What became of an earlier sending, ours or one that a restore
         # has lost, the rail has to say.
         settlement.move(matter, AttemptState.UNKNOWN, now)
-        outbox.done(session, topic=SUBMIT, key=attempt.id)
+        outbox.complete(session, topic=SUBMIT, key=attempt.id)
         settlement.ask_at_once(session, matter=matter, now=now)
         return Verdict.ASKED
     if is_last_try:
@@ -106,6 +106,6 @@ def _not_sent(session: Session, matter: Matter, outcome: Outcome, now: datetime)
     settlement.move(matter, AttemptState.QUEUED, now)
     base = THROTTLED_SECONDS if outcome.throttled else RETRY_SECONDS
     wait = jitter.doubling(base, attempt.tries, longest=RETRY_SECONDS_MAX)
-    outbox.postpone(session, topic=SUBMIT, key=attempt.id, due_at=now + wait)
+    outbox.reschedule(session, topic=SUBMIT, key=attempt.id, due_at=now + wait)
     assert attempt.state in LIVE
     return Verdict.IGNORED

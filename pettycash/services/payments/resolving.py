@@ -1,7 +1,7 @@
 """Asking a rail what became of a payment: at once, then at growing intervals, until it is proven.
 
-`payments.resolve` is owed for every attempt from its release to its proof. Past its decide-by time
-the payment is in doubt, later still a case; where the rail refuses a second payment under one
+`payments.resolve` is enqueued for every attempt from its release to its proof. Past its decide-by
+time the payment is in doubt, later still a case; where the rail refuses a second payment under one
 reference, the same instruction is sent again. Never under a new reference (domain.md §6).
 """
 
@@ -89,7 +89,7 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
     """Do what time asks of an attempt, and say what the rail shall be asked now, if anything."""
     matter = facts.matter(session, attempt_id=attempt_id)
     if matter is None or matter.attempt.provider_account_id is None:
-        outbox.done(session, topic=RESOLVE, key=attempt_id)
+        outbox.complete(session, topic=RESOLVE, key=attempt_id)
         return None
     attempt = matter.attempt
     _notice_silence(session, matter, now)
@@ -99,14 +99,14 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
         settlement.confirm_failure(session, matter=matter, now=now, asks_on=True)
     if not _is_open(matter, answered=answered, now=now):
         _notice_no_answer(session, matter)
-        outbox.done(session, topic=RESOLVE, key=attempt_id)
+        outbox.complete(session, topic=RESOLVE, key=attempt_id)
         return None
     _notice_time(session, matter, now)
     if not restored.may_have_left(attempt):
-        # Nothing has left, so nothing can be asked; the sending has its own obligation, and whoever
+        # Nothing has left, so nothing can be asked; the sending has its own message, and whoever
         # claims it has this looked at in time.
         if attempt.state is AttemptState.QUEUED:
-            outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=now + UNSENT_LOOKS)
+            outbox.reschedule(session, topic=RESOLVE, key=attempt.id, due_at=now + UNSENT_LOOKS)
         else:
             _look_again(session, matter, now)
         return None
@@ -124,7 +124,7 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
         _look_again(session, matter, now, at_the_latest=now + UNSENT_LOOKS)
         return None
     if not rail_slots.take(session, account_id=instruction.account.id, holder=token, now=now):
-        outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=rail_slots.next_look(now))
+        outbox.reschedule(session, topic=RESOLVE, key=attempt.id, due_at=rail_slots.next_look(now))
         return None
     _send_again(session, matter, now)
     reference = restored.reference_to_ask(session, matter)
@@ -222,7 +222,7 @@ def ask_within(
     attempt = matter.attempt
     due_at = now + longest * random.random()
     attempt.next_query_at = min(attempt.next_query_at or due_at, due_at)
-    outbox.owe(
+    outbox.enqueue(
         session,
         topic=RESOLVE,
         key=attempt.id,
@@ -380,7 +380,7 @@ def _send_again(session: Session, matter: Matter, now: datetime) -> None:
         return
     attempt.claim = None
     settlement.move(matter, AttemptState.QUEUED, now)
-    outbox.owe(session, topic=SUBMIT, key=attempt.id, lane=attempt.provider_account_id)
+    outbox.enqueue(session, topic=SUBMIT, key=attempt.id, lane=attempt.provider_account_id)
     reach("payments.requeueing")
 
 
@@ -401,7 +401,7 @@ def _look_again(
         moments.append(attempt.last_sent_at + timedelta(seconds=lease + 1))
     default = at_the_latest or now + _interval(1)
     due_at = min((each for each in moments if each > now), default=default)
-    outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
+    outbox.reschedule(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
 
 
 def _stands_unpaid(attempt: PaymentAttempt) -> bool:

@@ -126,7 +126,7 @@ def close(session: Session, *, run_id: UUID, report: Report, now: datetime) -> R
     run.status = RunStatus.CLOSED
     run.closed_at = now
     _open_cases(session, run, report.findings, broken)
-    outbox.done(session, topic=runs.RUN_TOPIC, key=run.id)
+    outbox.complete(session, topic=runs.RUN_TOPIC, key=run.id)
     reach("reconciliation.closed")
     return run
 

@@ -1,4 +1,4 @@
-"""Which days a company's night owes a run (domain.md §8)."""
+"""The days for which a company's nightly run is due (domain.md §8)."""
 
 from datetime import datetime, timedelta
 

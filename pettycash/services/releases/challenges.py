@@ -34,7 +34,7 @@ from pettycash.services.releases.subjects import (
 )
 
 EXPIRY_TOPIC = "otp.expire"
-"""Owed with every challenge: one that expires ends its claim and counts, whoever looks next."""
+"""Enqueued with every challenge: one that expires ends its claim and counts, whoever looks next."""
 
 COUNTED_DEATHS = (DeathCause.TRIES, DeathCause.EXPIRED)
 """Deaths that may be somebody guessing. Others are it too where wrong codes were tried before."""
@@ -67,7 +67,7 @@ class NotLocked(errors.Conflict):
 def request_code(
     session: Session, *, subject: Subject, actor: Actor, now: datetime
 ) -> ReleaseChallenge:
-    """Claim the release and owe the executor a code; asking again replaces the code.
+    """Claim the release and send the executor a code; asking again replaces the code.
 
     A worker makes and sends it. Where the company sends none, the executor's TOTP app serves.
 
@@ -116,8 +116,8 @@ def request_code(
     row.executor_id = actor.user_id
     session.flush()  # the send refers to the challenge
     _owe_sending(session, challenge=live)
-    outbox.owe(session, topic=EXPIRY_TOPIC, key=live.id, due_at=live.expires_at)
-    outbox.postpone(session, topic=EXPIRY_TOPIC, key=live.id, due_at=live.expires_at)
+    outbox.enqueue(session, topic=EXPIRY_TOPIC, key=live.id, due_at=live.expires_at)
+    outbox.reschedule(session, topic=EXPIRY_TOPIC, key=live.id, due_at=live.expires_at)
     security_log.record(
         session,
         event="release.code_requested",
@@ -254,7 +254,7 @@ def kill(session: Session, *, challenge: ReleaseChallenge, cause: DeathCause, at
     challenge.died_at = at
     challenge.code_digest = None
     session.flush()  # the next look at the living must not find it
-    outbox.done(session, topic=EXPIRY_TOPIC, key=challenge.id)
+    outbox.complete(session, topic=EXPIRY_TOPIC, key=challenge.id)
 
 
 def bury(
@@ -301,7 +301,7 @@ def bury(
 
 
 def expire(session: Session, *, challenge_id: UUID, now: datetime) -> None:
-    """Bury a challenge whose time has passed; owed by `request_code`, safe to run at any time."""
+    """Expire a challenge whose time has passed; `request_code` enqueues it, safe at any time."""
     challenge = session.get(ReleaseChallenge, challenge_id)
     if challenge is None:
         return
@@ -309,9 +309,11 @@ def expire(session: Session, *, challenge_id: UUID, now: datetime) -> None:
     row = locked_row(session, subject)
     db.lock(session, ReleaseChallenge, challenge_id)  # its code may be being made
     if challenge.state is not ChallengeState.LIVE:
-        outbox.done(session, topic=EXPIRY_TOPIC, key=challenge.id)
+        outbox.complete(session, topic=EXPIRY_TOPIC, key=challenge.id)
     elif challenge.expires_at > now:
-        outbox.postpone(session, topic=EXPIRY_TOPIC, key=challenge.id, due_at=challenge.expires_at)
+        outbox.reschedule(
+            session, topic=EXPIRY_TOPIC, key=challenge.id, due_at=challenge.expires_at
+        )
     else:
         bury(
             session,
@@ -413,9 +415,9 @@ def _owe_sending(session: Session, *, challenge: ReleaseChallenge) -> None:
         created_at=session.info["now"],
     )
     session.add(send)
-    session.flush()  # its key is the obligation's
+    session.flush()  # its key is the outbox message's
     if channels:
-        outbox.owe(session, topic="otp.send", key=send.id)
+        outbox.enqueue(session, topic="otp.send", key=send.id)
 
 
 def _bare_subject(challenge: ReleaseChallenge) -> Subject:

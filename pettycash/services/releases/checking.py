@@ -142,7 +142,7 @@ def check_code(
         expires_at=now + timedelta(seconds=settings.current().grant_lifetime_seconds),
     )
     session.add(grant)
-    outbox.done(session, topic=EXPIRY_TOPIC, key=challenge.id)
+    outbox.complete(session, topic=EXPIRY_TOPIC, key=challenge.id)
     security_log.record(
         session,
         event="release.code_verified",

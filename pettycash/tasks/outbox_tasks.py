@@ -1,7 +1,7 @@
-"""How every owed task runs: its obligation is counted, its company set, its end remembered.
+"""How every outbox task runs: its message is counted, its company set, its end recorded.
 
-A task that raises, or kills its process, comes again with backoff and is parked after a bound; a
-case tells people. The task itself closes its obligation, in the transaction of its effect.
+A task that raises, or kills its process, comes again with backoff; after a bound its message is
+dead-lettered and a case opened. The task completes its message in the transaction of its effect.
 """
 
 import functools
@@ -16,7 +16,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from pettycash import db
 from pettycash.crash_points import reach
-from pettycash.services import lanes, outbox, parked
+from pettycash.services import dead_letters, lanes, outbox
 from pettycash.services.outbox import Begun
 
 logger = logging.getLogger(__name__)
@@ -30,36 +30,36 @@ STAYS_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Duty:
-    """What a task is asked to do: `key` is the thing that the obligation is about."""
+class Job:
+    """The work of a task: `key` is the thing that its message is about."""
 
-    obligation_id: UUID
+    message_id: UUID
     topic: str
     key: UUID
     company_id: UUID
 
 
-def owed_task(
+def outbox_task(
     topic: str, *, seconds: int = USUAL_SECONDS
-) -> Callable[[Callable[[Duty], None]], Callable[..., None]]:
+) -> Callable[[Callable[[Job], None]], Callable[..., None]]:
     """Make a function the Celery task of a topic. It is called in the scope of its company.
 
     After `seconds` it is told to end, and ended half a minute later.
 
     The function opens its own transactions, talks to the network between them only, and calls
-    `outbox.done` or `outbox.postpone`; safe to run twice and to be killed at any line.
+    `outbox.complete` or `outbox.reschedule`; safe to run twice and to be killed at any line.
     """
 
-    def decorator(function: Callable[[Duty], None]) -> Callable[..., None]:
+    def decorator(function: Callable[[Job], None]) -> Callable[..., None]:
         @shared_task(name=topic, soft_time_limit=seconds, time_limit=seconds + GRACE_SECONDS)
         @functools.wraps(function)
         def task(
             *,
             messages: Sequence[str] = (),
-            obligation_id: str | None = None,  # of messages from before there were lists
+            message_id: str | None = None,  # of messages from before there were lists
             **_from_newer_publishers: object,
         ) -> None:
-            ids = [*messages, *([obligation_id] if obligation_id else [])]
+            ids = [*messages, *([message_id] if message_id else [])]
             begun = time.monotonic()
             last = run_all(topic, [UUID(each) for each in ids], function)
             while topic in lanes.CALLS and last and time.monotonic() - begun < STAYS_SECONDS:
@@ -71,18 +71,18 @@ def owed_task(
     return decorator
 
 
-def _go_on(topic: str, ended: UUID, function: Callable[[Duty], None]) -> UUID | None:
+def _go_on(topic: str, ended: UUID, function: Callable[[Job], None]) -> UUID | None:
     with db.system_glance() as glance:
-        following = lanes.following(glance, obligation_id=ended)
+        following = lanes.following(glance, message_id=ended)
     if following is not None:
         run(topic, following, function)
     return following
 
 
 def run_all(
-    topic: str, obligation_ids: Sequence[UUID], function: Callable[[Duty], None]
+    topic: str, message_ids: Sequence[UUID], function: Callable[[Job], None]
 ) -> UUID | None:
-    """Run the tasks of several obligations, one after the other; each is counted by itself.
+    """Run the tasks of several outbox messages, one after the other; each is counted by itself.
 
     Returns the last of them.
 
@@ -90,9 +90,9 @@ def run_all(
     that uses up the time leaves those after it to another message: they stay due.
     """
     errors: list[Exception] = []
-    for obligation_id in obligation_ids:
+    for message_id in message_ids:
         try:
-            run(topic, obligation_id, function)
+            run(topic, message_id, function)
         except SoftTimeLimitExceeded:
             raise
         except Exception as error:
@@ -101,50 +101,54 @@ def run_all(
             errors.append(error)
     if errors:
         raise errors[0]
-    return obligation_ids[-1] if obligation_ids else None
+    return message_ids[-1] if message_ids else None
 
 
-def run(topic: str, obligation_id: UUID, function: Callable[[Duty], None]) -> None:
-    """Run one obligation's task now, in this process."""
-    with db.scope(source=f"task:{topic}", request_id=str(obligation_id), actor_id=None):
+def run(topic: str, message_id: UUID, function: Callable[[Job], None]) -> None:
+    """Run one outbox message's task now, in this process."""
+    with db.scope(source=f"task:{topic}", request_id=str(message_id), actor_id=None):
         with db.system_glance() as glance:
-            row = outbox.begin(glance, obligation_id=obligation_id)
+            row = outbox.begin(glance, message_id=message_id)
         reach("tasks.begun")
         if row is None:
-            logger.info("nothing is owed any more", extra={"obligation_id": str(obligation_id)})
+            logger.info("the message is completed already", extra={"message_id": str(message_id)})
             return
         if row.topic != topic:
-            raise ValueError(f"obligation {obligation_id} is owed to {row.topic}, not to {topic}")
-        with db.scope(company_id=row.company_id, request_id=row.request_id or str(obligation_id)):
-            if row.is_parked:
-                _tell(row, parked.BEGAN_TOO_OFTEN)
+            raise ValueError(f"outbox message {message_id} is for {row.topic}, not for {topic}")
+        with db.scope(company_id=row.company_id, request_id=row.request_id or str(message_id)):
+            if row.is_dead_lettered:
+                _open_case(row, dead_letters.BEGAN_TOO_OFTEN)
                 return
             _run(row, function)
 
 
-def _run(row: Begun, function: Callable[[Duty], None]) -> None:
-    duty = Duty(obligation_id=row.id, topic=row.topic, key=row.key, company_id=row.company_id)
-    about = {"obligation_id": str(row.id), "key": str(row.key)}
+def _run(row: Begun, function: Callable[[Job], None]) -> None:
+    job = Job(message_id=row.id, topic=row.topic, key=row.key, company_id=row.company_id)
+    about = {"message_id": str(row.id), "key": str(row.key)}
     begun = time.monotonic()
     try:
-        function(duty)
+        function(job)
     except Exception as error:
         reason = without_values(error)
         logger.exception("task failed", extra={**about, "error": reason})
         with db.system_transaction() as session:
-            gave_up = outbox.failed(session, obligation_id=row.id, error=reason)
+            gave_up = outbox.failed(session, message_id=row.id, error=reason)
         if gave_up:
-            _tell(row, reason)
+            _open_case(row, reason)
         raise
     with db.system_glance() as glance:
-        outbox.ended(glance, obligation_id=row.id)
+        outbox.ended(glance, message_id=row.id)
     logger.info("task ended", extra={**about, "ms": int((time.monotonic() - begun) * 1000)})
 
 
-def _tell(row: Begun, reason: str) -> None:
-    logger.error("obligation parked", extra={"obligation_id": str(row.id), "topic": row.topic})
+def _open_case(row: Begun, reason: str) -> None:
+    logger.error(
+        "outbox message dead-lettered", extra={"message_id": str(row.id), "topic": row.topic}
+    )
     with db.transaction() as session:
-        parked.tell(session, obligation_id=row.id, topic=row.topic, key=row.key, reason=reason)
+        dead_letters.open_case(
+            session, message_id=row.id, topic=row.topic, key=row.key, reason=reason
+        )
 
 
 def without_values(error: Exception) -> str:

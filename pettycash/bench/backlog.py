@@ -1,4 +1,4 @@
-"""Settlements that are to be made: their accounts, open holds and obligations, in bulk."""
+"""Settlements that are to be made: their accounts, open holds and outbox messages, in bulk."""
 
 import io
 import random
@@ -27,7 +27,7 @@ ACCOUNTS = """
 
 @dataclass(frozen=True)
 class Settlement:
-    """One to be made: its hold and its obligation are there already."""
+    """One to be made: its hold and its outbox message are there already."""
 
     attempt_id: UUID
     payment_id: UUID
@@ -54,7 +54,7 @@ class Accounts:
     expenses: Sequence[UUID]
     cursor: Any
 
-    def owe(self, count: int, *, batch: int, hot: bool) -> list[list[Settlement]]:
+    def enqueue(self, count: int, *, batch: int, hot: bool) -> list[list[Settlement]]:
         """So many settlements to be made, in batches; of one store where it is hot."""
         stores = self.stores[:1] if hot else self.stores
         made = [
