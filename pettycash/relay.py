@@ -26,7 +26,7 @@ from celery import Celery
 from kombu import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from pettycash import config, db, foundation, pooled, readiness, settings
+from pettycash import config, db, foundation, pool, readiness, settings
 from pettycash.celery_app import create_celery
 from pettycash.crash_points import reach
 from pettycash.services import heartbeats, lanes, outbox
@@ -91,7 +91,7 @@ class Relay:
                 if not announced:
                     readiness.announce()
                     announced = True
-            except pooled.BehindPooler as refusal:
+            except pool.BehindPooler as refusal:
                 sys.exit(f"pettycash: {refusal}")
             except Exception:
                 # Whatever it is: what is due stays due, and the next turn may succeed.

@@ -10,7 +10,7 @@ from celery import Celery, current_app, signals
 from celery.apps import worker as celery_worker
 from sqlalchemy.orm import configure_mappers
 
-from pettycash import composition, db, foundation, hearing, log_lines, readiness
+from pettycash import broker_watchdog, composition, db, foundation, log_lines, readiness
 from pettycash.beat_app import LeaderScheduler
 from pettycash.celery_app import create_celery
 from pettycash.settings import Settings
@@ -82,7 +82,7 @@ def _never_hang_while_stopping(how: str, **_rest: object) -> None:
     tasks_have = 0.0 if how == "Cold" else current_app.conf.worker_soft_shutdown_timeout
     allowed = tasks_have + STUCK_AFTER_SECONDS
     why = "the worker is stuck while stopping and is ended"
-    end = threading.Timer(allowed, hearing.end_hard, args=(why,))
+    end = threading.Timer(allowed, broker_watchdog.end_hard, args=(why,))
     end.daemon = True
     end.start()
 
@@ -91,4 +91,4 @@ def _never_hang_while_stopping(how: str, **_rest: object) -> None:
 def _worker_is_ready(sender: Any, **_rest: object) -> None:
     readiness.announce()
     if sender.app.conf.broker_url.startswith(("redis", "rediss")):
-        hearing.listen(sender)
+        broker_watchdog.listen(sender)

@@ -135,7 +135,7 @@ class FactsStand(errors.Conflict):
     code = "request.immutable"
 
 
-class IllegalTransition(errors.Conflict):
+class TransitionRefused(errors.Conflict):
     """The current state does not allow this step."""
 
     code = "request.illegal_transition"
@@ -172,7 +172,7 @@ BY_SQLSTATE: Mapping[str, type[errors.PettycashError]] = {
     "PC004": DutiesKeptApart,
     "PC005": MoreThanApproved,
     "PC006": FactsStand,
-    "PC007": IllegalTransition,
+    "PC007": TransitionRefused,
     "PC008": ledger.WrongAccount,
     "PC009": FactsStand,
     "PC010": ledger.PeriodClosed,

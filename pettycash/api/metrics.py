@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from pettycash import db
-from pettycash.services import audit, heartbeats, outbox_messages, periodic_jobs
+from pettycash.services import heartbeats, invariants, outbox_messages, periodic_jobs
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Background(Collector):
                 counts = outbox_messages.counts(session)
                 jobs = periodic_jobs.failures(session)
                 parts = heartbeats.signs(session, now=session.info["now"])
-                strays = audit.rows_in_rest(session)
+                strays = invariants.rows_in_rest(session)
         except SQLAlchemyError:
             logger.warning("the database does not answer a scrape", exc_info=True)
             yield GaugeMetricFamily("pettycash_database_up", "Whether it answered.", value=0)

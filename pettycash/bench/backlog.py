@@ -46,7 +46,7 @@ class Settlement:
 
 
 @dataclass(frozen=True)
-class Accounts:
+class Backlog:
     """The stores and expense accounts of one company, and the superuser's cursor."""
 
     company_id: UUID
@@ -81,14 +81,14 @@ class Accounts:
         self.cursor.copy_expert(f"COPY {table} FROM STDIN", io.StringIO(lines))
 
 
-def open_accounts(cursor: Any, *, funds: int, categories: int) -> Accounts:
+def open_accounts(cursor: Any, *, funds: int, categories: int) -> Backlog:
     """Open a store for each of so many funds, and the expense accounts, in the demo company."""
     cursor.execute("SELECT id::text FROM companies ORDER BY id LIMIT 1")
     company_id = UUID(cursor.fetchone()[0])
     stores = _open(cursor, company_id, "store", funds)
     expenses = _open(cursor, company_id, "expense", categories)
     cursor.execute("ANALYZE")
-    return Accounts(company_id=company_id, stores=stores, expenses=expenses, cursor=cursor)
+    return Backlog(company_id=company_id, stores=stores, expenses=expenses, cursor=cursor)
 
 
 def _open(cursor: Any, company_id: UUID, kind: str, count: int) -> list[UUID]:

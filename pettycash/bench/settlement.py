@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pettycash import composition, db
 from pettycash.bench import backlog, raw_settlement
-from pettycash.bench.backlog import AMOUNT, CURRENCY, TOPIC, Accounts, Settlement
+from pettycash.bench.backlog import AMOUNT, CURRENCY, TOPIC, Backlog, Settlement
 from pettycash.bench.benchmark import Benchmark, at_least
 from pettycash.bench.crew import Crew, crew
 from pettycash.bench.stage import Stage
@@ -35,7 +35,7 @@ PATIENCE_SECONDS = 120.0
 class Books:
     """Accounts to post to, and two crews that wait for settlements to make."""
 
-    accounts: Accounts
+    accounts: Backlog
     ours: Crew[Sequence[Settlement]]
     raw: Crew[Sequence[Settlement]]
     sized: Callable[[int], int]

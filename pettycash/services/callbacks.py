@@ -33,8 +33,8 @@ from pettycash.services import (
 )
 from pettycash.services.actors import Actor
 from pettycash.services.log_events import log_event
-from pettycash.services.payments import evidence, facts, instructions, restored, settlement
-from pettycash.services.payments.evidence import Source, Verdict, Word
+from pettycash.services.payments import facts, instructions, restored, results, settlement
+from pettycash.services.payments.results import ReportEffect, Source, Word
 
 TOPIC = "callbacks.process"
 
@@ -196,7 +196,7 @@ def receive(
     return callback_id
 
 
-def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | None:
+def process(session: Session, *, callback_id: UUID, now: datetime) -> ReportEffect | None:
     """Do what a stored callback proves; None where it is too early to tell."""
     seen = session.get(Callback, callback_id)
     if seen is not None and seen.lost_attempt_id is not None:
@@ -210,7 +210,7 @@ def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | 
     attempt = matter.attempt
     instruction = instructions.of(session, attempt)
     gateway = registry.for_rail(matter.payment.method)
-    purpose = base.CallbackPurpose(callback.purpose.value)
+    purpose = base.CallbackKind(callback.purpose.value)
     outcome = gateway.read_callback(purpose, bytes(callback.body), instruction)
     source = SOURCES[callback.purpose]
     word = Word(
@@ -219,7 +219,7 @@ def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | 
         source=source,
         confirms_failure_by_query=gateway.confirms_failure_by_query,
         callback_id=callback.id,
-        asked_at=evidence.asked_at(attempt, outcome, source),
+        asked_at=results.asked_at(attempt, outcome, source),
     )
     if _is_early(attempt, callback, word, now=now):
         due_at = now + timedelta(seconds=EARLY_RETRY_SECONDS)
@@ -230,12 +230,12 @@ def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | 
         credential_refusals.weigh_report(
             session, account_id=instruction.account.id, said=word.outcome
         )
-    verdict = evidence.take(session, matter=matter, word=word, now=now)
+    verdict = results.take(session, matter=matter, word=word, now=now)
     _weighed(session, callback, verdict, now=now)
     return verdict
 
 
-def _weighed(session: Session, callback: Callback, verdict: Verdict, *, now: datetime) -> None:
+def _weighed(session: Session, callback: Callback, verdict: ReportEffect, *, now: datetime) -> None:
     callback.processed_at = now
     callback.verdict = verdict.value
     outbox.complete(session, topic=TOPIC, key=callback.id)
@@ -249,7 +249,7 @@ def _weighed(session: Session, callback: Callback, verdict: Verdict, *, now: dat
     reach("callbacks.weighed")
 
 
-def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | None:
+def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> ReportEffect | None:
     """Ask about the attempt that has the lost one's reference by now, or else open a case.
 
     Until that case ends, the same amount is not paid to the same payee under another reference.
@@ -258,7 +258,7 @@ def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> Verd
     account = db.known(session, ProviderAccount, seen.provider_account_id)
     gateway = registry.for_rail(account.method)
     outcome = gateway.read_callback(
-        base.CallbackPurpose(seen.purpose.value),
+        base.CallbackKind(seen.purpose.value),
         bytes(seen.body),
         instructions.of_nothing(session, account.id),
     )
@@ -281,8 +281,8 @@ def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> Verd
             matter.attempt.not_known_at = None
             matter.attempt.asked_ahead = 0
         settlement.ask_at_once(session, matter=matter, now=now)
-        _weighed(session, callback, Verdict.ASKED, now=now)
-        return Verdict.ASKED
+        _weighed(session, callback, ReportEffect.ASKED, now=now)
+        return ReportEffect.ASKED
     callback.told_receipt = outcome.provider_reference
     if outcome.kind is not OutcomeKind.REJECTED and outcome.amount is not None:
         callback.told_destination = outcome.destination or restored.NOBODY
@@ -304,8 +304,8 @@ def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> Verd
         },
         severity=Severity.WARNING if callback.told_amount is None else Severity.SEVERE,
     )
-    _weighed(session, callback, Verdict.CASE, now=now)
-    return Verdict.CASE
+    _weighed(session, callback, ReportEffect.CASE, now=now)
+    return ReportEffect.CASE
 
 
 def replay(session: Session, *, callback_id: UUID, actor: Actor) -> Callback:

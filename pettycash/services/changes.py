@@ -111,18 +111,18 @@ class NotTheProposer(errors.NotAllowed):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proposal:
+class ChangeProposal:
     """What somebody wants to change, as it came over the wire."""
 
     object_id: UUID | None
     payload: Mapping[str, Any]
 
 
-Read = Callable[[Session, Proposal, datetime], Proposal]
+Read = Callable[[Session, ChangeProposal, datetime], ChangeProposal]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class ChangeKind:
     """One kind of change and who may take part in it."""
 
     proposers: frozenset[Role]
@@ -146,7 +146,7 @@ class Kind:
     """Whether whom it is about gains by it: they don't propose it either."""
 
 
-_KINDS: dict[str, Kind] = {}
+_KINDS: dict[str, ChangeKind] = {}
 
 
 def register(
@@ -167,7 +167,7 @@ def register(
     """Make a kind of change known. Called once, when the domain's module is imported."""
     if kind in _KINDS:
         raise RuntimeError(f"the change {kind} is registered twice")
-    _KINDS[kind] = Kind(
+    _KINDS[kind] = ChangeKind(
         proposers=proposers,
         confirmers=confirmers,
         apply=apply,
@@ -182,7 +182,7 @@ def register(
     )
 
 
-def kinds() -> Mapping[str, Kind]:
+def kinds() -> Mapping[str, ChangeKind]:
     """Every registered kind by name."""
     return _KINDS
 
@@ -254,7 +254,7 @@ def propose_any(
         raise UnknownChange(f"A change of kind {kind} is proposed at its own endpoint.")
     if not actor.has(*known.proposers):
         raise NotAProposer
-    checked = known.read(session, Proposal(object_id=object_id, payload=payload), now)
+    checked = known.read(session, ChangeProposal(object_id=object_id, payload=payload), now)
     return propose(
         session,
         kind=kind,
@@ -386,7 +386,7 @@ def drop_redirect(
     of.open_redirect_id = None
 
 
-def _known(kind: str) -> Kind:
+def _known(kind: str) -> ChangeKind:
     known = _KINDS.get(kind)
     if known is None:
         raise UnknownChange(f"There is no change of kind {kind}.")
@@ -410,7 +410,7 @@ def _open(session: Session, change_id: UUID) -> Change:
 
 def _second_person(
     session: Session, change: Change, actor: Actor, *, digest: str | None, now: datetime
-) -> Kind:
+) -> ChangeKind:
     kind = _known(change.kind)
     if change.proposed_by == actor.user_id:
         raise OwnChange

@@ -24,14 +24,16 @@ class InvalidHeadOffice(errors.RuleViolation):
     code = "organisation.invalid_head_office"
 
 
-def _read(session: Session, proposal: changes.Proposal, now: datetime) -> changes.Proposal:
+def _read(
+    session: Session, proposal: changes.ChangeProposal, now: datetime
+) -> changes.ChangeProposal:
     del now
     if set(proposal.payload) != {FIELD} or not isinstance(proposal.payload[FIELD], bool):
         raise InvalidHeadOffice
     if proposal.object_id is None:
         raise organisation.UnitNotFound
     branch = organisation.get(session, Branch, unit_id=proposal.object_id)
-    return changes.Proposal(object_id=branch.id, payload=dict(proposal.payload))
+    return changes.ChangeProposal(object_id=branch.id, payload=dict(proposal.payload))
 
 
 def _apply(session: Session, change: Change, actor: Actor, now: datetime) -> None:

@@ -68,7 +68,7 @@ class Queue:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn:
+class HandOut:
     """What one turn hands out."""
 
     due: Sequence[Due]
@@ -107,7 +107,7 @@ WAITING = text(
 
 def claim(
     session: Session, *, lanes: Sequence[Lane], queues: Mapping[str, Queue], limit: int
-) -> Turn:
+) -> HandOut:
     """Take what is due (system role) and move it forward with backoff: one publisher at a time.
 
     At most `limit` in all and, of a provider account, as many as it has slots free. A hint that may
@@ -117,7 +117,7 @@ def claim(
     now = session.info["now"]
     open_lanes = [each for each in lanes if not queues[each.topic].is_full]
     if not open_lanes:
-        return Turn(due=[], goes_on=False, waits_for_slots=False)
+        return HandOut(due=[], goes_on=False, waits_for_slots=False)
     turns = {each: each if each.topic not in CALLS else each.id for each in open_lanes}
     share = max(ROUNDS_MIN, -(-2 * limit // len(set(turns.values()))))
     numbers = {turn: number for number, turn in enumerate(dict.fromkeys(turns.values()))}
@@ -143,7 +143,7 @@ def claim(
     rows = sorted(rows, key=lambda row: (row.round, row.was_due_at))
     due = [Due(id=row.id, topic=row.topic, lane=row.lane, handed_at=now) for row in rows]
     taken = Counter(each.lane for each in due)
-    return Turn(
+    return HandOut(
         due=due,
         goes_on=len(due) >= min(share, limit),
         waits_for_slots=any(

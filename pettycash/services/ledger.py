@@ -72,7 +72,7 @@ class WrongAccount(errors.RuleViolation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class PostingLine:
     """One posting to be made."""
 
     account_id: UUID
@@ -81,14 +81,16 @@ class Line:
     dimensions: Mapping[str, Any] = field(default_factory=dict)
 
 
-def debit(account_id: UUID, amount: Decimal, **dimensions: Any) -> Line:
+def debit(account_id: UUID, amount: Decimal, **dimensions: Any) -> PostingLine:
     """A debit; dimensions are those of DIMENSIONS."""
-    return Line(account_id=account_id, side=Side.DEBIT, amount=amount, dimensions=dimensions)
+    return PostingLine(account_id=account_id, side=Side.DEBIT, amount=amount, dimensions=dimensions)
 
 
-def credit(account_id: UUID, amount: Decimal, **dimensions: Any) -> Line:
+def credit(account_id: UUID, amount: Decimal, **dimensions: Any) -> PostingLine:
     """A credit; dimensions are those of DIMENSIONS."""
-    return Line(account_id=account_id, side=Side.CREDIT, amount=amount, dimensions=dimensions)
+    return PostingLine(
+        account_id=account_id, side=Side.CREDIT, amount=amount, dimensions=dimensions
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +102,7 @@ class Entry:
     description: str
     occurred_at: datetime
     currency: str
-    postings: Sequence[Line]
+    postings: Sequence[PostingLine]
     created_by: UUID | None = None
     payment_id: UUID | None = None
     execution_id: UUID | None = None

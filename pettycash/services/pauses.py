@@ -53,7 +53,7 @@ class AlreadyResumed(errors.Conflict):
     code = "pause.already_resumed"
 
 
-class SecondPersonNeeded(errors.NotAllowed):
+class OwnResumption(errors.NotAllowed):
     """You asked to resume; a second person must confirm it."""
 
     code = "pause.second_person_needed"
@@ -177,7 +177,7 @@ def resume(session: Session, *, pause_id: UUID, actor: Actor, now: datetime) -> 
     Raises:
         NotAPauser: the actor holds no role of PAUSERS.
         PauseNotFound, AlreadyResumed: there is nothing to resume.
-        SecondPersonNeeded: the actor has asked before; somebody else has to agree.
+        OwnResumption: the actor has asked before; somebody else has to agree.
     """
     _check_pauser(actor)
     row = db.lock(session, Pause, pause_id)
@@ -190,7 +190,7 @@ def resume(session: Session, *, pause_id: UUID, actor: Actor, now: datetime) -> 
         _remember(session, row, "resume_requested", actor)
         return row
     if row.resume_requested_by == actor.user_id:
-        raise SecondPersonNeeded
+        raise OwnResumption
     row.resumed_by = actor.user_id
     row.resumed_at = now
     _remember(session, row, "resumed", actor)
@@ -245,7 +245,7 @@ def resume_everything(session: Session, *, by: str, now: datetime) -> PlatformPa
 
     Raises:
         PauseNotFound: it is not paused.
-        SecondPersonNeeded: the same name asked before.
+        OwnResumption: the same name asked before.
     """
     row = session.execute(
         select(PlatformPause)
@@ -258,7 +258,7 @@ def resume_everything(session: Session, *, by: str, now: datetime) -> PlatformPa
         row.resume_requested_by = by
         outcome = "resume_requested"
     elif row.resume_requested_by == by:
-        raise SecondPersonNeeded
+        raise OwnResumption
     else:
         row.resumed_by = by
         row.resumed_at = now

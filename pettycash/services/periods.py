@@ -37,7 +37,7 @@ class IllegalPeriodState(errors.Conflict):
     code = "period.illegal_state"
 
 
-class SecondPersonNeeded(errors.NotAllowed):
+class OwnSoftClose(errors.NotAllowed):
     """You closed this month softly; another person must close it hard."""
 
     code = "period.second_person_needed"
@@ -66,13 +66,13 @@ def hard_close(session: Session, *, month: date, actor: Actor, now: datetime) ->
 
     Raises:
         IllegalPeriodState: it is not softly closed.
-        SecondPersonNeeded: the same person closed it softly.
+        OwnSoftClose: the same person closed it softly.
         NotInOrder: an earlier month is not closed for good.
     """
     period = _locked(session, month, actor=actor)
     _check_state(period, S.SOFT_CLOSED)
     if period.soft_closed_by == actor.user_id:
-        raise SecondPersonNeeded
+        raise OwnSoftClose
     _check_earlier(session, month, closed=(S.HARD_CLOSED,))
     period.state = S.HARD_CLOSED
     period.hard_closed_by = actor.user_id

@@ -45,7 +45,7 @@ from pettycash.services import (
 from pettycash.services.actors import Actor
 from pettycash.services.duties import Duty
 from pettycash.services.payments import changing, creation, facts, restored, rules
-from pettycash.services.requisitions.raising import NotRequester
+from pettycash.services.requisitions.creation import NotRequester
 from pettycash.services.treasury_validation import check_somebody_is_left
 
 KIND = "redirect"
@@ -492,7 +492,7 @@ def _send_elsewhere(
     return creation.make(
         session,
         requisition=requisition,
-        part=creation.Part(
+        part=creation.PaymentPart(
             amount=payment.amount,
             store_id=store_id,
             method=method,

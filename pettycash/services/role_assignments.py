@@ -273,8 +273,8 @@ def _end(session: Session, change: Change, actor: Actor, now: datetime) -> None:
 
 
 def _read_escalation_approver(
-    session: Session, proposal: changes.Proposal, now: datetime
-) -> changes.Proposal:
+    session: Session, proposal: changes.ChangeProposal, now: datetime
+) -> changes.ChangeProposal:
     del now
     said = dict(proposal.payload)
     if proposal.object_id is not None or set(said) != {"user_id"}:
@@ -288,7 +288,7 @@ def _read_escalation_approver(
             raise company_settings.InvalidSetting(errors={"user_id": ["Not a UUID."]}) from error
         company_settings.check_active_member(session, user_id=user_id, field="user_id")
         said["user_id"] = str(user_id)
-    return changes.Proposal(object_id=None, payload=said)
+    return changes.ChangeProposal(object_id=None, payload=said)
 
 
 def _set_escalation_approver(session: Session, change: Change, actor: Actor, now: datetime) -> None:

@@ -72,7 +72,7 @@ class AlreadyPending(errors.Conflict):
     code = "variance.already_pending"
 
 
-class AlreadyDecided(errors.Conflict):
+class VarianceAlreadyDecided(errors.Conflict):
     """The variance was approved or rejected already."""
 
     code = "variance.already_decided"
@@ -84,13 +84,13 @@ class OwnVariance(errors.NotAllowed):
     code = "variance.own"
 
 
-class MustBeCfo(errors.NotAllowed):
+class VarianceNeedsCfo(errors.NotAllowed):
     """The fund's variances of this month would exceed materiality; the cfo must decide."""
 
     code = "variance.cfo_required"
 
 
-class ReasonMissing(errors.RuleViolation):
+class VarianceNeedsReason(errors.RuleViolation):
     """A variance needs a reason, and so does its rejection."""
 
     code = "variance.reason_required"
@@ -128,7 +128,7 @@ def record(
     if payment is None or payment.paid_amount is None:
         raise NotPaid
     if not reason.strip():
-        raise ReasonMissing
+        raise VarianceNeedsReason
     # Before the sum: what waits no more has either been refused or counts in it.
     pending = session.execute(
         select(VarianceAdjustment.id).where(
@@ -195,7 +195,7 @@ def approve(
         VarianceNotFound, AlreadyDecided: there is nothing to decide.
         OwnVariance: the approver recorded it.
         NotSeparate: the approver asked for the money, or gets it.
-        MustBeCfo: it is too much for the group finance manager.
+        VarianceNeedsCfo: it is too much for the group finance manager.
         PeriodClosed: this month is closed for decisions.
     """
     found = _decide(session, variance_id, VarianceStatus.APPROVED, actor=actor, now=now)
@@ -222,11 +222,11 @@ def reject(
         VarianceNotFound, AlreadyDecided: there is nothing to decide.
         OwnVariance: the decider recorded it.
         NotSeparate: the decider asked for the money, or gets it.
-        MustBeCfo: it is too much for the group finance manager.
-        ReasonMissing: no reason.
+        VarianceNeedsCfo: it is too much for the group finance manager.
+        VarianceNeedsReason: no reason.
     """
     if not reason.strip():
-        raise ReasonMissing
+        raise VarianceNeedsReason
     found = _decide(session, variance_id, VarianceStatus.REJECTED, actor=actor, now=now)
     found.decision_reason = reason.strip()
     return found
@@ -239,7 +239,7 @@ def _decide(
     if found is None:
         raise VarianceNotFound
     if found.status is not VarianceStatus.PENDING:
-        raise AlreadyDecided(f"The variance is {found.status.value}.")
+        raise VarianceAlreadyDecided(f"The variance is {found.status.value}.")
     if found.initiated_by == actor.user_id:
         raise OwnVariance
     benefits = frozenset[UUID]()
@@ -290,7 +290,7 @@ def _check_materiality(session: Session, found: VarianceAdjustment, *, now: date
     limit = company_settings.current(session).materiality(found.currency)
     if Decimal(decided) + abs(found.variance_amount) > limit:
         shown = money.text(limit, found.currency)
-        raise MustBeCfo(
+        raise VarianceNeedsCfo(
             f"The group finance manager decides at most {found.currency} {shown} a month."
         )
 

@@ -13,7 +13,7 @@ def send_alert(job: Job) -> None:
 
     Raises:
         NobodyReached: nobody in the company is to be told; it comes again.
-        NotDelivered: the mail server did not take it; it comes again.
+        MailNotDelivered: the mail server did not take it; it comes again.
     """
     with db.transaction() as session:
         alert = case_alerts.pending(session, case_id=job.key, now=session.info["now"])
@@ -31,7 +31,7 @@ def send_security_alert(job: Job) -> None:
     """Tell those whom an event concerns; where a company has nobody of them, nobody.
 
     Raises:
-        NotDelivered: the mail server did not take it; it comes again.
+        MailNotDelivered: the mail server did not take it; it comes again.
     """
     with db.transaction() as session:
         alert = security_alerts.pending(session, event_id=job.key, now=session.info["now"])

@@ -11,7 +11,7 @@ def send_link(job: Job) -> None:
     """Make a link and send it; after a crash a new one replaces it.
 
     Raises:
-        NotDelivered: the mail server did not take it; it comes again.
+        MailNotDelivered: the mail server did not take it; it comes again.
     """
     with db.transaction() as session:
         message = links.make(session, link_id=job.key, now=session.info["now"])

@@ -20,7 +20,7 @@ from pettycash.celery_app import create_celery
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.platform import OutboxMessage
 from pettycash.relay import Publisher, Relay
-from pettycash.services import audit, heartbeats, lanes, outbox, outbox_messages
+from pettycash.services import heartbeats, invariants, lanes, outbox, outbox_messages
 from pettycash.services.lanes import Due, Queue
 from tests.factories import working
 from tests.factories.people import company_id
@@ -510,7 +510,7 @@ def test_a_broker_that_was_away_for_long_is_given_everything_soon(
 def late() -> list[str]:
     """What the auditor finds overdue."""
     with db.transaction() as session:
-        (result,) = audit.audit(
+        (result,) = invariants.check_all(
             session,
             now=session.info["now"],
             only=frozenset({"outbox_is_on_time"}),

@@ -26,10 +26,10 @@ from pettycash.models.releases import ChallengeSend, PaymentExecution
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.rails import Method
 from pettycash.services import payments, releases, treasury_validation
-from pettycash.services.audit import audit, check_books, movements
 from pettycash.services.identity import people, sessions
+from pettycash.services.invariants import check_all, check_books, movements
 from pettycash.simulators.mpesa.configuration import Configuration
-from pettycash.simulators.mpesa.credentials import Credentials
+from pettycash.simulators.mpesa.credentials import OperatorCredentials
 from pettycash.stack.ports import LOOPBACK
 from tests.crash.processes import SOLO, Processes
 from tests.factories import payments as making
@@ -90,7 +90,7 @@ class System(Processes):
 
     def _point_at_simulator(self) -> None:
         self.simulator_state.mkdir(parents=True, exist_ok=True)
-        keys = Credentials(Configuration(state=self.simulator_state))
+        keys = OperatorCredentials(Configuration(state=self.simulator_state))
         with self.session() as session:
             account = session.execute(select(ProviderAccount)).scalar_one()
             money.point_at_simulator(account, keys.certificate.decode("ascii"))
@@ -187,7 +187,7 @@ class System(Processes):
             person = session.execute(select(User.id).where(User.username == username)).scalar_one()
             placed = people.place(session, user_id=person, company_id=self.company_id, now=now)
             assert placed is not None
-            origin = people.Origin(ip_address=LOOPBACK)
+            origin = people.ClientInfo(ip_address=LOOPBACK)
             return sessions.start(session, placed=placed, origin=origin, now=now).access_token
 
     def executions(self, paid: Paid) -> int:
@@ -296,10 +296,10 @@ class System(Processes):
             before=before, movements=moved, after=self._known(), settled=True
         )
         with self.session() as session:
-            results += audit(session, now=session.info["now"], settled=True)
+            results += check_all(session, now=session.info["now"], settled=True)
         assert [each.as_json() for each in results if not each.ok] == []
 
-    def _known(self) -> list[movements.Known]:
+    def _known(self) -> list[movements.KnownAttempt]:
         with self.session() as session:
             return movements.known(session, method=Method.MPESA)
 

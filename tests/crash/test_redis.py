@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from pettycash import settings
-from pettycash.hearing import DEAF_AFTER_SECONDS
+from pettycash.broker_watchdog import DEAF_AFTER_SECONDS
 from pettycash.models.payments import PaymentStatus
 from tests.crash.client import Executor
 from tests.crash.system import SETTLED_SECONDS, Paid, System

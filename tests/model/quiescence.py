@@ -8,7 +8,7 @@ from sqlalchemy import text
 from pettycash import db
 from pettycash.models.attempts import CallbackPurpose
 from pettycash.models.platform import CaseStatus
-from pettycash.services import audit, payments
+from pettycash.services import invariants, payments
 from tests.model import checks
 from tests.model.disaster import Disaster
 from tests.model.office import JUDGES, Office
@@ -118,7 +118,7 @@ class Quiescence(Workers, World, Office, Disaster):
             assert not undecided, f"never decided, and nobody's case: {undecided}"
             broken = [
                 each.as_json()
-                for each in audit.audit(session, now=session.info["now"], settled=True)
+                for each in invariants.check_all(session, now=session.info["now"], settled=True)
                 if not each.ok and each.check not in WITHOUT_MAIL
             ]
             assert not broken, f"at rest the auditor finds {broken}"

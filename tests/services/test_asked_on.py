@@ -13,11 +13,11 @@ from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import Severity
 from pettycash.models.requisitions import RequisitionStatus
 from pettycash.services import payments, requisitions, treasury_validation
-from pettycash.services.audit import check_books
 from pettycash.services.case_resolutions import Ending
+from pettycash.services.invariants import check_books
 from pettycash.services.payments import rules
-from pettycash.services.payments.creation import Part
-from pettycash.services.payments.evidence import Source
+from pettycash.services.payments.creation import PaymentPart
+from pettycash.services.payments.results import Source
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.evidence import proven
@@ -198,7 +198,7 @@ def test_a_late_truth_is_owed_back_where_the_requisition_was_closed(session: Ses
         session,
         requisition_id=requisition.id,
         digest=digest(session, requisition.id),
-        parts=[Part(amount=Decimal(500)), Part(amount=Decimal(1000))],
+        parts=[PaymentPart(amount=Decimal(500)), PaymentPart(amount=Decimal(1000))],
         actor=acting(session, making.MAKER),
         now=session.info["now"],
     )

@@ -15,10 +15,10 @@ from pettycash.models.workflow import ApprovalTrail
 from pettycash.rails import Method
 from pettycash.services import (
     approvals,
-    audit,
     cases,
     company_settings,
     duties,
+    invariants,
     leaving,
     people,
     redirects,
@@ -77,7 +77,7 @@ def hand_over(session: Session, who: UUID) -> None:
 
 def vain(session: Session) -> set[tuple[str, str]]:
     """Each thing that waits for somebody who can't act, and in what it waits."""
-    (result,) = audit.audit(
+    (result,) = invariants.check_all(
         session, now=session.info["now"], only=frozenset({"nothing_waits_for_who_left"})
     )
     return {(each.object_id, each.detail["what"]) for each in result.findings}

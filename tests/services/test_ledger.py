@@ -100,7 +100,7 @@ def test_two_postings_of_one_entry_on_one_account_keep_their_order(session: Sess
     ],
 )
 def test_an_entry_that_does_not_balance_is_refused_before_it_is_written(
-    session: Session, lines: Callable[[UUID, UUID], list[ledger.Line]]
+    session: Session, lines: Callable[[UUID, UUID], list[ledger.PostingLine]]
 ) -> None:
     suspense = books.account(session, AccountKind.SUSPENSE)
     equity = books.account(session, AccountKind.EQUITY)

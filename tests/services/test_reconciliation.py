@@ -19,7 +19,7 @@ from pettycash.models.reconciliation import (
     RunStatus,
 )
 from pettycash.services import payments, reconciliation
-from pettycash.services.payments.evidence import Source
+from pettycash.services.payments.results import Source
 from pettycash.services.reconciliation import Step
 from pettycash.services.reconciliation.runs import DEADLINE, DayNotOver
 from tests import books

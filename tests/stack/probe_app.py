@@ -7,14 +7,14 @@ import time
 from celery import Celery, signals
 from celery.worker.control import control_command
 
-from pettycash import config, hearing
+from pettycash import broker_watchdog, config
 from pettycash.beat_app import LeaderScheduler
 from pettycash.tasks.periodic import periodic_task
 from pettycash.worker_app import create_worker
 
 if "PROBE_DEAF_AFTER" in os.environ:
-    hearing.DEAF_AFTER_SECONDS = float(os.environ["PROBE_DEAF_AFTER"])
-    hearing.LOOKS_SECONDS = 1.5
+    broker_watchdog.DEAF_AFTER_SECONDS = float(os.environ["PROBE_DEAF_AFTER"])
+    broker_watchdog.LOOKS_SECONDS = 1.5
 
 
 class ImpatientScheduler(LeaderScheduler):

@@ -15,7 +15,7 @@ from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from pettycash import celery_app, config, db, hearing, worker_app
+from pettycash import broker_watchdog, celery_app, config, db, worker_app
 from pettycash.services import heartbeats, periodic_jobs
 from pettycash.stack.ports import Ports
 from pettycash.stack.processes import Child, ChildSpec
@@ -113,7 +113,7 @@ def test_the_guard_is_still_needed() -> None:
         connection = None
 
     with pytest.raises(AttributeError):
-        hearing._connparams(Closed())
+        broker_watchdog._connparams(Closed())
     with pytest.raises(RedisConnectionError):
         kombu_redis.Channel._connparams(Closed())
 

@@ -14,7 +14,7 @@ from pettycash.gateways import mail
 from pettycash.models.base import new_id
 from pettycash.models.people import User
 from pettycash.models.platform import Case, CaseKind, OutboxMessage, Severity
-from pettycash.services import audit, case_alerts, cases, outbox_messages, security_alerts
+from pettycash.services import case_alerts, cases, invariants, outbox_messages, security_alerts
 from pettycash.stack.mailbox.sink import Sink
 from pettycash.stack.mailbox.store import Mailbox
 from pettycash.stack.ports import LOOPBACK, Ports
@@ -110,7 +110,7 @@ def test_a_mail_server_that_is_away_loses_nothing(mailbox: Mailbox) -> None:
     nobody_there = f"smtp://{LOOPBACK}:{Ports(usual=False).take(0)}"
     composition.compose(replace(reachable, smtp_url=nobody_there))
 
-    with pytest.raises(mail.NotDelivered):
+    with pytest.raises(mail.MailNotDelivered):
         alerts.send_alert(messages=[str(enqueued)])
 
     case, outbox_message = _read(case_id)
@@ -128,7 +128,7 @@ def test_an_outage_of_mail_may_last_as_long_as_it_likes(mailbox: Mailbox) -> Non
     nobody_there = f"smtp://{LOOPBACK}:{Ports(usual=False).take(0)}"
     composition.compose(replace(reachable, smtp_url=nobody_there, outbox_attempts_max=3))
     for _ in range(6):
-        with pytest.raises(mail.NotDelivered):
+        with pytest.raises(mail.MailNotDelivered):
             alerts.send_alert(messages=[str(enqueued)])
         working.claimed()
 
@@ -138,7 +138,7 @@ def test_an_outage_of_mail_may_last_as_long_as_it_likes(mailbox: Mailbox) -> Non
     assert outbox_message.parked_at is None
     assert outbox_message.due_at <= now + timedelta(minutes=5), "soon after mail is back"
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
-        assert audit.count_fast(session, now=session.info["now"]) == {"alerts_reach_people": 1}
+        assert invariants.count_fast(session, now=session.info["now"]) == {"alerts_reach_people": 1}
     with db.system_transaction() as session:
         (count,) = [c for c in outbox_messages.counts(session) if c.topic == cases.ALERT_TOPIC]
     assert count.failing == 1
@@ -147,7 +147,7 @@ def test_an_outage_of_mail_may_last_as_long_as_it_likes(mailbox: Mailbox) -> Non
     alerts.send_alert(messages=[str(enqueued)])
     assert len(mailbox.messages()) == 1
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
-        assert audit.count_fast(session, now=session.info["now"]) == {}
+        assert invariants.count_fast(session, now=session.info["now"]) == {}
 
 
 def test_a_case_that_is_over_is_not_told(mailbox: Mailbox) -> None:

@@ -19,7 +19,7 @@ from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseStatus, OutboxMessage, Pause, PauseScope
 from pettycash.services import callbacks, outbox, pauses, provider_accounts
-from pettycash.services.audit import check_books
+from pettycash.services.invariants import check_books
 from tests.factories import payments as making
 from tests.factories import rails, working
 from tests.factories.people import acting, company_id

@@ -17,7 +17,7 @@ from pettycash.models.attempts import AttemptState, Callback, PaymentAttempt
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import PaymentStatus
 from pettycash.services import secrets_box
-from pettycash.services.audit import check_books
+from pettycash.services.invariants import check_books
 from tests.factories import payments as making
 from tests.factories import working
 from tests.simulators.daraja import Simulator, until

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from pettycash import db, settings
 from pettycash.models.base import new_id
 from pettycash.models.platform import Case, CaseKind, CaseStatus, OutboxMessage
-from pettycash.services import audit, outbox, outbox_messages
+from pettycash.services import invariants, outbox, outbox_messages
 from pettycash.tasks import outbox_tasks, upkeep
 from pettycash.tasks.outbox_tasks import Job
 from tests.factories import working
@@ -107,7 +107,7 @@ def unknown() -> list[str]:
     with db.transaction() as session:
         (result,) = [
             each
-            for each in audit.audit(session, now=session.info["now"], settled=False)
+            for each in invariants.check_all(session, now=session.info["now"], settled=False)
             if each.check == CHECK
         ]
     return [each.object_id for each in result.findings]

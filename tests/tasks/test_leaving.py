@@ -5,7 +5,7 @@ from sqlalchemy import select
 from pettycash import db
 from pettycash.models.identity import SecurityEvent
 from pettycash.models.platform import Change, OutboxMessage
-from pettycash.services import audit, people, redirects, requesters, security_alerts
+from pettycash.services import invariants, people, redirects, requesters, security_alerts
 from tests.factories import working
 from tests.factories.people import acting, company_id, user_id
 from tests.factories.requisitions import approved, raised, submitted, waiting_for
@@ -54,5 +54,5 @@ def test_everything_finds_somebody_else(live: Database) -> None:
             assert session.execute(enqueued).scalar_one().done_at is None
             assert requesters.has_left(session, user_id(session, "staff"))
             only = frozenset({"nothing_waits_for_who_left"})
-            (result,) = audit.audit(session, now=session.info["now"], only=only)
+            (result,) = invariants.check_all(session, now=session.info["now"], only=only)
             assert result.findings == ()

@@ -32,7 +32,7 @@ from pettycash.services import (
     provider_accounts,
 )
 from pettycash.services.callback_addresses import About
-from pettycash.services.case_resolutions import Ending, Proposal
+from pettycash.services.case_resolutions import CaseProposal, Ending
 from pettycash.services.payments import settlement
 from pettycash.tasks import payments as tasks
 from tests.factories import payments as making
@@ -337,7 +337,7 @@ def block(payment: Payment) -> Callable[[], None]:
         )
 
     def end_the_case() -> None:
-        proposal = Proposal(ending=Ending.NOTED, note="A mistake of ours.")
+        proposal = CaseProposal(ending=Ending.NOTED, note="A mistake of ours.")
         with db.transaction() as session:
             case_id = session.get_one(Payment, payment.id).blocked_by_case_id
             assert case_id is not None

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from pettycash import db
 from pettycash.models.platform import PeriodicJob
-from pettycash.services import audit, periodic_jobs
+from pettycash.services import invariants, periodic_jobs
 from pettycash.tasks import periodic
 from pettycash.tasks.schedule import SCHEDULE
 from pettycash.worker_app import create_worker
@@ -52,7 +52,7 @@ def found() -> list[str]:
     """What the auditor finds."""
     only = frozenset({"periodic_jobs_end"})
     with db.transaction() as session:
-        (result,) = audit.audit(session, now=session.info["now"], only=only)
+        (result,) = invariants.check_all(session, now=session.info["now"], only=only)
     return [each.object_id for each in result.findings]
 
 

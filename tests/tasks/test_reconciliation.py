@@ -22,9 +22,9 @@ from pettycash.models.reconciliation import ReconciliationRun, RunStatus
 from pettycash.models.requisitions import Requisition
 from pettycash.services import company_settings, outbox, payments
 from pettycash.services import reconciliation as service
-from pettycash.services.payments.evidence import Source
-from pettycash.services.reconciliation.evidence import match_day
-from pettycash.services.reconciliation.nights import MAKES_UP_DAYS
+from pettycash.services.payments.results import Source
+from pettycash.services.reconciliation.nightly import MAKES_UP_DAYS
+from pettycash.services.reconciliation.payment_proofs import match_day
 from pettycash.services.reconciliation.runs import DEADLINE
 from pettycash.tasks import reconciliation
 from pettycash.tasks.schedule import SCHEDULE

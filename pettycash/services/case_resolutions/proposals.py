@@ -45,7 +45,7 @@ class TooEarly(errors.Conflict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proposal:
+class CaseProposal:
     """What one person proposes and another one confirms."""
 
     ending: Ending
@@ -68,7 +68,7 @@ class Proposal:
         }
 
     @classmethod
-    def of_json(cls, stored: Mapping[str, Any]) -> "Proposal":
+    def of_json(cls, stored: Mapping[str, Any]) -> "CaseProposal":
         # What was proposed before evidence was a file has none, and is declined.
         occurred_at, evidence_id = stored["occurred_at"], stored.get("evidence_id")
         return cls(

@@ -38,7 +38,9 @@ def is_keeper(fund: Fund, user_id: UUID) -> bool:
     return user_id in (fund.custodian_id, fund.alternate_custodian_id)
 
 
-def read(session: Session, proposal: changes.Proposal, now: datetime) -> changes.Proposal:
+def read(
+    session: Session, proposal: changes.ChangeProposal, now: datetime
+) -> changes.ChangeProposal:
     """Refuse a proposal that could not become effective.
 
     Raises:
@@ -55,7 +57,7 @@ def read(session: Session, proposal: changes.Proposal, now: datetime) -> changes
             role_assignments.check_compatible(
                 session, user_id=person, role=Role.CUSTODIAN, start=now, end=None
             )
-    return changes.Proposal(
+    return changes.ChangeProposal(
         object_id=proposal.object_id,
         payload={
             "custodian_id": str(custodian_id),
@@ -71,7 +73,7 @@ def apply(session: Session, change: Change, actor: Actor, now: datetime) -> None
         InvalidCustodian: the facts changed since the proposal, or somebody appoints themselves.
         RolesIncompatible: see `read`.
     """
-    read(session, changes.Proposal(object_id=change.object_id, payload=change.payload), now)
+    read(session, changes.ChangeProposal(object_id=change.object_id, payload=change.payload), now)
     custodian_id, alternate_id = _people(change.payload)
     keepers = {person for person in (custodian_id, alternate_id) if person is not None}
     for person in sorted(keepers):  # before the fund; giving a role locks them too

@@ -58,7 +58,9 @@ def propose_opening(
     )
 
 
-def read(session: Session, proposal: changes.Proposal, now: datetime) -> changes.Proposal:
+def read(
+    session: Session, proposal: changes.ChangeProposal, now: datetime
+) -> changes.ChangeProposal:
     """Refuse a proposal that could not become effective.
 
     Raises:
@@ -69,7 +71,7 @@ def read(session: Session, proposal: changes.Proposal, now: datetime) -> changes
 
 
 def _read(
-    session: Session, proposal: changes.Proposal, now: datetime
+    session: Session, proposal: changes.ChangeProposal, now: datetime
 ) -> tuple[Store, Decimal, datetime]:
     """The store, the amount and the instant that the proposal stands for.
 
@@ -105,7 +107,7 @@ def apply(session: Session, change: Change, actor: Actor, now: datetime) -> None
         StoreNotFound, InvalidOpening, AlreadyPosted: the facts changed since the proposal.
     """
     store, amount, occurred_at = _read(
-        session, changes.Proposal(object_id=change.object_id, payload=change.payload), now
+        session, changes.ChangeProposal(object_id=change.object_id, payload=change.payload), now
     )
     entry = posting_rules.opening(
         session, store=store, amount=amount, occurred_at=occurred_at, by=actor.user_id

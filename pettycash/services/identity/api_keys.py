@@ -24,7 +24,7 @@ from pettycash.models.platform import Change
 from pettycash.services import changes, organisation, permissions, secrets_box
 from pettycash.services.actors import REPORT, Actor, HeldRole
 from pettycash.services.identity import people, usernames
-from pettycash.services.identity.people import Origin, Placed
+from pettycash.services.identity.people import ClientInfo, Placed
 from pettycash.services.resolution.loading import live_assignments
 
 KIND = "api_key"
@@ -107,7 +107,7 @@ class Client:
     company: Company
     placed: Placed | None
 
-    def actor(self, origin: Origin) -> Actor:
+    def actor(self, origin: ClientInfo) -> Actor:
         """The actor for services."""
         scopes = frozenset(self.key.scopes)
         if self.placed is not None:

@@ -26,7 +26,7 @@ from pettycash.models.requisitions import Requisition
 from pettycash.rails import Method
 from pettycash.services import outbox, releases, security_log, visibility
 from pettycash.services.actors import Actor
-from pettycash.services.payments import exchanges, facts, settlement
+from pettycash.services.payments import facts, gateway_exchanges, settlement
 from pettycash.services.payments.facts import Matter
 
 TOPIC = "notifications.acknowledgement_code"
@@ -233,7 +233,7 @@ def acknowledge_by_sign_in(
 
 def log_void(session: Session, *, payment: Payment, attempt: PaymentAttempt) -> None:
     """The exchange log's row for cash that nobody collected."""
-    exchanges.log_own(
+    gateway_exchanges.log_own(
         session,
         payment=payment,
         attempt=attempt,
@@ -304,7 +304,7 @@ def pay_out(
     row.proof = proof
     row.code_digest = None
     outbox.complete(session, topic=TOPIC, key=row.id)
-    exchanges.log_own(
+    gateway_exchanges.log_own(
         session,
         payment=payment,
         attempt=attempt,

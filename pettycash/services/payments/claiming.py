@@ -24,8 +24,8 @@ from pettycash.rails import Rail
 from pettycash.services import jitter, outbox, pauses, rail_slots
 from pettycash.services.log_events import log_event
 from pettycash.services.payments import (
-    exchanges,
     facts,
+    gateway_exchanges,
     instructions,
     restored,
     rules,
@@ -211,7 +211,7 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
     if overcommitted and not attempt.ever_unknown:
         # A failed payment was proven paid meanwhile: what has not left for this one stays here.
         message = "The approved amount is paid or on its way without it."
-        exchanges.log_own(
+        gateway_exchanges.log_own(
             session,
             payment=payment,
             attempt=attempt,
@@ -297,7 +297,7 @@ def lose_track(session: Session, *, matter: Matter, now: datetime) -> None:
     matter.attempt.outcome_message = "The worker ended while it was sending."
     # No payment leaves `executing` without a row of the exchange log, and its time may be up before
     # the rail has answered anything (reliability.md §2, I4).
-    exchanges.log_own(
+    gateway_exchanges.log_own(
         session,
         payment=matter.payment,
         attempt=matter.attempt,

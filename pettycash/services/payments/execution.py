@@ -224,7 +224,12 @@ def check_state(requisition: Requisition, payment: Payment) -> None:
 
 
 def _release(
-    session: Session, *, payment: Payment, subject: releases.Subject, actor: Actor, now: datetime
+    session: Session,
+    *,
+    payment: Payment,
+    subject: releases.ReleaseSubject,
+    actor: Actor,
+    now: datetime,
 ) -> Release:
     """Spend the executor's grant. A policy that was tightened since the payment was made counts."""
     floor = company_settings.current(session).otp_floor(payment.currency)

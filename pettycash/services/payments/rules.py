@@ -233,7 +233,7 @@ def _leaves_by(session: Session, *, store: Store, method: Method) -> bool:
 
 
 def _store_by_place(session: Session, *, requisition: Requisition, method: Method) -> Store:
-    place = rail_limits.Place(
+    place = rail_limits.SpendingUnits(
         department_id=requisition.department_id,
         branch_id=requisition.branch_id,
         region_id=requisition.region_id,

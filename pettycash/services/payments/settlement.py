@@ -29,7 +29,7 @@ from pettycash.services import (
     requisitions,
 )
 from pettycash.services.log_events import log_event
-from pettycash.services.payments import exchanges, facts, restored
+from pettycash.services.payments import facts, gateway_exchanges, restored
 from pettycash.services.payments.facts import Matter
 
 SUBMIT, RESOLVE = "payments.submit", "payments.resolve"
@@ -190,7 +190,7 @@ def call_unpaid(session: Session, *, matter: Matter, message: str, now: datetime
         fail(
             session,
             matter=matter,
-            code=exchanges.NOT_PAID,
+            code=gateway_exchanges.NOT_PAID,
             message=message,
             confirmed=not can_be_asked,
             now=now,

@@ -21,9 +21,9 @@ from pettycash.models.reconciliation import (
     RunStatus,
 )
 from pettycash.services import cases, outbox
-from pettycash.services.audit import CHECKS, EVER, Finding, check_books
+from pettycash.services.invariants import CHECKS, EVER, Finding, check_books
 from pettycash.services.reconciliation import runs
-from pettycash.services.reconciliation.evidence import match_day, unproven
+from pettycash.services.reconciliation.payment_proofs import match_day, unproven
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from pettycash.services.duties import NotSeparate
 from pettycash.services.releases.subjects import (
     Releasable,
     ReleaseLocked,
-    Subject,
+    ReleaseSubject,
     SubjectKind,
     about,
     bound_digest,
@@ -65,7 +65,7 @@ class NotLocked(errors.Conflict):
 
 
 def request_code(
-    session: Session, *, subject: Subject, actor: Actor, now: datetime
+    session: Session, *, subject: ReleaseSubject, actor: Actor, now: datetime
 ) -> ReleaseChallenge:
     """Claim the release and send the executor a code; asking again replaces the code.
 
@@ -129,7 +129,7 @@ def request_code(
     return live
 
 
-def void(session: Session, *, subject: Subject, cause: DeathCause, now: datetime) -> None:
+def void(session: Session, *, subject: ReleaseSubject, cause: DeathCause, now: datetime) -> None:
     """End whatever lives of a subject's release, since it changed or is cancelled.
 
     Wrong codes stay counted: nobody wins tries by naming another executor. The caller holds the
@@ -185,7 +185,7 @@ def void_all(session: Session, *, now: datetime) -> int:
 
 
 def assign(
-    session: Session, *, subject: Subject, executor_id: UUID, actor: Actor, now: datetime
+    session: Session, *, subject: ReleaseSubject, executor_id: UUID, actor: Actor, now: datetime
 ) -> None:
     """Name who releases; whatever claim there was ends.
 
@@ -210,7 +210,7 @@ def assign(
     )
 
 
-def unlock(session: Session, *, subject: Subject, actor: Actor, now: datetime) -> None:
+def unlock(session: Session, *, subject: ReleaseSubject, actor: Actor, now: datetime) -> None:
     """Let the release go on after too many dead challenges; the role is the permission table's.
 
     Raises:
@@ -260,7 +260,7 @@ def kill(session: Session, *, challenge: ReleaseChallenge, cause: DeathCause, at
 def bury(
     session: Session,
     *,
-    subject: Subject,
+    subject: ReleaseSubject,
     row: Releasable,
     challenge: ReleaseChallenge,
     cause: DeathCause,
@@ -327,7 +327,7 @@ def expire(session: Session, *, challenge_id: UUID, now: datetime) -> None:
 
 
 def _settle(
-    session: Session, *, subject: Subject, row: Releasable, now: datetime
+    session: Session, *, subject: ReleaseSubject, row: Releasable, now: datetime
 ) -> ReleaseChallenge | None:
     """Bury what has expired and end claims whose grant has; the challenge that lives, if any."""
     live = session.execute(
@@ -366,7 +366,7 @@ def _settle(
 def _revoke_grants(
     session: Session,
     *,
-    subject: Subject,
+    subject: ReleaseSubject,
     now: datetime,
     cause: DeathCause = DeathCause.REASSIGNED,
 ) -> None:
@@ -383,7 +383,7 @@ def _revoke_grants(
         kill(session, challenge=challenge, cause=cause, at=now)
 
 
-def _count_sends(session: Session, *, subject: Subject, now: datetime) -> None:
+def _count_sends(session: Session, *, subject: ReleaseSubject, now: datetime) -> None:
     limits = settings.current()
     window = timedelta(seconds=limits.code_sends_window_seconds)
     sent = session.execute(
@@ -420,15 +420,17 @@ def _owe_sending(session: Session, *, challenge: ReleaseChallenge) -> None:
         outbox.enqueue(session, topic="otp.send", key=send.id)
 
 
-def _bare_subject(challenge: ReleaseChallenge) -> Subject:
+def _bare_subject(challenge: ReleaseChallenge) -> ReleaseSubject:
     """Enough of a subject to find its row and its challenges."""
     kind: SubjectKind = "payment" if challenge.payment_id is not None else "replenishment"
     found = challenge.payment_id or challenge.replenishment_id
     assert found is not None, "a challenge is about something (CHECK)"
-    return Subject(kind=kind, id=found, digest=b"", amount=Decimal(0), currency="", payee_text="")
+    return ReleaseSubject(
+        kind=kind, id=found, digest=b"", amount=Decimal(0), currency="", payee_text=""
+    )
 
 
-def _detail(subject: Subject) -> dict[str, str]:
+def _detail(subject: ReleaseSubject) -> dict[str, str]:
     return {
         "kind": subject.kind,
         "id": str(subject.id),

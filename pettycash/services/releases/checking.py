@@ -24,7 +24,7 @@ from pettycash.services.releases.subjects import (
     NotTheExecutor,
     Releasable,
     ReleaseLocked,
-    Subject,
+    ReleaseSubject,
     about,
     bound_digest,
     check_releaser,
@@ -101,7 +101,7 @@ def keyed_digest(code: str, challenge_id: UUID) -> bytes:
 
 
 def check_code(
-    session: Session, *, subject: Subject, actor: Actor, code: str, now: datetime
+    session: Session, *, subject: ReleaseSubject, actor: Actor, code: str, now: datetime
 ) -> CodeResult:
     """Count a try, then compare it with the sent code or the executor's TOTP app.
 
@@ -154,7 +154,9 @@ def check_code(
     return CodeResult(grant=grant)
 
 
-def spend_grant(session: Session, *, subject: Subject, actor: Actor, now: datetime) -> ReleaseGrant:
+def spend_grant(
+    session: Session, *, subject: ReleaseSubject, actor: Actor, now: datetime
+) -> ReleaseGrant:
     """Spend the actor's grant for exactly this subject as it stands now. Once.
 
     Raises:
@@ -198,7 +200,7 @@ def spend_grant(session: Session, *, subject: Subject, actor: Actor, now: dateti
     return spent
 
 
-def _counted(session: Session, *, subject: Subject, actor: Actor) -> ReleaseChallenge | None:
+def _counted(session: Session, *, subject: ReleaseSubject, actor: Actor) -> ReleaseChallenge | None:
     """One statement counts the try on the actor's newest challenge, dead of tries or alive."""
     newest = (
         select(ReleaseChallenge.id)
@@ -224,7 +226,7 @@ def _counted(session: Session, *, subject: Subject, actor: Actor) -> ReleaseChal
 
 
 def _nothing_to_count(
-    session: Session, *, subject: Subject, row: Releasable, actor: Actor
+    session: Session, *, subject: ReleaseSubject, row: Releasable, actor: Actor
 ) -> CodeResult:
     newest = session.execute(
         select(ReleaseChallenge)
@@ -248,7 +250,7 @@ def _nothing_to_count(
 def _refusal(
     session: Session,
     *,
-    subject: Subject,
+    subject: ReleaseSubject,
     row: Releasable,
     challenge: ReleaseChallenge,
     actor: Actor,

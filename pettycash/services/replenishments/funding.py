@@ -32,7 +32,7 @@ class InvalidEvidence(errors.RuleViolation):
     code = "replenishment.invalid_evidence"
 
 
-def subject(session: Session, found: Replenishment) -> releases.Subject:
+def subject(session: Session, found: Replenishment) -> releases.ReleaseSubject:
     """What a code releases: this amount to this store of this fund.
 
     Who asked for it, approved it or will receive it can't release it, nor who judged one of its
@@ -50,7 +50,7 @@ def subject(session: Session, found: Replenishment) -> releases.Subject:
     )
     story = ordinary.story(session, found, now=found.approved_at)
     judges = ((each, "judged one of its vouchers") for each in story.judges)
-    return releases.Subject(
+    return releases.ReleaseSubject(
         kind="replenishment",
         id=found.id,
         digest=digests.digest(

@@ -15,7 +15,7 @@ from pettycash.money import Currency
 from pettycash.services import cases, funds, ledger, posting_rules
 from pettycash.services.actors import Actor
 from pettycash.services.replenishments import ordinary
-from pettycash.services.replenishments.raising import InvalidReplenishment, consider, sweep
+from pettycash.services.replenishments.creation import InvalidReplenishment, consider, sweep
 from pettycash.services.replenishments.scope import ReplenishmentNotFound, locked
 
 

@@ -28,13 +28,13 @@ from pettycash.services import (
 )
 from pettycash.services.actors import Actor
 from pettycash.services.duties import Duty
-from pettycash.services.requisitions import stating
-from pettycash.services.requisitions.progress import money_moved
-from pettycash.services.requisitions.raising import (
+from pettycash.services.requisitions import validation
+from pettycash.services.requisitions.creation import (
     BEFORE_SUBMIT,
     NotRequester,
     withdraw_approval,
 )
+from pettycash.services.requisitions.progress import money_moved
 
 R = RequisitionStatus
 AT_TREASURY = frozenset({R.PENDING_TREASURY_VALIDATION})
@@ -89,7 +89,7 @@ def submit(session: Session, *, requisition_id: UUID, actor: Actor, now: datetim
     requisition = _own(session, requisition_id=requisition_id, actor=actor)
     _expect(requisition, BEFORE_SUBMIT, "submitted")
     lines = rounds.lines_of(session, requisition.id)
-    stating.check_can_be_paid(session, stating.stated(requisition, lines))
+    validation.check_can_be_paid(session, validation.stated(requisition, lines))
     rounds.open_round(session, requisition=requisition, actor=actor, now=now)
     return requisition
 

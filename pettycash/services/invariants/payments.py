@@ -1,6 +1,6 @@
 """I1, I4 and I6: attempts, what is on record of them, and who still looks after them."""
 
-from pettycash.services.audit.checks import Check, Holds, Invariant
+from pettycash.services.invariants.checks import Check, Holds, Invariant
 from pettycash.services.lanes import WAITS_ITS_TURN
 from pettycash.services.outbox_messages import FAILING
 from pettycash.services.periodic_jobs import FAILURES_MAX

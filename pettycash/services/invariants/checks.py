@@ -66,7 +66,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class CheckResult:
     """What one check found, and how long it took."""
 
     check: str

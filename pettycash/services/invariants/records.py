@@ -5,7 +5,7 @@ source without its entry, a release without its attempt. An edit by a superuser 
 nothing else repeats is not seen here; that takes the hash chain (reliability.md §1).
 """
 
-from pettycash.services.audit.checks import Check, Invariant
+from pettycash.services.invariants.checks import Check, Invariant
 
 APPEND_ONLY = (
     "approval_trail",

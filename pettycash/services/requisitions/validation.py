@@ -257,7 +257,7 @@ def check_can_be_paid(session: Session, said: Stated) -> None:
     }
     if unknown:
         raise UnknownCategory(errors=unknown)
-    place = rail_limits.Place(
+    place = rail_limits.SpendingUnits(
         department_id=said.department_id, branch_id=said.branch_id, region_id=said.region_id
     )
     rail_limits.check(

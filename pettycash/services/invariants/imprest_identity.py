@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from pettycash.models.funds import Fund
 from pettycash.services import imprest
-from pettycash.services.audit.checks import Check, Invariant
+from pettycash.services.invariants.checks import Check, Invariant
 
 
 def _breaks(session: Session) -> Iterator[Mapping[str, Any]]:

@@ -1,6 +1,6 @@
 """I7: floors and caps hold; where facts broke one, a case says so."""
 
-from pettycash.services.audit.checks import Check, Invariant
+from pettycash.services.invariants.checks import Check, Invariant
 
 LIMITS = (
     Check(

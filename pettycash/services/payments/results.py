@@ -22,7 +22,7 @@ from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
 from pettycash.models.payments import ON_THE_WAY, PaymentStatus
 from pettycash.models.platform import CaseKind, Severity
 from pettycash.services import cases, outbox
-from pettycash.services.payments import exchanges, restored, settlement
+from pettycash.services.payments import gateway_exchanges, restored, settlement
 from pettycash.services.payments.facts import Matter
 
 
@@ -36,7 +36,7 @@ class Source(StrEnum):
     NOTICE = "notice"  # "this took too long": says nothing of the money
 
 
-class Verdict(StrEnum):
+class ReportEffect(StrEnum):
     """What became of it, as a callback's row tells."""
 
     SETTLED = "settled"
@@ -107,14 +107,14 @@ def asked_at(attempt: PaymentAttempt, outcome: Outcome, source: Source) -> datet
     return attempt.last_query_at if is_newest else None
 
 
-def take(session: Session, *, matter: Matter, word: Word, now: datetime) -> Verdict:
+def take(session: Session, *, matter: Matter, word: Word, now: datetime) -> ReportEffect:
     """Log what was said and do what follows from it. The matter's rows are locked."""
     outcome = word.outcome
-    exchanges.log(
+    gateway_exchanges.log(
         session,
         payment=matter.payment,
         attempt=matter.attempt,
-        said=outcome if word.is_rails_own else exchanges.as_unasked(outcome),
+        said=outcome if word.is_rails_own else gateway_exchanges.as_unasked(outcome),
     )
     if word.asked_at is not None and restored.asks_ahead(matter):
         return _of_a_lost_attempt(session, matter, word, now)
@@ -137,7 +137,7 @@ def take(session: Session, *, matter: Matter, word: Word, now: datetime) -> Verd
             return _unknown(session, matter, word, now)
 
 
-def _of_a_lost_attempt(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
+def _of_a_lost_attempt(session: Session, matter: Matter, word: Word, now: datetime) -> ReportEffect:
     """What the rail says of a reference that the lost time may have given out after this one.
 
     Where it knows it, this attempt had failed for certain by then: the next release of the payment,
@@ -149,7 +149,7 @@ def _of_a_lost_attempt(session: Session, matter: Matter, word: Word, now: dateti
     if not decided and word.outcome.provider_originator_id != restored.reference_to_ask(
         session, matter
     ):
-        return Verdict.ASKED  # the question failed: the next one has its own turn
+        return ReportEffect.ASKED  # the question failed: the next one has its own turn
     if word.outcome.kind is not OutcomeKind.REJECTED and restored.is_of_another(session, matter):
         settlement.contradict(
             session,
@@ -164,7 +164,7 @@ def _of_a_lost_attempt(session: Session, matter: Matter, word: Word, now: dateti
                 "amount_said": None if word.outcome.amount is None else str(word.outcome.amount),
             },
         )
-        return Verdict.CASE
+        return ReportEffect.CASE
     if word.outcome.kind is OutcomeKind.REJECTED and restored.is_of_another(session, matter):
         return _not_known(session, matter, word, now)  # it has failed: the next one has its turn
     settlement.fail(
@@ -175,10 +175,10 @@ def _of_a_lost_attempt(session: Session, matter: Matter, word: Word, now: dateti
         confirmed=True,
         now=now,
     )
-    return Verdict.REJECTED
+    return ReportEffect.REJECTED
 
 
-def _settled(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
+def _settled(session: Session, matter: Matter, word: Word, now: datetime) -> ReportEffect:
     if word.is_about_other_money:
         return _contradiction(session, matter, word, now)
     if restored.must_ask(matter.attempt) and "reference" in word.agreement.unproven:
@@ -204,10 +204,10 @@ def _settled(session: Session, matter: Matter, word: Word, now: datetime) -> Ver
             summary=f"{matter.payment.number} was paid with another amount than released.",
             evidence=word.as_evidence(matter),
         )
-    return Verdict.SETTLED
+    return ReportEffect.SETTLED
 
 
-def _settled_again(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
+def _settled_again(session: Session, matter: Matter, word: Word, now: datetime) -> ReportEffect:
     """A proof of what is proven: the same receipt says nothing new, but may name the fee."""
     said, attempt = word.outcome, matter.attempt
     same_receipt = said.provider_reference == attempt.provider_reference
@@ -217,10 +217,10 @@ def _settled_again(session: Session, matter: Matter, word: Word, now: datetime) 
         settlement.learn_fee(
             session, matter=matter, fee=said.fee, evidence=word.source.value, now=now
         )
-    return Verdict.IGNORED
+    return ReportEffect.IGNORED
 
 
-def _rejected(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
+def _rejected(session: Session, matter: Matter, word: Word, now: datetime) -> ReportEffect:
     attempt, payment = matter.attempt, matter.payment
     if word.agreement.contradicted or attempt.state is AttemptState.SETTLED:
         return _contradiction(session, matter, word, now)
@@ -229,14 +229,14 @@ def _rejected(session: Session, matter: Matter, word: Word, now: datetime) -> Ve
     answers_a_question = word.source in ANSWERS_TO_QUESTIONS
     if answers_a_question and not _is_newer_than_the_last_send(attempt, word):
         # What was sent since then may still be paid: the next question has its own turn.
-        return Verdict.ASKED
+        return ReportEffect.ASKED
     if attempt.state is AttemptState.REJECTED:
         # What two people called unpaid is asked about until the rail says so too.
         is_known = attempt.failure_confirmed_at is not None and attempt.called_unpaid_at is None
         if not answers_a_question or is_known:
-            return Verdict.IGNORED
+            return ReportEffect.IGNORED
         settlement.confirm_failure(session, matter=matter, now=now)
-        return Verdict.REJECTED
+        return ReportEffect.REJECTED
     if word.source is Source.SENDING and (attempt.ever_unknown or attempt.asks_first):
         # A repeat was refused: that says nothing of what was sent before it.
         return _unknown(session, matter, word, now)
@@ -250,7 +250,7 @@ def _rejected(session: Session, matter: Matter, word: Word, now: datetime) -> Ve
         now=now,
     )
     assert payment.status is not PaymentStatus.EXECUTING
-    return Verdict.REJECTED
+    return ReportEffect.REJECTED
 
 
 def _is_newer_than_the_last_send(attempt: PaymentAttempt, word: Word) -> bool:
@@ -260,7 +260,7 @@ def _is_newer_than_the_last_send(attempt: PaymentAttempt, word: Word) -> bool:
     return attempt.last_sent_at is None or word.asked_at >= attempt.last_sent_at
 
 
-def _accepted(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
+def _accepted(session: Session, matter: Matter, word: Word, now: datetime) -> ReportEffect:
     """The rail has the instruction, whatever was made of the silence before: it is not repeated."""
     attempt = matter.attempt
     if attempt.state is AttemptState.REJECTED:
@@ -268,16 +268,16 @@ def _accepted(session: Session, matter: Matter, word: Word, now: datetime) -> Ve
         if (
             attempt.called_unpaid_at is not None
             and answers_a_question
-            and exchanges.people_knew_it_accepted(session, attempt)
+            and gateway_exchanges.people_knew_it_accepted(session, attempt)
         ):
-            return Verdict.ASKED  # nothing new
+            return ReportEffect.ASKED  # nothing new
         return _doubt_failure(session, matter, word, now)
     if attempt.state in LIVE:
         settlement.move(matter, AttemptState.ACCEPTED, now)
-    return Verdict.ACCEPTED
+    return ReportEffect.ACCEPTED
 
 
-def _not_known(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
+def _not_known(session: Session, matter: Matter, word: Word, now: datetime) -> ReportEffect:
     """The rail knows nothing under our reference: proof only for what a restore made uncertain.
 
     Before the first byte it may leave now. After it, where every sending of ours was refused, it
@@ -293,17 +293,17 @@ def _not_known(session: Session, matter: Matter, word: Word, now: datetime) -> V
         and restored.is_quiet(session, now)
     )
     if not is_proof:
-        return Verdict.ASKED  # the next question has its own turn
+        return ReportEffect.ASKED  # the next question has its own turn
     if restored.must_ask(attempt):
         if restored.goes_on(session, matter):
             settlement.ask_at_once(session, matter=matter, now=now)
-            return Verdict.ASKED
+            return ReportEffect.ASKED
         attempt.not_known_at = now
         lane = attempt.provider_account_id
         outbox.enqueue(session, topic=settlement.SUBMIT, key=attempt.id, lane=lane)
-        return Verdict.ASKED
+        return ReportEffect.ASKED
     if attempt.state is not AttemptState.UNKNOWN:
-        return Verdict.ASKED
+        return ReportEffect.ASKED
     settlement.fail(
         session,
         matter=matter,
@@ -312,7 +312,7 @@ def _not_known(session: Session, matter: Matter, word: Word, now: datetime) -> V
         confirmed=True,
         now=now,
     )
-    return Verdict.REJECTED
+    return ReportEffect.REJECTED
 
 
 def _denies_a_callback(session: Session, matter: Matter, word: Word) -> bool:
@@ -324,11 +324,11 @@ def _denies_a_callback(session: Session, matter: Matter, word: Word) -> bool:
         and matter.payment.blocked_by_case_id is None
         and word.asked_at is not None
         and word.asked_at >= attempt.state_changed_at + grace
-        and exchanges.is_from_callbacks_alone(session, attempt)
+        and gateway_exchanges.is_from_callbacks_alone(session, attempt)
     )
 
 
-def _doubt_failure(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
+def _doubt_failure(session: Session, matter: Matter, word: Word, now: datetime) -> ReportEffect:
     """What was called unpaid may be paid after all: it is unconfirmed, and the rail is asked."""
     attempt = matter.attempt
     if attempt.failure_confirmed_at is None and attempt.called_unpaid_at is None:
@@ -338,7 +338,7 @@ def _doubt_failure(session: Session, matter: Matter, word: Word, now: datetime) 
     return _contradiction(session, matter, word, now)
 
 
-def _unknown(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
+def _unknown(session: Session, matter: Matter, word: Word, now: datetime) -> ReportEffect:
     """Nothing is proven. What was sent is unknown from now on; the rail is asked."""
     attempt = matter.attempt
     if word.source is Source.SENDING and attempt.state is AttemptState.REJECTED:
@@ -356,19 +356,19 @@ def _unknown(session: Session, matter: Matter, word: Word, now: datetime) -> Ver
         attempt.outcome_message = word.outcome.message
         settlement.move(matter, AttemptState.UNKNOWN, now)
     if word.source in ANSWERS_TO_QUESTIONS:
-        return Verdict.ASKED  # the next question has its own turn
+        return ReportEffect.ASKED  # the next question has its own turn
     return _ask(session, matter, now)
 
 
-def _ask(session: Session, matter: Matter, now: datetime) -> Verdict:
+def _ask(session: Session, matter: Matter, now: datetime) -> ReportEffect:
     undecided = matter.attempt.state in LIVE or not matter.payment.failure_confirmed
     if not undecided:
-        return Verdict.IGNORED
+        return ReportEffect.IGNORED
     settlement.ask_at_once(session, matter=matter, now=now)
-    return Verdict.ASKED
+    return ReportEffect.ASKED
 
 
-def _contradiction(session: Session, matter: Matter, word: Word, now: datetime) -> Verdict:
+def _contradiction(session: Session, matter: Matter, word: Word, now: datetime) -> ReportEffect:
     """Record what was said in a case; the rail's own answer is asked for."""
     evidence = word.as_evidence(matter)
     if "reference" in word.agreement.contradicted and word.callback_id is not None:
@@ -390,7 +390,7 @@ def _contradiction(session: Session, matter: Matter, word: Word, now: datetime) 
         )
     if not word.is_rails_own:
         settlement.ask_at_once(session, matter=matter, now=now)
-    return Verdict.CASE
+    return ReportEffect.CASE
 
 
 def _summary(matter: Matter, contradicted: tuple[str, ...]) -> str:

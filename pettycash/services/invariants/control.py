@@ -5,7 +5,7 @@ asked, so that a rule that they forget is seen here. The nightly run looks only 
 `:since` the last run that found nothing.
 """
 
-from pettycash.services.audit.checks import Check, Invariant
+from pettycash.services.invariants.checks import Check, Invariant
 
 CONTROL = (
     Check(

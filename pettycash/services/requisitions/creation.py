@@ -23,8 +23,8 @@ from pettycash.models.workflow import ApprovalRound, RoundStatus, TrailAction
 from pettycash.services import approved_facts, numbers, requesters, rounds, trail, visibility
 from pettycash.services.actors import Actor
 from pettycash.services.approved_facts import Materiality
-from pettycash.services.requisitions import stating
-from pettycash.services.requisitions.stating import Stated
+from pettycash.services.requisitions import validation
+from pettycash.services.requisitions.validation import Stated
 
 R = RequisitionStatus
 EXTERNAL_REFERENCE_UNIQUE = "uq_requisitions_external_reference"
@@ -61,7 +61,7 @@ class NotRequester(errors.NotAllowed):
     code = "requisition.not_requester"
 
 
-class ExternalReferenceTaken(errors.Conflict):
+class RequisitionReferenceTaken(errors.Conflict):
     """The same person or client has used this external reference for another requisition."""
 
     code = "requisition.external_reference_taken"
@@ -78,11 +78,11 @@ def draft(
     """Raise a draft; the actor is its requester. Returns it with its lines.
 
     Raises:
-        ExternalReferenceTaken: the person or client used it before.
-        InvalidRequisition and the other refusals of `stating.checked`.
+        RequisitionReferenceTaken: the person or client used it before.
+        InvalidRequisition and the other refusals of `validation.checked`.
     """
-    home = stating.home_of(session, actor.user_id)
-    said = stating.checked(session, stating.at_home(said, home), actor=actor, home=home)
+    home = validation.home_of(session, actor.user_id)
+    said = validation.checked(session, validation.at_home(said, home), actor=actor, home=home)
     requisition = Requisition(
         company_id=actor.company_id,
         requester_id=actor.user_id,
@@ -117,7 +117,7 @@ def update(
         IllegalRequisitionState: it is in payment, or ended.
         RedirectNeeded: an approved one would go elsewhere.
         RedirectOpen: the last approver has yet to decide where it goes.
-        ExternalReferenceTaken and the refusals of `stating.checked`.
+        ExternalReferenceTaken and the refusals of `validation.checked`.
         NoThreshold, MissingScope, NoApprover: it can't be resolved as it would stand.
     """
     requisition = visibility.requisition(
@@ -137,15 +137,15 @@ def update(
     if requisition.status not in BEFORE_SUBMIT:
         current = rounds.latest(session, requisition.id)
         before = rounds.facts_of(session, requisition, current)
-    said = stating.stated(requisition, lines)
+    said = validation.stated(requisition, lines)
     if "branch_id" in changes and "region_id" not in changes:
         said = replace(said, region_id=None)  # it follows the branch
     if changes.get("is_urgent") is False:
         said = replace(said, urgency_reason=None)
-    home = stating.home_of(session, requisition.requester_id)
-    if changes.get("origin") is stating.own_origin(home):
+    home = validation.home_of(session, requisition.requester_id)
+    if changes.get("origin") is validation.own_origin(home):
         said = replace(said, origin_reason=None)
-    said = stating.checked(session, replace(said, **changes), actor=actor, home=home)
+    said = validation.checked(session, replace(said, **changes), actor=actor, home=home)
     _say(requisition, said)
     requisition.version += 1
     _write_unique(session, requisition, actor)
@@ -181,7 +181,7 @@ def _write_unique(session: Session, requisition: Requisition, actor: Actor) -> N
     except IntegrityError as error:
         if db.constraint(error) != EXTERNAL_REFERENCE_UNIQUE:
             raise
-        raise ExternalReferenceTaken(errors={"external_reference": ["It is taken."]}) from error
+        raise RequisitionReferenceTaken(errors={"external_reference": ["It is taken."]}) from error
 
 
 def _check_reference(session: Session, requisition: Requisition, actor: Actor) -> None:
@@ -200,7 +200,7 @@ def _check_reference(session: Session, requisition: Requisition, actor: Actor) -
         return
     number, is_visible = found
     sentence = f"{number} has it." if is_visible else "It is taken."
-    raise ExternalReferenceTaken(
+    raise RequisitionReferenceTaken(
         f"{number} has this external reference." if is_visible else "",
         errors={"external_reference": [sentence]},
     )

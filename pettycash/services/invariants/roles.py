@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from pettycash.models.people import Role
-from pettycash.services.audit.checks import Check, Holds, Invariant
 from pettycash.services.cases import OWNERS
 from pettycash.services.duties import APPROVING_ROLES
+from pettycash.services.invariants.checks import Check, Holds, Invariant
 from pettycash.services.permissions import RELEASERS, REQUESTERS
 
 WAITS = """

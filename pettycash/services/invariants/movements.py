@@ -22,7 +22,7 @@ from pettycash.models.attempts import AttemptState, PaymentAttempt
 from pettycash.models.payments import ON_THE_WAY, Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseStatus
 from pettycash.rails import Method
-from pettycash.services.audit.checks import Finding, Invariant, Result
+from pettycash.services.invariants.checks import CheckResult, Finding, Invariant
 
 BOOKED_AS_PAID = frozenset({PaymentStatus.SUCCESS, PaymentStatus.REVERSED})
 
@@ -38,7 +38,7 @@ class Movement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class KnownAttempt:
     """What we know of one attempt of a payment."""
 
     company_id: UUID
@@ -66,7 +66,7 @@ class Known:
         )
 
 
-def known(session: Session, *, method: Method) -> list[Known]:
+def known(session: Session, *, method: Method) -> list[KnownAttempt]:
     """Every attempt of the session's company by one method, but those sent to the real rail."""
     has_case = exists().where(Case.object_id == Payment.id, Case.status != CaseStatus.RESOLVED)
     rows = session.execute(
@@ -78,7 +78,7 @@ def known(session: Session, *, method: Method) -> list[Known]:
     )
     real = settings.current().rail_hosts
     return [
-        Known(
+        KnownAttempt(
             company_id=payment.company_id,
             payment_id=payment.id,
             number=payment.number,
@@ -99,9 +99,9 @@ def known(session: Session, *, method: Method) -> list[Known]:
 
 @dataclass(frozen=True)
 class _Comparison:
-    before: Sequence[Known]
+    before: Sequence[KnownAttempt]
     movements: Sequence[Movement]
-    after: Sequence[Known]
+    after: Sequence[KnownAttempt]
     settled: bool
 
     def references_moved_once(self) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
@@ -181,11 +181,11 @@ COMPARISONS: Mapping[str, tuple[Invariant, _Compare]] = {
 
 def compare(
     *,
-    before: Sequence[Known],
+    before: Sequence[KnownAttempt],
     movements: Sequence[Movement],
-    after: Sequence[Known],
+    after: Sequence[KnownAttempt],
     settled: bool = False,
-) -> list[Result]:
+) -> list[CheckResult]:
     """Compare a rail's whole ledger with the attempts of every company that it serves.
 
     At any instant a movement may wait for its payment to learn of it; once `settled`, only an open
@@ -200,7 +200,7 @@ def compare(
             for object_type, object_id, detail in find(comparison)
         )
         results.append(
-            Result(
+            CheckResult(
                 check=name,
                 invariant=invariant,
                 findings=findings,

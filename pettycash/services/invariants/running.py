@@ -8,15 +8,15 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from pettycash.services.audit.checks import Check, Finding, Holds, Result
-from pettycash.services.audit.control import CONTROL
-from pettycash.services.audit.imprest_identity import IDENTITY
-from pettycash.services.audit.judging import JUDGING
-from pettycash.services.audit.ledger import LEDGER
-from pettycash.services.audit.limits import LIMITS
-from pettycash.services.audit.payments import LOOKED_AFTER, ON_RECORD, ONCE
-from pettycash.services.audit.records import RECORDS
-from pettycash.services.audit.roles import ROLES
+from pettycash.services.invariants.checks import Check, CheckResult, Finding, Holds
+from pettycash.services.invariants.control import CONTROL
+from pettycash.services.invariants.imprest_identity import IDENTITY
+from pettycash.services.invariants.judging import JUDGING
+from pettycash.services.invariants.ledger import LEDGER
+from pettycash.services.invariants.limits import LIMITS
+from pettycash.services.invariants.payments import LOOKED_AFTER, ON_RECORD, ONCE
+from pettycash.services.invariants.records import RECORDS
+from pettycash.services.invariants.roles import ROLES
 
 CHECKS: Mapping[str, Check] = {
     each.name: each
@@ -42,7 +42,7 @@ EVER = datetime(1, 1, 1, tzinfo=UTC)
 """Since when: all of history."""
 
 
-def audit(
+def check_all(
     session: Session,
     *,
     now: datetime,
@@ -50,7 +50,7 @@ def audit(
     settled: bool = False,
     running: bool = False,
     only: frozenset[str] | None = None,
-) -> list[Result]:
+) -> list[CheckResult]:
     """Run the checks within the session's company, as things stand at `now`.
 
     `fast` leaves out what grows with history, for a health check. `settled` adds what holds once
@@ -72,8 +72,8 @@ def check_books(
 ) -> list[Finding]:
     """What breaks a promise that holds at any instant, whatever is dead; empty where all is well.
 
-    Says nothing of how late things are: see `audit`. What people decided is proven from what has
-    changed since an instant, from all of history by default.
+    Says nothing of how late things are: see `check_all`. What people decided is proven from what
+    has changed since an instant, from all of history by default.
     """
     return [
         finding
@@ -103,7 +103,9 @@ def rows_in_rest(session: Session) -> dict[str, int]:
     return {row.relation: row.counted for row in rows}
 
 
-def _run(session: Session, check: Check, *, now: datetime | None, since: datetime = EVER) -> Result:
+def _run(
+    session: Session, check: Check, *, now: datetime | None, since: datetime = EVER
+) -> CheckResult:
     began = time.monotonic()
     rows: Iterable[Mapping[Any, Any]]
     if isinstance(check.query, str):
@@ -120,7 +122,7 @@ def _run(session: Session, check: Check, *, now: datetime | None, since: datetim
         )
         for row in rows
     )
-    return Result(
+    return CheckResult(
         check=check.name,
         invariant=check.invariant,
         findings=findings,

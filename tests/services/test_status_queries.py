@@ -15,7 +15,7 @@ from pettycash.models.attempts import AttemptState
 from pettycash.models.ledger import AccountKind
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.services import payments, rail_slots
-from pettycash.services.payments.evidence import Source
+from pettycash.services.payments.results import Source
 from tests import books
 from tests.factories import payments as making
 from tests.factories import rails

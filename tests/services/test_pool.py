@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from pettycash import db, pooled
+from pettycash import db, pool
 from pettycash.stack import schema
 from pettycash.stack.ports import Ports
 from pettycash.stack.state import ROOT
@@ -50,7 +50,7 @@ def test_behind_a_pooler_one_process_runs_the_statement_of_another(
     """Why this is refused: the arity fits, and nobody is told."""
     one, other = (create_engine(pooler.url(live.app_url)) for _ in range(2))
     for engine in (one, other):
-        pooled.prepare_once(engine)
+        pool.prepare_once(engine)
     with other.connect() as second, one.connect() as first:
         # Each has a server for as long as its transaction lasts.
         first.exec_driver_sql("SELECT 'mine'", execution_options=db.PREPARED)
@@ -69,9 +69,9 @@ def test_no_connection_through_a_pooler_is_used(live: Database, mode: str) -> No
         (live.app_url, pooler.url(live.system_url)),
     ):
         db.configure(app, system)
-        with pytest.raises(pooled.BehindPooler, match="name PostgreSQL itself"):
+        with pytest.raises(pool.BehindPooler, match="name PostgreSQL itself"):
             db.refuse_poolers()
-        with pytest.raises(pooled.BehindPooler), db.transaction(), db.system_transaction():
+        with pytest.raises(pool.BehindPooler), db.transaction(), db.system_transaction():
             raise AssertionError("nothing runs through a pooler")
     pooler.close()
 
@@ -133,5 +133,5 @@ def test_a_database_that_is_away_is_no_pooler(live: Database) -> None:
 
 
 def test_migrations_are_refused_too(live: Database, pooler: Pooler) -> None:
-    with pytest.raises(pooled.BehindPooler):
+    with pytest.raises(pool.BehindPooler):
         schema.upgrade(pooler.url(live.owner_url))

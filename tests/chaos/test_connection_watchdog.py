@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from pettycash import db, silence
+from pettycash import connection_watchdog, db
 from pettycash.chaos.proxy import Mode, Proxies
 from tests.patience import budget
 from tests.servers import Database
@@ -22,7 +22,7 @@ def engine(proxies: Proxies, live: Database) -> Iterator[Engine]:
     """An engine that reaches the database through a door, and is watched."""
     url = make_url(live.environ["DATABASE_OWNER_URL"])
     made = create_engine(url.set(port=proxies.open("postgres", url.port or 0)))
-    silence.watch(made, seconds=SECONDS)
+    connection_watchdog.watch(made, seconds=SECONDS)
     try:
         yield made
     finally:
@@ -66,7 +66,7 @@ def test_nobody_is_cut_who_is_idle_or_busy_or_answered_in_time(engine: Engine) -
 def test_who_said_that_it_takes_long_is_waited_for(engine: Engine) -> None:
     with engine.connect() as connection:
         connection.execute(text("SELECT 1"))
-        silence.wait_longer(connection, seconds=SOON)
+        connection_watchdog.wait_longer(connection, seconds=SOON)
         connection.execute(text("SELECT pg_sleep(:long)"), {"long": SECONDS * 3})
         connection.rollback()
         with pytest.raises(DBAPIError):  # in this transaction only
@@ -76,4 +76,4 @@ def test_who_said_that_it_takes_long_is_waited_for(engine: Engine) -> None:
 def test_the_process_watches_its_own_connections(live: Database) -> None:
     with db.transaction() as session:
         info = session.connection().info
-        assert time.monotonic() - info[silence.ASKED_AT] < SOON
+        assert time.monotonic() - info[connection_watchdog.ASKED_AT] < SOON

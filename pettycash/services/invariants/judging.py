@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from pettycash.services.audit.checks import Check, Invariant
-from pettycash.services.audit.held import ENDINGS, JUDGES, escalates, held, held_or_escalates
+from pettycash.services.invariants.checks import Check, Invariant
+from pettycash.services.invariants.held import ENDINGS, JUDGES, escalates, held, held_or_escalates
 
 
 def _either(roles: str) -> str:

@@ -34,17 +34,17 @@ from pettycash.services import (
 from pettycash.services.actors import Actor
 from pettycash.services.log_events import log_event
 from pettycash.services.payments import (
-    evidence,
-    exchanges,
     facts,
+    gateway_exchanges,
     instructions,
     restored,
+    results,
     rules,
     settlement,
 )
 from pettycash.services.payments.claiming import is_too_late, lose_track
-from pettycash.services.payments.evidence import Source, Verdict, Word
 from pettycash.services.payments.facts import Matter
+from pettycash.services.payments.results import ReportEffect, Source, Word
 from pettycash.services.payments.rules import RequisitionNotPayable
 from pettycash.services.payments.settlement import RESOLVE, SUBMIT
 
@@ -94,7 +94,9 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
     attempt = matter.attempt
     _notice_silence(session, matter, now)
     # Where the rail has not, only a callback says that money moved; anybody may have sent that.
-    answered = attempt.state is AttemptState.SETTLED and exchanges.has_answered(session, attempt)
+    answered = attempt.state is AttemptState.SETTLED and gateway_exchanges.has_answered(
+        session, attempt
+    )
     if _stands_unpaid(attempt) and _tried_again_at(attempt) <= now:
         settlement.confirm_failure(session, matter=matter, now=now, asks_on=True)
     if not _is_open(matter, answered=answered, now=now):
@@ -151,7 +153,7 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
 
 def record_answer(
     session: Session, *, question: Question, answer: Outcome | Asked, now: datetime
-) -> Verdict:
+) -> ReportEffect:
     """Record what the rail said; `Asked` means that its answer will be a callback."""
     matter = facts.matter(session, attempt_id=question.attempt_id)
     assert matter is not None, "attempts are never deleted"
@@ -159,14 +161,14 @@ def record_answer(
     refused = rail_slots.free(session, account_id=account_id, holder=question.token)
     credential_refusals.weigh(session, account_id=account_id, said=answer, refused_before=refused)
     if isinstance(answer, Asked):
-        exchanges.log(session, payment=matter.payment, attempt=matter.attempt, said=answer)
+        gateway_exchanges.log(session, payment=matter.payment, attempt=matter.attempt, said=answer)
         if matter.attempt.last_query_at == question.asked_at:
             matter.attempt.asked_reference = answer.reference
-        return Verdict.ASKED
+        return ReportEffect.ASKED
     gateway = registry.for_rail(question.rail)
     attempt, asked_about = matter.attempt, question.instruction.originator_reference
     own = replace(question.instruction, originator_reference=attempt.originator_reference)
-    return evidence.take(
+    return results.take(
         session,
         matter=matter,
         word=Word(
@@ -281,7 +283,7 @@ def _notice_no_answer(session: Session, matter: Matter) -> None:
         attempt.state is AttemptState.SETTLED
         and attempt.fee is None
         and payment.blocked_by_case_id is None
-        and exchanges.is_from_callbacks_alone(session, attempt)
+        and gateway_exchanges.is_from_callbacks_alone(session, attempt)
     ):
         settlement.contradict(
             session,
@@ -341,7 +343,7 @@ def _notice_time(session: Session, matter: Matter, now: datetime) -> None:
 
 def _say_why_it_is_in_doubt(session: Session, matter: Matter) -> None:
     """No payment leaves `executing` without a row of the exchange log (reliability.md §2, I4)."""
-    exchanges.log_own(
+    gateway_exchanges.log_own(
         session,
         payment=matter.payment,
         attempt=matter.attempt,

@@ -1,6 +1,6 @@
 """I3, and the half of I1 and I2 that stands in our own books."""
 
-from pettycash.services.audit.checks import Check, Invariant
+from pettycash.services.invariants.checks import Check, Invariant
 
 LEDGER = (
     Check(

@@ -14,9 +14,9 @@ from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import TRANSITIONS, IllegalTransition, Payment, PaymentStatus
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.services import payments
-from pettycash.services.audit import check_books
+from pettycash.services.invariants import check_books
 from pettycash.services.payments import facts
-from pettycash.services.payments.evidence import Source, Verdict
+from pettycash.services.payments.results import ReportEffect, Source
 from tests import books
 from tests.factories import payments as making
 from tests.factories import rails
@@ -73,7 +73,7 @@ def test_a_proof_settles_everything_in_one_go(session: Session) -> None:
 
     verdict = making.said(session, payment, proven(session, payment), Source.CALLBACK)
 
-    assert verdict is Verdict.SETTLED
+    assert verdict is ReportEffect.SETTLED
     assert payment.status is S.SUCCESS
     assert (payment.paid_amount, payment.provider_reference) == (payment.amount, "RKT1234567")
     assert store_balance(session, payment)[0] == before[0] - payment.amount
@@ -162,7 +162,7 @@ def test_an_answer_under_a_lost_claim_is_logged_and_moves_nothing(session: Sessi
         session, claim=claim, outcome=rails.REJECTED, now=session.info["now"]
     )
 
-    assert verdict is Verdict.IGNORED
+    assert verdict is ReportEffect.IGNORED
     assert payment.status is S.EXECUTING
     assert log_of(session, payment) == [("INITIATE", "rejected")]
 

@@ -19,8 +19,8 @@ from pettycash.models.payments import EvidenceSource, Payment, PaymentReconcilia
 from pettycash.models.platform import Severity
 from pettycash.models.releases import CashAcknowledgement
 from pettycash.services import ledger, payments, reconciliation, visibility
-from pettycash.services.payments.evidence import Source
-from pettycash.services.reconciliation.evidence import (
+from pettycash.services.payments.results import Source
+from pettycash.services.reconciliation.payment_proofs import (
     AlreadyReconciled,
     NotSettled,
     ReconcilerIsExecutor,

@@ -14,12 +14,12 @@ from pettycash.gateways.base import OutcomeKind
 from pettycash.models.base import new_id
 from pettycash.models.releases import CashAcknowledgement
 from pettycash.services import payments, replenishments
-from pettycash.services.audit import CHECKS, Holds, audit, check_books
-from pettycash.services.audit.judging import RULES
-from pettycash.services.audit.movements import COMPARISONS
-from pettycash.services.audit.records import GUARDS
 from pettycash.services.case_resolutions import Ending
-from pettycash.services.payments.evidence import Source
+from pettycash.services.invariants import CHECKS, Holds, check_all, check_books
+from pettycash.services.invariants.judging import RULES
+from pettycash.services.invariants.movements import COMPARISONS
+from pettycash.services.invariants.records import GUARDS
+from pettycash.services.payments.results import Source
 from tests import books
 from tests.factories import payments as making
 from tests.factories import rails
@@ -171,7 +171,7 @@ def inflict(session: Session, statements: str, known: Known) -> None:
 def found_by(session: Session, only: frozenset[str] | None = None) -> set[tuple[str, str]]:
     """Check and thing of whatever any check finds, minutes after the last change."""
     now = session.execute(text("SELECT now()")).scalar_one()
-    results = audit(session, now=now, settled=True, only=only)
+    results = check_all(session, now=now, settled=True, only=only)
     return {(each.check, each.object_id) for result in results for each in result.findings}
 
 
@@ -231,14 +231,14 @@ def test_an_ordinary_replenishment_is_the_group_finance_managers(
 def test_what_is_under_way_is_no_break_until_all_should_be_quiet(damaged: Session) -> None:
     now = damaged.execute(text("SELECT now()")).scalar_one()
 
-    assert [each.check for each in audit(damaged, now=now) if not each.ok] == []
-    broken = [each.check for each in audit(damaged, now=now, settled=True) if not each.ok]
+    assert [each.check for each in check_all(damaged, now=now) if not each.ok] == []
+    broken = [each.check for each in check_all(damaged, now=now, settled=True) if not each.ok]
     assert broken == ["nothing_is_undecided"]
 
 
 def test_the_fast_part_asks_only_what_is_open(damaged: Session) -> None:
     now = damaged.execute(text("SELECT now()")).scalar_one()
-    asked = {each.check for each in audit(damaged, now=now, fast=True)}
+    asked = {each.check for each in check_all(damaged, now=now, fast=True)}
 
     assert asked == {name for name, check in CHECKS.items() if check.fast}
     assert "held_is_sum_of_open_holds" in asked

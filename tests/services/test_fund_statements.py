@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from pettycash.models.imprest import VarianceKind
 from pettycash.models.ledger import Side
 from pettycash.models.payments import EvidenceSource, PaymentReconciliation
-from pettycash.services import statements, variances
-from pettycash.services.statements import Direction, LineType
+from pettycash.services import fund_statements, variances
+from pettycash.services.fund_statements import Direction, LineType
 from tests import books
 from tests.factories.people import acting, user_id
 
@@ -23,10 +23,10 @@ KES = Decimal
 
 def statement(session: Session, name: str = "auditor", **filters: Any) -> list[dict[str, Any]]:
     """All lines of Westlands, the newest first."""
-    query: Select[Any] = statements.lines(acting(session, name), **filters)
+    query: Select[Any] = fund_statements.lines(acting(session, name), **filters)
     fund = books.fund(session).id
-    rows = session.execute(query.order_by(*statements.ORDER)).all()
-    return statements.told(session, [row for row in rows if row.fund_id == fund])
+    rows = session.execute(query.order_by(*fund_statements.ORDER)).all()
+    return fund_statements.told(session, [row for row in rows if row.fund_id == fund])
 
 
 def test_a_payment_is_a_debit_that_credits_the_store(session: Session) -> None:
@@ -146,12 +146,14 @@ def test_a_line_beyond_ones_scope_does_not_exist(session: Session) -> None:
     books.pay(session, "1500.00")
     line = statement(session)[0]
 
-    shown = statements.one(session, actor=acting(session, "custodian"), posting_id=line["id"])
+    shown = fund_statements.one(session, actor=acting(session, "custodian"), posting_id=line["id"])
     assert shown == line
-    with pytest.raises(statements.LineNotFound):
-        statements.one(session, actor=acting(session, "custodian_mombasa"), posting_id=line["id"])
-    with pytest.raises(statements.LineNotFound):
-        statements.one(session, actor=acting(session, "auditor"), posting_id=uuid4())
+    with pytest.raises(fund_statements.LineNotFound):
+        fund_statements.one(
+            session, actor=acting(session, "custodian_mombasa"), posting_id=line["id"]
+        )
+    with pytest.raises(fund_statements.LineNotFound):
+        fund_statements.one(session, actor=acting(session, "auditor"), posting_id=uuid4())
 
 
 def test_the_other_side_of_an_entry_is_no_line(session: Session) -> None:

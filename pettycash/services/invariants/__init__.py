@@ -1,14 +1,14 @@
-"""The auditor: what must hold of the books at any instant, asked in SQL (reliability.md §2).
+"""Invariants: what must hold of the books at any instant, asked in SQL (reliability.md §2).
 
 The nightly run, `/readyz` (its fast part), `audit books` and every test that breaks something use
 the same list of checks. Each prints the rows that break it.
 """
 
-from pettycash.services.audit.checks import Check, Finding, Holds, Invariant, Result
-from pettycash.services.audit.running import (
+from pettycash.services.invariants.checks import Check, CheckResult, Finding, Holds, Invariant
+from pettycash.services.invariants.running import (
     CHECKS,
     EVER,
-    audit,
+    check_all,
     check_books,
     count_fast,
     rows_in_rest,
@@ -18,11 +18,11 @@ __all__ = [
     "CHECKS",
     "EVER",
     "Check",
+    "CheckResult",
     "Finding",
     "Holds",
     "Invariant",
-    "Result",
-    "audit",
+    "check_all",
     "check_books",
     "count_fast",
     "rows_in_rest",
