@@ -11,7 +11,7 @@ from typing import Any
 from celery import Celery
 from kombu import Exchange, Queue
 
-from pettycash import hearing
+from pettycash import broker_watchdog
 from pettycash.settings import Settings
 from pettycash.tasks import schedule
 
@@ -69,7 +69,7 @@ def create_celery(settings: Settings) -> Celery:
     (`pettycash.worker_app`).
     """
     celery = Celery("pettycash", broker=settings.broker_url)
-    celery.steps["consumer"].add(hearing.Turning)
+    celery.steps["consumer"].add(broker_watchdog.Turning)
     is_production = settings.environment == "production"
     over_redis = settings.broker_url.startswith(("redis", "rediss"))
     arguments = None if over_redis else {"x-queue-type": "quorum"}

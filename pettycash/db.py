@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
-from pettycash import pooled, settings, silence
+from pettycash import connection_watchdog, pool, settings
 from pettycash.crash_points import connections
 
 logger = logging.getLogger(__name__)
@@ -146,11 +146,11 @@ class _Database:
         )
 
         if statement_seconds:  # 0: the server waits for ever, so do we
-            silence.watch(self.engine, seconds=statement_seconds + SILENCE_SECONDS)
+            connection_watchdog.watch(self.engine, seconds=statement_seconds + SILENCE_SECONDS)
 
-        pooled.introduce(self.engine, greeting=_ACT_AS, parameters=(role,), limits=limits)
-        pooled.ask_who_rested(self.engine)
-        pooled.prepare_once(self.engine)
+        pool.introduce(self.engine, greeting=_ACT_AS, parameters=(role,), limits=limits)
+        pool.ask_who_rested(self.engine)
+        pool.prepare_once(self.engine)
         self.factory = sessionmaker(self.engine, expire_on_commit=False)
         self._configured = configured
 
@@ -201,7 +201,7 @@ def refuse_poolers() -> None:
     A database that is away is no pooler: it is looked at again at the first connection.
 
     Raises:
-        pooled.BehindPooler: our statements would run among those of others.
+        pool.BehindPooler: our statements would run among those of others.
     """
     for database in (_app, _system):
         try:
@@ -260,7 +260,7 @@ def take_time(session: Session, *, seconds: float | None) -> None:
     None: as long as it takes, for what nobody waits for.
     """
     patience = math.inf if seconds is None else seconds + SILENCE_SECONDS
-    silence.wait_longer(session.connection(), seconds=patience)
+    connection_watchdog.wait_longer(session.connection(), seconds=patience)
     session.execute(
         text(
             "SELECT set_config('statement_timeout', :limit, true),"

@@ -53,7 +53,7 @@ class NotFound(PettycashError):
 
 
 class Conflict(PettycashError):
-    """The state of the thing does not allow this, or somebody else was faster."""
+    """The current state does not allow this, or another request was faster; read it again."""
 
     code = "request.conflict"
 
@@ -89,7 +89,7 @@ class PreconditionRequired(PettycashError):
 
 
 class TooManyRequests(PettycashError):
-    """A limit on how often this may be done was reached."""
+    """This was done too often; wait as long as Retry-After says."""
 
     code = "request.too_many"
 

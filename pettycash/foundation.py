@@ -7,7 +7,7 @@ adapters weigh 15 MB in memory.
 import logging
 import sys
 
-from pettycash import db, log_lines, pooled
+from pettycash import db, log_lines, pool
 from pettycash import settings as installed
 from pettycash.settings import Settings
 
@@ -26,7 +26,7 @@ def refuse_poolers() -> None:
     """End the process, with a sentence, where its database is behind a pooler (`db`)."""
     try:
         db.refuse_poolers()
-    except pooled.BehindPooler as refusal:
+    except pool.BehindPooler as refusal:
         sys.exit(f"pettycash: {refusal}")
 
 

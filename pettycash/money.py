@@ -57,7 +57,7 @@ def parse(text: object, currency: Currency | None = None, *, zero: bool = False)
         )
     amount = Decimal(text)
     if amount == 0 and not zero:
-        raise InvalidAmount("An amount is greater than zero.")
+        raise InvalidAmount("An amount must be greater than zero.")
     return checked(amount, currency) if currency is not None else amount
 
 

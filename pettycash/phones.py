@@ -55,7 +55,7 @@ def e164(raw: str, *, home: str | None) -> str:
     """
     found = spelt(raw, home=home)
     if not phonenumbers.is_valid_number(phonenumbers.parse(found, None)):
-        raise NotAPhone("No such phone number can exist.")
+        raise NotAPhone("This phone number can't exist.")
     return found
 
 

@@ -1,6 +1,6 @@
-"""The relay hands what is owed to Celery. A supervised process of its own, not a task.
+"""The relay hands due outbox messages to Celery. A supervised process of its own, not a task.
 
-A message is only a hint: if it is lost, the obligation is due again. So the relay may publish
+A message is only a hint: if it is lost, the outbox message is due again. So the relay may publish
 twice, die at any line, and run in several copies at once. Trouble with the broker never ends it.
 A hint that still waits in its queue is not published again, and a full queue is given nothing.
 
@@ -26,13 +26,13 @@ from celery import Celery
 from kombu import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from pettycash import config, db, foundation, pooled, readiness, settings
+from pettycash import config, db, foundation, pool, readiness, settings
 from pettycash.celery_app import create_celery
 from pettycash.crash_points import reach
 from pettycash.services import heartbeats, lanes, outbox
 from pettycash.services.lanes import Due, Queue
 from pettycash.settings import Settings
-from pettycash.tasks.schedule import CANARY_SECONDS, QUEUES
+from pettycash.tasks.schedule import QUEUE_HEARTBEAT_SECONDS, QUEUES
 
 logger = logging.getLogger("pettycash.relay")  # also where this is the main module
 
@@ -47,7 +47,7 @@ ended."""
 FULL_BATCHES = 2
 """A queue that holds so many batches is given nothing more: what waits in it is out of turn."""
 
-OBLIGATIONS_PER_MESSAGE = 1
+IDS_PER_MESSAGE = 1
 """How many of one topic and lane go into one message."""
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -91,10 +91,10 @@ class Relay:
                 if not announced:
                     readiness.announce()
                     announced = True
-            except pooled.BehindPooler as refusal:
+            except pool.BehindPooler as refusal:
                 sys.exit(f"pettycash: {refusal}")
             except Exception:
-                # Whatever it is: what is owed stays owed, and the next turn may be luckier.
+                # Whatever it is: what is due stays due, and the next turn may succeed.
                 logger.exception("a turn of the relay failed")
                 pause = TROUBLE_SECONDS
             self._wait(pause)
@@ -137,12 +137,12 @@ class Relay:
             self._pause = 0.0
         return turn.due
 
-    def _give_back(self, obligation_ids: list[UUID]) -> None:
+    def _give_back(self, message_ids: list[UUID]) -> None:
         self._pause = math.inf
-        logger.warning("the broker takes nothing", extra={"obligations": len(obligation_ids)})
+        logger.warning("the broker takes nothing", extra={"messages": len(message_ids)})
         with db.system_transaction() as session:
             soon = session.info["now"] + timedelta(seconds=BROKER_RETRY_SECONDS)
-            lanes.give_back(session, obligation_ids, due_at=soon)
+            lanes.unpublish(session, message_ids, due_at=soon)
 
     def _wait(self, seconds: float) -> None:
         watched: list[Any] = [self._wake_read]
@@ -188,7 +188,7 @@ class Given(NamedTuple):
 
     handed_at: datetime
     lane: UUID
-    obligations: int
+    messages: int
 
 
 class Publisher:
@@ -242,7 +242,7 @@ class Publisher:
             since = given[0].handed_at if len(given) == depth else LONG_AGO
         out: Counter[UUID] = Counter()
         for each in given:
-            out[each.lane] += each.obligations
+            out[each.lane] += each.messages
         is_full = depth >= FULL_BATCHES * settings.current().relay_batch_size
         return Queue(is_full=is_full, since=since, out=out)
 
@@ -265,11 +265,14 @@ class Publisher:
         return depths
 
     def sing(self) -> None:
-        """One canary per queue at once: the first of beat's come a minute after the start."""
+        """One heartbeat per queue at once: the first of beat's come a minute after the start."""
         for queue in QUEUES:
             try:
                 self._celery.send_task(
-                    "canary.sing", kwargs={"queue": queue}, queue=queue, expires=CANARY_SECONDS
+                    "heartbeats.beat",
+                    kwargs={"queue": queue},
+                    queue=queue,
+                    expires=QUEUE_HEARTBEAT_SECONDS,
                 )
             except Exception:
                 logger.warning("the broker takes nothing", exc_info=True)
@@ -282,7 +285,7 @@ def _messages(due: Sequence[Due]) -> list[list[Due]]:
     for each in due:
         last = messages[-1] if messages else []
         is_alike = bool(last) and (last[0].topic, last[0].lane) == (each.topic, each.lane)
-        if is_alike and len(last) < OBLIGATIONS_PER_MESSAGE:
+        if is_alike and len(last) < IDS_PER_MESSAGE:
             last.append(each)
         else:
             messages.append([each])

@@ -73,7 +73,7 @@ class Settings:
     relay_batch_size: int = 200
     relay_backoff_seconds: float = 10.0
     relay_backoff_max_seconds: float = 60.0
-    obligation_attempts_max: int = 50
+    outbox_attempts_max: int = 50
     replenishment_cooldown_seconds: float = 3_600.0
     idempotency_days: int = 30
     rail_connect_timeout_seconds: float = 3.0

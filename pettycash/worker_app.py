@@ -10,11 +10,11 @@ from celery import Celery, current_app, signals
 from celery.apps import worker as celery_worker
 from sqlalchemy.orm import configure_mappers
 
-from pettycash import composition, db, foundation, hearing, log_lines, readiness
+from pettycash import broker_watchdog, composition, db, foundation, log_lines, readiness
 from pettycash.beat_app import LeaderScheduler
 from pettycash.celery_app import create_celery
 from pettycash.settings import Settings
-from pettycash.tasks import running
+from pettycash.tasks import outbox_tasks
 
 STUCK_AFTER_SECONDS = 3.0
 """What a worker that has given its tasks their time may take to end before it is stuck."""
@@ -29,8 +29,8 @@ def create_worker(settings: Settings) -> Celery:
     celery = create_celery(settings)
     celery.conf.update(
         include=task_modules(),
-        task_time_limit=running.USUAL_SECONDS + running.GRACE_SECONDS,
-        task_soft_time_limit=running.USUAL_SECONDS,
+        task_time_limit=outbox_tasks.USUAL_SECONDS + outbox_tasks.GRACE_SECONDS,
+        task_soft_time_limit=outbox_tasks.USUAL_SECONDS,
         beat_scheduler=LeaderScheduler,
     )
     return celery
@@ -76,13 +76,13 @@ def _never_hang_while_stopping(how: str, **_rest: object) -> None:
     """End the process where Celery does not.
 
     A worker whose broker goes away while it stops waits for it for ever (seen with 5.7.0). What it
-    had not finished is still owed, so ending hard loses nothing. Celery 5.7.0 tells of a cold end
+    had not finished is still open, so ending hard loses nothing. Celery 5.7.0 tells of a cold end
     when the soft shutdown is over, of a warm one when it begins.
     """
     tasks_have = 0.0 if how == "Cold" else current_app.conf.worker_soft_shutdown_timeout
     allowed = tasks_have + STUCK_AFTER_SECONDS
     why = "the worker is stuck while stopping and is ended"
-    end = threading.Timer(allowed, hearing.end_hard, args=(why,))
+    end = threading.Timer(allowed, broker_watchdog.end_hard, args=(why,))
     end.daemon = True
     end.start()
 
@@ -91,4 +91,4 @@ def _never_hang_while_stopping(how: str, **_rest: object) -> None:
 def _worker_is_ready(sender: Any, **_rest: object) -> None:
     readiness.announce()
     if sender.app.conf.broker_url.startswith(("redis", "rediss")):
-        hearing.listen(sender)
+        broker_watchdog.listen(sender)

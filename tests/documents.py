@@ -26,11 +26,11 @@ Made from the error classes by `python -m tests.documents`; `tests/api/test_docu
 
 BY_HTTP = {
     400: "The request can't be read at all.",
-    405: "This path does not know that method; `Allow` names those it knows.",
-    406: "There is no answer in the media type that was asked for.",
-    411: "An upload says how long it is.",
+    405: "This path does not support that method; the Allow header lists those that it supports.",
+    406: "No answer is available in the media type that you asked for.",
+    411: "An upload needs a Content-Length header.",
     415: "The body is of another media type than this operation takes.",
-    500: "Something broke inside. The log knows the rest, by `request_id`.",
+    500: "An internal error occurred. The log holds the details under this `request_id`.",
 }
 """Meanings of the codes that stand for a status and have no class of their own."""
 

@@ -23,7 +23,7 @@ from pettycash.models.people import Role
 from pettycash.services import permissions, security_log
 from pettycash.services.actors import Actor
 from pettycash.services.identity import api_keys, sessions, throttles
-from pettycash.services.identity.people import Origin
+from pettycash.services.identity.people import ClientInfo
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -72,7 +72,7 @@ class RoleMissing(errors.NotAllowed):
 
 
 class ClientMayNot(errors.NotAllowed):
-    """An API key of these scopes may not do this; no key decides, releases or verifies codes."""
+    """The API key's scopes do not allow this; no key may decide, release or verify codes."""
 
     code = "api_key.scope_missing"
 
@@ -225,9 +225,9 @@ def current_actor() -> Actor:
     return actor
 
 
-def origin() -> Origin:
+def origin() -> ClientInfo:
     """Where this request comes from; behind proxies as far as they are trusted."""
-    return Origin(
+    return ClientInfo(
         ip_address=request.remote_addr,
         user_agent=(request.user_agent.string or "")[:400] or None,
     )

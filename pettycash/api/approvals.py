@@ -23,7 +23,7 @@ blp = Blueprint(
 
 
 @blp.route("/")
-class Inbox(MethodView):
+class ApprovalInbox(MethodView):
     """Open steps and redirects of mine."""
 
     @operation("approvals.list")

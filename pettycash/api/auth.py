@@ -218,7 +218,7 @@ class Reauthentication(MethodView):
 def _confirm_password(password: str) -> LoginSubjects:
     """Compare the signed-in person's password, counted like a sign-in."""
     subjects = _count_attempt(g.user.username)
-    known = signing_in.Known(user_id=g.user.id, password_hash=g.user.password_hash)
+    known = signing_in.StoredLogin(user_id=g.user.id, password_hash=g.user.password_hash)
     if not signing_in.matches(known, password):
         with transaction() as session:
             security_log.record(

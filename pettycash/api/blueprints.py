@@ -26,7 +26,7 @@ class UnreadableText(errors.BadRequest):
 
 
 class GivenTwice(errors.RuleViolation):
-    """A parameter, header or file part stands twice where one is taken; nothing says which."""
+    """A parameter, header or file part was given twice; send it once."""
 
     code = "request.given_twice"
 

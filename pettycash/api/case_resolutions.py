@@ -16,7 +16,7 @@ from pettycash.api.schemas.fields import Choice, Schema, Text, UtcDateTime
 from pettycash.db import transaction
 from pettycash.models.platform import Case
 from pettycash.services import case_resolutions
-from pettycash.services.case_resolutions import Ending, Proposal
+from pettycash.services.case_resolutions import CaseProposal, Ending
 
 blp = Blueprint(
     "case_resolutions",
@@ -158,7 +158,7 @@ class CaseResolution(MethodView):
             case: Case
             if action == "propose":
                 case = case_resolutions.propose(
-                    session, case_id=case_id, proposal=Proposal(**body), actor=actor, now=now
+                    session, case_id=case_id, proposal=CaseProposal(**body), actor=actor, now=now
                 )
             elif action == "confirm":
                 case = case_resolutions.confirm(

@@ -22,7 +22,7 @@ blp = Blueprint(
 
 
 @blp.route("/")
-class Settings(MethodView):
+class CompanySettingsView(MethodView):
     """The settings."""
 
     @operation("settings.get")

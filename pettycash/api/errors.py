@@ -100,7 +100,7 @@ class TooSlow(errors.Unavailable):
 
 
 class Raced(errors.Conflict):
-    """Somebody else worked on the same thing at the same moment; try again."""
+    """Another request changed the same record at the same moment; try again."""
 
     code = "request.raced"
 
@@ -118,25 +118,25 @@ class UnknownReference(errors.RuleViolation):
 
 
 class ValueOutOfRange(errors.RuleViolation):
-    """A value breaks a limit that the database keeps."""
+    """A value is outside the range that is allowed."""
 
     code = "request.value_out_of_range"
 
 
 class DutiesKeptApart(errors.NotAllowed):
-    """The database keeps two duties apart that one person tried to hold."""
+    """One person can't hold both of these duties; another person must do this."""
 
     code = "segregation.refused"
 
 
 class FactsStand(errors.Conflict):
-    """What is recorded can't be changed."""
+    """This record can't be changed."""
 
     code = "request.immutable"
 
 
-class IllegalTransition(errors.Conflict):
-    """The thing's state does not allow this step."""
+class TransitionRefused(errors.Conflict):
+    """The current state does not allow this step."""
 
     code = "request.illegal_transition"
 
@@ -148,19 +148,19 @@ class MoreThanApproved(errors.RuleViolation):
 
 
 class NotReleased(errors.NotAllowed):
-    """No spent code of the executor is for this payment as it stands, and no policy spares one."""
+    """The executor has used no code for this payment as it stands, and no policy waives it."""
 
     code = "release.not_granted"
 
 
 class NotApproved(errors.Conflict):
-    """No approved round stands for the requisition as it is."""
+    """The requisition, as it now stands, has no approved round."""
 
     code = "requisition.not_approved"
 
 
 class SuccessUnproven(errors.Conflict):
-    """A payment is paid once the books have it and an attempt of it is settled."""
+    """A payment can be paid only with an entry in the books and a settled attempt."""
 
     code = "payment.success_unproven"
 
@@ -172,7 +172,7 @@ BY_SQLSTATE: Mapping[str, type[errors.PettycashError]] = {
     "PC004": DutiesKeptApart,
     "PC005": MoreThanApproved,
     "PC006": FactsStand,
-    "PC007": IllegalTransition,
+    "PC007": TransitionRefused,
     "PC008": ledger.WrongAccount,
     "PC009": FactsStand,
     "PC010": ledger.PeriodClosed,

@@ -6,13 +6,13 @@ from pettycash import errors
 
 
 class IfMatchMissing(errors.PreconditionRequired):
-    """A change needs an If-Match header with the ETag of what you have seen."""
+    """A change needs an If-Match header with the ETag of what you have read."""
 
     code = "request.if_match_required"
 
 
 class ChangedMeanwhile(errors.StalePrecondition):
-    """The thing was changed since you read it; read it again."""
+    """This was changed since you read it; read it again."""
 
     code = "request.stale"
 

@@ -130,7 +130,7 @@ class OneFund(MethodView):
 
 
 @blp.route("/<uuid:fund_id>/balance/")
-class FundBalance(MethodView):
+class BalanceOfFund(MethodView):
     """What a fund holds."""
 
     @operation("funds.balance")

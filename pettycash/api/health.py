@@ -20,7 +20,7 @@ from pettycash.api.access import operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.schemas.fields import Schema
 from pettycash.models.organisation import Company
-from pettycash.services import audit, heartbeats
+from pettycash.services import heartbeats, invariants
 
 logger = logging.getLogger(__name__)
 
@@ -174,5 +174,5 @@ def _broken(companies: Sequence[UUID]) -> set[str]:
     broken: set[str] = set()
     for company_id in companies:
         with db.scope(company_id=company_id), db.transaction() as session:
-            broken.update(audit.count_fast(session, now=session.info["now"]))
+            broken.update(invariants.count_fast(session, now=session.info["now"]))
     return broken

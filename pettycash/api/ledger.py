@@ -35,7 +35,7 @@ from pettycash.api.schemas.ledger_examples import (
 from pettycash.db import transaction
 from pettycash.models.funds import Store
 from pettycash.models.ledger import JournalEntry, LedgerAccount, Posting
-from pettycash.services import accounts, journal, statements, trial_balance, visibility
+from pettycash.services import accounts, fund_statements, journal, trial_balance, visibility
 
 blp = Blueprint(
     "ledger",
@@ -47,7 +47,7 @@ blp = Blueprint(
 
 def _lines(arguments: dict[str, Any]) -> dict[str, Any]:
     with transaction() as session:
-        query = statements.lines(
+        query = fund_statements.lines(
             current_actor(),
             since=arguments["from_"],
             until=arguments["to"],
@@ -61,8 +61,8 @@ def _lines(arguments: dict[str, Any]) -> dict[str, Any]:
             optional(JournalEntry.payment_id, arguments["payment_id"]),
             matches(arguments["q"], JournalEntry.description, JournalEntry.source),
         )
-        found = page(session, query, order=statements.ORDER, arguments=arguments)
-        return found | {"items": statements.told(session, found["items"])}
+        found = page(session, query, order=fund_statements.ORDER, arguments=arguments)
+        return found | {"items": fund_statements.told(session, found["items"])}
 
 
 @blp.route("/ledger/")
@@ -100,7 +100,7 @@ class OneLine(MethodView):
     def get(self, line_id: UUID) -> dict[str, Any]:
         """Read a line."""
         with transaction() as session:
-            return statements.one(session, actor=current_actor(), posting_id=line_id)
+            return fund_statements.one(session, actor=current_actor(), posting_id=line_id)
 
 
 @blp.route("/journal/")
@@ -200,7 +200,7 @@ class Categories(MethodView):
 
 
 @blp.route("/trial-balance/")
-class TrialBalance(MethodView):
+class TrialBalances(MethodView):
     """Do the books balance?"""
 
     @operation("trial_balance.get")

@@ -1,6 +1,6 @@
-"""Requests, debts and signs of life as numbers. Served by `health` at /metrics.
+"""Requests, open messages and signs of life as numbers. Served by `health` at /metrics.
 
-Requests are counted where they are answered; what is owed and who was heard of is asked of the
+Requests are counted where they are answered; open messages and signs of life are asked of the
 database at each scrape, so that every process tells the same.
 """
 
@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from pettycash import db
-from pettycash.services import audit, heartbeats, obligations, periodic_jobs
+from pettycash.services import heartbeats, invariants, outbox_messages, periodic_jobs
 
 logger = logging.getLogger(__name__)
 
@@ -55,34 +55,34 @@ class Background(Collector):
     def collect(self) -> Iterator[Metric]:
         try:
             with db.system_transaction() as session:
-                owed = obligations.counts(session)
+                counts = outbox_messages.counts(session)
                 jobs = periodic_jobs.failures(session)
                 parts = heartbeats.signs(session, now=session.info["now"])
-                strays = audit.rows_in_rest(session)
+                strays = invariants.rows_in_rest(session)
         except SQLAlchemyError:
             logger.warning("the database does not answer a scrape", exc_info=True)
             yield GaugeMetricFamily("pettycash_database_up", "Whether it answered.", value=0)
             return
         yield GaugeMetricFamily("pettycash_database_up", "Whether it answered.", value=1)
         yield _gauge(
-            "pettycash_obligations",
-            "Undone obligations by topic; parked ones wait for operations.",
+            "pettycash_outbox_messages",
+            "Open outbox messages by topic and state; dead-lettered ones wait for operations.",
             ("topic", "state"),
             (
                 ((each.topic, state), count)
-                for each in owed
+                for each in counts
                 for state, count in (
                     ("due", each.due),
                     ("waiting", each.waiting),
-                    ("parked", each.parked),
+                    ("dead_lettered", each.dead_lettered),
                 )
             ),
         )
         yield _gauge(
-            "pettycash_obligations_failing",
-            "Obligations that began some times in a row without coming to an end.",
+            "pettycash_outbox_failing",
+            "Outbox messages that began some times in a row without coming to an end.",
             ("topic",),
-            (((each.topic,), each.failing) for each in owed),
+            (((each.topic,), each.failing) for each in counts),
         )
         yield _gauge(
             "pettycash_periodic_job_failures",
@@ -91,10 +91,10 @@ class Background(Collector):
             (((name,), failures) for name, failures in jobs),
         )
         yield _gauge(
-            "pettycash_obligations_late_seconds",
-            "For how long the oldest due obligation of a topic has been due out of its turn.",
+            "pettycash_outbox_late_seconds",
+            "For how long the oldest due outbox message of a topic has been due out of its turn.",
             ("topic",),
-            (((each.topic,), each.late_seconds) for each in owed),
+            (((each.topic,), each.late_seconds) for each in counts),
         )
         yield _gauge(
             "pettycash_heartbeat_age_seconds",

@@ -31,7 +31,7 @@ blp = Blueprint(
 
 
 @dataclass(frozen=True)
-class Kind:
+class UnitView:
     """One kind of unit: where it is served and in which shape."""
 
     path: str
@@ -47,31 +47,31 @@ class Kind:
 
 
 KINDS = (
-    Kind(
+    UnitView(
         "regions", "regions", "region", Region, shapes.RegionSchema, shapes.UnitQuery,
         shapes.EXAMPLE_REGION, Region.name,
     ),
-    Kind(
+    UnitView(
         "branches", "branches", "branch", Branch, shapes.BranchSchema, shapes.BranchQuery,
         shapes.EXAMPLE_BRANCH, Branch.name, ("region_id",),
     ),
-    Kind(
+    UnitView(
         "departments", "departments", "department", Department, shapes.DepartmentSchema,
         shapes.UnitQuery, shapes.EXAMPLE_DEPARTMENT, Department.name,
     ),
-    Kind(
+    UnitView(
         "cost-centers", "cost_centers", "cost centre", CostCenter, shapes.CostCenterSchema,
         shapes.CostCenterQuery, shapes.EXAMPLE_COST_CENTER, CostCenter.name,
         ("branch_id", "department_id"),
     ),
-    Kind(
+    UnitView(
         "positions", "positions", "position", Position, shapes.PositionSchema, shapes.UnitQuery,
         shapes.EXAMPLE_POSITION, Position.title,
     ),
 )  # fmt: skip
 
 
-def _serve(kind: Kind) -> None:
+def _serve(kind: UnitView) -> None:
     """Add the views of one kind to the blueprint."""
     answer = shapes.example_of(dict(kind.example))
     change = shapes.change_of(kind.schema)

@@ -35,7 +35,7 @@ MONTH = re.compile(r"(20|21)[0-9]{2}-(0[1-9]|1[0-2])", re.ASCII)
 
 
 class PeriodNotFound(errors.NotFound):
-    """A period is a month such as 2026-10."""
+    """There is no such period; a period is a month such as 2026-10."""
 
     code = "period.not_found"
 

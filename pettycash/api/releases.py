@@ -255,4 +255,4 @@ def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise NotASignature(errors={"signature": ["It is base64."]}) from error
+        raise NotASignature(errors={"signature": ["The signature must be base64."]}) from error

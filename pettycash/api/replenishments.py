@@ -80,7 +80,7 @@ class OneReplenishment(MethodView):
 
 
 @blp.route("/<uuid:replenishment_id>/approve/")
-class Approval(MethodView):
+class ReplenishmentApproval(MethodView):
     """Yes."""
 
     @operation("replenishments.approve")
@@ -106,7 +106,7 @@ class Approval(MethodView):
 
 
 @blp.route("/<uuid:replenishment_id>/reject/")
-class Rejection(MethodView):
+class ReplenishmentRejection(MethodView):
     """No."""
 
     @operation("replenishments.reject")

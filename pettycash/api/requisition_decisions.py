@@ -29,7 +29,7 @@ from pettycash.api.schemas.requisitions import (
 from pettycash.db import transaction
 from pettycash.models.requisitions import Requisition
 from pettycash.services import approvals, requisitions, treasury_validation
-from pettycash.services.payments.creation import Part
+from pettycash.services.payments.creation import PaymentPart
 
 blp = Blueprint(
     "requisition-decisions",
@@ -57,7 +57,7 @@ def _acted(verb: Callable[..., Requisition], requisition_id: UUID, **facts: Any)
 
 
 @blp.route("/<uuid:requisition_id>/approve/")
-class Approval(MethodView):
+class RequisitionApproval(MethodView):
     """Yes."""
 
     @operation("requisitions.approve")
@@ -78,7 +78,7 @@ class Approval(MethodView):
 
 
 @blp.route("/<uuid:requisition_id>/reject/")
-class Rejection(MethodView):
+class RequisitionRejection(MethodView):
     """No."""
 
     @operation("requisitions.reject")
@@ -178,7 +178,7 @@ class Validation(MethodView):
                     session,
                     requisition_id=requisition_id,
                     digest=body["decision_digest"],
-                    parts=None if parts is None else [Part(**part) for part in parts],
+                    parts=None if parts is None else [PaymentPart(**part) for part in parts],
                     comment=body["comment"],
                     actor=actor,
                     now=session.info["now"],
@@ -202,7 +202,7 @@ class Return(MethodView):
 
 
 @blp.route("/<uuid:requisition_id>/hold/")
-class Hold(MethodView):
+class RequisitionHold(MethodView):
     """Treasury waits."""
 
     @operation("requisitions.hold")

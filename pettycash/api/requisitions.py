@@ -66,7 +66,7 @@ EQUAL = (
 
 
 class OnBehalfOfNeedsKey(errors.RuleViolation):
-    """Only a machine client raises a requisition on behalf of somebody."""
+    """Only a machine client may raise a requisition on behalf of a person."""
 
     code = "requisition.on_behalf_of_needs_key"
 

@@ -13,7 +13,7 @@ import requests
 
 from pettycash.bench import released
 from pettycash.bench.benchmark import Benchmark, at_most
-from pettycash.bench.released import TICK_SECONDS, WAIT_SECONDS, Line, wait_for
+from pettycash.bench.released import TICK_SECONDS, WAIT_SECONDS, HeldStack, wait_for
 from pettycash.bench.stage import Stage
 from pettycash.chaos.paying import Paid
 from pettycash.gateways.base import CallbackUrls
@@ -37,20 +37,20 @@ SETTLED = "SELECT id::text FROM payments WHERE id = ANY (%s::uuid[]) AND status 
 
 
 @dataclass(frozen=True)
-class Rail:
+class CallbackSender:
     """The running stack, and how many callbacks a round has."""
 
-    line: Line
+    line: HeldStack
     count: int
 
 
-def setup(stage: Stage) -> Rail:
+def setup(stage: Stage) -> CallbackSender:
     """The stack beside a rail that accepts and then says nothing by itself."""
     line = released.open_line(stage, callback_delay=NEVER_SECONDS)
-    return Rail(line=line, count=stage.sized(200, quick=10))
+    return CallbackSender(line=line, count=stage.sized(200, quick=10))
 
 
-def _latency(rail: Rail) -> float:
+def _latency(rail: CallbackSender) -> float:
     line = rail.line
     paid = line.release(rail.count)
     line.go()
@@ -77,7 +77,7 @@ def _latency(rail: Rail) -> float:
 
 
 def _callbacks(
-    line: Line, paid: Sequence[Paid]
+    line: HeldStack, paid: Sequence[Paid]
 ) -> Mapping[UUID, tuple[CallbackUrls, dict[str, object]]]:
     line.cursor.execute(ATTEMPTS, ([str(each.id) for each in paid],))
     payments = released.keys(paid)

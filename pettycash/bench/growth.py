@@ -25,7 +25,7 @@ from pettycash.chaos.paying import EXECUTOR, House
 from pettycash.models.base import new_id
 from pettycash.models.funds import Fund
 from pettycash.models.payments import Payment
-from pettycash.services import funds, ledger, statements
+from pettycash.services import fund_statements, funds, ledger
 from pettycash.services.actors import Actor
 from pettycash.services.ledger import Entry, credit, debit
 from pettycash.services.payments import reading
@@ -39,7 +39,7 @@ REPEATS, WARM_UP = 200, 10
 
 
 @dataclass(frozen=True)
-class Side:
+class MeasuredDatabase:
     """One database, its past, and somebody who reads it."""
 
     settings: Settings
@@ -51,12 +51,12 @@ class Side:
 class Sides:
     """The two that are compared."""
 
-    large: Side
-    small: Side
+    large: MeasuredDatabase
+    small: MeasuredDatabase
     repeats: int
 
 
-Step = Callable[[Session, Side], object]
+Step = Callable[[Session, MeasuredDatabase], object]
 
 
 def setup(stage: Stage) -> Sides:
@@ -84,15 +84,15 @@ def setup(stage: Stage) -> Sides:
     )
 
 
-def _side(stage: Stage, settings: Settings, database: str, postings: int) -> Side:
+def _side(stage: Stage, settings: Settings, database: str, postings: int) -> MeasuredDatabase:
     composition.compose(settings)
     house = House.find()
     with closing(stage.plan.postgres.connect(database=database)) as connection:
         past = history.write(connection.cursor(), house, postings // 2)
-    return Side(settings=settings, past=past, reader=house.actor(EXECUTOR))
+    return MeasuredDatabase(settings=settings, past=past, reader=house.actor(EXECUTOR))
 
 
-def _median(side: Side, step: Step, repeats: int) -> float:
+def _median(side: MeasuredDatabase, step: Step, repeats: int) -> float:
     composition.compose(side.settings)
     times = []
     with db.scope(company_id=side.past.company_id, source="bench"):
@@ -104,7 +104,7 @@ def _median(side: Side, step: Step, repeats: int) -> float:
     return statistics.median(times[WARM_UP:]) * 1000
 
 
-def _post(session: Session, side: Side) -> object:
+def _post(session: Session, side: MeasuredDatabase) -> object:
     amount = Decimal(AMOUNT)
     entry = Entry(
         source=f"bench:{new_id()}",
@@ -120,17 +120,17 @@ def _post(session: Session, side: Side) -> object:
     return ledger.post(session, [entry])
 
 
-def _balance(session: Session, side: Side) -> object:
+def _balance(session: Session, side: MeasuredDatabase) -> object:
     return funds.balance(session, side.past.fund_id)
 
 
-def _statement(session: Session, side: Side) -> object:
-    query = statements.lines(side.reader).where(Fund.id == side.past.fund_id)
-    rows = session.execute(query.order_by(*statements.ORDER).limit(PAGE + 1)).all()
-    return statements.told(session, rows[:PAGE])
+def _statement(session: Session, side: MeasuredDatabase) -> object:
+    query = fund_statements.lines(side.reader).where(Fund.id == side.past.fund_id)
+    rows = session.execute(query.order_by(*fund_statements.ORDER).limit(PAGE + 1)).all()
+    return fund_statements.told(session, rows[:PAGE])
 
 
-def _list(session: Session, side: Side) -> object:
+def _list(session: Session, side: MeasuredDatabase) -> object:
     query = reading.listed(side.reader).order_by(Payment.id.desc()).limit(PAGE + 1)
     return [
         reading.summary(payment, requisition, fact, side.reader)

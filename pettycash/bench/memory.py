@@ -23,7 +23,7 @@ WORKERS = tuple(children.WORKERS)
 
 
 @dataclass(frozen=True)
-class System:
+class StackProcesses:
     """The processes that the stage's children lead, by the name of the child."""
 
     roots: dict[str, int]
@@ -37,7 +37,7 @@ class System:
         return sum(pss(each) for root in self.roots.values() for each in _family(root))
 
 
-def setup(stage: Stage) -> System:
+def setup(stage: Stage) -> StackProcesses:
     """Start everything, use it a little, and leave it alone for a while."""
     plan = stage.plan
     specs = [*children.outside(plan), *children.ours(plan)]
@@ -48,7 +48,9 @@ def setup(stage: Stage) -> System:
         with suppress(http_load.Refused):
             http_load.rate(plan.port("api"), [request], connections=1)
     time.sleep(stage.sized(int(SETTLE_SECONDS), quick=1))
-    return System(roots={each.name: each.pid for each in stage.running if each.pid is not None})
+    return StackProcesses(
+        roots={each.name: each.pid for each in stage.running if each.pid is not None}
+    )
 
 
 def pss(pid: int) -> float:
@@ -84,8 +86,8 @@ def _command(pid: int) -> str:
 
 
 def _benchmark(
-    name: str, what: str, bound: float, measured: Callable[[System], float]
-) -> Benchmark[System]:
+    name: str, what: str, bound: float, measured: Callable[[StackProcesses], float]
+) -> Benchmark[StackProcesses]:
     return Benchmark(
         name=name,
         what=what,

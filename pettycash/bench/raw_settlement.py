@@ -7,7 +7,7 @@ from uuid import UUID
 
 import psycopg2
 
-from pettycash.bench.owed import AMOUNT, CURRENCY, TOPIC, Settlement
+from pettycash.bench.backlog import AMOUNT, CURRENCY, TOPIC, Settlement
 from pettycash.models.base import new_id
 
 SOURCE = """

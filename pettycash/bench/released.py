@@ -25,7 +25,7 @@ ACCEPTED = """
 
 
 @dataclass
-class Line:
+class HeldStack:
     """The running stack, and the relay, which can be made to wait."""
 
     house: House
@@ -58,7 +58,7 @@ class Line:
         return self._count(ACCEPTED, paid)
 
     def forget_questions(self) -> None:
-        """Close what is owed later (a fee is asked for), so that no round works for another."""
+        """Complete what is due later (a fee is asked for), so that no round works for another."""
         self.cursor.execute("UPDATE obligations SET done_at = now() WHERE done_at IS NULL")
 
     def _count(self, statement: str, paid: Sequence[Paid]) -> int:
@@ -70,7 +70,7 @@ class Line:
         self.relay.process.send_signal(number)
 
 
-def open_line(stage: Stage, *, callback_delay: float | None = None) -> Line:
+def open_line(stage: Stage, *, callback_delay: float | None = None) -> HeldStack:
     """Start the stack; where a delay is given, the rail calls back only after that long."""
     composition.compose(stage.settings)
     simulator = stage.spec("simulator-mpesa")
@@ -79,7 +79,7 @@ def open_line(stage: Stage, *, callback_delay: float | None = None) -> Line:
         simulator = replace(simulator, command=[*simulator.command, *late])
     stage.launch([simulator])
     _, relay, *_ = stage.start("api", "relay", *children.WORKERS)
-    return Line(house=House.find(), cursor=stage.superuser().cursor(), relay=relay)
+    return HeldStack(house=House.find(), cursor=stage.superuser().cursor(), relay=relay)
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:

@@ -36,7 +36,7 @@ WIRE: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Counter:
+class Endpoints:
     """Where clients are served: the API, and the bare route."""
 
     house: House
@@ -46,7 +46,7 @@ class Counter:
     sized: Callable[[int], int]
 
 
-def setup(stage: Stage) -> Counter:
+def setup(stage: Stage) -> Endpoints:
     """Start both servers, and warm their workers up."""
     stage.compose()
     stage.superuser().cursor().execute(
@@ -55,7 +55,7 @@ def setup(stage: Stage) -> Counter:
     stage.start("api")
     bare_port = stage.plan.ports.take(0)
     stage.launch([_bare_spec(stage, bare_port)])
-    counter = Counter(
+    counter = Endpoints(
         house=House.find(),
         cursor=stage.superuser().cursor(),
         api_port=stage.plan.port("api"),
@@ -84,7 +84,7 @@ def _bare_spec(stage: Stage, port: int) -> ChildSpec:
     )
 
 
-def _raise(counter: Counter, count: int) -> float:
+def _raise(counter: Endpoints, count: int) -> float:
     token = counter.house.token(REQUESTER)
     requests = [
         http_load.post("/api/requisitions/", WIRE, _headers(token))
@@ -93,7 +93,7 @@ def _raise(counter: Counter, count: int) -> float:
     return http_load.rate(counter.api_port, requests)
 
 
-def _execute(counter: Counter, count: int) -> float:
+def _execute(counter: Endpoints, count: int) -> float:
     token = counter.house.token()
     requests = [
         http_load.post(
@@ -110,7 +110,7 @@ def _headers(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}", "Idempotency-Key": str(new_id())}
 
 
-def _bare(counter: Counter, count: int) -> float:
+def _bare(counter: Endpoints, count: int) -> float:
     requests = [http_load.post("/rows", WIRE)] * counter.sized(count)
     return http_load.rate(counter.bare_port, requests)
 

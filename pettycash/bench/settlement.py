@@ -1,7 +1,7 @@
 """One settlement as production writes it, beside the same rows written by plain statements.
 
 Measured is what `services.payments.settlement` does to the books: `ledger.post` with the hold that
-it closes and the obligation that it fulfils, in one transaction with its scope. The reference sends
+it closes and the message that it completes, in one transaction with its scope. The reference sends
 its seven statements as the owner of the same tables, whose constraints and triggers it pays for
 like anybody. Both sides debit the same two hundred expense accounts of one company.
 """
@@ -13,10 +13,10 @@ from functools import partial
 from uuid import UUID
 
 from pettycash import composition, db
-from pettycash.bench import owed, raw_settlement
+from pettycash.bench import backlog, raw_settlement
+from pettycash.bench.backlog import AMOUNT, CURRENCY, TOPIC, Backlog, Settlement
 from pettycash.bench.benchmark import Benchmark, at_least
 from pettycash.bench.crew import Crew, crew
-from pettycash.bench.owed import AMOUNT, CURRENCY, TOPIC, Accounts, Settlement
 from pettycash.bench.stage import Stage
 from pettycash.services import ledger
 from pettycash.services.ledger import Entry, Fulfilled, credit, debit
@@ -35,7 +35,7 @@ PATIENCE_SECONDS = 120.0
 class Books:
     """Accounts to post to, and two crews that wait for settlements to make."""
 
-    accounts: Accounts
+    accounts: Backlog
     ours: Crew[Sequence[Settlement]]
     raw: Crew[Sequence[Settlement]]
     sized: Callable[[int], int]
@@ -45,14 +45,14 @@ class Books:
     ) -> float:
         """Have so many made; settlements a second."""
         made = self.sized(count)
-        return made / workers.run(self.accounts.owe(made, batch=batch, hot=hot))
+        return made / workers.run(self.accounts.enqueue(made, batch=batch, hot=hot))
 
 
 def setup(stage: Stage) -> Books:
     """Ten thousand funds, and eight processes for either side."""
     cursor = stage.superuser().cursor()
     funds = stage.sized(FUNDS, quick=200)
-    accounts = owed.open_accounts(cursor, funds=funds, categories=CATEGORIES)
+    accounts = backlog.open_accounts(cursor, funds=funds, categories=CATEGORIES)
     patient = replace(
         stage.settings,
         statement_timeout_seconds=PATIENCE_SECONDS,

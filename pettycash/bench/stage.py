@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from pettycash import composition, config, db
 from pettycash.settings import Settings
 from pettycash.stack import children, postgres
-from pettycash.stack.plan import SETTING_PREFIXES, Plan
+from pettycash.stack.plan import SETTING_PREFIXES, StackPlan
 from pettycash.stack.ports import Ports
 from pettycash.stack.processes import Child, ChildSpec
 from pettycash.stack.state import ROOT, StackError, StateFolder
@@ -40,7 +40,7 @@ TICK_SECONDS = 0.02
 class Stage:
     """PostgreSQL (migrated and seeded) and Redis; more of the stack where a benchmark asks."""
 
-    plan: Plan
+    plan: StackPlan
     quick: bool
     """True: a glance that everything runs, with figures that mean little."""
     _exits: ExitStack = field(repr=False)
@@ -144,7 +144,7 @@ def staged(environ: Mapping[str, str], *, quick: bool) -> Iterator[Stage]:
         state = StateFolder(folder / "state")
         folder.chmod(0o711)  # PostgreSQL may run as another user
         state.prepare()
-        plan = Plan(state, own | ONE_CALLER, Ports(usual=False))
+        plan = StackPlan(state, own | ONE_CALLER, Ports(usual=False))
         stage = Stage(plan=plan, quick=quick, _exits=exits)
         plan.check()
         plan.postgres.prepare()

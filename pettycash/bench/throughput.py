@@ -9,7 +9,7 @@ from redis import Redis
 
 from pettycash.bench import noop, released
 from pettycash.bench.benchmark import Benchmark, at_least
-from pettycash.bench.released import Line, wait_for
+from pettycash.bench.released import HeldStack, wait_for
 from pettycash.bench.stage import Stage
 from pettycash.celery_app import BROKER_OPTIONS
 from pettycash.stack.processes import ChildSpec
@@ -25,7 +25,7 @@ PREFIX = str(BROKER_OPTIONS["global_keyprefix"])
 class Traffic:
     """The stack with everything that a payment passes, and a worker beside it that does nothing."""
 
-    line: Line
+    line: HeldStack
     payments: int
     messages: int
     redis: RedisServer

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg2
 
-from pettycash.chaos.faults import NETWORK, Fault, Kind
+from pettycash.chaos.faults import NETWORK, ChaosFault, FaultKind
 from pettycash.chaos.proxy import Mode
 from pettycash.chaos.restoring import Restoring
 from pettycash.chaos.system import START_SECONDS, System
@@ -22,10 +22,10 @@ CUTS = 5
 """Commits that lose their answer in one fault."""
 
 MODES = {
-    Kind.DELAY: Mode.DELAY,
-    Kind.DRIP: Mode.DRIP,
-    Kind.HOLD: Mode.HOLD,
-    Kind.RESET: Mode.RESET,
+    FaultKind.DELAY: Mode.DELAY,
+    FaultKind.DRIP: Mode.DRIP,
+    FaultKind.HOLD: Mode.HOLD,
+    FaultKind.RESET: Mode.RESET,
 }
 SKEWED, SECOND_BEAT = "worker-skewed", "beat-2"
 
@@ -34,7 +34,7 @@ SKEWED, SECOND_BEAT = "worker-skewed", "beat-2"
 class Met:
     """A fault that was done, and what became of it."""
 
-    fault: Fault
+    fault: ChaosFault
     detected: bool = False
     healed: bool = False
     recovery_seconds: float | None = None
@@ -58,20 +58,20 @@ class Injector:
         self._restoring = restoring
         self._watch = watch
         self._pulse = pulse
-        self._doing: dict[Kind, Callable[[Met], float]] = {
-            Kind.KILL: self._kill,
-            Kind.STOP: self._stop,
-            Kind.FLUSH: self._flush,
-            Kind.SKEW: self._skew,
-            Kind.TWO_BEATS: self._two_beats,
-            Kind.READ_ONLY: self._read_only,
-            Kind.CUT: self._cut,
-            Kind.BACKUP: self._backup,
-            Kind.RESTORE: self._restore,
+        self._doing: dict[FaultKind, Callable[[Met], float]] = {
+            FaultKind.KILL: self._kill,
+            FaultKind.STOP: self._stop,
+            FaultKind.FLUSH: self._flush,
+            FaultKind.SKEW: self._skew,
+            FaultKind.TWO_BEATS: self._two_beats,
+            FaultKind.READ_ONLY: self._read_only,
+            FaultKind.CUT: self._cut,
+            FaultKind.BACKUP: self._backup,
+            FaultKind.RESTORE: self._restore,
             **dict.fromkeys(NETWORK, self._spoil),
         }
 
-    def do(self, fault: Fault) -> Met:
+    def do(self, fault: ChaosFault) -> Met:
         """Do one fault and wait until its part works again."""
         met = Met(fault)
         ended = self._doing[fault.kind](met)

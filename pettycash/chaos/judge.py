@@ -19,13 +19,13 @@ from sqlalchemy.orm import Session
 from pettycash import db
 from pettycash.chaos.clients import Clients
 from pettycash.chaos.paying import House, Paid
-from pettycash.chaos.rail import Movement, RailSide
+from pettycash.chaos.rail import RailMovement, RailSide
 from pettycash.chaos.restoring import Lost
 from pettycash.models.attempts import Callback, PaymentAttempt
 from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.models.platform import Case, CaseStatus, Obligation
+from pettycash.models.platform import Case, CaseStatus, OutboxMessage
 from pettycash.models.releases import PaymentExecution
-from pettycash.services.audit import Finding, Invariant, audit
+from pettycash.services.invariants import Finding, Invariant, check_all
 
 MONEY_TOPICS = ("payments.submit", "payments.resolve", "callbacks.process")
 ASKED_AGAIN_MAX = 100
@@ -37,7 +37,7 @@ WHAT_IS_OPEN = frozenset({"nothing_is_undecided", "every_callback_was_read"})
 
 
 @dataclass(frozen=True)
-class Known:
+class ReleasedPayment:
     """What we know of one released payment."""
 
     id: UUID
@@ -50,7 +50,7 @@ class Known:
 
 
 @dataclass(kw_only=True)
-class Verdict:
+class Judgement:
     """What breaks each invariant, as lines that name it, and what is known besides."""
 
     invariants: dict[Invariant, list[str]]
@@ -106,7 +106,7 @@ def is_settled(house: House) -> bool:
         return not (_owed(session) or _audit(session, only=WHAT_IS_OPEN)[Invariant.I6])
 
 
-def judge(house: House, rail: RailSide, clients: Clients, *, lost: Lost | None) -> Verdict:
+def judge(house: House, rail: RailSide, clients: Clients, *, lost: Lost | None) -> Judgement:
     """All checks, once everything is quiet. `lost` is what a restore has lost, if there was one."""
     movements = rail.movements()
     with house.scope(), db.snapshot() as session:
@@ -120,7 +120,7 @@ def judge(house: House, rail: RailSide, clients: Clients, *, lost: Lost | None) 
     found[Invariant.I1] += compared.double
     found[Invariant.I2] += compared.lost
     found[Invariant.I4] += _promises(clients, executions)
-    return Verdict(
+    return Judgement(
         invariants=found,
         told=compared.told,
         of_the_lost_time=len(compared.of_the_lost_time),
@@ -132,7 +132,7 @@ def judge(house: House, rail: RailSide, clients: Clients, *, lost: Lost | None) 
 def _audit(session: Session, *, only: frozenset[str] | None = None) -> dict[Invariant, list[str]]:
     """What the auditor finds in settled books, by invariant."""
     found: dict[Invariant, list[str]] = {each: [] for each in Invariant}
-    for result in audit(session, now=session.info["now"], settled=True, only=only):
+    for result in check_all(session, now=session.info["now"], settled=True, only=only):
         found[result.invariant] += [_line(finding) for finding in result.findings]
     return found
 
@@ -141,7 +141,7 @@ def _line(finding: Finding) -> str:
     return f"{finding.check}: {finding.object_type} {finding.object_id} {dict(finding.detail)}"
 
 
-def _known(session: Session) -> list[Known]:
+def _known(session: Session) -> list[ReleasedPayment]:
     references: dict[UUID, set[str]] = defaultdict(set)
     for row in session.execute(
         select(PaymentAttempt.payment_id, PaymentAttempt.originator_reference)
@@ -152,7 +152,7 @@ def _known(session: Session) -> list[Known]:
     )
     rows = session.execute(select(Payment).where(Payment.id.in_(references))).scalars()
     return [
-        Known(
+        ReleasedPayment(
             id=payment.id,
             status=payment.status,
             paid_amount=payment.paid_amount,
@@ -184,8 +184,8 @@ class Comparison:
 
 
 def compare(
-    known: Sequence[Known],
-    movements: Sequence[Movement],
+    known: Sequence[ReleasedPayment],
+    movements: Sequence[RailMovement],
     *,
     told_of_lost: Collection[str] = (),
     untold: Callable[[str], bool] = lambda _reference: False,
@@ -196,7 +196,7 @@ def compare(
     had said its last word of it to the books that are gone (`untold`).
     """
     found = Comparison()
-    moved: dict[str, list[Movement]] = defaultdict(list)
+    moved: dict[str, list[RailMovement]] = defaultdict(list)
     for each in movements:
         moved[each.originator_reference].append(each)
     explained: set[str] = set()
@@ -223,7 +223,7 @@ def compare(
     return found
 
 
-def _differences(payment: Known, found: Sequence[Movement]) -> list[str]:
+def _differences(payment: ReleasedPayment, found: Sequence[RailMovement]) -> list[str]:
     """How a success differs from what the rail says that it moved."""
     if not found:
         return [f"payment {payment.id} is a success and nothing moved"]
@@ -263,22 +263,22 @@ def _untold(rail: RailSide, lost: Lost | None) -> Callable[[str], bool]:
 
 
 def _owed(session: Session) -> list[str]:
-    """Obligations about money that are neither done, nor about a payment that has a case.
+    """Outbox messages about money that are neither done, nor about a payment that has a case.
 
     A payment in doubt is asked about for ever; its case is what makes that visible.
     """
     has_case = (
         select(Case.id)
         .join(PaymentAttempt, PaymentAttempt.payment_id == Case.object_id)
-        .where(PaymentAttempt.id == Obligation.key, Case.status != CaseStatus.RESOLVED)
+        .where(PaymentAttempt.id == OutboxMessage.key, Case.status != CaseStatus.RESOLVED)
         .exists()
     )
     rows = session.execute(
-        select(Obligation.topic, Obligation.key, Obligation.last_error).where(
-            Obligation.done_at.is_(None), Obligation.topic.in_(MONEY_TOPICS), ~has_case
+        select(OutboxMessage.topic, OutboxMessage.key, OutboxMessage.last_error).where(
+            OutboxMessage.done_at.is_(None), OutboxMessage.topic.in_(MONEY_TOPICS), ~has_case
         )
     )
-    return [f"{row.topic} {row.key} is owed: {row.last_error}" for row in rows]
+    return [f"{row.topic} {row.key} is open: {row.last_error}" for row in rows]
 
 
 def _cases(session: Session) -> dict[str, int]:

@@ -25,7 +25,7 @@ TIMINGS: Mapping[str, str] = {
 """About the proportions of the defaults, some ten times as fast; every report prints them."""
 
 BOUNDS: Mapping[str, str] = {
-    "PETTYCASH_OBLIGATION_ATTEMPTS_MAX": "1000",
+    "PETTYCASH_OUTBOX_ATTEMPTS_MAX": "1000",
     "PETTYCASH_SEND_TRIES_MAX": "40",
     "PETTYCASH_CODE_SENDS_MAX": "100",
     "PETTYCASH_GRANT_LIFETIME_SECONDS": "86400",

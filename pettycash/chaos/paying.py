@@ -29,7 +29,7 @@ from pettycash.services import (
 )
 from pettycash.services.actors import Actor, HeldRole
 from pettycash.services.identity import people, sessions
-from pettycash.services.payments.creation import Part
+from pettycash.services.payments.creation import PaymentPart
 from pettycash.services.requisitions import Stated, StatedLine
 from pettycash.stack.ports import LOOPBACK
 
@@ -116,7 +116,7 @@ class House:
             placed = people.place(session, user_id=person, company_id=self.company_id, now=now)
             if placed is None:
                 raise LookupError(f"{username} has no place in the company")
-            origin = people.Origin(ip_address=LOOPBACK)
+            origin = people.ClientInfo(ip_address=LOOPBACK)
             return sessions.start(session, placed=placed, origin=origin, now=now).access_token
 
 
@@ -127,7 +127,7 @@ def _pay(session: Session, number: int, amount: Decimal, phone: str) -> Paid:
         session,
         requisition_id=requisition.id,
         digest=_digest(session, requisition.id),
-        parts=[Part(amount=amount, store_id=_store(session))],
+        parts=[PaymentPart(amount=amount, store_id=_store(session))],
         actor=_acting(session, VALIDATOR),
         now=now,
     )

@@ -14,7 +14,7 @@ PAGE = 10_000
 
 
 @dataclass(frozen=True)
-class Movement:
+class RailMovement:
     """Money that the rail has moved."""
 
     originator_reference: str
@@ -56,10 +56,10 @@ class RailSide:
         """No new fault; what a payment was given stays with it."""
         requests.delete(f"{self._pages}/plan", timeout=SECONDS).raise_for_status()
 
-    def movements(self) -> list[Movement]:
+    def movements(self) -> list[RailMovement]:
         """Everything that it has paid."""
         return [
-            Movement(
+            RailMovement(
                 originator_reference=each["originator_reference"],
                 provider_reference=each["provider_reference"],
                 amount=Decimal(each["amount"]),

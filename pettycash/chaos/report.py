@@ -7,9 +7,9 @@ from typing import Any
 
 from pettycash import config
 from pettycash.chaos.clients import Clients
-from pettycash.chaos.faults import Kind
+from pettycash.chaos.faults import FaultKind
 from pettycash.chaos.injecting import Met
-from pettycash.chaos.judge import Verdict
+from pettycash.chaos.judge import Judgement
 from pettycash.chaos.options import BOUNDS, GATEWAY_RATES, SETTLE_SECONDS, TIMINGS, Options
 from pettycash.chaos.rail import Calls
 from pettycash.chaos.restoring import Lost
@@ -24,12 +24,12 @@ ORPHANS = "attempts of killed workers decided"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class ChaosResult:
     """Everything that a run has seen."""
 
     options: Options
     faults: Sequence[Met]
-    verdict: Verdict
+    verdict: Judgement
     clients: Clients
     lost: Lost | None
     rail: Calls
@@ -61,7 +61,7 @@ class Result:
             "unbalanced": len(verdict.unbalanced),
             "undecided": len(verdict.undecided),
             "cases": sum(verdict.cases.values()),
-            "kills": sum(each.fault.kind is Kind.KILL for each in self.faults),
+            "kills": sum(each.fault.kind is FaultKind.KILL for each in self.faults),
             "gateway_faults": self.rail.spoilt,
             "recovery_seconds": self.recovery(),
             "gateway_calls": self.rail.received,

@@ -12,7 +12,7 @@ from pettycash.chaos.injecting import Injector, Met
 from pettycash.chaos.options import SETTLE_SECONDS, Options
 from pettycash.chaos.paying import House
 from pettycash.chaos.rail import RailSide
-from pettycash.chaos.report import Result
+from pettycash.chaos.report import ChaosResult
 from pettycash.chaos.restoring import Restoring
 from pettycash.chaos.system import System
 from pettycash.chaos.watching import Pulse, Watch
@@ -35,7 +35,7 @@ Progress = Callable[[str, int, int], None]
 
 def run(
     options: Options, folder: StateFolder, environ: Mapping[str, str], progress: Progress
-) -> Result:
+) -> ChaosResult:
     """A whole run in a state folder of its own; nothing is left running.
 
     Raises:
@@ -74,7 +74,7 @@ def run(
         progress("judging", clients.released, len(met))
         verdict = judge.judge(house, rail, clients, lost=restoring.lost)
         verdict.settled_seconds = settled
-        return Result(
+        return ChaosResult(
             options=options,
             faults=met,
             verdict=verdict,

@@ -15,7 +15,7 @@ from pathlib import Path
 from pettycash.chaos.options import BOUNDS, TIMINGS
 from pettycash.chaos.proxy import Proxies
 from pettycash.stack import children
-from pettycash.stack.plan import SETTING_PREFIXES, Plan
+from pettycash.stack.plan import SETTING_PREFIXES, StackPlan
 from pettycash.stack.ports import LOOPBACK, Ports
 from pettycash.stack.processes import Child, ChildSpec, ChildState
 from pettycash.stack.redis import RedisServer
@@ -53,7 +53,7 @@ class System:
         self._left_dead: set[str] = set()
         self.ended_by_themselves: list[str] = []
         """Who ended without having been killed by us; they are started again all the same."""
-        self.plan = Plan(folder, own, Ports(usual=False))
+        self.plan = StackPlan(folder, own, Ports(usual=False))
         doors = {
             name: self.proxies.open(name, self.plan.port(door)) for name, door in DOORS.items()
         }

@@ -23,7 +23,7 @@ from pettycash.stack import probes
 logger = logging.getLogger(__name__)
 
 PULSE_SECONDS = 0.5
-CANARY_SECONDS = 1.0
+QUEUE_HEARTBEAT_SECONDS = 1.0
 WIRED = (AttemptState.CLAIMED, AttemptState.SENDING)
 """What a worker has in its hands."""
 DECIDED = (AttemptState.SETTLED, AttemptState.REJECTED)
@@ -36,7 +36,7 @@ QUEUE_OF = {
     "worker-callbacks": "callbacks",
     "worker-batch": "batch",
 }
-"""Part → the queue in which a canary must sing to show that it works."""
+"""Part → the queue in which a heartbeat must arrive to show that it works."""
 
 
 class Watch:
@@ -46,7 +46,7 @@ class Watch:
         self._system = system
         self._clients = clients
         self._celery = celery
-        self._next_canary = 0.0
+        self._next_heartbeat = 0.0
 
     def works(self, part: str, since: float) -> bool:
         """Whether a part has shown since a moment (time.monotonic) that it works."""
@@ -59,15 +59,15 @@ class Watch:
         return self._clients.answers()
 
     def sing(self, queue: str) -> None:
-        """Send a canary into a queue, at most one a second."""
+        """Send a heartbeat into a queue, at most one a second."""
         now = time.monotonic()
-        if now < self._next_canary:
+        if now < self._next_heartbeat:
             return
-        self._next_canary = now + CANARY_SECONDS
+        self._next_heartbeat = now + QUEUE_HEARTBEAT_SECONDS
         try:
-            self._celery.send_task("canary.sing", kwargs={"queue": queue}, queue=queue)
+            self._celery.send_task("heartbeats.beat", kwargs={"queue": queue}, queue=queue)
         except (BrokerError, RedisError, OSError):
-            logger.info("the broker takes no canary", exc_info=True)
+            logger.info("the broker takes no heartbeat", exc_info=True)
 
     def _sings(self, queue: str, since: float) -> bool:
         self.sing(queue)

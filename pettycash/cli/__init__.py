@@ -55,7 +55,7 @@ COMMANDS = {
 """Command → "module:name of the click command"."""
 
 
-class Commands(FlaskGroup):
+class CommandGroup(FlaskGroup):
     """Flask's group, for the application context that its commands may ask for; ours load late."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -78,7 +78,7 @@ def create_app() -> Any:
     return importlib.import_module("pettycash.app").create_app()
 
 
-cli = Commands(
+cli = CommandGroup(
     name="pettycash",
     create_app=create_app,
     add_default_commands=False,

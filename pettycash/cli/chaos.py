@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pettycash import foundation
 from pettycash.chaos import faults, run
 from pettycash.chaos.options import QUICK_KILLS, QUICK_PAYMENTS, Options
-from pettycash.chaos.report import FAULT_COLUMNS, Result
+from pettycash.chaos.report import FAULT_COLUMNS, ChaosResult
 from pettycash.cli import tables
 from pettycash.stack.plan import caller_environment
 from pettycash.stack.state import StackError, StateFolder
@@ -125,7 +125,7 @@ def _progress(options: Options) -> Iterator[run.Progress]:
         yield show
 
 
-def _print(result: Result) -> None:
+def _print(result: ChaosResult) -> None:
     """The tables for people."""
     said = result.as_json()
     tables.show("Faults", FAULT_COLUMNS, result.rows())

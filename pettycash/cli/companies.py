@@ -14,23 +14,23 @@ from pettycash.models.organisation import Company
 
 
 @dataclass(frozen=True)
-class Place:
+class CompanyRow:
     """One company."""
 
     id: UUID
     code: str
 
 
-def active() -> list[Place]:
+def active() -> list[CompanyRow]:
     """Every active company, by code."""
     with db.system_transaction() as session:
         rows = session.execute(
             select(Company.id, Company.code).where(Company.is_active).order_by(Company.code)
         ).all()
-    return [Place(row.id, row.code) for row in rows]
+    return [CompanyRow(row.id, row.code) for row in rows]
 
 
-def chosen(code: str | None) -> Place:
+def chosen(code: str | None) -> CompanyRow:
     """The company of that code, or the only one.
 
     Raises:
@@ -48,7 +48,7 @@ def chosen(code: str | None) -> Place:
 
 
 @contextmanager
-def within(place: Place, *, source: str) -> Iterator[Session]:
+def within(place: CompanyRow, *, source: str) -> Iterator[Session]:
     """One unit of work in a company."""
     with db.scope(company_id=place.id, source=source), db.transaction() as session:
         yield session

@@ -1,4 +1,4 @@
-"""`outbox`: what is owed and not done, across companies."""
+"""`outbox`: what must happen and has not happened, across companies."""
 
 import json
 from uuid import UUID
@@ -8,36 +8,36 @@ import click
 from pettycash import db
 from pettycash.cli import tables
 from pettycash.cli.composed import composed
-from pettycash.services import obligations
+from pettycash.services import outbox_messages
 
 
 @click.group()
 def outbox() -> None:
-    """Look at obligations, retry or park them."""
+    """Look at outbox messages; retry or dead-letter them."""
 
 
 @outbox.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @composed
 def status(as_json: bool) -> None:
-    """What is owed, by topic: due, waiting, parked, failing, and how late the oldest is."""
+    """Open messages by topic: due, waiting, dead-lettered, failing, and how late the oldest is."""
     with db.scope(source="cli"), db.system_transaction() as session:
-        rows = obligations.counts(session)
+        rows = outbox_messages.counts(session)
     if as_json:
         click.echo(json.dumps({"topics": [row.as_json() for row in rows]}, indent=2))
         return
     if not rows:
-        click.echo("nothing is owed")
+        click.echo("nothing is waiting")
         return
     tables.show(
-        "Obligations",
-        ("topic", "due", "waiting", "parked", "failing", "late (s)"),
+        "Outbox messages",
+        ("topic", "due", "waiting", "dead-lettered", "failing", "late (s)"),
         (
             (
                 row.topic,
                 row.due,
                 row.waiting,
-                row.parked,
+                row.dead_lettered,
                 row.failing,
                 f"{row.late_seconds:.0f}",
             )
@@ -47,26 +47,26 @@ def status(as_json: bool) -> None:
 
 
 @outbox.command()
-@click.argument("obligation_id", type=click.UUID)
+@click.argument("message_id", type=click.UUID)
 @composed
-def retry(obligation_id: UUID) -> None:
-    """Make an obligation due now, parked or not."""
-    _change(obligation_id, "retry")
+def retry(message_id: UUID) -> None:
+    """Make an outbox message due now, dead-lettered or not."""
+    _change(message_id, "retry")
     click.echo("due now")
 
 
 @outbox.command()
-@click.argument("obligation_id", type=click.UUID)
+@click.argument("message_id", type=click.UUID)
 @composed
-def park(obligation_id: UUID) -> None:
-    """Take an obligation out of the relay's hands."""
-    _change(obligation_id, "park")
-    click.echo("parked")
+def dead_letter(message_id: UUID) -> None:
+    """Keep the relay from a message until a person retries it."""
+    _change(message_id, "dead-letter")
+    click.echo("dead-lettered")
 
 
-def _change(obligation_id: UUID, what: str) -> None:
+def _change(message_id: UUID, what: str) -> None:
     with db.scope(source="cli"), db.system_transaction() as session:
-        company_id = obligations.company_of(session, obligation_id=obligation_id)
-    change = obligations.retry if what == "retry" else obligations.park
+        company_id = outbox_messages.company_of(session, message_id=message_id)
+    change = outbox_messages.retry if what == "retry" else outbox_messages.dead_letter
     with db.scope(company_id=company_id, source="cli"), db.transaction() as session:
-        change(session, obligation_id=obligation_id, actor=None, now=session.info["now"])
+        change(session, message_id=message_id, actor=None, now=session.info["now"])

@@ -129,7 +129,7 @@ def _pauser(session: Session, username: str) -> Actor:
             session, user_id=user_id, company_id=company.id, now=session.info["now"]
         )
         if placed is not None and placed.has(*pauses.PAUSERS):
-            return placed.actor(people.Origin())
+            return placed.actor(people.ClientInfo())
     raise pauses.NotAPauser(f"{username} is no operator, treasury officer or cfo.")
 
 

@@ -8,5 +8,5 @@ from pettycash.relay import serve
 
 @click.command()
 def relay() -> None:
-    """Hand what is owed to the workers, until stopped."""
+    """Hand due messages to the workers, until stopped."""
     serve(usable_settings())

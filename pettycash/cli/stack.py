@@ -15,7 +15,7 @@ import click
 from pettycash.cli import names_servers, state_folder, tables
 from pettycash.stack import console
 from pettycash.stack.mailbox.store import Mailbox
-from pettycash.stack.plan import Plan, caller_environment
+from pettycash.stack.plan import StackPlan, caller_environment
 from pettycash.stack.ports import Ports
 from pettycash.stack.processes import ChildState, is_alive
 from pettycash.stack.state import AlreadyRunning, StackError, StateFolder
@@ -33,7 +33,7 @@ def up(any_port: bool) -> None:
     folder.prepare()
     try:
         with folder.held():
-            plan = Plan(folder, caller_environment(), Ports(usual=not any_port))
+            plan = StackPlan(folder, caller_environment(), Ports(usual=not any_port))
             sys.exit(Supervisor(plan).run())
     except AlreadyRunning:
         click.echo(_where_it_runs(folder), err=True)

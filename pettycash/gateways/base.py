@@ -40,7 +40,7 @@ class RequestType(StrEnum):
     REFUND = "REFUND"
 
 
-class CallbackPurpose(StrEnum):
+class CallbackKind(StrEnum):
     """Which of an attempt's URLs the rail called."""
 
     RESULT = "result"
@@ -211,7 +211,7 @@ class FieldError:
 
 
 class DestinationNotUnderstood(errors.RuleViolation):
-    """What was given is no destination on this rail."""
+    """This rail can't pay to the given destination."""
 
     # the detail names why, without the number
     code = "payment.invalid_destination"
@@ -252,7 +252,7 @@ class Gateway(Protocol):
         """
 
     def read_callback(
-        self, purpose: CallbackPurpose, body: bytes, instruction: PayoutInstruction
+        self, purpose: CallbackKind, body: bytes, instruction: PayoutInstruction
     ) -> Outcome:
         """Say what a callback proves. Pure; any bytes give an outcome, none raises.
 

@@ -1,7 +1,7 @@
 """One call under way: how long it may take, and how far it got.
 
 Whether a request may have reached the rail decides about money. The connection itself keeps
-track of it (`Stage`), so that the answer does not hang on how a library words its exceptions.
+track of it (`RequestStage`), so that the answer does not depend on how a library words its errors.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Deadline:
         return min(self, Deadline.after(seconds), key=lambda each: each.remaining())
 
 
-class Stage(IntEnum):
+class RequestStage(IntEnum):
     """How far a request got."""
 
     UNTRACKED = 0  # our connection was never asked: only the kind of error can tell
@@ -62,7 +62,7 @@ class Flight:
     def __init__(self, deadline: Deadline, *, leave_by: Deadline | None = None) -> None:
         self.deadline = deadline
         self._leave_by = leave_by or deadline
-        self.stage = Stage.UNTRACKED
+        self.stage = RequestStage.UNTRACKED
         self.cut = False
         self._lock = Lock()
         self._twin: socket.socket | None = None
@@ -97,10 +97,10 @@ class Flight:
 
     def leave(self) -> None:
         """Called just before the first byte; refuses where the time is already over."""
-        if self.stage is not Stage.LEAVING:
+        if self.stage is not RequestStage.LEAVING:
             if self.cut or min(self.deadline.remaining(), self._leave_by.remaining()) <= 0:
                 raise TimeoutError("the time for this call was over before it was sent")
-            self.stage = Stage.LEAVING
+            self.stage = RequestStage.LEAVING
 
     def _expire(self) -> None:
         with self._lock:
@@ -125,7 +125,7 @@ class _Tracked:
     def _new_conn(self) -> socket.socket:
         flight = _flight.get()
         if flight is not None:
-            flight.stage = Stage.CONNECTING
+            flight.stage = RequestStage.CONNECTING
         sock: socket.socket = super()._new_conn()  # type: ignore[misc]
         if flight is not None:
             flight.hold(sock)

@@ -11,7 +11,7 @@ import requests
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.util import parse_url
 
-from pettycash.gateways.flight import Deadline, Flight, Stage, TrackedAdapter
+from pettycash.gateways.flight import Deadline, Flight, RequestStage, TrackedAdapter
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -234,10 +234,10 @@ def _origins_of(host: str) -> list[tuple[str, str, int]]:
 
 def _failure(error: Exception, flight: Flight, elapsed_ms: int) -> TransportFailure:
     """Name what went wrong, and decide by the connection's own record whether it had left."""
-    if flight.stage is Stage.UNTRACKED:
+    if flight.stage is RequestStage.UNTRACKED:
         left = not (isinstance(error, requests.RequestException) and never_left(error))
     else:
-        left = flight.stage is Stage.LEAVING
+        left = flight.stage is RequestStage.LEAVING
     if flight.cut or flight.deadline.remaining() <= 0:
         code = "transport.deadline"
     elif isinstance(error, requests.exceptions.SSLError):

@@ -21,7 +21,7 @@ TOTAL_SECONDS = 20.0
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-class NotDelivered(Exception):
+class MailNotDelivered(Exception):
     """The message was not taken; the text names why, without addresses or contents."""
 
 
@@ -45,11 +45,11 @@ def send(*, to: Sequence[str], subject: str, text: str, deadline: Deadline | Non
     Each step has TIMEOUT_SECONDS. Where the time was over the server may have taken it.
 
     Raises:
-        NotDelivered: no server, no connection, no time, or the server refused.
+        MailNotDelivered: no server, no connection, no time, or the server refused.
     """
     current = settings.current()
     if not current.smtp_url:
-        raise NotDelivered("SMTP_URL is not set")
+        raise MailNotDelivered("SMTP_URL is not set")
     message = EmailMessage()
     message["From"] = current.mail_from
     message["To"] = ", ".join(to)
@@ -60,7 +60,7 @@ def send(*, to: Sequence[str], subject: str, text: str, deadline: Deadline | Non
     message.set_content(text)
     within = (deadline or Deadline.after(TOTAL_SECONDS)).sooner(TOTAL_SECONDS)
     if within.remaining() <= 0:
-        raise NotDelivered("no time was left")
+        raise MailNotDelivered("no time was left")
     flight = Flight(within)
     try:
         with (
@@ -72,7 +72,7 @@ def send(*, to: Sequence[str], subject: str, text: str, deadline: Deadline | Non
                 server.quit()
     except (smtplib.SMTPException, OSError) as error:
         reason = "it took too long" if flight.cut else _reason(error)
-        raise NotDelivered(reason) from None  # the original repeats addresses
+        raise MailNotDelivered(reason) from None  # the original repeats addresses
 
 
 def _connect(url: urllib.parse.SplitResult, flight: Flight) -> smtplib.SMTP:
@@ -88,7 +88,9 @@ def _connect(url: urllib.parse.SplitResult, flight: Flight) -> smtplib.SMTP:
             server.ehlo()
         elif url.username and host not in LOOPBACK:
             server.close()
-            raise NotDelivered("the mail server offers no TLS, and a password would go in clear")
+            raise MailNotDelivered(
+                "the mail server offers no TLS, and a password would go in clear"
+            )
     if url.username:
         server.login(urllib.parse.unquote(url.username), urllib.parse.unquote(url.password or ""))
     return server

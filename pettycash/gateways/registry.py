@@ -15,7 +15,7 @@ _gateways: dict[Rail, Gateway] = {}
 
 
 class RailNotServed(errors.RuleViolation):
-    """No adapter is wired for this rail, so payments can't be made over it."""
+    """This rail is not set up here, so it can't make payments."""
 
     code = "payment.rail_not_served"
 

@@ -19,7 +19,7 @@ ACCEPTED_CODES = frozenset({100, 101, 102})
 DEVELOPMENT_DOMAIN = "sms.localhost"
 
 
-class NotDelivered(Exception):
+class SmsNotDelivered(Exception):
     """The text was not taken; the reason names no number and no contents."""
 
 
@@ -29,13 +29,13 @@ def send(*, to: str, text: str, deadline: Deadline | None = None) -> None:
     A deadline may shorten that.
 
     Raises:
-        NotDelivered: no provider, no answer, or the provider refused this recipient.
+        SmsNotDelivered: no provider, no answer, or the provider refused this recipient.
     """
     current = settings.current()
     number = "+" + to.lstrip("+")
     if not current.sms_url:
         if current.environment == "production":
-            raise NotDelivered("SMS_URL is not set")
+            raise SmsNotDelivered("SMS_URL is not set")
         try:
             mail.send(
                 to=[f"{number[1:]}@{DEVELOPMENT_DOMAIN}"],
@@ -43,8 +43,8 @@ def send(*, to: str, text: str, deadline: Deadline | None = None) -> None:
                 text=text,
                 deadline=deadline,
             )
-        except mail.NotDelivered as error:
-            raise NotDelivered(str(error)) from None
+        except mail.MailNotDelivered as error:
+            raise SmsNotDelivered(str(error)) from None
         return
     url = urllib.parse.urlsplit(current.sms_url)
     form = dict(urllib.parse.parse_qsl(url.query)) | {"to": number, "message": text}
@@ -61,7 +61,7 @@ def send(*, to: str, text: str, deadline: Deadline | None = None) -> None:
             deadline=deadline,
         )
     except TransportFailure as error:
-        raise NotDelivered(error.code) from None
+        raise SmsNotDelivered(error.code) from None
     _check(answer.status, answer.body)
 
 
@@ -71,8 +71,8 @@ def _check(status: int, body: bytes) -> None:
     data = parsed.get("SMSMessageData")
     recipients = data.get("Recipients") if isinstance(data, dict) else None
     if status not in (200, 201) or not isinstance(recipients, list) or not recipients:
-        raise NotDelivered(f"http.{status}")
+        raise SmsNotDelivered(f"http.{status}")
     first = recipients[0]
     code = first.get("statusCode") if isinstance(first, dict) else None
     if code not in ACCEPTED_CODES:
-        raise NotDelivered(f"status {code}")
+        raise SmsNotDelivered(f"status {code}")

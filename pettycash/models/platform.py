@@ -1,4 +1,4 @@
-"""What every domain stands on: obligations, idempotency, two-person changes, cases, pauses."""
+"""What every domain stands on: outbox messages, idempotency, two-person changes, cases, pauses."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from pettycash.models.base import REQUEST_ID, Base, Keyed, Tenanted, choice, member, own_key
 
 
-class Obligation(Tenanted):
+class OutboxMessage(Tenanted):
     """Something that must happen. A message is only a hint to look at this row.
 
     `topic` is the name of the Celery task; `key` the thing it is about. `done_at` is set in the
@@ -44,12 +44,12 @@ class Obligation(Tenanted):
     handed_at: Mapped[datetime | None]
     """When it was published last."""
     failures: Mapped[int] = mapped_column(default=0)
-    """How often its task ended in an error; parked after a bound."""
+    """How often its task ended in an error; dead-lettered after a bound."""
     last_error: Mapped[str | None]
     done_at: Mapped[datetime | None]
     parked_at: Mapped[datetime | None]
     parked_by_hand: Mapped[bool] = mapped_column(default=False, server_default="false")
-    """A person parked it, and nobody but a person takes it up again."""
+    """A person dead-lettered it, and only a person may retry it."""
     request_id: Mapped[str | None] = mapped_column(server_default=REQUEST_ID)
     """Of the request that it began with; its task goes on under it."""
 
@@ -128,7 +128,7 @@ class CaseKind(StrEnum):
     SHORT_DELIVERY = "short_delivery"
     LATE_FACT = "late_fact"
     BELOW_FLOOR = "below_floor"
-    PARKED_OBLIGATION = "parked_obligation"
+    DEAD_LETTER = "parked_obligation"
     RELEASE_LOCKED = "release_locked"
     CREDENTIALS_REFUSED = "credentials_refused"
 
@@ -176,7 +176,7 @@ class Case(Tenanted):
     severity: Mapped[Severity] = mapped_column(choice(Severity, "severity"))
     status: Mapped[CaseStatus] = mapped_column(choice(CaseStatus, "status"))
     object_type: Mapped[str]
-    """payment, callback, store, provider_account, replenishment, obligation …"""
+    """payment, callback, store, provider_account, replenishment, outbox_message …"""
     object_id: Mapped[UUID]
     summary: Mapped[str]
     evidence: Mapped[dict[str, Any]]
@@ -278,7 +278,7 @@ class Restore(Base):
 
 
 class Heartbeat(Base):
-    """The last sign of life of a background part: canary per queue, relay, beat."""
+    """The last sign of life of a background part: each queue, relay, beat."""
 
     __tablename__ = "heartbeats"
 

@@ -176,7 +176,7 @@ class StepAssignee(Tenanted):
     user_id: Mapped[UUID]
 
 
-class Verdict(StrEnum):
+class StepDecision(StrEnum):
     """What an assignee decided."""
 
     APPROVED = "approved"
@@ -217,7 +217,7 @@ class Decision(Tenanted):
     step_id: Mapped[UUID]
     user_id: Mapped[UUID]
     role: Mapped[str]
-    verdict: Mapped[Verdict] = mapped_column(choice(Verdict, "verdict"))
+    verdict: Mapped[StepDecision] = mapped_column(choice(StepDecision, "verdict"))
     digest: Mapped[bytes] = mapped_column(LargeBinary)
     comment: Mapped[str | None]
     ip_address: Mapped[str | None]

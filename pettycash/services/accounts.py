@@ -39,13 +39,13 @@ class AccountExists(errors.Conflict):
 
 
 class AccountNeedsOwner(errors.RuleViolation):
-    """An account of this kind is made with its store, fund, person or provider account."""
+    """An account of this kind is opened with its store, fund, person or provider account only."""
 
     code = "account.kind_not_free"
 
 
 @dataclass(frozen=True)
-class Plan:
+class AccountNumbering:
     """How accounts of a kind are numbered and called."""
 
     number: str
@@ -54,26 +54,26 @@ class Plan:
     """Which column tells accounts of this kind and currency apart; None: there is only one."""
 
 
-PLAN: Mapping[AccountKind, Plan] = {
-    K.STORE: Plan("1000", "Store", "store"),
-    K.BANK: Plan("1100", "Bank"),
-    K.IN_TRANSIT: Plan("1200", "In transit", "fund_id"),
-    K.UNALLOCATED: Plan("1300", "Unallocated", "provider_account_id"),
-    K.PROVIDER_CHARGES: Plan("1310", "Charges account", "provider_account_id"),
-    K.ADVANCES: Plan("1400", "Advances", "party_id"),
-    K.RECEIVABLE: Plan("1500", "Receivable"),
-    K.RECOVERABLE: Plan("1510", "Recoverable from payee"),
-    K.INPUT_VAT: Plan("1520", "Input VAT"),
-    K.PAYABLE: Plan("2000", "Payable"),
-    K.WHT_PAYABLE: Plan("2100", "Withholding tax payable"),
-    K.WALLET: Plan("2200", "Wallet", "party_id"),
-    K.SUSPENSE: Plan("2900", "Suspense"),
-    K.DIFFERENCES_PENDING: Plan("2910", "Differences pending"),
-    K.FX_CLEARING: Plan("2920", "FX clearing"),
-    K.EQUITY: Plan("3000", "Equity"),
-    K.EXPENSE: Plan("5000", "Expense", "category"),
-    K.FEES: Plan("5900", "Fees"),
-    K.OVER_SHORT: Plan("5910", "Over and short"),
+PLAN: Mapping[AccountKind, AccountNumbering] = {
+    K.STORE: AccountNumbering("1000", "Store", "store"),
+    K.BANK: AccountNumbering("1100", "Bank"),
+    K.IN_TRANSIT: AccountNumbering("1200", "In transit", "fund_id"),
+    K.UNALLOCATED: AccountNumbering("1300", "Unallocated", "provider_account_id"),
+    K.PROVIDER_CHARGES: AccountNumbering("1310", "Charges account", "provider_account_id"),
+    K.ADVANCES: AccountNumbering("1400", "Advances", "party_id"),
+    K.RECEIVABLE: AccountNumbering("1500", "Receivable"),
+    K.RECOVERABLE: AccountNumbering("1510", "Recoverable from payee"),
+    K.INPUT_VAT: AccountNumbering("1520", "Input VAT"),
+    K.PAYABLE: AccountNumbering("2000", "Payable"),
+    K.WHT_PAYABLE: AccountNumbering("2100", "Withholding tax payable"),
+    K.WALLET: AccountNumbering("2200", "Wallet", "party_id"),
+    K.SUSPENSE: AccountNumbering("2900", "Suspense"),
+    K.DIFFERENCES_PENDING: AccountNumbering("2910", "Differences pending"),
+    K.FX_CLEARING: AccountNumbering("2920", "FX clearing"),
+    K.EQUITY: AccountNumbering("3000", "Equity"),
+    K.EXPENSE: AccountNumbering("5000", "Expense", "category"),
+    K.FEES: AccountNumbering("5900", "Fees"),
+    K.OVER_SHORT: AccountNumbering("5910", "Over and short"),
 }
 """Every kind, its number and its qualifier (template of domain.md §7)."""
 

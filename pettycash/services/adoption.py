@@ -25,13 +25,13 @@ from pettycash.services.duties import Duty
 
 
 class RequesterAnswers(errors.Conflict):
-    """Its requester, or who adopted it, can still answer for it."""
+    """The requester, or the person who adopted the requisition, can still answer for it."""
 
     code = "requisition.requester_answers"
 
 
 class NotManager(errors.NotAllowed):
-    """Only the manager of somebody who left adopts what they had raised."""
+    """Only the manager of a person who left may adopt that person's requisitions."""
 
     code = "requisition.not_manager"
 
@@ -57,11 +57,13 @@ def adopt(
     )
     reason = texts.required(comment, field="comment")
     if requisition.status not in requesters.ANSWERED:
-        raise IllegalRequisitionState(f"A requisition that is {requisition.status} is not adopted.")
+        raise IllegalRequisitionState(
+            f"A requisition that is {requisition.status} can't be adopted."
+        )
     if not requesters.has_left(session, requisition.requester_id):
         raise RequesterAnswers
     if requesters.adopter(session, requisition) == actor.user_id:
-        raise RequesterAnswers("You have adopted it.")
+        raise RequesterAnswers("You have adopted this requisition already.")
     role = leaving.role_as_manager(session, requisition, user_id=actor.user_id, now=now)
     if role is None:
         raise NotManager

@@ -27,9 +27,9 @@ from pettycash.models.workflow import (
     Decision,
     RoundStatus,
     StepAssignee,
+    StepDecision,
     StepStatus,
     TrailAction,
-    Verdict,
 )
 from pettycash.services import (
     approved_facts,
@@ -47,19 +47,19 @@ R = RequisitionStatus
 
 
 class MakerCannotBeChecker(errors.NotAllowed):
-    """Nobody decides their own requisition (four-eyes principle)."""
+    """You raised this requisition; another person must decide on it."""
 
     code = "approval.maker_is_checker"
 
 
 class NotAnApprover(errors.NotAllowed):
-    """You stand nowhere in this requisition's chain of approval."""
+    """You are not among the approvers of this requisition."""
 
     code = "approval.not_an_approver"
 
 
 class RoleLost(errors.NotAllowed):
-    """The step was given to you for a role that you don't hold any more."""
+    """You no longer hold the role for which this step was assigned to you."""
 
     code = "approval.role_lost"
 
@@ -70,14 +70,14 @@ class NotYourTurn(errors.Conflict):
     code = "approval.not_your_turn"
 
 
-class AlreadyDecided(errors.Conflict):
+class StepAlreadyDecided(errors.Conflict):
     """You have decided your step of this round already."""
 
     code = "approval.already_decided"
 
 
 class StaleDigest(errors.Conflict):
-    """What you read is not what stands there now; read it again and decide on that."""
+    """This was changed since you read it; read it again, then decide."""
 
     code = "approval.stale_digest"
 
@@ -89,7 +89,7 @@ class UrgencyUnanswered(errors.RuleViolation):
 
 
 class NoUrgencyQuestion(errors.Conflict):
-    """Nobody asks whether this requisition is urgent, or it was answered already."""
+    """Whether this requisition is urgent was answered already, or never asked."""
 
     code = "approval.no_urgency_question"
 
@@ -102,7 +102,7 @@ class Urgency(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn:
+class WaitingStep:
     """A step that waits for the actor, everything checked."""
 
     requisition: Requisition
@@ -135,7 +135,7 @@ def approve(
     turn = _turn(session, requisition_id=requisition_id, digest=digest, actor=actor, now=now)
     if turn.requisition.status is R.PENDING_URGENCY_CONFIRMATION:
         raise UrgencyUnanswered
-    _decide(session, turn, Verdict.APPROVED, comment=comment, actor=actor)
+    _decide(session, turn, StepDecision.APPROVED, comment=comment, actor=actor)
     _tell(session, turn, TrailAction.APPROVED, comment=comment, actor=actor)
     rounds.close_step(turn.step, StepStatus.APPROVED, now=now)
     _go_on(session, turn, now=now)
@@ -159,7 +159,7 @@ def reject(
     """
     turn = _turn(session, requisition_id=requisition_id, digest=digest, actor=actor, now=now)
     reason = texts.required(comment, field="comment")
-    _decide(session, turn, Verdict.REJECTED, comment=reason, actor=actor)
+    _decide(session, turn, StepDecision.REJECTED, comment=reason, actor=actor)
     _tell(session, turn, TrailAction.REJECTED, comment=reason, actor=actor)
     rounds.close_step(turn.step, StepStatus.REJECTED, now=now)
     rounds.close_round(session, turn.round, RoundStatus.REJECTED, now=now)
@@ -184,7 +184,7 @@ def request_changes(
     """
     turn = _turn(session, requisition_id=requisition_id, digest=digest, actor=actor, now=now)
     reason = texts.required(comment, field="comment")
-    _decide(session, turn, Verdict.CHANGES_REQUESTED, comment=reason, actor=actor)
+    _decide(session, turn, StepDecision.CHANGES_REQUESTED, comment=reason, actor=actor)
     _tell(session, turn, TrailAction.CHANGES_REQUESTED, comment=reason, actor=actor)
     rounds.close_step(turn.step, StepStatus.CHANGES_REQUESTED, now=now)
     rounds.close_round(session, turn.round, RoundStatus.CHANGES_REQUESTED, now=now)
@@ -216,11 +216,11 @@ def confirm_urgency(
     if turn.requisition.status is not R.PENDING_URGENCY_CONFIRMATION:
         raise NoUrgencyQuestion
     if urgency is Urgency.REFUSED:
-        _decide(session, turn, Verdict.URGENCY_REFUSED, comment=comment, actor=actor)
+        _decide(session, turn, StepDecision.URGENCY_REFUSED, comment=comment, actor=actor)
         _tell(session, turn, TrailAction.URGENCY_REFUSED, comment=comment, actor=actor)
         turn.requisition.move_to(rounds.STATUS_OF_ROLE.get(turn.step.role, R.PENDING), at=now)
         return turn.requisition
-    _decide(session, turn, Verdict.URGENCY_CONFIRMED, comment=comment, actor=actor)
+    _decide(session, turn, StepDecision.URGENCY_CONFIRMED, comment=comment, actor=actor)
     rounds.close_step(turn.step, StepStatus.APPROVED, now=now)
     skipped = []
     if turn.round.policy["allow_urgent_fasttrack"] and not _is_top_tier(turn.round):
@@ -240,7 +240,7 @@ def confirm_urgency(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inbox:
+class InboxItem:
     """An item of an inbox: an open step with its round, or a redirect; of a requisition."""
 
     query: Select[ApprovalStep | None, ApprovalRound | None, Change | None, Requisition]
@@ -249,7 +249,7 @@ class Inbox:
     since: ColumnElement[datetime]
 
 
-def inbox(actor: Actor) -> Inbox:
+def inbox(actor: Actor) -> InboxItem:
     """Select everything that waits for a person's decision."""
     mine = select(Change.id, Change.object_id).where(
         Change.decider_id == actor.user_id,
@@ -279,7 +279,7 @@ def inbox(actor: Actor) -> Inbox:
         .outerjoin(ApprovalRound, ApprovalRound.id == ApprovalStep.round_id)
         .outerjoin(Change, Change.id == waiting.c.id)
     )
-    return Inbox(
+    return InboxItem(
         query=query,
         key=waiting.c.id,
         since=func.coalesce(ApprovalStep.created_at, Change.created_at),
@@ -311,12 +311,12 @@ def check_digest(
         raise StaleDigest
     standing = approved_facts.digest_of(rounds.facts_of(session, requisition, approval_round))
     if not hmac.compare_digest(standing, approval_round.digest):
-        raise StaleDigest("The requisition is not what its round approves.")
+        raise StaleDigest("The requisition was changed since its round began.")
 
 
 def _turn(
     session: Session, *, requisition_id: UUID, digest: str, actor: Actor, now: datetime
-) -> Turn:
+) -> WaitingStep:
     """Lock, then check everything that a decision of the open step needs."""
     requisition = visibility.requisition(
         session, actor=actor, requisition_id=requisition_id, lock=True
@@ -336,7 +336,7 @@ def _turn(
     if own is None:
         raise NotAnApprover
     if own.status is StepStatus.APPROVED:
-        raise AlreadyDecided
+        raise StepAlreadyDecided
     if own.status is not StepStatus.OPEN:
         raise NotYourTurn(f"Your step is {own.status}.")
     known = duties.holders(session, requisition_id=requisition.id)
@@ -351,13 +351,13 @@ def _turn(
         requisition=requisition,
         now=now,
     ):
-        raise RoleLost(f"You are not {own.role} any more.")
+        raise RoleLost(f"You no longer hold the role {own.role}.")
     check_digest(session, requisition=requisition, approval_round=current, digest=digest)
-    return Turn(requisition=requisition, round=current, step=own, steps=steps, known=known)
+    return WaitingStep(requisition=requisition, round=current, step=own, steps=steps, known=known)
 
 
 def _decide(
-    session: Session, turn: Turn, verdict: Verdict, *, comment: str | None, actor: Actor
+    session: Session, turn: WaitingStep, verdict: StepDecision, *, comment: str | None, actor: Actor
 ) -> None:
     session.add(
         Decision(
@@ -379,7 +379,7 @@ def _decide(
 
 def _tell(
     session: Session,
-    turn: Turn,
+    turn: WaitingStep,
     action: TrailAction,
     *,
     comment: str | None,
@@ -406,7 +406,7 @@ def _is_top_tier(current: ApprovalRound) -> bool:
     return bool(current.policy["tier"] >= current.policy["top_tier"])
 
 
-def _go_on(session: Session, turn: Turn, *, now: datetime) -> None:
+def _go_on(session: Session, turn: WaitingStep, *, now: datetime) -> None:
     """Open the next step, or hand the approved requisition to treasury.
 
     Where an earlier approver turns out to have another duty, that step is resolved anew first.

@@ -19,13 +19,13 @@ _REDUCING = frozenset({"amount", "lines"})
 
 
 class RedirectNeeded(errors.Conflict):
-    """Approved money goes elsewhere, or by another method, only by a redirect: propose one."""
+    """Approved money needs a redirect for another destination or method; propose one."""
 
     code = "redirect.needed"
 
 
 class RedirectOpen(errors.Conflict):
-    """A redirect waits for the last approver; until it is decided, all stands still."""
+    """A redirect waits for the last approver; nothing can proceed until it is decided."""
 
     code = "redirect.open"
 

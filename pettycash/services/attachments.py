@@ -130,7 +130,7 @@ def attach(
     )
     if requisition.status in CLOSED_TO_UPLOADS:
         raise IllegalRequisitionState(
-            f"A requisition that is {requisition.status} takes no more files."
+            f"A requisition that is {requisition.status} accepts no more files."
         )
     if len(list_for(session, requisition)) >= PER_REQUISITION_MAX:
         raise TooManyAttachments
@@ -361,9 +361,9 @@ def _check_workbook(content: bytes) -> None:
     if not {"[Content_Types].xml", "xl/workbook.xml"} <= names:
         raise TypeNotAllowed("This archive is no XLSX workbook.")
     if any(name.lower().endswith("vbaproject.bin") for name in names):
-        raise TypeNotAllowed("Workbooks with macros are not taken.")
+        raise TypeNotAllowed("Workbooks with macros are not accepted.")
     if len(members) > MEMBERS_MAX or sum(member.file_size for member in members) > UNPACKED_MAX:
-        raise TypeNotAllowed("This workbook unpacks to more than is taken.")
+        raise TypeNotAllowed("This workbook is too large when unpacked.")
 
 
 def _check_csv(content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The inbox of what rails report: stored first, answered 200, processed by obligation.
+"""The inbox of what rails report: stored first, answered 200, processed through the outbox.
 
 Arrival order means nothing: what a callback proves is weighed against the state that the attempt
 has when it is processed (`payments.evidence`).
@@ -33,8 +33,8 @@ from pettycash.services import (
 )
 from pettycash.services.actors import Actor
 from pettycash.services.log_events import log_event
-from pettycash.services.payments import evidence, facts, instructions, restored, settlement
-from pettycash.services.payments.evidence import Source, Verdict, Word
+from pettycash.services.payments import facts, instructions, restored, results, settlement
+from pettycash.services.payments.results import ReportEffect, Source, Word
 
 TOPIC = "callbacks.process"
 
@@ -60,7 +60,7 @@ SOURCES: dict[CallbackPurpose, Source] = {
 
 
 class NoSuchCallback(errors.NotFound):
-    """There is nothing here."""
+    """There is nothing at this address."""
 
     code = "request.not_found"
 
@@ -144,7 +144,7 @@ def receive(
     content_type: str | None,
     remote_address: str | None,
 ) -> UUID:
-    """Store what was sent, named secrets cut out, and owe its processing; a repeat is counted.
+    """Store what was sent, named secrets cut out, and enqueue its processing; a repeat is counted.
 
     Whatever the bytes are: what can't be read is kept too, since a person may have to. It waits for
     nobody long, as the rail does not either; a repeat whose row is locked is not counted at all.
@@ -174,7 +174,7 @@ def receive(
     ).scalar_one_or_none()
     is_repeat = callback_id is None
     if callback_id is not None:
-        outbox.owe(session, topic=TOPIC, key=callback_id)
+        outbox.enqueue(session, topic=TOPIC, key=callback_id)
     else:
         query = select(Callback.id).filter_by(**row)
         callback_id = session.execute(query).scalar_one()
@@ -196,7 +196,7 @@ def receive(
     return callback_id
 
 
-def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | None:
+def process(session: Session, *, callback_id: UUID, now: datetime) -> ReportEffect | None:
     """Do what a stored callback proves; None where it is too early to tell."""
     seen = session.get(Callback, callback_id)
     if seen is not None and seen.lost_attempt_id is not None:
@@ -205,12 +205,12 @@ def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | 
     matter = facts.matter(session, attempt_id=attempt_id) if attempt_id is not None else None
     callback = db.lock(session, Callback, callback_id)
     if matter is None or callback is None or callback.processed_at is not None:
-        outbox.done(session, topic=TOPIC, key=callback_id)
+        outbox.complete(session, topic=TOPIC, key=callback_id)
         return None
     attempt = matter.attempt
     instruction = instructions.of(session, attempt)
     gateway = registry.for_rail(matter.payment.method)
-    purpose = base.CallbackPurpose(callback.purpose.value)
+    purpose = base.CallbackKind(callback.purpose.value)
     outcome = gateway.read_callback(purpose, bytes(callback.body), instruction)
     source = SOURCES[callback.purpose]
     word = Word(
@@ -219,26 +219,26 @@ def process(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | 
         source=source,
         confirms_failure_by_query=gateway.confirms_failure_by_query,
         callback_id=callback.id,
-        asked_at=evidence.asked_at(attempt, outcome, source),
+        asked_at=results.asked_at(attempt, outcome, source),
     )
     if _is_early(attempt, callback, word, now=now):
         due_at = now + timedelta(seconds=EARLY_RETRY_SECONDS)
-        outbox.postpone(session, topic=TOPIC, key=callback_id, due_at=due_at)
+        outbox.reschedule(session, topic=TOPIC, key=callback_id, due_at=due_at)
         return None
     if _speaks_of_credentials(attempt, word):
         # Before the books, whose locks come last.
         credential_refusals.weigh_report(
             session, account_id=instruction.account.id, said=word.outcome
         )
-    verdict = evidence.take(session, matter=matter, word=word, now=now)
+    verdict = results.take(session, matter=matter, word=word, now=now)
     _weighed(session, callback, verdict, now=now)
     return verdict
 
 
-def _weighed(session: Session, callback: Callback, verdict: Verdict, *, now: datetime) -> None:
+def _weighed(session: Session, callback: Callback, verdict: ReportEffect, *, now: datetime) -> None:
     callback.processed_at = now
     callback.verdict = verdict.value
-    outbox.done(session, topic=TOPIC, key=callback.id)
+    outbox.complete(session, topic=TOPIC, key=callback.id)
     log_event(
         session,
         "callback.weighed",
@@ -249,7 +249,7 @@ def _weighed(session: Session, callback: Callback, verdict: Verdict, *, now: dat
     reach("callbacks.weighed")
 
 
-def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> Verdict | None:
+def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> ReportEffect | None:
     """Ask about the attempt that has the lost one's reference by now, or else open a case.
 
     Until that case ends, the same amount is not paid to the same payee under another reference.
@@ -258,7 +258,7 @@ def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> Verd
     account = db.known(session, ProviderAccount, seen.provider_account_id)
     gateway = registry.for_rail(account.method)
     outcome = gateway.read_callback(
-        base.CallbackPurpose(seen.purpose.value),
+        base.CallbackKind(seen.purpose.value),
         bytes(seen.body),
         instructions.of_nothing(session, account.id),
     )
@@ -272,7 +272,7 @@ def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> Verd
     callback = db.lock(session, Callback, callback_id)
     assert callback is not None, "callbacks are never deleted"
     if callback.processed_at is not None:
-        outbox.done(session, topic=TOPIC, key=callback_id)
+        outbox.complete(session, topic=TOPIC, key=callback_id)
         return None
     callback.told_reference = outcome.provider_originator_id
     if matter is not None:
@@ -281,8 +281,8 @@ def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> Verd
             matter.attempt.not_known_at = None
             matter.attempt.asked_ahead = 0
         settlement.ask_at_once(session, matter=matter, now=now)
-        _weighed(session, callback, Verdict.ASKED, now=now)
-        return Verdict.ASKED
+        _weighed(session, callback, ReportEffect.ASKED, now=now)
+        return ReportEffect.ASKED
     callback.told_receipt = outcome.provider_reference
     if outcome.kind is not OutcomeKind.REJECTED and outcome.amount is not None:
         callback.told_destination = outcome.destination or restored.NOBODY
@@ -304,8 +304,8 @@ def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> Verd
         },
         severity=Severity.WARNING if callback.told_amount is None else Severity.SEVERE,
     )
-    _weighed(session, callback, Verdict.CASE, now=now)
-    return Verdict.CASE
+    _weighed(session, callback, ReportEffect.CASE, now=now)
+    return ReportEffect.CASE
 
 
 def replay(session: Session, *, callback_id: UUID, actor: Actor) -> Callback:
@@ -319,7 +319,7 @@ def replay(session: Session, *, callback_id: UUID, actor: Actor) -> Callback:
         raise CallbackNotFound
     callback.processed_at = None
     callback.verdict = None
-    outbox.owe(session, topic=TOPIC, key=callback.id)
+    outbox.enqueue(session, topic=TOPIC, key=callback.id)
     security_log.record(
         session,
         event="callback.replayed",

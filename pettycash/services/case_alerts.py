@@ -1,4 +1,4 @@
-"""Whom a severe case is told to, and in which words. `cases` owes it, `tasks.alerts` sends it."""
+"""The alert of a severe case: recipients and text. `cases` enqueues it, `tasks.alerts` sends it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,11 +26,11 @@ class Alert:
     text: str
 
 
-def owed(session: Session, *, case_id: UUID, now: datetime) -> Alert | None:
-    """The alert that is still owed for a case; None where it was sent or the case is over."""
+def pending(session: Session, *, case_id: UUID, now: datetime) -> Alert | None:
+    """The alert that is still to be sent for a case; None where it was sent or the case is over."""
     case = session.get(Case, case_id)
     if case is None or case.status is CaseStatus.RESOLVED or case.alerted_at is not None:
-        outbox.done(session, topic=cases.ALERT_TOPIC, key=case_id)
+        outbox.complete(session, topic=cases.ALERT_TOPIC, key=case_id)
         return None
     company = session.get_one(Company, case.company_id)
     kind = case.kind.value.replace("_", " ")
@@ -50,7 +50,7 @@ def sent(session: Session, *, case_id: UUID, now: datetime) -> None:
     case = db.lock(session, Case, case_id)
     if case is not None:
         case.alerted_at = now
-    outbox.done(session, topic=cases.ALERT_TOPIC, key=case_id)
+    outbox.complete(session, topic=cases.ALERT_TOPIC, key=case_id)
 
 
 def addresses(session: Session, *roles: Role, now: datetime) -> list[str]:

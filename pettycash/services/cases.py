@@ -48,13 +48,13 @@ class CaseResolved(errors.Conflict):
 
 
 class NothingProposed(errors.Conflict):
-    """Nobody has proposed how this case ends, or new evidence has voided the proposal."""
+    """This case has no open proposal; new evidence voids an earlier one."""
 
     code = "case.nothing_proposed"
 
 
 class ProposalStands(errors.Conflict):
-    """Somebody has proposed how this case ends; it is confirmed or declined first."""
+    """A proposal for this case is open; confirm or decline it first."""
 
     code = "case.already_proposed"
 
@@ -66,7 +66,7 @@ class CaseChanged(errors.Conflict):
 
 
 class OwnProposal(errors.NotAllowed):
-    """Who proposed how a case ends can't be the second person."""
+    """You proposed how this case ends; a second person must confirm it."""
 
     code = "case.own_proposal"
 
@@ -78,7 +78,7 @@ class NotAResolver(errors.NotAllowed):
 
 
 class NotAnOwner(errors.RuleViolation):
-    """A case is assigned to an active holder of a role that looks after cases."""
+    """A case can be assigned only to an active holder of a role that looks after cases."""
 
     code = "case.not_an_owner"
 
@@ -135,7 +135,7 @@ def open_case(
             object_id=object_id,
         )
         if severity is Severity.SEVERE:
-            outbox.owe(session, topic=ALERT_TOPIC, key=made.id)
+            outbox.enqueue(session, topic=ALERT_TOPIC, key=made.id)
         return made
     found = _locked_open(session, kind=kind, object_type=object_type, object_id=object_id)
     if found is None:  # resolved between the two statements: this is a new one
@@ -155,7 +155,7 @@ def open_case(
         found.version += 1
         if severity is Severity.SEVERE:
             found.alerted_at = None
-            outbox.owe(session, topic=ALERT_TOPIC, key=found.id)
+            outbox.enqueue(session, topic=ALERT_TOPIC, key=found.id)
     return found
 
 

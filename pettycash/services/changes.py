@@ -57,7 +57,7 @@ class UnknownChange(errors.RuleViolation):
 
 
 class ReasonMissing(errors.RuleViolation):
-    """A proposal, and a refusal of one, says why."""
+    """A proposal needs a reason, and so does its rejection."""
 
     code = "change.reason_required"
 
@@ -69,13 +69,13 @@ class AlreadyDecided(errors.Conflict):
 
 
 class OwnChange(errors.NotAllowed):
-    """Who proposed a change can't be the second person."""
+    """You proposed this change; a second person must confirm it."""
 
     code = "change.own"
 
 
 class OwnBenefit(errors.NotAllowed):
-    """You can't confirm a change about yourself, nor propose one that gives you a part to play."""
+    """You can't confirm a change about yourself, nor propose one that gives you a duty."""
 
     code = "change.about_yourself"
 
@@ -93,36 +93,36 @@ class NotAConfirmer(errors.NotAllowed):
 
 
 class StaleChange(errors.Conflict):
-    """The change is not about the same any more; read it again and decide on that."""
+    """The change was altered since you read it; read it again, then decide."""
 
     code = "change.stale_digest"
 
 
 class DigestMissing(errors.RuleViolation):
-    """This change is decided with the decision_digest of what you read."""
+    """A decision on this change needs the decision_digest of what you read."""
 
     code = "change.digest_required"
 
 
 class NotTheProposer(errors.NotAllowed):
-    """Only who proposed a change withdraws it; others reject it."""
+    """Only the person who proposed a change can withdraw it; others can reject it."""
 
     code = "change.not_the_proposer"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proposal:
+class ChangeProposal:
     """What somebody wants to change, as it came over the wire."""
 
     object_id: UUID | None
     payload: Mapping[str, Any]
 
 
-Read = Callable[[Session, Proposal, datetime], Proposal]
+Read = Callable[[Session, ChangeProposal, datetime], ChangeProposal]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class ChangeKind:
     """One kind of change and who may take part in it."""
 
     proposers: frozenset[Role]
@@ -146,7 +146,7 @@ class Kind:
     """Whether whom it is about gains by it: they don't propose it either."""
 
 
-_KINDS: dict[str, Kind] = {}
+_KINDS: dict[str, ChangeKind] = {}
 
 
 def register(
@@ -167,7 +167,7 @@ def register(
     """Make a kind of change known. Called once, when the domain's module is imported."""
     if kind in _KINDS:
         raise RuntimeError(f"the change {kind} is registered twice")
-    _KINDS[kind] = Kind(
+    _KINDS[kind] = ChangeKind(
         proposers=proposers,
         confirmers=confirmers,
         apply=apply,
@@ -182,7 +182,7 @@ def register(
     )
 
 
-def kinds() -> Mapping[str, Kind]:
+def kinds() -> Mapping[str, ChangeKind]:
     """Every registered kind by name."""
     return _KINDS
 
@@ -254,7 +254,7 @@ def propose_any(
         raise UnknownChange(f"A change of kind {kind} is proposed at its own endpoint.")
     if not actor.has(*known.proposers):
         raise NotAProposer
-    checked = known.read(session, Proposal(object_id=object_id, payload=payload), now)
+    checked = known.read(session, ChangeProposal(object_id=object_id, payload=payload), now)
     return propose(
         session,
         kind=kind,
@@ -326,7 +326,7 @@ def confirm(
     kind.apply(session, change, actor, now)
     event_id = _remember(session, change, "confirmed", actor)
     if kind.alerts:
-        security_alerts.owe(session, event_id=event_id)
+        security_alerts.enqueue(session, event_id=event_id)
     return change
 
 
@@ -386,7 +386,7 @@ def drop_redirect(
     of.open_redirect_id = None
 
 
-def _known(kind: str) -> Kind:
+def _known(kind: str) -> ChangeKind:
     known = _KINDS.get(kind)
     if known is None:
         raise UnknownChange(f"There is no change of kind {kind}.")
@@ -410,7 +410,7 @@ def _open(session: Session, change_id: UUID) -> Change:
 
 def _second_person(
     session: Session, change: Change, actor: Actor, *, digest: str | None, now: datetime
-) -> Kind:
+) -> ChangeKind:
     kind = _known(change.kind)
     if change.proposed_by == actor.user_id:
         raise OwnChange

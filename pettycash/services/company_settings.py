@@ -33,13 +33,13 @@ class UnknownSetting(errors.RuleViolation):
 
 
 class InvalidSetting(errors.RuleViolation):
-    """A setting's value is not one that it can take."""
+    """The setting does not allow this value."""
 
     code = "settings.invalid_value"
 
 
 class SettingNeedsTwoPeople(errors.RuleViolation):
-    """This setting changes through a two-person change (`POST /api/changes/`), never alone."""
+    """This setting needs two people: propose the change with `POST /api/changes/`."""
 
     code = "settings.needs_two_people"
 

@@ -18,7 +18,7 @@ from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.services import cases, changes, duties, releases, rounds
 from pettycash.services.actors import Actor
 from pettycash.services.payments import facts
-from pettycash.services.requisitions.raising import withdraw_approval
+from pettycash.services.requisitions.creation import withdraw_approval
 
 
 def settle(session: Session, *, requisition_id: UUID, actor: Actor, now: datetime) -> None:

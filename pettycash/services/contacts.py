@@ -44,7 +44,7 @@ def too_new(session: Session, *, user_id: UUID, now: datetime) -> frozenset[Cont
     return frozenset(found)
 
 
-def owe_notices(session: Session, *, user_id: UUID) -> None:
+def enqueue_notices(session: Session, *, user_id: UUID) -> None:
     """Owe the addresses that a person has just given up a word, in the commit of the change."""
     session.flush()  # triggers end the contacts that were held
     ended = session.execute(
@@ -55,11 +55,11 @@ def owe_notices(session: Session, *, user_id: UUID) -> None:
         )
     ).scalars()
     for contact_id in ended:
-        outbox.owe(session, topic=TOPIC, key=contact_id)
+        outbox.enqueue(session, topic=TOPIC, key=contact_id)
 
 
 def notice(session: Session, *, contact_id: UUID) -> Notice:
-    """The word that is owed to an address."""
+    """The notice that is to be sent to an address."""
     contact = session.get_one(Contact, contact_id)
     user = session.get_one(User, contact.user_id)
     company = session.get_one(Company, contact.company_id)
@@ -78,4 +78,4 @@ def notice(session: Session, *, contact_id: UUID) -> Notice:
 
 def sent(session: Session, *, contact_id: UUID) -> None:
     """The message has left."""
-    outbox.done(session, topic=TOPIC, key=contact_id)
+    outbox.complete(session, topic=TOPIC, key=contact_id)

@@ -19,7 +19,7 @@ class InvalidDestination(errors.RuleViolation):
 
 
 class MethodNotAvailable(errors.RuleViolation):
-    """The payment method is reserved for later, or can't carry this currency."""
+    """The payment method is not available yet, or can't pay in this currency."""
 
     code = "requisition.method_not_available"
 
@@ -35,7 +35,7 @@ def normalise(raw: str, *, method: Method, currency: Currency) -> str:
     facts = method.facts
     if facts.reserved:
         raise MethodNotAvailable(
-            f"{facts.label} can't be used yet.", errors={"method": ["It is reserved for later."]}
+            f"{facts.label} can't be used yet.", errors={"method": ["It is not available yet."]}
         )
     if facts.currencies and currency.value not in facts.currencies:
         raise MethodNotAvailable(

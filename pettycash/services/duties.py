@@ -86,13 +86,13 @@ PHRASES: Final[Mapping[Duty, str]] = {
 
 
 class NotSeparate(errors.NotAllowed):
-    """Requester, recipient, approvers, maker, releaser and judges are different people."""
+    """Requester, recipient, approvers, maker, releaser and judges must be different people."""
 
     code = "release.not_separate"
 
 
 class ApprovalVoid(errors.Conflict):
-    """Somebody who approved it asks for the money or gets it: another person approves it first."""
+    """An approver requested this money or gets it; another person must approve it first."""
 
     code = "approval.void"
 

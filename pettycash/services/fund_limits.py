@@ -21,14 +21,16 @@ UNLIMITED = ("maximum_balance", "cash_limit")
 """Limits that a fund may do without: null."""
 
 
-def _read(session: Session, proposal: changes.Proposal, now: datetime) -> changes.Proposal:
+def _read(
+    session: Session, proposal: changes.ChangeProposal, now: datetime
+) -> changes.ChangeProposal:
     del now
     fund = None if proposal.object_id is None else session.get(Fund, proposal.object_id)
     if fund is None:
         raise visibility.FundNotFound
     values = _parsed(fund, proposal.payload)
     funds.check_limits(fund, values)
-    return changes.Proposal(object_id=fund.id, payload=_wire(values, fund))
+    return changes.ChangeProposal(object_id=fund.id, payload=_wire(values, fund))
 
 
 def _parsed(fund: Fund, payload: Mapping[str, Any]) -> dict[str, Decimal | None]:

@@ -19,19 +19,21 @@ KIND, FIELD = "head_office", "is_head_office"
 
 
 class InvalidHeadOffice(errors.RuleViolation):
-    """A head office is proposed by a branch's id, and `is_head_office`, which is true or false."""
+    """A head office needs a branch's id and `is_head_office`, which is true or false."""
 
     code = "organisation.invalid_head_office"
 
 
-def _read(session: Session, proposal: changes.Proposal, now: datetime) -> changes.Proposal:
+def _read(
+    session: Session, proposal: changes.ChangeProposal, now: datetime
+) -> changes.ChangeProposal:
     del now
     if set(proposal.payload) != {FIELD} or not isinstance(proposal.payload[FIELD], bool):
         raise InvalidHeadOffice
     if proposal.object_id is None:
         raise organisation.UnitNotFound
     branch = organisation.get(session, Branch, unit_id=proposal.object_id)
-    return changes.Proposal(object_id=branch.id, payload=dict(proposal.payload))
+    return changes.ChangeProposal(object_id=branch.id, payload=dict(proposal.payload))
 
 
 def _apply(session: Session, change: Change, actor: Actor, now: datetime) -> None:

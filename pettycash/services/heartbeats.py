@@ -1,6 +1,6 @@
 """Signs of life of the background parts, and how old each may be.
 
-The relay, beat and one canary task per queue write theirs; `/readyz` reads them.
+The relay, beat and one heartbeat task per queue write theirs; `/readyz` reads them.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
 """What the relay hands out: lanes take turns, so that nobody's backlog keeps others waiting.
 
-A lane is what is owed to one company, or to the rail of one provider account. In each round every
-lane has its oldest; what no slot of its account or no room in its queue is free for stays due.
+A lane holds the messages of one company, or those to the rail of one provider account. In each
+round every lane has its oldest; what no slot of its account or no room in its queue is free for
+stays due.
 """
 
 from collections import Counter
@@ -15,7 +16,7 @@ from sqlalchemy import func, text, update
 from sqlalchemy.orm import Session
 
 from pettycash import db, settings
-from pettycash.models.platform import Obligation
+from pettycash.models.platform import OutboxMessage
 from pettycash.services import heartbeats, outbox
 from pettycash.services.outbox import Begun
 
@@ -34,9 +35,9 @@ WAITS_ITS_TURN = """
         AND s.held_until > :late)
     OR EXISTS (SELECT FROM heartbeats h WHERE h.name = 'full:' || o.topic AND h.beaten_at > :late)
 """
-"""What keeps an obligation `o` that is due from being late: its hint lies in a queue, its account
+"""What keeps a due message `o` from counting as late: its hint lies in a queue, its account
 has taken a slot lately, or the relay says that its queue takes nothing more. `:late` is a minute
-ago. That a queue is not worked off is told by its canary.
+ago. Whether anybody works a queue off is for its heartbeat to show.
 """
 
 
@@ -48,7 +49,7 @@ class Lane(NamedTuple):
 
 
 class Due(NamedTuple):
-    """An obligation to be handed out."""
+    """A message to be handed out."""
 
     id: UUID
     topic: str
@@ -68,7 +69,7 @@ class Queue:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn:
+class HandOut:
     """What one turn hands out."""
 
     due: Sequence[Due]
@@ -81,7 +82,7 @@ class Turn:
 def waiting(glance: Session) -> list[Lane]:
     """The lanes in which something is due (`db.system_glance`).
 
-    One look at the index for each lane in which anything is owed, however much that is.
+    One look at the index for each lane with an open message, however many it has.
     """
     rows = glance.execute(WAITING, db.shift(), execution_options=db.PREPARED)
     return [Lane(topic=row.topic, id=row.lane) for row in rows]
@@ -107,7 +108,7 @@ WAITING = text(
 
 def claim(
     session: Session, *, lanes: Sequence[Lane], queues: Mapping[str, Queue], limit: int
-) -> Turn:
+) -> HandOut:
     """Take what is due (system role) and move it forward with backoff: one publisher at a time.
 
     At most `limit` in all and, of a provider account, as many as it has slots free. A hint that may
@@ -117,7 +118,7 @@ def claim(
     now = session.info["now"]
     open_lanes = [each for each in lanes if not queues[each.topic].is_full]
     if not open_lanes:
-        return Turn(due=[], goes_on=False, waits_for_slots=False)
+        return HandOut(due=[], goes_on=False, waits_for_slots=False)
     turns = {each: each if each.topic not in CALLS else each.id for each in open_lanes}
     share = max(ROUNDS_MIN, -(-2 * limit // len(set(turns.values()))))
     numbers = {turn: number for number, turn in enumerate(dict.fromkeys(turns.values()))}
@@ -143,7 +144,7 @@ def claim(
     rows = sorted(rows, key=lambda row: (row.round, row.was_due_at))
     due = [Due(id=row.id, topic=row.topic, lane=row.lane, handed_at=now) for row in rows]
     taken = Counter(each.lane for each in due)
-    return Turn(
+    return HandOut(
         due=due,
         goes_on=len(due) >= min(share, limit),
         waits_for_slots=any(
@@ -178,7 +179,7 @@ SLOTS = text(
 BACKOFF = """make_interval(secs => least(
     CAST(:backoff AS float8) * 2 ^ least(o.attempts, 10), CAST(:longest AS float8)
     * CASE WHEN o.failures > 0 THEN CAST(:failing AS float8) ELSE 1 END))"""
-"""How long a hint to an obligation `o` has until it is given again."""
+"""How long after the hint to a message `o` the next one is given."""
 
 CLAIM = text(
     f"""
@@ -222,7 +223,7 @@ def following(glance: Session, *, ended: UUID) -> Begun | None:
     worker that goes on by itself spares a turn of the relay and a message, and no slot stands empty
     until the relay looks again. What it takes is counted as handed out.
     """
-    bound = settings.current().obligation_attempts_max
+    bound = settings.current().outbox_attempts_max
     row = glance.execute(
         FOLLOWING,
         {"ended": ended, "bound": bound, **_backoff(), **db.shift()},
@@ -262,12 +263,12 @@ def _backoff() -> dict[str, float]:
     }
 
 
-def give_back(session: Session, obligation_ids: Sequence[UUID], *, due_at: datetime) -> None:
+def unpublish(session: Session, message_ids: Sequence[UUID], *, due_at: datetime) -> None:
     """The broker did not take them (system role): due again soon, not counted as published."""
     session.execute(
-        update(Obligation)
-        .where(Obligation.id.in_(obligation_ids), Obligation.done_at.is_(None))
-        .values(due_at=due_at, attempts=func.greatest(Obligation.attempts - 1, 0))
+        update(OutboxMessage)
+        .where(OutboxMessage.id.in_(message_ids), OutboxMessage.done_at.is_(None))
+        .values(due_at=due_at, attempts=func.greatest(OutboxMessage.attempts - 1, 0))
     )
 
 

@@ -44,9 +44,9 @@ OFFICERS = frozenset({Role.TREASURY, Role.CFO})
 WAITING = (StepStatus.OPEN, StepStatus.WAITING)
 
 
-def owe(session: Session, *, user_id: UUID, at: datetime | None = None) -> None:
+def enqueue(session: Session, *, user_id: UUID, at: datetime | None = None) -> None:
     """Owe others what waits for a person, from now or from the end of a role on."""
-    outbox.owe(session, topic=TOPIC, key=user_id, due_at=at)
+    outbox.enqueue(session, topic=TOPIC, key=user_id, due_at=at)
 
 
 def waiting(session: Session, *, user_id: UUID) -> Sequence[UUID]:
@@ -231,7 +231,7 @@ def tell_manager(session: Session, *, user_id: UUID, now: datetime) -> None:
             "requisitions": numbers,
         },
     )
-    security_alerts.owe(session, event_id=event_id)
+    security_alerts.enqueue(session, event_id=event_id)
 
 
 def _live(session: Session, user_id: UUID, *, now: datetime) -> Sequence[RoleAssignment]:
@@ -244,11 +244,11 @@ def _live(session: Session, user_id: UUID, *, now: datetime) -> Sequence[RoleAss
 
 def done(session: Session, *, user_id: UUID, now: datetime) -> None:
     """All of it is in other hands, until the next of their roles ends."""
-    outbox.done(session, topic=TOPIC, key=user_id)
+    outbox.complete(session, topic=TOPIC, key=user_id)
     next_end = session.execute(
         select(func.min(RoleAssignment.valid_until)).where(
             RoleAssignment.user_id == user_id, RoleAssignment.valid_until > now
         )
     ).scalar_one()
     if next_end is not None:
-        owe(session, user_id=user_id, at=next_end)
+        enqueue(session, user_id=user_id, at=next_end)

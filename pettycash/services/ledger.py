@@ -42,13 +42,13 @@ class Unbalanced(errors.RuleViolation):
 
 
 class PeriodClosed(errors.RuleViolation):
-    """The period of this date is closed for decisions; facts would roll forward."""
+    """The period of this date is closed for decisions; use a date in an open period."""
 
     code = "ledger.period_closed"
 
 
 class AlreadyPosted(errors.Conflict):
-    """An entry of this source stands in the books already."""
+    """An entry for this source is in the books already."""
 
     code = "ledger.already_posted"
 
@@ -72,7 +72,7 @@ class WrongAccount(errors.RuleViolation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class PostingLine:
     """One posting to be made."""
 
     account_id: UUID
@@ -81,14 +81,16 @@ class Line:
     dimensions: Mapping[str, Any] = field(default_factory=dict)
 
 
-def debit(account_id: UUID, amount: Decimal, **dimensions: Any) -> Line:
+def debit(account_id: UUID, amount: Decimal, **dimensions: Any) -> PostingLine:
     """A debit; dimensions are those of DIMENSIONS."""
-    return Line(account_id=account_id, side=Side.DEBIT, amount=amount, dimensions=dimensions)
+    return PostingLine(account_id=account_id, side=Side.DEBIT, amount=amount, dimensions=dimensions)
 
 
-def credit(account_id: UUID, amount: Decimal, **dimensions: Any) -> Line:
+def credit(account_id: UUID, amount: Decimal, **dimensions: Any) -> PostingLine:
     """A credit; dimensions are those of DIMENSIONS."""
-    return Line(account_id=account_id, side=Side.CREDIT, amount=amount, dimensions=dimensions)
+    return PostingLine(
+        account_id=account_id, side=Side.CREDIT, amount=amount, dimensions=dimensions
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +102,7 @@ class Entry:
     description: str
     occurred_at: datetime
     currency: str
-    postings: Sequence[Line]
+    postings: Sequence[PostingLine]
     created_by: UUID | None = None
     payment_id: UUID | None = None
     execution_id: UUID | None = None
@@ -111,7 +113,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Fulfilled:
-    """Obligations of one topic that entries do what they were owed for."""
+    """Outbox messages of one topic that the entries complete."""
 
     topic: str
     keys: Sequence[UUID]
@@ -128,7 +130,7 @@ def post(
 
     Takes one statement for one entry as for a hundred: the rules are `ledger_post`'s.
     Holds named in `close_holds` are closed as posted in the same call, under the same locks, and
-    the obligations of `fulfils` are done. A refusal by the database ends the transaction.
+    the outbox messages of `fulfils` are completed. A refusal by the database ends the transaction.
 
     Raises:
         Unbalanced: an entry's sides differ or it has fewer than two postings.

@@ -40,13 +40,13 @@ class CompanyExists(errors.Conflict):
 
 
 class AlreadyBootstrapped(errors.Conflict):
-    """The company has its first people; from now on roles take two people."""
+    """The company has its first people already; further roles need two people."""
 
     code = "company.already_bootstrapped"
 
 
 class InvalidCompany(errors.RuleViolation):
-    """The code, name, currency or first people of a company can't be used."""
+    """The code, name, currency or first people of the company can't be used."""
 
     code = "company.invalid"
 
@@ -63,7 +63,7 @@ class FirstRole:
 class FirstPerson:
     """Somebody who is there from the start. The password comes hashed, the seed encrypted.
 
-    Without a password its owner is owed a link with which to set one.
+    Without a password its owner is sent a link with which to set one.
     """
 
     user_id: UUID
@@ -136,9 +136,9 @@ def bootstrap(
     accounts.create_template(session, company)
     for person in people:
         _admit(session, company_id=company_id, person=person, now=now)
-    for person in people:  # after all members: what is owed is locked after them
+    for person in people:  # after all members: outbox messages are locked after them
         if person.password_hash is None:
-            links.owe(session, user_id=person.user_id, actor=None)
+            links.enqueue(session, user_id=person.user_id, actor=None)
     if escalation_approver_id is not None:
         company_settings.set_escalation_approver(
             session, user_id=escalation_approver_id, changed_by=None

@@ -50,7 +50,7 @@ class UnknownUnit(errors.RuleViolation):
 
 
 class UnitInUse(errors.Conflict):
-    """Active units, people or funds stand on this unit; move or deactivate them first."""
+    """Active units, people or funds belong to this unit; move or deactivate them first."""
 
     code = "organisation.unit_in_use"
 
@@ -201,7 +201,7 @@ def _check_unused(session: Session, unit: Unit) -> None:
     for other, column in STANDING_ON[type(unit)]:
         query = select(other.id).where(column == unit.id, other.is_active).limit(1)
         if session.execute(query).first() is not None:
-            raise UnitInUse(f"Active {other.__tablename__.replace('_', ' ')} stand on it.")
+            raise UnitInUse(f"Active {other.__tablename__.replace('_', ' ')} belong to it.")
 
 
 def _refusal(error: IntegrityError) -> errors.PettycashError:

@@ -30,7 +30,7 @@ PAUSERS = (Role.OPERATOR, Role.TREASURY, Role.CFO)
 
 
 class Paused(errors.Unavailable):
-    """Payments are paused here; what was asked has not happened."""
+    """Payments are paused here; the request was not carried out."""
 
     code = "platform.paused"
 
@@ -53,20 +53,20 @@ class AlreadyResumed(errors.Conflict):
     code = "pause.already_resumed"
 
 
-class SecondPersonNeeded(errors.NotAllowed):
-    """Who asked to resume can't be the second of the two people."""
+class OwnResumption(errors.NotAllowed):
+    """You asked to resume; a second person must confirm it."""
 
     code = "pause.second_person_needed"
 
 
 class NotAPauser(errors.NotAllowed):
-    """Only an operator, treasury or the cfo pauses and resumes."""
+    """Only an operator, treasury or the cfo may pause and resume."""
 
     code = "pause.not_a_pauser"
 
 
 class PauseReasonMissing(errors.RuleViolation):
-    """A pause says why."""
+    """A pause needs a reason."""
 
     code = "pause.reason_required"
 
@@ -178,7 +178,7 @@ def resume(session: Session, *, pause_id: UUID, actor: Actor, now: datetime) -> 
     Raises:
         NotAPauser: the actor holds no role of PAUSERS.
         PauseNotFound, AlreadyResumed: there is nothing to resume.
-        SecondPersonNeeded: the actor has asked before; somebody else has to agree.
+        OwnResumption: the actor has asked before; somebody else has to agree.
     """
     _check_pauser(actor)
     row = db.lock(session, Pause, pause_id)
@@ -191,7 +191,7 @@ def resume(session: Session, *, pause_id: UUID, actor: Actor, now: datetime) -> 
         _remember(session, row, "resume_requested", actor)
         return row
     if row.resume_requested_by == actor.user_id:
-        raise SecondPersonNeeded
+        raise OwnResumption
     row.resumed_by = actor.user_id
     row.resumed_at = now
     _remember(session, row, "resumed", actor)
@@ -246,7 +246,7 @@ def resume_everything(session: Session, *, by: str, now: datetime) -> PlatformPa
 
     Raises:
         PauseNotFound: it is not paused.
-        SecondPersonNeeded: the same name asked before.
+        OwnResumption: the same name asked before.
     """
     row = session.execute(
         select(PlatformPause)
@@ -259,7 +259,7 @@ def resume_everything(session: Session, *, by: str, now: datetime) -> PlatformPa
         row.resume_requested_by = by
         outcome = "resume_requested"
     elif row.resume_requested_by == by:
-        raise SecondPersonNeeded
+        raise OwnResumption
     else:
         row.resumed_by = by
         row.resumed_at = now

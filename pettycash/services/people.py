@@ -52,31 +52,31 @@ class UsernameTaken(errors.Conflict):
 
 
 class LoginShared(errors.Conflict):
-    """This person works in another company too, so no single one changes name or e-mail."""
+    """This person works in another company too, so neither can change the name or e-mail alone."""
 
     code = "user.login_shared"
 
 
 class ContactNeedsTwoPeople(errors.RuleViolation):
-    """Two people change the e-mail or phone of somebody who is more than staff (`changes/`)."""
+    """Two people must change the contacts of anybody above staff; see /api/changes/."""
 
     code = "user.contact_needs_two_people"
 
 
 class ContactTooNew(errors.Conflict):
-    """The e-mail was changed within the last day; a link goes there once the day is over."""
+    """The e-mail was changed less than a day ago; a link can be sent once the day is over."""
 
     code = "user.contact_too_new"
 
 
 class ResetNeedsTwoPeople(errors.RuleViolation):
-    """Two people reset the second factor of somebody who releases money (`changes/`)."""
+    """Two people must reset a releaser's second factor; propose it at /api/changes/."""
 
     code = "mfa.reset_needs_two_people"
 
 
 class NotYourself(errors.NotAllowed):
-    """Nobody deactivates themselves."""
+    """You can't deactivate yourself; ask another administrator."""
 
     code = "user.not_yourself"
 
@@ -127,7 +127,7 @@ def admit(
     places: Mapping[str, UUID | None],
     actor: Actor | None,
 ) -> Person:
-    """Make a login and place it in the company, without any role; its owner is owed a link.
+    """Make a login and place it in the company, without any role; its owner is sent a link.
 
     `actor` is None on the host's command line, here and below.
 
@@ -162,10 +162,10 @@ def admit(
             session.add(membership)
             session.flush()
     except IntegrityError as error:
-        raise UsernameTaken(errors={"username": ["Somebody has it."]}) from error
+        raise UsernameTaken(errors={"username": ["The username is taken."]}) from error
     _remember(session, "user.created", user.id, {"username": name}, actor)
     _tell_shared_contacts(session, user.id, actor)
-    links.owe(session, user_id=user.id, actor=actor)
+    links.enqueue(session, user_id=user.id, actor=actor)
     return Person(user=user, membership=membership)
 
 
@@ -212,7 +212,7 @@ def update(
         if actor is not None and actor.user_id == person.user.id:
             raise NotYourself
         sessions.end_all(session, user_id=person.user.id, reason="deactivated", now=now)
-        leaving.owe(session, user_id=person.user.id)
+        leaving.enqueue(session, user_id=person.user.id)
     for name, (_, value) in changed.items():
         setattr(person.row_of(name), name, value)
     person.membership.version += 1
@@ -222,9 +222,9 @@ def update(
     _remember(session, "user.updated", person.user.id, detail, actor)
     if changed.get("is_active") == [False, True]:
         event_id = _remember(session, "user.reactivated", person.user.id, {}, actor)
-        security_alerts.owe(session, event_id=event_id)
+        security_alerts.enqueue(session, event_id=event_id)
     if is_reached_anew:
-        contacts.owe_notices(session, user_id=person.user.id)
+        contacts.enqueue_notices(session, user_id=person.user.id)
         _tell_shared_contacts(session, person.user.id, actor)
     return person
 
@@ -306,7 +306,7 @@ def checked_contacts(session: Session, payload: Mapping[str, Any]) -> dict[str, 
     strangers = sorted(set(payload) - set(CONTACTS))
     if strangers or not payload:
         raise InvalidPerson(
-            "An e-mail or a phone is changed.",
+            "Only an e-mail or a phone can be changed.",
             errors={name: ["Unknown field."] for name in strangers},
         )
     read: dict[str, str | None] = {}
@@ -332,7 +332,7 @@ def send_link(session: Session, *, user_id: UUID, actor: Actor | None) -> None:
         raise LoginShared
     if ContactKind.EMAIL in contacts.too_new(session, user_id=user_id, now=session.info["now"]):
         raise ContactTooNew
-    links.owe(session, user_id=user_id, actor=actor)
+    links.enqueue(session, user_id=user_id, actor=actor)
     _remember(session, "user.link_sent", user_id, {}, actor)
 
 
@@ -345,7 +345,7 @@ def e_mail(text: str) -> str:
     address = text.strip()
     is_one = destinations.EMAIL.fullmatch(address.lower()) and address.isascii()
     if not is_one or len(address) > EMAIL_LENGTH_MAX:
-        raise InvalidPerson(errors={"email": ["Not an e-mail address in plain letters."]})
+        raise InvalidPerson(errors={"email": ["This is no e-mail address in plain letters."]})
     return address
 
 

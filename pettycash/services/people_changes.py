@@ -23,16 +23,18 @@ def _subject(change: Change) -> UUID | None:
     return change.object_id
 
 
-def _person(session: Session, proposal: changes.Proposal) -> people.Person:
+def _person(session: Session, proposal: changes.ChangeProposal) -> people.Person:
     if proposal.object_id is None:
         raise totp.UserNotFound
     return people.find(session, user_id=proposal.object_id)
 
 
-def _read_contact(session: Session, proposal: changes.Proposal, now: datetime) -> changes.Proposal:
+def _read_contact(
+    session: Session, proposal: changes.ChangeProposal, now: datetime
+) -> changes.ChangeProposal:
     del now
     person = _person(session, proposal)
-    return changes.Proposal(
+    return changes.ChangeProposal(
         object_id=person.user.id, payload=people.checked_contacts(session, proposal.payload)
     )
 
@@ -44,11 +46,13 @@ def _change_contact(session: Session, change: Change, actor: Actor, now: datetim
     people.update(session, person, values=values, actor=actor, now=now, is_agreed=True)
 
 
-def _read_reset(session: Session, proposal: changes.Proposal, now: datetime) -> changes.Proposal:
+def _read_reset(
+    session: Session, proposal: changes.ChangeProposal, now: datetime
+) -> changes.ChangeProposal:
     del now
     if proposal.payload:
         raise InvalidPerson("A reset has no payload.")
-    return changes.Proposal(object_id=_person(session, proposal).user.id, payload={})
+    return changes.ChangeProposal(object_id=_person(session, proposal).user.id, payload={})
 
 
 def _reset(session: Session, change: Change, actor: Actor, now: datetime) -> None:

@@ -20,7 +20,7 @@ S = PeriodState
 
 
 class PeriodNotOver(errors.RuleViolation):
-    """A month is closed when it is over in the company's time zone."""
+    """A month can be closed only when it is over in the company's time zone."""
 
     code = "period.not_over"
 
@@ -37,8 +37,8 @@ class IllegalPeriodState(errors.Conflict):
     code = "period.illegal_state"
 
 
-class SecondPersonNeeded(errors.NotAllowed):
-    """Who closed a month softly is not the one who closes it hard."""
+class OwnSoftClose(errors.NotAllowed):
+    """You closed this month softly; another person must close it hard."""
 
     code = "period.second_person_needed"
 
@@ -66,13 +66,13 @@ def hard_close(session: Session, *, month: date, actor: Actor, now: datetime) ->
 
     Raises:
         IllegalPeriodState: it is not softly closed.
-        SecondPersonNeeded: the same person closed it softly.
+        OwnSoftClose: the same person closed it softly.
         NotInOrder: an earlier month is not closed for good.
     """
     period = _locked(session, month, actor=actor)
     _check_state(period, S.SOFT_CLOSED)
     if period.soft_closed_by == actor.user_id:
-        raise SecondPersonNeeded
+        raise OwnSoftClose
     _check_earlier(session, month, closed=(S.HARD_CLOSED,))
     period.state = S.HARD_CLOSED
     period.hard_closed_by = actor.user_id
@@ -92,7 +92,7 @@ def reopen(session: Session, *, month: date, actor: Actor, now: datetime) -> Led
     _check_state(period, S.SOFT_CLOSED)
     later = select(LedgerPeriod.id).where(LedgerPeriod.month > month, LedgerPeriod.state != S.OPEN)
     if session.execute(later.limit(1)).first() is not None:
-        raise NotInOrder("A later month is closed.")
+        raise NotInOrder("A later month is closed: reopen it first.")
     period.state = S.OPEN
     period.soft_closed_by = None
     period.soft_closed_at = None
@@ -208,7 +208,7 @@ def _check_earlier(session: Session, month: date, *, closed: tuple[PeriodState, 
     each = first.replace(day=1)
     while each < month:
         if each not in done:
-            raise NotInOrder(f"{each:%Y-%m} comes first.")
+            raise NotInOrder(f"Close {each:%Y-%m} first.")
         each = month_after(each)
 
 

@@ -201,9 +201,9 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "pauses.list": _roles(R.OPERATOR, R.TREASURY, R.CFO, R.AUDITOR),
     "pauses.pause": _roles(R.OPERATOR, R.TREASURY, R.CFO),
     "pauses.resume": _roles(R.OPERATOR, R.TREASURY, R.CFO),
-    "obligations.list": _roles(R.OPERATOR, R.AUDITOR),
-    "obligations.retry": _roles(R.OPERATOR),
-    "obligations.park": _roles(R.OPERATOR),
+    "outbox.list": _roles(R.OPERATOR, R.AUDITOR),
+    "outbox.retry": _roles(R.OPERATOR),
+    "outbox.dead_letter": _roles(R.OPERATOR),
     "callbacks.list": _roles(R.OPERATOR, R.AUDITOR),
     "callbacks.replay": _roles(R.OPERATOR),
 }

@@ -26,13 +26,13 @@ class RailRefuses(errors.RuleViolation):
 
 
 class AboveCashLimit(errors.RuleViolation):
-    """The voucher is above what the fund pays in cash."""
+    """The voucher exceeds the fund's limit for cash."""
 
     code = "payment.above_cash_limit"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class SpendingUnits:
     """Where money is spent, as far as it is known."""
 
     department_id: UUID | None
@@ -41,7 +41,7 @@ class Place:
 
 
 def store_of_place(
-    session: Session, place: Place, *, currency: str, method: Method
+    session: Session, place: SpendingUnits, *, currency: str, method: Method
 ) -> Store | None:
     """The store of the nearest fund that pays so: department and branch before region before
     company. None where no fund of the place does."""

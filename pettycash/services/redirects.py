@@ -45,7 +45,7 @@ from pettycash.services import (
 from pettycash.services.actors import Actor
 from pettycash.services.duties import Duty
 from pettycash.services.payments import changing, creation, facts, restored, rules
-from pettycash.services.requisitions.raising import NotRequester
+from pettycash.services.requisitions.creation import NotRequester
 from pettycash.services.treasury_validation import check_somebody_is_left
 
 KIND = "redirect"
@@ -53,7 +53,7 @@ SURE = frozenset({PaymentStatus.PENDING, PaymentStatus.FAILED})
 
 
 class NothingRedirected(errors.RuleViolation):
-    """A redirect names another destination or method than there is."""
+    """A redirect must name another destination or method than the present one."""
 
     code = "redirect.nothing_changes"
 
@@ -148,11 +148,11 @@ def propose_for_requisition(
     is_own = requesters.is_own(session, requisition, user_id=actor.user_id)
     if not is_own:
         if not actor.has(Role.TREASURY):
-            raise NotRequester("Its requester or treasury redirects a requisition.")
+            raise NotRequester("Only its requester or treasury may redirect a requisition.")
         duties.check(session, user_id=actor.user_id, duty=Duty.MAKER, requisition_id=requisition.id)
     if requisition.status is not RequisitionStatus.PENDING_TREASURY_VALIDATION:
         raise IllegalRequisitionState(
-            f"A requisition that is {requisition.status} is not redirected."
+            f"A requisition that is {requisition.status} can't be redirected."
         )
     if requisition.open_redirect_id is not None:
         raise approved_facts.RedirectOpen
@@ -202,7 +202,7 @@ def _check_payment(requisition: Requisition, payment: Payment) -> None:
     if requisition.status is not RequisitionStatus.IN_PAYMENT:
         raise rules.RequisitionNotPayable(f"The requisition is {requisition.status}.")
     if payment.status not in SURE:
-        raise IllegalTransition(f"A payment that is {payment.status} is not redirected.")
+        raise IllegalTransition(f"A payment that is {payment.status} can't be redirected.")
     if not payment.failure_confirmed:
         raise rules.FailureUnconfirmed
     if payment.blocked_by_case_id is not None:
@@ -264,7 +264,7 @@ def _propose(
 def _approved_round(session: Session, requisition: Requisition) -> ApprovalRound:
     found = rounds.latest(session, requisition.id)
     if found is None or found.status is not RoundStatus.APPROVED:
-        raise IllegalRequisitionState("No round of approval stands.")
+        raise IllegalRequisitionState("The requisition has no approved round.")
     return found
 
 
@@ -394,7 +394,7 @@ def ask_anew(session: Session, *, change_id: UUID, now: datetime) -> None:
 def _check_decider(session: Session, change: Change, actor: Actor, now: datetime) -> None:
     """Refuse all but the one who was asked, or who would be asked now that they are gone."""
     if _seat_of(session, change, now=now).user_id != actor.user_id:
-        raise changes.NotAConfirmer("The last approver decides a redirect.")
+        raise changes.NotAConfirmer("Only the last approver may decide a redirect.")
 
 
 def _seat_of(session: Session, change: Change, *, now: datetime) -> resolution.ChainStep:
@@ -492,7 +492,7 @@ def _send_elsewhere(
     return creation.make(
         session,
         requisition=requisition,
-        part=creation.Part(
+        part=creation.PaymentPart(
             amount=payment.amount,
             store_id=store_id,
             method=method,

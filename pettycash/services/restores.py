@@ -31,13 +31,13 @@ REASON = "restored"
 
 
 class TakenInTheFuture(errors.RuleViolation):
-    """The database was restored to an instant that has not come yet; name the right one."""
+    """A database can't be restored to an instant in the future; name the right one."""
 
     code = "restore.taken_in_the_future"
 
 
 class TakenWithoutZone(errors.RuleViolation):
-    """The instant of a restore names its time zone: 2026-11-30T04:00:00Z."""
+    """The instant of a restore needs a time zone: 2026-11-30T04:00:00Z."""
 
     code = "restore.taken_without_zone"
 

@@ -39,7 +39,7 @@ class RoleHeldAlready(errors.Conflict):
 
 
 class RolesIncompatible(errors.Conflict):
-    """Nobody holds two roles at one time that decide on each other's work."""
+    """One person can't hold two roles at one time that decide on each other's work."""
 
     code = "role_assignment.incompatible"
 
@@ -214,7 +214,7 @@ def check_compatible(
     for other in held:
         if frozenset((role, other)) in duties.INCOMPATIBLE_ROLES:
             raise RolesIncompatible(
-                f"Nobody holds {role} and {other} at one time.",
+                f"One person can't hold {role} and {other} at one time.",
                 errors={"role": [f"The person holds {other}."]},
             )
 
@@ -256,7 +256,7 @@ def _assign(session: Session, change: Change, actor: Actor, now: datetime) -> No
         )
     )
     if end is not None:
-        leaving.owe(session, user_id=user_id, at=end)
+        leaving.enqueue(session, user_id=user_id, at=end)
 
 
 def _end(session: Session, change: Change, actor: Actor, now: datetime) -> None:
@@ -269,12 +269,12 @@ def _end(session: Session, change: Change, actor: Actor, now: datetime) -> None:
     _check_can_end(assignment, end)
     # A role that has not begun is over before it begins: an empty time is not allowed.
     assignment.valid_until = max(end, assignment.valid_from + timedelta(microseconds=1))
-    leaving.owe(session, user_id=assignment.user_id, at=assignment.valid_until)
+    leaving.enqueue(session, user_id=assignment.user_id, at=assignment.valid_until)
 
 
 def _read_escalation_approver(
-    session: Session, proposal: changes.Proposal, now: datetime
-) -> changes.Proposal:
+    session: Session, proposal: changes.ChangeProposal, now: datetime
+) -> changes.ChangeProposal:
     del now
     said = dict(proposal.payload)
     if proposal.object_id is not None or set(said) != {"user_id"}:
@@ -288,7 +288,7 @@ def _read_escalation_approver(
             raise company_settings.InvalidSetting(errors={"user_id": ["Not a UUID."]}) from error
         company_settings.check_active_member(session, user_id=user_id, field="user_id")
         said["user_id"] = str(user_id)
-    return changes.Proposal(object_id=None, payload=said)
+    return changes.ChangeProposal(object_id=None, payload=said)
 
 
 def _set_escalation_approver(session: Session, change: Change, actor: Actor, now: datetime) -> None:
@@ -296,7 +296,7 @@ def _set_escalation_approver(session: Session, change: Change, actor: Actor, now
     said = change.payload["user_id"]
     before = company_settings.current(session).escalation_approver_id
     if before is not None:
-        leaving.owe(session, user_id=before)
+        leaving.enqueue(session, user_id=before)
     company_settings.set_escalation_approver(
         session, user_id=UUID(said) if said else None, changed_by=actor.user_id
     )

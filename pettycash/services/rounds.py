@@ -26,9 +26,9 @@ from pettycash.models.workflow import (
     Decision,
     RoundStatus,
     StepAssignee,
+    StepDecision,
     StepStatus,
     TrailAction,
-    Verdict,
 )
 from pettycash.services import approved_facts, duties, resolution, thresholds, trail
 from pettycash.services.actors import Actor
@@ -362,7 +362,7 @@ def write_redirect(
             step_id=step.id,
             user_id=seat.user_id,
             role=seat.role,
-            verdict=Verdict.APPROVED,
+            verdict=StepDecision.APPROVED,
             digest=opened.digest,
             ip_address=actor.ip_address,
             user_agent=actor.user_agent,
@@ -468,9 +468,9 @@ def _approved_by(
     )
 
 
-def subject_of(requisition: Requisition, barred: Iterable[UUID]) -> resolution.Subject:
+def subject_of(requisition: Requisition, barred: Iterable[UUID]) -> resolution.ApprovalSubject:
     """The requisition as resolution knows it."""
-    return resolution.Subject(
+    return resolution.ApprovalSubject(
         requester_id=requisition.requester_id,
         barred=frozenset(barred),
         department_id=requisition.department_id,

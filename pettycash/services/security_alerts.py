@@ -22,23 +22,23 @@ TOLD = {
     "change.confirmed": (Role.CFO, Role.AUDITOR),
     "user.reactivated": (Role.CFO, Role.AUDITOR),
 }
-"""Event → who is told of it, where it is owed."""
+"""Event → who is told of it, where it is told."""
 
 
-def owe(session: Session, *, event_id: UUID) -> None:
+def enqueue(session: Session, *, event_id: UUID) -> None:
     """Owe the alert of an event that was just recorded."""
-    outbox.owe(session, topic=TOPIC, key=event_id)
+    outbox.enqueue(session, topic=TOPIC, key=event_id)
 
 
 def account_closed(session: Session, *, user_id: UUID, ip_address: str | None) -> None:
-    """Remember that too many failures in a row have closed an account, and owe the alert."""
+    """Record that too many failures in a row have closed an account, and enqueue the alert."""
     event_id = security_log.record(
         session, event=ACCOUNT_CLOSED, outcome="refused", user_id=user_id, ip_address=ip_address
     )
-    owe(session, event_id=event_id)
+    enqueue(session, event_id=event_id)
 
 
-def owed(session: Session, *, event_id: UUID, now: datetime) -> Alert:
+def pending(session: Session, *, event_id: UUID, now: datetime) -> Alert:
     """The alert of an event; where nobody has one of its roles, without an address.
 
     The words hold no address or agent: whoever provoked it would choose them.
@@ -104,4 +104,4 @@ def _words(session: Session, event: SecurityEvent, person: User) -> tuple[str, s
 
 def sent(session: Session, *, event_id: UUID) -> None:
     """The alert has left."""
-    outbox.done(session, topic=TOPIC, key=event_id)
+    outbox.complete(session, topic=TOPIC, key=event_id)

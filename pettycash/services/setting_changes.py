@@ -21,10 +21,12 @@ from pettycash.services.permissions import ADMINISTRATORS
 KIND = "settings"
 
 
-def _read(session: Session, proposal: changes.Proposal, now: datetime) -> changes.Proposal:
+def _read(
+    session: Session, proposal: changes.ChangeProposal, now: datetime
+) -> changes.ChangeProposal:
     if proposal.object_id is not None or not proposal.payload:
         raise InvalidSetting("Settings are proposed by name, with the value that each shall have.")
-    return changes.Proposal(object_id=None, payload=_checked(session, proposal.payload, now))
+    return changes.ChangeProposal(object_id=None, payload=_checked(session, proposal.payload, now))
 
 
 def _checked(session: Session, values: Mapping[str, Any], now: datetime) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from pettycash.services import (
 from pettycash.services.actors import Actor
 from pettycash.services.duties import Duty
 from pettycash.services.payments import facts
-from pettycash.services.payments.creation import Part, create_for_validation
+from pettycash.services.payments.creation import PaymentPart, create_for_validation
 from pettycash.services.requisitions.lifecycle import PartyToIt
 from pettycash.services.resolution.loading import live_assignments
 
@@ -67,7 +67,7 @@ def validate(
     *,
     requisition_id: UUID,
     digest: str,
-    parts: Sequence[Part] | None = None,
+    parts: Sequence[PaymentPart] | None = None,
     comment: str | None = None,
     actor: Actor,
     now: datetime,
@@ -110,7 +110,7 @@ def validate(
     assert approved is not None, "what waits for treasury was approved in a round"
     approvals.check_digest(session, requisition=requisition, approval_round=approved, digest=digest)
 
-    whole = [Part(amount=requisition.amount)]
+    whole = [PaymentPart(amount=requisition.amount)]
     wanted = whole if parts is None else list(parts)
     _check_parts(requisition, wanted)
     small_team = company_settings.current(session).small_team
@@ -143,10 +143,10 @@ def validate(
     return requisition, made
 
 
-def _check_parts(requisition: Requisition, parts: Sequence[Part]) -> None:
+def _check_parts(requisition: Requisition, parts: Sequence[PaymentPart]) -> None:
     if not 1 <= len(parts) <= rail_limits.PARTS_MAX:
         raise InvalidParts(
-            "That is not how it can be split.",
+            "The amount can't be split like that.",
             errors={"parts": [f"There are 1 to {rail_limits.PARTS_MAX} of them."]},
         )
     total = sum(part.amount for part in parts)
@@ -154,11 +154,11 @@ def _check_parts(requisition: Requisition, parts: Sequence[Part]) -> None:
         approved = money.text(requisition.amount, requisition.currency)
         raise InvalidParts(
             f"The parts don't add up to the approved {approved}.",
-            errors={"parts": [f"Their sum is {approved}."]},
+            errors={"parts": [f"Their sum must be {approved}."]},
         )
 
 
-def _reshapes(requisition: Requisition, parts: Sequence[Part]) -> bool:
+def _reshapes(requisition: Requisition, parts: Sequence[PaymentPart]) -> bool:
     """Whether treasury splits it or takes another way that was approved; naming the store that
     pays is part of validating."""
     (first, *more) = parts
@@ -193,7 +193,7 @@ def check_somebody_is_left(
     )
 
 
-def _candidates(session: Session, subject: releases.Subject, *, now: datetime) -> set[UUID]:
+def _candidates(session: Session, subject: releases.ReleaseSubject, *, now: datetime) -> set[UUID]:
     """Active people who release such things: custodians of the fund, or treasury and the cfo."""
     if subject.only is not None:
         found = session.execute(

@@ -49,7 +49,7 @@ class VarianceNotFound(errors.NotFound):
 
 
 class NotPaid(errors.Conflict):
-    """Only what the books have as paid can differ from them."""
+    """A variance needs a payment that is paid in the books."""
 
     code = "variance.payment_not_paid"
 
@@ -61,7 +61,7 @@ class InvalidVariance(errors.RuleViolation):
 
 
 class WrongDirection(errors.RuleViolation):
-    """A fee or an overpayment means that more left than the books say, an underpayment less."""
+    """The amount must be above the books for a fee or an overpayment, below for an underpayment."""
 
     code = "variance.wrong_direction"
 
@@ -72,26 +72,26 @@ class AlreadyPending(errors.Conflict):
     code = "variance.already_pending"
 
 
-class AlreadyDecided(errors.Conflict):
+class VarianceAlreadyDecided(errors.Conflict):
     """The variance was approved or rejected already."""
 
     code = "variance.already_decided"
 
 
 class OwnVariance(errors.NotAllowed):
-    """Who recorded a variance does not decide on it."""
+    """You recorded this variance; another person must decide on it."""
 
     code = "variance.own"
 
 
-class MustBeCfo(errors.NotAllowed):
-    """With it, the fund's variances of this month are above materiality: the cfo decides."""
+class VarianceNeedsCfo(errors.NotAllowed):
+    """The fund's variances of this month would exceed materiality; the cfo must decide."""
 
     code = "variance.cfo_required"
 
 
-class ReasonMissing(errors.RuleViolation):
-    """A variance, and a refusal of one, says why."""
+class VarianceNeedsReason(errors.RuleViolation):
+    """A variance needs a reason, and so does its rejection."""
 
     code = "variance.reason_required"
 
@@ -128,7 +128,7 @@ def record(
     if payment is None or payment.paid_amount is None:
         raise NotPaid
     if not reason.strip():
-        raise ReasonMissing
+        raise VarianceNeedsReason
     # Before the sum: what waits no more has either been refused or counts in it.
     pending = session.execute(
         select(VarianceAdjustment.id).where(
@@ -147,7 +147,7 @@ def record(
         raise InvalidVariance(errors={"original_amount": [f"The books have {shown}."]})
     _check_amounts(kind, booked, adjusted_amount, currency=payment.currency)
     if kind is VarianceKind.COUNT and store.kind is not StoreKind.DRAWER:
-        raise InvalidVariance(errors={"kind": ["Only a drawer is counted."]})
+        raise InvalidVariance(errors={"kind": ["Only a drawer can be counted."]})
     if case_id is not None and session.get(Case, case_id) is None:
         raise InvalidVariance(errors={"case_id": ["There is no such case."]})
     counter = _counter(session, kind=kind, payment=payment, account_id=counter_account_id)
@@ -195,7 +195,7 @@ def approve(
         VarianceNotFound, AlreadyDecided: there is nothing to decide.
         OwnVariance: the approver recorded it.
         NotSeparate: the approver asked for the money, or gets it.
-        MustBeCfo: it is too much for the group finance manager.
+        VarianceNeedsCfo: it is too much for the group finance manager.
         PeriodClosed: this month is closed for decisions.
     """
     found = _decide(session, variance_id, VarianceStatus.APPROVED, actor=actor, now=now)
@@ -222,11 +222,11 @@ def reject(
         VarianceNotFound, AlreadyDecided: there is nothing to decide.
         OwnVariance: the decider recorded it.
         NotSeparate: the decider asked for the money, or gets it.
-        MustBeCfo: it is too much for the group finance manager.
-        ReasonMissing: no reason.
+        VarianceNeedsCfo: it is too much for the group finance manager.
+        VarianceNeedsReason: no reason.
     """
     if not reason.strip():
-        raise ReasonMissing
+        raise VarianceNeedsReason
     found = _decide(session, variance_id, VarianceStatus.REJECTED, actor=actor, now=now)
     found.decision_reason = reason.strip()
     return found
@@ -239,7 +239,7 @@ def _decide(
     if found is None:
         raise VarianceNotFound
     if found.status is not VarianceStatus.PENDING:
-        raise AlreadyDecided(f"The variance is {found.status.value}.")
+        raise VarianceAlreadyDecided(f"The variance is {found.status.value}.")
     if found.initiated_by == actor.user_id:
         raise OwnVariance
     benefits = frozenset[UUID]()
@@ -261,7 +261,7 @@ def _check_benefit(session: Session, *, requisition_id: UUID, actor: Actor) -> f
     for own in (Duty.REQUESTER, Duty.RECIPIENT):
         if actor.user_id in known[own]:
             raise duties.NotSeparate(
-                f"You {duties.PHRASES[own]}: you neither record nor decide a variance of it."
+                f"You {duties.PHRASES[own]}: you can't record or decide a variance of it."
             )
     return known[Duty.REQUESTER] | known[Duty.RECIPIENT]
 
@@ -290,7 +290,9 @@ def _check_materiality(session: Session, found: VarianceAdjustment, *, now: date
     limit = company_settings.current(session).materiality(found.currency)
     if Decimal(decided) + abs(found.variance_amount) > limit:
         shown = money.text(limit, found.currency)
-        raise MustBeCfo(f"The group finance manager decides {found.currency} {shown} a month.")
+        raise VarianceNeedsCfo(
+            f"The group finance manager decides at most {found.currency} {shown} a month."
+        )
 
 
 def _accepted(session: Session, *, payment_id: UUID, kind: VarianceKind) -> Decimal:
@@ -313,7 +315,7 @@ def _check_amounts(
     except money.InvalidAmount as error:
         raise InvalidVariance(errors={"adjusted_amount": [error.detail]}) from error
     if adjusted == original:
-        raise InvalidVariance(errors={"adjusted_amount": ["It is what the books have."]})
+        raise InvalidVariance(errors={"adjusted_amount": ["It equals what the books have."]})
     is_more = adjusted > original
     if (kind in RISES and not is_more) or (kind in FALLS and is_more):
         raise WrongDirection

@@ -24,7 +24,7 @@ COMMANDS = {
 """Command → "module:name" of the click command and of what makes its application."""
 
 
-class Commands(click.Group):
+class CeleryCommands(click.Group):
     """Loads the command that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -52,7 +52,7 @@ def _named(place: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-celery = Commands(name="celery", no_args_is_help=True)
+celery = CeleryCommands(name="celery", no_args_is_help=True)
 
 if __name__ == "__main__":
     celery(auto_envvar_prefix="CELERY")

@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 
 from pettycash.stack import postgres, probes, redis
-from pettycash.stack.plan import FLOWER_USER, Plan
+from pettycash.stack.plan import FLOWER_USER, StackPlan
 from pettycash.stack.ports import LOOPBACK
 from pettycash.stack.processes import ChildSpec
 
@@ -41,7 +41,7 @@ SIMULATOR_OPTIONS = {"mpesa": ("--shortcode", "600992", "--shortcode", "600993")
 """Rail → what its simulator is told: here a till for each of the demo's two companies."""
 
 
-def postgres_spec(plan: Plan) -> ChildSpec:
+def postgres_spec(plan: StackPlan) -> ChildSpec:
     server = plan.postgres
     return ChildSpec(
         name="postgres",
@@ -56,7 +56,7 @@ def postgres_spec(plan: Plan) -> ChildSpec:
     )
 
 
-def redis_spec(plan: Plan) -> ChildSpec:
+def redis_spec(plan: StackPlan) -> ChildSpec:
     server = plan.redis
     return ChildSpec(
         name="redis",
@@ -70,7 +70,7 @@ def redis_spec(plan: Plan) -> ChildSpec:
     )
 
 
-def own_servers(plan: Plan) -> list[tuple[str, str, int]]:
+def own_servers(plan: StackPlan) -> list[tuple[str, str, int]]:
     """Servers that are not ours to start: title, URL, usual port."""
     found = []
     if plan.own_database:
@@ -80,7 +80,7 @@ def own_servers(plan: Plan) -> list[tuple[str, str, int]]:
     return found
 
 
-def outside(plan: Plan) -> list[ChildSpec]:
+def outside(plan: StackPlan) -> list[ChildSpec]:
     """What stands for the world outside: the mailbox and the rails' simulators."""
     if plan.is_production:
         return []
@@ -111,7 +111,7 @@ def outside(plan: Plan) -> list[ChildSpec]:
     return found
 
 
-def _simulator(plan: Plan, rail: str) -> ChildSpec:
+def _simulator(plan: StackPlan, rail: str) -> ChildSpec:
     name = f"simulator-{rail}"
     url = plan.local_url(name)
     state = plan.folder.simulators / rail
@@ -137,7 +137,7 @@ def _simulator(plan: Plan, rail: str) -> ChildSpec:
     )
 
 
-def one_shots(plan: Plan) -> list[ChildSpec]:
+def one_shots(plan: StackPlan) -> list[ChildSpec]:
     """What runs to its end before our processes start: migrations, then demo data."""
     found = [
         ChildSpec(
@@ -159,7 +159,7 @@ def one_shots(plan: Plan) -> list[ChildSpec]:
     return found
 
 
-def ours(plan: Plan) -> list[ChildSpec]:
+def ours(plan: StackPlan) -> list[ChildSpec]:
     """Our own processes, in the order in which they start."""
     return [
         _api(plan),
@@ -170,7 +170,7 @@ def ours(plan: Plan) -> list[ChildSpec]:
     ]
 
 
-def _api(plan: Plan) -> ChildSpec:
+def _api(plan: StackPlan) -> ChildSpec:
     url = plan.api_url
     metrics = str(plan.folder.path / "metrics")
     return ChildSpec(
@@ -190,7 +190,7 @@ def _api(plan: Plan) -> ChildSpec:
     )
 
 
-def _relay(plan: Plan) -> ChildSpec:
+def _relay(plan: StackPlan) -> ChildSpec:
     return ChildSpec(
         name="relay",
         title="relay",
@@ -200,7 +200,7 @@ def _relay(plan: Plan) -> ChildSpec:
     )
 
 
-def _workers(plan: Plan) -> list[ChildSpec]:
+def _workers(plan: StackPlan) -> list[ChildSpec]:
     return [
         ChildSpec(
             name=name,
@@ -224,7 +224,7 @@ def _workers(plan: Plan) -> list[ChildSpec]:
     ]
 
 
-def _beat(plan: Plan) -> ChildSpec:
+def _beat(plan: StackPlan) -> ChildSpec:
     return ChildSpec(
         name="beat",
         title="beat",
@@ -234,7 +234,7 @@ def _beat(plan: Plan) -> ChildSpec:
     )
 
 
-def _flower(plan: Plan) -> ChildSpec:
+def _flower(plan: StackPlan) -> ChildSpec:
     url = plan.environment["PETTYCASH_FLOWER_URL"]
     credentials = f"{FLOWER_USER}:{plan.secrets['flower_password']}"
     return ChildSpec(

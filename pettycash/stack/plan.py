@@ -46,7 +46,7 @@ OWNER_ONLY = ("DATABASE_OWNER_URL",)
 
 
 @dataclass
-class Plan:
+class StackPlan:
     """The stack of one state folder, as it will be started."""
 
     folder: StateFolder

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from pettycash import db, pooled
+from pettycash import db, pool
 from pettycash.db import APP_ROLE, SYSTEM_ROLE
 from pettycash.stack.state import ROOT, StackError
 
@@ -34,7 +34,7 @@ def _locked(owner_url: str) -> Iterator[tuple[Config, Connection]]:
     settings = Config(str(ROOT / "migrations" / "alembic.ini"))
     settings.set_main_option("script_location", str(ROOT / "migrations"))
     engine = create_engine(owner_url)
-    pooled.introduce(engine)
+    pool.introduce(engine)
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})

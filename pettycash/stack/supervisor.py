@@ -12,7 +12,7 @@ from types import FrameType
 
 from pettycash import config
 from pettycash.stack import children, console, probes
-from pettycash.stack.plan import Plan
+from pettycash.stack.plan import StackPlan
 from pettycash.stack.processes import Child, ChildSpec, ChildState, is_alive
 from pettycash.stack.state import StackError, write_private
 
@@ -42,7 +42,7 @@ class StartFailed(StackError):
 class Supervisor:
     """The life of one stack."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: StackPlan) -> None:
         self.plan = plan
         self.children: list[Child] = []
         self.began = time.monotonic()

@@ -1,1 +1,1 @@
-"""Celery in, services out. A message holds ids of obligations, and is only a hint to look."""
+"""Celery in, services out. Celery gets ids of outbox messages, as hints to look at them."""

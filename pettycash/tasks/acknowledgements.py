@@ -5,16 +5,16 @@ from pettycash.crash_points import reach
 from pettycash.gateways.flight import Deadline
 from pettycash.services import payments
 from pettycash.tasks import delivery
-from pettycash.tasks.running import Duty, owed_task
+from pettycash.tasks.outbox_tasks import Job, outbox_task
 
 
-@owed_task("notifications.acknowledgement_code")
-def send_acknowledgement_code(duty: Duty) -> None:
+@outbox_task("notifications.acknowledgement_code")
+def send_acknowledgement_code(job: Job) -> None:
     """Make and send the code with which a recipient acknowledges cash."""
     deadline = Deadline.after(delivery.SECONDS)
     with db.transaction() as session:
         message = payments.make_acknowledgement_code(
-            session, acknowledgement_id=duty.key, now=session.info["now"]
+            session, acknowledgement_id=job.key, now=session.info["now"]
         )
     if message is None:
         return
@@ -30,9 +30,9 @@ def send_acknowledgement_code(duty: Duty) -> None:
     except delivery.NobodyReached:
         with db.transaction() as session:
             payments.acknowledgement_not_delivered(
-                session, acknowledgement_id=duty.key, message=message
+                session, acknowledgement_id=job.key, message=message
             )
         raise
     reach("cash.code_sent")
     with db.transaction() as session:
-        payments.acknowledgement_delivered(session, acknowledgement_id=duty.key, message=message)
+        payments.acknowledgement_delivered(session, acknowledgement_id=job.key, message=message)

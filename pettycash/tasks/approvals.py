@@ -2,33 +2,33 @@
 
 from pettycash import db
 from pettycash.services import leaving, redirects
-from pettycash.tasks.running import Duty, owed_task
+from pettycash.tasks.outbox_tasks import Job, outbox_task
 
 
-@owed_task(leaving.TOPIC)
-def hand_over(duty: Duty) -> None:
+@outbox_task(leaving.TOPIC)
+def hand_over(job: Job) -> None:
     """Requisitions, redirects, releases, each in a transaction of its own; then the rest."""
     with db.transaction() as session:
-        found = leaving.waiting(session, user_id=duty.key)
+        found = leaving.waiting(session, user_id=job.key)
     for requisition_id in found:
         with db.transaction() as session:
             leaving.hand_over_step(
                 session,
                 requisition_id=requisition_id,
-                user_id=duty.key,
+                user_id=job.key,
                 now=session.info["now"],
             )
     with db.transaction() as session:
-        asked = redirects.waiting(session, user_id=duty.key)
+        asked = redirects.waiting(session, user_id=job.key)
     for change_id in asked:
         with db.transaction() as session:
             redirects.ask_anew(session, change_id=change_id, now=session.info["now"])
     with db.transaction() as session:
-        taken = leaving.releases_of(session, user_id=duty.key, now=session.info["now"])
+        taken = leaving.releases_of(session, user_id=job.key, now=session.info["now"])
     for payment_id in taken:
         with db.transaction() as session:
-            leaving.give_back_release(session, payment_id=payment_id, user_id=duty.key)
+            leaving.give_back_release(session, payment_id=payment_id, user_id=job.key)
     with db.transaction() as session:
-        leaving.give_back_cases(session, user_id=duty.key, now=session.info["now"])
-        leaving.tell_manager(session, user_id=duty.key, now=session.info["now"])
-        leaving.done(session, user_id=duty.key, now=session.info["now"])
+        leaving.give_back_cases(session, user_id=job.key, now=session.info["now"])
+        leaving.tell_manager(session, user_id=job.key, now=session.info["now"])
+        leaving.done(session, user_id=job.key, now=session.info["now"])

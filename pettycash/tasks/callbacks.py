@@ -3,14 +3,14 @@
 from pettycash import db
 from pettycash.crash_points import reach
 from pettycash.services import callbacks
-from pettycash.tasks.running import Duty, owed_task
+from pettycash.tasks.outbox_tasks import Job, outbox_task
 
 
-@owed_task("callbacks.process")
-def process(duty: Duty) -> None:
+@outbox_task("callbacks.process")
+def process(job: Job) -> None:
     """Do what one stored callback proves; in the order in which they are looked at."""
     reach("callbacks.delivered")
     db.in_transaction(
-        lambda session: callbacks.process(session, callback_id=duty.key, now=session.info["now"])
+        lambda session: callbacks.process(session, callback_id=job.key, now=session.info["now"])
     )
     reach("callbacks.processed")

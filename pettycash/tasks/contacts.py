@@ -4,18 +4,18 @@ from pettycash import db
 from pettycash.gateways.flight import Deadline
 from pettycash.services import contacts
 from pettycash.tasks import delivery
-from pettycash.tasks.running import Duty, owed_task
+from pettycash.tasks.outbox_tasks import Job, outbox_task
 
 
-@owed_task(contacts.TOPIC)
-def tell_old_address(duty: Duty) -> None:
+@outbox_task(contacts.TOPIC)
+def tell_old_address(job: Job) -> None:
     """Send it; after a crash it may be told twice.
 
     Raises:
         NobodyReached: it did not leave; it comes again.
     """
     with db.transaction() as session:
-        notice = contacts.notice(session, contact_id=duty.key)
+        notice = contacts.notice(session, contact_id=job.key)
     delivery.deliver(
         subject=notice.subject,
         text=notice.text,
@@ -24,4 +24,4 @@ def tell_old_address(duty: Duty) -> None:
         deadline=Deadline.after(delivery.SECONDS),
     )
     with db.transaction() as session:
-        contacts.sent(session, contact_id=duty.key)
+        contacts.sent(session, contact_id=job.key)

@@ -33,13 +33,13 @@ def deliver(
         try:
             mail.send(to=[email], subject=subject, text=text, deadline=deadline)
             sent += 1
-        except mail.NotDelivered as error:
+        except mail.MailNotDelivered as error:
             failures.append(f"mail: {error}")
     if phone:
         try:
             sms.send(to=phone, text=text, deadline=deadline)
             sent += 1
-        except sms.NotDelivered as error:
+        except sms.SmsNotDelivered as error:
             failures.append(f"sms: {error}")
     for failure in failures:
         logger.warning("a message did not leave", extra={"reason": failure})

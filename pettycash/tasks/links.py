@@ -3,20 +3,20 @@
 from pettycash import db
 from pettycash.gateways import mail
 from pettycash.services.identity import links
-from pettycash.tasks.running import Duty, owed_task
+from pettycash.tasks.outbox_tasks import Job, outbox_task
 
 
-@owed_task(links.TOPIC)
-def send_link(duty: Duty) -> None:
+@outbox_task(links.TOPIC)
+def send_link(job: Job) -> None:
     """Make a link and send it; after a crash a new one replaces it.
 
     Raises:
-        NotDelivered: the mail server did not take it; it comes again.
+        MailNotDelivered: the mail server did not take it; it comes again.
     """
     with db.transaction() as session:
-        message = links.make(session, link_id=duty.key, now=session.info["now"])
+        message = links.make(session, link_id=job.key, now=session.info["now"])
     if message is None:
         return
     mail.send(to=[message.email], subject=message.subject, text=message.text)
     with db.transaction() as session:
-        links.sent(session, link_id=duty.key)
+        links.sent(session, link_id=job.key)

@@ -5,15 +5,15 @@ from pettycash.crash_points import reach
 from pettycash.gateways.flight import Deadline
 from pettycash.services import releases
 from pettycash.tasks import delivery
-from pettycash.tasks.running import Duty, owed_task
+from pettycash.tasks.outbox_tasks import Job, outbox_task
 
 
-@owed_task("otp.send")
-def send(duty: Duty) -> None:
+@outbox_task("otp.send")
+def send(job: Job) -> None:
     """Make the code of one request and send it; after a crash a new code replaces it."""
     deadline = Deadline.after(delivery.SECONDS)
     with db.transaction() as session:
-        message = releases.make_code(session, send_id=duty.key, now=session.info["now"])
+        message = releases.make_code(session, send_id=job.key, now=session.info["now"])
     if message is None:
         return
     reach("otp.made")
@@ -27,16 +27,16 @@ def send(duty: Duty) -> None:
         )
     except delivery.NobodyReached:
         with db.transaction() as session:
-            releases.code_not_delivered(session, send_id=duty.key, message=message)
+            releases.code_not_delivered(session, send_id=job.key, message=message)
         raise
     reach("otp.sent")
     with db.transaction() as session:
-        releases.code_delivered(session, send_id=duty.key, message=message, now=session.info["now"])
+        releases.code_delivered(session, send_id=job.key, message=message, now=session.info["now"])
 
 
-@owed_task("otp.expire")
-def expire(duty: Duty) -> None:
+@outbox_task("otp.expire")
+def expire(job: Job) -> None:
     """Bury a challenge whose time has passed, so that its claim ends and it is counted."""
     db.in_transaction(
-        lambda session: releases.expire(session, challenge_id=duty.key, now=session.info["now"])
+        lambda session: releases.expire(session, challenge_id=job.key, now=session.info["now"])
     )

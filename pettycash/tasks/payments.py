@@ -8,13 +8,13 @@ from pettycash import db
 from pettycash.crash_points import reach
 from pettycash.gateways import registry
 from pettycash.services import payments
-from pettycash.tasks.running import Duty, owed_task
+from pettycash.tasks.outbox_tasks import Job, outbox_task
 
 logger = logging.getLogger(__name__)
 
 
-@owed_task("payments.submit")
-def submit(duty: Duty) -> None:
+@outbox_task("payments.submit")
+def submit(job: Job) -> None:
     """Send one released attempt. Delivered twice, it is still sent once.
 
     Claim, commit; mark as sending, commit; call; record, commit. A worker that dies before the
@@ -22,7 +22,7 @@ def submit(duty: Duty) -> None:
     """
     reach("payments.delivered")
     with db.transaction() as session:
-        claim = payments.claim(session, attempt_id=duty.key, now=session.info["now"])
+        claim = payments.claim(session, attempt_id=job.key, now=session.info["now"])
         reach("payments.claiming")
     if claim is None:
         return
@@ -36,10 +36,10 @@ def submit(duty: Duty) -> None:
     except payments.ClaimLost:
         logger.warning(
             "claim lost before sending",
-            extra={"payment_id": str(claim.payment_id), "attempt_id": str(duty.key)},
+            extra={"payment_id": str(claim.payment_id), "attempt_id": str(job.key)},
         )
         with db.transaction() as session:
-            payments.give_back(session, claim=claim)
+            payments.return_claim(session, claim=claim)
         return
     reach("payments.sending")
     outcome = registry.for_rail(claim.rail).submit(claim.instruction, leave_by=leave_by)
@@ -53,13 +53,13 @@ def submit(duty: Duty) -> None:
     reach("payments.recorded")
 
 
-@owed_task("payments.resolve")
-def resolve(duty: Duty) -> None:
+@outbox_task("payments.resolve")
+def resolve(job: Job) -> None:
     """Ask the rail about one attempt, if it is time to."""
 
     def ask(session: Session) -> payments.Question | None:
         now = session.info["now"]
-        question = payments.next_question(session, attempt_id=duty.key, now=now)
+        question = payments.next_question(session, attempt_id=job.key, now=now)
         reach("payments.questioning")
         return question
 

@@ -1,7 +1,7 @@
 """How every periodic task runs: counted before it begins, given up for an hour after some failures.
 
 A child of a worker that is killed gives its message back, so a task that kills its process would
-come again at once, for ever. Owed tasks are counted in their obligation, these in `periodic_jobs`.
+come again at once, for ever. Outbox tasks are counted in their message, these in `periodic_jobs`.
 """
 
 import functools
@@ -12,7 +12,7 @@ from celery import shared_task
 
 from pettycash import db
 from pettycash.services import periodic_jobs
-from pettycash.tasks.running import without_values
+from pettycash.tasks.outbox_tasks import without_values
 
 logger = logging.getLogger(__name__)
 

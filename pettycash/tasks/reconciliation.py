@@ -13,8 +13,8 @@ from pettycash.crash_points import reach
 from pettycash.models.organisation import Company
 from pettycash.models.reconciliation import ReconciliationRun, RunStatus
 from pettycash.services import outbox, reconciliation
+from pettycash.tasks.outbox_tasks import Job, outbox_task
 from pettycash.tasks.periodic import periodic_task
-from pettycash.tasks.running import Duty, owed_task
 
 logger = logging.getLogger(__name__)
 
@@ -49,15 +49,15 @@ def _start_due(session: Session) -> None:
     reconciliation.start_due(session, now=session.info["now"])
 
 
-@owed_task(reconciliation.RUN_TOPIC, seconds=STEP_SECONDS)
-def run(duty: Duty) -> None:
-    """Take a run as far as it goes; it is owed until it is closed."""
-    if advance(duty.key).status is RunStatus.CLOSED:
+@outbox_task(reconciliation.RUN_TOPIC, seconds=STEP_SECONDS)
+def run(job: Job) -> None:
+    """Take a run as far as it goes; its message is open until it is closed."""
+    if advance(job.key).status is RunStatus.CLOSED:
         return
 
     def look_again(session: Session) -> None:
         due_at = session.info["now"] + LOOK_AGAIN
-        outbox.postpone(session, topic=duty.topic, key=duty.key, due_at=due_at)
+        outbox.reschedule(session, topic=job.topic, key=job.key, due_at=due_at)
 
     db.in_transaction(look_again)
 

@@ -1,6 +1,6 @@
-"""What beat owes the queues, as data. Each entry does "all that is due", no "run of 14:00".
+"""What beat sends to the queues, as data. Each entry does "all that is due", no "run of 14:00".
 
-Nothing but a canary expires: expiry compares two hosts' clocks, and a worker whose clock is ahead
+Nothing but a heartbeat expires: expiry compares two hosts' clocks; a worker whose clock is ahead
 would drop everything.
 """
 
@@ -12,15 +12,15 @@ from celery.schedules import crontab
 
 QUEUES = ("payments", "questions", "codes", "callbacks", "notices", "batch")
 
-CANARY_SECONDS = 60.0
+QUEUE_HEARTBEAT_SECONDS = 60.0
 
 SCHEDULE: Mapping[str, Mapping[str, Any]] = {
     **{
-        f"canary-{queue}": {
-            "task": "canary.sing",
-            "schedule": timedelta(seconds=CANARY_SECONDS),
+        f"heartbeat-{queue}": {
+            "task": "heartbeats.beat",
+            "schedule": timedelta(seconds=QUEUE_HEARTBEAT_SECONDS),
             "kwargs": {"queue": queue},
-            "options": {"queue": queue, "expires": CANARY_SECONDS},
+            "options": {"queue": queue, "expires": QUEUE_HEARTBEAT_SECONDS},
         }
         for queue in QUEUES
     },

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, settings
-from pettycash.services import outbox, parked
+from pettycash.services import dead_letters, outbox
 from pettycash.tasks.periodic import periodic_task
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ WANTED = text(
 
 @periodic_task("outbox.sweep_out")
 def sweep_out() -> None:
-    """Remove done obligations and kept answers that are past their time, in batches.
+    """Remove completed messages and kept answers that are past their time, in batches.
 
     Before that, tell of what was given up by a process that was killed before it could.
     """
@@ -64,20 +64,21 @@ def sweep_out() -> None:
 
 def _tell_of_parked() -> None:
     with db.system_transaction() as session:
-        companies = parked.companies(session)
+        companies = dead_letters.companies(session)
     for company_id in companies:
         with db.scope(company_id=company_id):
             try:
                 db.in_transaction(_open_missing_cases)
             except (errors.PettycashError, DBAPIError):
                 logger.exception(
-                    "parked obligations could not be told of",
+                    "cases of dead-lettered messages could not be opened",
                     extra={"company_id": str(company_id)},
                 )
 
 
 def _open_missing_cases(session: Session) -> None:
-    for obligation_id in parked.open_missing_cases(session, now=session.info["now"]):
+    for message_id in dead_letters.open_missing_cases(session, now=session.info["now"]):
         logger.error(
-            "obligation parked, and nobody had told", extra={"obligation_id": str(obligation_id)}
+            "the case of a dead-lettered message was missing",
+            extra={"message_id": str(message_id)},
         )

@@ -135,7 +135,7 @@ class ApiClient:
             placed = people.place(session, user_id=user_id, company_id=company_id, now=now)
             assert placed is not None, f"{username} is not active"
             tokens = sessions.start(
-                session, placed=placed, origin=people.Origin(ip_address=ADDRESS), now=now
+                session, placed=placed, origin=people.ClientInfo(ip_address=ADDRESS), now=now
             )
             if ago:
                 session.flush()

@@ -19,7 +19,7 @@ from pettycash.api import access
 from pettycash.models.attempts import Callback, CallbackPurpose
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.models.platform import Obligation
+from pettycash.models.platform import OutboxMessage
 from pettycash.services import callback_addresses
 from pettycash.services.callback_addresses import About
 from tests.api.client import ApiClient
@@ -397,26 +397,26 @@ def test_operators_retry_and_park(api: ApiClient, sent: Payment) -> None:
     key = attempt_id(sent)
     with db.transaction() as session:
         resolve, submit = (
-            making.obligation(session, topic, key)
+            making.outbox_message(session, topic, key)
             for topic in ("payments.resolve", "payments.submit")
         )
         assert resolve is not None
         assert submit is not None
-        other = Obligation(topic="otp.send", key=uuid4(), due_at=session.info["now"])
+        other = OutboxMessage(topic="otp.send", key=uuid4(), due_at=session.info["now"])
         other.company_id = sent.company_id
         session.add(other)
     operator = api.as_("operator")
 
-    def post(obligation: Obligation, verb: str) -> tuple[int, str]:
-        answer = operator.post(f"/api/obligations/{obligation.id}/{verb}/")
+    def post(outbox_message: OutboxMessage, verb: str) -> tuple[int, str]:
+        answer = operator.post(f"/api/outbox/{outbox_message.id}/{verb}/")
         body = answer.get_json()
         return answer.status_code, body.get("code") or body["state"]
 
-    assert post(other, "park") == (200, "parked")
+    assert post(other, "dead-letter") == (200, "dead_lettered")
     assert post(other, "retry") == (200, "due")
-    assert post(resolve, "park") == (422, "obligation.guards_money")
-    assert post(submit, "retry") == (409, "obligation.done")
-    listed = operator.get("/api/obligations/?state=waiting&topic=payments.resolve").get_json()
+    assert post(resolve, "dead-letter") == (422, "outbox.guards_money")
+    assert post(submit, "retry") == (409, "outbox.completed")
+    listed = operator.get("/api/outbox/?state=waiting&topic=payments.resolve").get_json()
     assert [each["id"] for each in listed["items"]] == [str(resolve.id)]
-    stranger = api.as_("other_operator").post(f"/api/obligations/{other.id}/retry/")
+    stranger = api.as_("other_operator").post(f"/api/outbox/{other.id}/retry/")
     assert stranger.status_code == 404

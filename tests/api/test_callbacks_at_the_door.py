@@ -140,7 +140,7 @@ def test_callback_from_a_foreign_address_is_refused_and_told_to_people(
     assert (case.kind, case.severity) == ("unmatched_callback", "severe")
     assert "203.0.113.9" in case.summary
     with db.transaction() as session:
-        assert making.obligation(session, "notifications.alert", case.id) is not None
+        assert making.outbox_message(session, "notifications.alert", case.id) is not None
         assert making.open_cases(session, sent.id) == [], "of the payment it says nothing"
     right = deliver(production, address(sent), proof(sent), environ_base=PROXY, headers=DARAJA)
     assert right.status_code == 200

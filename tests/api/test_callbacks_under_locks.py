@@ -14,7 +14,7 @@ from pettycash.models.attempts import Callback
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.organisation import Company
 from pettycash.models.payments import Payment
-from pettycash.models.platform import Obligation
+from pettycash.models.platform import OutboxMessage
 from pettycash.models.requisitions import Requisition
 from pettycash.services.payments import facts
 from tests.api.client import ApiClient
@@ -54,7 +54,9 @@ def the_company(session: Session, _payment: Payment) -> object:
 def the_callback(session: Session, _payment: Payment) -> object:
     callback_id = session.execute(select(Callback.id)).scalar_one()
     session.execute(
-        select(Obligation).where(Obligation.key == callback_id).with_for_update(key_share=True)
+        select(OutboxMessage)
+        .where(OutboxMessage.key == callback_id)
+        .with_for_update(key_share=True)
     ).scalar_one()
     return db.lock(session, Callback, callback_id)
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from pettycash.db import transaction
 from pettycash.models.identity import SecurityEvent
 from pettycash.models.people import User
-from pettycash.models.platform import Change, Obligation
+from pettycash.models.platform import Change, OutboxMessage
 from pettycash.services import company_settings, security_alerts
 from tests.api.client import ApiClient, Caller
 from tests.factories.people import user_id
@@ -123,10 +123,10 @@ def test_a_change_is_logged_with_old_and_new_and_told(api: ApiClient) -> None:
             user_id(session, "admin"),
             user_id(session, "admin_2"),
         )
-        [owed] = session.execute(
-            select(Obligation.key).where(Obligation.topic == security_alerts.TOPIC)
+        [enqueued] = session.execute(
+            select(OutboxMessage.key).where(OutboxMessage.topic == security_alerts.TOPIC)
         ).scalars()
-        alert = security_alerts.owed(session, event_id=owed, now=session.info["now"])
+        alert = security_alerts.pending(session, event_id=enqueued, now=session.info["now"])
         assert str(change.id) in alert.text
         assert set(alert.addresses) == {
             session.get_one(User, user_id(session, name)).email for name in ("cfo", "auditor")

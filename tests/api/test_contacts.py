@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from pettycash.db import transaction
 from pettycash.models.identity import SignInLink
 from pettycash.models.people import ContactKind
-from pettycash.models.platform import Obligation
+from pettycash.models.platform import OutboxMessage
 from pettycash.services import contacts, people, security_alerts
 from tests.api.client import ApiClient, Caller
 from tests.api.people_steps import NEW, changed, of
@@ -46,7 +46,7 @@ def test_nobody_alone_moves_how_a_releaser_is_reached(api: ApiClient, admin: Cal
         told = [
             contacts.notice(session, contact_id=key)
             for key in session.execute(
-                select(Obligation.key).where(Obligation.topic == contacts.TOPIC)
+                select(OutboxMessage.key).where(OutboxMessage.topic == contacts.TOPIC)
             ).scalars()
         ]
     assert new == set(ContactKind), "no code goes there for a day"
@@ -62,10 +62,12 @@ def test_who_releases_nothing_is_changed_by_one_and_told(admin: Caller) -> None:
     assert changed(admin, staff, email="staff.new@demo.example").status_code == 200
 
     with admin.scope(), transaction() as session:
-        owed = session.execute(
-            select(func.count()).select_from(Obligation).where(Obligation.topic == contacts.TOPIC)
+        enqueued = session.execute(
+            select(func.count())
+            .select_from(OutboxMessage)
+            .where(OutboxMessage.topic == contacts.TOPIC)
         ).scalar_one()
-    assert owed == 1
+    assert enqueued == 1
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def test_the_escalation_approver_is_not_moved_by_one_either(admin: Caller) -> No
 
 
 def test_a_link_waits_for_who_changes_the_address(api: ApiClient, admin: Caller) -> None:
-    """A link that was owed while the e-mail changed went to the new address at once."""
+    """A link that was enqueued while the e-mail changed went to the new address at once."""
     staff = of(admin, "staff")
     with admin.scope(), transaction() as session:
         people.send_link(session, user_id=UUID(staff["id"]), actor=None)
@@ -154,31 +156,33 @@ def test_who_comes_back_is_told_of(admin: Caller) -> None:
         assert changed(admin, staff, is_active=is_active).status_code == 200
 
     with admin.scope(), transaction() as session:
-        [owed] = session.execute(
-            select(Obligation.key).where(Obligation.topic == security_alerts.TOPIC)
+        [enqueued] = session.execute(
+            select(OutboxMessage.key).where(OutboxMessage.topic == security_alerts.TOPIC)
         ).scalars()
-        alert = security_alerts.owed(session, event_id=owed, now=session.info["now"])
+        alert = security_alerts.pending(session, event_id=enqueued, now=session.info["now"])
     assert "staff may sign in again" in alert.subject
     assert {each.split("@")[0] for each in alert.addresses} == {"cfo", "auditor"}
 
 
 def test_an_operator_keeps_nobody_from_hearing_of_a_change(api: ApiClient, admin: Caller) -> None:
-    """Parked, the word to the old address and the alert to the cfo never left."""
+    """Dead-lettered, the word to the old address and the alert to the cfo never left."""
     staff = of(admin, "staff")
     assert changed(admin, staff, email="x@evil.example").status_code == 200
     for is_active in (False, True):
         assert changed(admin, staff, is_active=is_active).status_code == 200
     operator = api.as_("operator")
-    owed = operator.get("/api/obligations/").json["items"]
+    enqueued = operator.get("/api/outbox/").json["items"]
 
     refused = {
-        each["topic"]: operator.post(f"/api/obligations/{each['id']}/park/", key=True).json["code"]
-        for each in owed
+        each["topic"]: operator.post(f"/api/outbox/{each['id']}/dead-letter/", key=True).json[
+            "code"
+        ]
+        for each in enqueued
     }
 
     assert refused == dict.fromkeys(
         ("notifications.contact_changed", "notifications.security", "approvals.hand_over"),
-        "obligation.tells_people",
+        "outbox.informs_people",
     )
 
 

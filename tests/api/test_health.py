@@ -86,13 +86,13 @@ def test_not_ready_while_the_books_of_any_company_are_broken(api: ApiClient, com
     beat_all()
     with db.scope(company_id=company_id(company)), db.transaction() as session:
         overdue = session.info["now"] - timedelta(seconds=61)
-        outbox.owe(session, topic=cases.ALERT_TOPIC, key=new_id(), due_at=overdue)
+        outbox.enqueue(session, topic=cases.ALERT_TOPIC, key=new_id(), due_at=overdue)
 
     answer = api.anonymous.get("/readyz")
 
     assert answer.status_code == 503
     (books,) = [each for each in answer.json["checks"] if not each["ok"]]
-    assert books == {"name": "books", "ok": False, "detail": "obligations_are_on_time"}
+    assert books == {"name": "books", "ok": False, "detail": "outbox_is_on_time"}
 
 
 def test_a_heartbeat_is_the_system_s_to_write(api: ApiClient) -> None:
@@ -131,7 +131,7 @@ def test_metrics_tell_what_is_owed_and_who_was_heard_of(api: ApiClient) -> None:
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
         now = session.info["now"]
         for due_at in (now - timedelta(seconds=90), now + timedelta(days=1)):
-            outbox.owe(session, topic=cases.ALERT_TOPIC, key=new_id(), due_at=due_at)
+            outbox.enqueue(session, topic=cases.ALERT_TOPIC, key=new_id(), due_at=due_at)
     with db.system_transaction() as session:
         heartbeats.beat(session, name="relay", now=session.info["now"])
 
@@ -142,12 +142,13 @@ def test_metrics_tell_what_is_owed_and_who_was_heard_of(api: ApiClient) -> None:
     )
 
     assert numbers["pettycash_database_up"] == "1.0"
-    assert numbers['pettycash_obligations{state="due",topic="notifications.alert"}'] == "1.0"
-    assert numbers['pettycash_obligations{state="waiting",topic="notifications.alert"}'] == "1.0"
-    assert numbers['pettycash_obligations{state="parked",topic="notifications.alert"}'] == "0.0"
+    assert numbers['pettycash_outbox_messages{state="due",topic="notifications.alert"}'] == "1.0"
     assert (
-        90
-        <= float(numbers['pettycash_obligations_late_seconds{topic="notifications.alert"}'])
-        < 300
+        numbers['pettycash_outbox_messages{state="waiting",topic="notifications.alert"}'] == "1.0"
     )
+    assert (
+        numbers['pettycash_outbox_messages{state="dead_lettered",topic="notifications.alert"}']
+        == "0.0"
+    )
+    assert 90 <= float(numbers['pettycash_outbox_late_seconds{topic="notifications.alert"}']) < 300
     assert 0 <= float(numbers['pettycash_heartbeat_age_seconds{part="relay"}']) < 60

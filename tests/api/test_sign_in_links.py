@@ -75,14 +75,14 @@ def test_a_link_ends_after_three_days(api: ApiClient, admin: Caller) -> None:
 
 
 def link_of(admin: Caller, user_id: str) -> links.LinkMessage:
-    """Let the worker make the link that is owed."""
+    """Let the worker make the link that is enqueued."""
     with admin.scope(), transaction() as session:
-        owed = session.execute(
+        enqueued = session.execute(
             select(SignInLink.id).where(
                 SignInLink.user_id == UUID(user_id), SignInLink.used_at.is_(None)
             )
         ).scalar_one()
-        message = links.make(session, link_id=owed, now=session.info["now"])
+        message = links.make(session, link_id=enqueued, now=session.info["now"])
     assert message is not None
     return message
 
@@ -98,10 +98,12 @@ def test_a_link_goes_to_no_address_that_was_changed_within_a_day(admin: Caller) 
     refused = admin.post(where, key=True)
     assert (refused.status_code, refused.json["code"]) == (409, "user.contact_too_new")
     with admin.scope(), transaction() as session:
-        owed = session.execute(
+        enqueued = session.execute(
             select(SignInLink.id).where(SignInLink.user_id == UUID(staff["id"]))
         ).scalar_one()
-        assert links.make(session, link_id=owed, now=session.info["now"]) is None, "worthless now"
+        assert links.make(session, link_id=enqueued, now=session.info["now"]) is None, (
+            "worthless now"
+        )
 
 
 def test_two_workers_make_one_link(admin: Caller) -> None:
@@ -109,10 +111,10 @@ def test_two_workers_make_one_link(admin: Caller) -> None:
     made = admitted(admin)
     link_of(admin, made["id"])
     with admin.scope(), transaction() as session:
-        owed = session.execute(
+        enqueued = session.execute(
             select(SignInLink.id).where(SignInLink.user_id == UUID(made["id"]))
         ).scalar_one()
         now = session.info["now"]
-        assert links.make(session, link_id=owed, now=now) is None
+        assert links.make(session, link_id=enqueued, now=now) is None
         lease = timedelta(seconds=settings.current().claim_lease_seconds)
-        assert links.make(session, link_id=owed, now=now + lease) is not None
+        assert links.make(session, link_id=enqueued, now=now + lease) is not None

@@ -268,7 +268,7 @@ def test_roles_that_exclude_each_other_are_refused(api: ApiClient, admin: Caller
     """When proposed, and when confirmed, as both may be proposed at first."""
     refused = _propose(admin, str(api.as_("treasury").user_id), "cfo")
     assert (refused.status_code, refused.json["code"]) == (409, "role_assignment.incompatible")
-    assert refused.json["detail"] == "Nobody holds cfo and treasury at one time."
+    assert refused.json["detail"] == "One person can't hold cfo and treasury at one time."
 
     staff = str(api.as_("staff_2").user_id)
     places = [_propose(admin, staff, role).headers["Location"] for role in ("operator", "treasury")]

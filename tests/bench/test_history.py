@@ -11,8 +11,8 @@ from pettycash.bench import history, memory
 from pettycash.chaos.paying import House
 from pettycash.models.ledger import Posting
 from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.services.audit import check_books
-from pettycash.services.statements import BALANCES
+from pettycash.services.fund_statements import BALANCES
+from pettycash.services.invariants import check_books
 from tests.servers import Database, Servers
 
 

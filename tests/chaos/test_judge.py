@@ -6,11 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from pettycash.chaos.judge import Comparison, Known, compare
-from pettycash.chaos.rail import Movement
+from pettycash.chaos.judge import Comparison, ReleasedPayment, compare
+from pettycash.chaos.rail import RailMovement
 from pettycash.models.payments import PaymentStatus
 
-PAID = Known(
+PAID = ReleasedPayment(
     id=UUID(int=1),
     status=PaymentStatus.SUCCESS,
     paid_amount=Decimal("10.00"),
@@ -19,7 +19,7 @@ PAID = Known(
     references=frozenset({"R1", "R2"}),
     has_case=False,
 )
-MOVED = Movement(
+MOVED = RailMovement(
     originator_reference="R1",
     provider_reference="RECEIPT1",
     amount=Decimal("10.00"),
@@ -70,7 +70,9 @@ def test_two_payments_to_a_receiver_of_one_are_a_double() -> None:
         ),
     ],
 )
-def test_whatever_does_not_agree_is_lost(payment: Known, movements: list[Movement]) -> None:
+def test_whatever_does_not_agree_is_lost(
+    payment: ReleasedPayment, movements: list[RailMovement]
+) -> None:
     assert compare([payment], movements).lost
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pettycash.chaos.faults import OTHERS, VICTIMS, Kind, draw
+from pettycash.chaos.faults import OTHERS, VICTIMS, FaultKind, draw
 from pettycash.chaos.options import GATEWAY_RATES, Options
-from pettycash.simulators.mpesa.scenarios import Plan
+from pettycash.simulators.mpesa.scenarios import RandomPlan
 
 
 def test_the_same_options_draw_the_same_plan_and_another_seed_another() -> None:
@@ -14,7 +14,7 @@ def test_the_same_options_draw_the_same_plan_and_another_seed_another() -> None:
 
 @pytest.mark.parametrize("kills", [0, 1, 6, 20, 100])
 def test_there_are_as_many_kills_as_asked_for_and_every_part_is_among_them(kills: int) -> None:
-    killed = [fault.part for fault in draw(Options(kills=kills)) if fault.kind is Kind.KILL]
+    killed = [fault.part for fault in draw(Options(kills=kills)) if fault.kind is FaultKind.KILL]
     assert len(killed) == kills
     assert set(VICTIMS[:kills]) <= set(killed)
 
@@ -22,7 +22,7 @@ def test_there_are_as_many_kills_as_asked_for_and_every_part_is_among_them(kills
 def test_a_large_run_has_every_fault() -> None:
     done = {(fault.kind, fault.part) for fault in draw(Options(kills=100, restore=True))}
     assert set(OTHERS) <= done
-    assert {kind for kind, _ in done} == set(Kind)
+    assert {kind for kind, _ in done} == set(FaultKind)
 
 
 def test_faults_are_spread_over_the_payments_in_order() -> None:
@@ -34,17 +34,17 @@ def test_faults_are_spread_over_the_payments_in_order() -> None:
 def test_a_restore_brings_back_an_earlier_backup_and_changes_nothing_else() -> None:
     plan = draw(Options(kills=20, restore=True))
     places = {fault.kind: number for number, fault in enumerate(plan)}
-    assert 0 < places[Kind.BACKUP] < places[Kind.RESTORE] < len(plan) - 1
+    assert 0 < places[FaultKind.BACKUP] < places[FaultKind.RESTORE] < len(plan) - 1
     assert [fault.at for fault in plan] == sorted(fault.at for fault in plan)
     assert [fault for fault in plan if fault.part != "database"] == draw(Options(kills=20))
 
 
 def test_clocks_are_wrong_by_two_hours_in_both_directions() -> None:
-    hours = {fault.hours for fault in draw(Options(kills=100)) if fault.kind is Kind.SKEW}
+    hours = {fault.hours for fault in draw(Options(kills=100)) if fault.kind is FaultKind.SKEW}
     assert hours == {-2.0, 2.0}
 
 
 def test_the_rail_knows_every_scenario_and_spoils_a_third_of_all_references() -> None:
-    plan = Plan.read({"seed": 1, "rates": dict(GATEWAY_RATES)})
+    plan = RandomPlan.read({"seed": 1, "rates": dict(GATEWAY_RATES)})
     spoilt = sum(bool(plan.scenario(f"reference {number}").parts) for number in range(1000))
     assert spoilt > 333

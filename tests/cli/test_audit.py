@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from pettycash.services.audit import CHECKS, Holds
+from pettycash.services.invariants import CHECKS, Holds
 from tests.cli.conftest import Command
 from tests.servers import Database
 

@@ -1,4 +1,4 @@
-"""What operations look at by hand: payments in doubt, obligations, keys."""
+"""What operations look at by hand: payments in doubt, outbox messages, keys."""
 
 from collections.abc import Iterator
 from uuid import UUID, uuid4
@@ -70,25 +70,25 @@ def test_the_rail_is_asked_by_hand(command: Command, company: UUID) -> None:
 def test_what_is_owed_is_counted_retried_and_parked(command: Command, company: UUID) -> None:
     key = uuid4()
     with db.transaction() as session:
-        outbox.owe(session, topic="otp.send", key=key)
+        outbox.enqueue(session, topic="otp.send", key=key)
     with db.transaction() as session:
-        owed = making.obligation(session, "otp.send", key)
-        assert owed is not None
+        enqueued = making.outbox_message(session, "otp.send", key)
+        assert enqueued is not None
 
     def counts() -> dict[str, int]:
         rows = command("outbox", "status", "--json").json["topics"]
         (row,) = [each for each in rows if each["topic"] == "otp.send"]
-        return {name: row[name] for name in ("due", "waiting", "parked")}
+        return {name: row[name] for name in ("due", "waiting", "dead_lettered")}
 
-    assert counts() == {"due": 1, "waiting": 0, "parked": 0}
-    assert command("outbox", "park", str(owed.id)).exit_code == 0
-    assert counts() == {"due": 0, "waiting": 0, "parked": 1}
-    assert command("outbox", "retry", str(owed.id)).exit_code == 0
-    assert counts() == {"due": 1, "waiting": 0, "parked": 0}
+    assert counts() == {"due": 1, "waiting": 0, "dead_lettered": 0}
+    assert command("outbox", "dead-letter", str(enqueued.id)).exit_code == 0
+    assert counts() == {"due": 0, "waiting": 0, "dead_lettered": 1}
+    assert command("outbox", "retry", str(enqueued.id)).exit_code == 0
+    assert counts() == {"due": 1, "waiting": 0, "dead_lettered": 0}
     assert "otp.send" in command("outbox", "status").output
     missing = command("outbox", "retry", str(uuid4())).refusal
     assert missing is not None
-    assert missing.code == "obligation.not_found"
+    assert missing.code == "outbox.not_found"
 
 
 def test_keys_are_rotated_until_none_is_old(

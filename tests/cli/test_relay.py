@@ -18,9 +18,9 @@ from sqlalchemy import Connection, create_engine, select, text
 from pettycash import db, settings
 from pettycash.celery_app import create_celery
 from pettycash.models.funds import ProviderAccount
-from pettycash.models.platform import Obligation
+from pettycash.models.platform import OutboxMessage
 from pettycash.relay import Publisher, Relay
-from pettycash.services import audit, heartbeats, lanes, obligations, outbox
+from pettycash.services import heartbeats, invariants, lanes, outbox, outbox_messages
 from pettycash.services.lanes import Due, Queue
 from tests.factories import working
 from tests.factories.people import company_id
@@ -38,18 +38,18 @@ def company(live: Database) -> Iterator[UUID]:
         yield found
 
 
-def owe(count: int = 1, *, later: float = 0.0) -> list[UUID]:
+def enqueue(count: int = 1, *, later: float = 0.0) -> list[UUID]:
     keys = [uuid4() for _ in range(count)]
     with db.transaction() as session:
         for key in keys:
             due_at = session.info["now"] + timedelta(seconds=later) if later else None
-            outbox.owe(session, topic=TOPIC, key=key, due_at=due_at)
+            outbox.enqueue(session, topic=TOPIC, key=key, due_at=due_at)
     return keys
 
 
-def rows() -> list[Obligation]:
+def rows() -> list[OutboxMessage]:
     with db.transaction() as session:
-        return list(session.execute(select(Obligation).order_by(Obligation.id)).scalars())
+        return list(session.execute(select(OutboxMessage).order_by(OutboxMessage.id)).scalars())
 
 
 class Broker:
@@ -79,8 +79,8 @@ def messages(live: Database, queue: str) -> list[dict[str, Any]]:
 
 
 def test_what_is_due_is_published_and_due_again_later(company: UUID) -> None:
-    owe(3)
-    owe(later=60)
+    enqueue(3)
+    enqueue(later=60)
     broker = Broker()
     relay = Relay(broker)
 
@@ -89,13 +89,13 @@ def test_what_is_due_is_published_and_due_again_later(company: UUID) -> None:
     assert len(broker.taken) == 3
     waiting = [row for row in rows() if row.attempts]
     assert {row.attempts for row in waiting} == {1}
-    assert {row.done_at for row in waiting} == {None}, "only its effect ends an obligation"
+    assert {row.done_at for row in waiting} == {None}, "only its effect ends an outbox message"
     assert all(row.due_at > row.created_at for row in waiting)
 
 
 def test_what_is_published_is_committed_before(company: UUID) -> None:
     """A worker that is quicker than the commit would find what it was told of not handed out."""
-    (key,) = owe()
+    (key,) = enqueue()
     seen: list[int] = []
 
     class Witness(Broker):
@@ -107,7 +107,7 @@ def test_what_is_published_is_committed_before(company: UUID) -> None:
                 )
                 seen.append(
                     elsewhere.execute(
-                        select(Obligation.attempts).where(Obligation.key == key)
+                        select(OutboxMessage.attempts).where(OutboxMessage.key == key)
                     ).scalar_one()
                 )
             return len(due)
@@ -118,7 +118,7 @@ def test_what_is_published_is_committed_before(company: UUID) -> None:
 
 
 def test_a_broker_that_is_away_loses_nothing_and_counts_nothing(company: UUID) -> None:
-    owe(5)
+    enqueue(5)
     broker = Broker(takes=2)
 
     Relay(broker).turn()
@@ -132,7 +132,7 @@ def test_a_broker_that_is_away_loses_nothing_and_counts_nothing(company: UUID) -
 
 
 def test_two_relays_share_what_is_due(company: UUID) -> None:
-    owe(100)
+    enqueue(100)
     first, second = Broker(), Broker()
 
     together([Relay(first).turn, Relay(second).turn])
@@ -142,10 +142,10 @@ def test_two_relays_share_what_is_due(company: UUID) -> None:
 
 
 def test_what_is_done_or_parked_is_not_published(company: UUID) -> None:
-    done, parked = owe(2)
+    done, dead = enqueue(2)
     with db.transaction() as session:
-        outbox.done(session, topic=TOPIC, key=done)
-        row = session.execute(select(Obligation).where(Obligation.key == parked)).scalar_one()
+        outbox.complete(session, topic=TOPIC, key=done)
+        row = session.execute(select(OutboxMessage).where(OutboxMessage.key == dead)).scalar_one()
         row.parked_at = session.info["now"]
     broker = Broker()
 
@@ -155,11 +155,11 @@ def test_what_is_done_or_parked_is_not_published(company: UUID) -> None:
 
 
 def test_done_and_owed_again_is_due_again(company: UUID) -> None:
-    (key,) = owe()
+    (key,) = enqueue()
     with db.transaction() as session:
-        outbox.done(session, topic=TOPIC, key=key)
+        outbox.complete(session, topic=TOPIC, key=key)
     with db.transaction() as session:
-        outbox.owe(session, topic=TOPIC, key=key)
+        outbox.enqueue(session, topic=TOPIC, key=key)
     broker = Broker()
 
     Relay(broker).turn()
@@ -189,7 +189,7 @@ def test_a_commit_wakes_it(running: Callable[[Relay], None]) -> None:
     time.sleep(0.5)  # listening by now
     started = time.monotonic()
 
-    owe()
+    enqueue()
 
     assert wait_until(lambda: broker.taken, 5)
     assert time.monotonic() - started < budget(0.9), "sooner than the sweep of each second"
@@ -207,7 +207,7 @@ def test_it_lives_through_trouble(running: Callable[[Relay], None], live: Databa
 
     broker = Broken()
     running(Relay(broker))
-    owe()
+    enqueue()
     assert wait_until(lambda: broker.taken, 5)
 
     assert wait_until(lambda: len(broker.taken) > 1, 20), "due again after its backoff"
@@ -250,18 +250,18 @@ def crowd(lane_sizes: Mapping[UUID, int], *, topic: str = TOPIC, company: UUID) 
         now = session.info["now"]
         for number, (lane, size) in enumerate(lane_sizes.items()):
             due_at = now - timedelta(seconds=30 - number)
-            outbox.owe_all(
+            outbox.enqueue_all(
                 session,
                 [
-                    outbox.Debt(topic=topic, key=uuid4(), due_at=due_at, lane=lane)
+                    outbox.NewMessage(topic=topic, key=uuid4(), due_at=due_at, lane=lane)
                     for _ in range(size)
                 ],
             )
 
 
-def lanes_of(obligation_ids: Sequence[UUID]) -> Counter[UUID]:
+def lanes_of(message_ids: Sequence[UUID]) -> Counter[UUID]:
     with db.scope(source="test"), db.system_transaction() as session:
-        found = session.execute(select(Obligation.lane).where(Obligation.id.in_(obligation_ids)))
+        found = session.execute(select(OutboxMessage.lane).where(OutboxMessage.id.in_(message_ids)))
         return Counter(found.scalars())
 
 
@@ -420,7 +420,7 @@ def test_what_nobody_takes_is_not_said_twice(
     company: UUID, live: Database, publisher: Publisher
 ) -> None:
     """No worker runs for ten minutes; then Redis forgets everything."""
-    owe(170)
+    enqueue(170)
     relay = Relay(publisher)
     for _ in range(60):
         relay.turn()
@@ -441,11 +441,11 @@ def test_what_was_taken_and_came_to_no_end_is_said_again(
 ) -> None:
     """The queue never runs dry: what lies in it was said after what a worker took and lost."""
     relay = Relay(publisher)
-    owe(3)
+    enqueue(3)
     relay.turn()
     working.wait(5)
     lost = {row.id for row in rows()}
-    owe(2)
+    enqueue(2)
     relay.turn()
     queue = publisher._celery.amqp.router.route({}, TOPIC)["queue"].name
     with Redis.from_url(live.redis_url) as client:
@@ -463,7 +463,7 @@ def test_what_was_taken_and_came_to_no_end_is_said_again(
 def test_a_new_relay_says_nothing_again_that_may_lie_in_a_queue(
     company: UUID, live: Database, publisher: Publisher
 ) -> None:
-    owe(3)
+    enqueue(3)
     Relay(publisher).turn()
     working.wait(60)
 
@@ -474,7 +474,7 @@ def test_a_new_relay_says_nothing_again_that_may_lie_in_a_queue(
 
 def test_a_full_queue_is_given_nothing(company: UUID, live: Database, publisher: Publisher) -> None:
     settings.install(replace(live.settings, relay_batch_size=10))
-    owe(100)
+    enqueue(100)
     relay = Relay(publisher)
     for _ in range(30):
         relay.turn()
@@ -486,13 +486,13 @@ def test_a_full_queue_is_given_nothing(company: UUID, live: Database, publisher:
 def test_a_broker_that_was_away_for_long_is_given_everything_soon(
     company: UUID, live: Database, publisher: Publisher
 ) -> None:
-    owe(10)
+    enqueue(10)
     relay = Relay(publisher)
     relay.turn()
     before = rows()
     away = type(live.settings)(**{**live.settings.__dict__, "broker_url": "redis://127.0.0.1:1/0"})
     cut_off = Relay(Publisher(create_celery(away)))
-    owe(5)
+    enqueue(5)
     for _ in range(20):
         cut_off.turn()
         working.wait(30)
@@ -510,10 +510,10 @@ def test_a_broker_that_was_away_for_long_is_given_everything_soon(
 def late() -> list[str]:
     """What the auditor finds overdue."""
     with db.transaction() as session:
-        (result,) = audit.audit(
+        (result,) = invariants.check_all(
             session,
             now=session.info["now"],
-            only=frozenset({"obligations_are_on_time"}),
+            only=frozenset({"outbox_is_on_time"}),
         )
     return [each.object_id for each in result.findings]
 
@@ -528,11 +528,11 @@ def test_what_waits_for_a_slot_is_not_late(company: UUID, account: UUID) -> None
     assert len(stuck) == 1
     assert late() == []
     with db.system_transaction() as session:
-        (count,) = obligations.counts(session)
+        (count,) = outbox_messages.counts(session)
     assert (count.due, count.late_seconds) == (1, 0.0)
 
     working.wait(120)
     assert late() == stuck, "its slots have been free for a minute"
     with db.system_transaction() as session:
-        (count,) = obligations.counts(session)
+        (count,) = outbox_messages.counts(session)
     assert count.late_seconds > 120

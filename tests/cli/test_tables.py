@@ -20,7 +20,7 @@ from tests.factories.people import company_id
 SAYS_NO_DATA = {
     "db downgrade",
     "db upgrade",
-    "outbox park",
+    "outbox dead-letter",
     "outbox retry",
     "payments requery",
     "relay",

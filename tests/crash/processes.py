@@ -29,7 +29,7 @@ TIMINGS = {
 }
 """The same proportions as the defaults, some thirty times as fast."""
 
-BOUNDS = {"PETTYCASH_OBLIGATION_ATTEMPTS_MAX": "200", "PETTYCASH_CODE_SENDS_MAX": "100"}
+BOUNDS = {"PETTYCASH_OUTBOX_ATTEMPTS_MAX": "200", "PETTYCASH_CODE_SENDS_MAX": "100"}
 """Out of the way: tests of their own prove them."""
 
 PERMANENT = ("redis", "simulator", "api", "relay", "worker")

@@ -46,7 +46,7 @@ class Survival:
     fault: Fault
     hits: int
     seconds: float
-    """From the fault until its business was at its end and nothing was owed."""
+    """From the fault until its business was at its end and the outbox empty."""
 
 
 class Stage:

@@ -21,15 +21,15 @@ from pettycash.models.funds import ProviderAccount
 from pettycash.models.ledger import Hold, JournalEntry
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.people import User
-from pettycash.models.platform import Case, CaseStatus, Obligation
+from pettycash.models.platform import Case, CaseStatus, OutboxMessage
 from pettycash.models.releases import ChallengeSend, PaymentExecution
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.rails import Method
 from pettycash.services import payments, releases, treasury_validation
-from pettycash.services.audit import audit, check_books, movements
 from pettycash.services.identity import people, sessions
+from pettycash.services.invariants import check_all, check_books, movements
 from pettycash.simulators.mpesa.configuration import Configuration
-from pettycash.simulators.mpesa.credentials import Credentials
+from pettycash.simulators.mpesa.credentials import OperatorCredentials
 from pettycash.stack.ports import LOOPBACK
 from tests.crash.processes import SOLO, Processes
 from tests.factories import payments as making
@@ -38,7 +38,7 @@ from tests.factories.requisitions import approved, digest
 from tests.servers import Database, wait_until
 
 SETTLED_SECONDS = 40.0
-OWED = (
+MONEY_TOPICS = (
     "payments.submit",
     "payments.resolve",
     "callbacks.process",
@@ -90,7 +90,7 @@ class System(Processes):
 
     def _point_at_simulator(self) -> None:
         self.simulator_state.mkdir(parents=True, exist_ok=True)
-        keys = Credentials(Configuration(state=self.simulator_state))
+        keys = OperatorCredentials(Configuration(state=self.simulator_state))
         with self.session() as session:
             account = session.execute(select(ProviderAccount)).scalar_one()
             money.point_at_simulator(account, keys.certificate.decode("ascii"))
@@ -103,11 +103,13 @@ class System(Processes):
         found: list[dict[str, Any]] = answer.json()[page]
         return found
 
-    def obligation(self, topic: str, key: UUID) -> UUID:
-        """The id of what is owed about something."""
+    def outbox_message(self, topic: str, key: UUID) -> UUID:
+        """The id of the outbox message about something."""
         with self.session() as session:
             return session.execute(
-                select(Obligation.id).where(Obligation.topic == topic, Obligation.key == key)
+                select(OutboxMessage.id).where(
+                    OutboxMessage.topic == topic, OutboxMessage.key == key
+                )
             ).scalar_one()
 
     def misbehave(self, paid: Paid | str, scenario: str) -> None:
@@ -185,7 +187,7 @@ class System(Processes):
             person = session.execute(select(User.id).where(User.username == username)).scalar_one()
             placed = people.place(session, user_id=person, company_id=self.company_id, now=now)
             assert placed is not None
-            origin = people.Origin(ip_address=LOOPBACK)
+            origin = people.ClientInfo(ip_address=LOOPBACK)
             return sessions.start(session, placed=placed, origin=origin, now=now).access_token
 
     def executions(self, paid: Paid) -> int:
@@ -226,7 +228,7 @@ class System(Processes):
             return {row.id: row.status for row in rows}
 
     def await_success(self, *all_paid: Paid, seconds: float = SETTLED_SECONDS) -> None:
-        """Wait until they are paid and nothing is owed about them any more."""
+        """Wait until they are paid and the outbox holds nothing about them."""
 
         def done() -> bool:
             return all(
@@ -239,8 +241,11 @@ class System(Processes):
         self.await_nothing_owed(seconds)
 
     def await_nothing_owed(self, seconds: float = SETTLED_SECONDS) -> None:
-        """Wait until every obligation about money is done."""
-        assert wait_until(lambda: not self.owed(), seconds, 0.1), (self.owed(), self.logs())
+        """Wait until every outbox message about money is done."""
+        assert wait_until(lambda: not self.open_messages(), seconds, 0.1), (
+            self.open_messages(),
+            self.logs(),
+        )
 
     def moved(self, *all_paid: Paid) -> list[dict[str, Any]]:
         """What the rail says that it has paid."""
@@ -267,13 +272,13 @@ class System(Processes):
             if each["originator_reference"] in references and each["attempted_at"] is None
         ]
 
-    def owed(self) -> list[tuple[str, str | None]]:
-        """What is still owed about money: topic and last error."""
+    def open_messages(self) -> list[tuple[str, str | None]]:
+        """The open messages about money: topic and last error."""
         with self.session() as session:
             rows = session.execute(
-                select(Obligation.topic, Obligation.last_error).where(
-                    Obligation.done_at.is_(None),
-                    Obligation.topic.in_(OWED),
+                select(OutboxMessage.topic, OutboxMessage.last_error).where(
+                    OutboxMessage.done_at.is_(None),
+                    OutboxMessage.topic.in_(MONEY_TOPICS),
                 )
             )
             return [(row.topic, row.last_error) for row in rows]
@@ -291,10 +296,10 @@ class System(Processes):
             before=before, movements=moved, after=self._known(), settled=True
         )
         with self.session() as session:
-            results += audit(session, now=session.info["now"], settled=True)
+            results += check_all(session, now=session.info["now"], settled=True)
         assert [each.as_json() for each in results if not each.ok] == []
 
-    def _known(self) -> list[movements.Known]:
+    def _known(self) -> list[movements.KnownAttempt]:
         with self.session() as session:
             return movements.known(session, method=Method.MPESA)
 

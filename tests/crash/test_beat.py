@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, select, text
 from pettycash import clock, db
 from pettycash.models.reconciliation import ReconciliationRun
 from pettycash.services import company_settings, heartbeats
-from pettycash.services.reconciliation.nights import NIGHT_BEGINS_HOUR
+from pettycash.services.reconciliation.nightly import NIGHT_BEGINS_HOUR
 from tests.crash.system import System
 from tests.factories.people import company_id
 from tests.servers import wait_until

@@ -35,9 +35,9 @@ def test_one_message_five_times_to_two_workers_is_sent_once(system: System, send
     all_paid = [system.payment() for _ in range(4)]
     system.release(*all_paid)
     for paid in all_paid:
-        owed = system.obligation("payments.submit", system.attempt(paid).id)
+        enqueued = system.outbox_message("payments.submit", system.attempt(paid).id)
         for _ in range(MESSAGES):
-            sender.send_task("payments.submit", kwargs={"messages": [str(owed)]})
+            sender.send_task("payments.submit", kwargs={"messages": [str(enqueued)]})
 
     system.restart("worker", pool=BUSY)
     system.restart("worker-2", pool=BUSY)
@@ -78,8 +78,8 @@ def test_a_callback_twenty_times_at_once_settles_once(system: System, sender: Ce
     assert [answer.status_code for answer in answers] == [200] * CALLBACKS
     assert len(stored()) == CALLBACKS
     for each in stored():
-        owed = str(system.obligation("callbacks.process", each.id))
-        sender.send_task("callbacks.process", kwargs={"messages": [owed]})
+        enqueued = str(system.outbox_message("callbacks.process", each.id))
+        sender.send_task("callbacks.process", kwargs={"messages": [enqueued]})
 
     before = len(system.raised("worker", "worker-2"))
     system.restart("worker", pool=BUSY)

@@ -18,8 +18,8 @@ from pettycash import db
 from pettycash.models.attempts import PaymentAttempt
 from pettycash.models.platform import Case, CaseKind, CaseStatus
 from pettycash.services import case_resolutions, pauses, payments, treasury_validation
-from pettycash.services.audit import check_books
-from pettycash.services.case_resolutions import Ending, Proposal
+from pettycash.services.case_resolutions import CaseProposal, Ending
+from pettycash.services.invariants import check_books
 from pettycash.services.payments import restored
 from pettycash.stack.backups import making, restoring
 from pettycash.stack.postgres import OWNER_ROLE
@@ -213,7 +213,7 @@ def raise_again(system: System, raised: Paid) -> None:
     assert case is not None
     print(f"raised in the lost hour, and again: held back by case {case.kind}: {case.summary}")
     with system.session() as session:
-        proposal = Proposal(ending=Ending.NOTED, note="It was paid; the new one is cancelled.")
+        proposal = CaseProposal(ending=Ending.NOTED, note="It was paid; the new one is cancelled.")
         now = session.info["now"]
         case = case_resolutions.propose(
             session, case_id=case.id, proposal=proposal, actor=acting(session, "cfo"), now=now

@@ -1,4 +1,4 @@
-"""Redis goes away, comes back, forgets everything: what is owed stands in PostgreSQL."""
+"""Redis goes away, comes back, forgets everything: the outbox is in PostgreSQL."""
 
 import signal
 import time
@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from pettycash import settings
-from pettycash.hearing import DEAF_AFTER_SECONDS
+from pettycash.broker_watchdog import DEAF_AFTER_SECONDS
 from pettycash.models.payments import PaymentStatus
 from tests.crash.client import Executor
 from tests.crash.system import SETTLED_SECONDS, Paid, System

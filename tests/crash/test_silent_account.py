@@ -23,7 +23,7 @@ from pettycash.models.people import Role
 from pettycash.models.releases import PaymentExecution
 from pettycash.services import payments, treasury_validation
 from pettycash.simulators.mpesa.configuration import Configuration
-from pettycash.simulators.mpesa.credentials import Credentials
+from pettycash.simulators.mpesa.credentials import OperatorCredentials
 from tests.crash.processes import TIMINGS
 from tests.crash.system import System
 from tests.factories.payments import verified
@@ -108,7 +108,7 @@ def crowd(
         made.compose()
         seed_demo()
         made.simulator_state.mkdir(parents=True, exist_ok=True)
-        keys = Credentials(Configuration(state=made.simulator_state))
+        keys = OperatorCredentials(Configuration(state=made.simulator_state))
         for code in OTHERS:
             with acts_for(code) as session:
                 account = session.execute(select(ProviderAccount)).scalar_one()

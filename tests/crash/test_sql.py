@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from pettycash import db
-from pettycash.services.audit import check_books
+from pettycash.services.invariants import check_books
 from tests.crash.system import Paid, System
 from tests.factories.people import company_id
 

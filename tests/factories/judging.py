@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from pettycash.models.payments import Payment
 from pettycash.models.platform import Case
 from pettycash.services import case_resolutions, payments
-from pettycash.services.case_resolutions import Ending, Proposal, files
+from pettycash.services.case_resolutions import CaseProposal, Ending, files
 from tests.factories import payments as making
 from tests.factories.people import acting
 
@@ -45,7 +45,7 @@ def tried_for_a_day(session: Session, payment: Payment) -> datetime:
     return session.info["now"]
 
 
-def proposal(session: Session, case: Case, ending: Ending, **more: Any) -> Proposal:
+def proposal(session: Session, case: Case, ending: Ending, **more: Any) -> CaseProposal:
     """The proposal of an honest person, but for what `more` says."""
     facts: dict[str, Any] = {"note": "statement of 2026-11-20, line 14"}
     if ending in WITH_REFERENCE:
@@ -54,7 +54,7 @@ def proposal(session: Session, case: Case, ending: Ending, **more: Any) -> Propo
         facts["occurred_at"] = session.info["now"]
     if ending in WITH_EVIDENCE and "evidence_id" not in more:
         facts["evidence_id"] = evidence(session, case.id)
-    return Proposal(ending=ending, **facts | more)
+    return CaseProposal(ending=ending, **facts | more)
 
 
 def propose(session: Session, case: Case, ending: Ending, by: str = "cfo", **more: Any) -> Case:

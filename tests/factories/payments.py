@@ -12,12 +12,12 @@ from pettycash.gateways.base import Outcome
 from pettycash.models.attempts import PaymentAttempt
 from pettycash.models.ledger import Hold, JournalEntry
 from pettycash.models.payments import Payment
-from pettycash.models.platform import Case, CaseStatus, Obligation
+from pettycash.models.platform import Case, CaseStatus, OutboxMessage
 from pettycash.models.releases import ChallengeSend, PaymentExecution
 from pettycash.rails import Method
 from pettycash.services import case_resolutions, payments, releases, treasury_validation
-from pettycash.services.payments import evidence, facts
-from pettycash.services.payments.evidence import Source, Verdict, Word
+from pettycash.services.payments import facts, results
+from pettycash.services.payments.results import ReportEffect, Source, Word
 from tests.factories.people import acting
 from tests.factories.requisitions import approved, digest
 
@@ -127,13 +127,13 @@ def said(
     *,
     attempt: PaymentAttempt | None = None,
     callback_id: UUID | None = None,
-) -> Verdict:
+) -> ReportEffect:
     """Let somebody say something about the newest attempt, or the one that is named."""
     chosen = attempt or attempt_of(session, payment)
     matter = facts.matter(session, attempt_id=chosen.id)
     assert matter is not None
     instruction = payments.instruction_of(session, chosen)
-    return evidence.take(
+    return results.take(
         session,
         matter=matter,
         word=Word(
@@ -144,7 +144,7 @@ def said(
             callback_id=callback_id,
             asked_at=session.info["now"]
             if source is Source.QUERY
-            else evidence.asked_at(chosen, outcome, source),
+            else results.asked_at(chosen, outcome, source),
         ),
         now=session.info["now"],
     )
@@ -206,11 +206,11 @@ def confirmed(session: Session, case: Case, *, by: str) -> None:
     )
 
 
-def obligation(session: Session, topic: str, key: UUID) -> Obligation | None:
-    """What is owed, as it stands in the database."""
+def outbox_message(session: Session, topic: str, key: UUID) -> OutboxMessage | None:
+    """An outbox message, as it stands in the database."""
     return session.execute(
-        select(Obligation)
-        .where(Obligation.topic == topic, Obligation.key == key)
+        select(OutboxMessage)
+        .where(OutboxMessage.topic == topic, OutboxMessage.key == key)
         .execution_options(populate_existing=True)
     ).scalar_one_or_none()
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from pettycash.gateways import registry
 from pettycash.gateways.base import (
     Asked,
-    CallbackPurpose,
+    CallbackKind,
     DestinationNotUnderstood,
     Exchange,
     FieldError,
@@ -110,7 +110,7 @@ class FakeGateway:
         return to_question(self._next(self.queries, instruction))
 
     def read_callback(
-        self, purpose: CallbackPurpose, body: bytes, instruction: PayoutInstruction
+        self, purpose: CallbackKind, body: bytes, instruction: PayoutInstruction
     ) -> Outcome:
         """The body is JSON: kind and the facts of an Outcome; anything else proves nothing."""
         try:
@@ -118,7 +118,7 @@ class FakeGateway:
             kind = K(facts.pop("kind"))
         except (ValueError, KeyError, AttributeError, TypeError):
             return outcome(K.IN_DOUBT, code="callback.unreadable")
-        if purpose in (CallbackPurpose.TIMEOUT, CallbackPurpose.QUERY_TIMEOUT):
+        if purpose in (CallbackKind.TIMEOUT, CallbackKind.QUERY_TIMEOUT):
             kind = K.IN_DOUBT
         for name in ("amount", "fee"):
             if name in facts:

@@ -7,13 +7,15 @@ from sqlalchemy.orm import Session
 from pettycash.models.payments import Payment
 from pettycash.models.requisitions import RequisitionStatus
 from pettycash.services import payments
-from pettycash.services.payments import Part
+from pettycash.services.payments import PaymentPart
 from tests.factories import payments as making
 from tests.factories.people import acting, user_id
 from tests.factories.requisitions import approved
 
 
-def in_parts(session: Session, *parts: Part, amount: str = "1500.00", **more: Any) -> list[Payment]:
+def in_parts(
+    session: Session, *parts: PaymentPart, amount: str = "1500.00", **more: Any
+) -> list[Payment]:
     requisition = approved(session, amount, **more)
     requisition.move_to(RequisitionStatus.IN_PAYMENT, at=session.info["now"])
     return payments.create_for_validation(

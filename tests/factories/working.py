@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from pettycash import db, settings
-from pettycash.models.platform import Obligation
+from pettycash.models.platform import OutboxMessage
 from pettycash.services import lanes
 from pettycash.services.lanes import Due, Queue
 from pettycash.tasks import acknowledgements, approvals, callbacks, otp, payments
@@ -41,15 +41,15 @@ def work(*topics: str, limit: int = 100) -> list[str]:
 
 
 def run_one(topic: str, key: UUID) -> None:
-    """Run the task of one obligation now, due or not."""
-    TASKS[topic](messages=[str(obligation_id(topic, key))])
+    """Run the task of one outbox message now, due or not."""
+    TASKS[topic](messages=[str(message_id(topic, key))])
 
 
-def obligation_id(topic: str, key: UUID) -> UUID:
+def message_id(topic: str, key: UUID) -> UUID:
     """The id that a message would hold."""
     with db.system_transaction() as session:
         return session.execute(
-            select(Obligation.id).where(Obligation.topic == topic, Obligation.key == key)
+            select(OutboxMessage.id).where(OutboxMessage.topic == topic, OutboxMessage.key == key)
         ).scalar_one()
 
 

@@ -6,15 +6,15 @@ import copy
 import json
 from typing import Any
 
-from pettycash.gateways.base import CallbackPurpose, OutcomeKind
+from pettycash.gateways.base import CallbackKind, OutcomeKind
 from pettycash.gateways.mpesa import MpesaConfig
 from pettycash.gateways.mpesa.callbacks import CallbackFacts, read_facts
 
 RESULT, TIMEOUT, QUERY_RESULT, QUERY_TIMEOUT = (
-    CallbackPurpose.RESULT,
-    CallbackPurpose.TIMEOUT,
-    CallbackPurpose.QUERY_RESULT,
-    CallbackPurpose.QUERY_TIMEOUT,
+    CallbackKind.RESULT,
+    CallbackKind.TIMEOUT,
+    CallbackKind.QUERY_RESULT,
+    CallbackKind.QUERY_TIMEOUT,
 )
 SETTLED, REJECTED, IN_DOUBT = (
     OutcomeKind.SETTLED,
@@ -98,7 +98,7 @@ FLAT = {
 }
 
 
-def read(purpose: CallbackPurpose, body: object) -> CallbackFacts:
+def read(purpose: CallbackKind, body: object) -> CallbackFacts:
     return read_facts(purpose, json.dumps(body).encode(), CONFIG)
 
 

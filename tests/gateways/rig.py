@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from pettycash.gateways.base import (
-    CallbackPurpose,
+    CallbackKind,
     CallbackUrls,
     Outcome,
     PayoutInstruction,
@@ -59,7 +59,7 @@ class Rig:
         return made
 
     def heard(
-        self, instruction: PayoutInstruction, purpose: CallbackPurpose, count: int = 1
+        self, instruction: PayoutInstruction, purpose: CallbackKind, count: int = 1
     ) -> list[Outcome]:
         """Callbacks to one of the URLs, read, once there are so many."""
         url: str = getattr(instruction.callbacks, purpose.value)

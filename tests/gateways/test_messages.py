@@ -53,7 +53,7 @@ def test_a_message_arrives(mailbox: Mailbox) -> None:
 def test_no_server_is_said_without_addresses() -> None:
     configured(smtp_url=f"smtp://{LOOPBACK}:{Ports(usual=False).take(0)}")
 
-    with pytest.raises(mail.NotDelivered) as refusal:
+    with pytest.raises(mail.MailNotDelivered) as refusal:
         mail.send(to=["somebody@example.test"], subject="x", text="123456")
 
     assert "somebody" not in str(refusal.value)
@@ -62,7 +62,7 @@ def test_no_server_is_said_without_addresses() -> None:
 
 
 def test_without_a_server_nothing_is_sent() -> None:
-    with pytest.raises(mail.NotDelivered, match="SMTP_URL"):
+    with pytest.raises(mail.MailNotDelivered, match="SMTP_URL"):
         mail.send(to=["a@example.test"], subject="x", text="y")
 
 
@@ -95,7 +95,7 @@ def mail_server(seen: list[str], **answers: str) -> Iterator[None]:
 def test_a_refused_recipient_is_not_repeated() -> None:
     with (
         mail_server([], RCPT="550 somebody@example.test is nobody"),
-        pytest.raises(mail.NotDelivered) as refusal,
+        pytest.raises(mail.MailNotDelivered) as refusal,
     ):
         mail.send(to=["somebody@example.test"], subject="x", text="y")
 
@@ -108,7 +108,7 @@ def test_a_password_never_goes_in_clear(monkeypatch: pytest.MonkeyPatch) -> None
     with mail_server(seen):
         port = settings.current().smtp_url.rpartition(":")[2]
         configured(smtp_url=f"smtp://user:secret@{LOOPBACK}:{port}")
-        with pytest.raises(mail.NotDelivered, match="no TLS"):
+        with pytest.raises(mail.MailNotDelivered, match="no TLS"):
             mail.send(to=["a@example.test"], subject="x", text="y")
 
     assert "AUTH" not in seen
@@ -120,7 +120,7 @@ def test_an_answer_byte_by_byte_does_not_outlast_the_total_time(
     monkeypatch.setattr(mail, "TOTAL_SECONDS", 0.5)
     began = time.monotonic()
 
-    with mail_server([], MAIL="drip"), pytest.raises(mail.NotDelivered, match="too long"):
+    with mail_server([], MAIL="drip"), pytest.raises(mail.MailNotDelivered, match="too long"):
         mail.send(to=["a@example.test"], subject="x", text="y")
 
     assert time.monotonic() - began < budget(3)
@@ -129,7 +129,7 @@ def test_an_answer_byte_by_byte_does_not_outlast_the_total_time(
 def test_no_mail_leaves_when_the_time_is_over() -> None:
     seen: list[str] = []
 
-    with mail_server(seen), pytest.raises(mail.NotDelivered, match="no time"):
+    with mail_server(seen), pytest.raises(mail.MailNotDelivered, match="no time"):
         mail.send(to=["a@example.test"], subject="x", text="y", deadline=Deadline.after(0))
 
     assert seen == []
@@ -154,7 +154,7 @@ def test_outside_production_texts_turn_up_in_the_mailbox(mailbox: Mailbox) -> No
 def test_in_production_a_provider_is_needed() -> None:
     configured(environment="production")
 
-    with pytest.raises(sms.NotDelivered, match="SMS_URL"):
+    with pytest.raises(sms.SmsNotDelivered, match="SMS_URL"):
         sms.send(to="254712345678", text="x")
 
 
@@ -199,7 +199,7 @@ def test_the_provider_refuses_a_text(status: int, body: object) -> None:
     configured(sms_url=f"{URL}?username=acme", sms_token="key")
     answering(status, body)
 
-    with pytest.raises(sms.NotDelivered) as refusal:
+    with pytest.raises(sms.SmsNotDelivered) as refusal:
         sms.send(to="254712345678", text="123456")
     assert "254712345678" not in str(refusal.value)
 
@@ -209,5 +209,5 @@ def test_a_provider_that_is_away() -> None:
     configured(sms_url=URL, sms_token="key")
     responses.post(URL, body=NoConnection("down"))
 
-    with pytest.raises(sms.NotDelivered, match="transport"):
+    with pytest.raises(sms.SmsNotDelivered, match="transport"):
         sms.send(to="254712345678", text="x")

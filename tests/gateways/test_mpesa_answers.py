@@ -13,7 +13,7 @@ from pettycash.gateways.base import OutcomeKind
 from pettycash.gateways.http import RailAnswer
 from pettycash.gateways.mpesa import MpesaConfig
 from pettycash.gateways.mpesa.answers import SyncAnswer, read_answer
-from pettycash.gateways.mpesa.codes import UNKNOWN, Verdict
+from pettycash.gateways.mpesa.codes import UNKNOWN, CodeMeaning
 
 NOT_SENT, ACCEPTED, REJECTED, IN_DOUBT = (
     OutcomeKind.NOT_SENT,
@@ -205,7 +205,7 @@ SPIKE = {
 def test_the_fault_envelope_of_the_rate_limit(status: int) -> None:
     answer = read(status, SPIKE)
 
-    assert answer.verdict == Verdict(NOT_SENT, throttled=True)
+    assert answer.verdict == CodeMeaning(NOT_SENT, throttled=True)
     assert answer.code == "policies.ratelimit.SpikeArrestViolation"
 
 
@@ -235,13 +235,13 @@ NO_PRODUCT = "Invalid API call as no apiproduct match found"
     ],
 )
 def test_an_app_without_the_product_is_refused(body: Any) -> None:
-    assert read(401, body).verdict == Verdict(REJECTED, configuration_fault=True)
+    assert read(401, body).verdict == CodeMeaning(REJECTED, configuration_fault=True)
     assert read(500, body).verdict.kind is IN_DOUBT
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>Forbidden</html>", {}, {"fault": {}}])
 def test_an_address_that_is_blocked_is_refused(body: Any) -> None:
-    assert read(403, body).verdict == Verdict(REJECTED, configuration_fault=True)
+    assert read(403, body).verdict == CodeMeaning(REJECTED, configuration_fault=True)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_gateway_garbage_is_in_doubt(status: int, body: bytes) -> None:
 
 
 def test_the_table_is_configuration() -> None:
-    config = MpesaConfig(error_codes={"499.1": Verdict(NOT_SENT)})
+    config = MpesaConfig(error_codes={"499.1": CodeMeaning(NOT_SENT)})
     body = json.dumps(error("499.1", "x")).encode()
     answer = RailAnswer(status=499, body=body, content_type="", elapsed_ms=0)
 

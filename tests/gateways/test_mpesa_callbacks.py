@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pettycash.gateways.base import CallbackPurpose, OutcomeKind
+from pettycash.gateways.base import CallbackKind, OutcomeKind
 from pettycash.gateways.mpesa.callbacks import (
     read_facts,
 )
@@ -237,7 +237,7 @@ def test_a_flat_queue_timeout_is_in_doubt_and_says_what_it_is_about() -> None:
 @pytest.mark.parametrize("purpose", [TIMEOUT, QUERY_TIMEOUT])
 @pytest.mark.parametrize("body", [PAID, FAILED, STATUS], ids=["paid", "failed", "status"])
 def test_an_enveloped_queue_timeout_is_in_doubt_whatever_its_code(
-    purpose: CallbackPurpose, body: dict[str, Any]
+    purpose: CallbackKind, body: dict[str, Any]
 ) -> None:
     assert read(purpose, body).verdict.kind is IN_DOUBT
 
@@ -251,7 +251,7 @@ def test_the_ids_of_a_querys_queue_timeout_are_the_querys() -> None:
 
 
 @pytest.mark.parametrize("purpose", [RESULT, QUERY_RESULT])
-def test_a_request_that_comes_back_to_a_result_url_is_in_doubt(purpose: CallbackPurpose) -> None:
+def test_a_request_that_comes_back_to_a_result_url_is_in_doubt(purpose: CallbackKind) -> None:
     facts = read(purpose, FLAT)
 
     assert facts.verdict.kind is IN_DOUBT

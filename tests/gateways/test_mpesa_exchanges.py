@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pettycash.gateways.base import (
     Asked,
-    CallbackPurpose,
+    CallbackKind,
     CallbackUrls,
     Outcome,
     OutcomeKind,
@@ -100,8 +100,8 @@ def test_nothing_secret_is_kept_of_any_exchange(
     outcomes += [fresh.submit(instruction), fresh.query(instruction)]
     echoed = [call.json for call in scripted.calls if call.path == PAYMENT_PATH]
     flat = json.dumps(echoed[0] | {"Password": "Safaricom#7&%$@!"}).encode()
-    outcomes += [gateway.read_callback(each, flat, instruction) for each in CallbackPurpose]
-    outcomes.append(gateway.read_callback(CallbackPurpose.TIMEOUT, flat[:-9], instruction))
+    outcomes += [gateway.read_callback(each, flat, instruction) for each in CallbackKind]
+    outcomes.append(gateway.read_callback(CallbackKind.TIMEOUT, flat[:-9], instruction))
     sealed = [call.json["SecurityCredential"] for call in scripted.calls if call.body]
 
     for outcome in outcomes:
@@ -140,7 +140,7 @@ def result(instruction: PayoutInstruction, **changes: Any) -> bytes:
 
 
 def test_a_result_that_is_ours_agrees_completely(instruction: PayoutInstruction) -> None:
-    outcome = PLAIN.read_callback(CallbackPurpose.RESULT, result(instruction), instruction)
+    outcome = PLAIN.read_callback(CallbackKind.RESULT, result(instruction), instruction)
 
     assert outcome.kind is OutcomeKind.SETTLED
     assert outcome.originator_reference == instruction.originator_reference
@@ -167,9 +167,7 @@ def test_a_result_that_is_not_ours_says_where(
 ) -> None:
     body = result(instruction, **changes)
 
-    agreement = PLAIN.read_callback(CallbackPurpose.RESULT, body, instruction).agreement(
-        instruction
-    )
+    agreement = PLAIN.read_callback(CallbackKind.RESULT, body, instruction).agreement(instruction)
 
     assert (agreement.contradicted, agreement.unproven) == (contradicted, unproven)
     assert not agreement.complete
@@ -179,15 +177,15 @@ def test_the_stored_conversation_stands_in_for_our_reference(
     instruction: PayoutInstruction,
 ) -> None:
     body = result(instruction, OriginatorConversationID="53e3-4aa8-9fe0")
-    outcome = PLAIN.read_callback(CallbackPurpose.RESULT, body, instruction)
+    outcome = PLAIN.read_callback(CallbackKind.RESULT, body, instruction)
 
     assert outcome.agreement(instruction, conversation_id="AG_1").complete
     assert outcome.agreement(instruction, conversation_id="AG_2").contradicted == ("reference",)
 
 
-@given(st.sampled_from(list(CallbackPurpose)), st.binary(max_size=200))
+@given(st.sampled_from(list(CallbackKind)), st.binary(max_size=200))
 def test_a_callback_of_any_bytes_gives_an_outcome_in_doubt(
-    purpose: CallbackPurpose, body: bytes
+    purpose: CallbackKind, body: bytes
 ) -> None:
     outcome = PLAIN.read_callback(purpose, body, ANY)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pettycash.gateways.base import CallbackPurpose
+from pettycash.gateways.base import CallbackKind
 from pettycash.gateways.mpesa.callbacks import (
     read_facts,
 )
@@ -25,7 +25,7 @@ from tests.gateways.daraja_samples import (
     read,
 )
 
-PURPOSES = st.sampled_from(list(CallbackPurpose))
+PURPOSES = st.sampled_from(list(CallbackKind))
 SCALARS = (
     st.none()
     | st.booleans()
@@ -87,13 +87,13 @@ RESULTS = st.fixed_dictionaries(
 
 
 @given(PURPOSES, st.binary(max_size=400))
-def test_any_bytes_are_read_and_none_settles(purpose: CallbackPurpose, body: bytes) -> None:
+def test_any_bytes_are_read_and_none_settles(purpose: CallbackKind, body: bytes) -> None:
     assert read_facts(purpose, body, CONFIG).verdict.kind is IN_DOUBT
 
 
 @given(PURPOSES, st.builds(lambda result: {"Result": result}, RESULTS | SCALARS | ITEMS))
 def test_any_envelope_is_read_and_settles_only_on_full_proof(
-    purpose: CallbackPurpose, body: dict[str, Any]
+    purpose: CallbackKind, body: dict[str, Any]
 ) -> None:
     facts = read(purpose, body)
 
@@ -144,6 +144,6 @@ OVERFLOWING = json.dumps(PAID).encode().replace(b'"Value": 10}', b'"Value": 1e99
     ],
     ids=lambda body: repr(body[:24]),
 )
-@pytest.mark.parametrize("purpose", list(CallbackPurpose))
-def test_hostile_bodies_are_read(purpose: CallbackPurpose, body: bytes) -> None:
+@pytest.mark.parametrize("purpose", list(CallbackKind))
+def test_hostile_bodies_are_read(purpose: CallbackKind, body: bytes) -> None:
     assert read_facts(purpose, body, CONFIG).verdict.kind is IN_DOUBT

@@ -8,7 +8,7 @@ import pytest
 
 from pettycash.gateways.base import (
     Asked,
-    CallbackPurpose,
+    CallbackKind,
     Outcome,
     OutcomeKind,
     PayoutInstruction,
@@ -67,7 +67,7 @@ def test_results(rig: Rig, scenario: str, kinds: list[OutcomeKind]) -> None:
 
     sent = rig.gateway.submit(instruction)
     rig.finish()
-    results = rig.heard(instruction, CallbackPurpose.RESULT, count=len(kinds))
+    results = rig.heard(instruction, CallbackKind.RESULT, count=len(kinds))
 
     assert sent.kind is ACCEPTED
     assert [each.kind for each in results] == kinds
@@ -85,7 +85,7 @@ def test_repeated_keys_with_other_values_prove_nothing(rig: Rig) -> None:
     rig.gateway.submit(instruction)
     rig.finish()
 
-    [result] = rig.heard(instruction, CallbackPurpose.RESULT)
+    [result] = rig.heard(instruction, CallbackKind.RESULT)
 
     # whichever key was repeated: what is left either is a full proof of the truth, or none
     if result.kind is SETTLED:
@@ -106,7 +106,7 @@ def test_a_result_about_other_money_shows_it(
     sent = rig.gateway.submit(instruction)
     rig.finish()
 
-    [result] = rig.heard(instruction, CallbackPurpose.RESULT)
+    [result] = rig.heard(instruction, CallbackKind.RESULT)
 
     agreement = result.agreement(instruction, conversation_id=sent.conversation_id)
     assert agreement.contradicted == contradicted
@@ -117,7 +117,7 @@ def test_a_result_about_an_unknown_id_is_not_ours(rig: Rig) -> None:
     sent = rig.gateway.submit(instruction)
     rig.finish()
 
-    stranger, ours = rig.heard(instruction, CallbackPurpose.RESULT, count=2)
+    stranger, ours = rig.heard(instruction, CallbackKind.RESULT, count=2)
 
     conversation = sent.conversation_id
     assert not stranger.agreement(instruction, conversation_id=conversation).complete
@@ -141,8 +141,8 @@ def test_a_queue_timeout_is_in_doubt_whatever_comes_after(
     rig.gateway.submit(instruction)
     rig.finish()
 
-    [heard] = rig.heard(instruction, CallbackPurpose.TIMEOUT)
-    results = rig.heard(instruction, CallbackPurpose.RESULT, count=len(kinds))
+    [heard] = rig.heard(instruction, CallbackKind.TIMEOUT)
+    results = rig.heard(instruction, CallbackKind.RESULT, count=len(kinds))
 
     assert heard.kind is IN_DOUBT
     assert heard.originator_reference == instruction.originator_reference
@@ -198,7 +198,7 @@ def test_questions(rig: Rig, scenario: str, asked: bool, kinds: list[OutcomeKind
     instruction = asked_about(rig, scenario)
 
     answer = rig.gateway.query(instruction)
-    results = rig.heard(instruction, CallbackPurpose.QUERY_RESULT, count=len(kinds))
+    results = rig.heard(instruction, CallbackKind.QUERY_RESULT, count=len(kinds))
     rig.finish()
 
     assert isinstance(answer, Asked) is asked
@@ -217,7 +217,7 @@ def test_a_questions_own_queue_timeout_leaves_the_payment_in_doubt(rig: Rig, sce
     instruction = asked_about(rig, scenario)
     rig.gateway.query(instruction)
 
-    [heard] = rig.heard(instruction, CallbackPurpose.QUERY_TIMEOUT)
+    [heard] = rig.heard(instruction, CallbackKind.QUERY_TIMEOUT)
 
     assert heard.kind is IN_DOUBT
 
@@ -227,7 +227,7 @@ def test_a_question_about_what_the_rail_never_saw_is_answered_so(rig: Rig) -> No
 
     assert isinstance(rig.gateway.query(instruction), Asked)
 
-    [answer] = rig.heard(instruction, CallbackPurpose.QUERY_RESULT)
+    [answer] = rig.heard(instruction, CallbackKind.QUERY_RESULT)
     assert answer.kind is NOT_KNOWN
 
 
@@ -245,7 +245,7 @@ def test_wrong_credentials_are_accepted_and_fail_later(rig: Rig) -> None:
     instruction = replace(rig.instruction(), account=replace(rig.account, credentials=wrong))
 
     sent = rig.gateway.submit(instruction)
-    [result] = rig.heard(instruction, CallbackPurpose.RESULT)
+    [result] = rig.heard(instruction, CallbackKind.RESULT)
     rig.simulator.order("switches", initiator_locked=False)
 
     assert sent.kind is ACCEPTED

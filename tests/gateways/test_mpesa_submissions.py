@@ -9,7 +9,7 @@ import pytest
 
 from pettycash.gateways.base import (
     Asked,
-    CallbackPurpose,
+    CallbackKind,
     OutcomeKind,
 )
 from pettycash.gateways.http import RailSession
@@ -31,9 +31,9 @@ def test_a_payment_from_submission_to_proof(rig: Rig) -> None:
     instruction = rig.instruction()
 
     sent = rig.gateway.submit(instruction)
-    [result] = rig.heard(instruction, CallbackPurpose.RESULT)
+    [result] = rig.heard(instruction, CallbackKind.RESULT)
     asked = rig.gateway.query(instruction)
-    [answer] = rig.heard(instruction, CallbackPurpose.QUERY_RESULT)
+    [answer] = rig.heard(instruction, CallbackKind.QUERY_RESULT)
 
     assert sent.kind is ACCEPTED
     [movement] = rig.movements(instruction)
@@ -54,11 +54,11 @@ def test_a_payment_from_submission_to_proof(rig: Rig) -> None:
 def test_a_question_by_receipt(rig: Rig) -> None:
     instruction = rig.instruction()
     rig.gateway.submit(instruction)
-    [result] = rig.heard(instruction, CallbackPurpose.RESULT)
+    [result] = rig.heard(instruction, CallbackKind.RESULT)
 
     rig.gateway.query(instruction, provider_reference=result.provider_reference)
 
-    [answer] = rig.heard(instruction, CallbackPurpose.QUERY_RESULT)
+    [answer] = rig.heard(instruction, CallbackKind.QUERY_RESULT)
     assert answer.kind is SETTLED
     assert answer.agreement(instruction).complete
 
@@ -210,7 +210,7 @@ def test_gateway_duplicate_reference_leaves_the_first_one_alone(rig: Rig, scenar
     again = rig.gateway.submit(instruction)
 
     rig.finish()
-    results = rig.heard(instruction, CallbackPurpose.RESULT, count=2)
+    results = rig.heard(instruction, CallbackKind.RESULT, count=2)
     assert again.kind is (ACCEPTED if scenario == "duplicate_async" else IN_DOUBT)
     assert [each.kind for each in results][:1] == [SETTLED]
     assert {each.kind for each in results} <= {SETTLED, IN_DOUBT}

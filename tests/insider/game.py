@@ -270,10 +270,10 @@ class Game:
                 payment_tasks.submit(messages=[str(due.id)])
 
     @staticmethod
-    def _key_of(obligation_id: UUID) -> UUID:
+    def _key_of(message_id: UUID) -> UUID:
         with db.system_transaction() as session:
             key: UUID = session.execute(
-                text("SELECT key FROM obligations WHERE id = :id"), {"id": obligation_id}
+                text("SELECT key FROM obligations WHERE id = :id"), {"id": message_id}
             ).scalar_one()
         return key
 

@@ -12,7 +12,7 @@ from sqlalchemy import Row
 
 from pettycash import db
 from pettycash.models.people import Role
-from pettycash.services import audit
+from pettycash.services import invariants
 from tests.insider.game import Game, Sight, Wrong
 
 MOVED = """
@@ -169,7 +169,7 @@ class Rules:
     def check_books(self) -> None:
         """The auditor's own word, on everything that holds at any instant."""
         with db.transaction() as session:
-            found = audit.check_books(session)
+            found = invariants.check_books(session)
         if found:
             raise Wrong(f"audit books: {[each.as_json() for each in found[:3]]}")
 

@@ -12,10 +12,10 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from pettycash.services import audit
+from pettycash.services import invariants
 from tests.model.memory import Player, Released
 
-OF_ROWS = frozenset(name for name, each in audit.CHECKS.items() if not each.is_of_schema)
+OF_ROWS = frozenset(name for name, each in invariants.CHECKS.items() if not each.is_of_schema)
 """No rule changes the schema: what guards it is looked at when an example has come to rest."""
 
 LIVE = frozenset({"queued", "claimed", "sending", "accepted", "unknown"})
@@ -59,7 +59,7 @@ STORES = text("""
 
 def check(player: Player, session: Session) -> None:
     """All of it, on what is committed. An AssertionError names what does not hold."""
-    findings = audit.check_books(session, only=OF_ROWS)
+    findings = invariants.check_books(session, only=OF_ROWS)
     assert not findings, f"the books break their own rules: {findings}"
     attempts = session.execute(ATTEMPTS).all()
     payments = session.execute(PAYMENTS).all()

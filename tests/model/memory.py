@@ -22,7 +22,7 @@ from pettycash.models.funds import Store
 from pettycash.models.ledger import LedgerAccount
 from pettycash.models.payments import ON_THE_WAY
 from pettycash.services.actors import Actor
-from pettycash.services.case_resolutions import Proposal
+from pettycash.services.case_resolutions import CaseProposal
 from pettycash.services.payments import Claim, Question
 from tests.factories import people
 from tests.factories import rails as fakes
@@ -102,7 +102,7 @@ class Memory:
     questions: list[Asking] = field(default_factory=list)
     callbacks: list[UUID] = field(default_factory=list)
     pauses: list[UUID] = field(default_factory=list)
-    seen: dict[UUID, tuple[int, Proposal]] = field(default_factory=dict)
+    seen: dict[UUID, tuple[int, CaseProposal]] = field(default_factory=dict)
     """The first proposal of each case, and which version of the case it was."""
     opening: dict[UUID, Decimal] = field(default_factory=dict)
     """Balance of each store before the example."""

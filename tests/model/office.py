@@ -14,8 +14,8 @@ from pettycash.models.funds import Fund
 from pettycash.models.imprest import Replenishment
 from pettycash.models.platform import Case, CaseKind, CaseStatus, PauseScope
 from pettycash.services import case_resolutions, pauses, replenishments
-from pettycash.services.case_resolutions import Ending, Proposal
-from pettycash.services.replenishments.raising import OPEN
+from pettycash.services.case_resolutions import CaseProposal, Ending
+from pettycash.services.replenishments.creation import OPEN
 from tests.factories import payments as making
 from tests.factories.judging import WITH_EVIDENCE, WITH_REFERENCE, evidence
 from tests.model.memory import Player, Released, pick, play, which
@@ -127,7 +127,7 @@ class Office(Player):
         if proposal is None:
             return False
 
-        def work(session: Session) -> tuple[int, Proposal]:
+        def work(session: Session) -> tuple[int, CaseProposal]:
             said = proposal
             if said.ending in WITH_EVIDENCE:
                 said = replace(said, evidence_id=evidence(session, case_id, by=RECORDER))
@@ -147,13 +147,15 @@ class Office(Player):
             self.memory.seen.setdefault(case_id, made)
         return made is not None
 
-    def confirms(self, case_id: UUID, *, by: str, seen: tuple[int, Proposal] | None = None) -> bool:
+    def confirms(
+        self, case_id: UUID, *, by: str, seen: tuple[int, CaseProposal] | None = None
+    ) -> bool:
         """Agree to what was seen, or else to what stands.
 
         What two people say is a fact from then on, and remembered as theirs.
         """
 
-        def work(session: Session) -> tuple[UUID, Proposal]:
+        def work(session: Session) -> tuple[UUID, CaseProposal]:
             case = session.get_one(Case, case_id, populate_existing=True)
             stored = case.proposal
             case_resolutions.confirm(
@@ -164,7 +166,7 @@ class Office(Player):
                 now=session.info["now"],
             )
             assert stored is not None
-            return case.object_id, Proposal.of_json(stored)
+            return case.object_id, CaseProposal.of_json(stored)
 
         done = self.tries(work)
         if done is None:
@@ -215,7 +217,7 @@ class Office(Player):
             ]
         )
 
-    def _truth(self, payment_id: UUID) -> Proposal | None:
+    def _truth(self, payment_id: UUID) -> CaseProposal | None:
         """What the rail's ledger says of the first attempt that people are needed for."""
         for known, row in self._attempts(payment_id):
             order = self.order_of(known)
@@ -231,20 +233,20 @@ class Office(Player):
             if movement is None and order is not None and order.state == "pending":
                 return None
             return self._about(known, Ending.NOT_PAID if movement is None else Ending.PAID)
-        return Proposal(ending=Ending.NOTED, note="Understood.")
+        return CaseProposal(ending=Ending.NOTED, note="Understood.")
 
-    def _said(self, payment_id: UUID, says: Ending) -> Proposal:
+    def _said(self, payment_id: UUID, says: Ending) -> CaseProposal:
         """An ending of the newest attempt, true or not."""
         *_, (known, _) = self._attempts(payment_id)
         return self._about(known, says)
 
-    def _about(self, known: Released, ending: Ending) -> Proposal:
+    def _about(self, known: Released, ending: Ending) -> CaseProposal:
         order = self.order_of(known)
         movement = order.movement if order is not None else None
         receipt = movement.receipt if movement is not None else f"PEOPLE-{known.reference}"
         if ending is Ending.RETURNED:
             receipt = f"RETURN-{known.reference}"
-        return Proposal(
+        return CaseProposal(
             ending=ending,
             note="Looked into.",
             provider_reference=receipt if ending in WITH_REFERENCE else None,

@@ -257,7 +257,7 @@ class People(Disaster):
             return []
         amount = session.get_one(Requisition, requisition_id).amount
         part = Decimal(500)
-        parts = [payments.Part(amount=part), payments.Part(amount=amount - part)]
+        parts = [payments.PaymentPart(amount=part), payments.PaymentPart(amount=amount - part)]
         _, made = treasury_validation.validate(
             session,
             requisition_id=requisition_id,

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from pettycash import db
 from pettycash.models.attempts import CallbackPurpose
 from pettycash.models.platform import CaseStatus
-from pettycash.services import audit, payments
+from pettycash.services import invariants, payments
 from tests.model import checks
 from tests.model.disaster import Disaster
 from tests.model.office import JUDGES, Office
@@ -27,13 +27,13 @@ day before people may call something unpaid, or after they did."""
 TURNS_MAX = 6
 """People end cases, which lets others go on, which may end in another case."""
 
-WITHOUT_MAIL = frozenset({"obligations_are_on_time"})
+WITHOUT_MAIL = frozenset({"outbox_is_on_time"})
 """Alerts and codes that nobody sends here are late; what is about money is looked at below."""
 
 UNDECIDED = text("""
     SELECT p.number, p.status, t.state, t.failure_confirmed_at, t.outcome_code, t.first_sent_at,
         p.blocked_by_case_id IS NOT NULL AS is_blocked,
-        ARRAY(SELECT o.topic || ' due ' || o.due_at || ' parked ' || (o.parked_at IS NOT NULL)
+        ARRAY(SELECT o.topic || ' due ' || o.due_at || ' dead ' || (o.parked_at IS NOT NULL)
             FROM obligations o WHERE o.key = t.id AND o.done_at IS NULL) AS owed,
         ARRAY(SELECT c.kind || ' ' || c.status || ': ' || c.summary
             FROM cases c WHERE c.object_id = p.id) AS cases
@@ -118,7 +118,7 @@ class Quiescence(Workers, World, Office, Disaster):
             assert not undecided, f"never decided, and nobody's case: {undecided}"
             broken = [
                 each.as_json()
-                for each in audit.audit(session, now=session.info["now"], settled=True)
+                for each in invariants.check_all(session, now=session.info["now"], settled=True)
                 if not each.ok and each.check not in WITHOUT_MAIL
             ]
             assert not broken, f"at rest the auditor finds {broken}"

@@ -9,10 +9,10 @@ from pettycash import db, settings
 from pettycash.gateways.base import OutcomeKind
 from pettycash.models.attempts import AttemptState, PaymentAttempt
 from pettycash.models.payments import ON_THE_WAY, Payment
-from pettycash.models.platform import Obligation
+from pettycash.models.platform import OutboxMessage
 from pettycash.services import payments
 from pettycash.services.payments.claiming import SENDING_SHARE
-from pettycash.services.payments.evidence import Verdict
+from pettycash.services.payments.results import ReportEffect
 from pettycash.tasks import callbacks as callback_tasks
 from pettycash.tasks import otp as otp_tasks
 from pettycash.tasks import payments as payment_tasks
@@ -231,7 +231,7 @@ class Workers(Player):
                 status = session.get_one(Payment, released.payment_id).status
         except payments.ClaimLost:
             with db.transaction() as session:
-                payments.give_back(session, claim=worker.claim)
+                payments.return_claim(session, claim=worker.claim)
             self.memory.workers.remove(worker)
             return
         assert status in ON_THE_WAY, f"a payment that is {status} is about to be sent"
@@ -253,7 +253,7 @@ class Workers(Player):
         attempt_id = worker.claim.attempt_id
         was_called_unpaid = attempt_id in self.memory.people_not_paid
 
-        def work(session: Session) -> tuple[Verdict, AttemptState]:
+        def work(session: Session) -> tuple[ReportEffect, AttemptState]:
             verdict = payments.record_outcome(
                 session, claim=worker.claim, outcome=worker.outcome, now=session.info["now"]
             )
@@ -264,7 +264,7 @@ class Workers(Player):
         if done is None or kind not in (OutcomeKind.ACCEPTED, OutcomeKind.IN_DOUBT):
             return
         verdict, state = done
-        if verdict is Verdict.ACCEPTED:
+        if verdict is ReportEffect.ACCEPTED:
             assert state not in SENT_AGAIN, f"the rail has accepted what is {state}"
         if was_called_unpaid:
             self.memory.doubted.add(attempt_id)
@@ -287,8 +287,8 @@ class Workers(Player):
         """Run the task of an attempt, due or not; nothing where it was swept out long ago."""
         with db.system_transaction() as session:
             found = session.execute(
-                select(Obligation.id).where(
-                    Obligation.topic == topic, Obligation.key == released.attempt_id
+                select(OutboxMessage.id).where(
+                    OutboxMessage.topic == topic, OutboxMessage.key == released.attempt_id
                 )
             ).scalar_one_or_none()
         if found is not None:

@@ -26,7 +26,7 @@ from pettycash.services import cases, changes, digests, duties, rounds, treasury
 from pettycash.services.case_resolutions import Ending
 from pettycash.services.identity import api_keys
 from pettycash.services.payments import facts
-from pettycash.services.payments.evidence import Source
+from pettycash.services.payments.results import Source
 from tests import books
 from tests.factories import payments as making
 from tests.factories import rails

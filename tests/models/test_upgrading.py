@@ -15,7 +15,7 @@ from tests.servers import Database
 
 TOPIC = "callbacks.process"
 
-OWE = """
+ENQUEUE = """
     INSERT INTO obligations AS o (id, company_id, topic, key, due_at, attempts, failures)
     VALUES (%s, %s, 'callbacks.process', %s, now(), 0, 0)
     ON CONFLICT (company_id, topic, key) DO UPDATE SET due_at = excluded.due_at, done_at = NULL
@@ -26,8 +26,8 @@ FOUND = "SELECT lane::text, xmin::text FROM obligations WHERE key = %s"
 
 
 def owe_as_before(owner: Any, company: UUID, key: UUID) -> None:
-    """As the release owes that knows nothing of lanes."""
-    rows(owner, OWE, str(new_id()), str(company), str(key))
+    """Enqueue as the release did that knows nothing of lanes."""
+    rows(owner, ENQUEUE, str(new_id()), str(company), str(key))
 
 
 @pytest.mark.parametrize("knows_lanes", [False, True])
@@ -49,7 +49,7 @@ def test_what_was_done_before_there_were_lanes_gets_one_when_it_is_owed_again(
         assert rows(owner, FOUND, str(over)) == [(None, written)]
         if knows_lanes:
             with db.scope(company_id=demo, source="test"), db.transaction() as session:
-                outbox.owe(session, topic=TOPIC, key=over)
+                outbox.enqueue(session, topic=TOPIC, key=over)
         else:
             owe_as_before(owner, demo, over)
         [(lane, _)] = rows(owner, FOUND, str(over))

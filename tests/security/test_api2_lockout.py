@@ -13,7 +13,7 @@ from pettycash import db
 from pettycash.cli.seed import fixed_credentials
 from pettycash.models.identity import SecurityEvent, Throttle
 from pettycash.models.people import User
-from pettycash.models.platform import Obligation
+from pettycash.models.platform import OutboxMessage
 from pettycash.services import security_alerts
 from pettycash.services.identity import throttles
 from tests.api.client import ApiClient
@@ -174,9 +174,9 @@ def test_people_are_told_once_when_an_account_is_closed(api: ApiClient, login: L
             select(SecurityEvent).where(SecurityEvent.event == security_alerts.ACCOUNT_CLOSED)
         ).scalars()
         (key,) = session.execute(
-            select(Obligation.key).where(Obligation.topic == security_alerts.TOPIC)
+            select(OutboxMessage.key).where(OutboxMessage.topic == security_alerts.TOPIC)
         ).scalars()
-        alert = security_alerts.owed(session, event_id=key, now=session.info["now"])
+        alert = security_alerts.pending(session, event_id=key, now=session.info["now"])
     assert (event.id, event.user_id) == (key, api.as_("staff").user_id)
     assert {"staff@demo.example", "admin@demo.example", "operator@demo.example"} <= set(
         alert.addresses

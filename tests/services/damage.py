@@ -4,7 +4,7 @@ CALLBACK = (
     "INSERT INTO callbacks (id, company_id, attempt_id, purpose, dedup_key, body, deliveries)"
     " VALUES (:callback, :company, :attempt, 'result', '', '', 1)"
 )
-"""A callback that was stored, and that nobody owes a look."""
+"""A callback that was stored, and that no outbox message processes."""
 
 BELOW_ITS_FLOOR = "UPDATE ledger_accounts SET floor = balance - held + 1 WHERE id = :account"
 
@@ -339,7 +339,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
     ("row_security_is_forced", "payments", "ALTER TABLE payments NO FORCE ROW LEVEL SECURITY"),
     ("row_security_is_forced", "cases", "ALTER TABLE cases DISABLE ROW LEVEL SECURITY"),
     (
-        "live_attempts_are_owed",
+        "live_attempts_are_enqueued",
         "going",
         (
             "UPDATE obligations SET done_at = now() WHERE key = :attempt AND topic = "
@@ -347,7 +347,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         ),
     ),
     (
-        "live_attempts_are_owed",
+        "live_attempts_are_enqueued",
         "going",
         "UPDATE payment_attempts SET state = 'queued' WHERE id = :attempt",
     ),
@@ -383,17 +383,20 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
     ),
     ("callbacks_are_owed", "callback", CALLBACK),
     (
-        "obligations_are_on_time",
-        "obligation",
+        "outbox_is_on_time",
+        "outbox_message",
         (
             "UPDATE obligations SET due_at = now() - interval '2 minutes', lane = company_id"
-            " WHERE id = :obligation"
+            " WHERE id = :outbox_message"
         ),
     ),
     (
-        "parked_obligations_are_known",
-        "obligation",
-        ("UPDATE obligations SET parked_at = now() - interval '2 minutes' WHERE id = :obligation"),
+        "dead_letters_are_known",
+        "outbox_message",
+        (
+            "UPDATE obligations SET parked_at = now() - interval '2 minutes'"
+            " WHERE id = :outbox_message"
+        ),
     ),
     (
         "alerts_reach_people",

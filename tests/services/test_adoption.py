@@ -24,7 +24,7 @@ from pettycash.services import (
     visibility,
 )
 from pettycash.services.duties import Duty
-from pettycash.services.requisitions.raising import NotRequester
+from pettycash.services.requisitions.creation import NotRequester
 from tests.factories import payments as making
 from tests.factories.people import acting, user_id
 from tests.factories.requisitions import (

@@ -17,8 +17,8 @@ from pettycash.models.workflow import (
     ApprovalTrail,
     Decision,
     RoundStatus,
+    StepDecision,
     TrailAction,
-    Verdict,
 )
 from pettycash.services import approvals, requisitions, rounds, texts, visibility
 from tests.factories.people import acting, user_id
@@ -98,7 +98,7 @@ def test_a_decision_keeps_who_what_and_where_from(session: Session) -> None:
     decision = session.execute(select(Decision)).scalar_one()
     latest = rounds.latest(session, requisition.id)
     assert latest is not None
-    assert decision.verdict is Verdict.APPROVED
+    assert decision.verdict is StepDecision.APPROVED
     assert decision.user_id == user_id(session, "branch_manager")
     assert decision.role == "branch_manager"
     assert decision.digest == latest.digest
@@ -139,7 +139,7 @@ def test_nobody_decides_twice(session: Session, verb: str) -> None:
     requisition = submitted(session, "20000.00")
     approve(session, requisition, "branch_manager")
 
-    with pytest.raises(approvals.AlreadyDecided):
+    with pytest.raises(approvals.StepAlreadyDecided):
         decide(session, verb, requisition, "branch_manager")
 
 

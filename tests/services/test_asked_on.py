@@ -13,11 +13,11 @@ from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import Severity
 from pettycash.models.requisitions import RequisitionStatus
 from pettycash.services import payments, requisitions, treasury_validation
-from pettycash.services.audit import check_books
 from pettycash.services.case_resolutions import Ending
+from pettycash.services.invariants import check_books
 from pettycash.services.payments import rules
-from pettycash.services.payments.creation import Part
-from pettycash.services.payments.evidence import Source
+from pettycash.services.payments.creation import PaymentPart
+from pettycash.services.payments.results import Source
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.evidence import proven
@@ -57,8 +57,8 @@ def answer(session: Session, payment: Payment, said: rails.Outcome) -> None:
     payments.record_answer(session, question=question, answer=said, now=session.info["now"])
 
 
-def owed(session: Session, payment: Payment) -> bool:
-    row = making.obligation(session, "payments.resolve", making.attempt_of(session, payment).id)
+def enqueued(session: Session, payment: Payment) -> bool:
+    row = making.outbox_message(session, "payments.resolve", making.attempt_of(session, payment).id)
     assert row is not None
     return row.done_at is None
 
@@ -107,7 +107,7 @@ def test_it_is_tried_again_a_day_later_and_still_asked_about(session: Session) -
     a_day_passes(session, payment)
 
     assert payment.failure_confirmed
-    assert owed(session, payment), "a late truth is still to be heard"
+    assert enqueued(session, payment), "a late truth is still to be heard"
     making.released(session, payment, by=OFFICER)
     assert payment.status is S.EXECUTING
 
@@ -118,7 +118,7 @@ def test_it_is_tried_again_at_once_where_the_rail_denies_it(session: Session) ->
     answer(session, payment, rails.outcome(rails.K.REJECTED))
 
     assert payment.failure_confirmed
-    assert not owed(session, payment), "that was the last word"
+    assert not enqueued(session, payment), "that was the last word"
     making.released(session, payment, by=OFFICER)
 
 
@@ -133,7 +133,7 @@ def test_it_is_asked_about_once_a_day_for_thirty_days(session: Session) -> None:
 
     assert 29 <= len(asked) <= 31
     assert all(later - sooner >= A_DAY for sooner, later in pairwise(asked))
-    assert not owed(session, payment)
+    assert not enqueued(session, payment)
     assert making.open_cases(session, payment.id) == [], "nobody is told anew"
 
 
@@ -198,7 +198,7 @@ def test_a_late_truth_is_owed_back_where_the_requisition_was_closed(session: Ses
         session,
         requisition_id=requisition.id,
         digest=digest(session, requisition.id),
-        parts=[Part(amount=Decimal(500)), Part(amount=Decimal(1000))],
+        parts=[PaymentPart(amount=Decimal(500)), PaymentPart(amount=Decimal(1000))],
         actor=acting(session, making.MAKER),
         now=session.info["now"],
     )
@@ -263,4 +263,4 @@ def test_the_truth_by_callback_is_asked_about_first(session: Session) -> None:
 
     assert payment.status is S.FAILED
     assert making.open_cases(session, payment.id) == ["contradiction"]
-    assert owed(session, payment)
+    assert enqueued(session, payment)

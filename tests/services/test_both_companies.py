@@ -11,8 +11,8 @@ from pettycash.models.imprest import ReplenishmentStatus
 from pettycash.models.payments import PaymentStatus
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.services import (
-    audit,
     duties,
+    invariants,
     payments,
     replenishments,
     treasury_validation,
@@ -145,4 +145,4 @@ def test_raised_approved_released_in_doubt_judged_refilled_received(
             )
         }
         session.flush()
-        assert audit.check_books(session) == []
+        assert invariants.check_books(session) == []

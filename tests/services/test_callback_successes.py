@@ -14,18 +14,18 @@ from pettycash.models.attempts import AttemptState, PaymentAttempt
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.services import payments
 from pettycash.services.payments import facts, settlement
-from pettycash.services.payments.evidence import Source, Verdict
+from pettycash.services.payments.results import ReportEffect, Source
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.evidence import accepted, failed, log_of, proven
 from tests.factories.people import acting
-from tests.services.test_payment_questions import called_back
+from tests.services.test_status_queries import called_back
 
 pytestmark = pytest.mark.usefixtures("rail")
 
 S, A, K = PaymentStatus, AttemptState, OutcomeKind
 
-Asking = Callable[[Session, PaymentAttempt, datetime, Outcome], Verdict]
+Asking = Callable[[Session, PaymentAttempt, datetime, Outcome], ReportEffect]
 
 KNOWS_NOTHING = rails.outcome(K.NOT_KNOWN, code="2033")
 
@@ -43,7 +43,7 @@ def later(session: Session, **time: float) -> datetime:
     return now + timedelta(**time)
 
 
-def ask(session: Session, attempt: PaymentAttempt, at: datetime, answer: Outcome) -> Verdict:
+def ask(session: Session, attempt: PaymentAttempt, at: datetime, answer: Outcome) -> ReportEffect:
     """Ask the rail, which answers at once."""
     question = payments.next_question(session, attempt_id=attempt.id, now=at)
     assert question is not None
@@ -52,7 +52,7 @@ def ask(session: Session, attempt: PaymentAttempt, at: datetime, answer: Outcome
 
 def asked_by_callback(
     session: Session, attempt: PaymentAttempt, at: datetime, answer: Outcome
-) -> Verdict:
+) -> ReportEffect:
     """Ask the rail, which answers by callback and names the question."""
     question = payments.next_question(session, attempt_id=attempt.id, now=at)
     assert question is not None
@@ -92,7 +92,7 @@ def test_an_answer_that_denies_it_is_a_contradiction(
 
     verdict = how(session, attempt, later(session, minutes=6), denial)
 
-    assert verdict is Verdict.CASE
+    assert verdict is ReportEffect.CASE
     assert making.open_cases(session, payment.id) == ["contradiction"]
     assert payment.blocked_by_case_id is not None
     assert (payment.status, making.entries(session, payment)) == (S.SUCCESS, ["expense"])
@@ -102,7 +102,7 @@ def test_soon_after_it_a_rail_may_not_know_of_it_yet(session: Session) -> None:
     payment, attempt = by_callback(session)
     soon = timedelta(seconds=settings.current().decide_by_seconds - 1)
 
-    assert ask(session, attempt, session.info["now"] + soon, KNOWS_NOTHING) is Verdict.ASKED
+    assert ask(session, attempt, session.info["now"] + soon, KNOWS_NOTHING) is ReportEffect.ASKED
     assert making.open_cases(session, payment.id) == []
 
 
@@ -111,7 +111,7 @@ def test_said_again_and_again_it_voids_no_proposal_of_people(session: Session) -
     ask(session, attempt, later(session, minutes=6), KNOWS_NOTHING)
     version = making.the_case(session, payment).version
 
-    assert ask(session, attempt, later(session, minutes=30), KNOWS_NOTHING) is Verdict.ASKED
+    assert ask(session, attempt, later(session, minutes=30), KNOWS_NOTHING) is ReportEffect.ASKED
     assert making.the_case(session, payment).version == version
 
 
@@ -120,7 +120,7 @@ def test_what_the_rail_has_confirmed_is_not_denied_by_its_forgetting(session: Se
     answer = replace(proven(session, payment), exchange=rails.exchange(RequestType.QUERY))
     ask(session, attempt, later(session, minutes=1), answer)
 
-    assert ask(session, attempt, later(session, minutes=8), KNOWS_NOTHING) is Verdict.ASKED
+    assert ask(session, attempt, later(session, minutes=8), KNOWS_NOTHING) is ReportEffect.ASKED
     assert making.open_cases(session, payment.id) == []
 
 
@@ -169,10 +169,10 @@ class TestAnAnswerToNoQuestion:
         payment = accepted(session)
         other = proven(session, payment, amount=Decimal(1400))
 
-        assert making.said(session, payment, other, Source.QUERY_CALLBACK) is Verdict.CASE
+        assert making.said(session, payment, other, Source.QUERY_CALLBACK) is ReportEffect.CASE
         assert payment.status is S.EXECUTING
         whole = proven(session, payment, fee=Decimal(9000))
-        assert making.said(session, payment, whole, Source.QUERY_CALLBACK) is Verdict.SETTLED
+        assert making.said(session, payment, whole, Source.QUERY_CALLBACK) is ReportEffect.SETTLED
         assert making.entries(session, payment) == ["expense"], "its fee is not believed"
         assert making.attempt_of(session, payment).fee is None
 
@@ -193,12 +193,12 @@ class TestAnAnswerToNoQuestion:
 
         verdict = making.said(session, payment, proven(session, payment), Source.QUERY_CALLBACK)
 
-        assert (verdict, payment.status) == (Verdict.CASE, S.FAILED)
+        assert (verdict, payment.status) == (ReportEffect.CASE, S.FAILED)
         assert making.entries(session, payment) == []
 
     def test_fails_nothing(self, session: Session) -> None:
         payment = accepted(session)
         no = rails.outcome(K.REJECTED, originator_reference=payment.originator_reference)
 
-        assert making.said(session, payment, no, Source.QUERY_CALLBACK) is Verdict.ASKED
+        assert making.said(session, payment, no, Source.QUERY_CALLBACK) is ReportEffect.ASKED
         assert payment.status is S.EXECUTING

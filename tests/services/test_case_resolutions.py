@@ -18,7 +18,7 @@ from pettycash.models.platform import Case, CaseKind, CaseStatus, Severity
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.services import case_resolutions, cases, payments, releases
 from pettycash.services.case_resolutions import Ending
-from pettycash.services.payments.evidence import Source
+from pettycash.services.payments.results import Source
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.judging import confirm, propose, settled, tried_for_a_day
@@ -299,8 +299,8 @@ def test_only_what_was_paid_comes_back(session: Session) -> None:
 def test_other_cases_are_only_noted(session: Session) -> None:
     case = cases.open_case(
         session,
-        kind=CaseKind.PARKED_OBLIGATION,
-        object_type="obligation",
+        kind=CaseKind.DEAD_LETTER,
+        object_type="outbox_message",
         object_id=making.pending(session).id,
         summary="test",
         evidence={},

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from pettycash import db
 from pettycash.models.base import new_id
-from pettycash.models.platform import Case, CaseKind, CaseStatus, Obligation, Severity
+from pettycash.models.platform import Case, CaseKind, CaseStatus, OutboxMessage, Severity
 from pettycash.services import cases, outbox
 from tests.factories.people import acting, company_id, user_id
 from tests.races import together
@@ -28,9 +28,9 @@ def _open(session: Session, object_id: UUID, **more: Any) -> Case:
     return cases.open_case(session, object_id=object_id, **(facts | more))
 
 
-def _alerts(session: Session, case: Case) -> list[Obligation]:
-    query = select(Obligation).where(
-        Obligation.topic == cases.ALERT_TOPIC, Obligation.key == case.id
+def _alerts(session: Session, case: Case) -> list[OutboxMessage]:
+    query = select(OutboxMessage).where(
+        OutboxMessage.topic == cases.ALERT_TOPIC, OutboxMessage.key == case.id
     )
     return list(session.execute(query).scalars())
 
@@ -99,7 +99,7 @@ def test_a_case_that_becomes_severe_alerts_then(session: Session) -> None:
 
 def test_a_case_that_alerted_and_is_met_again_does_not_alert_again(session: Session) -> None:
     case = _open(session, new_id(), severity=Severity.SEVERE)
-    outbox.done(session, topic=cases.ALERT_TOPIC, key=case.id)
+    outbox.complete(session, topic=cases.ALERT_TOPIC, key=case.id)
 
     _open(session, case.object_id, severity=Severity.SEVERE, evidence={"queries": 3})
 

@@ -15,8 +15,8 @@ from pettycash import db
 from pettycash.models.ledger import AccountKind, Posting
 from pettycash.models.platform import Case, Severity
 from pettycash.models.releases import ChallengeSend
-from pettycash.services import audit, ledger, payments, releases
-from pettycash.services.payments.evidence import Source
+from pettycash.services import invariants, ledger, payments, releases
+from pettycash.services.payments.results import Source
 from pettycash.tasks import upkeep
 from tests import books
 from tests.factories import payments as making
@@ -120,7 +120,7 @@ def test_clock_jump_of_long_ago_holds_an_account_no_longer(live: Database) -> No
 
         with db.transaction() as session:
             assert partitions(session, "postings") == {of_this_month(session, "postings")}
-            assert audit.check_books(session) == []
+            assert invariants.check_books(session) == []
             numbers = sequences(session, suspense)
             assert numbers == sorted(numbers)
 
@@ -180,9 +180,9 @@ def test_clock_jump_of_long_ago_does_not_stop_the_upkeep_of_other_partitions(
 
     assert no_next_month() == {"journal_entries", "postings"}
     with db.system_transaction() as system:
-        assert audit.rows_in_rest(system) == {"payment_transactions_rest": 1}
+        assert invariants.rows_in_rest(system) == {"payment_transactions_rest": 1}
     with db.scope(company_id=company_id("DEMO"), source="test"), db.transaction() as session:
-        [found] = audit.check_books(session)
+        [found] = invariants.check_books(session)
         assert (found.check, found.object_id) == (
             "months_hold_their_rows",
             "payment_transactions_rest",

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import bindparam, select, text
 from sqlalchemy.exc import DBAPIError
 
-from pettycash import db, pooled, silence
+from pettycash import connection_watchdog, db, pool
 from pettycash.models.organisation import Company
 from tests.factories.people import company_id
 from tests.posting import owner
@@ -51,7 +51,7 @@ def test_who_is_configured_alike_keeps_the_connections(live: Database) -> None:
 def test_a_connection_that_rested_is_asked_before_it_is_used(
     live: Database, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pooled, "RESTED_SECONDS", 0.0)
+    monkeypatch.setattr(pool, "RESTED_SECONDS", 0.0)
     with db.transaction() as session:
         before = backend(session)
     cut(servers, before)
@@ -119,9 +119,9 @@ def test_long_work_takes_its_time_in_its_own_transaction_only(live: Database) ->
         usual = session.execute(limit).scalar_one()
         db.take_time(session, seconds=120)
         assert session.execute(limit).scalar_one() == "2min"
-        assert session.connection().info[silence.PATIENCE] == 120 + db.SILENCE_SECONDS
+        assert session.connection().info[connection_watchdog.PATIENCE] == 120 + db.SILENCE_SECONDS
     with db.transaction() as session:
-        assert silence.PATIENCE not in session.connection().info
+        assert connection_watchdog.PATIENCE not in session.connection().info
         assert session.execute(limit).scalar_one() == usual != "2min"
 
 

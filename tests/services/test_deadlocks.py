@@ -16,7 +16,7 @@ from pettycash import db, foundation
 from pettycash.models.ledger import Hold
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.services import ledger, replenishments
-from pettycash.services.audit import check_books
+from pettycash.services.invariants import check_books
 from tests import books
 from tests.factories.people import company_id
 from tests.patience import budget

@@ -29,7 +29,7 @@ from pettycash.services import (
 from pettycash.services.approvals import Urgency
 from pettycash.services.duties import Duty
 from pettycash.services.payments import signatures
-from pettycash.services.reconciliation import evidence
+from pettycash.services.reconciliation import payment_proofs
 from pettycash.services.releases.challenges import CannotRelease
 from pettycash.services.requisitions import lifecycle
 from tests import books
@@ -345,11 +345,11 @@ def test_who_released_or_gets_it_matches_nothing(session: Session) -> None:
         " FROM payments WHERE id = :payment"
     )
     session.execute(asked, {"person": user_id(session, "treasury_3"), "payment": payment.id})
-    with pytest.raises(evidence.ReconcilerIsExecutor, match="asked for its code"):
-        evidence.reconcile_by_hand(session, actor=acting(session, "treasury_3"), **match)
+    with pytest.raises(payment_proofs.ReconcilerIsExecutor, match="asked for its code"):
+        payment_proofs.reconcile_by_hand(session, actor=acting(session, "treasury_3"), **match)
     gets_phone(session, "cfo", f"+{payment.destination}")
     with pytest.raises(releases.NotSeparate, match="get the money"):
-        evidence.reconcile_by_hand(session, actor=acting(session, "cfo"), **match)
+        payment_proofs.reconcile_by_hand(session, actor=acting(session, "cfo"), **match)
 
 
 def test_who_judged_a_case_about_it_does_not_review_it(session: Session) -> None:

@@ -12,8 +12,8 @@ from pettycash.models.imprest import Replenishment
 from pettycash.models.ledger import Hold
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.services import funds, imprest, payments
-from pettycash.services.audit import check_books
-from pettycash.services.payments.evidence import Source
+from pettycash.services.invariants import check_books
+from pettycash.services.payments.results import Source
 from tests import books
 from tests.factories import payments as making
 from tests.factories import rails

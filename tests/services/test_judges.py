@@ -13,7 +13,7 @@ from pettycash.models.people import RoleAssignment
 from pettycash.models.platform import Case
 from pettycash.services import case_resolutions, cases, company_settings, releases
 from pettycash.services.case_resolutions import Ending
-from pettycash.services.payments.evidence import Source
+from pettycash.services.payments.results import Source
 from tests.factories import companies, rails
 from tests.factories import payments as making
 from tests.factories.evidence import proven
@@ -107,7 +107,7 @@ def test_of_the_two_at_most_one_approved_it(session: Session) -> None:
 
     propose(session, case, Ending.PAID, by="cfo")
     for name in ("group_finance_manager", "ceo"):
-        with pytest.raises(releases.NotSeparate, match="at most one"), session.begin_nested():
+        with pytest.raises(releases.NotSeparate, match="At most one"), session.begin_nested():
             confirm(session, case, by=name)
     confirm(session, case, by="treasury_3")
 
@@ -194,7 +194,7 @@ class TestReturned:
 
         propose(session, case, Ending.RETURNED, by="ceo")
         with (
-            pytest.raises(case_resolutions.HeadRequired, match="is the cfo"),
+            pytest.raises(case_resolutions.HeadRequired, match="must be the cfo"),
             session.begin_nested(),
         ):
             confirm(session, case, by="group_finance_manager")

@@ -12,8 +12,8 @@ from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.people import Membership, Role
 from pettycash.models.platform import Case
 from pettycash.services import attachments, case_resolutions, cases, payments, releases
-from pettycash.services.case_resolutions import Ending, Proposal, files
-from pettycash.services.payments.evidence import Source
+from pettycash.services.case_resolutions import CaseProposal, Ending, files
+from pettycash.services.payments.results import Source
 from tests.factories import judging, rails
 from tests.factories import payments as making
 from tests.factories.evidence import proven
@@ -40,7 +40,7 @@ def test_the_attack_that_booked_five_million_for_a_hundred_is_refused(session: S
     case = making.the_case(session, payment)
 
     with pytest.raises(TypeError):
-        Proposal(ending=Ending.PAID, note="x", amount=Decimal(5_000_000))  # type: ignore[call-arg]
+        CaseProposal(ending=Ending.PAID, note="x", amount=Decimal(5_000_000))  # type: ignore[call-arg]
     with pytest.raises(case_resolutions.EvidenceMissing) as late:
         propose(session, case, Ending.PAID, occurred_at=session.info["now"] + timedelta(days=1))
     assert list(late.value.errors) == ["occurred_at"]
@@ -135,7 +135,7 @@ class TestEvidence:
             now=session.info["now"],
         ).id
 
-        with pytest.raises(releases.NotSeparate, match="keeps the fund"):
+        with pytest.raises(releases.NotSeparate, match="custodian of the fund"):
             propose(session, case, Ending.PAID, evidence_id=own)
 
     def test_what_was_there_before_the_sending_shows_no_outcome(self, session: Session) -> None:

@@ -18,10 +18,10 @@ from pettycash.models.attempts import AttemptState, PaymentAttempt
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.services import ledger, payments, treasury_validation
-from pettycash.services.audit import check_books
+from pettycash.services.invariants import check_books
 from pettycash.services.payments import rules
-from pettycash.services.payments.creation import Part
-from pettycash.services.payments.evidence import Source
+from pettycash.services.payments.creation import PaymentPart
+from pettycash.services.payments.results import Source
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.evidence import failed, proven
@@ -104,7 +104,7 @@ def test_more_than_instructed_leaves_less_for_the_other_parts(session: Session) 
         session,
         requisition_id=requisition.id,
         digest=digest(session, requisition.id),
-        parts=[Part(amount=Decimal(500)), Part(amount=Decimal(1000))],
+        parts=[PaymentPart(amount=Decimal(500)), PaymentPart(amount=Decimal(1000))],
         actor=acting(session, making.MAKER),
         now=session.info["now"],
     )

@@ -15,10 +15,10 @@ from pettycash.models.workflow import ApprovalTrail
 from pettycash.rails import Method
 from pettycash.services import (
     approvals,
-    audit,
     cases,
     company_settings,
     duties,
+    invariants,
     leaving,
     people,
     redirects,
@@ -56,8 +56,8 @@ def leaves(session: Session, name: str) -> UUID:
         session, person, values={"is_active": False}, actor=acting(session, "admin"), now=now
     )
     session.flush()
-    owed = making.obligation(session, leaving.TOPIC, who)
-    assert owed is not None
+    enqueued = making.outbox_message(session, leaving.TOPIC, who)
+    assert enqueued is not None
     hand_over(session, who)
     return who
 
@@ -77,14 +77,14 @@ def hand_over(session: Session, who: UUID) -> None:
 
 def vain(session: Session) -> set[tuple[str, str]]:
     """Each thing that waits for somebody who can't act, and in what it waits."""
-    (result,) = audit.audit(
+    (result,) = invariants.check_all(
         session, now=session.info["now"], only=frozenset({"nothing_waits_for_who_left"})
     )
     return {(each.object_id, each.detail["what"]) for each in result.findings}
 
 
 def deactivated(session: Session, *names: str) -> None:
-    """Past the service, so that nobody is owed a hand-over."""
+    """Past the service, so that no hand-over is enqueued."""
     session.execute(
         update(Membership)
         .where(Membership.user_id.in_([user_id(session, name) for name in names]))
@@ -220,16 +220,16 @@ def test_each_end_of_a_role_is_seen_to(session: Session) -> None:
     session.execute(
         update(RoleAssignment).where(RoleAssignment.user_id == who).values(valid_until=end)
     )
-    leaving.owe(session, user_id=who)
+    leaving.enqueue(session, user_id=who)
 
     leaving.done(session, user_id=who, now=now)
-    owed = making.obligation(session, leaving.TOPIC, who)
-    assert owed is not None
-    assert (owed.done_at, owed.due_at) == (None, end)
+    enqueued = making.outbox_message(session, leaving.TOPIC, who)
+    assert enqueued is not None
+    assert (enqueued.done_at, enqueued.due_at) == (None, end)
 
     leaving.done(session, user_id=who, now=end)
-    session.refresh(owed)
-    assert owed.done_at is not None
+    session.refresh(enqueued)
+    assert enqueued.done_at is not None
 
 
 def redirected(session: Session, requisition: Requisition) -> Change:
@@ -407,7 +407,7 @@ def test_the_manager_is_told_what_was_left_behind(session: Session) -> None:
         "manager_id": str(user_id(session, "branch_manager")),
         "requisitions": [requisition.number],
     }
-    alert = security_alerts.owed(session, event_id=event.id, now=session.info["now"])
+    alert = security_alerts.pending(session, event_id=event.id, now=session.info["now"])
     assert alert.addresses == ["branch_manager@demo.example"]
     assert f"is_left_behind=true&requester_id={who}" in alert.text
     assert vain(session) == set(), "the manager takes it over"

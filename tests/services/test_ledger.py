@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from pettycash import db
 from pettycash.models.base import new_id
 from pettycash.models.ledger import AccountKind, JournalEntry, Posting
-from pettycash.models.platform import Obligation
+from pettycash.models.platform import OutboxMessage
 from pettycash.services import ledger, outbox
 from pettycash.services.ledger import credit, debit
 from tests import books
@@ -100,7 +100,7 @@ def test_two_postings_of_one_entry_on_one_account_keep_their_order(session: Sess
     ],
 )
 def test_an_entry_that_does_not_balance_is_refused_before_it_is_written(
-    session: Session, lines: Callable[[UUID, UUID], list[ledger.Line]]
+    session: Session, lines: Callable[[UUID, UUID], list[ledger.PostingLine]]
 ) -> None:
     suspense = books.account(session, AccountKind.SUSPENSE)
     equity = books.account(session, AccountKind.EQUITY)
@@ -276,7 +276,7 @@ def test_a_refused_posting_leaves_its_hold_open(session: Session) -> None:
 def test_what_an_entry_was_owed_by_is_done_in_the_same_call(session: Session) -> None:
     kept, done, other = new_id(), new_id(), new_id()
     for topic, key in (("fees.learn", done), ("fees.learn", kept), ("fees.tell", other)):
-        outbox.owe(session, topic=topic, key=key)
+        outbox.enqueue(session, topic=topic, key=key)
     fulfils = ledger.Fulfilled(topic="fees.learn", keys=[done, other])
 
     ledger.post(session, [transfer(session, "owed", "1.00")], fulfils=fulfils)
@@ -287,7 +287,7 @@ def test_what_an_entry_was_owed_by_is_done_in_the_same_call(session: Session) ->
 
 def test_a_refused_posting_is_still_owed(session: Session) -> None:
     key = new_id()
-    outbox.owe(session, topic="fees.learn", key=key)
+    outbox.enqueue(session, topic="fees.learn", key=key)
     fulfils = ledger.Fulfilled(topic="fees.learn", keys=[key])
     ledger.post(session, [transfer(session, "owed once", "1.00")])
 
@@ -298,8 +298,8 @@ def test_a_refused_posting_is_still_owed(session: Session) -> None:
 
 
 def still_owed(session: Session) -> set[UUID]:
-    """The keys of what is owed in the company."""
-    rows = session.execute(select(Obligation.key).where(Obligation.done_at.is_(None)))
+    """The keys of the company's outbox messages."""
+    rows = session.execute(select(OutboxMessage.key).where(OutboxMessage.done_at.is_(None)))
     return set(rows.scalars())
 
 

@@ -13,7 +13,7 @@ from pettycash.gateways.base import OutcomeKind
 from pettycash.models.platform import PauseScope
 from pettycash.services import pauses, payments, resolution, security_log
 from pettycash.services.log_events import LINES, log_event
-from pettycash.services.payments.evidence import Source
+from pettycash.services.payments.results import Source
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.people import acting, company_id

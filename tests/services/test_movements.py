@@ -8,11 +8,11 @@ import pytest
 
 from pettycash.models.attempts import AttemptState
 from pettycash.models.payments import PaymentStatus
-from pettycash.services.audit.movements import COMPARISONS, Known, Movement, compare
+from pettycash.services.invariants.movements import COMPARISONS, KnownAttempt, Movement, compare
 
 S, A = PaymentStatus, AttemptState
 
-PAID = Known(
+PAID = KnownAttempt(
     company_id=UUID(int=1),
     payment_id=UUID(int=2),
     number="PAY-1",
@@ -46,7 +46,9 @@ AGAIN = replace(PAID, originator_reference="OURS-2", provider_reference="THEIRS-
 MOVED_AGAIN = replace(MOVED, originator_reference="OURS-2", provider_reference="THEIRS-2")
 
 
-def broken(*movements: Movement, known: tuple[Known, ...], settled: bool = False) -> list[str]:
+def broken(
+    *movements: Movement, known: tuple[KnownAttempt, ...], settled: bool = False
+) -> list[str]:
     results = compare(before=known, movements=movements, after=known, settled=settled)
     assert [each.check for each in results] == list(COMPARISONS)
     return [each.check for each in results if not each.ok]
@@ -100,7 +102,7 @@ def test_one_movement_for_each_success_is_well(settled: bool) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("settled", [False, True])
 def test_each_disagreement_is_seen(
-    movements: list[Movement], known: Known, expected: list[str], settled: bool
+    movements: list[Movement], known: KnownAttempt, expected: list[str], settled: bool
 ) -> None:
     found = broken(*movements, known=(known,), settled=settled)
 
@@ -116,7 +118,7 @@ def test_a_payment_that_moved_under_two_references_is_seen() -> None:
 
 
 @pytest.mark.parametrize("known", [WAITS, BY_CALLBACK_ALONE], ids=["waits", "by-callback-alone"])
-def test_what_may_yet_be_learned_is_broken_only_when_all_is_settled(known: Known) -> None:
+def test_what_may_yet_be_learned_is_broken_only_when_all_is_settled(known: KnownAttempt) -> None:
     assert broken(MOVED, known=(known,)) == []
     assert broken(MOVED, known=(known,), settled=True) == ["movements_are_successes"]
 

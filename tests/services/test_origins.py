@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from pettycash.models.organisation import Branch
 from pettycash.models.requisitions import IN_APPROVAL, Origin, RequisitionStatus
-from pettycash.services.requisitions import stating
+from pettycash.services.requisitions import validation
 from tests.factories.people import acting, user_id
 from tests.factories.requisitions import (
     approve,
@@ -60,7 +60,7 @@ def test_the_origin_follows_from_the_membership(
 def test_another_origin_needs_a_reason_and_ones_own_none(
     session: Session, who: str, said: dict[str, Any]
 ) -> None:
-    with pytest.raises(stating.InvalidRequisition) as refusal:
+    with pytest.raises(validation.InvalidRequisition) as refusal:
         raised(session, by=who, **said)
 
     assert "origin_reason" in refusal.value.errors

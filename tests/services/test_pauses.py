@@ -72,7 +72,7 @@ def test_two_different_people_resume(session: Session) -> None:
     assert asked.resumed_at is None
     with pytest.raises(pauses.Paused):
         pauses.check(session)
-    with pytest.raises(pauses.SecondPersonNeeded):
+    with pytest.raises(pauses.OwnResumption):
         _resume(session, pause, "operator")
     ended = _resume(session, pause, "treasury")
 
@@ -150,7 +150,7 @@ def test_the_whole_installation_is_paused_and_resumed_by_two_names(live: Databas
     with db.system_transaction() as session:
         asked = pauses.resume_everything(session, by="kim", now=session.info["now"])
         assert asked.resumed_at is None
-    with pytest.raises(pauses.SecondPersonNeeded), db.system_transaction() as session:
+    with pytest.raises(pauses.OwnResumption), db.system_transaction() as session:
         pauses.resume_everything(session, by="kim", now=session.info["now"])
     with db.system_transaction() as session:
         ended = pauses.resume_everything(session, by="lee", now=session.info["now"])

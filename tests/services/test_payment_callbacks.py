@@ -12,7 +12,7 @@ from pettycash.models.payments import PaymentStatus
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.services import payments
 from pettycash.services.payments import rules
-from pettycash.services.payments.evidence import Source, Verdict
+from pettycash.services.payments.results import ReportEffect, Source
 from tests import books
 from tests.factories import payments as making
 from tests.factories import rails
@@ -32,7 +32,7 @@ def test_the_same_proof_twice_has_one_effect(session: Session) -> None:
 
     again = [making.said(session, payment, word, source) for source in Source]
 
-    assert set(again) == {Verdict.IGNORED}
+    assert set(again) == {ReportEffect.IGNORED}
     assert store_balance(session, payment) == before
     assert making.entries(session, payment) == ["expense"]
     assert making.open_cases(session, payment.id) == []
@@ -47,7 +47,7 @@ def test_less_than_a_whole_proof_is_a_reason_to_ask(session: Session, missing: s
         session, payment, proven(session, payment, **{missing: None}), Source.CALLBACK
     )
 
-    assert verdict is Verdict.ASKED
+    assert verdict is ReportEffect.ASKED
     assert payment.status is S.EXECUTING
 
 
@@ -55,7 +55,7 @@ def test_the_rails_own_id_matches_like_ours(session: Session) -> None:
     payment = accepted(session)
     word = proven(session, payment, originator_reference=None, conversation_id="AG_1")
 
-    assert making.said(session, payment, word, Source.CALLBACK) is Verdict.SETTLED
+    assert making.said(session, payment, word, Source.CALLBACK) is ReportEffect.SETTLED
 
 
 @pytest.mark.parametrize(
@@ -67,12 +67,12 @@ def test_another_amount_or_payee_is_never_taken(session: Session, lie: dict[str,
 
     verdict = making.said(session, payment, proven(session, payment, **lie), Source.CALLBACK)
 
-    assert verdict is Verdict.CASE
+    assert verdict is ReportEffect.CASE
     assert payment.status is S.EXECUTING
     assert making.entries(session, payment) == []
     assert making.open_cases(session, payment.id) == ["contradiction"]
     attempt = making.attempt_of(session, payment)
-    resolve = making.obligation(session, "payments.resolve", attempt.id)
+    resolve = making.outbox_message(session, "payments.resolve", attempt.id)
     assert resolve is not None
     assert resolve.due_at <= session.info["now"]
 
@@ -83,7 +83,7 @@ def test_a_failure_by_callback_is_confirmed_by_the_rail_before_anything_else(
     payment = accepted(session)
     word = rails.outcome(K.REJECTED, originator_reference=payment.originator_reference)
 
-    assert making.said(session, payment, word, Source.CALLBACK) is Verdict.REJECTED
+    assert making.said(session, payment, word, Source.CALLBACK) is ReportEffect.REJECTED
 
     assert (payment.status, payment.failure_confirmed) == (S.FAILED, False)
     with pytest.raises(rules.FailureUnconfirmed):
@@ -120,7 +120,7 @@ def test_a_failure_without_our_reference_fails_nothing(session: Session) -> None
 
     verdict = making.said(session, payment, rails.outcome(K.REJECTED), Source.CALLBACK)
 
-    assert verdict is Verdict.ASKED
+    assert verdict is ReportEffect.ASKED
     assert payment.status is S.EXECUTING
 
 
@@ -131,10 +131,10 @@ def test_a_forged_failure_is_undone_by_the_rails_own_word(session: Session) -> N
     truth = proven(session, payment)
 
     by_callback = making.said(session, payment, truth, Source.CALLBACK)
-    assert (by_callback, payment.status) == (Verdict.CASE, S.FAILED)
+    assert (by_callback, payment.status) == (ReportEffect.CASE, S.FAILED)
     by_query = making.said(session, payment, truth, Source.QUERY)
 
-    assert (by_query, payment.status) == (Verdict.SETTLED, S.SUCCESS)
+    assert (by_query, payment.status) == (ReportEffect.SETTLED, S.SUCCESS)
     assert making.entries(session, payment) == ["expense"]
     assert making.open_cases(session, payment.id) == ["contradiction"]
 
@@ -145,7 +145,7 @@ def test_a_late_proof_after_a_failure_posts_and_blocks(session: Session) -> None
 
     verdict = making.said(session, payment, proven(session, payment), Source.QUERY)
 
-    assert verdict is Verdict.SETTLED
+    assert verdict is ReportEffect.SETTLED
     assert payment.status is S.SUCCESS
     assert store_balance(session, payment)[0] == before[0] - payment.amount
     assert payment.blocked_by_case_id is not None
@@ -221,7 +221,7 @@ def test_a_failure_after_a_success_changes_nothing_and_is_told(session: Session)
 
     verdicts = {making.said(session, payment, no, source) for source in Source}
 
-    assert verdicts == {Verdict.CASE}
+    assert verdicts == {ReportEffect.CASE}
     assert payment.status is S.SUCCESS
     assert making.open_cases(session, payment.id) == ["contradiction"]
 
@@ -234,7 +234,7 @@ def test_two_receipts_for_one_reference_are_told(session: Session) -> None:
         session, payment, proven(session, payment, receipt="OTHER12345"), Source.QUERY
     )
 
-    assert verdict is Verdict.CASE
+    assert verdict is ReportEffect.CASE
     assert making.entries(session, payment) == ["expense"]
 
 
@@ -244,7 +244,7 @@ def test_one_receipt_does_not_prove_two_payments(session: Session) -> None:
     second = accepted(session)
 
     for source in (Source.CALLBACK, Source.QUERY):
-        assert making.said(session, second, proven(session, second), source) is Verdict.CASE
+        assert making.said(session, second, proven(session, second), source) is ReportEffect.CASE
 
     assert second.status is S.EXECUTING
 
@@ -270,7 +270,7 @@ def test_the_rail_naming_another_payee_is_told_and_settles_nothing(session: Sess
         session, payment, proven(session, payment, destination="254799999999"), Source.QUERY
     )
 
-    assert verdict is Verdict.CASE
+    assert verdict is ReportEffect.CASE
     assert payment.status is S.EXECUTING
     assert making.open_holds(session, payment) == payment.amount
 
@@ -280,7 +280,7 @@ def test_an_answer_by_callback_that_names_nobody_proves_nothing(session: Session
     making.answered(session, payment, rails.outcome(K.ACCEPTED))
     nobody = proven(session, payment, originator_reference=None, destination=None)
 
-    assert making.said(session, payment, nobody, Source.QUERY_CALLBACK) is Verdict.ASKED
+    assert making.said(session, payment, nobody, Source.QUERY_CALLBACK) is ReportEffect.ASKED
     assert payment.status is S.EXECUTING
 
 
@@ -291,7 +291,7 @@ def test_a_callback_about_other_money_is_unmatched(session: Session) -> None:
 
     verdict = making.said(session, payment, strange, Source.CALLBACK, callback_id=callback)
 
-    assert verdict is Verdict.CASE
+    assert verdict is ReportEffect.CASE
     assert making.open_cases(session, callback) == ["unmatched_callback"]
     assert payment.blocked_by_case_id is None
 
@@ -302,7 +302,7 @@ def test_a_time_out_notice_says_nothing_of_the_money(session: Session) -> None:
     verdict = making.said(session, payment, rails.LOST, Source.NOTICE)
 
     attempt = making.attempt_of(session, payment)
-    assert verdict is Verdict.ASKED
+    assert verdict is ReportEffect.ASKED
     assert (payment.status, attempt.state, attempt.ever_unknown) == (S.EXECUTING, A.UNKNOWN, True)
 
 

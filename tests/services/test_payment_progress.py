@@ -18,7 +18,7 @@ from pettycash.services import (
     requisitions,
     treasury_validation,
 )
-from pettycash.services.payments.creation import Part
+from pettycash.services.payments.creation import PaymentPart
 from pettycash.services.requisitions import lifecycle
 from tests import books
 from tests.factories import payments as making
@@ -43,8 +43,8 @@ def validate(
     return treasury_validation.validate(session, **facts)[1]
 
 
-def parts(*amounts: str, **more: Any) -> list[Part]:
-    return [Part(amount=D(amount), **more) for amount in amounts]
+def parts(*amounts: str, **more: Any) -> list[PaymentPart]:
+    return [PaymentPart(amount=D(amount), **more) for amount in amounts]
 
 
 def settle(session: Session, payment: Payment, status: P, *, proven: str | None = None) -> None:

@@ -47,7 +47,7 @@ def test_a_release_holds_money_and_owes_the_sending(session: Session) -> None:
         attempt.base_url == session.get_one(ProviderAccount, attempt.provider_account_id).base_url
     )
     for topic in ("payments.submit", "payments.resolve"):
-        assert making.obligation(session, topic, attempt.id) is not None
+        assert making.outbox_message(session, topic, attempt.id) is not None
 
 
 def test_the_reference_is_derived_and_not_drawn(session: Session) -> None:

@@ -14,7 +14,7 @@ from pettycash.models.releases import PaymentExecution
 from pettycash.money import Currency, InvalidAmount
 from pettycash.rails import Method
 from pettycash.services import payments, rail_limits, releases
-from pettycash.services.payments import Part, facts, rules
+from pettycash.services.payments import PaymentPart, facts, rules
 from tests.factories import companies
 from tests.factories import payments as making
 from tests.factories.people import acting, company_id, user_id
@@ -45,7 +45,9 @@ def test_cash_leaves_the_drawer(session: Session) -> None:
 
 def test_parts_together_stay_within_the_approval(session: Session) -> None:
     with pytest.raises(rules.ExceedsApproved):
-        in_parts(session, Part(amount=Decimal("1000.00")), Part(amount=Decimal("501.00")))
+        in_parts(
+            session, PaymentPart(amount=Decimal("1000.00")), PaymentPart(amount=Decimal("501.00"))
+        )
 
 
 def test_the_database_keeps_the_sum_too(session: Session) -> None:
@@ -62,7 +64,7 @@ def test_the_database_keeps_the_sum_too(session: Session) -> None:
 @pytest.mark.parametrize("method", [Method.CARD, Method.WALLET])
 def test_reserved_methods_are_refused(session: Session, method: Method) -> None:
     with pytest.raises(errors.RuleViolation) as refusal:
-        in_parts(session, Part(amount=Decimal("1500.00"), method=method))
+        in_parts(session, PaymentPart(amount=Decimal("1500.00"), method=method))
     assert refusal.value.code == "payment.method_reserved"
 
 
@@ -70,14 +72,16 @@ def test_method_and_store_have_to_fit(session: Session) -> None:
     drawer = session.execute(select(Store.id).where(Store.code == "WESTLANDS-DRAWER")).scalar_one()
 
     with pytest.raises(rules.MethodDoesNotFit):
-        in_parts(session, Part(amount=Decimal("1500.00"), store_id=drawer))
+        in_parts(session, PaymentPart(amount=Decimal("1500.00"), store_id=drawer))
 
 
 def test_currencies_are_one(session: Session) -> None:
     shillings = session.execute(select(Store.id).where(Store.code == "HQ-UGX-DRAWER")).scalar_one()
 
     with pytest.raises(rules.WrongCurrency):
-        in_parts(session, Part(amount=Decimal("1500.00"), store_id=shillings, method=Method.CASH))
+        in_parts(
+            session, PaymentPart(amount=Decimal("1500.00"), store_id=shillings, method=Method.CASH)
+        )
 
 
 def act_for(session: Session, company: object) -> None:
@@ -91,13 +95,13 @@ def test_a_store_of_another_company_does_not_exist(session: Session) -> None:
     act_for(session, own)
 
     with pytest.raises(rules.StoreUnknown):
-        in_parts(session, Part(amount=Decimal("1500.00"), store_id=strange))
+        in_parts(session, PaymentPart(amount=Decimal("1500.00"), store_id=strange))
 
 
 @pytest.mark.parametrize("amount", ["9.00", "250001.00", "1500.50"])
 def test_the_rails_own_limits_are_checked_when_it_is_made(session: Session, amount: str) -> None:
     with pytest.raises(rail_limits.RailRefuses) as refusal:
-        in_parts(session, Part(amount=Decimal(amount)), amount="300000.00")
+        in_parts(session, PaymentPart(amount=Decimal(amount)), amount="300000.00")
     assert "amount" in refusal.value.errors
 
 
@@ -112,9 +116,11 @@ def test_a_currency_without_cents_is_paid_in_whole_ones(session: Session) -> Non
     till = session.execute(select(Store.id).where(Store.code == "HQ-UGX-DRAWER")).scalar_one()
 
     with pytest.raises(InvalidAmount):
-        in_parts(session, Part(amount=Decimal("1500.50"), store_id=till), amount="20000", **at_hq)
+        in_parts(
+            session, PaymentPart(amount=Decimal("1500.50"), store_id=till), amount="20000", **at_hq
+        )
     (payment,) = in_parts(
-        session, Part(amount=Decimal("1500.00"), store_id=till), amount="20000", **at_hq
+        session, PaymentPart(amount=Decimal("1500.00"), store_id=till), amount="20000", **at_hq
     )
 
     assert (payment.amount, payment.currency) == (Decimal(1500), "UGX")
@@ -126,7 +132,7 @@ def test_the_accounts_own_limits_count(session: Session) -> None:
     )
 
     with pytest.raises(rail_limits.RailRefuses):
-        in_parts(session, Part(amount=Decimal("1500.00")))
+        in_parts(session, PaymentPart(amount=Decimal("1500.00")))
 
 
 def test_cash_has_a_limit_per_voucher(session: Session) -> None:
@@ -138,20 +144,23 @@ def test_a_switched_off_account_takes_no_payment(session: Session) -> None:
     session.execute(update(ProviderAccount).values(is_active=False))
 
     with pytest.raises(rules.AccountInactive):
-        in_parts(session, Part(amount=Decimal("1500.00")))
+        in_parts(session, PaymentPart(amount=Decimal("1500.00")))
 
 
 def test_no_store_for_the_place_is_said(session: Session) -> None:
     session.execute(update(Store).where(Store.code == "WESTLANDS-MPESA").values(is_active=False))
 
     with pytest.raises(rules.StoreUnknown):
-        in_parts(session, Part(amount=Decimal("1500.00")))
+        in_parts(session, PaymentPart(amount=Decimal("1500.00")))
 
 
 def test_the_company_decides_from_which_amount_a_code_is_needed(session: Session) -> None:
     companies.agree(session, otp_floor={"KES": "1000.00"})
     small, large = in_parts(
-        session, Part(amount=Decimal("999.00")), Part(amount=Decimal("1000.00")), amount="2000.00"
+        session,
+        PaymentPart(amount=Decimal("999.00")),
+        PaymentPart(amount=Decimal("1000.00")),
+        amount="2000.00",
     )
 
     assert (small.otp_required, large.otp_required) == (False, True)
@@ -165,7 +174,7 @@ def test_a_policy_that_was_tightened_counts(session: Session) -> None:
         companies.agree(session, otp_floor={"KES": amount})
 
     floor("5000.00")
-    (payment,) = in_parts(session, Part(amount=Decimal("1500.00")))
+    (payment,) = in_parts(session, PaymentPart(amount=Decimal("1500.00")))
     floor("0")
 
     with pytest.raises(releases.CodeRequired):
@@ -182,7 +191,7 @@ def test_a_fund_is_named_in_the_same_way_each_time(session: Session) -> None:
 
 
 def test_post_makes_what_is_left(session: Session) -> None:
-    (first,) = in_parts(session, Part(amount=Decimal("1000.00")))
+    (first,) = in_parts(session, PaymentPart(amount=Decimal("1000.00")))
 
     rest = remainder_of(session, first)
 
@@ -193,7 +202,7 @@ def test_post_makes_what_is_left(session: Session) -> None:
 
 
 def test_more_than_is_left_is_refused(session: Session) -> None:
-    (first,) = in_parts(session, Part(amount=Decimal("1000.00")))
+    (first,) = in_parts(session, PaymentPart(amount=Decimal("1000.00")))
 
     with pytest.raises(rules.ExceedsApproved):
         remainder_of(session, first, amount=Decimal("501.00"))
@@ -213,14 +222,14 @@ def test_a_requisition_that_is_not_validated_is_not_paid(session: Session) -> No
 
 
 def test_the_currency_may_be_said_and_must_then_be_right(session: Session) -> None:
-    (first,) = in_parts(session, Part(amount=Decimal("1000.00")))
+    (first,) = in_parts(session, PaymentPart(amount=Decimal("1000.00")))
 
     with pytest.raises(rules.WrongCurrency):
         remainder_of(session, first, currency="UGX")
 
 
 def test_a_clients_own_reference_is_unique(session: Session) -> None:
-    (first,) = in_parts(session, Part(amount=Decimal("1000.00")))
+    (first,) = in_parts(session, PaymentPart(amount=Decimal("1000.00")))
     remainder_of(session, first, amount=Decimal(100), external_reference="A-1")
 
     with pytest.raises(errors.Conflict) as refusal:
@@ -230,7 +239,7 @@ def test_a_clients_own_reference_is_unique(session: Session) -> None:
 
 
 def test_the_requester_makes_no_payment(session: Session) -> None:
-    (first,) = in_parts(session, Part(amount=Decimal("1000.00")))
+    (first,) = in_parts(session, PaymentPart(amount=Decimal("1000.00")))
 
     with pytest.raises(releases.NotSeparate):
         remainder_of(session, first, actor=acting(session, "staff"))

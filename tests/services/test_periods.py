@@ -137,7 +137,7 @@ def test_one_person_does_not_close_it_alone(session: Session) -> None:
     post(session, "jan", at(JAN))
     soft(session, JAN, "cfo")
 
-    with pytest.raises(periods.SecondPersonNeeded):
+    with pytest.raises(periods.OwnSoftClose):
         hard(session, JAN, "cfo")
 
 

@@ -231,7 +231,7 @@ def test_a_part_that_comes_back_reverses_no_entry(session: Session) -> None:
 def test_nothing_comes_back_of_what_was_never_paid(session: Session) -> None:
     payment = books.payment(session, books.requisition(session))
 
-    with pytest.raises(posting_rules.NotSettled):
+    with pytest.raises(posting_rules.SettlementMissing):
         posting_rules.returned(
             session,
             payment=payment,

@@ -15,7 +15,7 @@ from pettycash.models.releases import ChallengeState, ReleaseChallenge
 from pettycash.models.requisitions import Requisition
 from pettycash.services import releases, variances
 from pettycash.services.identity import sessions, signing_in
-from pettycash.services.identity.people import Origin, place
+from pettycash.services.identity.people import ClientInfo, place
 from pettycash.services.identity.throttles import LoginSubjects
 from pettycash.services.variances import VarianceKind
 from tests import books
@@ -27,7 +27,7 @@ from tests.services.test_variances import approve, record
 
 pytestmark = pytest.mark.usefixtures("live")
 
-HERE = Origin(ip_address="192.0.2.1", user_agent="test")
+HERE = ClientInfo(ip_address="192.0.2.1", user_agent="test")
 
 
 def test_a_variance_that_is_approved_meanwhile_is_not_recorded_again() -> None:

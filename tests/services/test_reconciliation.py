@@ -19,7 +19,7 @@ from pettycash.models.reconciliation import (
     RunStatus,
 )
 from pettycash.services import payments, reconciliation
-from pettycash.services.payments.evidence import Source
+from pettycash.services.payments.results import Source
 from pettycash.services.reconciliation import Step
 from pettycash.services.reconciliation.runs import DEADLINE, DayNotOver
 from tests import books
@@ -100,9 +100,9 @@ class TestStart:
         first = start(session)
 
         assert start(session).id == first.id
-        owed = making.obligation(session, reconciliation.RUN_TOPIC, first.id)
-        assert owed is not None
-        assert owed.done_at is None
+        enqueued = making.outbox_message(session, reconciliation.RUN_TOPIC, first.id)
+        assert enqueued is not None
+        assert enqueued.done_at is None
 
     def test_a_day_begins_at_midnight_of_the_company(self, session: Session) -> None:
         the_21st = date(2026, 11, 21)
@@ -178,9 +178,9 @@ class TestAtOnce:
         with db.transaction() as session:
             assert reconciliation.find_run(session, run.id).status is RunStatus.RUNNING
             assert items(session, run) == {}
-            owed = making.obligation(session, reconciliation.RUN_TOPIC, run.id)
-            assert owed is not None
-            assert owed.done_at is None
+            enqueued = making.outbox_message(session, reconciliation.RUN_TOPIC, run.id)
+            assert enqueued is not None
+            assert enqueued.done_at is None
         for _ in range(2):
             with db.transaction() as session:
                 assert advance(session, run).status is RunStatus.WAITING
@@ -203,9 +203,9 @@ class TestAsking:
 
         assert run.status is RunStatus.WAITING
         assert items(session, run) == {payment.id: (ItemState.WAITING, None)}
-        owed = making.obligation(session, "payments.resolve", attempt.id)
-        assert owed is not None
-        assert owed.due_at <= now
+        enqueued = making.outbox_message(session, "payments.resolve", attempt.id)
+        assert enqueued is not None
+        assert enqueued.due_at <= now
         assert payments.next_question(session, attempt_id=attempt.id, now=now) is not None
 
     def test_it_is_asked_once_per_run(self, session: Session) -> None:
@@ -263,9 +263,9 @@ class TestAsking:
             "broken": 0,
             "book_findings": 0,
         }
-        owed = making.obligation(session, reconciliation.RUN_TOPIC, run.id)
-        assert owed is not None
-        assert owed.done_at is not None
+        enqueued = making.outbox_message(session, reconciliation.RUN_TOPIC, run.id)
+        assert enqueued is not None
+        assert enqueued.done_at is not None
 
     def test_silence_until_the_deadline_is_a_mismatch_with_a_case(self, session: Session) -> None:
         payment = in_doubt(session)

@@ -29,8 +29,8 @@ from pettycash.services import (
     treasury_validation,
 )
 from pettycash.services.duties import Duty
-from pettycash.services.payments import Part, facts, rules
-from pettycash.services.payments.evidence import Source
+from pettycash.services.payments import PaymentPart, facts, rules
+from pettycash.services.payments.results import Source
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.people import acting, user_id
@@ -143,11 +143,11 @@ def test_a_part_goes_nowhere_that_nobody_approved(
     session: Session, elsewhere: dict[str, Any]
 ) -> None:
     with pytest.raises(approved_facts.RedirectNeeded):
-        in_parts(session, Part(amount=Decimal("1500.00"), **elsewhere))
+        in_parts(session, PaymentPart(amount=Decimal("1500.00"), **elsewhere))
 
 
 def test_a_payment_of_the_remainder_goes_nowhere_else_either(session: Session) -> None:
-    (first,) = in_parts(session, Part(amount=Decimal("1000.00")))
+    (first,) = in_parts(session, PaymentPart(amount=Decimal("1000.00")))
 
     with pytest.raises(approved_facts.RedirectNeeded):
         remainder_of(session, first, destination=ELSEWHERE)
@@ -156,8 +156,8 @@ def test_a_payment_of_the_remainder_goes_nowhere_else_either(session: Session) -
 def test_a_split_with_the_approved_destination_needs_none(session: Session) -> None:
     made = in_parts(
         session,
-        Part(amount=Decimal("1000.00"), destination="+254 712 345 678"),
-        Part(amount=Decimal("500.00"), method=Method.MPESA),
+        PaymentPart(amount=Decimal("1000.00"), destination="+254 712 345 678"),
+        PaymentPart(amount=Decimal("500.00"), method=Method.MPESA),
     )
 
     assert {each.destination for each in made} == {"254712345678"}
@@ -668,7 +668,7 @@ def test_a_redirect_whose_approval_is_void_leads_nowhere(session: Session) -> No
             session,
             requisition_id=requisition.id,
             digest=digest(session, requisition.id),
-            parts=[Part(amount=Decimal("1500.00"), destination=ELSEWHERE)],
+            parts=[PaymentPart(amount=Decimal("1500.00"), destination=ELSEWHERE)],
             actor=acting(session, "treasury"),
             now=session.info["now"],
         )
@@ -676,7 +676,9 @@ def test_a_redirect_whose_approval_is_void_leads_nowhere(session: Session) -> No
 
 def small_redirected(session: Session) -> Payment:
     """Ten of 1,500 go elsewhere: the last approver has seen those ten. The rest is free again."""
-    small, rest = in_parts(session, Part(amount=Decimal("10.00")), Part(amount=Decimal("1490.00")))
+    small, rest = in_parts(
+        session, PaymentPart(amount=Decimal("10.00")), PaymentPart(amount=Decimal("1490.00"))
+    )
     agree(session, propose(session, small))
     payments.cancel(
         session,

@@ -70,7 +70,7 @@ def test_two_dead_challenges_do_not_lock(session: Session) -> None:
 def test_expiry_is_counted_whoever_looks(session: Session) -> None:
     payment = making.pending(session)
     challenge = request(session, payment)
-    duty = making.obligation(session, "otp.expire", challenge.id)
+    duty = making.outbox_message(session, "otp.expire", challenge.id)
     assert duty is not None
     assert duty.due_at == challenge.expires_at
 
@@ -81,6 +81,6 @@ def test_expiry_is_counted_whoever_looks(session: Session) -> None:
 
     assert (challenge.state, challenge.death_cause) == (ChallengeState.DEAD, DeathCause.EXPIRED)
     assert payment.executor_id is None
-    done = making.obligation(session, "otp.expire", challenge.id)
+    done = making.outbox_message(session, "otp.expire", challenge.id)
     assert done is not None
     assert done.done_at is not None

@@ -65,7 +65,7 @@ def test_what_was_granted_releases_nothing_that_was_changed_since(session: Sessi
 
 
 def test_everything_that_is_shown_or_decides_is_bound() -> None:
-    subject = releases.Subject(
+    subject = releases.ReleaseSubject(
         kind="payment",
         id=uuid4(),
         digest=b"facts",

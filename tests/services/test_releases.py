@@ -87,7 +87,7 @@ def test_company_policy_decides_the_ways(
         select(ChallengeSend).where(ChallengeSend.challenge_id == challenge.id)
     ).scalar_one()
     assert send.channel == channel
-    assert (making.obligation(session, "otp.send", send.id) is None) == (channel == "totp")
+    assert (making.outbox_message(session, "otp.send", send.id) is None) == (channel == "totp")
 
 
 def test_a_totp_code_is_accepted_instead(session: Session) -> None:

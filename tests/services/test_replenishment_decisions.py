@@ -75,9 +75,9 @@ def test_who_asked_does_not_decide(session: Session, fund: Fund) -> None:
     found = by_hand(session, fund, name="group_finance_manager")
     facts = {"replenishment_id": found.id, "actor": asker, "now": session.info["now"]}
 
-    with pytest.raises(replenishments.NotSeparate):
+    with pytest.raises(replenishments.OwnReplenishment):
         replenishments.approve(session, **facts)
-    with pytest.raises(replenishments.NotSeparate):
+    with pytest.raises(replenishments.OwnReplenishment):
         replenishments.reject(session, **facts, reason="x")
     assert found.status is S.PENDING
 
@@ -88,7 +88,7 @@ def test_more_than_the_float_takes_the_cfo(session: Session, fund: Fund, amount:
     fund.maximum_balance = None
     found = by_hand(session, fund, amount=amount)
 
-    with pytest.raises(replenishments.MustBeCfo):
+    with pytest.raises(replenishments.ReplenishmentNeedsCfo):
         replenishments.approve(
             session,
             replenishment_id=found.id,
@@ -124,7 +124,7 @@ def test_what_no_voucher_accounts_for_takes_the_cfo(session: Session, fund: Fund
     assert found is not None
     assert found.requested_amount == KES("22000.00")
 
-    with pytest.raises(replenishments.MustBeCfo):
+    with pytest.raises(replenishments.ReplenishmentNeedsCfo):
         replenishments.approve(
             session,
             replenishment_id=found.id,
@@ -162,7 +162,7 @@ def test_a_drawer_takes_no_more_than_its_maximum(session: Session, fund: Fund) -
 def test_who_says_no_says_why(session: Session, fund: Fund, verb: str) -> None:
     found = low(session, fund)
 
-    with pytest.raises(replenishments.ReasonMissing):
+    with pytest.raises(replenishments.RejectionNeedsReason):
         getattr(replenishments, verb)(
             session,
             replenishment_id=found.id,

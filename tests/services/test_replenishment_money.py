@@ -316,7 +316,7 @@ def test_who_keeps_the_fund_does_not_approve_it(session: Session, fund: Fund) ->
     found = low(session, fund)
     keeper = acting(session, "custodian_2", Role.GROUP_FINANCE_MANAGER)
 
-    with pytest.raises(replenishments.NotSeparate):
+    with pytest.raises(replenishments.OwnReplenishment):
         replenishments.approve(
             session, replenishment_id=found.id, actor=keeper, now=session.info["now"]
         )

@@ -92,9 +92,11 @@ class TestWhatPeopleJudged:
         judged(session, by="treasury_3", agrees="group_finance_manager_2")
         found = raised(session, fund)
 
-        with pytest.raises(replenishments.MustBeCfo, match="the cfo: two people judged"):
+        with pytest.raises(
+            replenishments.ReplenishmentNeedsCfo, match="the cfo: two people judged"
+        ):
             approve(session, found, "group_finance_manager")
-        with pytest.raises(replenishments.MustBeCfo):
+        with pytest.raises(replenishments.ReplenishmentNeedsCfo):
             approve(session, found, "ceo")
         assert approve(session, found, "cfo").status is ReplenishmentStatus.APPROVED
 
@@ -104,7 +106,7 @@ class TestWhatPeopleJudged:
 
         with pytest.raises(replenishments.JudgedIt):
             approve(session, found, "cfo")
-        with pytest.raises(replenishments.MustBeCfo, match="the ceo"):
+        with pytest.raises(replenishments.ReplenishmentNeedsCfo, match="the ceo"):
             approve(session, found, "group_finance_manager")
         assert approve(session, found, "ceo").status is ReplenishmentStatus.APPROVED
 
@@ -121,7 +123,7 @@ class TestWhatPeopleJudged:
         for name in ("cfo", "ceo"):
             with pytest.raises(replenishments.JudgedIt):
                 approve(session, found, name)
-        with pytest.raises(replenishments.MustBeCfo, match="escalation approver"):
+        with pytest.raises(replenishments.ReplenishmentNeedsCfo, match="escalation approver"):
             approve(session, found, "group_finance_manager")
         replenishments.approve(
             session, replenishment_id=found.id, actor=stand_in, now=session.info["now"]
@@ -149,7 +151,7 @@ class TestWhatPeopleJudged:
 
         with pytest.raises(replenishments.JudgedIt):
             approve(session, found, "group_finance_manager")
-        with pytest.raises(replenishments.MustBeCfo):
+        with pytest.raises(replenishments.ReplenishmentNeedsCfo):
             approve(session, found, "group_finance_manager_2")
 
     def test_the_one_after_that_is_ordinary_again(self, session: Session, fund: Fund) -> None:
@@ -188,7 +190,9 @@ def test_an_expense_above_its_approval_is_not_ordinary(session: Session, fund: F
     making.answered(session, payment, more)
     found = raised(session, fund)
 
-    with pytest.raises(replenishments.MustBeCfo, match="more was paid than was approved"):
+    with pytest.raises(
+        replenishments.ReplenishmentNeedsCfo, match="more was paid than was approved"
+    ):
         approve(session, found, "group_finance_manager")
     approve(session, found, "cfo")
 
@@ -220,7 +224,7 @@ class TestVariances:
         self.vary(session, "cfo")
         found = raised(session, fund)
 
-        with pytest.raises(replenishments.MustBeCfo, match="variances of a month"):
+        with pytest.raises(replenishments.ReplenishmentNeedsCfo, match="variances of a month"):
             approve(session, found, "group_finance_manager")
         approve(session, found, "cfo")
 
@@ -237,12 +241,12 @@ class TestVariances:
         self.vary(session, "group_finance_manager")
         self.vary(session, "group_finance_manager_2")
 
-        with pytest.raises(variances.MustBeCfo, match=r"KES 100\.00 a month"):
+        with pytest.raises(variances.VarianceNeedsCfo, match=r"KES 100\.00 a month"):
             self.vary(session, "group_finance_manager", "0.01")
         self.vary(session, "cfo", "0.01")
 
     def test_without_a_setting_only_the_cfo_decides(self, session: Session) -> None:
-        with pytest.raises(variances.MustBeCfo):
+        with pytest.raises(variances.VarianceNeedsCfo):
             self.vary(session, "group_finance_manager", "1.00")
 
     def test_each_month_counts_for_itself(self, session: Session) -> None:

@@ -17,7 +17,7 @@ from pettycash.models.requisitions import (
 )
 from pettycash.models.workflow import RoundStatus, StepStatus, TrailAction
 from pettycash.services import requisitions, rounds, thresholds, visibility
-from pettycash.services.requisitions import raising, stating
+from pettycash.services.requisitions import creation, validation
 from tests.factories.people import acting
 from tests.factories.policies import switch
 from tests.factories.requisitions import (
@@ -61,10 +61,10 @@ def test_somebody_else_never_changes_submits_recalls_or_cancels_it(session: Sess
     now = session.info["now"]
     manager = acting(session, "branch_manager")
 
-    with pytest.raises(raising.NotRequester):
+    with pytest.raises(creation.NotRequester):
         change(session, draft, by="branch_manager", purpose="Wine")
     for verb in (requisitions.submit, requisitions.recall, requisitions.cancel):
-        with pytest.raises(raising.NotRequester):
+        with pytest.raises(creation.NotRequester):
             verb(session, requisition_id=draft.id, actor=manager, now=now)
 
 
@@ -80,7 +80,7 @@ def test_beyond_scope_there_is_no_requisition(session: Session) -> None:
 def test_a_change_that_makes_no_sense_changes_nothing(session: Session) -> None:
     draft = raised(session)
 
-    with pytest.raises(stating.LinesDoNotAddUp), session.begin_nested():
+    with pytest.raises(validation.LinesDoNotAddUp), session.begin_nested():
         change(session, draft, amount=Decimal("3.00"))
 
     session.expire_all()
@@ -211,7 +211,7 @@ def test_an_edit_that_no_threshold_serves_is_refused(session: Session) -> None:
 
 @pytest.mark.parametrize(
     "status",
-    sorted(set(R) - IN_APPROVAL - raising.BEFORE_SUBMIT - {R.PENDING_TREASURY_VALIDATION}),
+    sorted(set(R) - IN_APPROVAL - creation.BEFORE_SUBMIT - {R.PENDING_TREASURY_VALIDATION}),
 )
 def test_what_is_paid_or_over_is_not_changed(session: Session, status: R) -> None:
     requisition = raised(session)

@@ -30,7 +30,7 @@ from pettycash.services import (
     treasury_validation,
 )
 from pettycash.services import payments as payments_service
-from pettycash.services.requisitions.raising import ExternalReferenceTaken
+from pettycash.services.requisitions.creation import RequisitionReferenceTaken
 from tests.factories import payments as making
 from tests.factories.people import acting, company_id
 from tests.factories.requisitions import approved, digest, line, raised, submitted
@@ -38,7 +38,7 @@ from tests.races import together
 from tests.servers import Database
 
 R = RequisitionStatus
-LOST = (IllegalRequisitionState, approvals.AlreadyDecided, approvals.StaleDigest)
+LOST = (IllegalRequisitionState, approvals.StepAlreadyDecided, approvals.StaleDigest)
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def test_the_same_external_reference_at_once_is_taken_once(demo: UUID) -> None:
         [lambda: within(demo, lambda session: raised(session, external_reference="PO-77"))] * 4
     )
 
-    assert winners(results, (ExternalReferenceTaken,)) == 1
+    assert winners(results, (RequisitionReferenceTaken,)) == 1
 
 
 def test_the_same_receipt_at_once_is_taken_once(demo: UUID) -> None:

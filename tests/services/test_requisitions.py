@@ -35,7 +35,7 @@ from pettycash.services import (
     rounds,
     texts,
 )
-from pettycash.services.requisitions import raising, reading, stating
+from pettycash.services.requisitions import creation, reading, validation
 from tests.factories.people import acting
 from tests.factories.policies import switch
 from tests.factories.requisitions import (
@@ -83,19 +83,19 @@ def test_field_and_hq_take_their_place_from_the_membership(session: Session) -> 
 FIELD: dict[str, Any] = {"origin": Origin.FIELD, "origin_reason": "A visit."}
 
 REFUSED: list[tuple[dict[str, Any], type[Exception]]] = [
-    ({"amount": Decimal("0")}, stating.InvalidRequisition),
-    ({"amount": Decimal("-5")}, stating.InvalidRequisition),
-    ({"amount": Decimal("NaN")}, stating.InvalidRequisition),
-    ({"amount": Decimal("1e17")}, stating.InvalidRequisition),
+    ({"amount": Decimal("0")}, validation.InvalidRequisition),
+    ({"amount": Decimal("-5")}, validation.InvalidRequisition),
+    ({"amount": Decimal("NaN")}, validation.InvalidRequisition),
+    ({"amount": Decimal("1e17")}, validation.InvalidRequisition),
     ({"amount": Decimal("10.001")}, money.InvalidAmount),
-    ({"lines": []}, stating.InvalidRequisition),
-    ({"lines": [line("1.00")] * 101}, stating.InvalidRequisition),
-    ({"lines": [line("1499.99")]}, stating.LinesDoNotAddUp),
-    ({"lines": [line("1500.00"), line("0.01")]}, stating.LinesDoNotAddUp),
-    ({"lines": [line("1500.00", category="Tra vel!")]}, stating.InvalidRequisition),
-    ({"lines": [line("1500.00", category="fun")]}, stating.UnknownCategory),
+    ({"lines": []}, validation.InvalidRequisition),
+    ({"lines": [line("1.00")] * 101}, validation.InvalidRequisition),
+    ({"lines": [line("1499.99")]}, validation.LinesDoNotAddUp),
+    ({"lines": [line("1500.00"), line("0.01")]}, validation.LinesDoNotAddUp),
+    ({"lines": [line("1500.00", category="Tra vel!")]}, validation.InvalidRequisition),
+    ({"lines": [line("1500.00", category="fun")]}, validation.UnknownCategory),
     ({"lines": [line("1500.00", description=" ")]}, texts.InvalidText),
-    ({"lines": [line("1500.00", cost_center_id=uuid4())]}, stating.InvalidRequisition),
+    ({"lines": [line("1500.00", cost_center_id=uuid4())]}, validation.InvalidRequisition),
     ({"purpose": "  "}, texts.InvalidText),
     ({"purpose": "x" * 1001}, texts.InvalidText),
     ({"purpose": "nul \x00"}, texts.InvalidText),
@@ -105,14 +105,14 @@ REFUSED: list[tuple[dict[str, Any], type[Exception]]] = [
     ({"payee_name": "Spring\x85Water"}, texts.InvalidText),
     ({"payee_name": "Spring\u202eretaW"}, texts.InvalidText),
     ({"payee_name": "Spring\u200bWater"}, texts.InvalidText),
-    ({"kind": RequisitionKind.ADVANCE}, stating.AdvancesOff),
+    ({"kind": RequisitionKind.ADVANCE}, validation.AdvancesOff),
     ({"amount": Decimal("1500.50")}, rail_limits.RailRefuses),
     ({"amount": Decimal("9.00")}, rail_limits.RailRefuses),
     ({"amount": Decimal("12500001.00")}, rail_limits.RailRefuses),
     ({"amount": Decimal("5001.00"), "method": Method.CASH}, rail_limits.AboveCashLimit),
-    ({"payee_user_id": uuid4()}, stating.InvalidRequisition),
-    ({"is_urgent": True}, stating.InvalidRequisition),
-    ({"urgency_reason": "Now!"}, stating.InvalidRequisition),
+    ({"payee_user_id": uuid4()}, validation.InvalidRequisition),
+    ({"is_urgent": True}, validation.InvalidRequisition),
+    ({"urgency_reason": "Now!"}, validation.InvalidRequisition),
     ({"external_reference": "x" * 101}, texts.InvalidText),
     ({"metadata": {"a": "x" * 5000}}, texts.InvalidText),
     ({"metadata": {"a": "\x00"}}, texts.InvalidText),
@@ -126,10 +126,10 @@ REFUSED: list[tuple[dict[str, Any], type[Exception]]] = [
     ({"method": Method.CASH, "destination": "+999123"}, destinations.InvalidDestination),
     ({"method": Method.CASH, "destination": "a@b"}, destinations.InvalidDestination),
     ({"currency": Currency.UGX}, destinations.MethodNotAvailable),
-    ({"branch_id": uuid4()}, stating.InvalidRequisition),
-    ({"department_id": uuid4()}, stating.InvalidRequisition),
-    ({"cost_center_id": uuid4()}, stating.InvalidRequisition),
-    (FIELD | {"region_id": uuid4()}, stating.InvalidRequisition),
+    ({"branch_id": uuid4()}, validation.InvalidRequisition),
+    ({"department_id": uuid4()}, validation.InvalidRequisition),
+    ({"cost_center_id": uuid4()}, validation.InvalidRequisition),
+    (FIELD | {"region_id": uuid4()}, validation.InvalidRequisition),
 ]
 
 
@@ -194,14 +194,14 @@ def test_nobody_raises_for_a_branch_department_or_region_that_is_not_theirs(
         {"department_id": unit(session, Department, "FIN")},
         FIELD | {"region_id": unit(session, Region, "COAST")},
     ):
-        with pytest.raises(stating.OutsideYourUnits):
+        with pytest.raises(validation.OutsideYourUnits):
             raised(session, **wrong)
 
 
 def test_a_branch_settles_the_region_and_contradictions_are_refused(session: Session) -> None:
     coast = unit(session, Region, "COAST")
 
-    with pytest.raises(stating.InvalidRequisition) as refusal:
+    with pytest.raises(validation.InvalidRequisition) as refusal:
         raised(session, region_id=coast)
 
     assert set(refusal.value.errors) == {"region_id"}
@@ -219,7 +219,7 @@ def test_company_wide_roles_raise_for_every_branch(session: Session) -> None:
 def test_a_closed_unit_takes_no_requisitions(session: Session) -> None:
     session.get_one(Branch, unit(session, Branch, "WESTLANDS")).is_active = False
 
-    with pytest.raises(stating.InvalidRequisition):
+    with pytest.raises(validation.InvalidRequisition):
         raised(session)
 
 
@@ -255,7 +255,7 @@ def test_every_state_has_a_row_and_final_states_lead_nowhere() -> None:
 def test_stated_round_trips(session: Session) -> None:
     draft = raised(session, metadata={"k": "v"}, external_reference="E1")
 
-    said = stating.stated(draft, rounds.lines_of(session, draft.id))
+    said = validation.stated(draft, rounds.lines_of(session, draft.id))
 
     assert said == stated(
         origin=Origin.BRANCH,
@@ -314,7 +314,7 @@ def test_what_has_become_impossible_since_is_said_at_submit(session: Session) ->
     session.execute(
         update(LedgerAccount).where(LedgerAccount.category == "utilities").values(is_active=False)
     )
-    with pytest.raises(stating.UnknownCategory):
+    with pytest.raises(validation.UnknownCategory):
         submit(session, requisition)
 
     session.execute(
@@ -329,7 +329,7 @@ def test_advances_are_taken_once_the_company_takes_them(session: Session) -> Non
     advance = raised(session, kind=RequisitionKind.ADVANCE)
 
     switch(session, advances=False)
-    with pytest.raises(stating.AdvancesOff):
+    with pytest.raises(validation.AdvancesOff):
         submit(session, advance)
 
 
@@ -354,13 +354,13 @@ def test_a_reference_is_free_again_once_its_requisition_ended(session: Session) 
         brought_to(session, raised(session, external_reference="PO-1"), status)
 
     standing = raised(session, external_reference="PO-1")
-    with pytest.raises(raising.ExternalReferenceTaken) as refusal, session.begin_nested():
+    with pytest.raises(creation.RequisitionReferenceTaken) as refusal, session.begin_nested():
         raised(session, external_reference="PO-1")
 
     assert standing.number in refusal.value.detail
     assert standing.number in refusal.value.errors["external_reference"][0]
     other = raised(session, external_reference="PO-2")
-    with pytest.raises(raising.ExternalReferenceTaken, match=standing.number):
+    with pytest.raises(creation.RequisitionReferenceTaken, match=standing.number):
         change(session, other, external_reference="PO-1")
     session.expire_all()
 

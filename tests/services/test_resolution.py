@@ -13,13 +13,13 @@ from pettycash.services.resolution import (
     ESCALATION_APPROVER,
     RANKS,
     TREASURY_REQUESTER,
+    ApprovalSubject,
     Chain,
     Holder,
     MissingScope,
     NoApprover,
     People,
     Policy,
-    Subject,
     resolve,
 )
 
@@ -33,7 +33,7 @@ UNIT = {
     R.REGIONAL_MANAGER: REGION,
 }
 REQUESTER = UUID(int=1)
-SUBJECT = Subject(
+SUBJECT = ApprovalSubject(
     requester_id=REQUESTER, department_id=DEPARTMENT, branch_id=BRANCH, region_id=REGION
 )
 
@@ -62,7 +62,7 @@ def chain(
     *roles: str,
     holders: Sequence[Holder] = FULL,
     without: Sequence[Role] = (),
-    subject: Subject = SUBJECT,
+    subject: ApprovalSubject = SUBJECT,
     tier: int = 2,
     requires_cfo: bool = False,
     load: Mapping[UUID, int] | None = None,
@@ -114,7 +114,7 @@ def test_a_role_of_a_unit_is_looked_for_in_that_unit_only(role: Role) -> None:
 
 @pytest.mark.parametrize("role", [R.GROUP_FINANCE_MANAGER, R.CFO, R.CEO])
 def test_a_centralised_role_needs_no_unit(role: Role) -> None:
-    nowhere = Subject(requester_id=REQUESTER)
+    nowhere = ApprovalSubject(requester_id=REQUESTER)
 
     assert people_of(chain(role.value, subject=nowhere)) == [BY_ROLE[role]]
 
@@ -315,7 +315,7 @@ def holder(draw: st.DrawFn) -> Holder:
 
 
 @st.composite
-def case(draw: st.DrawFn) -> tuple[Policy, Subject, People]:
+def case(draw: st.DrawFn) -> tuple[Policy, ApprovalSubject, People]:
     sequence = draw(
         st.lists(st.sampled_from(RANKS), min_size=1, max_size=6, unique=True).map(
             lambda roles: [role.value for role in roles]
@@ -333,7 +333,7 @@ def case(draw: st.DrawFn) -> tuple[Policy, Subject, People]:
             roles_sequence=draw(st.permutations([*sequence, *extra])),
             requires_cfo=draw(st.booleans()),
         ),
-        Subject(
+        ApprovalSubject(
             requester_id=draw(someone), barred=draw(st.frozensets(someone, max_size=2)), **units
         ),
         People(
@@ -344,7 +344,7 @@ def case(draw: st.DrawFn) -> tuple[Policy, Subject, People]:
     )
 
 
-def outcome(policy: Policy, subject: Subject, people: People) -> Chain | str:
+def outcome(policy: Policy, subject: ApprovalSubject, people: People) -> Chain | str:
     try:
         return resolve(policy, subject, people)
     except (NoApprover, MissingScope) as refusal:
@@ -353,7 +353,7 @@ def outcome(policy: Policy, subject: Subject, people: People) -> Chain | str:
 
 @given(case())
 def test_never_self_never_twice_never_downward_and_always_an_end(
-    given_case: tuple[Policy, Subject, People],
+    given_case: tuple[Policy, ApprovalSubject, People],
 ) -> None:
     policy, subject, people = given_case
     found = outcome(policy, subject, people)
@@ -382,7 +382,7 @@ def test_never_self_never_twice_never_downward_and_always_an_end(
 
 
 @given(case())
-def test_no_step_is_dropped(given_case: tuple[Policy, Subject, People]) -> None:
+def test_no_step_is_dropped(given_case: tuple[Policy, ApprovalSubject, People]) -> None:
     policy, subject, people = given_case
     found = outcome(policy, subject, people)
     if isinstance(found, str):
@@ -402,7 +402,7 @@ def test_no_step_is_dropped(given_case: tuple[Policy, Subject, People]) -> None:
 
 @given(case(), st.randoms())
 def test_same_input_same_chain_whatever_the_order_of_rows(
-    given_case: tuple[Policy, Subject, People], shuffler: object
+    given_case: tuple[Policy, ApprovalSubject, People], shuffler: object
 ) -> None:
     policy, subject, people = given_case
     rows = list(people.holders)
@@ -414,7 +414,7 @@ def test_same_input_same_chain_whatever_the_order_of_rows(
 
 @given(case())
 def test_a_refusal_means_that_somebody_is_really_missing(
-    given_case: tuple[Policy, Subject, People],
+    given_case: tuple[Policy, ApprovalSubject, People],
 ) -> None:
     """With a full set of strangers and a stand-in, nothing but a missing unit is ever refused."""
     policy, subject, people = given_case

@@ -22,9 +22,9 @@ from pettycash.rails import Method
 from pettycash.services import callbacks as service
 from pettycash.services import case_resolutions, changes, payments, redirects
 from pettycash.services.callbacks import Address
-from pettycash.services.case_resolutions import Ending, Proposal
+from pettycash.services.case_resolutions import CaseProposal, Ending
 from pettycash.services.payments import facts, restored
-from pettycash.services.payments.evidence import Source, Verdict
+from pettycash.services.payments.results import ReportEffect, Source
 from pettycash.services.releases import NotSeparate
 from tests.factories import payments as making
 from tests.factories import rails
@@ -80,7 +80,7 @@ def released(session: Session, restore: Restore) -> tuple[Payment, PaymentAttemp
 
 def answered(
     session: Session, attempt: PaymentAttempt, answer: Outcome | Asked, at: datetime
-) -> Verdict:
+) -> ReportEffect:
     """Put the next question and record what the rail says to it."""
     question = payments.next_question(session, attempt_id=attempt.id, now=at)
     assert question is not None
@@ -115,7 +115,7 @@ class TestAskingFirst:
 
         assert attempt.asks_first
         assert sends(session, attempt, now) is None
-        resolve = making.obligation(session, "payments.resolve", attempt.id)
+        resolve = making.outbox_message(session, "payments.resolve", attempt.id)
         assert resolve is not None
         assert resolve.due_at <= now, "the rail is asked at once"
 
@@ -510,7 +510,7 @@ def note(session: Session, case_id: UUID) -> None:
     case_resolutions.propose(
         session,
         case_id=case_id,
-        proposal=Proposal(ending=Ending.NOTED, note="raised again by nobody"),
+        proposal=CaseProposal(ending=Ending.NOTED, note="raised again by nobody"),
         actor=acting(session, "cfo"),
         now=session.info["now"],
     )
@@ -618,7 +618,7 @@ class TestACallbackOfALostAttempt:
 
         assert callback.verdict == "asked"
         assert making.open_cases(session, callback.id) == []
-        resolve = making.obligation(session, "payments.resolve", attempt.id)
+        resolve = making.outbox_message(session, "payments.resolve", attempt.id)
         assert resolve is not None
         assert resolve.due_at <= now
 

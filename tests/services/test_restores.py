@@ -111,7 +111,7 @@ def test_after_a_restore_everything_is_paused_until_two_people_resume(
         (standing,) = session.execute(select(PlatformPause)).scalars()
         assert standing.reason.startswith("Restored from 20")
         pauses.resume_everything(session, by="first", now=now)
-        with pytest.raises(pauses.SecondPersonNeeded):
+        with pytest.raises(pauses.OwnResumption):
             pauses.resume_everything(session, by="first", now=now)
         pauses.resume_everything(session, by="second", now=now)
     with db.transaction() as session:
@@ -125,7 +125,7 @@ def test_a_restore_ends_every_session(live: Database, company: UUID) -> None:
             session, user_id=user_id(session, "treasury"), company_id=company, now=now
         )
         assert placed is not None
-        tokens = sessions.start(session, placed=placed, origin=people.Origin(), now=now)
+        tokens = sessions.start(session, placed=placed, origin=people.ClientInfo(), now=now)
 
     assert lose(live).sessions == 1
 
@@ -134,7 +134,7 @@ def test_a_restore_ends_every_session(live: Database, company: UUID) -> None:
     with db.system_transaction() as session:
         now = session.info["now"]
         refused = sessions.refresh(
-            session, refresh_token=tokens.refresh_token, origin=people.Origin(), now=now
+            session, refresh_token=tokens.refresh_token, origin=people.ClientInfo(), now=now
         )
         assert isinstance(refused, sessions.SessionEnded)
         reasons = set(session.execute(select(AuthSession.revoked_reason)).scalars())
@@ -145,7 +145,7 @@ def test_a_restore_brings_no_link_back_that_was_used(live: Database, company: UU
     """A link is good once; the database of before does not know that it was used."""
     with db.transaction() as session:
         for name in ("staff", "ceo"):
-            links.owe(session, user_id=user_id(session, name), actor=None)
+            links.enqueue(session, user_id=user_id(session, name), actor=None)
         of = {link.user_id: link.id for link in session.execute(select(SignInLink)).scalars()}
         message = links.make(
             session, link_id=of[user_id(session, "staff")], now=session.info["now"]

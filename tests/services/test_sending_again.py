@@ -10,9 +10,9 @@ from pettycash.gateways.base import Outcome
 from pettycash.models.attempts import AttemptState, PaymentAttempt
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.services import case_resolutions, payments
-from pettycash.services.case_resolutions import Ending, Proposal
+from pettycash.services.case_resolutions import CaseProposal, Ending
 from pettycash.services.payments import rules
-from pettycash.services.payments.evidence import Source, Verdict
+from pettycash.services.payments.results import ReportEffect, Source
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.evidence import failed, log_of, proven, unknown
@@ -58,7 +58,7 @@ class TestTheWindowOfARepeat:
 
         assert claim is None
         assert attempt.state is A.UNKNOWN
-        resolve = making.obligation(session, "payments.resolve", attempt.id)
+        resolve = making.outbox_message(session, "payments.resolve", attempt.id)
         assert resolve is not None
         assert resolve.due_at <= later + timedelta(hours=72), "the rail is asked instead"
 
@@ -121,7 +121,7 @@ class TestTheRailSpeaksAfterPeopleDid:
         assert (payment.status, payment.failure_confirmed) == (S.FAILED, False)
         assert attempt.failure_confirmed_at is None
         assert making.open_cases(session, payment.id) == ["contradiction"]
-        resolve = making.obligation(session, "payments.resolve", attempt.id)
+        resolve = making.outbox_message(session, "payments.resolve", attempt.id)
         assert resolve is not None
         assert resolve.done_at is None, "the rail is asked on"
         with pytest.raises((rules.BlockedByCase, rules.FailureUnconfirmed)):
@@ -178,7 +178,7 @@ class TestALateAnswer:
         payments.record_outcome(session, claim=claim, outcome=rails.ACCEPTED, now=later)
 
         assert attempt.state is A.ACCEPTED
-        submit = making.obligation(session, "payments.submit", attempt.id)
+        submit = making.outbox_message(session, "payments.submit", attempt.id)
         assert submit is not None
         assert submit.done_at is not None
         if again is not None:
@@ -201,7 +201,7 @@ class TestAnAnswerToAnOlderQuestion:
 
         verdict = making.said(session, payment, declined(session, payment), Source.QUERY_CALLBACK)
 
-        assert verdict is Verdict.ASKED
+        assert verdict is ReportEffect.ASKED
         assert (payment.status, attempt.state) == (S.IN_DOUBT, A.UNKNOWN)
         assert log_of(session, payment)[-1][1] == "rejected", "it is on record"
 
@@ -218,7 +218,7 @@ class TestAnAnswerToAnOlderQuestion:
             session, question=question, answer=declined(session, payment), now=sent_since
         )
 
-        assert verdict is Verdict.ASKED
+        assert verdict is ReportEffect.ASKED
         assert payment.status is S.EXECUTING
 
     def test_the_answer_to_a_newer_question_counts(self, session: Session) -> None:
@@ -231,7 +231,7 @@ class TestAnAnswerToAnOlderQuestion:
 
         verdict = making.said(session, payment, declined(session, payment), Source.QUERY_CALLBACK)
 
-        assert verdict is Verdict.REJECTED
+        assert verdict is ReportEffect.REJECTED
         assert (payment.status, payment.failure_confirmed) == (S.FAILED, True)
 
 
@@ -314,7 +314,7 @@ class TestAnotherAttemptTookItsPlace:
             case_resolutions.propose(
                 session,
                 case_id=case.id,
-                proposal=Proposal(ending=Ending.NOTED, note="the second one is what counts"),
+                proposal=CaseProposal(ending=Ending.NOTED, note="the second one is what counts"),
                 actor=acting(session, "cfo"),
                 now=session.info["now"],
             )

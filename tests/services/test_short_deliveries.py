@@ -19,7 +19,7 @@ from pettycash.services import (
     releases,
     replenishments,
 )
-from pettycash.services.case_resolutions import Ending, Proposal
+from pettycash.services.case_resolutions import CaseProposal, Ending
 from tests import books
 from tests.factories.people import acting, user_id
 
@@ -78,7 +78,7 @@ def propose(
     return case_resolutions.propose(
         session,
         case_id=case.id,
-        proposal=Proposal(ending=ending, note="Police report 17"),
+        proposal=CaseProposal(ending=ending, note="Police report 17"),
         actor=acting(session, name, Role.TREASURY),
         now=session.info["now"],
     )

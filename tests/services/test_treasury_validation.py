@@ -22,7 +22,7 @@ from pettycash.services import (
     treasury_validation,
     visibility,
 )
-from pettycash.services.payments.creation import Part
+from pettycash.services.payments.creation import PaymentPart
 from pettycash.services.requisitions import lifecycle
 from tests.factories import companies
 from tests.factories.people import acting, user_id
@@ -46,8 +46,8 @@ def validate(
     return treasury_validation.validate(session, **facts)[1]
 
 
-def parts(*amounts: str, **more: Any) -> list[Part]:
-    return [Part(amount=D(amount), **more) for amount in amounts]
+def parts(*amounts: str, **more: Any) -> list[PaymentPart]:
+    return [PaymentPart(amount=D(amount), **more) for amount in amounts]
 
 
 def small_team(session: Session) -> None:

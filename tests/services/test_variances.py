@@ -14,7 +14,7 @@ from pettycash.models.imprest import VarianceAdjustment, VarianceKind, VarianceS
 from pettycash.models.ledger import AccountKind, JournalEntry
 from pettycash.models.people import Role
 from pettycash.services import duties, imprest, ledger, variances, visibility
-from pettycash.services.payments.evidence import Source
+from pettycash.services.payments.results import Source
 from tests import books
 from tests.factories import payments as making
 from tests.factories import rails
@@ -171,7 +171,7 @@ def test_any_other_variance_names_its_account(session: Session) -> None:
         ({"original_amount": KES("4999.00")}, variances.InvalidVariance),
         ({"kind": K.OVERPAID, "adjusted_amount": KES("4999.00")}, variances.WrongDirection),
         ({"kind": K.UNDERPAID, "adjusted_amount": KES("5001.00")}, variances.WrongDirection),
-        ({"reason": "  "}, variances.ReasonMissing),
+        ({"reason": "  "}, variances.VarianceNeedsReason),
         ({"case_id": company_id}, variances.InvalidVariance),
         ({"counter_account_id": company_id}, variances.InvalidVariance),
     ],
@@ -232,7 +232,7 @@ def test_a_rejected_one_posts_nothing(session: Session) -> None:
     assert found.payment_id is not None
     before = books.balance(session, books.store(session).account_id)
 
-    with pytest.raises(variances.ReasonMissing):
+    with pytest.raises(variances.VarianceNeedsReason):
         variances.reject(
             session,
             variance_id=found.id,
@@ -250,7 +250,7 @@ def test_a_rejected_one_posts_nothing(session: Session) -> None:
 
     assert (found.status, found.entry_id) == (VarianceStatus.REJECTED, None)
     assert books.balance(session, books.store(session).account_id) == before
-    with pytest.raises(variances.AlreadyDecided):
+    with pytest.raises(variances.VarianceAlreadyDecided):
         approve(session, found)
 
 
@@ -293,7 +293,7 @@ def test_ten_approvals_at_once_post_once(live: Database) -> None:
         results = together([partial(db.in_transaction, work)] * 10)
 
         assert results.count(None) == 1
-        assert {type(each) for each in results} == {type(None), variances.AlreadyDecided}
+        assert {type(each) for each in results} == {type(None), variances.VarianceAlreadyDecided}
         with db.transaction() as session:
             rows = session.execute(
                 select(JournalEntry.id).where(JournalEntry.source == f"variance:{found.id}")

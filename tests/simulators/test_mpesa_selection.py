@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from pettycash.simulators.mpesa import catalogue, scenarios
-from pettycash.simulators.mpesa.scenarios import Plan, UnknownScenario
+from pettycash.simulators.mpesa.scenarios import RandomPlan, UnknownScenario
 from tests.simulators.daraja import ROOT, Daraja, new_phone, new_reference, until
 
 
@@ -124,7 +124,7 @@ def test_a_plan_is_reproducible_by_reference(client: Daraja) -> None:
         assert len(paid.movements) == 1
 
     assert plan == {"seed": 7, "rates": rates}
-    assert [Plan.read(plan).scenario(one).text for one in references] == expected
+    assert [RandomPlan.read(plan).scenario(one).text for one in references] == expected
     assert len(set(expected)) > 1
 
 
@@ -138,13 +138,13 @@ def test_a_plan_by_phone_gives_a_receiver_the_same_whatever_the_reference(client
     for phone, scenario in zip(phones, expected, strict=True):
         paid = client.pay(PartyB=phone)
         assert (paid.error is not None) == ("answer_lost_after" in scenario)
-    assert expected == [Plan.read(plan).scenario(one).text for one in phones]
+    assert expected == [RandomPlan.read(plan).scenario(one).text for one in phones]
     assert len(set(expected)) > 1
 
 
 def test_a_plan_draws_by_nothing_else() -> None:
     with pytest.raises(UnknownScenario, match="by reference or by phone"):
-        Plan.read({"seed": 1, "rates": {}, "by": "amount"})
+        RandomPlan.read({"seed": 1, "rates": {}, "by": "amount"})
 
 
 def test_a_plan_of_refusals_lets_the_repeat_through(client: Daraja) -> None:
@@ -187,7 +187,9 @@ def test_a_plan_reaches_queries_and_tokens(client: Daraja) -> None:
 
 
 def test_rates_are_kept_and_sides_are_independent() -> None:
-    plan = Plan.read({"seed": 3, "rates": {"fail_1": 0.2, "callback_never": 0.5, "silence": 0.1}})
+    plan = RandomPlan.read(
+        {"seed": 3, "rates": {"fail_1": 0.2, "callback_never": 0.5, "silence": 0.1}}
+    )
 
     drawn = [plan.scenario(f"reference {number}").text for number in range(4_000)]
 
@@ -197,7 +199,7 @@ def test_rates_are_kept_and_sides_are_independent() -> None:
     assert 0.5 < shares["callback_never"] / 4_000 < 0.6  # 0.1 + 0.9 · 0.5
     both = sum(1 for text in drawn if "fail_1" in text and "callback_never" in text)
     assert 0.08 < both / 4_000 < 0.14
-    other = Plan.read({"seed": 4, "rates": dict(plan.rates)})
+    other = RandomPlan.read({"seed": 4, "rates": dict(plan.rates)})
     assert [other.scenario(f"reference {number}").text for number in range(50)] != drawn[:50]
 
 
@@ -217,7 +219,7 @@ def test_rates_are_kept_and_sides_are_independent() -> None:
 )
 def test_a_plan_that_cannot_be_followed_is_refused(client: Daraja, payload: object) -> None:
     with pytest.raises(UnknownScenario):
-        Plan.read(payload)
+        RandomPlan.read(payload)
 
     answer = requests.post(f"{client.simulator.url}/_sim/plan", json=payload, timeout=5)
 

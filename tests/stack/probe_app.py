@@ -7,14 +7,14 @@ import time
 from celery import Celery, signals
 from celery.worker.control import control_command
 
-from pettycash import config, hearing
+from pettycash import broker_watchdog, config
 from pettycash.beat_app import LeaderScheduler
 from pettycash.tasks.periodic import periodic_task
 from pettycash.worker_app import create_worker
 
 if "PROBE_DEAF_AFTER" in os.environ:
-    hearing.DEAF_AFTER_SECONDS = float(os.environ["PROBE_DEAF_AFTER"])
-    hearing.LOOKS_SECONDS = 1.5
+    broker_watchdog.DEAF_AFTER_SECONDS = float(os.environ["PROBE_DEAF_AFTER"])
+    broker_watchdog.LOOKS_SECONDS = 1.5
 
 
 class ImpatientScheduler(LeaderScheduler):
@@ -36,12 +36,12 @@ celery.conf.update(
 
 
 @celery.task(name="payments.slow")
-def slow(*, obligation_id: str) -> None:
+def slow(*, message_id: str) -> None:
     """Append "began" and, two seconds later, "ended" to a file."""
     with open(os.environ["PROBE_FILE"], "a", encoding="utf-8") as file:  # noqa: PTH123
-        print("began", obligation_id, file=file, flush=True)
+        print("began", message_id, file=file, flush=True)
         time.sleep(2)
-        print("ended", obligation_id, file=file, flush=True)
+        print("ended", message_id, file=file, flush=True)
 
 
 @periodic_task("payments.deadly")

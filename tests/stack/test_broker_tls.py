@@ -93,11 +93,11 @@ def test_the_certificate_of_a_broker_is_checked(
         url = url.replace(f":{servers.redis.port}/", f":{port}/")
         celery = celery_app.create_celery(config.read(database.environ | {"REDIS_URL": url}))
         with pytest.raises(OperationalError, match=r"(?i)certificate"):
-            celery.send_task("payments.nothing", kwargs={"obligation_id": "1"})
+            celery.send_task("payments.nothing", kwargs={"message_id": "1"})
         assert not deployed.redis_answers(url)["ok"]
 
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
-        celery.send_task("payments.nothing", kwargs={"obligation_id": "1"})
+        celery.send_task("payments.nothing", kwargs={"message_id": "1"})
         assert deployed.redis_answers(url)["ok"]
         with celery.connection_for_read() as connection:
             queue = connection.SimpleQueue("payments")

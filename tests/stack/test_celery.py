@@ -15,7 +15,7 @@ from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from pettycash import celery_app, config, db, hearing, worker_app
+from pettycash import broker_watchdog, celery_app, config, db, worker_app
 from pettycash.services import heartbeats, periodic_jobs
 from pettycash.stack.ports import Ports
 from pettycash.stack.processes import Child, ChildSpec
@@ -113,7 +113,7 @@ def test_the_guard_is_still_needed() -> None:
         connection = None
 
     with pytest.raises(AttributeError):
-        hearing._connparams(Closed())
+        broker_watchdog._connparams(Closed())
     with pytest.raises(RedisConnectionError):
         kombu_redis.Channel._connparams(Closed())
 
@@ -178,7 +178,7 @@ def test_redis_sigkill_and_restart_under_a_running_task(live: Database, tmp_path
         with celery(tmp_path, environ, *arguments) as worker:
             for round_number, how in enumerate((signal.SIGTERM, signal.SIGKILL)):
                 name = f"round-{round_number}"
-                sender.send_task("payments.slow", kwargs={"obligation_id": name})
+                sender.send_task("payments.slow", kwargs={"message_id": name})
                 assert wait_until(lambda name=name: f"began {name}" in probe.read_text(), 30)
                 redis_child.process.send_signal(how)
                 assert wait_until(lambda: redis_child.exit_code() is not None, 10)
@@ -187,7 +187,7 @@ def test_redis_sigkill_and_restart_under_a_running_task(live: Database, tmp_path
                 assert wait_until(lambda name=name: f"ended {name}" in probe.read_text(), 30)
                 assert wait_until(redis_child.probe, 10)
                 assert worker.exit_code() is None, worker.log_tail(30)
-            sender.send_task("payments.slow", kwargs={"obligation_id": "afterwards"})
+            sender.send_task("payments.slow", kwargs={"message_id": "afterwards"})
             assert wait_until(lambda: "ended afterwards" in probe.read_text(), 30)
             assert worker.exit_code() is None, worker.log_tail(30)
     finally:
@@ -215,7 +215,7 @@ def test_a_worker_ends_although_its_broker_went_first(
         with celery(tmp_path, environ, "worker", "-Q", "payments", "-c", "1") as worker:
             if busy:
                 sender = celery_app.create_celery(config.read(environ))
-                sender.send_task("payments.slow", kwargs={"obligation_id": "last"})
+                sender.send_task("payments.slow", kwargs={"message_id": "last"})
                 assert wait_until(lambda: "began last" in probe.read_text(), 30)
             began = time.monotonic()
             worker.ask_to_stop()
@@ -236,13 +236,13 @@ def test_half_open_redis_a_worker_that_hears_nothing_ends(live: Database, tmp_pa
     environ = live.environ | {"PROBE_DEAF_AFTER": str(DEAF_AFTER_SECONDS)}
     with celery(tmp_path, environ, "worker", "-Q", "payments", "-c", "1") as worker:
         for name in ("first", "second"):  # the second waits for longer than a deaf worker may
-            sender.send_task("payments.slow", kwargs={"obligation_id": name})
+            sender.send_task("payments.slow", kwargs={"message_id": name})
         assert wait_until(lambda: "ended second" in probe.read_text(), 30)
         time.sleep(DEAF_AFTER_SECONDS * 1.5)
         assert worker.exit_code() is None, "idle is not deaf"
 
         sender.control.cancel_consumer("payments", reply=True, timeout=10)
-        sender.send_task("payments.slow", kwargs={"obligation_id": "unheard"})
+        sender.send_task("payments.slow", kwargs={"message_id": "unheard"})
         assert wait_until(lambda: worker.exit_code() is not None, 30), worker.log_tail(30)
     assert "takes none of the messages" in "".join(worker.log_tail(50))
     assert "unheard" not in probe.read_text()

@@ -278,7 +278,7 @@ def test_redis_as_a_service_lets_celery_work_and_nobody_wipe(
         assert wait_until(child.probe, 10), child.log_tail()
         url = f"redis://pettycash:{password}@{LOOPBACK}:{port}/0"
         celery = celery_app.create_celery(config.read(database.environ | {"REDIS_URL": url}))
-        celery.send_task("payments.nothing", kwargs={"obligation_id": "1"})
+        celery.send_task("payments.nothing", kwargs={"message_id": "1"})
         with celery.connection_for_read() as connection:
             queue = connection.SimpleQueue("payments")
             message = queue.get(timeout=5)

@@ -54,7 +54,7 @@ print(celery.conf.beat_scheduler.__name__, celery.conf.task_time_limit, *sorted(
 """
     scheduler, limit, *tasks = said_by(program)
     assert (scheduler, limit) == ("LeaderScheduler", "120")
-    assert {"payments.submit", "callbacks.process", "canary.sing"} <= set(tasks)
+    assert {"payments.submit", "callbacks.process", "heartbeats.beat"} <= set(tasks)
 
 
 PAYING = ("pettycash.gateways.mpesa", "requests", "pettycash.tasks.payments", "flask")

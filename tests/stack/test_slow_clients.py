@@ -13,7 +13,7 @@ import pytest
 from pettycash import db
 from pettycash.app import create_app
 from pettycash.stack import children
-from pettycash.stack.plan import Plan
+from pettycash.stack.plan import StackPlan
 from pettycash.stack.ports import Ports
 from pettycash.stack.processes import Child
 from pettycash.stack.state import ROOT, StateFolder
@@ -43,7 +43,7 @@ def serving(own: Database, folder: Path, configuration: str = "") -> Iterator[st
     state = StateFolder(folder)
     state.prepare()
     environ = {"PETTYCASH_IDLE_IN_TRANSACTION_TIMEOUT_SECONDS": "1", "PYTHONPATH": str(ROOT)}
-    plan = Plan(state, own.environ | environ, Ports(usual=False))
+    plan = StackPlan(state, own.environ | environ, Ports(usual=False))
     spec = children.ours(plan)[0]
     assert spec.name == "api"
     if configuration:

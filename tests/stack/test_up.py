@@ -207,8 +207,8 @@ def test_flower_shows_workers_and_tasks_that_it_does_not_hold(stack: Stack) -> N
     urls = {"DATABASE_URL": secrets["database_url"], "REDIS_URL": secrets["redis_url"]}
 
     def shown() -> bool:
-        canary = {"kwargs": {"queue": "batch"}, "queue": "batch"}
-        celery.send_task("canary.sing", **canary)  # it shows what happens while it looks
+        heartbeat = {"kwargs": {"queue": "batch"}, "queue": "batch"}
+        celery.send_task("heartbeats.beat", **heartbeat)  # it shows what happens while it looks
         try:
             tasks = requests.get(f"{bare}/tasks", auth=signed_in, timeout=10).json()
             workers = requests.get(f"{bare}/workers?refresh=1", auth=signed_in, timeout=10).json()
@@ -216,7 +216,7 @@ def test_flower_shows_workers_and_tasks_that_it_does_not_hold(stack: Stack) -> N
             return False
         done = {each["name"] for each in tasks.values() if each["state"] == "SUCCESS"}
         known = {name for each in workers.values() for name in each.get("registered", ())}
-        return "canary.sing" in done and "payments.submit" in known
+        return "heartbeats.beat" in done and "payments.submit" in known
 
     with create_celery(config.read(urls)) as celery:
         assert wait_until(shown, 60)

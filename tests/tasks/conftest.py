@@ -2,10 +2,10 @@
 
 import pytest
 
-from pettycash.tasks import running
+from pettycash.tasks import outbox_tasks
 
 
 @pytest.fixture(autouse=True)
 def each_call_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """No worker goes on with what a test counts as waiting."""
-    monkeypatch.setattr(running, "STAYS_SECONDS", 0.0)
+    monkeypatch.setattr(outbox_tasks, "STAYS_SECONDS", 0.0)

@@ -25,7 +25,7 @@ from pettycash.models.funds import ProviderAccount
 from pettycash.models.ledger import LedgerAccount
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.rails import Method
-from pettycash.services.audit import check_books, movements
+from pettycash.services.invariants import check_books, movements
 from pettycash.simulators.mpesa.catalogue import TEST_NUMBERS
 from pettycash.stack.ports import LOOPBACK, Ports
 from tests.factories import payments as making

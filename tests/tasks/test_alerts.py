@@ -13,8 +13,8 @@ from pettycash import composition, db, settings
 from pettycash.gateways import mail
 from pettycash.models.base import new_id
 from pettycash.models.people import User
-from pettycash.models.platform import Case, CaseKind, Obligation, Severity
-from pettycash.services import audit, case_alerts, cases, obligations, security_alerts
+from pettycash.models.platform import Case, CaseKind, OutboxMessage, Severity
+from pettycash.services import case_alerts, cases, invariants, outbox_messages, security_alerts
 from pettycash.stack.mailbox.sink import Sink
 from pettycash.stack.mailbox.store import Mailbox
 from pettycash.stack.ports import LOOPBACK, Ports
@@ -42,7 +42,7 @@ def mailbox(live: Database, tmp_path: Path) -> Iterator[Mailbox]:
 
 
 def _open_severe() -> tuple[UUID, UUID]:
-    """A severe case of the demo company, and the obligation to tell of it."""
+    """A severe case of the demo company, and the outbox message to tell of it."""
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
         case = cases.open_case(
             session,
@@ -53,34 +53,36 @@ def _open_severe() -> tuple[UUID, UUID]:
             evidence={"payee": "254712345678"},
             severity=Severity.SEVERE,
         )
-        owed = session.execute(
-            select(Obligation.id).where(
-                Obligation.topic == cases.ALERT_TOPIC, Obligation.key == case.id
+        enqueued = session.execute(
+            select(OutboxMessage.id).where(
+                OutboxMessage.topic == cases.ALERT_TOPIC, OutboxMessage.key == case.id
             )
         ).scalar_one()
-        return case.id, owed
+        return case.id, enqueued
 
 
-def _read(case_id: UUID) -> tuple[Case, Obligation]:
+def _read(case_id: UUID) -> tuple[Case, OutboxMessage]:
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
-        owed = session.execute(select(Obligation).where(Obligation.key == case_id)).scalar_one()
-        return cases.get(session, case_id=case_id), owed
+        enqueued = session.execute(
+            select(OutboxMessage).where(OutboxMessage.key == case_id)
+        ).scalar_one()
+        return cases.get(session, case_id=case_id), enqueued
 
 
 def test_a_severe_case_is_told_once_and_without_numbers(mailbox: Mailbox) -> None:
-    case_id, owed = _open_severe()
+    case_id, enqueued = _open_severe()
 
-    alerts.send_alert(messages=[str(owed)])
-    alerts.send_alert(messages=[str(owed)])
+    alerts.send_alert(messages=[str(enqueued)])
+    alerts.send_alert(messages=[str(enqueued)])
 
     (message,) = mailbox.messages()
     assert sorted(message.to) == TOLD
     assert message.subject == "[pettycash DEMO] severe case: contradiction"
     assert str(case_id) in message.text
     assert "254712345678" not in message.text
-    case, obligation = _read(case_id)
+    case, outbox_message = _read(case_id)
     assert case.alerted_at is not None
-    assert obligation.done_at is not None
+    assert outbox_message.done_at is not None
 
 
 def test_a_closed_account_is_told_to_who_can_open_it_and_to_its_person(mailbox: Mailbox) -> None:
@@ -88,12 +90,12 @@ def test_a_closed_account_is_told_to_who_can_open_it_and_to_its_person(mailbox: 
         staff = session.execute(select(User.id).where(User.username == "staff")).scalar_one()
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
         security_alerts.account_closed(session, user_id=staff, ip_address="198.51.100.1")
-        owed = session.execute(
-            select(Obligation.id).where(Obligation.topic == security_alerts.TOPIC)
+        enqueued = session.execute(
+            select(OutboxMessage.id).where(OutboxMessage.topic == security_alerts.TOPIC)
         ).scalar_one()
 
-    alerts.send_security_alert(messages=[str(owed)])
-    alerts.send_security_alert(messages=[str(owed)])
+    alerts.send_security_alert(messages=[str(enqueued)])
+    alerts.send_security_alert(messages=[str(enqueued)])
 
     (message,) = mailbox.messages()
     assert sorted(message.to) == [
@@ -103,53 +105,53 @@ def test_a_closed_account_is_told_to_who_can_open_it_and_to_its_person(mailbox: 
 
 
 def test_a_mail_server_that_is_away_loses_nothing(mailbox: Mailbox) -> None:
-    case_id, owed = _open_severe()
+    case_id, enqueued = _open_severe()
     reachable = settings.current()
     nobody_there = f"smtp://{LOOPBACK}:{Ports(usual=False).take(0)}"
     composition.compose(replace(reachable, smtp_url=nobody_there))
 
-    with pytest.raises(mail.NotDelivered):
-        alerts.send_alert(messages=[str(owed)])
+    with pytest.raises(mail.MailNotDelivered):
+        alerts.send_alert(messages=[str(enqueued)])
 
-    case, obligation = _read(case_id)
+    case, outbox_message = _read(case_id)
     assert case.alerted_at is None
-    assert obligation.done_at is None
+    assert outbox_message.done_at is None
     composition.compose(reachable)
-    alerts.send_alert(messages=[str(owed)])
+    alerts.send_alert(messages=[str(enqueued)])
     assert len(mailbox.messages()) == 1
 
 
 def test_an_outage_of_mail_may_last_as_long_as_it_likes(mailbox: Mailbox) -> None:
     """An alert is never given up: nobody could be told of that."""
-    case_id, owed = _open_severe()
+    case_id, enqueued = _open_severe()
     reachable = settings.current()
     nobody_there = f"smtp://{LOOPBACK}:{Ports(usual=False).take(0)}"
-    composition.compose(replace(reachable, smtp_url=nobody_there, obligation_attempts_max=3))
+    composition.compose(replace(reachable, smtp_url=nobody_there, outbox_attempts_max=3))
     for _ in range(6):
-        with pytest.raises(mail.NotDelivered):
-            alerts.send_alert(messages=[str(owed)])
+        with pytest.raises(mail.MailNotDelivered):
+            alerts.send_alert(messages=[str(enqueued)])
         working.claimed()
 
-    _, obligation = _read(case_id)
+    _, outbox_message = _read(case_id)
     with db.transaction() as session:
         now = session.info["now"]
-    assert obligation.parked_at is None
-    assert obligation.due_at <= now + timedelta(minutes=5), "soon after mail is back"
+    assert outbox_message.parked_at is None
+    assert outbox_message.due_at <= now + timedelta(minutes=5), "soon after mail is back"
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
-        assert audit.count_fast(session, now=session.info["now"]) == {"alerts_reach_people": 1}
+        assert invariants.count_fast(session, now=session.info["now"]) == {"alerts_reach_people": 1}
     with db.system_transaction() as session:
-        (count,) = [c for c in obligations.counts(session) if c.topic == cases.ALERT_TOPIC]
+        (count,) = [c for c in outbox_messages.counts(session) if c.topic == cases.ALERT_TOPIC]
     assert count.failing == 1
 
     composition.compose(reachable)
-    alerts.send_alert(messages=[str(owed)])
+    alerts.send_alert(messages=[str(enqueued)])
     assert len(mailbox.messages()) == 1
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
-        assert audit.count_fast(session, now=session.info["now"]) == {}
+        assert invariants.count_fast(session, now=session.info["now"]) == {}
 
 
 def test_a_case_that_is_over_is_not_told(mailbox: Mailbox) -> None:
-    case_id, owed = _open_severe()
+    case_id, enqueued = _open_severe()
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
         case = cases.get(session, case_id=case_id)
         cases.close(
@@ -162,7 +164,7 @@ def test_a_case_that_is_over_is_not_told(mailbox: Mailbox) -> None:
             now=session.info["now"],
         )
 
-    alerts.send_alert(messages=[str(owed)])
+    alerts.send_alert(messages=[str(enqueued)])
 
     assert mailbox.messages() == []
     assert _read(case_id)[1].done_at is not None

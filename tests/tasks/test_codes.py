@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from pettycash import db, settings
 from pettycash.models.payments import Payment
-from pettycash.models.platform import Obligation
+from pettycash.models.platform import OutboxMessage
 from pettycash.models.releases import CashAcknowledgement, ChallengeSend, ReleaseChallenge
 from pettycash.services import payments, releases
 from pettycash.tasks import delivery, otp
@@ -120,9 +120,9 @@ def made(send_id: UUID) -> releases.CodeMessage | None:
         return releases.make_code(session, send_id=send_id, now=session.info["now"])
 
 
-def owed(topic: str, key: UUID) -> Obligation:
+def enqueued(topic: str, key: UUID) -> OutboxMessage:
     with db.transaction() as session:
-        found = making.obligation(session, topic, key)
+        found = making.outbox_message(session, topic, key)
         assert found is not None
         return found
 
@@ -156,24 +156,24 @@ def test_a_worker_that_lost_its_claim_closes_nothing() -> None:
         now = session.info["now"]
         releases.code_delivered(session, send_id=send_id, message=first, now=now)
         releases.code_not_delivered(session, send_id=send_id, message=first)
-    assert owed(OTP, send_id).done_at is None
+    assert enqueued(OTP, send_id).done_at is None
     assert made(send_id) is None, "the second worker's claim stands"
 
     with db.transaction() as session:
         releases.code_delivered(session, send_id=send_id, message=second, now=now)
-    assert owed(OTP, send_id).done_at is not None
+    assert enqueued(OTP, send_id).done_at is not None
 
 
 def test_mail_that_left_by_no_way_ends_the_claim_at_once(tmp_path: Path) -> None:
     payment = asked_for_a_code()
     send_id = send_of(payment)
     (due,) = (each for each in working.claimed() if each.topic == OTP)
-    before = owed(OTP, send_id)
+    before = enqueued(OTP, send_id)
 
     with pytest.raises(delivery.NobodyReached):
         otp.send(messages=[str(due.id)])
 
-    after = owed(OTP, send_id)
+    after = enqueued(OTP, send_id)
     assert (after.due_at, after.attempts, after.failures) == (before.due_at, before.attempts, 1)
     with mailboxes.listening(tmp_path) as mailbox:
         working.run_one(OTP, send_id)

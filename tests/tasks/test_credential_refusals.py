@@ -17,9 +17,9 @@ from pettycash.gateways.base import Outcome, OutcomeKind, PayoutInstruction
 from pettycash.models.attempts import AttemptState, CallbackPurpose, PaymentAttempt
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.models.platform import Case, CaseStatus, Obligation, Pause, PauseScope
+from pettycash.models.platform import Case, CaseStatus, OutboxMessage, Pause, PauseScope
 from pettycash.services import callbacks, outbox, pauses, provider_accounts
-from pettycash.services.audit import check_books
+from pettycash.services.invariants import check_books
 from tests.factories import payments as making
 from tests.factories import rails, working
 from tests.factories.people import acting, company_id
@@ -135,7 +135,7 @@ def test_two_refusals_in_a_row_pause_the_account_and_tell_people(rail: rails.Fak
     assert the_account().code in case.summary
     assert "400.008.01: said 400.008.01" in case.summary
     with db.transaction() as session:
-        assert making.obligation(session, "notifications.alert", case.id) is not None
+        assert making.outbox_message(session, "notifications.alert", case.id) is not None
         assert check_books(session) == []
     assert {attempt(key).state for key in keys} == {A.QUEUED}, "nothing was burnt"
     assert {payment_of(key).status for key in keys} == {S.EXECUTING}
@@ -371,7 +371,7 @@ def test_with_unreadable_credentials_a_question_is_asked_again_later(unreadable:
     with db.transaction() as session:
         sent = session.get_one(PaymentAttempt, key)
         sent.state, sent.first_sent_at, sent.ever_unknown = A.UNKNOWN, session.info["now"], True
-        outbox.done(session, topic="payments.submit", key=key)
+        outbox.complete(session, topic="payments.submit", key=key)
 
     for _ in range(2):
         working.wait(41)
@@ -381,8 +381,10 @@ def test_with_unreadable_credentials_a_question_is_asked_again_later(unreadable:
     assert attempt(key).state is A.UNKNOWN
     assert len(told()) == 1
     with db.transaction() as session:
-        owed = session.execute(
-            select(Obligation).where(Obligation.topic == "payments.resolve", Obligation.key == key)
+        enqueued = session.execute(
+            select(OutboxMessage).where(
+                OutboxMessage.topic == "payments.resolve", OutboxMessage.key == key
+            )
         ).scalar_one()
-        assert (owed.done_at, owed.parked_at, owed.last_error) == (None, None, None)
+        assert (enqueued.done_at, enqueued.parked_at, enqueued.last_error) == (None, None, None)
     assert the_account().id == unreadable

@@ -17,7 +17,7 @@ from pettycash.models.attempts import AttemptState, Callback, PaymentAttempt
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import PaymentStatus
 from pettycash.services import secrets_box
-from pettycash.services.audit import check_books
+from pettycash.services.invariants import check_books
 from tests.factories import payments as making
 from tests.factories import working
 from tests.simulators.daraja import Simulator, until
@@ -95,7 +95,7 @@ def test_a_password_that_the_door_refuses_is_tried_twice(simulator: Simulator) -
     assert {attempt(key).state for key in attempts_of(made)} == {A.QUEUED}
     assert len(standing()) == len(told()) == 1
     with db.transaction() as session:
-        assert making.obligation(session, "notifications.alert", told()[0].id) is not None
+        assert making.outbox_message(session, "notifications.alert", told()[0].id) is not None
 
     give(simulator)
     lift()

@@ -4,8 +4,8 @@ from sqlalchemy import select
 
 from pettycash import db
 from pettycash.models.identity import SecurityEvent
-from pettycash.models.platform import Change, Obligation
-from pettycash.services import audit, people, redirects, requesters, security_alerts
+from pettycash.models.platform import Change, OutboxMessage
+from pettycash.services import invariants, people, redirects, requesters, security_alerts
 from tests.factories import working
 from tests.factories.people import acting, company_id, user_id
 from tests.factories.requisitions import approved, raised, submitted, waiting_for
@@ -48,11 +48,11 @@ def test_everything_finds_somebody_else(live: Database) -> None:
             ).scalar_one()
             assert told.detail["manager_id"] == str(manager)
             assert left.number in told.detail["requisitions"]
-            owed = select(Obligation).where(
-                Obligation.topic == security_alerts.TOPIC, Obligation.key == told.id
+            enqueued = select(OutboxMessage).where(
+                OutboxMessage.topic == security_alerts.TOPIC, OutboxMessage.key == told.id
             )
-            assert session.execute(owed).scalar_one().done_at is None
+            assert session.execute(enqueued).scalar_one().done_at is None
             assert requesters.has_left(session, user_id(session, "staff"))
             only = frozenset({"nothing_waits_for_who_left"})
-            (result,) = audit.audit(session, now=session.info["now"], only=only)
+            (result,) = invariants.check_all(session, now=session.info["now"], only=only)
             assert result.findings == ()

@@ -1,4 +1,4 @@
-"""A message may hold a list of obligations: each is begun, counted and ended by itself."""
+"""A message may hold a list of outbox messages: each is begun, counted and ended by itself."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -9,10 +9,10 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from pettycash import db
 from pettycash.models.base import new_id
-from pettycash.models.platform import Obligation
+from pettycash.models.platform import OutboxMessage
 from pettycash.services import outbox
-from pettycash.tasks import payments, running
-from pettycash.tasks.running import Duty
+from pettycash.tasks import outbox_tasks, payments
+from pettycash.tasks.outbox_tasks import Job
 from tests.factories import working
 from tests.factories.people import company_id
 from tests.servers import Database
@@ -29,36 +29,36 @@ def company(live: Database) -> Iterator[UUID]:
 
 @pytest.fixture
 def three() -> list[UUID]:
-    """Three that are owed; their keys."""
+    """Three enqueued messages; their keys."""
     keys = [new_id() for _ in range(3)]
     with db.transaction() as session:
         for key in keys:
-            outbox.owe(session, topic=TOPIC, key=key)
+            outbox.enqueue(session, topic=TOPIC, key=key)
     return keys
 
 
-def read(keys: list[UUID]) -> list[Obligation]:
+def read(keys: list[UUID]) -> list[OutboxMessage]:
     with db.transaction() as session:
-        return [session.get_one(Obligation, working.obligation_id(TOPIC, key)) for key in keys]
+        return [session.get_one(OutboxMessage, working.message_id(TOPIC, key)) for key in keys]
 
 
-def does(ran: list[UUID], bad: UUID, error: Exception) -> Callable[[Duty], None]:
-    def work(duty: Duty) -> None:
-        ran.append(duty.key)
-        if duty.key == bad:
+def does(ran: list[UUID], bad: UUID, error: Exception) -> Callable[[Job], None]:
+    def work(job: Job) -> None:
+        ran.append(job.key)
+        if job.key == bad:
             raise error
         with db.transaction() as session:
-            outbox.done(session, topic=TOPIC, key=duty.key)
+            outbox.complete(session, topic=TOPIC, key=job.key)
 
     return work
 
 
 def test_an_error_of_one_keeps_no_other_from_running(three: list[UUID]) -> None:
-    ids, ran = [working.obligation_id(TOPIC, key) for key in three], list[UUID]()
+    ids, ran = [working.message_id(TOPIC, key) for key in three], list[UUID]()
     work = does(ran, three[1], RuntimeError("the second"))
 
     with pytest.raises(RuntimeError, match="the second"):
-        running.run_all(TOPIC, ids, work)
+        outbox_tasks.run_all(TOPIC, ids, work)
 
     assert ran == three
     first, second, third = read(three)
@@ -68,16 +68,16 @@ def test_an_error_of_one_keeps_no_other_from_running(three: list[UUID]) -> None:
     assert second.last_error == "RuntimeError: the second"
 
     with pytest.raises(RuntimeError, match="the second"):
-        running.run_all(TOPIC, ids, work)
-    assert ran == [*three, three[1]], "delivered again, only what is still owed is run"
+        outbox_tasks.run_all(TOPIC, ids, work)
+    assert ran == [*three, three[1]], "delivered again, only what is still open is run"
     assert read(three)[1].failures == 2
 
 
 def test_one_that_uses_up_the_time_leaves_the_others_owed(three: list[UUID]) -> None:
-    ids, ran = [working.obligation_id(TOPIC, key) for key in three], list[UUID]()
+    ids, ran = [working.message_id(TOPIC, key) for key in three], list[UUID]()
 
     with pytest.raises(SoftTimeLimitExceeded):
-        running.run_all(TOPIC, ids, does(ran, three[1], SoftTimeLimitExceeded()))
+        outbox_tasks.run_all(TOPIC, ids, does(ran, three[1], SoftTimeLimitExceeded()))
 
     assert ran == three[:2]
     third = read(three)[2]
@@ -85,10 +85,10 @@ def test_one_that_uses_up_the_time_leaves_the_others_owed(three: list[UUID]) -> 
 
 
 def test_messages_of_before_are_understood(three: list[UUID]) -> None:
-    """Nothing is known of these attempts: what was owed about them is done."""
-    one, two, other = (str(working.obligation_id(TOPIC, key)) for key in three)
+    """Nothing is known of these attempts: their messages are completed."""
+    one, two, other = (str(working.message_id(TOPIC, key)) for key in three)
 
-    payments.submit(obligation_id=one)
+    payments.submit(message_id=one)
     payments.submit(messages=[two, other], from_a_newer_publisher=True)
 
     assert all(each.done_at is not None for each in read(three))
@@ -97,14 +97,14 @@ def test_messages_of_before_are_understood(three: list[UUID]) -> None:
 def test_a_worker_goes_on_in_the_lane_of_its_call(
     three: list[UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "STAYS_SECONDS", 60.0)
+    monkeypatch.setattr(outbox_tasks, "STAYS_SECONDS", 60.0)
     elsewhere, later = new_id(), new_id()
     with db.transaction() as session:
-        outbox.owe(session, topic=TOPIC, key=elsewhere, lane=new_id())
+        outbox.enqueue(session, topic=TOPIC, key=elsewhere, lane=new_id())
         soon = session.info["now"] + timedelta(minutes=1)
-        outbox.owe(session, topic=TOPIC, key=later, due_at=soon)
+        outbox.enqueue(session, topic=TOPIC, key=later, due_at=soon)
 
-    payments.submit(messages=[str(working.obligation_id(TOPIC, three[0]))])
+    payments.submit(messages=[str(working.message_id(TOPIC, three[0]))])
 
     assert all(each.done_at is not None for each in read(three))
     assert [each.attempts for each in read(three)] == [0, 1, 1], "as the relay would have counted"
@@ -112,6 +112,6 @@ def test_a_worker_goes_on_in_the_lane_of_its_call(
 
 
 def test_a_worker_lets_others_have_their_turn(three: list[UUID]) -> None:
-    payments.submit(messages=[str(working.obligation_id(TOPIC, three[0]))])
+    payments.submit(messages=[str(working.message_id(TOPIC, three[0]))])
 
     assert [each.done_at is not None for each in read(three)] == [True, False, False]

@@ -32,7 +32,7 @@ from pettycash.services import (
     provider_accounts,
 )
 from pettycash.services.callback_addresses import About
-from pettycash.services.case_resolutions import Ending, Proposal
+from pettycash.services.case_resolutions import CaseProposal, Ending
 from pettycash.services.payments import settlement
 from pettycash.tasks import payments as tasks
 from tests.factories import payments as making
@@ -337,7 +337,7 @@ def block(payment: Payment) -> Callable[[], None]:
         )
 
     def end_the_case() -> None:
-        proposal = Proposal(ending=Ending.NOTED, note="A mistake of ours.")
+        proposal = CaseProposal(ending=Ending.NOTED, note="A mistake of ours.")
         with db.transaction() as session:
             case_id = session.get_one(Payment, payment.id).blocked_by_case_id
             assert case_id is not None
@@ -613,7 +613,7 @@ def test_killed_while_asking_it_is_paid_once(
 def test_poison_message_is_parked_and_told(payment: Payment, rail: HonestRail) -> None:
     rail.dies = "before"
     key = attempt_id(payment)
-    duty = working.obligation_id("payments.resolve", key)
+    job = working.message_id("payments.resolve", key)
     working.wait(400)
 
     def killed(instruction: PayoutInstruction, **_ids: str | None) -> Outcome:
@@ -626,15 +626,15 @@ def test_poison_message_is_parked_and_told(payment: Payment, rail: HonestRail) -
     for _ in range(50):
         working.wait(901)
         with pytest.raises(Killed):
-            tasks.resolve(messages=[str(duty)])
+            tasks.resolve(messages=[str(job)])
     working.wait(901)
-    tasks.resolve(messages=[str(duty)])
+    tasks.resolve(messages=[str(job)])
 
     with db.transaction() as session:
-        parked = making.obligation(session, "payments.resolve", key)
-        assert parked is not None
-        assert parked.parked_at is not None
-        assert "parked_obligation" in making.open_cases(session, parked.id)
+        dead = making.outbox_message(session, "payments.resolve", key)
+        assert dead is not None
+        assert dead.parked_at is not None
+        assert "parked_obligation" in making.open_cases(session, dead.id)
 
 
 def test_an_error_is_kept_and_comes_again(payment: Payment, rail: HonestRail) -> None:
@@ -645,9 +645,12 @@ def test_an_error_is_kept_and_comes_again(payment: Payment, rail: HonestRail) ->
     with pytest.raises(RuntimeError):
         working.run_one("payments.submit", attempt_id(payment))
     with db.transaction() as session:
-        owed = making.obligation(session, "payments.submit", attempt_id(payment))
-        assert owed is not None
-        assert (owed.failures, owed.last_error) == (1, "RuntimeError: the adapter has a bug")
+        enqueued = making.outbox_message(session, "payments.submit", attempt_id(payment))
+        assert enqueued is not None
+        assert (enqueued.failures, enqueued.last_error) == (
+            1,
+            "RuntimeError: the adapter has a bug",
+        )
     rail.submit = healthy  # type: ignore[method-assign]
 
     recover(payment)

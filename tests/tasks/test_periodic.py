@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from pettycash import db
 from pettycash.models.platform import PeriodicJob
-from pettycash.services import audit, periodic_jobs
+from pettycash.services import invariants, periodic_jobs
 from pettycash.tasks import periodic
 from pettycash.tasks.schedule import SCHEDULE
 from pettycash.worker_app import create_worker
@@ -52,7 +52,7 @@ def found() -> list[str]:
     """What the auditor finds."""
     only = frozenset({"periodic_jobs_end"})
     with db.transaction() as session:
-        (result,) = audit.audit(session, now=session.info["now"], only=only)
+        (result,) = invariants.check_all(session, now=session.info["now"], only=only)
     return [each.object_id for each in result.findings]
 
 
@@ -97,10 +97,10 @@ def test_a_job_that_ends_now_and_then_is_always_tried() -> None:
     assert found() == []
 
 
-def test_everything_but_a_canary_that_beat_starts_is_counted(live: Database) -> None:
+def test_everything_but_a_heartbeat_that_beat_starts_is_counted(live: Database) -> None:
     celery = create_worker(live.settings)
     celery.loader.import_default_modules()
-    names = {entry["task"] for entry in SCHEDULE.values()} - {"canary.sing"}
+    names = {entry["task"] for entry in SCHEDULE.values()} - {"heartbeats.beat"}
     for name in names:
         celery.tasks[name]()
 

@@ -119,7 +119,7 @@ def taken() -> int:
 
 def due(topic: str, attempt: UUID) -> datetime:
     with db.transaction() as session:
-        row = making.obligation(session, topic, attempt)
+        row = making.outbox_message(session, topic, attempt)
         assert row is not None
         return row.due_at
 

@@ -22,9 +22,9 @@ from pettycash.models.reconciliation import ReconciliationRun, RunStatus
 from pettycash.models.requisitions import Requisition
 from pettycash.services import company_settings, outbox, payments
 from pettycash.services import reconciliation as service
-from pettycash.services.payments.evidence import Source
-from pettycash.services.reconciliation.evidence import match_day
-from pettycash.services.reconciliation.nights import MAKES_UP_DAYS
+from pettycash.services.payments.results import Source
+from pettycash.services.reconciliation.nightly import MAKES_UP_DAYS
+from pettycash.services.reconciliation.payment_proofs import match_day
 from pettycash.services.reconciliation.runs import DEADLINE
 from pettycash.tasks import reconciliation
 from pettycash.tasks.schedule import SCHEDULE
@@ -96,8 +96,8 @@ def close_all(company: UUID) -> None:
 
 
 def run_task(key: UUID) -> None:
-    owed = working.obligation_id(service.RUN_TOPIC, key)
-    reconciliation.run(messages=[str(owed)])
+    enqueued = working.message_id(service.RUN_TOPIC, key)
+    reconciliation.run(messages=[str(enqueued)])
 
 
 def set_timezone(company: UUID, timezone: str) -> None:
@@ -255,11 +255,11 @@ def test_the_task_asks_waits_and_closes(demo: UUID) -> None:
 
     with db.transaction() as session:
         waiting = service.find_run(session, run.id)
-        owed = making.obligation(session, service.RUN_TOPIC, run.id)
+        enqueued = making.outbox_message(session, service.RUN_TOPIC, run.id)
         assert waiting.status is RunStatus.WAITING
-        assert owed is not None
-        assert owed.done_at is None
-        assert owed.due_at > session.info["now"], "it looks again in a moment"
+        assert enqueued is not None
+        assert enqueued.done_at is None
+        assert enqueued.due_at > session.info["now"], "it looks again in a moment"
     gateway.queries = [rails.proof]
     assert working.work("payments.resolve", limit=20)
     assert len(gateway.asked) > asked, "the rail is asked at once"
@@ -518,18 +518,20 @@ class TestOneByOne:
             for payment in found:
                 attempt = making.attempt_of(session, payment)
                 making.set_attempt(session, attempt, next_query_at=later)
-                outbox.postpone(session, topic="payments.resolve", key=attempt.id, due_at=later)
+                outbox.reschedule(session, topic="payments.resolve", key=attempt.id, due_at=later)
 
         run_task(run.id)
 
         with db.transaction() as session:
             attempts = [making.attempt_of(session, each) for each in found]
             asked = sorted(each.next_query_at for each in attempts)
-            owed = [making.obligation(session, "payments.resolve", each.id) for each in attempts]
+            enqueued = [
+                making.outbox_message(session, "payments.resolve", each.id) for each in attempts
+            ]
         assert asked[0] <= now(), "the first one at once"
         assert len(set(asked)) > 6
         assert asked[-1] < now() + DEADLINE / 2
-        assert sorted(each.due_at for each in owed if each) == asked
+        assert sorted(each.due_at for each in enqueued if each) == asked
 
 
 def lock_at_once(payment: Payment) -> UUID:

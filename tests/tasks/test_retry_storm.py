@@ -18,7 +18,7 @@ from pettycash import db, settings
 from pettycash.gateways import registry
 from pettycash.models.payments import PaymentStatus
 from pettycash.rails import Rail
-from pettycash.services.audit import check_books
+from pettycash.services.invariants import check_books
 from tests.factories import working
 from tests.simulators.daraja import Simulator
 from tests.tasks.test_against_simulator import company, pay, simulator, statuses

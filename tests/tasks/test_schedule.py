@@ -1,4 +1,4 @@
-"""Every word that is owed or scheduled has a task, and every task a queue that somebody serves."""
+"""Every topic that is enqueued or scheduled has a task, and every task a queue that is served."""
 
 import re
 from pathlib import Path
@@ -14,15 +14,16 @@ from pettycash.celery_app import create_celery
 from pettycash.services import heartbeats
 from pettycash.settings import Settings
 from pettycash.stack.children import WORKERS
-from pettycash.tasks import canary, upkeep
+from pettycash.tasks import heartbeats as tasks
+from pettycash.tasks import upkeep
 from pettycash.tasks.schedule import QUEUES, SCHEDULE
 from pettycash.worker_app import create_worker
 from tests.factories import working
 from tests.servers import Database
 
 ROOT = Path(pettycash.__file__).parent
-OWED = re.compile(
-    r"(?:topic=|_?TOPIC(?:: str)? = |SUBMIT, RESOLVE = |owed_task\()\"([a-z_]+\.[a-z_]+)\"",
+ENQUEUED = re.compile(
+    r"(?:topic=|_?TOPIC(?:: str)? = |SUBMIT, RESOLVE = |outbox_task\()\"([a-z_]+\.[a-z_]+)\"",
     re.ASCII,
 )
 
@@ -37,7 +38,7 @@ def registered(database: Database) -> set[str]:
 def topics() -> set[str]:
     """Every topic that the services room names."""
     text = "\n".join(file.read_text(encoding="utf-8") for file in (ROOT / "services").rglob("*.py"))
-    return set(OWED.findall(text)) | {"payments.submit", "payments.resolve"}
+    return set(ENQUEUED.findall(text)) | {"payments.submit", "payments.resolve"}
 
 
 def test_what_is_owed_has_a_task(registered: set[str]) -> None:
@@ -60,7 +61,7 @@ def test_every_task_has_a_queue_and_every_queue_a_worker(
     celery = create_worker(database.settings)
     served = [queue for worker in WORKERS.values() for queue in worker.queues]
 
-    for name in registered - {"canary.sing"}:  # which is always sent to a queue by its name
+    for name in registered - {"heartbeats.beat"}:  # which is always sent to a queue by its name
         route = celery.amqp.router.route({}, name)
         assert route["queue"].name in served, name
     assert sorted(QUEUES) == sorted(set(served))
@@ -88,15 +89,15 @@ def test_one_silent_account_leaves_a_place_for_the_others() -> None:
     assert min(pools.values()) > cap, pools
 
 
-def test_nothing_but_a_canary_compares_clocks() -> None:
+def test_nothing_but_a_heartbeat_compares_clocks() -> None:
     expiring = {name for name, entry in SCHEDULE.items() if "expires" in entry.get("options", {})}
 
-    assert expiring == {f"canary-{queue}" for queue in QUEUES}
+    assert expiring == {f"heartbeat-{queue}" for queue in QUEUES}
 
 
-def test_a_canary_leaves_a_sign_of_its_queue(live: Database) -> None:
+def test_a_heartbeat_leaves_a_sign_of_its_queue(live: Database) -> None:
     for queue in QUEUES:
-        canary.sing(queue=queue)
+        tasks.beat(queue=queue)
 
     with db.system_transaction() as session:
         signs = heartbeats.signs(session, now=session.info["now"])

@@ -115,7 +115,7 @@ class UtcDateTime(ma.fields.AwareDateTime):
         except OverflowError as error:
             raise self.make_error("invalid", input=value, obj_type="datetime") from error
         if not EARLIEST_DAY <= instant.date() <= LATEST_DAY:
-            raise ma.ValidationError("Not between the years 2000 and 2199.")
+            raise ma.ValidationError("The date must lie between the years 2000 and 2199.")
         return instant
 
     def _serialize(
@@ -133,7 +133,7 @@ class Day(ma.fields.Date):
     ) -> date:
         day: date = super()._deserialize(value, attr, data, **kwargs)
         if not EARLIEST_DAY <= day <= LATEST_DAY:
-            raise ma.ValidationError("Not between the years 2000 and 2199.")
+            raise ma.ValidationError("The date must lie between the years 2000 and 2199.")
         return day
 
 
@@ -246,7 +246,7 @@ class DatedListQuery(ListQuery):
     @ma.validates_schema
     def _in_order(self, data: dict[str, Any], **_kwargs: Any) -> None:
         if data.get("from_") and data.get("to") and data["from_"] > data["to"]:
-            raise ma.ValidationError("Before `from`.", "to")
+            raise ma.ValidationError("It can't be before `from`.", "to")
 
 
 class SearchQuery(DatedListQuery):

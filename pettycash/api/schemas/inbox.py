@@ -1,4 +1,4 @@
-"""Stored callbacks and obligations on the wire."""
+"""Stored callbacks and outbox messages on the wire."""
 
 from enum import StrEnum
 from typing import Any
@@ -60,30 +60,30 @@ class CallbackAnswerSchema(Schema):
     ResultDesc = ma.fields.String(dump_only=True)
 
 
-class ObligationState(StrEnum):
-    """Where an obligation stands."""
+class OutboxState(StrEnum):
+    """Where an outbox message stands."""
 
     DUE = "due"
     WAITING = "waiting"
-    PARKED = "parked"
-    DONE = "done"
+    DEAD_LETTERED = "dead_lettered"
+    COMPLETED = "completed"
 
 
-class ObligationQuery(ListQuery):
-    """Filters of the list of obligations."""
+class OutboxQuery(ListQuery):
+    """Filters of the list of outbox messages."""
 
     topic = Text(longest=100, load_default=None)
-    state = Choice(ObligationState, load_default=None)
+    state = Choice(OutboxState, load_default=None)
     key = ma.fields.UUID(load_default=None)
 
 
-class ObligationSchema(Schema):
+class OutboxMessageSchema(Schema):
     """Something that must happen; `key` is the thing that it is about."""
 
     id = ma.fields.UUID(dump_only=True)
     topic = ma.fields.String(dump_only=True)
     key = ma.fields.UUID(dump_only=True)
-    state = Choice(ObligationState, dump_only=True)
+    state = Choice(OutboxState, dump_only=True)
     due_at = UtcDateTime(dump_only=True)
     attempts = ma.fields.Integer(
         dump_only=True, metadata={"description": "Published since it was last put off."}
@@ -92,8 +92,8 @@ class ObligationSchema(Schema):
         dump_only=True, metadata={"description": "Begun and not brought to an end, in a row."}
     )
     last_error = ma.fields.String(dump_only=True, allow_none=True)
-    done_at = UtcDateTime(dump_only=True, allow_none=True)
-    parked_at = UtcDateTime(dump_only=True, allow_none=True)
+    completed_at = UtcDateTime(attribute="done_at", dump_only=True, allow_none=True)
+    dead_lettered_at = UtcDateTime(attribute="parked_at", dump_only=True, allow_none=True)
     created_at = UtcDateTime(dump_only=True)
 
 
@@ -111,16 +111,16 @@ EXAMPLE_CALLBACK: dict[str, Any] = {
     "created_at": "2026-11-20T08:02:31+00:00",
 }
 
-EXAMPLE_OBLIGATION: dict[str, Any] = {
+EXAMPLE_OUTBOX_MESSAGE: dict[str, Any] = {
     "id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0a21",
     "topic": "payments.submit",
     "key": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0a22",
-    "state": "parked",
+    "state": "dead_lettered",
     "due_at": "2026-11-20T08:02:31+00:00",
     "attempts": 3,
     "failures": 50,
     "last_error": "Undecipherable: the ciphertext can't be read",
-    "done_at": None,
-    "parked_at": "2026-11-20T08:12:31+00:00",
+    "completed_at": None,
+    "dead_lettered_at": "2026-11-20T08:12:31+00:00",
     "created_at": "2026-11-20T08:02:31+00:00",
 }

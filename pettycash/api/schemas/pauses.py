@@ -28,7 +28,7 @@ class PausedObjectSchema(Schema):
 
 
 class NewPauseSchema(PausedObjectSchema):
-    """A pause says why."""
+    """A pause needs a reason."""
 
     reason = Text(shortest=1, longest=1000, required=True)
 

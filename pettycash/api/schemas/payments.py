@@ -238,9 +238,11 @@ class AcknowledgementSchema(Schema):
     @ma.validates_schema
     def _one(self, data: dict[str, Any], **_kwargs: Any) -> None:
         if len(set(data) - {"witness_id"}) != 1:
-            raise ma.ValidationError("Exactly one of code, signature, witnessed, received, resend.")
+            raise ma.ValidationError(
+                "Give exactly one of code, signature, witnessed, received, resend."
+            )
         if ("signature" in data) is not ("witness_id" in data):
-            raise ma.ValidationError("A signature has a witness.", "witness_id")
+            raise ma.ValidationError("A signature needs a witness.", "witness_id")
 
 
 class EvidenceSchema(Schema):

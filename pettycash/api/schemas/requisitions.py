@@ -157,7 +157,7 @@ class RequisitionChangeSchema(_StatedSchema):
     @ma.validates_schema
     def _something(self, data: dict[str, Any], **_kwargs: Any) -> None:
         if not data:
-            raise ma.ValidationError("Name what shall be different.")
+            raise ma.ValidationError("Name what to change.")
 
 
 class RequisitionSchema(Schema):

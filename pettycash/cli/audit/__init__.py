@@ -15,8 +15,8 @@ from pettycash.cli.audit import ledgers
 from pettycash.cli.composed import composed
 from pettycash.models.organisation import Company
 from pettycash.rails import Method
-from pettycash.services import audit as auditing
-from pettycash.services.audit import Result, movements
+from pettycash.services import invariants
+from pettycash.services.invariants import CheckResult, movements
 
 BREAKS = 1
 LEDGER_UNREADABLE = 2
@@ -119,7 +119,7 @@ def _checked(
     for company in companies:
         with db.scope(company_id=company.id, source="cli:audit"), db.snapshot() as session:
             db.take_time(session, seconds=None)  # years of books
-            results = auditing.audit(
+            results = invariants.check_all(
                 session,
                 now=session.info["now"],
                 fast=fast,
@@ -131,10 +131,10 @@ def _checked(
     return list(merged.values())
 
 
-def _merge(merged: dict[str, dict[str, Any]], result: Result, company: Company) -> None:
+def _merge(merged: dict[str, dict[str, Any]], result: CheckResult, company: Company) -> None:
     shown = result.as_json()
     into = merged.setdefault(result.check, {**shown, "ok": True, "rows": [], "seconds": 0.0})
-    is_of_schema = auditing.CHECKS[result.check].is_of_schema
+    is_of_schema = invariants.CHECKS[result.check].is_of_schema
     if not is_of_schema:
         shown["rows"] = [{"company": company.code, **row} for row in shown["rows"]]
     into["rows"] += [row for row in shown["rows"] if not is_of_schema or row not in into["rows"]]
@@ -142,8 +142,8 @@ def _merge(merged: dict[str, dict[str, Any]], result: Result, company: Company) 
     into["seconds"] = round(into["seconds"] + shown["seconds"], 4)
 
 
-def _known(companies: Sequence[Company]) -> list[movements.Known]:
-    found: list[movements.Known] = []
+def _known(companies: Sequence[Company]) -> list[movements.KnownAttempt]:
+    found: list[movements.KnownAttempt] = []
     for company in companies:
         with db.scope(company_id=company.id, source="cli:audit"), db.snapshot() as session:
             db.take_time(session, seconds=None)  # years of books

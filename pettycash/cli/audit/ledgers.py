@@ -5,7 +5,7 @@ from typing import Any
 
 import requests
 
-from pettycash.services.audit.movements import Movement
+from pettycash.services.invariants.movements import Movement
 
 PAGE_SIZE = 1_000
 TIMEOUT_SECONDS = 10.0

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from pettycash import db, settings
 from pettycash.cli.composed import composed
 from pettycash.cli.seed import money, organisation, personas
-from pettycash.cli.seed.personas import PERSONAS, Credentials, Persona, fixed_credentials
+from pettycash.cli.seed.personas import PERSONAS, Persona, PersonaCredentials, fixed_credentials
 from pettycash.models.base import new_id
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.organisation import Company
@@ -25,10 +25,10 @@ from pettycash.models.people import User
 from pettycash.money import Currency
 from pettycash.services import onboarding, secrets_box
 from pettycash.simulators.mpesa.configuration import Configuration
-from pettycash.simulators.mpesa.credentials import Credentials as SimulatorKeys
+from pettycash.simulators.mpesa.credentials import OperatorCredentials
 from pettycash.stack.state import StackError, StateFolder
 
-__all__ = ["PERSONAS", "Credentials", "Persona", "fixed_credentials", "seed", "seed_demo"]
+__all__ = ["PERSONAS", "Persona", "PersonaCredentials", "fixed_credentials", "seed", "seed_demo"]
 
 MAIL_DOMAIN = "demo.example"
 PHONE_FIRST = 254712000100
@@ -84,14 +84,14 @@ def _certificate(folder: StateFolder) -> str:
     """The simulator's certificate; its key pair is made here if it never ran."""
     room = folder.simulators / "mpesa"
     room.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return SimulatorKeys(Configuration(state=Path(room))).certificate.decode("ascii")
+    return OperatorCredentials(Configuration(state=Path(room))).certificate.decode("ascii")
 
 
 def _write_company(
     session: Session,
     company: Company,
     *,
-    credentials: Mapping[str, Credentials],
+    credentials: Mapping[str, PersonaCredentials],
     hashes: Mapping[str, str],
     certificate: str,
 ) -> None:
@@ -123,7 +123,7 @@ def _person(
     name: str,
     user_id: UUID,
     units: organisation.Units,
-    credentials: Credentials,
+    credentials: PersonaCredentials,
     password_hash: str,
 ) -> onboarding.FirstPerson:
     persona = PERSONAS[name]
@@ -147,7 +147,7 @@ def _person(
 
 def _renew(
     session: Session,
-    fresh: Mapping[str, Credentials],
+    fresh: Mapping[str, PersonaCredentials],
     hashes: Mapping[str, str],
     certificate: str,
     *,

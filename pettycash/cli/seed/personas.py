@@ -128,7 +128,7 @@ PERSONAS: Mapping[str, Persona] = {
 
 
 @dataclass(frozen=True)
-class Credentials:
+class PersonaCredentials:
     """How a persona signs in."""
 
     username: str
@@ -136,40 +136,40 @@ class Credentials:
     totp_secret: str
 
 
-def fixed_credentials(name: str) -> Credentials:
+def fixed_credentials(name: str) -> PersonaCredentials:
     """A persona's sign-in under PETTYCASH_ENV=test."""
     secret = base64.b32encode(hashlib.sha256(name.encode()).digest()[:20]).decode("ascii")
-    return Credentials(name, TEST_PASSWORD, secret)
+    return PersonaCredentials(name, TEST_PASSWORD, secret)
 
 
-def _random_credentials(name: str) -> Credentials:
-    return Credentials(name, secrets.token_urlsafe(18), pyotp.random_base32())
+def _random_credentials(name: str) -> PersonaCredentials:
+    return PersonaCredentials(name, secrets.token_urlsafe(18), pyotp.random_base32())
 
 
-def load(path: Path) -> dict[str, Credentials] | None:
+def load(path: Path) -> dict[str, PersonaCredentials] | None:
     """The sign-ins of a state folder; None where it has not those of every persona."""
     written = read_json(path) or {}
     try:
-        return {name: Credentials(**written[name]) for name in PERSONAS}
+        return {name: PersonaCredentials(**written[name]) for name in PERSONAS}
     except (KeyError, TypeError):
         return None
 
 
-def make() -> dict[str, Credentials]:
+def make() -> dict[str, PersonaCredentials]:
     """Sign-ins for every persona: fixed in tests, random elsewhere."""
     is_test = settings.current().environment == "test"
     maker = fixed_credentials if is_test else _random_credentials
     return {name: maker(name) for name in PERSONAS}
 
 
-def save(path: Path, known: Mapping[str, Credentials]) -> None:
+def save(path: Path, known: Mapping[str, PersonaCredentials]) -> None:
     """Write the sign-ins where only their owner can read them."""
     path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     content = {name: vars(credentials) for name, credentials in known.items()}
     write_private(path, json.dumps(content, indent=2) + "\n")
 
 
-def hashes(known: Mapping[str, Credentials]) -> dict[str, str]:
+def hashes(known: Mapping[str, PersonaCredentials]) -> dict[str, str]:
     """The password hash of every persona.
 
     Random passwords are too long to guess, so they get the floor profile of security.md row 2,

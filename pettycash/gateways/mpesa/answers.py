@@ -14,8 +14,8 @@ from pettycash.gateways.mpesa.codes import (
     MISCONFIGURED,
     REFUSED,
     UNKNOWN,
+    CodeMeaning,
     MpesaConfig,
-    Verdict,
     success_unpadded,
 )
 from pettycash.gateways.wire import read_object, word_of
@@ -29,7 +29,7 @@ _VALIDATION_MESSAGE = re.compile(r"Bad Request - Invalid [A-Za-z0-9_ ]+\.?")
 class SyncAnswer:
     """One answer, read. `code` is Daraja's, or "http.<status>" where the body has none."""
 
-    verdict: Verdict
+    verdict: CodeMeaning
     code: str
     message: str
     conversation_id: str | None = None
@@ -77,14 +77,14 @@ def read_answer(answer: RailAnswer, config: MpesaConfig) -> SyncAnswer:
     )
 
 
-def _error(code: str, status: int, message: str, config: MpesaConfig) -> Verdict:
+def _error(code: str, status: int, message: str, config: MpesaConfig) -> CodeMeaning:
     listed = config.error_codes.get(code)
     if listed is not None:
         return listed
     return _by_status(status, message) if code.startswith(str(status)) else UNKNOWN
 
 
-def _response(code: str, status: int, message: str, config: MpesaConfig) -> Verdict:
+def _response(code: str, status: int, message: str, config: MpesaConfig) -> CodeMeaning:
     listed = config.response_codes.get(code)
     if listed is None:
         return REFUSED if _VALIDATION_MESSAGE.fullmatch(message) else UNKNOWN
@@ -93,14 +93,14 @@ def _response(code: str, status: int, message: str, config: MpesaConfig) -> Verd
     return listed
 
 
-def _fault(fault: Any, status: int, message: str, config: MpesaConfig) -> tuple[Verdict, str]:
+def _fault(fault: Any, status: int, message: str, config: MpesaConfig) -> tuple[CodeMeaning, str]:
     detail = fault.get("detail") if isinstance(fault, dict) else None
     code = word_of(detail.get("errorcode"), length_max=120) if isinstance(detail, dict) else None
     listed = config.fault_codes.get(code or "")
     return listed or _by_status(status, message), code or f"http.{status}"
 
 
-def _by_status(status: int, message: str) -> Verdict:
+def _by_status(status: int, message: str) -> CodeMeaning:
     """The two refusals that come without a listed code; every other status proves nothing."""
     if status == 403 or (status == 401 and _NO_PRODUCT in message.lower()):
         return MISCONFIGURED

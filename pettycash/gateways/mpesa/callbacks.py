@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
-from pettycash.gateways.base import CallbackPurpose, OutcomeKind
-from pettycash.gateways.mpesa.codes import UNKNOWN, MpesaConfig, Verdict, success_unpadded
+from pettycash.gateways.base import CallbackKind, OutcomeKind
+from pettycash.gateways.mpesa.codes import UNKNOWN, CodeMeaning, MpesaConfig, success_unpadded
 from pettycash.gateways.wire import amount_of, read_object, word_of
 
 EAT = timezone(timedelta(hours=3), "EAT")  # no daylight saving
@@ -34,7 +34,7 @@ _PARTY = re.compile(r"\+?(254[0-9]{9}|0[0-9]{9})(?![0-9*])")
 class CallbackFacts:
     """A callback, read: its verdict on the payment, and what it says it is about."""
 
-    verdict: Verdict
+    verdict: CodeMeaning
     code: str
     message: str
     provider_reference: str | None = None
@@ -52,7 +52,7 @@ UNREADABLE = CallbackFacts(
 )
 
 
-def read_facts(purpose: CallbackPurpose, body: bytes, config: MpesaConfig) -> CallbackFacts:
+def read_facts(purpose: CallbackKind, body: bytes, config: MpesaConfig) -> CallbackFacts:
     """Read a callback's body for the URL it came to. Never raises."""
     parsed = read_object(body)
     if parsed is None:
@@ -60,16 +60,16 @@ def read_facts(purpose: CallbackPurpose, body: bytes, config: MpesaConfig) -> Ca
     result = parsed.get("Result")
     if not isinstance(result, dict):
         return _flat(purpose, parsed)
-    if purpose is CallbackPurpose.RESULT:
+    if purpose is CallbackKind.RESULT:
         return _result(result, config)
-    if purpose is CallbackPurpose.QUERY_RESULT:
+    if purpose is CallbackKind.QUERY_RESULT:
         return _query_result(result, config)
     return _queue_timeout(purpose, result)
 
 
-def _flat(purpose: CallbackPurpose, parsed: Mapping[str, Any]) -> CallbackFacts:
+def _flat(purpose: CallbackKind, parsed: Mapping[str, Any]) -> CallbackFacts:
     """The original request coming back, the one form of a queue time-out; or anything else."""
-    is_notice = purpose in (CallbackPurpose.TIMEOUT, CallbackPurpose.QUERY_TIMEOUT)
+    is_notice = purpose in (CallbackKind.TIMEOUT, CallbackKind.QUERY_TIMEOUT)
     return CallbackFacts(
         verdict=UNKNOWN,
         code="callback.queue_timeout" if is_notice else "callback.unrecognised",
@@ -84,9 +84,9 @@ def _flat(purpose: CallbackPurpose, parsed: Mapping[str, Any]) -> CallbackFacts:
     )
 
 
-def _queue_timeout(purpose: CallbackPurpose, result: Mapping[str, Any]) -> CallbackFacts:
+def _queue_timeout(purpose: CallbackKind, result: Mapping[str, Any]) -> CallbackFacts:
     # Whatever its code: the notice says that processing was not awaited to its end
-    own = purpose is CallbackPurpose.TIMEOUT
+    own = purpose is CallbackKind.TIMEOUT
     conversation_id = word_of(result.get("ConversationID"))
     return CallbackFacts(
         verdict=UNKNOWN,
@@ -111,7 +111,7 @@ def _result(result: Mapping[str, Any], config: MpesaConfig) -> CallbackFacts:
             verdict = UNKNOWN
     elif verdict.kind is not OutcomeKind.REJECTED:
         # once accepted, no code says that nothing was sent
-        verdict = Verdict(OutcomeKind.IN_DOUBT, verdict.configuration_fault, verdict.throttled)
+        verdict = CodeMeaning(OutcomeKind.IN_DOUBT, verdict.configuration_fault, verdict.throttled)
     elif receipt is not None:
         verdict = UNKNOWN  # a failure with a receipt contradicts itself
     return CallbackFacts(
@@ -142,7 +142,7 @@ def _query_result(result: Mapping[str, Any], config: MpesaConfig) -> CallbackFac
         # initiator tells of an account that a person has to mend
         refused = config.result_codes.get(outer or "", UNKNOWN)
         says_unknown = outer in config.unknown_id_codes and _final(result) and status is None
-        verdict = Verdict(
+        verdict = CodeMeaning(
             OutcomeKind.NOT_KNOWN if says_unknown else OutcomeKind.IN_DOUBT,
             configuration_fault=refused.configuration_fault,
         )

@@ -19,7 +19,7 @@ from pettycash.gateways.base import OutcomeKind
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CodeMeaning:
     """What a code says about the one request that it answers."""
 
     kind: OutcomeKind
@@ -29,16 +29,16 @@ class Verdict:
     new_token: bool = False
 
 
-UNKNOWN = Verdict(OutcomeKind.IN_DOUBT)
-ACCEPTED = Verdict(OutcomeKind.ACCEPTED)
-SETTLED = Verdict(OutcomeKind.SETTLED)
-REFUSED = Verdict(OutcomeKind.REJECTED)
-MISCONFIGURED = Verdict(OutcomeKind.REJECTED, configuration_fault=True)
-BUSY = Verdict(OutcomeKind.NOT_SENT, throttled=True)
-NEW_TOKEN = Verdict(OutcomeKind.NOT_SENT, new_token=True)
-WRONG_AUTHENTICATION = Verdict(OutcomeKind.NOT_SENT, configuration_fault=True)
+UNKNOWN = CodeMeaning(OutcomeKind.IN_DOUBT)
+ACCEPTED = CodeMeaning(OutcomeKind.ACCEPTED)
+SETTLED = CodeMeaning(OutcomeKind.SETTLED)
+REFUSED = CodeMeaning(OutcomeKind.REJECTED)
+MISCONFIGURED = CodeMeaning(OutcomeKind.REJECTED, configuration_fault=True)
+BUSY = CodeMeaning(OutcomeKind.NOT_SENT, throttled=True)
+NEW_TOKEN = CodeMeaning(OutcomeKind.NOT_SENT, new_token=True)
+WRONG_AUTHENTICATION = CodeMeaning(OutcomeKind.NOT_SENT, configuration_fault=True)
 
-ERROR_CODES: Mapping[str, Verdict] = MappingProxyType(
+ERROR_CODES: Mapping[str, CodeMeaning] = MappingProxyType(
     {
         "400.002.02": REFUSED,  # Bad Request - Invalid <field>
         "400.002.05": REFUSED,  # Invalid Request Payload
@@ -66,7 +66,7 @@ ERROR_CODES: Mapping[str, Verdict] = MappingProxyType(
 )
 """`errorCode` of a synchronous answer, whatever HTTP status it came with."""
 
-FAULT_CODES: Mapping[str, Verdict] = MappingProxyType(
+FAULT_CODES: Mapping[str, CodeMeaning] = MappingProxyType(
     {
         "policies.ratelimit.SpikeArrestViolation": BUSY,
         "policies.ratelimit.QuotaViolation": BUSY,
@@ -74,7 +74,7 @@ FAULT_CODES: Mapping[str, Verdict] = MappingProxyType(
 )
 """`fault.detail.errorcode` of the gateway in front of the core system: refused before it."""
 
-RESPONSE_CODES: Mapping[str, Verdict] = MappingProxyType(
+RESPONSE_CODES: Mapping[str, CodeMeaning] = MappingProxyType(
     {
         "0": ACCEPTED,
         "1": UNKNOWN,  # one way to say "Duplicate OriginatorConversationID."
@@ -93,7 +93,7 @@ RESPONSE_CODES: Mapping[str, Verdict] = MappingProxyType(
 )
 """`ResponseCode` of a synchronous answer; it comes from the core, so the rest is unknown."""
 
-RESULT_CODES: Mapping[str, Verdict] = MappingProxyType(
+RESULT_CODES: Mapping[str, CodeMeaning] = MappingProxyType(
     {
         "0": SETTLED,
         "1": REFUSED,  # the Utility account is too low
@@ -141,7 +141,7 @@ RESULT_CODES: Mapping[str, Verdict] = MappingProxyType(
 )
 """`ResultCode` of a result callback, for the payment that the callback is about."""
 
-TRANSACTION_STATUSES: Mapping[str, Verdict] = MappingProxyType(
+TRANSACTION_STATUSES: Mapping[str, CodeMeaning] = MappingProxyType(
     {
         "completed": SETTLED,
         "cancelled": REFUSED,
@@ -193,10 +193,10 @@ class MpesaConfig:
     )
     # ResultCode of a question about an id that was never seen; the portal does not document it
     unknown_id_codes: tuple[str, ...] = ("2033",)
-    error_codes: Mapping[str, Verdict] = field(default_factory=lambda: ERROR_CODES)
-    fault_codes: Mapping[str, Verdict] = field(default_factory=lambda: FAULT_CODES)
-    response_codes: Mapping[str, Verdict] = field(default_factory=lambda: RESPONSE_CODES)
-    result_codes: Mapping[str, Verdict] = field(default_factory=lambda: RESULT_CODES)
-    transaction_statuses: Mapping[str, Verdict] = field(
+    error_codes: Mapping[str, CodeMeaning] = field(default_factory=lambda: ERROR_CODES)
+    fault_codes: Mapping[str, CodeMeaning] = field(default_factory=lambda: FAULT_CODES)
+    response_codes: Mapping[str, CodeMeaning] = field(default_factory=lambda: RESPONSE_CODES)
+    result_codes: Mapping[str, CodeMeaning] = field(default_factory=lambda: RESULT_CODES)
+    transaction_statuses: Mapping[str, CodeMeaning] = field(
         default_factory=lambda: TRANSACTION_STATUSES
     )

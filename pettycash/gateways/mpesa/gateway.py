@@ -14,7 +14,7 @@ from pettycash import phones
 from pettycash.gateways import exchanges
 from pettycash.gateways.base import (
     Asked,
-    CallbackPurpose,
+    CallbackKind,
     DestinationNotUnderstood,
     Exchange,
     FieldError,
@@ -154,11 +154,11 @@ class MpesaGateway:
         )
 
     def read_callback(
-        self, purpose: CallbackPurpose, body: bytes, instruction: PayoutInstruction
+        self, purpose: CallbackKind, body: bytes, instruction: PayoutInstruction
     ) -> Outcome:
         """Read a callback; see `Gateway.read_callback`."""
         facts = read_facts(purpose, body, self.config)
-        is_query = purpose in (CallbackPurpose.QUERY_RESULT, CallbackPurpose.QUERY_TIMEOUT)
+        is_query = purpose in (CallbackKind.QUERY_RESULT, CallbackKind.QUERY_TIMEOUT)
         exchange = exchanges.heard(
             RequestType.QUERY if is_query else RequestType.CONFIRM,
             purpose.value,

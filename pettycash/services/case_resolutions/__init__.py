@@ -3,10 +3,10 @@
 from pettycash.services.case_resolutions.endings import A_DAY, not_paid_from
 from pettycash.services.case_resolutions.judging import HeadRequired, JudgeMissing
 from pettycash.services.case_resolutions.proposals import (
+    CaseProposal,
     Ending,
     EndingDoesNotFit,
     EvidenceMissing,
-    Proposal,
     ReferenceTaken,
     TooEarly,
 )
@@ -15,12 +15,12 @@ from pettycash.services.case_resolutions.resolving import confirm, decline, prop
 
 __all__ = [
     "A_DAY",
+    "CaseProposal",
     "Ending",
     "EndingDoesNotFit",
     "EvidenceMissing",
     "HeadRequired",
     "JudgeMissing",
-    "Proposal",
     "ReferenceTaken",
     "TooEarly",
     "confirm",

@@ -13,10 +13,10 @@ from pettycash.models.platform import Case, CaseKind
 from pettycash.models.requisitions import Attachment, Requisition
 from pettycash.services import duties
 from pettycash.services.case_resolutions.proposals import (
+    CaseProposal,
     Ending,
     EndingDoesNotFit,
     EvidenceMissing,
-    Proposal,
     ReferenceTaken,
     TooEarly,
 )
@@ -32,7 +32,7 @@ A_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class CaseSubject:
     """The payment that a case is about, locked, with its attempts, the newest first."""
 
     requisition: Requisition
@@ -40,7 +40,7 @@ class Subject:
     attempts: Sequence[PaymentAttempt]
 
 
-def matter_of(subject: Subject | None, proposal: Proposal) -> Matter | None:
+def matter_of(subject: CaseSubject | None, proposal: CaseProposal) -> Matter | None:
     """The attempt that is meant: by default the newest that is not proven paid, or else the newest;
     what came back was proven paid.
     """
@@ -57,8 +57,8 @@ def matter_of(subject: Subject | None, proposal: Proposal) -> Matter | None:
 def check(
     session: Session,
     case: Case,
-    subject: Subject | None,
-    proposal: Proposal,
+    subject: CaseSubject | None,
+    proposal: CaseProposal,
     now: datetime,
 ) -> None:
     matter = matter_of(subject, proposal)
@@ -75,12 +75,14 @@ def check(
             and restored.may_have_left(matter.attempt)
             and _is_undecided(matter)
         ):
-            raise EndingDoesNotFit("What became of the money is still open: paid or not paid?")
+            raise EndingDoesNotFit(
+                "The outcome of the payment is still open: decide paid or not paid first."
+            )
         if case.kind in ABOUT_MONEY and subject is not None:
             _check_no_doubt(subject)
         return
     if case.kind not in ABOUT_MONEY or matter is None:
-        raise EndingDoesNotFit(f"A case of {case.kind} is only noted.")
+        raise EndingDoesNotFit(f"A case of {case.kind} can only be noted.")
     match proposal.ending:
         case Ending.PAID:
             _check_paid(session, matter, proposal)
@@ -92,36 +94,36 @@ def check(
     _check_file(session, case, matter, proposal)
 
 
-def _check_no_doubt(subject: Subject) -> None:
+def _check_no_doubt(subject: CaseSubject) -> None:
     """What becomes of the newest attempt does not end the doubt about one before it."""
     for each in subject.attempts:
         if _is_unconfirmed(each):
-            raise EndingDoesNotFit(f"What became of attempt {each.number} is still open.")
+            raise EndingDoesNotFit(f"The outcome of attempt {each.number} is still open.")
 
 
-def _check_kind(case: Case, proposal: Proposal) -> None:
+def _check_kind(case: Case, proposal: CaseProposal) -> None:
     if case.kind is CaseKind.RELEASE_LOCKED:
-        raise EndingDoesNotFit("It ends with unlock_release.")
+        raise EndingDoesNotFit("This case ends with unlock_release.")
     if (case.kind is CaseKind.SHORT_DELIVERY) is not (proposal.ending is Ending.LOST):
         # Money in transit stays a case until it is received or given up.
         raise EndingDoesNotFit("A short delivery ends with its receipt, or is lost.")
 
 
-def _check_paid(session: Session, matter: Matter, proposal: Proposal) -> None:
+def _check_paid(session: Session, matter: Matter, proposal: CaseProposal) -> None:
     if matter.attempt.state is AttemptState.SETTLED:
-        raise EndingDoesNotFit("It is proven paid already.")
+        raise EndingDoesNotFit("The payment is proven paid already.")
     if not restored.may_have_left(matter.attempt):
-        raise EndingDoesNotFit("Nothing of it was sent yet.")
+        raise EndingDoesNotFit("The payment was not sent yet.")
     _check_reference(session, matter, proposal, what="The rail's receipt or reference.")
     if proposal.occurred_at is None:
-        raise EvidenceMissing(errors={"occurred_at": ["When it happened."]})
+        raise EvidenceMissing(errors={"occurred_at": ["Say when it happened."]})
 
 
 def _check_not_paid(matter: Matter, now: datetime) -> None:
     if not _is_undecided(matter):
         raise EndingDoesNotFit(f"The attempt is {matter.attempt.state} already.")
     if not restored.may_have_left(matter.attempt):
-        raise EndingDoesNotFit("Nothing of it was sent yet.")
+        raise EndingDoesNotFit("The payment was not sent yet.")
     possible = not_paid_from(matter.attempt, now)
     if possible > now:
         raise TooEarly(
@@ -130,14 +132,16 @@ def _check_not_paid(matter: Matter, now: datetime) -> None:
         )
 
 
-def _check_returned(session: Session, matter: Matter, proposal: Proposal) -> None:
+def _check_returned(session: Session, matter: Matter, proposal: CaseProposal) -> None:
     is_paid = matter.payment.status is PaymentStatus.SUCCESS
     if not is_paid or matter.attempt.state is not AttemptState.SETTLED:
         raise EndingDoesNotFit("Only what is booked as paid comes back.")
     _check_reference(session, matter, proposal, what="The provider's reference of the return.")
 
 
-def _check_reference(session: Session, matter: Matter, proposal: Proposal, *, what: str) -> None:
+def _check_reference(
+    session: Session, matter: Matter, proposal: CaseProposal, *, what: str
+) -> None:
     reference = (proposal.provider_reference or "").strip()
     if not reference:
         raise EvidenceMissing(errors={"provider_reference": [what]})
@@ -151,19 +155,21 @@ def _check_reference(session: Session, matter: Matter, proposal: Proposal, *, wh
         spelt_like(Payment.return_reference, reference),
     )
     if session.execute(paid.union_all(back)).first() is not None:
-        raise ReferenceTaken(errors={"provider_reference": ["It proves another payment."]})
+        raise ReferenceTaken(
+            errors={"provider_reference": ["The reference proves another payment."]}
+        )
 
 
-def _check_time(matter: Matter, proposal: Proposal, now: datetime) -> None:
+def _check_time(matter: Matter, proposal: CaseProposal, now: datetime) -> None:
     """It happened after the first byte (statements are exact to the minute) and before now."""
     since = settlement.first_possible(matter).replace(second=0, microsecond=0)
     if proposal.occurred_at is not None and not since <= proposal.occurred_at <= now:
         raise EvidenceMissing(
-            errors={"occurred_at": [f"It is between {since.isoformat()} and now."]}
+            errors={"occurred_at": [f"The time must lie between {since.isoformat()} and now."]}
         )
 
 
-def _check_file(session: Session, case: Case, matter: Matter, proposal: Proposal) -> None:
+def _check_file(session: Session, case: Case, matter: Matter, proposal: CaseProposal) -> None:
     """Evidence is a file of the case, or one that came to the requisition after it was sent."""
     found = session.get(Attachment, proposal.evidence_id) if proposal.evidence_id else None
     is_of_the_case = found is not None and found.case_id == case.id
@@ -174,14 +180,16 @@ def _check_file(session: Session, case: Case, matter: Matter, proposal: Proposal
     )
     if found is None or not (is_of_the_case or is_of_the_requisition):
         raise EvidenceMissing(
-            errors={"evidence_id": ["A file that was uploaded to the case as evidence."]}
+            errors={"evidence_id": ["Name a file that was uploaded to the case as evidence."]}
         )
     if found.uploaded_by in duties.barred(
         session, duty=Duty.RECORDER, requisition_id=matter.requisition.id
     ):
-        raise NotSeparate("Who asked for money or gets it records no evidence of it.")
+        raise NotSeparate("The requester or recipient of money can't record evidence of it.")
     if found.uploaded_by in facts.custodians(session, matter.payment):
-        raise NotSeparate("Who keeps the fund files receipts, and no evidence of an outcome.")
+        raise NotSeparate(
+            "A custodian of the fund may file receipts, but no evidence of an outcome."
+        )
 
 
 def not_paid_from(attempt: PaymentAttempt, now: datetime) -> datetime:

@@ -23,13 +23,13 @@ CFO = frozenset({Role.CFO})
 
 
 class JudgeMissing(errors.RuleViolation):
-    """Nobody is left who may be the second judge; the detail names who is missing."""
+    """No person is left who may confirm this; the detail names who is missing."""
 
     code = "case.judge_missing"
 
 
 class HeadRequired(errors.NotAllowed):
-    """One of the two judges has to be the cfo or the ceo; the detail says which."""
+    """One of the two people who decide must be the cfo or the ceo; the detail says which."""
 
     code = "case.cfo_required"
 
@@ -127,14 +127,14 @@ def check_confirmer(
     """
     _check_member(session, among=among, requisition_id=requisition_id, actor=actor)
     if proposer not in among.roles:
-        raise NotSeparate("Who proposed it may not judge it any more: decline it.")
+        raise NotSeparate("The proposer may no longer decide on this case: decline the proposal.")
     if among.may(proposer, actor.user_id):
         return
     if actor.user_id == among.recorder:
-        raise NotSeparate("You recorded the evidence: somebody else confirms.")
+        raise NotSeparate("You recorded the evidence: another person must confirm.")
     if {proposer, actor.user_id} <= among.approvers:
-        raise NotSeparate("Of two judges at most one approved it.")
-    raise HeadRequired(f"One of the two is the {_either(among.heads)}.")
+        raise NotSeparate("At most one of the two people may have approved the requisition.")
+    raise HeadRequired(f"One of the two people must be the {_either(among.heads)}.")
 
 
 def _check_member(session: Session, *, among: Bench, requisition_id: UUID, actor: Actor) -> None:

@@ -21,7 +21,7 @@ class Ending(StrEnum):
 
 
 class EndingDoesNotFit(errors.RuleViolation):
-    """A case of this kind, or a payment in this state, does not end like that."""
+    """A case of this kind, or about a payment in this state, can't end in this way."""
 
     code = "case.ending_does_not_fit"
 
@@ -39,13 +39,13 @@ class ReferenceTaken(errors.RuleViolation):
 
 
 class TooEarly(errors.Conflict):
-    """It can't be called unpaid yet: the detail says from when, and what is waited for."""
+    """The payment can't be declared unpaid yet; the detail says from when it can."""
 
     code = "case.too_early"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proposal:
+class CaseProposal:
     """What one person proposes and another one confirms."""
 
     ending: Ending
@@ -68,7 +68,7 @@ class Proposal:
         }
 
     @classmethod
-    def of_json(cls, stored: Mapping[str, Any]) -> "Proposal":
+    def of_json(cls, stored: Mapping[str, Any]) -> "CaseProposal":
         # What was proposed before evidence was a file has none, and is declined.
         occurred_at, evidence_id = stored["occurred_at"], stored.get("evidence_id")
         return cls(

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from pettycash.models.attempts import PaymentAttempt
 from pettycash.models.platform import Case
 from pettycash.services.case_resolutions.endings import ABOUT_MONEY, not_paid_from
-from pettycash.services.payments import exchanges, restored
+from pettycash.services.payments import gateway_exchanges, restored
 
 
 def rails_word(session: Session, *, case: Case, now: datetime) -> dict[str, Any] | None:
@@ -27,7 +27,7 @@ def rails_word(session: Session, *, case: Case, now: datetime) -> dict[str, Any]
     ).scalar_one_or_none()
     if attempt is None or not restored.may_have_left(attempt):
         return None
-    last = exchanges.last_heard(session, attempt)
+    last = gateway_exchanges.last_heard(session, attempt)
     return {
         "attempt_number": attempt.number,
         "state": attempt.state,

@@ -22,15 +22,15 @@ from pettycash.models.requisitions import Attachment
 from pettycash.services import cases, company_settings, funds, outbox, pauses, replenishments
 from pettycash.services.actors import Actor
 from pettycash.services.case_resolutions import judging
-from pettycash.services.case_resolutions.endings import Subject, check, matter_of
-from pettycash.services.case_resolutions.proposals import Ending, Proposal
+from pettycash.services.case_resolutions.endings import CaseSubject, check, matter_of
+from pettycash.services.case_resolutions.proposals import CaseProposal, Ending
 from pettycash.services.duties import NotSeparate
-from pettycash.services.payments import exchanges, facts, restored, settlement
+from pettycash.services.payments import facts, gateway_exchanges, restored, settlement
 from pettycash.services.payments.facts import Matter
 
 
 def propose(
-    session: Session, *, case_id: UUID, proposal: Proposal, actor: Actor, now: datetime
+    session: Session, *, case_id: UUID, proposal: CaseProposal, actor: Actor, now: datetime
 ) -> Case:
     """Say how a case ended; nothing follows until a second person confirms.
 
@@ -81,7 +81,7 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
         _lock_delivery(session, case, actor)
     case = cases.to_confirm(session, case_id=case_id, version=version, actor=actor)
     assert case.proposal is not None
-    proposal = Proposal.of_json(case.proposal)
+    proposal = CaseProposal.of_json(case.proposal)
     matter = matter_of(subject, proposal)
     among = _bench(session, case, subject, proposal, now)
     if subject is not None and among is not None:
@@ -126,11 +126,13 @@ def decline(session: Session, *, case_id: UUID, version: int, reason: str, actor
     return cases.decline(session, case_id=case_id, version=version, reason=reason, actor=actor)
 
 
-def _locked(session: Session, case: Case, actor: Actor) -> Subject | None:
+def _locked(session: Session, case: Case, actor: Actor) -> CaseSubject | None:
     """Lock the payment of the case; None for other things."""
     if case.object_type == restored.CALLBACK:
         if actor.user_id in restored.payees_told(session, callback_id=case.object_id):
-            raise NotSeparate("Who gets money does not say that it may be paid again.")
+            raise NotSeparate(
+                "You get this money: another person must decide that it may be paid again."
+            )
         return None
     if case.object_type != "payment":
         return None
@@ -142,14 +144,14 @@ def _locked(session: Session, case: Case, actor: Actor) -> Subject | None:
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     ).scalars()
-    return Subject(requisition=requisition, payment=payment, attempts=attempts.all())
+    return CaseSubject(requisition=requisition, payment=payment, attempts=attempts.all())
 
 
 def _bench(
     session: Session,
     case: Case,
-    subject: Subject | None,
-    proposal: Proposal,
+    subject: CaseSubject | None,
+    proposal: CaseProposal,
     now: datetime,
 ) -> judging.Bench | None:
     """The people who may judge this ending; None where the case is about no payment."""
@@ -169,13 +171,13 @@ def _bench(
 
 
 def _heads(
-    session: Session, case: Case, subject: Subject, proposal: Proposal, now: datetime
+    session: Session, case: Case, subject: CaseSubject, proposal: CaseProposal, now: datetime
 ) -> frozenset[Role]:
     """One of whom has to be a judge of it; empty: any two."""
     payment, matter = subject.payment, matter_of(subject, proposal)
     # Until a statement or a balance can tell that the store has the money again.
     if proposal.ending is Ending.RETURNED and not (
-        matter is not None and exchanges.denies(session, matter.attempt)
+        matter is not None and gateway_exchanges.denies(session, matter.attempt)
     ):
         return judging.CFO
     limit = company_settings.cfo_limit(session, currency=payment.currency, now=now)
@@ -189,13 +191,13 @@ def _heads(
     return frozenset()
 
 
-def _is_unpaid_by_word(session: Session, subject: Subject) -> bool:
+def _is_unpaid_by_word(session: Session, subject: CaseSubject) -> bool:
     """Whether people alone say of an attempt that it failed: what speaks against it is not noted
     by less than those who said so."""
     return any(
         each.called_unpaid_at is not None
         and each.state is AttemptState.REJECTED
-        and not exchanges.denies(session, each)
+        and not gateway_exchanges.denies(session, each)
         for each in subject.attempts
     )
 
@@ -218,17 +220,19 @@ def _lock_delivery(session: Session, case: Case, actor: Actor) -> None:
     if actor.user_id in (found.funded_by, found.received_by) or funds.is_keeper(
         fund, actor.user_id
     ):
-        raise NotSeparate("Who sent or received a transfer, or keeps its fund, judges no loss.")
+        raise NotSeparate(
+            "You sent or received the transfer, or keep its fund: another person must decide."
+        )
 
 
 def _carry_out(
-    session: Session, *, matter: Matter, proposal: Proposal, case: Case, now: datetime
+    session: Session, *, matter: Matter, proposal: CaseProposal, case: Case, now: datetime
 ) -> None:
     is_paid = proposal.ending is Ending.PAID
     is_back = proposal.ending is Ending.RETURNED
     message = f"Two people settled the case: {proposal.note}"[:500]
     asked_at = matter.attempt.last_query_at
-    exchanges.log_own(
+    gateway_exchanges.log_own(
         session,
         payment=matter.payment,
         attempt=matter.attempt,

@@ -28,7 +28,7 @@ INSTANT = timedelta(microseconds=1)
 
 
 class InvalidCustodian(errors.RuleViolation):
-    """Custodian and alternate are two active members, and neither decides on their own post."""
+    """Custodian and alternate must be two active members; neither decides on their own post."""
 
     code = "fund.invalid_custodian"
 
@@ -38,7 +38,9 @@ def is_keeper(fund: Fund, user_id: UUID) -> bool:
     return user_id in (fund.custodian_id, fund.alternate_custodian_id)
 
 
-def read(session: Session, proposal: changes.Proposal, now: datetime) -> changes.Proposal:
+def read(
+    session: Session, proposal: changes.ChangeProposal, now: datetime
+) -> changes.ChangeProposal:
     """Refuse a proposal that could not become effective.
 
     Raises:
@@ -55,7 +57,7 @@ def read(session: Session, proposal: changes.Proposal, now: datetime) -> changes
             role_assignments.check_compatible(
                 session, user_id=person, role=Role.CUSTODIAN, start=now, end=None
             )
-    return changes.Proposal(
+    return changes.ChangeProposal(
         object_id=proposal.object_id,
         payload={
             "custodian_id": str(custodian_id),
@@ -71,7 +73,7 @@ def apply(session: Session, change: Change, actor: Actor, now: datetime) -> None
         InvalidCustodian: the facts changed since the proposal, or somebody appoints themselves.
         RolesIncompatible: see `read`.
     """
-    read(session, changes.Proposal(object_id=change.object_id, payload=change.payload), now)
+    read(session, changes.ChangeProposal(object_id=change.object_id, payload=change.payload), now)
     custodian_id, alternate_id = _people(change.payload)
     keepers = {person for person in (custodian_id, alternate_id) if person is not None}
     for person in sorted(keepers):  # before the fund; giving a role locks them too
@@ -80,7 +82,7 @@ def apply(session: Session, change: Change, actor: Actor, now: datetime) -> None
     if fund is None:
         raise visibility.FundNotFound
     if {change.proposed_by, actor.user_id} & {custodian_id, alternate_id}:
-        raise InvalidCustodian("Nobody appoints themselves.")
+        raise InvalidCustodian("You can't appoint yourself.")
     fund.custodian_id = custodian_id
     fund.alternate_custodian_id = alternate_id
     fund.version += 1
@@ -103,9 +105,11 @@ def _people(payload: Mapping[str, Any]) -> tuple[UUID, UUID | None]:
         alternate = payload.get("alternate_custodian_id")
         alternate_id = UUID(str(alternate)) if alternate is not None else None
     except (KeyError, ValueError) as error:
-        raise InvalidCustodian(errors={"custodian_id": ["It is the id of a member."]}) from error
+        raise InvalidCustodian(errors={"custodian_id": ["Give the id of a member."]}) from error
     if custodian_id == alternate_id:
-        raise InvalidCustodian(errors={"alternate_custodian_id": ["It is somebody else."]})
+        raise InvalidCustodian(
+            errors={"alternate_custodian_id": ["The alternate must be another person."]}
+        )
     return custodian_id, alternate_id
 
 
@@ -143,7 +147,7 @@ def _hand_over(
         if each.user_id not in keepers:
             # The schema wants an end after the beginning, also where both are now.
             each.valid_until = max(now, each.valid_from + INSTANT)
-            leaving.owe(session, user_id=each.user_id)
+            leaving.enqueue(session, user_id=each.user_id)
     for person in sorted(keepers - {each.user_id for each in live}):
         session.add(
             RoleAssignment(

@@ -29,19 +29,19 @@ CHANGEABLE = frozenset({"name", "is_active", *AMOUNTS})
 
 
 class FundExists(errors.Conflict):
-    """A fund of this code exists, or this place has an active fund in this currency."""
+    """A fund of this code exists, or this unit has an active fund in this currency."""
 
     code = "fund.exists"
 
 
 class InvalidFund(errors.RuleViolation):
-    """The limits of the fund contradict each other, or its place does not exist."""
+    """The limits of the fund contradict each other, or its unit does not exist."""
 
     code = "fund.invalid"
 
 
 class FundInUse(errors.Conflict):
-    """A fund is closed when its stores are empty, nothing is held and nothing is on its way."""
+    """A fund can be closed only when its stores are empty and no money is held or in transit."""
 
     code = "fund.in_use"
 

@@ -21,7 +21,7 @@ KIND = "opening_balance"
 
 
 class InvalidOpening(errors.RuleViolation):
-    """An opening balance is a positive amount of the store's currency, on a day that has come."""
+    """An opening balance must be a positive amount of the store's currency, on no future day."""
 
     code = "fund.invalid_opening_balance"
 
@@ -42,7 +42,7 @@ def propose_opening(
     Raises:
         FundNotFound, StoreNotFound: none such within scope.
         InvalidOpening: see the class.
-        AlreadyPosted: the store has its opening balance.
+        AlreadyPosted: the store has its opening balance already.
         NotAllowed: the proposer lacks the right.
     """
     visibility.fund(session, actor=actor, fund_id=fund_id)
@@ -58,7 +58,9 @@ def propose_opening(
     )
 
 
-def read(session: Session, proposal: changes.Proposal, now: datetime) -> changes.Proposal:
+def read(
+    session: Session, proposal: changes.ChangeProposal, now: datetime
+) -> changes.ChangeProposal:
     """Refuse a proposal that could not become effective.
 
     Raises:
@@ -69,7 +71,7 @@ def read(session: Session, proposal: changes.Proposal, now: datetime) -> changes
 
 
 def _read(
-    session: Session, proposal: changes.Proposal, now: datetime
+    session: Session, proposal: changes.ChangeProposal, now: datetime
 ) -> tuple[Store, Decimal, datetime]:
     """The store, the amount and the instant that the proposal stands for.
 
@@ -93,7 +95,7 @@ def _read(
         raise InvalidOpening(errors={"day": ["That day has not come yet."]})
     entry = posting_rules.opening(session, store=store, amount=amount, occurred_at=now, by=None)
     if ledger.is_posted(session, source=entry.source):
-        raise ledger.AlreadyPosted(f"{store.code} has its opening balance.")
+        raise ledger.AlreadyPosted(f"{store.code} has its opening balance already.")
     return store, amount, clock.day_bounds(day, timezone)[0]
 
 
@@ -105,7 +107,7 @@ def apply(session: Session, change: Change, actor: Actor, now: datetime) -> None
         StoreNotFound, InvalidOpening, AlreadyPosted: the facts changed since the proposal.
     """
     store, amount, occurred_at = _read(
-        session, changes.Proposal(object_id=change.object_id, payload=change.payload), now
+        session, changes.ChangeProposal(object_id=change.object_id, payload=change.payload), now
     )
     entry = posting_rules.opening(
         session, store=store, amount=amount, occurred_at=occurred_at, by=actor.user_id

@@ -36,7 +36,7 @@ class InvalidStore(errors.RuleViolation):
 
 
 class StoreNotEmpty(errors.Conflict):
-    """A store is closed when nothing lies in it and nothing is held."""
+    """A store can be closed only when it is empty and no money of it is held."""
 
     code = "store.not_empty"
 
@@ -154,15 +154,19 @@ def _check_provider(
 ) -> None:
     if kind is StoreKind.DRAWER:
         if provider_account_id is not None:
-            raise InvalidStore(errors={"provider_account_id": ["A drawer has none."]})
+            raise InvalidStore(
+                errors={"provider_account_id": ["A drawer has no provider account."]}
+            )
         return
     if provider_account_id is None:
-        raise InvalidStore(errors={"provider_account_id": ["A share is of a provider account."]})
+        raise InvalidStore(errors={"provider_account_id": ["A share needs a provider account."]})
     account = session.get(ProviderAccount, provider_account_id)
     if account is None or not account.is_active:
         raise InvalidStore(errors={"provider_account_id": ["There is no such active account."]})
     if account.currency != fund.currency:
-        raise InvalidStore(errors={"provider_account_id": [f"It is kept in {account.currency}."]})
+        raise InvalidStore(
+            errors={"provider_account_id": [f"The account is kept in {account.currency}."]}
+        )
     taken = session.execute(
         select(Store.id).where(
             Store.fund_id == fund.id,

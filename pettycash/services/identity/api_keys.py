@@ -24,7 +24,7 @@ from pettycash.models.platform import Change
 from pettycash.services import changes, organisation, permissions, secrets_box
 from pettycash.services.actors import REPORT, Actor, HeldRole
 from pettycash.services.identity import people, usernames
-from pettycash.services.identity.people import Origin, Placed
+from pettycash.services.identity.people import ClientInfo, Placed
 from pettycash.services.resolution.loading import live_assignments
 
 KIND = "api_key"
@@ -46,13 +46,13 @@ class KeyRefused(errors.NotAuthenticated):
 
 
 class OnBehalfOfMissing(errors.RuleViolation):
-    """A machine client says for whom it acts: On-Behalf-Of with the user's id or username."""
+    """A machine client must name a user's id or username in On-Behalf-Of."""
 
     code = "api_key.on_behalf_of_required"
 
 
 class OnBehalfOfUnknown(errors.NotAllowed):
-    """The person for whom the client acts is no active member of its company, or of its unit."""
+    """The person named in On-Behalf-Of is no active member of the client's company or unit."""
 
     code = "api_key.on_behalf_of_unknown"
 
@@ -70,7 +70,7 @@ class KeyNameTaken(errors.Conflict):
 
 
 class LifeTooLong(errors.RuleViolation):
-    """An API key ends in the future, 365 days from now at the latest."""
+    """An API key must end in the future, at most 365 days from now."""
 
     code = "api_key.life_too_long"
 
@@ -94,7 +94,7 @@ class KeyUnconfirmed(errors.NotAuthenticated):
 
 
 class KeyEnded(errors.Conflict):
-    """The API key was revoked, or its time was over, before it was confirmed."""
+    """The API key was revoked or expired before it was confirmed; make a new one."""
 
     code = "api_key.ended"
 
@@ -107,7 +107,7 @@ class Client:
     company: Company
     placed: Placed | None
 
-    def actor(self, origin: Origin) -> Actor:
+    def actor(self, origin: ClientInfo) -> Actor:
         """The actor for services."""
         scopes = frozenset(self.key.scopes)
         if self.placed is not None:
@@ -148,12 +148,12 @@ def create(
         raise ScopeUnknown(errors={"scopes": [f"Unknown: {each}." for each in unknown]})
     units = {"branch_id": branch_id, "department_id": department_id}
     if REPORT in scopes and (set(scopes) != {REPORT} or any(units.values())):
-        raise ScopeUnknown(errors={"scopes": ["`report` stands alone, and for no unit."]})
+        raise ScopeUnknown(errors={"scopes": ["`report` must be the only scope, and for no unit."]})
     if all(units.values()):
         raise TwoUnits(errors={"department_id": ["Name a branch or a department."]})
     organisation.check_places(session, units)
     if not now < expires_at <= now + LIFE_MAX:
-        raise LifeTooLong(errors={"expires_at": ["365 days from now at the latest."]})
+        raise LifeTooLong(errors={"expires_at": ["Choose a time at most 365 days from now."]})
     taken = session.execute(select(ApiKey.id).where(ApiKey.name == name)).scalar_one_or_none()
     if taken is not None:
         raise KeyNameTaken

@@ -28,7 +28,7 @@ LIFE = timedelta(days=3)
 
 
 class LinkRefused(errors.NotAuthenticated):
-    """The link was used, has expired, or never was one; ask an administrator for a new one."""
+    """The link was used, has expired or is unknown; ask an administrator for a new one."""
 
     code = "auth.link_refused"
 
@@ -42,7 +42,7 @@ class LinkMessage:
     text: str = field(repr=False)
 
 
-def owe(session: Session, *, user_id: UUID, actor: Actor | None) -> None:
+def enqueue(session: Session, *, user_id: UUID, actor: Actor | None) -> None:
     """Owe a person of this company a link, sent to their own address.
 
     `actor` is None on the host's command line. Links that were made before are worthless at once.
@@ -55,7 +55,7 @@ def owe(session: Session, *, user_id: UUID, actor: Actor | None) -> None:
         made_by=None if actor is None else actor.user_id,
     )
     session.add(link)
-    outbox.owe(session, topic=TOPIC, key=link.id)
+    outbox.enqueue(session, topic=TOPIC, key=link.id)
 
 
 def void(session: Session, *, user_id: UUID) -> None:
@@ -82,19 +82,19 @@ def void_sent(session: Session, *, now: datetime) -> int:
 
 
 def make(session: Session, *, link_id: UUID, now: datetime) -> LinkMessage | None:
-    """Make the token of a link that is owed; None where it came too late.
+    """Make the token of a link that is to be sent; None where it came too late.
 
     None, too, while another worker is sending it: of two tokens the first would be worthless.
     """
     link = db.lock(session, SignInLink, link_id)
     if link is None or link.used_at is not None:
-        outbox.done(session, topic=TOPIC, key=link_id)
+        outbox.complete(session, topic=TOPIC, key=link_id)
         return None
     lease = timedelta(seconds=settings.current().claim_lease_seconds)
     if link.expires_at is not None and link.expires_at - LIFE + lease > now:
-        outbox.keep_back(session, topic=TOPIC, key=link_id, until=link.expires_at - LIFE + lease)
+        outbox.lease(session, topic=TOPIC, key=link_id, until=link.expires_at - LIFE + lease)
         return None
-    outbox.keep_back(session, topic=TOPIC, key=link_id, until=now + lease)
+    outbox.lease(session, topic=TOPIC, key=link_id, until=now + lease)
     token = f"{PREFIX}{secrets.token_urlsafe(secrets_box.TOKEN_BYTES)}"
     link.digest = secrets_box.token_digest(token)
     link.expires_at = now + LIFE
@@ -113,7 +113,7 @@ def make(session: Session, *, link_id: UUID, now: datetime) -> LinkMessage | Non
 
 def sent(session: Session, *, link_id: UUID) -> None:
     """The message has left."""
-    outbox.done(session, topic=TOPIC, key=link_id)
+    outbox.complete(session, topic=TOPIC, key=link_id)
 
 
 def owner(session: Session, *, token: str, now: datetime) -> tuple[User, Company]:

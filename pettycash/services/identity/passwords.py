@@ -22,25 +22,25 @@ LOOK_ALIKES = str.maketrans("@4831!05$7|", "aabeiiosstl")
 
 
 class PasswordTooShort(errors.RuleViolation):
-    """A password has 15 characters or more; 8 beside a second factor."""
+    """A password needs at least 15 characters; 8 beside a second factor."""
 
     code = "password.too_short"
 
 
 class PasswordTooLong(errors.RuleViolation):
-    """A password has 128 characters or fewer."""
+    """A password may have at most 128 characters."""
 
     code = "password.too_long"
 
 
 class PasswordTooCommon(errors.RuleViolation):
-    """The password is among the first that somebody would try; use several unrelated words."""
+    """The password is too easy to guess; use several unrelated words."""
 
     code = "password.too_common"
 
 
 class PasswordUnchanged(errors.RuleViolation):
-    """The new password is the old one."""
+    """The new password must differ from the old one."""
 
     code = "password.unchanged"
 

@@ -15,7 +15,7 @@ from pettycash.services.actors import Actor, HeldRole
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
+class ClientInfo:
     """Where a request comes from, as audit rows keep it."""
 
     ip_address: str | None = None
@@ -43,7 +43,7 @@ class Placed:
 
     def actor(
         self,
-        origin: Origin,
+        origin: ClientInfo,
         *,
         session_id: UUID | None = None,
         client_id: UUID | None = None,

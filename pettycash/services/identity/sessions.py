@@ -20,7 +20,7 @@ from pettycash.models.organisation import Company
 from pettycash.models.people import Role, User
 from pettycash.services import secrets_box, security_log
 from pettycash.services.identity import people
-from pettycash.services.identity.people import Origin, Placed
+from pettycash.services.identity.people import ClientInfo, Placed
 
 GIVEN = datetime.fromtimestamp(0, UTC)
 """`password_changed_at` of a password that its owner has not chosen yet: somebody gave it."""
@@ -70,7 +70,7 @@ class Authenticated:
         return self.auth.last_seen_at < self.at - SEEN_EVERY
 
 
-def start(session: Session, *, placed: Placed, origin: Origin, now: datetime) -> Tokens:
+def start(session: Session, *, placed: Placed, origin: ClientInfo, now: datetime) -> Tokens:
     """Begin a family (system role): 12 hours at most, 8 for treasury."""
     limits = settings.current()
     hours = limits.session_hours_treasury if placed.has(Role.TREASURY) else limits.session_hours
@@ -100,7 +100,7 @@ def _issue(
     family_started_at: datetime,
     ends_at: datetime,
     authenticated_at: datetime,
-    origin: Origin,
+    origin: ClientInfo,
     now: datetime,
 ) -> Tokens:
     access_ends = min(now + timedelta(minutes=settings.current().access_token_minutes), ends_at)
@@ -191,7 +191,7 @@ def _lives(auth: AuthSession, now: datetime) -> bool:
 
 
 def refresh(
-    session: Session, *, refresh_token: str, origin: Origin, now: datetime
+    session: Session, *, refresh_token: str, origin: ClientInfo, now: datetime
 ) -> Tokens | SessionEnded:
     """Rotate both tokens (system role); the same token at once again gets the same ones.
 
@@ -266,7 +266,7 @@ def _again(
     access: str,
     refresh: str,
     *,
-    origin: Origin,
+    origin: ClientInfo,
     now: datetime,
 ) -> Tokens | SessionEnded:
     placed = people.place(session, user_id=auth.user_id, company_id=auth.company_id, now=now)

@@ -25,7 +25,7 @@ from pettycash.services.identity import (
     totp,
     usernames,
 )
-from pettycash.services.identity.people import Origin
+from pettycash.services.identity.people import ClientInfo
 from pettycash.services.identity.sessions import Tokens
 
 
@@ -54,21 +54,21 @@ class PasswordWrong(errors.RuleViolation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class StoredLogin:
     """What is needed of a user to compare; None of it leaves this module."""
 
     user_id: UUID | None
     password_hash: str | None
 
 
-def find(session: Session, *, username: str) -> Known:
+def find(session: Session, *, username: str) -> StoredLogin:
     """Look somebody up by the name typed (system role)."""
     row = session.execute(
         select(User.id, User.password_hash).where(
             User.username == usernames.spelling(username), User.is_active
         )
     ).one_or_none()
-    return Known(user_id=row[0] if row else None, password_hash=row[1] if row else None)
+    return StoredLogin(user_id=row[0] if row else None, password_hash=row[1] if row else None)
 
 
 def companies_to_tell(session: Session, *, username: str) -> list[tuple[UUID, UUID]]:
@@ -79,7 +79,7 @@ def companies_to_tell(session: Session, *, username: str) -> list[tuple[UUID, UU
     return [(user_id, each.id) for each in people.companies_of(session, user_id=user_id)]
 
 
-def matches(known: Known, password: str) -> bool:
+def matches(known: StoredLogin, password: str) -> bool:
     """Compare, at the same price for users that do not exist; with no transaction open."""
     if len(password) > passwords.LENGTH_MAX:
         password = ""  # no hash is of it; comparing it costs what any other does
@@ -92,12 +92,12 @@ def matches(known: Known, password: str) -> bool:
 def complete(
     session: Session,
     *,
-    known: Known,
+    known: StoredLogin,
     password_is_right: bool,
     totp_code: str | None,
     company: str | None,
     subjects: throttles.LoginSubjects,
-    origin: Origin,
+    origin: ClientInfo,
     now: datetime,
 ) -> Tokens | errors.PettycashError:
     """Note how an attempt ended and begin the session (system role).
@@ -142,7 +142,7 @@ def complete(
     return tokens
 
 
-def rehash(session: Session, *, known: Known, new_hash: str) -> None:
+def rehash(session: Session, *, known: StoredLogin, new_hash: str) -> None:
     """Store a hash made with today's parameters, unless the password changed meanwhile."""
     user = db.lock(session, User, known.user_id) if known.user_id else None
     if user is not None and user.password_hash == known.password_hash:
@@ -165,7 +165,7 @@ def _company(
 
 
 def _refused(
-    session: Session, refusal: errors.PettycashError, *, origin: Origin, user_id: UUID | None
+    session: Session, refusal: errors.PettycashError, *, origin: ClientInfo, user_id: UUID | None
 ) -> errors.PettycashError:
     # Asked for unknown users as well: the same work, the same time.
     companies = session.execute(

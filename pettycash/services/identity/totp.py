@@ -48,13 +48,13 @@ class UserNotFound(errors.NotFound):
 
 
 class OwnReset(errors.NotAllowed):
-    """Nobody resets their own second factor; another administrator does."""
+    """You can't reset your own second factor; ask another administrator."""
 
     code = "mfa.own_reset"
 
 
 class SharedLogin(errors.NotAllowed):
-    """This person works in another company too; only the host's operator resets their login."""
+    """This person works in another company too; only the host's operator can reset the login."""
 
     code = "mfa.shared_login"
 

@@ -12,7 +12,7 @@ UNSEEN = ("C", "Z")
 
 
 class InvalidPerson(errors.RuleViolation):
-    """A username or phone number that can't be used."""
+    """The username, e-mail or phone number can't be used."""
 
     code = "user.invalid"
 

@@ -19,15 +19,15 @@ from pettycash.services.payments.claiming import (
     Claim,
     ClaimLost,
     claim,
-    give_back,
     mark_sending,
+    return_claim,
     sending_deadline,
 )
-from pettycash.services.payments.creation import Part, create, create_for_validation
+from pettycash.services.payments.creation import PaymentPart, create, create_for_validation
+from pettycash.services.payments.evidence_checks import check_evidence
 from pettycash.services.payments.execution import execute
 from pettycash.services.payments.facts import locked, subject_of
 from pettycash.services.payments.instructions import of as instruction_of
-from pettycash.services.payments.matching import check_evidence
 from pettycash.services.payments.recording import record_outcome
 from pettycash.services.payments.releasing import (
     assign_executor,
@@ -35,20 +35,20 @@ from pettycash.services.payments.releasing import (
     unlock_release,
     verify_code,
 )
-from pettycash.services.payments.resolving import (
+from pettycash.services.payments.signatures import by_custodian, sign, witness
+from pettycash.services.payments.status_queries import (
     Question,
     ask_within,
     next_question,
     record_answer,
     requery,
 )
-from pettycash.services.payments.signatures import by_custodian, sign, witness
 
 __all__ = [
     "CHANGEABLE",
     "Claim",
     "ClaimLost",
-    "Part",
+    "PaymentPart",
     "Question",
     "acknowledge",
     "acknowledge_by_sign_in",
@@ -64,7 +64,6 @@ __all__ = [
     "create",
     "create_for_validation",
     "execute",
-    "give_back",
     "instruction_of",
     "locked",
     "make_acknowledgement_code",
@@ -74,6 +73,7 @@ __all__ = [
     "record_outcome",
     "requery",
     "resend_acknowledgement",
+    "return_claim",
     "send_code",
     "sending_deadline",
     "sign",

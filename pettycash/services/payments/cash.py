@@ -26,14 +26,14 @@ from pettycash.models.requisitions import Requisition
 from pettycash.rails import Method
 from pettycash.services import outbox, releases, security_log, visibility
 from pettycash.services.actors import Actor
-from pettycash.services.payments import exchanges, facts, settlement
+from pettycash.services.payments import facts, gateway_exchanges, settlement
 from pettycash.services.payments.facts import Matter
 
 TOPIC = "notifications.acknowledgement_code"
 
 
 class NotCash(errors.Conflict):
-    """Only cash that a custodian has released is acknowledged."""
+    """Only cash that a custodian has released can be acknowledged."""
 
     code = "acknowledgement.not_cash"
 
@@ -45,13 +45,13 @@ class WrongAcknowledgement(errors.RuleViolation):
 
 
 class AcknowledgementExpired(errors.RuleViolation):
-    """The recipient's code has expired or was not sent yet: have a new one sent."""
+    """The recipient's code has expired or was not sent yet; ask for a new one."""
 
     code = "acknowledgement.code_expired"
 
 
 class AcknowledgementTriesExhausted(errors.RuleViolation):
-    """All tries are used up: a signature acknowledges, or the cash is voided."""
+    """All tries are used up; acknowledge by a signature, or void the cash."""
 
     code = "acknowledgement.tries_exhausted"
 
@@ -63,13 +63,13 @@ class TooManyAcknowledgementCodes(errors.TooManyRequests):
 
 
 class NotTheRecipient(errors.NotAllowed):
-    """Only the member who gets the cash says by their own sign-in that they have it."""
+    """Only the member who gets the cash may confirm by their own sign-in that they have it."""
 
     code = "acknowledgement.not_the_recipient"
 
 
 def begin(session: Session, *, payment: Payment, execution_id: UUID) -> CashAcknowledgement:
-    """Await the recipient's word on cash that was just released; a code is owed to them."""
+    """Await the recipient's word on cash that was just released; a code is sent to them."""
     row = CashAcknowledgement(
         id=new_id(),
         company_id=payment.company_id,
@@ -79,8 +79,8 @@ def begin(session: Session, *, payment: Payment, execution_id: UUID) -> CashAckn
         sends=1,
     )
     session.add(row)
-    session.flush()  # the obligation's key is the row's
-    outbox.owe(session, topic=TOPIC, key=row.id)
+    session.flush()  # the outbox message's key is the row's
+    outbox.enqueue(session, topic=TOPIC, key=row.id)
     reach("cash.offered")
     return row
 
@@ -98,15 +98,15 @@ def make_acknowledgement_code(
         or row.acknowledged_at is not None
         or payment.status is not PaymentStatus.EXECUTING
     ):
-        outbox.done(session, topic=TOPIC, key=acknowledgement_id)
+        outbox.complete(session, topic=TOPIC, key=acknowledgement_id)
         return None
     lease = timedelta(seconds=settings.current().claim_lease_seconds)
     if row.claimed_at is not None and row.claimed_at + lease > now:
         until = row.claimed_at + lease
-        outbox.keep_back(session, topic=TOPIC, key=acknowledgement_id, until=until)
+        outbox.lease(session, topic=TOPIC, key=acknowledgement_id, until=until)
         return None
     row.claimed_at = now
-    due_at = outbox.keep_back(session, topic=TOPIC, key=acknowledgement_id, until=now + lease)
+    due_at = outbox.lease(session, topic=TOPIC, key=acknowledgement_id, until=now + lease)
     code = releases.new_code()
     lifetime = settings.current().code_lifetime_seconds
     row.code_digest = _keyed(code, row.id)
@@ -131,10 +131,10 @@ def make_acknowledgement_code(
 def acknowledgement_delivered(
     session: Session, *, acknowledgement_id: UUID, message: releases.CodeMessage
 ) -> None:
-    """The message left; the obligation is done, unless a newer code is owed or was made."""
+    """The code left; the outbox message is completed, unless a newer code is due or was made."""
     row = db.lock(session, CashAcknowledgement, acknowledgement_id)
     if row is not None and row.claimed_at == message.claimed_at:
-        outbox.done(session, topic=TOPIC, key=acknowledgement_id)
+        outbox.complete(session, topic=TOPIC, key=acknowledgement_id)
 
 
 def acknowledgement_not_delivered(
@@ -144,7 +144,7 @@ def acknowledgement_not_delivered(
     row = db.lock(session, CashAcknowledgement, acknowledgement_id)
     if row is not None and row.claimed_at == message.claimed_at:
         row.claimed_at = None
-        outbox.give_back(session, topic=TOPIC, key=acknowledgement_id, due_at=message.due_at)
+        outbox.end_lease(session, topic=TOPIC, key=acknowledgement_id, due_at=message.due_at)
 
 
 def resend_acknowledgement(
@@ -166,7 +166,7 @@ def resend_acknowledgement(
     row.code_digest = None
     row.claimed_at = None
     row.expires_at = None
-    outbox.owe(session, topic=TOPIC, key=row.id)
+    outbox.enqueue(session, topic=TOPIC, key=row.id)
     return matter.payment
 
 
@@ -233,7 +233,7 @@ def acknowledge_by_sign_in(
 
 def log_void(session: Session, *, payment: Payment, attempt: PaymentAttempt) -> None:
     """The exchange log's row for cash that nobody collected."""
-    exchanges.log_own(
+    gateway_exchanges.log_own(
         session,
         payment=payment,
         attempt=attempt,
@@ -280,7 +280,7 @@ def kept(session: Session, *, payment_id: UUID, actor: Actor) -> tuple[Matter, C
     if payment.method is not Method.CASH:
         raise NotCash
     if actor.user_id not in facts.custodians(session, payment):
-        raise releases.NotSeparate("Cash is paid by the custodian of its fund.")
+        raise releases.NotSeparate("Only the custodian of its fund may pay cash.")
     requisition = session.get_one(Requisition, payment.requisition_id)
     subject = facts.subject_of(session, payment=payment, requisition=requisition)
     if actor.user_id in subject.excluded:
@@ -303,8 +303,8 @@ def pay_out(
     row.acknowledged_at = now
     row.proof = proof
     row.code_digest = None
-    outbox.done(session, topic=TOPIC, key=row.id)
-    exchanges.log_own(
+    outbox.complete(session, topic=TOPIC, key=row.id)
+    gateway_exchanges.log_own(
         session,
         payment=payment,
         attempt=attempt,

@@ -173,7 +173,7 @@ def cancel(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -
     is_cash_on_the_way = payment.method is Method.CASH and payment.status is PaymentStatus.EXECUTING
     if is_cash_on_the_way:
         if actor.user_id not in facts.custodians(session, payment):
-            raise releases.NotSeparate("Cash is voided by the custodian of its fund.")
+            raise releases.NotSeparate("Only the custodian of its fund may void cash.")
         attempt = facts.live_attempt(session, payment_id=payment.id)
         assert attempt is not None, "an executing payment has a live attempt"
         settlement.fail(
@@ -187,7 +187,7 @@ def cancel(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -
         cash.log_void(session, payment=payment, attempt=attempt)
     else:
         if not actor.has(Role.TREASURY):
-            raise releases.NotSeparate("Treasury cancels payments.")
+            raise releases.NotSeparate("Only treasury may cancel payments.")
         if payment.status is PaymentStatus.FAILED and not payment.failure_confirmed:
             raise rules.FailureUnconfirmed
         if payment.blocked_by_case_id is not None:

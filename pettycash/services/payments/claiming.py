@@ -24,8 +24,8 @@ from pettycash.rails import Rail
 from pettycash.services import jitter, outbox, pauses, rail_slots
 from pettycash.services.log_events import log_event
 from pettycash.services.payments import (
-    exchanges,
     facts,
+    gateway_exchanges,
     instructions,
     restored,
     rules,
@@ -63,12 +63,13 @@ class Claim:
 def claim(session: Session, *, attempt_id: UUID, now: datetime) -> Claim | None:
     """Take an attempt that waits; None where there is nothing to send now.
 
-    Then the obligation is done, or due again when that may have changed: paused, switched off,
-    blocked by a case, in the hands of a worker that may have died, no slot of its account free.
+    Then the outbox message is completed, or due again when that may have changed: paused, switched
+    off, blocked by a case, in the hands of a worker that may have died, no slot of its account
+    free.
     """
     matter = facts.matter(session, attempt_id=attempt_id)
     if matter is None:
-        outbox.done(session, topic=SUBMIT, key=attempt_id)
+        outbox.complete(session, topic=SUBMIT, key=attempt_id)
         return None
     lease = timedelta(seconds=settings.current().claim_lease_seconds)
     attempt = matter.attempt
@@ -77,20 +78,20 @@ def claim(session: Session, *, attempt_id: UUID, now: datetime) -> Claim | None:
     token = uuid4()
     instruction = instructions.of(session, attempt)
     if not rail_slots.take(session, account_id=instruction.account.id, holder=token, now=now):
-        outbox.postpone(session, topic=SUBMIT, key=attempt_id, due_at=rail_slots.next_look(now))
+        outbox.reschedule(session, topic=SUBMIT, key=attempt_id, due_at=rail_slots.next_look(now))
         return None
     wanted = {"attempt": attempt_id, "token": token, "now": now, "gone_before": now - lease}
     taken = session.execute(TAKE, wanted).one_or_none()
     if taken is None:
         return None
     # If this worker dies, the next one comes when the lease has ended.
-    outbox.postpone(session, topic=SUBMIT, key=attempt_id, due_at=now + lease)
+    outbox.reschedule(session, topic=SUBMIT, key=attempt_id, due_at=now + lease)
     first_look = timedelta(seconds=settings.current().query_first_seconds)
     if attempt.first_sent_at is None and attempt.created_at + first_look / 2 < now:
         # It was put off while the attempt waited (`resolving`).
         lane = attempt.provider_account_id
         due_at = now + first_look
-        outbox.owe(session, topic=RESOLVE, key=attempt_id, due_at=due_at, lane=lane)
+        outbox.enqueue(session, topic=RESOLVE, key=attempt_id, due_at=due_at, lane=lane)
     log_event(session, "attempt.claimed", payment_id=matter.payment.id, attempt_id=attempt_id)
     return Claim(
         token=token,
@@ -175,7 +176,7 @@ MARK = (
 )
 
 
-def give_back(session: Session, *, claim: Claim) -> None:
+def return_claim(session: Session, *, claim: Claim) -> None:
     """Free the slot of a claim that was lost before its first byte."""
     rail_slots.free(session, account_id=claim.instruction.account.id, holder=claim.token)
 
@@ -191,7 +192,7 @@ def repeat_window() -> timedelta:
 
 
 def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime) -> bool:
-    """Whether the attempt may be taken now; its obligation is put where it belongs if not."""
+    """Whether the attempt may be taken now; its outbox message is put where it belongs if not."""
     attempt, payment = matter.attempt, matter.payment
     match attempt.state:
         case AttemptState.QUEUED:
@@ -201,7 +202,7 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
         case AttemptState.CLAIMED:
             assert attempt.claimed_at is not None, "a claimed attempt knows since when"
             due_at = attempt.claimed_at + lease + timedelta(seconds=1)
-            outbox.postpone(session, topic=SUBMIT, key=attempt.id, due_at=due_at)
+            outbox.reschedule(session, topic=SUBMIT, key=attempt.id, due_at=due_at)
             return False
         case AttemptState.SENDING:
             assert attempt.last_sent_at is not None, "a sending attempt knows since when"
@@ -209,16 +210,16 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
                 lose_track(session, matter=matter, now=now)
             else:
                 due_at = attempt.last_sent_at + lease + timedelta(seconds=1)
-                outbox.postpone(session, topic=SUBMIT, key=attempt.id, due_at=due_at)
+                outbox.reschedule(session, topic=SUBMIT, key=attempt.id, due_at=due_at)
             return False
         case _:
-            outbox.done(session, topic=SUBMIT, key=attempt.id)
+            outbox.complete(session, topic=SUBMIT, key=attempt.id)
             return False
     if payment.status not in ON_THE_WAY or restored.must_ask(attempt):
-        outbox.done(session, topic=SUBMIT, key=attempt.id)
+        outbox.complete(session, topic=SUBMIT, key=attempt.id)
         if payment.status in ON_THE_WAY:
-            # Its question comes first; what the rail says to it owes the sending anew.
-            outbox.owe(session, topic=RESOLVE, key=attempt.id)
+            # Its question comes first; what the rail says to it enqueues the sending anew.
+            outbox.enqueue(session, topic=RESOLVE, key=attempt.id)
         return False
     if is_too_late(attempt, now):
         give_up_sending(session, matter=matter, now=now)
@@ -227,7 +228,7 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
     if overcommitted and not attempt.ever_unknown:
         # A failed payment was proven paid meanwhile: what has not left for this one stays here.
         message = "The approved amount is paid or on its way without it."
-        exchanges.log_own(
+        gateway_exchanges.log_own(
             session,
             payment=payment,
             attempt=attempt,
@@ -257,7 +258,7 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
             )
             shortest, longest = PAUSE_RECHECK_SECONDS
             due_at = now + jitter.up_to(longest, floor=shortest)
-            outbox.postpone(session, topic=SUBMIT, key=attempt.id, due_at=due_at)
+            outbox.reschedule(session, topic=SUBMIT, key=attempt.id, due_at=due_at)
             return False
     return True
 
@@ -295,7 +296,7 @@ def give_up_sending(session: Session, *, matter: Matter, now: datetime) -> None:
     matter.attempt.outcome_code = TOO_LATE
     matter.attempt.outcome_message = "The repeat waited for longer than the rail recognises it."
     settlement.move(matter, AttemptState.UNKNOWN, now)
-    outbox.done(session, topic=SUBMIT, key=matter.attempt.id)
+    outbox.complete(session, topic=SUBMIT, key=matter.attempt.id)
     settlement.ask_at_once(session, matter=matter, now=now)
 
 
@@ -313,7 +314,7 @@ def lose_track(session: Session, *, matter: Matter, now: datetime) -> None:
     matter.attempt.outcome_message = "The worker ended while it was sending."
     # No payment leaves `executing` without a row of the exchange log, and its time may be up before
     # the rail has answered anything (reliability.md §2, I4).
-    exchanges.log_own(
+    gateway_exchanges.log_own(
         session,
         payment=matter.payment,
         attempt=matter.attempt,
@@ -325,6 +326,6 @@ def lose_track(session: Session, *, matter: Matter, now: datetime) -> None:
         success=False,
     )
     settlement.move(matter, AttemptState.UNKNOWN, now)
-    outbox.done(session, topic=SUBMIT, key=matter.attempt.id)
+    outbox.complete(session, topic=SUBMIT, key=matter.attempt.id)
     settlement.ask_at_once(session, matter=matter, now=now)
     reach("payments.losing")

@@ -29,8 +29,8 @@ from pettycash.services.duties import Duty
 from pettycash.services.payments import facts, rules
 
 
-class ExternalReferenceTaken(errors.Conflict):
-    """This client has used the external reference for another payment."""
+class PaymentReferenceTaken(errors.Conflict):
+    """This client has used this external reference for another payment."""
 
     code = "payment.external_reference_taken"
 
@@ -42,7 +42,7 @@ class NothingLeft(errors.RuleViolation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class PaymentPart:
     """One payment to be made. What is None comes from the requisition, the store by its place."""
 
     amount: Decimal
@@ -57,7 +57,7 @@ def create_for_validation(
     session: Session,
     *,
     requisition: Requisition,
-    parts: Sequence[Part],
+    parts: Sequence[PaymentPart],
     maker_id: UUID | None,
     actor: Actor,
     now: datetime,
@@ -114,7 +114,7 @@ def create(
     left = rules.remainder(session, requisition=requisition)
     if left <= 0:
         raise NothingLeft
-    part = Part(
+    part = PaymentPart(
         amount=left if amount is None else amount,
         store_id=store_id,
         method=method,
@@ -140,7 +140,7 @@ def make(
     session: Session,
     *,
     requisition: Requisition,
-    part: Part,
+    part: PaymentPart,
     maker_id: UUID | None,
     actor: Actor,
     now: datetime,
@@ -215,6 +215,6 @@ def make(
             session.flush()  # the next part counts this one
     except IntegrityError as error:
         if db.constraint(error) == "uq_payments_external_reference":
-            raise ExternalReferenceTaken from error
+            raise PaymentReferenceTaken from error
         raise
     return payment

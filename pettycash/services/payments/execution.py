@@ -1,4 +1,4 @@
-"""Releasing a payment: everything is checked again under lock, money is held, a sending is owed."""
+"""Releasing a payment: all is checked again under lock, money is held, the sending enqueued."""
 
 import base64
 import hashlib
@@ -56,7 +56,7 @@ class Release:
 def execute(
     session: Session, *, payment_id: UUID, actor: Actor, now: datetime
 ) -> tuple[Payment, PaymentExecution]:
-    """Release a payment: hold its money, record who released it, owe its sending.
+    """Release a payment: hold its money, record who released it, enqueue its sending.
 
     Of any number of callers at once one releases it; the others find it executing.
 
@@ -167,11 +167,11 @@ def execute(
     else:
         wait = 0.0 if attempt.asks_first else settings.current().query_first_seconds
         first_look = now + timedelta(seconds=wait)
-        outbox.owe_all(
+        outbox.enqueue_all(
             session,
             [
-                outbox.Debt(topic=SUBMIT, key=attempt.id, lane=attempt.provider_account_id),
-                outbox.Debt(
+                outbox.NewMessage(topic=SUBMIT, key=attempt.id, lane=attempt.provider_account_id),
+                outbox.NewMessage(
                     topic=RESOLVE,
                     key=attempt.id,
                     due_at=first_look,
@@ -224,7 +224,12 @@ def check_state(requisition: Requisition, payment: Payment) -> None:
 
 
 def _release(
-    session: Session, *, payment: Payment, subject: releases.Subject, actor: Actor, now: datetime
+    session: Session,
+    *,
+    payment: Payment,
+    subject: releases.ReleaseSubject,
+    actor: Actor,
+    now: datetime,
 ) -> Release:
     """Spend the executor's grant. A policy that was tightened since the payment was made counts."""
     floor = company_settings.current(session).otp_floor(payment.currency)

@@ -44,11 +44,13 @@ def digest_of(payment: Payment) -> bytes:
     )
 
 
-def subject_of(session: Session, *, payment: Payment, requisition: Requisition) -> releases.Subject:
+def subject_of(
+    session: Session, *, payment: Payment, requisition: Requisition
+) -> releases.ReleaseSubject:
     """The payment as something to release, and who is ruled out of releasing it."""
     known = duties.holders(session, requisition_id=requisition.id)
     ruled_out = duties.others(known, Duty.RELEASER)
-    return releases.Subject(
+    return releases.ReleaseSubject(
         kind="payment",
         id=payment.id,
         digest=payment.digest,

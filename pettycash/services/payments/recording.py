@@ -9,10 +9,10 @@ from pettycash.gateways import registry
 from pettycash.gateways.base import Outcome, OutcomeKind
 from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
 from pettycash.services import credential_refusals, jitter, outbox, rail_slots
-from pettycash.services.payments import evidence, exchanges, facts, settlement
+from pettycash.services.payments import facts, gateway_exchanges, results, settlement
 from pettycash.services.payments.claiming import Claim
-from pettycash.services.payments.evidence import Source, Verdict, Word
 from pettycash.services.payments.facts import Matter
+from pettycash.services.payments.results import ReportEffect, Source, Word
 from pettycash.services.payments.settlement import RESOLVE, SUBMIT
 
 RETRY_SECONDS = 5.0
@@ -20,7 +20,9 @@ THROTTLED_SECONDS = 30.0
 RETRY_SECONDS_MAX = 300.0
 
 
-def record_outcome(session: Session, *, claim: Claim, outcome: Outcome, now: datetime) -> Verdict:
+def record_outcome(
+    session: Session, *, claim: Claim, outcome: Outcome, now: datetime
+) -> ReportEffect:
     """Record the answer to what this claim sent.
 
     An answer under a token that is not valid any more is logged. If it proves something it counts,
@@ -38,12 +40,12 @@ def record_outcome(session: Session, *, claim: Claim, outcome: Outcome, now: dat
         AttemptState.UNKNOWN,
     )
     if not owns and not _counts_all_the_same(attempt, outcome):
-        exchanges.log(session, payment=matter.payment, attempt=attempt, said=outcome)
-        return Verdict.IGNORED
+        gateway_exchanges.log(session, payment=matter.payment, attempt=attempt, said=outcome)
+        return ReportEffect.IGNORED
     if outcome.kind is OutcomeKind.NOT_SENT:
         return _not_sent(session, matter, outcome, now)
     gateway = registry.for_rail(claim.rail)
-    verdict = evidence.take(
+    verdict = results.take(
         session,
         matter=matter,
         word=Word(
@@ -59,8 +61,8 @@ def record_outcome(session: Session, *, claim: Claim, outcome: Outcome, now: dat
         # A worker that has taken it meanwhile to repeat it finds its claim gone.
         attempt.claim = None
         attempt.next_query_at = due_at
-        outbox.postpone(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
-    outbox.done(session, topic=SUBMIT, key=attempt.id)
+        outbox.reschedule(session, topic=RESOLVE, key=attempt.id, due_at=due_at)
+    outbox.complete(session, topic=SUBMIT, key=attempt.id)
     return verdict
 
 
@@ -77,10 +79,10 @@ def _counts_all_the_same(attempt: PaymentAttempt, outcome: Outcome) -> bool:
             return False
 
 
-def _not_sent(session: Session, matter: Matter, outcome: Outcome, now: datetime) -> Verdict:
+def _not_sent(session: Session, matter: Matter, outcome: Outcome, now: datetime) -> ReportEffect:
     """Provably never processed: again under the same reference, later, and not for ever."""
     attempt = matter.attempt
-    exchanges.log(session, payment=matter.payment, attempt=attempt, said=outcome)
+    gateway_exchanges.log(session, payment=matter.payment, attempt=attempt, said=outcome)
     attempt.outcome_code, attempt.outcome_message = outcome.code, outcome.message
     matter.payment.last_error = f"{outcome.code}: {outcome.message}"[:500]
     is_last_try = attempt.tries >= settings.current().send_tries_max
@@ -89,9 +91,9 @@ def _not_sent(session: Session, matter: Matter, outcome: Outcome, now: datetime)
         # Only this one was not sent. What became of an earlier sending, ours or one that a restore
         # has lost, the rail has to say.
         settlement.move(matter, AttemptState.UNKNOWN, now)
-        outbox.done(session, topic=SUBMIT, key=attempt.id)
+        outbox.complete(session, topic=SUBMIT, key=attempt.id)
         settlement.ask_at_once(session, matter=matter, now=now)
-        return Verdict.ASKED
+        return ReportEffect.ASKED
     if is_last_try:
         settlement.fail(
             session,
@@ -101,11 +103,11 @@ def _not_sent(session: Session, matter: Matter, outcome: Outcome, now: datetime)
             confirmed=True,
             now=now,
         )
-        return Verdict.REJECTED
+        return ReportEffect.REJECTED
     attempt.claim = None
     settlement.move(matter, AttemptState.QUEUED, now)
     base = THROTTLED_SECONDS if outcome.throttled else RETRY_SECONDS
     wait = jitter.doubling(base, attempt.tries, longest=RETRY_SECONDS_MAX)
-    outbox.postpone(session, topic=SUBMIT, key=attempt.id, due_at=now + wait)
+    outbox.reschedule(session, topic=SUBMIT, key=attempt.id, due_at=now + wait)
     assert attempt.state in LIVE
-    return Verdict.IGNORED
+    return ReportEffect.IGNORED

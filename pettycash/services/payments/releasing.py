@@ -73,7 +73,7 @@ def unlock_release(session: Session, *, payment_id: UUID, actor: Actor, now: dat
 
 def _releasable(
     session: Session, *, payment_id: UUID, actor: Actor
-) -> tuple[Payment, releases.Subject]:
+) -> tuple[Payment, releases.ReleaseSubject]:
     requisition: Requisition
     requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
     check_state(requisition, payment)

@@ -17,7 +17,7 @@ from pettycash.services.actors import Actor
 
 
 class MethodReserved(errors.RuleViolation):
-    """This method is reserved for later."""
+    """This method is not available yet."""
 
     code = "payment.method_reserved"
 
@@ -29,13 +29,13 @@ class StoreUnknown(errors.RuleViolation):
 
 
 class MethodDoesNotFit(errors.RuleViolation):
-    """Money of this store can't leave by this method."""
+    """This store can't pay by this method."""
 
     code = "payment.method_does_not_fit"
 
 
 class WrongCurrency(errors.RuleViolation):
-    """Requisition, store and payment share one currency."""
+    """Requisition, store and payment must have the same currency."""
 
     code = "payment.wrong_currency"
 
@@ -53,19 +53,19 @@ class ExceedsApproved(errors.RuleViolation):
 
 
 class RequisitionNotPayable(errors.Conflict):
-    """Only a requisition that treasury has validated is paid."""
+    """Only a requisition that treasury has validated can be paid."""
 
     code = "payment.requisition_not_payable"
 
 
 class FailureUnconfirmed(errors.Conflict):
-    """A failure is known from a callback alone; the rail's own word on it is awaited."""
+    """Only a callback reports the failure; wait until a query to the rail confirms it."""
 
     code = "payment.failure_unconfirmed"
 
 
 class BlockedByCase(errors.Conflict):
-    """A contradiction about this payment waits for two people; until then nothing is released."""
+    """A case contradicts this payment; two people must resolve it before a release."""
 
     code = "payment.blocked_by_case"
 
@@ -92,7 +92,7 @@ def fitting_store(
         WrongCurrency, MethodDoesNotFit: the named store is of another currency or kind.
     """
     if method.facts.reserved:
-        raise MethodReserved(errors={"method": [f"{method.facts.label} is reserved for later."]})
+        raise MethodReserved(errors={"method": [f"{method.facts.label} is not available yet."]})
     if store_id is None:
         return _store_by_place(session, requisition=requisition, method=method)
     query = (
@@ -139,7 +139,9 @@ def check_destination(
     if not session.execute(APPROVED_DESTINATION, asked).scalar_one():
         raise approved_facts.RedirectNeeded(
             errors={
-                "destination": ["Nobody has approved that so much goes there: a redirect asks."]
+                "destination": [
+                    "This amount was not approved for that destination: propose a redirect."
+                ]
             }
         )
 
@@ -231,7 +233,7 @@ def _leaves_by(session: Session, *, store: Store, method: Method) -> bool:
 
 
 def _store_by_place(session: Session, *, requisition: Requisition, method: Method) -> Store:
-    place = rail_limits.Place(
+    place = rail_limits.SpendingUnits(
         department_id=requisition.department_id,
         branch_id=requisition.branch_id,
         region_id=requisition.region_id,
@@ -239,7 +241,7 @@ def _store_by_place(session: Session, *, requisition: Requisition, method: Metho
     store = rail_limits.store_of_place(session, place, currency=requisition.currency, method=method)
     if store is None:
         raise StoreUnknown(
-            f"No fund of this place pays {requisition.currency} by {method.facts.label}.",
+            f"No fund of this unit pays {requisition.currency} by {method.facts.label}.",
             errors={"store_id": ["Name the store that pays."]},
         )
     return store

@@ -29,11 +29,11 @@ from pettycash.services import (
     requisitions,
 )
 from pettycash.services.log_events import log_event
-from pettycash.services.payments import exchanges, facts, restored
+from pettycash.services.payments import facts, gateway_exchanges, restored
 from pettycash.services.payments.facts import Matter
 
 SUBMIT, RESOLVE = "payments.submit", "payments.resolve"
-"""The two obligations of an attempt; both have its id as key."""
+"""The two outbox messages of an attempt; both have its id as key."""
 
 WAITING = frozenset({AttemptState.QUEUED, AttemptState.CLAIMED})
 """States in which nothing (more) of an attempt has left."""
@@ -167,9 +167,9 @@ def fail(
         payment.failure_confirmed = confirmed and not _is_unconfirmed(session, matter)
         payment.executor_id = None
         payment.move_to(PaymentStatus.FAILED, at=now)
-    outbox.done(session, topic=SUBMIT, key=attempt.id)
+    outbox.complete(session, topic=SUBMIT, key=attempt.id)
     if confirmed:
-        outbox.done(session, topic=RESOLVE, key=attempt.id)
+        outbox.complete(session, topic=RESOLVE, key=attempt.id)
         _end_doubt(session, payment=payment, now=now)
     else:
         ask_at_once(session, matter=matter, now=now)
@@ -190,7 +190,7 @@ def call_unpaid(session: Session, *, matter: Matter, message: str, now: datetime
         fail(
             session,
             matter=matter,
-            code=exchanges.NOT_PAID,
+            code=gateway_exchanges.NOT_PAID,
             message=message,
             confirmed=not can_be_asked,
             now=now,
@@ -241,7 +241,7 @@ def confirm_failure(
         payment.version += 1
         _end_doubt(session, payment=payment, now=now)
     if not asks_on:
-        outbox.done(session, topic=RESOLVE, key=attempt.id)
+        outbox.complete(session, topic=RESOLVE, key=attempt.id)
     session.flush()  # progress counts what stands in the table
     requisitions.payment_progress(session, requisition_id=payment.requisition_id, now=now)
     reach("settlement.confirmed")
@@ -301,7 +301,7 @@ def learn_fee(
         ledger.post(session, entries, fulfils=fulfils)
         _consider_replenishment(session, payment=matter.payment, now=now)
     else:
-        outbox.done(session, topic=RESOLVE, key=attempt.id)
+        outbox.complete(session, topic=RESOLVE, key=attempt.id)
     reach("settlement.fee_learnt")
 
 
@@ -329,7 +329,7 @@ def ask_at_once(session: Session, *, matter: Matter, now: datetime) -> None:
         matter.attempt.queries = 0
     matter.attempt.next_query_at = now
     lane = matter.attempt.provider_account_id
-    outbox.owe(session, topic=RESOLVE, key=matter.attempt.id, lane=lane)
+    outbox.enqueue(session, topic=RESOLVE, key=matter.attempt.id, lane=lane)
 
 
 def move(matter: Matter, state: AttemptState, now: datetime) -> None:
@@ -404,7 +404,7 @@ def _withdraw_unsent(session: Session, *, payment: Payment, matter: Matter, now:
         return
     other.state_changed_at = now
     other.claim = None
-    outbox.done(session, topic=SUBMIT, key=other.id)
+    outbox.complete(session, topic=SUBMIT, key=other.id)
     if other.ever_unknown or restored.may_have_left(other):
         other.state = AttemptState.UNKNOWN
         _log(other)
@@ -415,20 +415,20 @@ def _withdraw_unsent(session: Session, *, payment: Payment, matter: Matter, now:
     other.outcome_code = "local.withdrawn"
     other.outcome_message = f"Attempt {matter.attempt.number} was proven paid."
     _log(other)
-    outbox.done(session, topic=RESOLVE, key=other.id)
+    outbox.complete(session, topic=RESOLVE, key=other.id)
 
 
 def _after_sending(session: Session, *, matter: Matter, fee_known: bool, now: datetime) -> None:
     attempt = matter.attempt
     if fee_known or matter.payment.method is Method.CASH:
-        outbox.done(session, topic=RESOLVE, key=attempt.id)
+        outbox.complete(session, topic=RESOLVE, key=attempt.id)
         return
     # The rail's own answer names the fee, which the callback does not.
     due_at = now + timedelta(seconds=settings.current().query_first_seconds)
     attempt.next_query_at = due_at
     attempt.queries = 0
     lane = attempt.provider_account_id
-    outbox.owe_at(session, topic=RESOLVE, key=attempt.id, due_at=due_at, lane=lane)
+    outbox.enqueue_at(session, topic=RESOLVE, key=attempt.id, due_at=due_at, lane=lane)
 
 
 def _after_decision(session: Session, *, payment: Payment, now: datetime) -> None:

@@ -33,19 +33,19 @@ class NotASignature(errors.RuleViolation):
 
 
 class SignatureUsed(errors.Conflict):
-    """This very image has been used before."""
+    """This image has been used before; take a new picture of the signature."""
 
     code = "acknowledgement.signature_used"
 
 
 class WitnessDoesNotFit(errors.RuleViolation):
-    """A witness is an active member, and neither a custodian nor who raised it or gets it."""
+    """A witness must be an active member, and neither custodian, requester nor recipient."""
 
     code = "acknowledgement.witness_does_not_fit"
 
 
 class NotTheWitness(errors.NotAllowed):
-    """Only who was named as the witness of a signature confirms it."""
+    """Only the person named as the witness of a signature may confirm it."""
 
     code = "acknowledgement.not_the_witness"
 
@@ -78,7 +78,7 @@ def sign(
     if not _may_witness(session, matter, user_id=witness_id):
         raise WitnessDoesNotFit(errors={"witness_id": ["Name another member who stood by."]})
     if len(image) > BYTES_MAX:
-        raise NotASignature(errors={"signature": ["A picture of at most 500 kB."]})
+        raise NotASignature(errors={"signature": ["Send a picture of at most 500 kB."]})
     try:
         content_type = images.check(image)
         kept = attachments.keep(
@@ -120,7 +120,9 @@ def witness(
     if row.attachment_id is None or row.witness_id != actor.user_id:
         raise NotTheWitness
     if not _may_witness(session, matter, user_id=actor.user_id):
-        raise NotTheWitness("You keep the fund, raised the requisition or get the money.")
+        raise NotTheWitness(
+            "You keep the fund, raised the requisition or get the money: you can't be its witness."
+        )
     if row.attachment_id != attachment_id:
         raise SignatureReplaced
     row.witnessed_at = now
@@ -190,6 +192,6 @@ def _check_limit(session: Session, matter: Matter) -> None:
     if limit is not None and together > limit:
         shown = money.text(limit, matter.payment.currency)
         raise rail_limits.AboveCashLimit(
-            f"Against a signature a requisition is paid at most {shown} in cash.",
-            errors={"signature": ["A code, or the recipient's own sign-in, takes its place."]},
+            f"Against a signature, at most {shown} of a requisition can be paid in cash.",
+            errors={"signature": ["Use a code, or the recipient's own sign-in."]},
         )

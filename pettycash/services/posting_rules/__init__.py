@@ -15,7 +15,7 @@ from pettycash.services.posting_rules.imprest import (
 )
 from pettycash.services.posting_rules.payments import (
     ADVANCE_KINDS,
-    NotSettled,
+    SettlementMissing,
     accountable_person,
     fee,
     fee_account_id,
@@ -31,8 +31,8 @@ __all__ = [
     "OTHER_COUNTERS",
     "RULES",
     "VARIANCE_COUNTER",
-    "NotSettled",
     "Rule",
+    "SettlementMissing",
     "accountable_person",
     "as_markdown",
     "fee",

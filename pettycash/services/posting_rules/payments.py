@@ -17,7 +17,7 @@ from pettycash.models.payments import Payment
 from pettycash.models.requisitions import Requisition, RequisitionKind, RequisitionLine
 from pettycash.money import Currency
 from pettycash.services import accounts
-from pettycash.services.ledger import Entry, Line, credit, debit
+from pettycash.services.ledger import Entry, PostingLine, credit, debit
 from pettycash.services.posting_rules.table import entry
 
 K = AccountKind
@@ -26,8 +26,8 @@ ADVANCE_KINDS = frozenset({RequisitionKind.ADVANCE, RequisitionKind.PER_DIEM})
 """Money that somebody has to account for later: it is paid to an advances account."""
 
 
-class NotSettled(errors.Conflict):
-    """The payment has no settlement in the books, so nothing of it can come back."""
+class SettlementMissing(errors.Conflict):
+    """The payment has no settlement in the books, so it can't be returned."""
 
     code = "ledger.not_settled"
 
@@ -139,7 +139,7 @@ def returned(
     """Money came back: Dr store, Cr what the settlement debited, in proportion. The fee stands.
 
     Raises:
-        NotSettled: the books know of no settlement.
+        SettlementMissing: the books know of no settlement.
     """
     store = db.known(session, Store, payment.store_id)
     settled = session.execute(
@@ -153,7 +153,7 @@ def returned(
     ).scalars()
     originals = list(settled)
     if not originals:
-        raise NotSettled
+        raise SettlementMissing
     shares = money.allocate(amount, [each.amount for each in originals], Currency(payment.currency))
     back = [
         credit(
@@ -213,7 +213,7 @@ def _expense_lines(
     amount: Decimal,
     shared: Mapping[str, Any],
     payment: Payment,
-) -> list[Line]:
+) -> list[PostingLine]:
     lines = list(
         session.execute(
             select(RequisitionLine)

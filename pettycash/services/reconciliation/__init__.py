@@ -6,8 +6,8 @@ left to wait for, and closed; running a day again makes a new numbered run, and 
 """
 
 from pettycash.services.reconciliation.closing import Report, close, examine, match
-from pettycash.services.reconciliation.evidence import reconcile_by_hand
-from pettycash.services.reconciliation.nights import start_due
+from pettycash.services.reconciliation.nightly import start_due
+from pettycash.services.reconciliation.payment_proofs import reconcile_by_hand
 from pettycash.services.reconciliation.runs import (
     RUN_TOPIC,
     RunNotFound,

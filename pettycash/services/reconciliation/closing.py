@@ -21,9 +21,9 @@ from pettycash.models.reconciliation import (
     RunStatus,
 )
 from pettycash.services import cases, outbox
-from pettycash.services.audit import CHECKS, EVER, Finding, check_books
+from pettycash.services.invariants import CHECKS, EVER, Finding, check_books
 from pettycash.services.reconciliation import runs
-from pettycash.services.reconciliation.evidence import match_day, unproven
+from pettycash.services.reconciliation.payment_proofs import match_day, unproven
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +126,7 @@ def close(session: Session, *, run_id: UUID, report: Report, now: datetime) -> R
     run.status = RunStatus.CLOSED
     run.closed_at = now
     _open_cases(session, run, report.findings, broken)
-    outbox.done(session, topic=runs.RUN_TOPIC, key=run.id)
+    outbox.complete(session, topic=runs.RUN_TOPIC, key=run.id)
     reach("reconciliation.closed")
     return run
 

@@ -83,7 +83,7 @@ def start(
         )
         session.add(run)
         session.flush()
-    outbox.owe(session, topic=RUN_TOPIC, key=run.id)
+    outbox.enqueue(session, topic=RUN_TOPIC, key=run.id)
     reach("reconciliation.started")
     return run
 

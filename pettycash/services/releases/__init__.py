@@ -1,7 +1,7 @@
 """Release by one-time code: a challenge, a code that a worker sends, a grant that is spent once.
 
-Generic for what is released: payments and replenishments hand in a `Subject`. Source of the rules:
-domain.md §6 (release), security.md rows 5 to 7.
+Generic for what is released: payments and replenishments hand in a `ReleaseSubject`. Source of the
+rules: domain.md §6 (release), security.md rows 5 to 7.
 """
 
 from pettycash.services.duties import NotSeparate
@@ -30,7 +30,7 @@ from pettycash.services.releases.sending import (
 from pettycash.services.releases.subjects import (
     NotTheExecutor,
     ReleaseLocked,
-    Subject,
+    ReleaseSubject,
     TreasuryFirst,
     check_releaser,
 )
@@ -42,7 +42,7 @@ __all__ = [
     "NotSeparate",
     "NotTheExecutor",
     "ReleaseLocked",
-    "Subject",
+    "ReleaseSubject",
     "TreasuryFirst",
     "assign",
     "check_code",

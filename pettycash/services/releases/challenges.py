@@ -24,7 +24,7 @@ from pettycash.services.duties import NotSeparate
 from pettycash.services.releases.subjects import (
     Releasable,
     ReleaseLocked,
-    Subject,
+    ReleaseSubject,
     SubjectKind,
     about,
     bound_digest,
@@ -34,7 +34,7 @@ from pettycash.services.releases.subjects import (
 )
 
 EXPIRY_TOPIC = "otp.expire"
-"""Owed with every challenge: one that expires ends its claim and counts, whoever looks next."""
+"""Enqueued with every challenge: one that expires ends its claim and counts, whoever looks next."""
 
 COUNTED_DEATHS = (DeathCause.TRIES, DeathCause.EXPIRED)
 """Deaths that may be somebody guessing. Others are it too where wrong codes were tried before."""
@@ -65,9 +65,9 @@ class NotLocked(errors.Conflict):
 
 
 def request_code(
-    session: Session, *, subject: Subject, actor: Actor, now: datetime
+    session: Session, *, subject: ReleaseSubject, actor: Actor, now: datetime
 ) -> ReleaseChallenge:
-    """Claim the release and owe the executor a code; asking again replaces the code.
+    """Claim the release and send the executor a code; asking again replaces the code.
 
     A worker makes and sends it. Where the company sends none, the executor's TOTP app serves.
 
@@ -116,8 +116,8 @@ def request_code(
     row.executor_id = actor.user_id
     session.flush()  # the send refers to the challenge
     _owe_sending(session, challenge=live)
-    outbox.owe(session, topic=EXPIRY_TOPIC, key=live.id, due_at=live.expires_at)
-    outbox.postpone(session, topic=EXPIRY_TOPIC, key=live.id, due_at=live.expires_at)
+    outbox.enqueue(session, topic=EXPIRY_TOPIC, key=live.id, due_at=live.expires_at)
+    outbox.reschedule(session, topic=EXPIRY_TOPIC, key=live.id, due_at=live.expires_at)
     security_log.record(
         session,
         event="release.code_requested",
@@ -129,7 +129,7 @@ def request_code(
     return live
 
 
-def void(session: Session, *, subject: Subject, cause: DeathCause, now: datetime) -> None:
+def void(session: Session, *, subject: ReleaseSubject, cause: DeathCause, now: datetime) -> None:
     """End whatever lives of a subject's release, since it changed or is cancelled.
 
     Wrong codes stay counted: nobody wins tries by naming another executor. The caller holds the
@@ -185,7 +185,7 @@ def void_all(session: Session, *, now: datetime) -> int:
 
 
 def assign(
-    session: Session, *, subject: Subject, executor_id: UUID, actor: Actor, now: datetime
+    session: Session, *, subject: ReleaseSubject, executor_id: UUID, actor: Actor, now: datetime
 ) -> None:
     """Name who releases; whatever claim there was ends.
 
@@ -210,7 +210,7 @@ def assign(
     )
 
 
-def unlock(session: Session, *, subject: Subject, actor: Actor, now: datetime) -> None:
+def unlock(session: Session, *, subject: ReleaseSubject, actor: Actor, now: datetime) -> None:
     """Let the release go on after too many dead challenges; the role is the permission table's.
 
     Raises:
@@ -229,7 +229,7 @@ def unlock(session: Session, *, subject: Subject, actor: Actor, now: datetime) -
         )
     ).scalars()
     if actor.user_id in set(executors) | {row.executor_id}:
-        raise NotSeparate("Somebody else than the executor unlocks.")
+        raise NotSeparate("Another person than the executor must unlock the release.")
     row.release_locked_at = None
     row.executor_id = None
     row.version += 1
@@ -254,13 +254,13 @@ def kill(session: Session, *, challenge: ReleaseChallenge, cause: DeathCause, at
     challenge.died_at = at
     challenge.code_digest = None
     session.flush()  # the next look at the living must not find it
-    outbox.done(session, topic=EXPIRY_TOPIC, key=challenge.id)
+    outbox.complete(session, topic=EXPIRY_TOPIC, key=challenge.id)
 
 
 def bury(
     session: Session,
     *,
-    subject: Subject,
+    subject: ReleaseSubject,
     row: Releasable,
     challenge: ReleaseChallenge,
     cause: DeathCause,
@@ -301,7 +301,7 @@ def bury(
 
 
 def expire(session: Session, *, challenge_id: UUID, now: datetime) -> None:
-    """Bury a challenge whose time has passed; owed by `request_code`, safe to run at any time."""
+    """Expire a challenge whose time has passed; `request_code` enqueues it, safe at any time."""
     challenge = session.get(ReleaseChallenge, challenge_id)
     if challenge is None:
         return
@@ -309,9 +309,11 @@ def expire(session: Session, *, challenge_id: UUID, now: datetime) -> None:
     row = locked_row(session, subject)
     db.lock(session, ReleaseChallenge, challenge_id)  # its code may be being made
     if challenge.state is not ChallengeState.LIVE:
-        outbox.done(session, topic=EXPIRY_TOPIC, key=challenge.id)
+        outbox.complete(session, topic=EXPIRY_TOPIC, key=challenge.id)
     elif challenge.expires_at > now:
-        outbox.postpone(session, topic=EXPIRY_TOPIC, key=challenge.id, due_at=challenge.expires_at)
+        outbox.reschedule(
+            session, topic=EXPIRY_TOPIC, key=challenge.id, due_at=challenge.expires_at
+        )
     else:
         bury(
             session,
@@ -325,7 +327,7 @@ def expire(session: Session, *, challenge_id: UUID, now: datetime) -> None:
 
 
 def _settle(
-    session: Session, *, subject: Subject, row: Releasable, now: datetime
+    session: Session, *, subject: ReleaseSubject, row: Releasable, now: datetime
 ) -> ReleaseChallenge | None:
     """Bury what has expired and end claims whose grant has; the challenge that lives, if any."""
     live = session.execute(
@@ -364,7 +366,7 @@ def _settle(
 def _revoke_grants(
     session: Session,
     *,
-    subject: Subject,
+    subject: ReleaseSubject,
     now: datetime,
     cause: DeathCause = DeathCause.REASSIGNED,
 ) -> None:
@@ -381,7 +383,7 @@ def _revoke_grants(
         kill(session, challenge=challenge, cause=cause, at=now)
 
 
-def _count_sends(session: Session, *, subject: Subject, now: datetime) -> None:
+def _count_sends(session: Session, *, subject: ReleaseSubject, now: datetime) -> None:
     limits = settings.current()
     window = timedelta(seconds=limits.code_sends_window_seconds)
     sent = session.execute(
@@ -413,20 +415,22 @@ def _owe_sending(session: Session, *, challenge: ReleaseChallenge) -> None:
         created_at=session.info["now"],
     )
     session.add(send)
-    session.flush()  # its key is the obligation's
+    session.flush()  # its key is the outbox message's
     if channels:
-        outbox.owe(session, topic="otp.send", key=send.id)
+        outbox.enqueue(session, topic="otp.send", key=send.id)
 
 
-def _bare_subject(challenge: ReleaseChallenge) -> Subject:
+def _bare_subject(challenge: ReleaseChallenge) -> ReleaseSubject:
     """Enough of a subject to find its row and its challenges."""
     kind: SubjectKind = "payment" if challenge.payment_id is not None else "replenishment"
     found = challenge.payment_id or challenge.replenishment_id
     assert found is not None, "a challenge is about something (CHECK)"
-    return Subject(kind=kind, id=found, digest=b"", amount=Decimal(0), currency="", payee_text="")
+    return ReleaseSubject(
+        kind=kind, id=found, digest=b"", amount=Decimal(0), currency="", payee_text=""
+    )
 
 
-def _detail(subject: Subject) -> dict[str, str]:
+def _detail(subject: ReleaseSubject) -> dict[str, str]:
     return {
         "kind": subject.kind,
         "id": str(subject.id),

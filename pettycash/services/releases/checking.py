@@ -24,7 +24,7 @@ from pettycash.services.releases.subjects import (
     NotTheExecutor,
     Releasable,
     ReleaseLocked,
-    Subject,
+    ReleaseSubject,
     about,
     bound_digest,
     check_releaser,
@@ -33,7 +33,7 @@ from pettycash.services.releases.subjects import (
 
 
 class NoChallenge(errors.RuleViolation):
-    """No code was asked for, or nothing is left of it: send a code first."""
+    """No code is open for this release; ask for one first."""
 
     code = "release.no_challenge"
 
@@ -57,7 +57,7 @@ class CodeExpired(errors.RuleViolation):
 
 
 class CodeUsed(errors.RuleViolation):
-    """The code has been verified already; what it granted is spent once."""
+    """This code has already been verified; ask for a new one to release again."""
 
     code = "release.code_used"
 
@@ -81,7 +81,7 @@ class GrantExpired(errors.RuleViolation):
 
 
 class GrantUsed(errors.RuleViolation):
-    """What the verified code granted was spent already."""
+    """The verified code has already been used for a release; ask for a new one."""
 
     code = "release.grant_used"
 
@@ -101,7 +101,7 @@ def keyed_digest(code: str, challenge_id: UUID) -> bytes:
 
 
 def check_code(
-    session: Session, *, subject: Subject, actor: Actor, code: str, now: datetime
+    session: Session, *, subject: ReleaseSubject, actor: Actor, code: str, now: datetime
 ) -> CodeResult:
     """Count a try, then compare it with the sent code or the executor's TOTP app.
 
@@ -142,7 +142,7 @@ def check_code(
         expires_at=now + timedelta(seconds=settings.current().grant_lifetime_seconds),
     )
     session.add(grant)
-    outbox.done(session, topic=EXPIRY_TOPIC, key=challenge.id)
+    outbox.complete(session, topic=EXPIRY_TOPIC, key=challenge.id)
     security_log.record(
         session,
         event="release.code_verified",
@@ -154,7 +154,9 @@ def check_code(
     return CodeResult(grant=grant)
 
 
-def spend_grant(session: Session, *, subject: Subject, actor: Actor, now: datetime) -> ReleaseGrant:
+def spend_grant(
+    session: Session, *, subject: ReleaseSubject, actor: Actor, now: datetime
+) -> ReleaseGrant:
     """Spend the actor's grant for exactly this subject as it stands now. Once.
 
     Raises:
@@ -198,7 +200,7 @@ def spend_grant(session: Session, *, subject: Subject, actor: Actor, now: dateti
     return spent
 
 
-def _counted(session: Session, *, subject: Subject, actor: Actor) -> ReleaseChallenge | None:
+def _counted(session: Session, *, subject: ReleaseSubject, actor: Actor) -> ReleaseChallenge | None:
     """One statement counts the try on the actor's newest challenge, dead of tries or alive."""
     newest = (
         select(ReleaseChallenge.id)
@@ -224,7 +226,7 @@ def _counted(session: Session, *, subject: Subject, actor: Actor) -> ReleaseChal
 
 
 def _nothing_to_count(
-    session: Session, *, subject: Subject, row: Releasable, actor: Actor
+    session: Session, *, subject: ReleaseSubject, row: Releasable, actor: Actor
 ) -> CodeResult:
     newest = session.execute(
         select(ReleaseChallenge)
@@ -248,7 +250,7 @@ def _nothing_to_count(
 def _refusal(
     session: Session,
     *,
-    subject: Subject,
+    subject: ReleaseSubject,
     row: Releasable,
     challenge: ReleaseChallenge,
     actor: Actor,

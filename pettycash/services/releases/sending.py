@@ -34,7 +34,7 @@ class CodeMessage:
     claimed_at: datetime
     """Names the claim under which the code was made; a later claim has made another code."""
     due_at: datetime | None
-    """When the obligation would have been due without the claim."""
+    """When the outbox message would have been due without the claim."""
 
 
 SEND_TOPIC = "otp.send"
@@ -72,20 +72,20 @@ def make_code(session: Session, *, send_id: UUID, now: datetime) -> CodeMessage 
         or newest != send_id
         or send.delivered_at is not None
     ):
-        outbox.done(session, topic=SEND_TOPIC, key=send_id)
+        outbox.complete(session, topic=SEND_TOPIC, key=send_id)
         return None
     lease = timedelta(seconds=settings.current().claim_lease_seconds)
     if send.claimed_at is not None and send.claimed_at + lease > now:
-        outbox.keep_back(session, topic=SEND_TOPIC, key=send_id, until=send.claimed_at + lease)
+        outbox.lease(session, topic=SEND_TOPIC, key=send_id, until=send.claimed_at + lease)
         return None
     send.claimed_at = now
-    due_at = outbox.keep_back(session, topic=SEND_TOPIC, key=send_id, until=now + lease)
+    due_at = outbox.lease(session, topic=SEND_TOPIC, key=send_id, until=now + lease)
     code = new_code()
     lifetime = settings.current().code_lifetime_seconds
     challenge.code_digest = keyed_digest(code, challenge.id)
     challenge.sent_at = now
     challenge.expires_at = now + timedelta(seconds=lifetime)
-    outbox.postpone(session, topic=EXPIRY_TOPIC, key=challenge.id, due_at=challenge.expires_at)
+    outbox.reschedule(session, topic=EXPIRY_TOPIC, key=challenge.id, due_at=challenge.expires_at)
     person, membership = session.execute(
         select(User, Membership)
         .join(Membership, Membership.user_id == User.id)
@@ -109,11 +109,11 @@ def make_code(session: Session, *, send_id: UUID, now: datetime) -> CodeMessage 
 
 
 def code_delivered(session: Session, *, send_id: UUID, message: CodeMessage, now: datetime) -> None:
-    """The message left; the obligation is done, unless a later claim has replaced the code."""
+    """The code left; the outbox message is completed, unless a later claim has replaced it."""
     send = db.lock(session, ChallengeSend, send_id)
     if send is not None and send.claimed_at == message.claimed_at:
         send.delivered_at = now
-        outbox.done(session, topic=SEND_TOPIC, key=send_id)
+        outbox.complete(session, topic=SEND_TOPIC, key=send_id)
 
 
 def code_not_delivered(session: Session, *, send_id: UUID, message: CodeMessage) -> None:
@@ -121,7 +121,7 @@ def code_not_delivered(session: Session, *, send_id: UUID, message: CodeMessage)
     send = db.lock(session, ChallengeSend, send_id)
     if send is not None and send.claimed_at == message.claimed_at:
         send.claimed_at = None
-        outbox.give_back(session, topic=SEND_TOPIC, key=send_id, due_at=message.due_at)
+        outbox.end_lease(session, topic=SEND_TOPIC, key=send_id, due_at=message.due_at)
 
 
 def _what(session: Session, challenge: ReleaseChallenge) -> tuple[str, ...]:

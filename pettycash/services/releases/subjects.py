@@ -30,25 +30,25 @@ class TreasuryFirst(errors.NotAllowed):
 
 
 class NotTheExecutor(errors.NotAllowed):
-    """Somebody else releases this one, with their own code."""
+    """Another person was named to release this, with a code of their own."""
 
     code = "release.not_executor"
 
 
 class ReleaseLocked(errors.Conflict):
-    """Too many codes died: treasury or cfo, not the executor, unlocks the release first."""
+    """Too many codes failed; treasury or the cfo, not the executor, must unlock the release."""
 
     code = "release.locked"
 
 
 class SubjectGone(errors.NotFound):
-    """What was to be released is not there."""
+    """There is no such payment or replenishment to release."""
 
     code = "release.subject_not_found"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class ReleaseSubject:
     """What one code releases: the facts that the code's message shows, and who is ruled out.
 
     `digest` covers everything that may not change between code and release. `excluded` are people
@@ -73,7 +73,7 @@ Releasable = Payment | Replenishment
 """The rows that carry an executor and a release lock."""
 
 
-def bound_digest(subject: Subject, executor_id: UUID) -> bytes:
+def bound_digest(subject: ReleaseSubject, executor_id: UUID) -> bytes:
     """What a challenge is bound to: the facts, as the message shows them, and the executor."""
     return digests.digest(
         {
@@ -88,7 +88,7 @@ def bound_digest(subject: Subject, executor_id: UUID) -> bytes:
     )
 
 
-def locked_row(session: Session, subject: Subject) -> Releasable:
+def locked_row(session: Session, subject: ReleaseSubject) -> Releasable:
     """The subject's row, locked: codes, releases and changes of one subject take turns.
 
     A payment's requisition is locked before it, as by everybody: writing the payment needs it.
@@ -115,14 +115,16 @@ PAYMENT = (
 )
 
 
-def about(subject: Subject) -> ColumnElement[bool]:
+def about(subject: ReleaseSubject) -> ColumnElement[bool]:
     """Challenges of this subject."""
     if subject.kind == "payment":
         return ReleaseChallenge.payment_id == subject.id
     return ReleaseChallenge.replenishment_id == subject.id
 
 
-def check_releaser(session: Session, *, subject: Subject, actor: Actor, now: datetime) -> None:
+def check_releaser(
+    session: Session, *, subject: ReleaseSubject, actor: Actor, now: datetime
+) -> None:
     """Refuse who may not release this.
 
     Raises:
@@ -137,20 +139,20 @@ def check_releaser(session: Session, *, subject: Subject, actor: Actor, now: dat
         raise subject.excluded[actor.user_id]
     pair = duties.incompatible(actor.role_set)
     if pair is not None:
-        raise NotSeparate(f"You hold {pair[0]} and {pair[1]}, which nobody does who releases.")
+        raise NotSeparate(f"You hold {pair[0]} and {pair[1]}, which no releaser may hold together.")
     if subject.only is not None:
         if actor.user_id not in subject.only:
-            raise NotSeparate("Cash is paid by the custodian of its fund.")
+            raise NotSeparate("Only the custodian of its fund may pay cash.")
         return
     if actor.has(Role.TREASURY):
         return
     if not actor.has(Role.CFO):
-        raise NotSeparate("Treasury releases payments.")
+        raise NotSeparate("Only treasury may release payments.")
     if _treasury_qualifies(session, excluded=subject.excluded, now=now):
         raise TreasuryFirst
 
 
-def may_release(session: Session, *, subject: Subject, user_id: UUID, now: datetime) -> bool:
+def may_release(session: Session, *, subject: ReleaseSubject, user_id: UUID, now: datetime) -> bool:
     """Whether a person other than the caller could release it: for assigning an executor."""
     if user_id in subject.excluded:
         return False

@@ -1,11 +1,20 @@
 """Replenishments: asked for below the reorder level, approved, funded, received (domain.md §5)."""
 
+from pettycash.services.replenishments.creation import (
+    AlreadyOpen,
+    InvalidReplenishment,
+    NothingToReplenish,
+    active_funds,
+    consider,
+    raise_by_hand,
+    sweep,
+)
 from pettycash.services.replenishments.deciding import (
     DrawerTooSmall,
     JudgedIt,
-    MustBeCfo,
-    NotSeparate,
-    ReasonMissing,
+    OwnReplenishment,
+    RejectionNeedsReason,
+    ReplenishmentNeedsCfo,
     approve,
     cancel,
     reject,
@@ -18,15 +27,6 @@ from pettycash.services.replenishments.funding import (
     request_code,
     subject,
     unlock,
-)
-from pettycash.services.replenishments.raising import (
-    AlreadyOpen,
-    InvalidReplenishment,
-    NothingToReplenish,
-    active_funds,
-    consider,
-    raise_by_hand,
-    sweep,
 )
 from pettycash.services.replenishments.receiving import (
     MoreThanFunded,
@@ -45,12 +45,12 @@ __all__ = [
     "InvalidReplenishment",
     "JudgedIt",
     "MoreThanFunded",
-    "MustBeCfo",
-    "NotSeparate",
     "NotTheKeeper",
     "NothingMissing",
     "NothingToReplenish",
-    "ReasonMissing",
+    "OwnReplenishment",
+    "RejectionNeedsReason",
+    "ReplenishmentNeedsCfo",
     "ReplenishmentNotFound",
     "active_funds",
     "approve",

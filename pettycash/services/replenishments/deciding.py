@@ -15,25 +15,25 @@ from pettycash.models.releases import DeathCause
 from pettycash.services import funds, imprest, releases
 from pettycash.services.actors import Actor
 from pettycash.services.replenishments import ordinary
+from pettycash.services.replenishments.creation import ASKED, NothingToReplenish
 from pettycash.services.replenishments.funding import subject
-from pettycash.services.replenishments.raising import ASKED, NothingToReplenish
 from pettycash.services.replenishments.scope import locked
 
 
-class NotSeparate(errors.NotAllowed):
-    """Requester and keepers of a replenishment do not decide on it."""
+class OwnReplenishment(errors.NotAllowed):
+    """The requester and the custodians of a replenishment can't decide on it."""
 
     code = "replenishment.own_request"
 
 
-class MustBeCfo(errors.NotAllowed):
-    """It is not ordinary: the cfo approves it, the ceo where no cfo may, else who is named."""
+class ReplenishmentNeedsCfo(errors.NotAllowed):
+    """The replenishment is not ordinary; the cfo, or a named stand-in, must approve it."""
 
     code = "replenishment.cfo_required"
 
 
 class JudgedIt(errors.NotAllowed):
-    """You judged what became of one of its vouchers; another person must approve it."""
+    """You decided the outcome of one of its vouchers; another person must approve it."""
 
     code = "replenishment.judged"
 
@@ -44,8 +44,8 @@ class DrawerTooSmall(errors.RuleViolation):
     code = "replenishment.drawer_too_small"
 
 
-class ReasonMissing(errors.RuleViolation):
-    """Who says no says why."""
+class RejectionNeedsReason(errors.RuleViolation):
+    """A rejection needs a reason."""
 
     code = "replenishment.reason_required"
 
@@ -62,19 +62,21 @@ def approve(
     Raises:
         ReplenishmentNotFound: none such within scope.
         IllegalReplenishmentState: it is not pending.
-        NotSeparate: the approver asked for it, or keeps the fund.
+        OwnReplenishment: the approver asked for it, or keeps the fund.
         JudgedIt: the approver judged one of its vouchers.
         NothingToReplenish: the fund has filled up meanwhile; cancel it.
-        MustBeCfo: only the cfo may approve this, or who stands in.
+        ReplenishmentNeedsCfo: only the cfo may approve this, or who stands in.
         DrawerTooSmall: the drawer would hold too much.
     """
     found = locked(session, actor=actor, replenishment_id=replenishment_id)
     if found.status is not ReplenishmentStatus.PENDING:
         raise IllegalReplenishmentState(f"The replenishment is {found.status.value}.")
     if found.requested_by == actor.user_id:
-        raise NotSeparate
+        raise OwnReplenishment
     if funds.is_keeper(session.get_one(Fund, found.fund_id), actor.user_id):
-        raise NotSeparate("Who keeps the fund receives the money: somebody else approves it.")
+        raise OwnReplenishment(
+            "You keep the fund and would receive the money: another person must approve it."
+        )
     story = ordinary.story(session, found, now=now)
     if actor.user_id in story.judges:
         raise JudgedIt
@@ -104,14 +106,14 @@ def reject(
     Raises:
         ReplenishmentNotFound: none such within scope.
         IllegalReplenishmentState: it is not pending.
-        NotSeparate: one's own request is cancelled, not rejected.
-        ReasonMissing: no reason.
+        OwnReplenishment: one's own request is cancelled, not rejected.
+        RejectionNeedsReason: no reason.
     """
     found = locked(session, actor=actor, replenishment_id=replenishment_id)
     if found.requested_by == actor.user_id:
-        raise NotSeparate("One's own request is cancelled, not rejected.")
+        raise OwnReplenishment("You can cancel your own request, but not reject it.")
     if not reason.strip():
-        raise ReasonMissing
+        raise RejectionNeedsReason
     found.move_to(ReplenishmentStatus.REJECTED, at=now)
     found.rejected_by = actor.user_id
     found.rejected_at = now
@@ -127,11 +129,11 @@ def cancel(
     Raises:
         ReplenishmentNotFound: none such within scope.
         IllegalReplenishmentState: it was funded, or is over.
-        ReasonMissing: no reason.
+        RejectionNeedsReason: no reason.
     """
     found = locked(session, actor=actor, replenishment_id=replenishment_id)
     if not reason.strip():
-        raise ReasonMissing
+        raise RejectionNeedsReason
     was_approved = found.status is ReplenishmentStatus.APPROVED
     found.move_to(ReplenishmentStatus.CANCELLED, at=now)
     if was_approved:
@@ -162,7 +164,7 @@ def _check_approver(
         is_theirs, who = actor.has(role), f"the {role.value}"
     if not is_theirs:
         reasons = "; ".join(story.reasons) or "it is beyond the float or the vouchers"
-        raise MustBeCfo(f"It is approved by {who}: {reasons}.")
+        raise ReplenishmentNeedsCfo(f"It must be approved by {who}: {reasons}.")
 
 
 def _check_drawer(session: Session, found: Replenishment, amount: Decimal) -> None:

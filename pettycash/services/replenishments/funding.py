@@ -32,7 +32,7 @@ class InvalidEvidence(errors.RuleViolation):
     code = "replenishment.invalid_evidence"
 
 
-def subject(session: Session, found: Replenishment) -> releases.Subject:
+def subject(session: Session, found: Replenishment) -> releases.ReleaseSubject:
     """What a code releases: this amount to this store of this fund.
 
     Who asked for it, approved it or will receive it can't release it, nor who judged one of its
@@ -41,7 +41,7 @@ def subject(session: Session, found: Replenishment) -> releases.Subject:
     fund = session.get_one(Fund, found.fund_id)
     amount = found.approved_amount
     if amount is None or found.approved_at is None:
-        raise IllegalReplenishmentState("Only an approved replenishment is released.")
+        raise IllegalReplenishmentState("Only an approved replenishment can be released.")
     people = (
         (fund.custodian_id, "keep the fund that gets it"),
         (fund.alternate_custodian_id, "keep the fund that gets it"),
@@ -50,7 +50,7 @@ def subject(session: Session, found: Replenishment) -> releases.Subject:
     )
     story = ordinary.story(session, found, now=found.approved_at)
     judges = ((each, "judged one of its vouchers") for each in story.judges)
-    return releases.Subject(
+    return releases.ReleaseSubject(
         kind="replenishment",
         id=found.id,
         digest=digests.digest(
@@ -144,7 +144,9 @@ def fund(
     pauses.check(session, store_id=found.store_id)
     reference = bank_reference.strip()
     if not reference:
-        raise InvalidEvidence(errors={"bank_reference": ["It is what the bank calls it."]})
+        raise InvalidEvidence(
+            errors={"bank_reference": ["Give the reference that the bank shows."]}
+        )
     if bank_account_id is not None:
         _check_bank(session, account_id=bank_account_id, currency=found.currency)
     about = subject(session, found)

@@ -15,18 +15,18 @@ from pettycash.money import Currency
 from pettycash.services import cases, funds, ledger, posting_rules
 from pettycash.services.actors import Actor
 from pettycash.services.replenishments import ordinary
-from pettycash.services.replenishments.raising import InvalidReplenishment, consider, sweep
+from pettycash.services.replenishments.creation import InvalidReplenishment, consider, sweep
 from pettycash.services.replenishments.scope import ReplenishmentNotFound, locked
 
 
 class NotTheKeeper(errors.NotAllowed):
-    """The fund's custodian or alternate receives, who neither approved, funded nor judged it."""
+    """Only a custodian of the fund who had no other part in the replenishment may receive it."""
 
     code = "replenishment.not_the_keeper"
 
 
 class MoreThanFunded(errors.RuleViolation):
-    """More than was funded and not yet received can't arrive."""
+    """The amount exceeds what was funded and is not yet received."""
 
     code = "replenishment.more_than_funded"
 

@@ -1,5 +1,6 @@
 """Requisitions: raising, changing, submitting, and what becomes of them (domain.md §4)."""
 
+from pettycash.services.requisitions.creation import CHANGEABLE, create, draft, update
 from pettycash.services.requisitions.lifecycle import (
     cancel,
     close_short,
@@ -11,8 +12,7 @@ from pettycash.services.requisitions.lifecycle import (
     submit,
 )
 from pettycash.services.requisitions.progress import payment_progress
-from pettycash.services.requisitions.raising import CHANGEABLE, create, draft, update
-from pettycash.services.requisitions.stating import Stated, StatedLine
+from pettycash.services.requisitions.validation import Stated, StatedLine
 
 __all__ = [
     "CHANGEABLE",

@@ -28,13 +28,13 @@ from pettycash.services import (
 )
 from pettycash.services.actors import Actor
 from pettycash.services.duties import Duty
-from pettycash.services.requisitions import stating
-from pettycash.services.requisitions.progress import money_moved
-from pettycash.services.requisitions.raising import (
+from pettycash.services.requisitions import validation
+from pettycash.services.requisitions.creation import (
     BEFORE_SUBMIT,
     NotRequester,
     withdraw_approval,
 )
+from pettycash.services.requisitions.progress import money_moved
 
 R = RequisitionStatus
 AT_TREASURY = frozenset({R.PENDING_TREASURY_VALIDATION})
@@ -59,19 +59,19 @@ class NothingPaid(errors.Conflict):
 
 
 class HoldUnchanged(errors.Conflict):
-    """The requisition is on hold already, or is not."""
+    """The requisition is on hold already, or is not on hold."""
 
     code = "requisition.hold_unchanged"
 
 
 class NotIndependent(errors.NotAllowed):
-    """A requisition is reviewed by somebody who had no part in it: no duty, no case judged."""
+    """The reviewer of a requisition must have no other part in it, nor in a case about it."""
 
     code = "requisition.reviewer_not_independent"
 
 
 class PartyToIt(errors.NotAllowed):
-    """Treasury's part is not for who raised or approved the requisition, or gets its money."""
+    """You raised or approved this requisition or get its money; another person must do this."""
 
     code = "requisition.party_to_it"
 
@@ -89,7 +89,7 @@ def submit(session: Session, *, requisition_id: UUID, actor: Actor, now: datetim
     requisition = _own(session, requisition_id=requisition_id, actor=actor)
     _expect(requisition, BEFORE_SUBMIT, "submitted")
     lines = rounds.lines_of(session, requisition.id)
-    stating.check_can_be_paid(session, stating.stated(requisition, lines))
+    validation.check_can_be_paid(session, validation.stated(requisition, lines))
     rounds.open_round(session, requisition=requisition, actor=actor, now=now)
     return requisition
 
@@ -149,7 +149,7 @@ def cancel(
     if not own and not at_treasury and requesters.has_left(session, requisition.requester_id):
         as_manager = leaving.role_as_manager(session, requisition, user_id=actor.user_id, now=now)
     if not own and not at_treasury and as_manager is None:
-        raise NotRequester("Only its requester cancels a requisition.")
+        raise NotRequester("Only its requester may cancel a requisition.")
     reason = texts.optional(comment, field="comment")
     if not own:
         reason = texts.required(comment, field="comment")
@@ -309,7 +309,7 @@ def review(
     _expect(requisition, frozenset({R.PAID, R.CLOSED_SHORT}), "reviewed")
     for own, people in duties.holders(session, requisition_id=requisition.id).items():
         if actor.user_id in people:
-            raise NotIndependent(f"You {duties.PHRASES[own]}, so somebody else reviews it.")
+            raise NotIndependent(f"You {duties.PHRASES[own]}, so another person must review it.")
     requisition.move_to(R.REVIEWED, at=now)
     trail.write(
         session,

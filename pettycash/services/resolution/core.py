@@ -34,14 +34,14 @@ _UNIT_OF: Mapping[Role, str] = {
 
 
 class NoApprover(errors.RuleViolation):
-    """Nobody may take a step of the chain, the company's escalation approver included."""
+    """No person may approve a step of the chain, not even the company's escalation approver."""
 
     code = "workflow.no_approver"
     is_logged = True
 
 
 class MissingScope(errors.RuleViolation):
-    """A role of the chain belongs to a unit that the requisition does not name."""
+    """The requisition must name the unit to which a role of its approval chain belongs."""
 
     code = "workflow.missing_scope"
     is_logged = True
@@ -67,7 +67,7 @@ class OwnUnit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class ApprovalSubject:
     """What is to be approved: whose it is and where it belongs."""
 
     requester_id: UUID
@@ -126,7 +126,7 @@ class Chain:
     override: str | None = None
 
 
-def resolve(policy: Policy, subject: Subject, people: People) -> Chain:
+def resolve(policy: Policy, subject: ApprovalSubject, people: People) -> Chain:
     """Find the chain: same input, same chain; no step is ever dropped.
 
     Raises:
@@ -162,14 +162,14 @@ def manager(own: OwnUnit, *, user_id: UUID, people: People) -> ChainStep:
     return _own_step(
         own,
         Policy(tier=1, roles_sequence=()),
-        Subject(requester_id=user_id),
+        ApprovalSubject(requester_id=user_id),
         people=people,
         taken={user_id},
     )
 
 
 def resolve_steps(
-    roles: Sequence[Role], *, policy: Policy, subject: Subject, people: People
+    roles: Sequence[Role], *, policy: Policy, subject: ApprovalSubject, people: People
 ) -> tuple[ChainStep, ...]:
     """Find somebody else for each role, as it stands: no rule replaces the sequence any more.
 
@@ -191,7 +191,7 @@ def resolve_steps(
 
 
 def _own_step(
-    own: OwnUnit, policy: Policy, subject: Subject, *, people: People, taken: set[UUID]
+    own: OwnUnit, policy: Policy, subject: ApprovalSubject, *, people: People, taken: set[UUID]
 ) -> ChainStep:
     """The step of the requester's own unit, which comes before all others."""
     at_home = replace(
@@ -211,7 +211,7 @@ def _own_step(
     return replace(step, scope_id=getattr(at_home, unit) if unit is not None else None)
 
 
-def _is_own(role: Role, own: OwnUnit, subject: Subject) -> bool:
+def _is_own(role: Role, own: OwnUnit, subject: ApprovalSubject) -> bool:
     """Whether the sequence names the very step that came first already."""
     unit = _UNIT_OF.get(role)
     return role is own.role and (unit is None or getattr(own, unit) == getattr(subject, unit))
@@ -248,7 +248,7 @@ def _with_cfo(roles: Sequence[Role]) -> list[Role]:
 
 
 def _step(
-    role: Role, *, policy: Policy, subject: Subject, people: People, taken: set[UUID]
+    role: Role, *, policy: Policy, subject: ApprovalSubject, people: People, taken: set[UUID]
 ) -> ChainStep:
     unit = _UNIT_OF.get(role)
     if unit is not None and getattr(subject, unit) is None:
@@ -269,7 +269,7 @@ def _step(
 def next_above(
     role: Role,
     *,
-    subject: Subject,
+    subject: ApprovalSubject,
     people: People,
     taken: set[UUID],
     cfo_is_required: bool = False,
@@ -303,7 +303,9 @@ def next_above(
     )
 
 
-def _least_loaded(role: Role, *, subject: Subject, people: People, taken: set[UUID]) -> UUID | None:
+def _least_loaded(
+    role: Role, *, subject: ApprovalSubject, people: People, taken: set[UUID]
+) -> UUID | None:
     """The candidate with the fewest open approvals, then the lowest id.
 
     A role that belongs to a unit has no candidate where the subject names none: nobody from

@@ -30,13 +30,13 @@ EXCLUSION_VIOLATION = "23P01"
 
 
 class RoleCannotApprove(errors.RuleViolation):
-    """A role of the sequence never approves: staff, treasury, custodian, fpa, auditor and such."""
+    """A role of the sequence can't approve, such as staff, treasury, custodian or auditor."""
 
     code = "threshold.role_cannot_approve"
 
 
 class InvalidThreshold(errors.RuleViolation):
-    """The range, the sequence or the validity of a threshold makes no sense."""
+    """The range, the sequence or the validity of the threshold can't be used."""
 
     code = "threshold.invalid"
 
@@ -48,13 +48,13 @@ class ThresholdsOverlap(errors.RuleViolation):
 
 
 class ThresholdsOverlapNow(errors.Conflict):
-    """Since this was drafted a tier was published that serves some of these amounts."""
+    """A tier that was published since this was drafted serves some of these amounts."""
 
     code = "threshold.overlap_at_publication"
 
 
 class ThresholdEnded(errors.Conflict):
-    """The threshold has ended already, or ends before."""
+    """The threshold has ended already, or ends earlier."""
 
     code = "threshold.ended"
 
@@ -187,7 +187,7 @@ def _check_shape(draft: Draft, *, now: datetime) -> None:
     if draft.valid_until is not None and draft.valid_until <= max(draft.valid_from or now, now):
         wrong["valid_until"] = ["It is after valid_from and in the future."]
     if wrong:
-        raise InvalidThreshold("The threshold makes no sense.", errors=wrong)
+        raise InvalidThreshold("The threshold can't be used.", errors=wrong)
 
 
 def _replaced(

@@ -9,7 +9,7 @@ import click
 
 from pettycash.simulators.mpesa import server
 from pettycash.simulators.mpesa.configuration import Configuration
-from pettycash.simulators.mpesa.store import AlreadyRunning
+from pettycash.simulators.mpesa.store import StateFolderTaken
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 _DEFAULTS = Configuration(state=Path())
@@ -109,7 +109,7 @@ def main(
         server.run(
             configuration, host=host, port=port, wait_for_end=lambda: signal.sigwait(_ENDING)
         )
-    except (AlreadyRunning, OSError) as error:
+    except (StateFolderTaken, OSError) as error:
         click.echo(f"M-Pesa simulator: {error}", err=True)
         sys.exit(1)
 

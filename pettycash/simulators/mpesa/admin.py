@@ -7,13 +7,13 @@ from pettycash.simulators.mpesa import catalogue, credentials, identifiers, sele
 from pettycash.simulators.mpesa.answers import Answer, of_json
 from pettycash.simulators.mpesa.checks import read_object
 from pettycash.simulators.mpesa.configuration import Configuration
-from pettycash.simulators.mpesa.credentials import Credentials
+from pettycash.simulators.mpesa.credentials import OperatorCredentials
 from pettycash.simulators.mpesa.dispatcher import Dispatcher
 from pettycash.simulators.mpesa.envelopes import decimal_text
 from pettycash.simulators.mpesa.gateway import Call
 from pettycash.simulators.mpesa.payments import balances
-from pettycash.simulators.mpesa.scenarios import Plan, UnknownScenario, parse
-from pettycash.simulators.mpesa.store import Store
+from pettycash.simulators.mpesa.scenarios import RandomPlan, UnknownScenario, parse
+from pettycash.simulators.mpesa.store import SimulatorStore
 
 PREFIX = "/_sim/"
 _LIMIT = 1_000
@@ -30,8 +30,8 @@ class Admin:
     def __init__(
         self,
         configuration: Configuration,
-        store_: Store,
-        credentials_: Credentials,
+        store_: SimulatorStore,
+        credentials_: OperatorCredentials,
         dispatcher: Dispatcher,
     ) -> None:
         self._configuration = configuration
@@ -200,7 +200,7 @@ class Admin:
         return of_json(shown)
 
     def _set_plan(self, call: Call) -> Answer:
-        plan = Plan.read(_order(call, {"seed", "rates", "by"}))
+        plan = RandomPlan.read(_order(call, {"seed", "rates", "by"}))
         with self._store.unit() as db:
             selection.set_plan(db, plan)
         return of_json({"plan": plan.as_json()})

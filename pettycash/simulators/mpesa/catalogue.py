@@ -21,7 +21,7 @@ class Dimension(StrEnum):
 
 
 @dataclass(frozen=True)
-class Fault:
+class RailFault:
     """One fault. `number` is the default of its argument and `unit` says what that counts."""
 
     name: str
@@ -134,44 +134,48 @@ _TOKEN_FAULTS = {
 }
 
 
-def _all(dimension: Dimension, faults: Mapping[str, str], unit: str = "") -> list[Fault]:
-    return [Fault(name, dimension, does, unit=unit) for name, does in faults.items()]
+def _all(dimension: Dimension, faults: Mapping[str, str], unit: str = "") -> list[RailFault]:
+    return [RailFault(name, dimension, does, unit=unit) for name, does in faults.items()]
 
 
-FAULTS: Mapping[str, Fault] = {
+FAULTS: Mapping[str, RailFault] = {
     fault.name: fault
     for fault in [
         *_all(D.GATE, _GATE_FAULTS, TIMES),
         *_all(D.ANSWER, _ANSWER_FAULTS),
-        Fault("answer_slow", D.ANSWER, "accepted; the answer waits", 20.0, _SECONDS),
-        Fault("answer_drip", D.ANSWER, "accepted; one byte at a time", 1.0, "seconds per byte"),
-        Fault("answer_huge", D.ANSWER, "accepted; padded answer", 100_000, "bytes of padding"),
-        Fault("never_settles", D.OUTCOME, "accepted; stays Initiated, no result ever"),
-        Fault("settle_late", D.SETTLING, "accepted; Initiated for a while", 10.0, _SECONDS),
+        RailFault("answer_slow", D.ANSWER, "accepted; the answer waits", 20.0, _SECONDS),
+        RailFault("answer_drip", D.ANSWER, "accepted; one byte at a time", 1.0, "seconds per byte"),
+        RailFault("answer_huge", D.ANSWER, "accepted; padded answer", 100_000, "bytes of padding"),
+        RailFault("never_settles", D.OUTCOME, "accepted; stays Initiated, no result ever"),
+        RailFault("settle_late", D.SETTLING, "accepted; Initiated for a while", 10.0, _SECONDS),
         *_all(D.CALLBACK, _CALLBACK_FAULTS),
-        Fault("callback_times", D.CALLBACK, "the same result many times at once", 50, "deliveries"),
-        Fault("callback_late", D.CALLBACK, "the result comes late", 30.0, _SECONDS),
-        Fault("callback_huge", D.CALLBACK, "the only result is padded", 2_000_000, "bytes"),
+        RailFault(
+            "callback_times", D.CALLBACK, "the same result many times at once", 50, "deliveries"
+        ),
+        RailFault("callback_late", D.CALLBACK, "the result comes late", 30.0, _SECONDS),
+        RailFault("callback_huge", D.CALLBACK, "the only result is padded", 2_000_000, "bytes"),
         *_all(D.STYLE, _STYLE_FAULTS),
-        Fault("notice_flat", D.NOTICE, "time-out notice: the original request"),
-        Fault("notice_envelope", D.NOTICE, "time-out notice: a Result envelope"),
-        Fault("notice_garbage", D.NOTICE, "time-out notice: bytes that are not JSON"),
-        Fault("duplicate_in_200", D.DUPLICATE, 'a repeat gets 200 with ResponseCode "1"'),
-        Fault("duplicate_async", D.DUPLICATE, "a repeat is accepted, then ResultCode 15"),
+        RailFault("notice_flat", D.NOTICE, "time-out notice: the original request"),
+        RailFault("notice_envelope", D.NOTICE, "time-out notice: a Result envelope"),
+        RailFault("notice_garbage", D.NOTICE, "time-out notice: bytes that are not JSON"),
+        RailFault("duplicate_in_200", D.DUPLICATE, 'a repeat gets 200 with ResponseCode "1"'),
+        RailFault("duplicate_async", D.DUPLICATE, "a repeat is accepted, then ResultCode 15"),
         *_all(D.QUERY, _QUERY_FAULTS, TIMES),
-        Fault("query_late", D.QUERY, "the answering callback comes late", 30.0, _SECONDS),
-        Fault("query_slow", D.QUERY, "the synchronous answer waits", 20.0, _SECONDS),
+        RailFault("query_late", D.QUERY, "the answering callback comes late", 30.0, _SECONDS),
+        RailFault("query_slow", D.QUERY, "the synchronous answer waits", 20.0, _SECONDS),
         *_all(D.TOKEN, _TOKEN_FAULTS),
-        Fault("token_slow", D.TOKEN, "the token endpoint waits", 20.0, _SECONDS),
-        Fault("token_short", D.TOKEN, "a token that lives briefly", 1.0, _SECONDS),
+        RailFault("token_slow", D.TOKEN, "the token endpoint waits", 20.0, _SECONDS),
+        RailFault("token_short", D.TOKEN, "a token that lives briefly", 1.0, _SECONDS),
     ]
 }
 
 # A code is part of these names: fail_2001, fail_SFC_IC0003, refuse_26, query_fail_21.
-FAMILIES: Mapping[str, Fault] = {
-    "query_fail_": Fault("query_fail_", D.QUERY, "the query ends with this ResultCode", 1, TIMES),
-    "refuse_": Fault("refuse_", D.GATE, "200 with this ResponseCode; not accepted", 1, TIMES),
-    "fail_": Fault("fail_", D.OUTCOME, "the payment ends with this ResultCode; no money moves"),
+FAMILIES: Mapping[str, RailFault] = {
+    "query_fail_": RailFault(
+        "query_fail_", D.QUERY, "the query ends with this ResultCode", 1, TIMES
+    ),
+    "refuse_": RailFault("refuse_", D.GATE, "200 with this ResponseCode; not accepted", 1, TIMES),
+    "fail_": RailFault("fail_", D.OUTCOME, "the payment ends with this ResultCode; no money moves"),
 }
 
 # Names for what goes together.

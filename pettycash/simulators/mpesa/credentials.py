@@ -47,7 +47,7 @@ def _make_certificate(key: rsa.RSAPrivateKey) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-class Credentials:
+class OperatorCredentials:
     """The operator's password and the key pair, made in the state folder at the first start."""
 
     def __init__(self, configuration: Configuration) -> None:

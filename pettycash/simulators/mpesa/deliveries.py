@@ -10,7 +10,7 @@ from pettycash.simulators.mpesa import codes, envelopes, identifiers
 from pettycash.simulators.mpesa.answers import HTML, JSON
 from pettycash.simulators.mpesa.catalogue import Dimension
 from pettycash.simulators.mpesa.envelopes import Facts
-from pettycash.simulators.mpesa.scenarios import Part, Scenario
+from pettycash.simulators.mpesa.scenarios import Scenario, ScenarioPart
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def of_result(facts: Facts, scenario: Scenario, *, url: str, delay: float) -> li
 
 
 def of_notice(
-    part: Part, *, raw: str, originator_id: str, conversation_id: str, at: datetime
+    part: ScenarioPart, *, raw: str, originator_id: str, conversation_id: str, at: datetime
 ) -> bytes:
     """The body of a queue time-out notice: flat (the request itself), enveloped, or neither."""
     if part.name == "notice_flat":

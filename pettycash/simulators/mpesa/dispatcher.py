@@ -16,9 +16,9 @@ import requests
 
 from pettycash.simulators.mpesa import identifiers
 from pettycash.simulators.mpesa.configuration import Configuration
-from pettycash.simulators.mpesa.payments import Payments
+from pettycash.simulators.mpesa.payments import SimulatedPayments
 from pettycash.simulators.mpesa.queries import Queries
-from pettycash.simulators.mpesa.store import Store
+from pettycash.simulators.mpesa.store import SimulatorStore
 
 _AT_ONCE_MAX = 64
 _LOOK_SECONDS_MAX = 1.0
@@ -29,7 +29,11 @@ class Dispatcher:
     """Runs from `start` to `stop`; `wake` tells it that something new may be due."""
 
     def __init__(
-        self, configuration: Configuration, store: Store, payments: Payments, queries: Queries
+        self,
+        configuration: Configuration,
+        store: SimulatorStore,
+        payments: SimulatedPayments,
+        queries: Queries,
     ) -> None:
         self._configuration = configuration
         self._store = store

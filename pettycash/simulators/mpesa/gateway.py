@@ -11,12 +11,12 @@ from pettycash.simulators.mpesa.answers import Answer
 from pettycash.simulators.mpesa.catalogue import Dimension
 from pettycash.simulators.mpesa.checks import Body, text_of
 from pettycash.simulators.mpesa.configuration import Configuration
-from pettycash.simulators.mpesa.payments import Payments
+from pettycash.simulators.mpesa.payments import SimulatedPayments
 from pettycash.simulators.mpesa.queries import Queries, refused_on_the_way
 from pettycash.simulators.mpesa.scenarios import Scenario, UnknownScenario
-from pettycash.simulators.mpesa.selection import Selector, Subject
-from pettycash.simulators.mpesa.store import Store
-from pettycash.simulators.mpesa.tokens import Tokens
+from pettycash.simulators.mpesa.selection import SelectionFacts, Selector
+from pettycash.simulators.mpesa.store import SimulatorStore
+from pettycash.simulators.mpesa.tokens import TokenIssuer
 
 TOKEN_PATH = "/oauth/v1/generate"  # noqa: S105 - a path
 PAYMENT_PATH = "/mpesa/b2c/v3/paymentrequest"
@@ -45,15 +45,15 @@ class _Handled:
     scenario: str = ""
 
 
-class Gateway:
+class DarajaWire:
     """Answers the Daraja wire; what was received is written down for whoever judges."""
 
     def __init__(
         self,
         configuration: Configuration,
-        store_: Store,
-        tokens: Tokens,
-        payments: Payments,
+        store_: SimulatorStore,
+        tokens: TokenIssuer,
+        payments: SimulatedPayments,
         queries: Queries,
     ) -> None:
         self._configuration = configuration
@@ -68,7 +68,7 @@ class Gateway:
         """The answer to one call; never raises on what a client can send."""
         received_at = identifiers.now()
         body = checks.read_object(call.body) if call.method == "POST" else None
-        subject = Subject(
+        subject = SelectionFacts(
             reference=text_of(body, "OriginatorConversationID")
             or text_of(body, "OriginalConversationID"),
             phone=text_of(body, "PartyB"),
@@ -81,7 +81,7 @@ class Gateway:
         self._remember(call, body, subject, handled, identifiers.iso(received_at))
         return handled.answer
 
-    def _handle(self, call: Call, body: Body | None, subject: Subject) -> _Handled:
+    def _handle(self, call: Call, body: Body | None, subject: SelectionFacts) -> _Handled:
         is_token = call.path == TOKEN_PATH
         if call.method != ("GET" if is_token else "POST"):
             return _Handled(answers.refusal(405, "405.001", "Method Not Allowed"))
@@ -102,7 +102,7 @@ class Gateway:
         )
         return _Handled(answer, part.name if part else "")
 
-    def _payment(self, call: Call, body: Body | None, subject: Subject) -> _Handled:
+    def _payment(self, call: Call, body: Body | None, subject: SelectionFacts) -> _Handled:
         scenario = self._selector.for_payment(call.scenario, subject)
         refused = self._at_the_gate(scenario, subject) or self._before_fields(call)
         refused = refused or checks.payment_refusal(body, self._configuration)
@@ -112,7 +112,7 @@ class Gateway:
         answer = self._payments.accept(body, raw=call.body.decode(), scenario=scenario)
         return _Handled(answer, scenario.text)
 
-    def _query(self, call: Call, body: Body | None, subject: Subject) -> _Handled:
+    def _query(self, call: Call, body: Body | None, subject: SelectionFacts) -> _Handled:
         part = self._selector.for_query(call.scenario, subject)
         name = f"{part.name}{part.code}" if part else ""
         refused = refused_on_the_way(part) if part else None
@@ -126,7 +126,7 @@ class Gateway:
         assert body is not None
         return _Handled(self._queries.accept(body, raw=call.body.decode(), part=part), name)
 
-    def _at_the_gate(self, scenario: Scenario, subject: Subject) -> Answer | None:
+    def _at_the_gate(self, scenario: Scenario, subject: SelectionFacts) -> Answer | None:
         part = scenario.part(Dimension.GATE)
         if part is None:
             return None
@@ -152,7 +152,7 @@ class Gateway:
         return None
 
     def _remember(
-        self, call: Call, body: Body | None, subject: Subject, handled: _Handled, at: str
+        self, call: Call, body: Body | None, subject: SelectionFacts, handled: _Handled, at: str
     ) -> None:
         if call.path == TOKEN_PATH:
             answered = "(token)" if handled.answer.status == 200 else ""

@@ -18,11 +18,11 @@ from pettycash.simulators.mpesa.answers import Answer
 from pettycash.simulators.mpesa.catalogue import Dimension
 from pettycash.simulators.mpesa.checks import Body, text_of
 from pettycash.simulators.mpesa.configuration import Configuration
-from pettycash.simulators.mpesa.credentials import Credentials
+from pettycash.simulators.mpesa.credentials import OperatorCredentials
 from pettycash.simulators.mpesa.deliveries import Post
 from pettycash.simulators.mpesa.envelopes import Facts
 from pettycash.simulators.mpesa.scenarios import Scenario
-from pettycash.simulators.mpesa.store import Store
+from pettycash.simulators.mpesa.store import SimulatorStore
 
 INITIATED = "Initiated"
 COMPLETED = "Completed"
@@ -71,11 +71,11 @@ def facts_of(db: sqlite3.Connection, payment: sqlite3.Row) -> Facts:
     )
 
 
-class Payments:
+class SimulatedPayments:
     """Accepts payments and settles them, each in one transaction of the simulator's database."""
 
     def __init__(
-        self, configuration: Configuration, store_: Store, credentials: Credentials
+        self, configuration: Configuration, store_: SimulatorStore, credentials: OperatorCredentials
     ) -> None:
         self._configuration = configuration
         self._store = store_

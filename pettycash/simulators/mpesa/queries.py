@@ -20,10 +20,10 @@ from pettycash.simulators.mpesa.answers import Answer, Delivery
 from pettycash.simulators.mpesa.catalogue import Dimension
 from pettycash.simulators.mpesa.checks import Body, text_of
 from pettycash.simulators.mpesa.configuration import Configuration
-from pettycash.simulators.mpesa.credentials import Credentials
+from pettycash.simulators.mpesa.credentials import OperatorCredentials
 from pettycash.simulators.mpesa.deliveries import Post
-from pettycash.simulators.mpesa.scenarios import Part
-from pettycash.simulators.mpesa.store import Store
+from pettycash.simulators.mpesa.scenarios import ScenarioPart
+from pettycash.simulators.mpesa.store import SimulatorStore
 
 _HELD_BACK = {
     "query_initiated": "Initiated",
@@ -37,7 +37,7 @@ _NOTICES = {
 }
 
 
-def refused_on_the_way(part: Part) -> Answer | None:
+def refused_on_the_way(part: ScenarioPart) -> Answer | None:
     """The answer where the fault keeps the query from arriving; None for every other fault."""
     match part.name:
         case "query_answer_lost_before":
@@ -60,13 +60,13 @@ class Queries:
     """Accepts status queries and answers them later with what is true by then."""
 
     def __init__(
-        self, configuration: Configuration, store_: Store, credentials: Credentials
+        self, configuration: Configuration, store_: SimulatorStore, credentials: OperatorCredentials
     ) -> None:
         self._configuration = configuration
         self._store = store_
         self._credentials = credentials
 
-    def accept(self, body: Body, *, raw: str, part: Part | None) -> Answer:
+    def accept(self, body: Body, *, raw: str, part: ScenarioPart | None) -> Answer:
         """Accept a checked query; `part` is its fault, if any."""
         is_right = self._credentials.is_right(text_of(body, "SecurityCredential"))
         at = identifiers.now()
@@ -140,7 +140,7 @@ class Queries:
         db: sqlite3.Connection,
         query: sqlite3.Row,
         payment: sqlite3.Row | None,
-        part: Part | None,
+        part: ScenarioPart | None,
         at: datetime,
     ) -> bytes:
         name = part.name if part else ""
@@ -162,7 +162,7 @@ class Queries:
         db: sqlite3.Connection,
         query: sqlite3.Row,
         payment: sqlite3.Row | None,
-        part: Part | None,
+        part: ScenarioPart | None,
     ) -> str:
         """The outer ResultCode: the operator first, then what was asked about."""
         refused = self._credentials.refusal(

@@ -11,7 +11,7 @@ from pettycash.simulators.mpesa.catalogue import (
     FAULTS,
     TEST_NUMBERS,
     Dimension,
-    Fault,
+    RailFault,
 )
 
 _TEST_NUMBER = re.compile(r"2547000[0-9]{2}([0-9]{3})")
@@ -26,10 +26,10 @@ class UnknownScenario(ValueError):
 
 
 @dataclass(frozen=True)
-class Part:
+class ScenarioPart:
     """One fault with its argument; `code` is filled for the families (`fail_2001`: 2001)."""
 
-    fault: Fault
+    fault: RailFault
     number: float
     code: str = ""
 
@@ -43,9 +43,9 @@ class Scenario:
     """At most one fault for each side of the exchange; `text` can be parsed again."""
 
     text: str
-    parts: Mapping[Dimension, Part]
+    parts: Mapping[Dimension, ScenarioPart]
 
-    def part(self, dimension: Dimension) -> Part | None:
+    def part(self, dimension: Dimension) -> ScenarioPart | None:
         return self.parts.get(dimension)
 
     @property
@@ -60,7 +60,7 @@ class Scenario:
 NO_FAULT = Scenario("", {})
 
 
-def _single(text: str) -> Part:
+def _single(text: str) -> ScenarioPart:
     name, _, number_text = text.partition(":")
     try:
         number = float(number_text) if number_text else None
@@ -70,11 +70,11 @@ def _single(text: str) -> Part:
         raise UnknownScenario(f"{text!r}: the number is out of range")
     if name in FAULTS:
         fault = FAULTS[name]
-        return Part(fault, fault.number if number is None else number)
+        return ScenarioPart(fault, fault.number if number is None else number)
     for prefix, fault in FAMILIES.items():
         code = name.removeprefix(prefix)
         if code != name and _CODE.fullmatch(code) and code.strip("0"):
-            return Part(fault, fault.number if number is None else number, code)
+            return ScenarioPart(fault, fault.number if number is None else number, code)
     raise UnknownScenario(f"no scenario is called {name!r}")
 
 
@@ -93,7 +93,7 @@ def parse(text: str) -> Scenario:
     Raises:
         UnknownScenario: a name, a number, or two faults for one side.
     """
-    parts: dict[Dimension, Part] = {}
+    parts: dict[Dimension, ScenarioPart] = {}
     atoms = list(_atoms(text))
     for atom in atoms:
         part = _single(atom)
@@ -120,7 +120,7 @@ def of_phone(phone: str) -> Scenario:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RandomPlan:
     """A seeded random plan: the same seed, rates and reference always give the same scenario.
 
     Whose references are other ones in each run has it draw `by` the receiver's phone instead.
@@ -131,7 +131,7 @@ class Plan:
     by: str = BY_REFERENCE
 
     @classmethod
-    def read(cls, payload: object) -> "Plan":
+    def read(cls, payload: object) -> "RandomPlan":
         """Read `{"seed": 1, "rates": {"answer_lost_after": 0.1, ...}}`, `"by": "phone"` if wanted.
 
         Raises:
@@ -169,7 +169,7 @@ class Plan:
         Where two draws want the same side, the scenario of more parts wins, so that combined
         names keep their rate.
         """
-        chosen: dict[Dimension, Part] = {}
+        chosen: dict[Dimension, ScenarioPart] = {}
         drawn = [self._draw(side, reference) for side in Dimension]
         for scenario in sorted(filter(None, drawn), key=lambda one: -len(one.parts)):
             if not set(scenario.parts) & set(chosen):
@@ -195,5 +195,5 @@ def _leading_side(scenario: Scenario) -> Dimension:
     return next(iter(scenario.parts))
 
 
-def _text(part: Part) -> str:
+def _text(part: ScenarioPart) -> str:
     return f"{part.name}{part.code}:{part.number!r}"

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from pettycash.simulators.mpesa import scenarios, store
 from pettycash.simulators.mpesa.catalogue import TIMES, Dimension
-from pettycash.simulators.mpesa.scenarios import NO_FAULT, Part, Plan, Scenario
-from pettycash.simulators.mpesa.store import Store
+from pettycash.simulators.mpesa.scenarios import NO_FAULT, RandomPlan, Scenario, ScenarioPart
+from pettycash.simulators.mpesa.store import SimulatorStore
 
 _PLAN = "plan"
 
 
 @dataclass(frozen=True)
-class Subject:
+class SelectionFacts:
     """What a request is about, as far as its body can be read. Empty: not said."""
 
     reference: str = ""
@@ -27,10 +27,10 @@ class Subject:
 class Selector:
     """Finds the scenario and counts how often a fault met a reference."""
 
-    def __init__(self, store_: Store) -> None:
+    def __init__(self, store_: SimulatorStore) -> None:
         self._store = store_
 
-    def for_payment(self, header: str, subject: Subject) -> Scenario:
+    def for_payment(self, header: str, subject: SelectionFacts) -> Scenario:
         """The scenario of a B2C request.
 
         Raises:
@@ -53,7 +53,7 @@ class Selector:
             rest = {side: part for side, part in scenario.parts.items() if part is not gate}
             return Scenario(scenario.text, rest)
 
-    def for_query(self, header: str, subject: Subject) -> Part | None:
+    def for_query(self, header: str, subject: SelectionFacts) -> ScenarioPart | None:
         """The fault of a status query: its own, or the one its payment was given.
 
         Raises:
@@ -79,12 +79,12 @@ class Selector:
             part = scenario.part(Dimension.QUERY)
             return part if part and _still_meets(db, part, reference) else None
 
-    def for_token(self, header: str) -> Part | None:
+    def for_token(self, header: str) -> ScenarioPart | None:
         """The fault of a token request; a plan draws by the number of tokens asked for so far."""
         if header:
             return scenarios.parse(header).part(Dimension.TOKEN)
         with self._store.unit() as db:
-            ordered = _take(db, "token", Subject())
+            ordered = _take(db, "token", SelectionFacts())
             if ordered is not None:
                 return ordered.part(Dimension.TOKEN)
             plan = read_plan(db)
@@ -94,12 +94,12 @@ class Selector:
             return plan.scenario(f"token {asked}").part(Dimension.TOKEN)
 
 
-def read_plan(db: sqlite3.Connection) -> Plan | None:
+def read_plan(db: sqlite3.Connection) -> RandomPlan | None:
     text = store.switch(db, _PLAN, "")
-    return Plan.read(json.loads(text)) if text else None
+    return RandomPlan.read(json.loads(text)) if text else None
 
 
-def set_plan(db: sqlite3.Connection, plan: Plan | None) -> None:
+def set_plan(db: sqlite3.Connection, plan: RandomPlan | None) -> None:
     """Follow `plan` from now on; None follows none. Counting starts anew."""
     store.set_switch(db, _PLAN, json.dumps(plan.as_json()) if plan else None)
     db.execute("DELETE FROM sightings")
@@ -119,14 +119,14 @@ def _count(db: sqlite3.Connection, *, reference: str, fault: str) -> int:
     return int(row["times"])
 
 
-def _still_meets(db: sqlite3.Connection, part: Part, reference: str) -> bool:
+def _still_meets(db: sqlite3.Connection, part: ScenarioPart, reference: str) -> bool:
     if part.fault.unit != TIMES or part.number == 0:
         return True
     met = _count(db, reference=reference, fault=part.name + part.code)
     return met <= part.number
 
 
-def _take(db: sqlite3.Connection, operation: str, subject: Subject) -> Scenario | None:
+def _take(db: sqlite3.Connection, operation: str, subject: SelectionFacts) -> Scenario | None:
     """Use up one meeting of the oldest one-shot order that this request fits."""
     row = db.execute(
         "SELECT id, scenario, remaining FROM faults WHERE operation = ?"

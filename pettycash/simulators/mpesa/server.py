@@ -15,13 +15,13 @@ from urllib.parse import parse_qsl, urlsplit
 from pettycash.simulators.mpesa.admin import PREFIX, Admin
 from pettycash.simulators.mpesa.answers import Answer, Delivery, nothing, refusal
 from pettycash.simulators.mpesa.configuration import Configuration
-from pettycash.simulators.mpesa.credentials import Credentials
+from pettycash.simulators.mpesa.credentials import OperatorCredentials
 from pettycash.simulators.mpesa.dispatcher import Dispatcher
-from pettycash.simulators.mpesa.gateway import Call, Gateway
-from pettycash.simulators.mpesa.payments import Payments
+from pettycash.simulators.mpesa.gateway import Call, DarajaWire
+from pettycash.simulators.mpesa.payments import SimulatedPayments
 from pettycash.simulators.mpesa.queries import Queries
-from pettycash.simulators.mpesa.store import Store
-from pettycash.simulators.mpesa.tokens import Tokens
+from pettycash.simulators.mpesa.store import SimulatorStore
+from pettycash.simulators.mpesa.tokens import TokenIssuer
 
 _BODY_MAX = 1024 * 1024
 
@@ -30,13 +30,13 @@ class Simulator:
     """All parts of one simulator, wired."""
 
     def __init__(self, configuration: Configuration) -> None:
-        self._store = Store(configuration)
-        credentials = Credentials(configuration)
-        payments = Payments(configuration, self._store, credentials)
+        self._store = SimulatorStore(configuration)
+        credentials = OperatorCredentials(configuration)
+        payments = SimulatedPayments(configuration, self._store, credentials)
         queries = Queries(configuration, self._store, credentials)
-        tokens = Tokens(configuration, self._store)
+        tokens = TokenIssuer(configuration, self._store)
         self._dispatcher = Dispatcher(configuration, self._store, payments, queries)
-        self._gateway = Gateway(configuration, self._store, tokens, payments, queries)
+        self._gateway = DarajaWire(configuration, self._store, tokens, payments, queries)
         self._admin = Admin(configuration, self._store, credentials, self._dispatcher)
         self._stopped = False
 
@@ -191,7 +191,7 @@ def run(
     """Serve until `wait_for_end` returns. Prints its address once it listens; port 0: a free one.
 
     Raises:
-        AlreadyRunning: another simulator uses the state folder.
+        StateFolderTaken: another simulator uses the state folder.
         OSError: the address is taken.
     """
     simulator = Simulator(configuration)

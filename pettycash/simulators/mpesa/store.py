@@ -125,11 +125,11 @@ CREATE TABLE IF NOT EXISTS switches (name TEXT PRIMARY KEY, value TEXT NOT NULL)
 """
 
 
-class AlreadyRunning(Exception):
+class StateFolderTaken(Exception):
     """Another simulator uses this state folder."""
 
 
-class Store:
+class SimulatorStore:
     """The database, and the lock that lets one process have the state folder."""
 
     def __init__(self, configuration: Configuration) -> None:
@@ -140,7 +140,7 @@ class Store:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._lock_file)
-            raise AlreadyRunning(f"another simulator uses {folder}") from error
+            raise StateFolderTaken(f"another simulator uses {folder}") from error
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(
             folder / "ledger.sqlite3", check_same_thread=False, isolation_level=None

@@ -21,8 +21,8 @@ from pettycash.simulators.mpesa.answers import (
     spike_fault,
 )
 from pettycash.simulators.mpesa.configuration import Configuration
-from pettycash.simulators.mpesa.scenarios import Part
-from pettycash.simulators.mpesa.store import Store
+from pettycash.simulators.mpesa.scenarios import ScenarioPart
+from pettycash.simulators.mpesa.store import SimulatorStore
 
 _FAILING: Mapping[str, Answer] = {
     "token_empty_400": Answer(400, b""),
@@ -35,14 +35,14 @@ _FAILING: Mapping[str, Answer] = {
 }
 
 
-class Tokens:
+class TokenIssuer:
     """Gives out tokens and knows the living one; survives a restart of the simulator."""
 
-    def __init__(self, configuration: Configuration, store: Store) -> None:
+    def __init__(self, configuration: Configuration, store: SimulatorStore) -> None:
         self._configuration = configuration
         self._store = store
 
-    def issue(self, *, authorization: str, grant_type: str, part: Part | None) -> Answer:
+    def issue(self, *, authorization: str, grant_type: str, part: ScenarioPart | None) -> Answer:
         """Answer `GET /oauth/v1/generate`; `part` is the fault of the token endpoint, if any."""
         if part is not None and part.name in _FAILING:
             return _FAILING[part.name]

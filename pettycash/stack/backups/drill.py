@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from pettycash import db
 from pettycash.models.organisation import Company
-from pettycash.services import audit
+from pettycash.services import invariants
 from pettycash.stack import postgres, schema
 from pettycash.stack.backups import facts
 from pettycash.stack.backups.facts import Compared
@@ -38,7 +38,7 @@ class Drilled:
 
     compared: Sequence[Compared]
     """Every fact, in the backup and restored; what must not move, once more after migrations."""
-    findings: Sequence[audit.Finding]
+    findings: Sequence[invariants.Finding]
     """What breaks a promise of the books."""
     revision: str | None
     seconds: float
@@ -84,17 +84,17 @@ def drill(path: Path, *, identity: Path | None, by: str, tell: Tell) -> Drilled:
     )
 
 
-def _check_books(owner_url: str, app_url: str) -> list[audit.Finding]:
+def _check_books(owner_url: str, app_url: str) -> list[invariants.Finding]:
     with schema.as_owner(owner_url) as session:
         companies = session.execute(select(Company.id).order_by(Company.code)).scalars().all()
     engine = create_engine(app_url)
     try:
-        found: list[audit.Finding] = []
+        found: list[invariants.Finding] = []
         for company_id in companies:
             with db.scope(company_id=company_id, source="cli:audit"), Session(engine) as session:
                 db.begin_scope(session)
                 # What looks at the schema is the same for every company.
-                found += [each for each in audit.check_books(session) if each not in found]
+                found += [each for each in invariants.check_books(session) if each not in found]
         return found
     finally:
         engine.dispose()

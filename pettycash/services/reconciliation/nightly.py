@@ -1,0 +1,53 @@
+"""The days for which a company's nightly run is due (domain.md §8)."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash import clock
+from pettycash.models.organisation import Company
+from pettycash.models.reconciliation import ReconciliationRun
+from pettycash.services import company_settings
+from pettycash.services.reconciliation.runs import DEADLINE, start, take_turn
+
+NIGHT_BEGINS_HOUR = 1
+"""Company time (domain.md §8)."""
+
+MAKES_UP_DAYS = 31
+"""How far back nights that nobody was there for are made up."""
+
+
+def start_due(session: Session, *, now: datetime) -> list[ReconciliationRun]:
+    """Start a run of the business day before once its night has come, and of each day missed.
+
+    Harmless however often and by however many it is called. A run that asked while its day still
+    lasted does not count: it could not see what came after it.
+    """
+    timezone = company_settings.current(session).timezone
+    today = clock.business_date(now, timezone)
+    if now < clock.at_local(today, NIGHT_BEGINS_HOUR, timezone):
+        return []
+    take_turn(session)
+    yesterday = today - clock.ONE_DAY
+    runs = session.execute(
+        select(ReconciliationRun.business_date, ReconciliationRun.deadline_at).where(
+            ReconciliationRun.business_date >= yesterday - timedelta(days=MAKES_UP_DAYS),
+            ReconciliationRun.business_date <= yesterday,
+        )
+    ).all()
+    whole = {
+        day
+        for day, deadline_at in runs
+        if deadline_at - DEADLINE >= clock.day_bounds(day, timezone)[1]
+    }
+    began_at = session.get_one(Company, session.info["scope"].company_id).created_at
+    began = clock.business_date(began_at, timezone)
+    # A company that began today had nothing to reconcile, and its first night says so.
+    day = min(max(began, yesterday - timedelta(days=MAKES_UP_DAYS)), yesterday)
+    started = []
+    while day <= yesterday:
+        if day not in whole:
+            started.append(start(session, business_date=day, now=now))
+        day += clock.ONE_DAY
+    return started

@@ -1,0 +1,285 @@
+"""Raising a requisition and changing it: before submit freely, afterwards by materiality."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from pettycash import db, errors
+from pettycash.models.people import Role
+from pettycash.models.requisitions import (
+    IN_APPROVAL,
+    IllegalRequisitionState,
+    Requisition,
+    RequisitionLine,
+    RequisitionStatus,
+)
+from pettycash.models.workflow import ApprovalRound, RoundStatus, TrailAction
+from pettycash.services import approved_facts, numbers, requesters, rounds, trail, visibility
+from pettycash.services.actors import Actor
+from pettycash.services.approved_facts import Materiality
+from pettycash.services.requisitions import validation
+from pettycash.services.requisitions.validation import Stated
+
+R = RequisitionStatus
+EXTERNAL_REFERENCE_UNIQUE = "uq_requisitions_external_reference"
+BEFORE_SUBMIT = frozenset({R.DRAFT, R.CHANGES_REQUESTED})
+
+CHANGEABLE = frozenset(
+    {
+        "kind",
+        "origin",
+        "origin_reason",
+        "amount",
+        "purpose",
+        "payee_name",
+        "payee_user_id",
+        "method",
+        "destination",
+        "lines",
+        "region_id",
+        "branch_id",
+        "department_id",
+        "cost_center_id",
+        "is_urgent",
+        "urgency_reason",
+        "external_reference",
+        "metadata",
+    }
+)
+"""Fields of `Stated` that a change may name; the currency stays what it was."""
+
+
+class NotRequester(errors.NotAllowed):
+    """Only the person who raised or adopted the requisition may do this."""
+
+    code = "requisition.not_requester"
+
+
+class RequisitionReferenceTaken(errors.Conflict):
+    """The same person or client has used this external reference for another requisition."""
+
+    code = "requisition.external_reference_taken"
+
+
+def create(session: Session, *, said: Stated, actor: Actor, now: datetime) -> Requisition:
+    """Raise a draft, as `draft` does, where nobody asks for its lines."""
+    return draft(session, said=said, actor=actor, now=now)[0]
+
+
+def draft(
+    session: Session, *, said: Stated, actor: Actor, now: datetime
+) -> tuple[Requisition, list[RequisitionLine]]:
+    """Raise a draft; the actor is its requester. Returns it with its lines.
+
+    Raises:
+        RequisitionReferenceTaken: the person or client used it before.
+        InvalidRequisition and the other refusals of `validation.checked`.
+    """
+    home = validation.home_of(session, actor.user_id)
+    said = validation.checked(session, validation.at_home(said, home), actor=actor, home=home)
+    requisition = Requisition(
+        company_id=actor.company_id,
+        requester_id=actor.user_id,
+        client_id=actor.client_id,
+        currency=said.currency.value,
+        status=R.DRAFT,
+        status_changed_at=now,
+        number=numbers.next_number(session, prefix="REQ", now=now),
+    )
+    _say(requisition, said)
+    _write_unique(session, requisition, actor)
+    return requisition, _write_lines(session, requisition, said)
+
+
+def update(
+    session: Session,
+    *,
+    requisition_id: UUID,
+    changes: Mapping[str, Any],
+    actor: Actor,
+    now: datetime,
+) -> Requisition:
+    """Change what a requisition says.
+
+    After submit a lower amount voids nothing; another destination of the same payee is seen by the
+    last approver, and once they have approved it is a redirect; anything else that was approved
+    voids the round and resolves again.
+
+    Raises:
+        RequisitionNotFound: none such within scope.
+        NotRequester: somebody else raised it.
+        IllegalRequisitionState: it is in payment, or ended.
+        RedirectNeeded: an approved one would go elsewhere.
+        RedirectOpen: the last approver has yet to decide where it goes.
+        ExternalReferenceTaken and the refusals of `validation.checked`.
+        NoThreshold, MissingScope, NoApprover: it can't be resolved as it would stand.
+    """
+    requisition = visibility.requisition(
+        session, actor=actor, requisition_id=requisition_id, lock=True
+    )
+    if not requesters.is_own(session, requisition, user_id=actor.user_id):
+        raise NotRequester("Only its requester may change a requisition.")
+    if requisition.status not in BEFORE_SUBMIT | IN_APPROVAL | {R.PENDING_TREASURY_VALIDATION}:
+        raise IllegalRequisitionState(
+            f"A requisition that is {requisition.status} can't be changed."
+        )
+    if requisition.open_redirect_id is not None:
+        raise approved_facts.RedirectOpen
+
+    lines = rounds.lines_of(session, requisition.id)
+    current = None
+    if requisition.status not in BEFORE_SUBMIT:
+        current = rounds.latest(session, requisition.id)
+        before = rounds.facts_of(session, requisition, current)
+    said = validation.stated(requisition, lines)
+    if "branch_id" in changes and "region_id" not in changes:
+        said = replace(said, region_id=None)  # it follows the branch
+    if changes.get("is_urgent") is False:
+        said = replace(said, urgency_reason=None)
+    home = validation.home_of(session, requisition.requester_id)
+    if changes.get("origin") is validation.own_origin(home):
+        said = replace(said, origin_reason=None)
+    said = validation.checked(session, replace(said, **changes), actor=actor, home=home)
+    _say(requisition, said)
+    requisition.version += 1
+    _write_unique(session, requisition, actor)
+    if "lines" in changes:
+        session.execute(
+            delete(RequisitionLine).where(RequisitionLine.requisition_id == requisition.id)
+        )
+        _write_lines(session, requisition, said)
+
+    if current is not None:
+        after = rounds.facts_of(session, requisition, current)
+        _reconsider(session, requisition, current, before=before, after=after, actor=actor, now=now)
+    return requisition
+
+
+def _say(requisition: Requisition, said: Stated) -> None:
+    for name in CHANGEABLE - {"lines", "metadata"}:
+        setattr(requisition, name, getattr(said, name))
+    requisition.client_metadata = dict(said.metadata)
+
+
+def _write_unique(session: Session, requisition: Requisition, actor: Actor) -> None:
+    # Flushed here, as lines need their requisition, and the unique index decides between two.
+    if requisition.external_reference is None:
+        session.add(requisition)
+        session.flush()
+        return
+    _check_reference(session, requisition, actor)
+    try:
+        with session.begin_nested():
+            session.add(requisition)
+            session.flush()
+    except IntegrityError as error:
+        if db.constraint(error) != EXTERNAL_REFERENCE_UNIQUE:
+            raise
+        raise RequisitionReferenceTaken(errors={"external_reference": ["It is taken."]}) from error
+
+
+def _check_reference(session: Session, requisition: Requisition, actor: Actor) -> None:
+    """Name the requisition that has the reference, to those who may see it."""
+    namespace = requisition.client_id or requisition.requester_id
+    with session.no_autoflush:
+        found = session.execute(
+            select(Requisition.number, visibility.requisitions(actor)).where(
+                Requisition.external_reference == requisition.external_reference,
+                func.coalesce(Requisition.client_id, Requisition.requester_id) == namespace,
+                Requisition.status.not_in((R.REJECTED, R.CANCELLED)),
+                Requisition.number != requisition.number,
+            )
+        ).one_or_none()
+    if found is None:
+        return
+    number, is_visible = found
+    sentence = f"{number} has it." if is_visible else "It is taken."
+    raise RequisitionReferenceTaken(
+        f"{number} has this external reference." if is_visible else "",
+        errors={"external_reference": [sentence]},
+    )
+
+
+def _write_lines(session: Session, requisition: Requisition, said: Stated) -> list[RequisitionLine]:
+    lines = [
+        RequisitionLine(
+            company_id=requisition.company_id,
+            requisition_id=requisition.id,
+            position=position,
+            description=line.description,
+            amount=line.amount,
+            category=line.category,
+            cost_center_id=line.cost_center_id,
+        )
+        for position, line in enumerate(said.lines, start=1)
+    ]
+    session.add_all(lines)
+    session.flush()  # facts are read back from the table
+    return lines
+
+
+def _reconsider(
+    session: Session,
+    requisition: Requisition,
+    current: ApprovalRound,
+    *,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    actor: Actor,
+    now: datetime,
+) -> None:
+    materiality = approved_facts.compare(before, after)
+    if materiality is Materiality.NONE:
+        return
+    approved = current.status is RoundStatus.APPROVED
+    if approved and materiality is Materiality.REDIRECTED:
+        raise approved_facts.RedirectNeeded
+    _tell(session, requisition, before=before, after=after, actor=actor, what=materiality)
+    if materiality in (Materiality.LOWER, Materiality.REDIRECTED):
+        # The last approver has yet to decide and will see it; everybody's digest is stale now.
+        rounds.take_facts(current, after)
+        if approved:
+            requisition.approved_amount = requisition.amount
+            requisition.approved_digest = current.digest
+        return
+    withdraw_approval(requisition)
+    _void(session, current, now=now)
+    rounds.open_round(session, requisition=requisition, actor=actor, now=now)
+
+
+def _tell(
+    session: Session,
+    requisition: Requisition,
+    *,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    actor: Actor,
+    what: Materiality,
+) -> None:
+    changed = sorted(key for key in after if after[key] != before[key])
+    trail.write(
+        session,
+        requisition,
+        TrailAction.CHANGED,
+        actor=actor,
+        role=Role.STAFF.value,
+        comment=f"{what.value}: {', '.join(changed)}",
+        digest=approved_facts.digest_of(after),
+    )
+
+
+def _void(session: Session, current: ApprovalRound, *, now: datetime) -> None:
+    rounds.close_round(session, current, RoundStatus.VOIDED, now=now)
+
+
+def withdraw_approval(requisition: Requisition) -> None:
+    """Nothing of it is approved any more, so nothing of it can be paid."""
+    requisition.approved_amount = None
+    requisition.approved_digest = None
+    requisition.approved_at = None
