@@ -1,5 +1,6 @@
 """Migrations lead from nothing to the models and back, and say the same as the models do."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -177,8 +178,38 @@ def test_a_second_upgrade_has_nothing_to_do(database: Database) -> None:
     assert schema.current(database.owner_url) == before == _script().get_current_head()
 
 
+LATER = '''
+"""A column, and a function that knows it."""
+
+from alembic import op
+
+from migrations.files import install
+
+revision = "{number}"
+down_revision = "{head}"
+
+
+def upgrade() -> None:
+    op.execute("ALTER TABLE release_grants ADD COLUMN later text")
+    install("grant_facts", "otp_floor")
+
+
+def downgrade() -> None:
+    op.execute("ALTER TABLE release_grants DROP COLUMN later")
+'''
 TOUCHED = "release_grants"
-"""A table that the newest migration alters."""
+
+
+@pytest.fixture
+def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The number of one more migration, which alters a table."""
+    shutil.copytree(ROOT / "migrations", tmp_path / "migrations")
+    head = _script().get_current_head()
+    number = f"{int(head or 0) + 1:04d}"
+    file = tmp_path / "migrations" / "versions" / f"{number}_later.py"
+    file.write_text(LATER.format(number=number, head=head), encoding="utf-8")
+    monkeypatch.setattr(schema, "ROOT", tmp_path)
+    return number
 
 
 @contextmanager
@@ -191,11 +222,8 @@ def somebody_reads(database: Database, table: str) -> Iterator[Any]:
     engine.dispose()
 
 
-def test_readers_go_on_while_a_migration_waits_for_a_table(
-    live: Database,
-) -> None:
+def test_readers_go_on_while_a_migration_waits_for_a_table(live: Database, later: str) -> None:
     """A waiting ALTER TABLE makes everybody queue behind it, so it waits for moments only."""
-    schema.downgrade(live.owner_url, "-1")
     slowest = 0.0
     with ThreadPoolExecutor() as pool:
         with somebody_reads(live, TOUCHED):
@@ -211,13 +239,14 @@ def test_readers_go_on_while_a_migration_waits_for_a_table(
         upgrading.result(timeout=budget(30))
 
     assert slowest < budget(settings.current().lock_timeout_seconds), "no request waits that long"
+    assert schema.current(live.owner_url) == later
+    schema.downgrade(live.owner_url, "-1")
     assert schema.current(live.owner_url) == _script().get_current_head()
 
 
 def test_a_migration_that_gets_no_lock_says_so_and_changes_nothing(
-    live: Database, monkeypatch: pytest.MonkeyPatch
+    live: Database, later: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    schema.downgrade(live.owner_url, "-1")
     before = schema.current(live.owner_url)
     monkeypatch.setattr(schema, "PATIENCE_SECONDS", 1.5)
 
@@ -227,4 +256,4 @@ def test_a_migration_that_gets_no_lock_says_so_and_changes_nothing(
     ):
         schema.upgrade(live.owner_url)
 
-    assert schema.current(live.owner_url) == before
+    assert schema.current(live.owner_url) == before != later
