@@ -1,6 +1,6 @@
 """The first schema: tables as `sql/schema` says them, who may touch them, and the database's code.
 
-`sql/schema` never changes after this.
+`sql/schema` never changes after this. What the schema is now stands in docs/schema.sql.
 
 Revision ID: 0001
 """

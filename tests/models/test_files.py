@@ -1,8 +1,10 @@
-"""Nothing stands in the database but what its files say."""
+"""Nothing stands in the database but what its files say; docs/schema.sql says all of it."""
 
 import pytest
 
 from migrations import files
+from pettycash.stack import schema_text
+from pettycash.stack.state import ROOT
 from tests import documents
 from tests.models.catalogue import Connection, connected, name, refusal, rows, sql
 from tests.servers import Database
@@ -70,4 +72,12 @@ def test_what_triggers_read_is_what_the_program_knows(table: str) -> None:
 
     assert written == documents.render_rows()[table], (
         "run `python -m tests.documents`, and let a migration install it"
+    )
+
+
+def test_the_page_of_the_schema_is_up_to_date(database: Database) -> None:
+    written = (ROOT / "docs" / "schema.sql").read_text(encoding="utf-8")
+
+    assert written == schema_text.of(database.owner_url), (
+        "run `bin/pettycash db schema > docs/schema.sql` on a migrated database"
     )
