@@ -29,6 +29,7 @@ CREATE TABLE api_keys (
     revoked_at timestamptz,
     last_used_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_api_keys PRIMARY KEY (id),
     CONSTRAINT uq_api_keys_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_api_keys_company_id_name UNIQUE (company_id, name),
@@ -57,6 +58,7 @@ CREATE POLICY own_company ON api_keys TO pettycash_app
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON api_keys TO pettycash_app;
 GRANT SELECT, UPDATE ON api_keys TO pettycash_system;
+CREATE TRIGGER updated_at BEFORE UPDATE ON api_keys FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE TRIGGER word_stands BEFORE UPDATE OF company_id, prefix, digest, scopes, expires_at,
         created_by, created_at
     ON api_keys FOR EACH ROW
@@ -85,6 +87,7 @@ CREATE TABLE approval_rounds (
     override text,
     closed_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_approval_rounds PRIMARY KEY (id),
     CONSTRAINT uq_approval_rounds_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_approval_rounds_requisition_id_number UNIQUE (requisition_id, number),
@@ -110,6 +113,9 @@ CREATE TRIGGER facts BEFORE INSERT OR UPDATE
 CREATE CONSTRAINT TRIGGER round_is_decided AFTER UPDATE OF status
     ON approval_rounds DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.status = 'approved')
     EXECUTE FUNCTION round_is_decided();
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON approval_rounds FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE approval_steps (
     id uuid NOT NULL,
@@ -127,6 +133,7 @@ CREATE TABLE approval_steps (
     opened_at timestamptz,
     closed_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_approval_steps PRIMARY KEY (id),
     CONSTRAINT uq_approval_steps_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_approval_steps_round_id_position UNIQUE (round_id, "position"),
@@ -149,6 +156,9 @@ CREATE POLICY own_company ON approval_steps TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON approval_steps TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON approval_steps FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE approval_thresholds (
     id uuid NOT NULL,
@@ -169,6 +179,7 @@ CREATE TABLE approval_thresholds (
     published_by uuid,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_approval_thresholds PRIMARY KEY (id),
     CONSTRAINT uq_approval_thresholds_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ex_approval_thresholds_overlap EXCLUDE USING gist (uuid_range(company_id, company_id,
@@ -196,6 +207,9 @@ CREATE POLICY own_company ON approval_thresholds TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON approval_thresholds TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON approval_thresholds FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE approval_trail (
     id uuid NOT NULL,
@@ -352,6 +366,7 @@ CREATE TABLE branches (
     is_active boolean NOT NULL,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_branches PRIMARY KEY (id),
     CONSTRAINT uq_branches_company_id_code UNIQUE (company_id, code),
     CONSTRAINT uq_branches_company_id_id UNIQUE (company_id, id),
@@ -366,6 +381,7 @@ CREATE POLICY own_company ON branches TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON branches TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE ON branches FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE callbacks (
     id uuid NOT NULL,
@@ -433,6 +449,7 @@ CREATE TABLE cases (
     resolved_at timestamptz,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_cases PRIMARY KEY (id),
     CONSTRAINT uq_cases_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_cases_kind CHECK (kind IN ('in_doubt', 'contradiction', 'mismatch',
@@ -460,6 +477,7 @@ CREATE POLICY own_company ON cases TO pettycash_app
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON cases TO pettycash_app;
 CREATE TRIGGER duties BEFORE INSERT OR UPDATE ON cases FOR EACH ROW EXECUTE FUNCTION case_duties();
+CREATE TRIGGER updated_at BEFORE UPDATE ON cases FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE TRIGGER word_stands BEFORE UPDATE OF resolved_by
     ON cases FOR EACH ROW
     EXECUTE FUNCTION word_stands('', 'resolved_by');
@@ -481,6 +499,7 @@ CREATE TABLE cash_acknowledgements (
     witness_id uuid,
     witnessed_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_cash_acknowledgements PRIMARY KEY (id),
     CONSTRAINT uq_cash_acknowledgements_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_cash_acknowledgements_execution_id UNIQUE (execution_id),
@@ -507,6 +526,9 @@ CREATE POLICY own_company ON cash_acknowledgements TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON cash_acknowledgements TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON cash_acknowledgements FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE challenge_sends (
     id uuid NOT NULL,
@@ -517,6 +539,7 @@ CREATE TABLE challenge_sends (
     claimed_at timestamptz,
     delivered_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_challenge_sends PRIMARY KEY (id),
     CONSTRAINT uq_challenge_sends_company_id_id UNIQUE (company_id, id),
     CONSTRAINT fk_challenge_sends_company_id FOREIGN KEY (company_id)
@@ -530,6 +553,9 @@ CREATE POLICY own_company ON challenge_sends TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON challenge_sends TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON challenge_sends FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE changes (
     id uuid NOT NULL,
@@ -546,6 +572,7 @@ CREATE TABLE changes (
     decided_at timestamptz,
     comment text,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_changes PRIMARY KEY (id),
     CONSTRAINT uq_changes_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_changes_decided CHECK (status = 'proposed' OR decided_by IS NOT NULL),
@@ -570,6 +597,7 @@ CREATE POLICY own_company ON changes TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON changes TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE ON changes FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE TRIGGER word_stands BEFORE UPDATE OF company_id, kind, object_id, payload, digest, reason,
         proposed_by, created_at
     ON changes FOR EACH ROW
@@ -589,6 +617,7 @@ CREATE TABLE companies (
     is_active boolean NOT NULL,
     bootstrapped_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_companies PRIMARY KEY (id),
     CONSTRAINT uq_companies_code UNIQUE (code),
     CONSTRAINT uq_companies_name UNIQUE (name)
@@ -600,6 +629,7 @@ CREATE POLICY own_company ON companies TO pettycash_app
     WITH CHECK (id = current_company());
 GRANT SELECT, UPDATE ON companies TO pettycash_app;
 GRANT INSERT, SELECT, UPDATE ON companies TO pettycash_system;
+CREATE TRIGGER updated_at BEFORE UPDATE ON companies FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE TRIGGER word_stands BEFORE UPDATE OF bootstrapped_at
     ON companies FOR EACH ROW
     EXECUTE FUNCTION word_stands('', 'bootstrapped_at');
@@ -672,6 +702,7 @@ CREATE TABLE cost_centers (
     is_active boolean NOT NULL,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_cost_centers PRIMARY KEY (id),
     CONSTRAINT uq_cost_centers_company_id_code UNIQUE (company_id, code),
     CONSTRAINT uq_cost_centers_company_id_id UNIQUE (company_id, id),
@@ -687,6 +718,9 @@ CREATE POLICY own_company ON cost_centers TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON cost_centers TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON cost_centers FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE counters (
     id uuid NOT NULL,
@@ -761,6 +795,7 @@ CREATE TABLE departments (
     is_active boolean NOT NULL,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_departments PRIMARY KEY (id),
     CONSTRAINT uq_departments_company_id_code UNIQUE (company_id, code),
     CONSTRAINT uq_departments_company_id_id UNIQUE (company_id, id),
@@ -772,6 +807,9 @@ CREATE POLICY own_company ON departments TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON departments TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON departments FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE duty_pairs (
     duty text NOT NULL,
@@ -803,6 +841,7 @@ CREATE TABLE funds (
     is_active boolean NOT NULL,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_funds PRIMARY KEY (id),
     CONSTRAINT uq_funds_company_id_code UNIQUE (company_id, code),
     CONSTRAINT uq_funds_company_id_id UNIQUE (company_id, id),
@@ -836,6 +875,7 @@ CREATE POLICY own_company ON funds TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON funds TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE ON funds FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE heartbeats (
     name text NOT NULL,
@@ -1046,6 +1086,7 @@ CREATE TABLE ledger_periods (
     hard_closed_at timestamptz,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_ledger_periods PRIMARY KEY (id),
     CONSTRAINT uq_ledger_periods_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_ledger_periods_company_id_month UNIQUE (company_id, month),
@@ -1065,6 +1106,9 @@ CREATE POLICY own_company ON ledger_periods TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON ledger_periods TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON ledger_periods FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE memberships (
     id uuid NOT NULL,
@@ -1079,6 +1123,7 @@ CREATE TABLE memberships (
     is_active boolean NOT NULL,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_memberships PRIMARY KEY (id),
     CONSTRAINT uq_memberships_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_memberships_company_id_user_id UNIQUE (company_id, user_id),
@@ -1111,6 +1156,9 @@ CREATE TRIGGER contacts AFTER UPDATE OF phone
 CREATE TRIGGER contacts_begin AFTER INSERT
     ON memberships FOR EACH ROW
     EXECUTE FUNCTION begin_contacts();
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON memberships FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 CREATE TRIGGER word_stands BEFORE UPDATE OF company_id, user_id, created_at
     ON memberships FOR EACH ROW
     EXECUTE FUNCTION word_stands('', 'company_id', 'user_id', 'created_at');
@@ -1173,6 +1221,7 @@ CREATE TABLE pauses (
     resumed_by uuid,
     resumed_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_pauses PRIMARY KEY (id),
     CONSTRAINT uq_pauses_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_pauses_object CHECK ((scope = 'company') = (object_id IS NULL)),
@@ -1195,6 +1244,7 @@ CREATE POLICY own_company ON pauses TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON pauses TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE ON pauses FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE payment_attempts (
     id uuid NOT NULL,
@@ -1238,6 +1288,7 @@ CREATE TABLE payment_attempts (
     asked_ahead smallint NOT NULL DEFAULT 0,
     not_known_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_payment_attempts PRIMARY KEY (id),
     CONSTRAINT uq_payment_attempts_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_payment_attempts_execution_id UNIQUE (execution_id),
@@ -1275,6 +1326,9 @@ GRANT SELECT ON payment_attempts TO pettycash_system;
 CREATE TRIGGER facts BEFORE INSERT OR UPDATE
     ON payment_attempts FOR EACH ROW
     EXECUTE FUNCTION attempt_facts();
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON payment_attempts FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 CREATE TRIGGER where_approved BEFORE INSERT
     ON payment_attempts FOR EACH ROW
     EXECUTE FUNCTION release_where_approved();
@@ -1449,6 +1503,7 @@ CREATE TABLE payments (
     return_reference text,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_payments PRIMARY KEY (id),
     CONSTRAINT uq_payments_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_payments_company_id_number UNIQUE (company_id, number),
@@ -1506,6 +1561,7 @@ CREATE TRIGGER states BEFORE UPDATE ON payments FOR EACH ROW EXECUTE FUNCTION ch
 CREATE CONSTRAINT TRIGGER success_is_posted AFTER INSERT OR UPDATE OF status
     ON payments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.status = 'success')
     EXECUTE FUNCTION success_is_posted();
+CREATE TRIGGER updated_at BEFORE UPDATE ON payments FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE periodic_jobs (
     name text NOT NULL,
@@ -1529,6 +1585,7 @@ CREATE TABLE platform_pauses (
     resumed_by text,
     resumed_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_platform_pauses PRIMARY KEY (id),
     CONSTRAINT ck_platform_pauses_two_people CHECK (resumed_by IS NULL OR resumed_by <>
         resume_requested_by)
@@ -1541,6 +1598,9 @@ CREATE POLICY across_companies ON platform_pauses TO pettycash_system
 CREATE POLICY own_company ON platform_pauses TO pettycash_app USING (true) WITH CHECK (true);
 GRANT SELECT ON platform_pauses TO pettycash_app;
 GRANT INSERT, SELECT, UPDATE ON platform_pauses TO pettycash_system;
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON platform_pauses FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE positions (
     id uuid NOT NULL,
@@ -1551,6 +1611,7 @@ CREATE TABLE positions (
     is_active boolean NOT NULL,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_positions PRIMARY KEY (id),
     CONSTRAINT uq_positions_company_id_code UNIQUE (company_id, code),
     CONSTRAINT uq_positions_company_id_id UNIQUE (company_id, id),
@@ -1563,6 +1624,7 @@ CREATE POLICY own_company ON positions TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON positions TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE ON positions FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE postings (
     id uuid NOT NULL,
@@ -1631,6 +1693,7 @@ CREATE TABLE provider_accounts (
     created_by uuid,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_provider_accounts PRIMARY KEY (id),
     CONSTRAINT uq_provider_accounts_company_id_code UNIQUE (company_id, code),
     CONSTRAINT uq_provider_accounts_company_id_id UNIQUE (company_id, id),
@@ -1655,6 +1718,9 @@ CREATE POLICY own_company ON provider_accounts TO pettycash_app
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON provider_accounts TO pettycash_app;
 GRANT SELECT ON provider_accounts TO pettycash_system;
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON provider_accounts FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE rail_slots (
     company_id uuid NOT NULL,
@@ -1688,6 +1754,7 @@ CREATE TABLE reconciliation_items (
     detail jsonb NOT NULL,
     settled_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_reconciliation_items PRIMARY KEY (id),
     CONSTRAINT uq_reconciliation_items_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_reconciliation_items_run_id_payment_id UNIQUE (run_id, payment_id),
@@ -1706,6 +1773,9 @@ CREATE POLICY own_company ON reconciliation_items TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON reconciliation_items TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON reconciliation_items FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE reconciliation_runs (
     id uuid NOT NULL,
@@ -1720,6 +1790,7 @@ CREATE TABLE reconciliation_runs (
     totals jsonb NOT NULL,
     mismatches jsonb NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_reconciliation_runs PRIMARY KEY (id),
     CONSTRAINT uq_reconciliation_runs_company_id_business_date_sequence UNIQUE (company_id,
         business_date, sequence),
@@ -1738,6 +1809,9 @@ CREATE POLICY own_company ON reconciliation_runs TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON reconciliation_runs TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON reconciliation_runs FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE regions (
     id uuid NOT NULL,
@@ -1747,6 +1821,7 @@ CREATE TABLE regions (
     is_active boolean NOT NULL,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_regions PRIMARY KEY (id),
     CONSTRAINT uq_regions_company_id_code UNIQUE (company_id, code),
     CONSTRAINT uq_regions_company_id_id UNIQUE (company_id, id),
@@ -1758,6 +1833,7 @@ CREATE POLICY own_company ON regions TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON regions TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE ON regions FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE release_challenges (
     id uuid NOT NULL,
@@ -1777,6 +1853,7 @@ CREATE TABLE release_challenges (
     died_at timestamptz,
     verified_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_release_challenges PRIMARY KEY (id),
     CONSTRAINT uq_release_challenges_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_release_challenges_death_cause CHECK (death_cause IN ('tries', 'expired',
@@ -1806,6 +1883,9 @@ CREATE POLICY own_company ON release_challenges TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON release_challenges TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON release_challenges FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 CREATE TRIGGER word_stands BEFORE UPDATE OF payment_id, replenishment_id, executor_id
     ON release_challenges FOR EACH ROW
     EXECUTE FUNCTION word_stands('', 'payment_id', 'replenishment_id', 'executor_id');
@@ -1824,6 +1904,7 @@ CREATE TABLE release_grants (
     subject_id uuid,
     subject_digest bytea,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_release_grants PRIMARY KEY (id),
     CONSTRAINT uq_release_grants_challenge_id UNIQUE (challenge_id),
     CONSTRAINT uq_release_grants_company_id_id UNIQUE (company_id, id),
@@ -1842,6 +1923,9 @@ GRANT INSERT, SELECT, UPDATE ON release_grants TO pettycash_app;
 CREATE TRIGGER facts BEFORE INSERT OR UPDATE
     ON release_grants FOR EACH ROW
     EXECUTE FUNCTION grant_facts();
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON release_grants FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE replenishments (
     id uuid NOT NULL,
@@ -1878,6 +1962,7 @@ CREATE TABLE replenishments (
     release_locked_at timestamptz,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_replenishments PRIMARY KEY (id),
     CONSTRAINT uq_replenishments_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_replenishments_company_id_number UNIQUE (company_id, number),
@@ -1925,6 +2010,9 @@ CREATE POLICY own_company ON replenishments TO pettycash_app
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON replenishments TO pettycash_app;
 CREATE TRIGGER states BEFORE UPDATE ON replenishments FOR EACH ROW EXECUTE FUNCTION check_state();
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON replenishments FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 CREATE TRIGGER word_stands BEFORE UPDATE OF requested_by, approved_by, approved_amount, funded_by,
         received_by
     ON replenishments FOR EACH ROW
@@ -2005,6 +2093,7 @@ CREATE TABLE requisitions (
     paid_at timestamptz,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_requisitions PRIMARY KEY (id),
     CONSTRAINT uq_requisitions_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_requisitions_company_id_number UNIQUE (company_id, number),
@@ -2076,6 +2165,9 @@ CREATE TRIGGER stays_approved BEFORE INSERT OR UPDATE OF status, approved_amount
         amount, payee_name, payee_user_id, purpose
     ON requisitions FOR EACH ROW
     EXECUTE FUNCTION requisition_approval();
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON requisitions FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 CREATE TRIGGER word_stands_requester_id BEFORE UPDATE OF client_id
     ON requisitions FOR EACH ROW
     EXECUTE FUNCTION word_stands('requester_id', 'client_id');
@@ -2116,6 +2208,7 @@ CREATE TABLE role_assignments (
     proposed_by uuid,
     confirmed_by uuid,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_role_assignments PRIMARY KEY (id),
     CONSTRAINT uq_role_assignments_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_role_assignments_role CHECK (role IN ('staff', 'department_head',
@@ -2150,6 +2243,9 @@ GRANT INSERT, SELECT, UPDATE ON role_assignments TO pettycash_app;
 GRANT SELECT ON role_assignments TO pettycash_system;
 CREATE TRIGGER duties BEFORE INSERT ON role_assignments FOR EACH ROW EXECUTE FUNCTION role_duties();
 CREATE TRIGGER ends BEFORE UPDATE ON role_assignments FOR EACH ROW EXECUTE FUNCTION role_ends();
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON role_assignments FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE security_events (
     id uuid NOT NULL,
@@ -2258,6 +2354,7 @@ CREATE TABLE stores (
     is_active boolean NOT NULL,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_stores PRIMARY KEY (id),
     CONSTRAINT uq_stores_account_id UNIQUE (account_id),
     CONSTRAINT uq_stores_company_id_code UNIQUE (company_id, code),
@@ -2280,6 +2377,7 @@ CREATE POLICY own_company ON stores TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON stores TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE ON stores FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE throttles (
     subject text NOT NULL,
@@ -2306,6 +2404,7 @@ CREATE TABLE users (
     totp_last_step integer,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_users PRIMARY KEY (id),
     CONSTRAINT uq_users_username UNIQUE (username)
 );
@@ -2321,6 +2420,7 @@ CREATE TRIGGER contacts AFTER UPDATE OF email
     ON users FOR EACH ROW
     EXECUTE FUNCTION keep_contacts();
 CREATE TRIGGER secrets BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION secret_is_logged();
+CREATE TRIGGER updated_at BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 CREATE TABLE variance_adjustments (
     id uuid NOT NULL,
@@ -2345,6 +2445,7 @@ CREATE TABLE variance_adjustments (
     entry_id uuid,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_variance_adjustments PRIMARY KEY (id),
     CONSTRAINT uq_variance_adjustments_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_variance_adjustments_company_id_number UNIQUE (company_id, number),
@@ -2381,6 +2482,9 @@ CREATE POLICY own_company ON variance_adjustments TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON variance_adjustments TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON variance_adjustments FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
 CREATE TRIGGER word_stands BEFORE UPDATE OF adjusted_amount, initiated_by, decided_by
     ON variance_adjustments FOR EACH ROW
     EXECUTE FUNCTION word_stands('', 'adjusted_amount', 'initiated_by', 'decided_by');
@@ -2432,6 +2536,7 @@ CREATE TRIGGER word_stands BEFORE UPDATE OF adjusted_amount, initiated_by, decid
 -- round_stands(p_round uuid) RETURNS boolean
 -- rows_in_rest() RETURNS TABLE(relation text, counted bigint)
 -- secret_is_logged() RETURNS trigger
+-- set_updated_at() RETURNS trigger
 -- success_is_posted() RETURNS trigger
 -- uuid_of_instant(instant timestamptz) RETURNS uuid
 -- word_stands() RETURNS trigger

@@ -22,6 +22,7 @@ from pettycash.models.base import (
     CurrencyCode,
     Money,
     Tenanted,
+    Updated,
     choice,
     own_key,
     within_company,
@@ -51,7 +52,7 @@ LIVE = frozenset(
 )
 
 
-class PaymentAttempt(Tenanted):
+class PaymentAttempt(Updated, Tenanted):
     """The mutable side of one execution: claim, state, what the rail said. One live per payment."""
 
     __tablename__ = "payment_attempts"

@@ -28,6 +28,7 @@ from pettycash.models.base import (
     CurrencyCode,
     Money,
     Tenanted,
+    Updated,
     choice,
     member,
     new_id,
@@ -238,7 +239,7 @@ class PeriodState(StrEnum):
     HARD_CLOSED = "hard_closed"
 
 
-class LedgerPeriod(Tenanted):
+class LedgerPeriod(Updated, Tenanted):
     """A month of a company. A month without a row is open."""
 
     __tablename__ = "ledger_periods"

@@ -54,6 +54,7 @@ CREATE TABLE api_keys (
     revoked_at timestamptz,
     last_used_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_api_keys PRIMARY KEY (id),
     CONSTRAINT uq_api_keys_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_api_keys_company_id_name UNIQUE (company_id, name),

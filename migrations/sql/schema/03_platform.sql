@@ -67,6 +67,7 @@ CREATE TABLE changes (
     decided_at timestamptz,
     comment text,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_changes PRIMARY KEY (id),
     CONSTRAINT uq_changes_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_changes_decided CHECK (status = 'proposed' OR decided_by IS NOT NULL),
@@ -108,6 +109,7 @@ CREATE TABLE cases (
     resolved_at timestamptz,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_cases PRIMARY KEY (id),
     CONSTRAINT uq_cases_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_cases_kind
@@ -143,6 +145,7 @@ CREATE TABLE pauses (
     resumed_by uuid,
     resumed_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_pauses PRIMARY KEY (id),
     CONSTRAINT uq_pauses_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_pauses_object CHECK ((scope = 'company') = (object_id IS NULL)),
@@ -171,6 +174,7 @@ CREATE TABLE platform_pauses (
     resumed_by text,
     resumed_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_platform_pauses PRIMARY KEY (id),
     CONSTRAINT ck_platform_pauses_two_people
         CHECK (resumed_by IS NULL OR resumed_by <> resume_requested_by)

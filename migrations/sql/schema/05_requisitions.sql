@@ -40,6 +40,7 @@ CREATE TABLE requisitions (
     paid_at timestamptz,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_requisitions PRIMARY KEY (id),
     CONSTRAINT uq_requisitions_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_requisitions_company_id_number UNIQUE (company_id, number),

@@ -42,6 +42,7 @@ CREATE TABLE payments (
     return_reference text,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_payments PRIMARY KEY (id),
     CONSTRAINT uq_payments_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_payments_company_id_number UNIQUE (company_id, number),

@@ -14,6 +14,7 @@ CREATE TABLE reconciliation_runs (
     totals jsonb NOT NULL,
     mismatches jsonb NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_reconciliation_runs PRIMARY KEY (id),
     CONSTRAINT uq_reconciliation_runs_company_id_business_date_sequence
         UNIQUE (company_id, business_date, sequence),
@@ -65,6 +66,7 @@ CREATE TABLE reconciliation_items (
     detail jsonb NOT NULL,
     settled_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_reconciliation_items PRIMARY KEY (id),
     CONSTRAINT uq_reconciliation_items_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_reconciliation_items_run_id_payment_id UNIQUE (run_id, payment_id),

@@ -20,6 +20,7 @@ CREATE TABLE release_challenges (
     died_at timestamptz,
     verified_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_release_challenges PRIMARY KEY (id),
     CONSTRAINT uq_release_challenges_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_release_challenges_death_cause
@@ -55,6 +56,7 @@ CREATE TABLE challenge_sends (
     claimed_at timestamptz,
     delivered_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_challenge_sends PRIMARY KEY (id),
     CONSTRAINT uq_challenge_sends_company_id_id UNIQUE (company_id, id),
     CONSTRAINT fk_challenge_sends_company_id FOREIGN KEY (company_id)
@@ -79,6 +81,7 @@ CREATE TABLE release_grants (
     subject_id uuid,
     subject_digest bytea,
     created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_release_grants PRIMARY KEY (id),
     CONSTRAINT uq_release_grants_challenge_id UNIQUE (challenge_id),
     CONSTRAINT uq_release_grants_company_id_id UNIQUE (company_id, id),
