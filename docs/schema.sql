@@ -229,7 +229,6 @@ CREATE TABLE approval_trail (
     user_agent text,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_approval_trail PRIMARY KEY (id),
-    CONSTRAINT uq_approval_trail_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_approval_trail_action CHECK (action IN ('submitted', 'approved', 'validated',
         'returned', 'held', 'paid', 'reviewed', 'rejected', 'urgency_confirmed', 'urgency_refused',
         'changes_requested', 'recalled', 'cancelled', 'escalated', 'changed', 'released_from_hold',
@@ -404,7 +403,6 @@ CREATE TABLE callbacks (
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_callbacks PRIMARY KEY (id),
     CONSTRAINT uq_callbacks_attempt_id_purpose_dedup_key UNIQUE (attempt_id, purpose, dedup_key),
-    CONSTRAINT uq_callbacks_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_callbacks_lost CHECK ((attempt_id IS NULL) = (lost_attempt_id IS NOT NULL)),
     CONSTRAINT ck_callbacks_purpose CHECK (purpose IN ('result', 'timeout', 'query_result',
         'query_timeout')),
@@ -501,7 +499,6 @@ CREATE TABLE cash_acknowledgements (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_cash_acknowledgements PRIMARY KEY (id),
-    CONSTRAINT uq_cash_acknowledgements_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_cash_acknowledgements_execution_id UNIQUE (execution_id),
     CONSTRAINT ck_cash_acknowledgements_tries CHECK (tries >= 0),
     CONSTRAINT ck_cash_acknowledgements_witness CHECK ((proof IN ('code', 'sign_in')) OR proof =
@@ -541,7 +538,6 @@ CREATE TABLE challenge_sends (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_challenge_sends PRIMARY KEY (id),
-    CONSTRAINT uq_challenge_sends_company_id_id UNIQUE (company_id, id),
     CONSTRAINT fk_challenge_sends_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
     CONSTRAINT fk_challenge_sends_company_id_challenge_id FOREIGN KEY (company_id, challenge_id)
@@ -642,7 +638,6 @@ CREATE TABLE company_settings (
     changed_by uuid,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_company_settings PRIMARY KEY (id),
-    CONSTRAINT uq_company_settings_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_company_settings_company_id_version UNIQUE (company_id, version),
     CONSTRAINT fk_company_settings_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
@@ -755,7 +750,6 @@ CREATE TABLE decisions (
     user_agent text,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_decisions PRIMARY KEY (id),
-    CONSTRAINT uq_decisions_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_decisions_verdict CHECK (verdict IN ('approved', 'rejected', 'changes_requested',
         'urgency_confirmed', 'urgency_refused')),
     CONSTRAINT fk_decisions_company_id FOREIGN KEY (company_id)
@@ -899,7 +893,6 @@ CREATE TABLE holds (
     closed_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_holds PRIMARY KEY (id),
-    CONSTRAINT uq_holds_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_holds_company_id_source UNIQUE (company_id, source),
     CONSTRAINT ck_holds_amount CHECK (amount > 0),
     CONSTRAINT ck_holds_expected_fee CHECK (expected_fee >= 0),
@@ -1088,7 +1081,6 @@ CREATE TABLE ledger_periods (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_ledger_periods PRIMARY KEY (id),
-    CONSTRAINT uq_ledger_periods_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_ledger_periods_company_id_month UNIQUE (company_id, month),
     CONSTRAINT ck_ledger_periods_month CHECK (month = date_trunc('month', month::timestamptz)::date),
     CONSTRAINT ck_ledger_periods_state CHECK (state IN ('open', 'soft_closed', 'hard_closed')),
@@ -1394,7 +1386,6 @@ CREATE TABLE payment_reconciliations (
     evidence jsonb NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_payment_reconciliations PRIMARY KEY (id),
-    CONSTRAINT uq_payment_reconciliations_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_payment_reconciliations_payment_id UNIQUE (payment_id),
     CONSTRAINT ck_payment_reconciliations_source CHECK (source IN ('callback', 'gateway_query',
         'statement', 'manual', 'acknowledgement')),
@@ -1441,7 +1432,6 @@ CREATE TABLE payment_transactions (
     request_id text DEFAULT NULLIF(current_setting('app.request_id', true), ''),
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_payment_transactions PRIMARY KEY (id),
-    CONSTRAINT uq_payment_transactions_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_payment_transactions_request_type CHECK (request_type IN ('INITIATE', 'QUERY',
         'CONFIRM', 'CANCEL', 'REFUND')),
     CONSTRAINT fk_payment_transactions_company_id FOREIGN KEY (company_id)
@@ -1646,7 +1636,6 @@ CREATE TABLE postings (
     tax_code text,
     memo text,
     CONSTRAINT pk_postings PRIMARY KEY (entry_id, id),
-    CONSTRAINT uq_postings_company_id_entry_id_id UNIQUE (company_id, entry_id, id),
     CONSTRAINT ck_postings_amount CHECK (amount > 0),
     CONSTRAINT ck_postings_side CHECK (side IN ('debit', 'credit')),
     CONSTRAINT fk_postings_company_id_account_id FOREIGN KEY (company_id, account_id)
@@ -2033,7 +2022,6 @@ CREATE TABLE requisition_lines (
     tax_amount numeric(18,2),
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_requisition_lines PRIMARY KEY (id),
-    CONSTRAINT uq_requisition_lines_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_requisition_lines_requisition_id_position UNIQUE (requisition_id, "position"),
     CONSTRAINT ck_requisition_lines_amount CHECK (amount > 0),
     CONSTRAINT fk_requisition_lines_company_id FOREIGN KEY (company_id)
@@ -2317,7 +2305,6 @@ CREATE TABLE step_assignees (
     user_id uuid NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_step_assignees PRIMARY KEY (id),
-    CONSTRAINT uq_step_assignees_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_step_assignees_round_id_user_id UNIQUE (round_id, user_id),
     CONSTRAINT fk_step_assignees_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,

@@ -153,7 +153,6 @@ class PaymentTransaction(Base):
 
     __tablename__ = "payment_transactions"
     __table_args__ = (
-        UniqueConstraint("company_id", "id"),
         within_company("payment_id", "payments"),
         within_company("attempt_id", "payment_attempts"),
         Index("ix_payment_transactions_payment", "payment_id", "id"),
@@ -194,7 +193,6 @@ class Callback(Tenanted):
 
     __tablename__ = "callbacks"
     __table_args__ = (
-        own_key(),
         within_company("attempt_id", "payment_attempts"),
         within_company("provider_account_id", "provider_accounts"),
         UniqueConstraint("attempt_id", "purpose", "dedup_key"),

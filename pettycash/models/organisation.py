@@ -35,7 +35,7 @@ class CompanySettings(Tenanted):
     """One version of a company's settings; the highest version counts."""
 
     __tablename__ = "company_settings"
-    __table_args__ = (own_key(), member("changed_by"), UniqueConstraint("company_id", "version"))
+    __table_args__ = (member("changed_by"), UniqueConstraint("company_id", "version"))
 
     version: Mapped[int]
     data: Mapped[dict[str, Any]]

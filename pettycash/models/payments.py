@@ -194,7 +194,6 @@ class PaymentReconciliation(Tenanted):
 
     __tablename__ = "payment_reconciliations"
     __table_args__ = (
-        own_key(),
         within_company("payment_id", "payments"),
         within_company("run_id", "reconciliation_runs"),
         member("reconciled_by"),

@@ -90,7 +90,6 @@ class ChallengeSend(Updated, Tenanted):
 
     __tablename__ = "challenge_sends"
     __table_args__ = (
-        own_key(),
         within_company("challenge_id", "release_challenges"),
         Index("ix_challenge_sends_challenge", "challenge_id"),
     )
@@ -164,7 +163,6 @@ class CashAcknowledgement(Updated, Tenanted):
 
     __tablename__ = "cash_acknowledgements"
     __table_args__ = (
-        own_key(),
         within_company("payment_id", "payments"),
         within_company("execution_id", "payment_executions"),
         within_company("attachment_id", "attachments"),

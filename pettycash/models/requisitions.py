@@ -216,7 +216,6 @@ class RequisitionLine(Tenanted):
 
     __tablename__ = "requisition_lines"
     __table_args__ = (
-        own_key(),
         within_company("requisition_id", "requisitions"),
         within_company("cost_center_id", "cost_centers"),
         UniqueConstraint("requisition_id", "position"),

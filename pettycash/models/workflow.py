@@ -164,7 +164,6 @@ class StepAssignee(Tenanted):
 
     __tablename__ = "step_assignees"
     __table_args__ = (
-        own_key(),
         within_company("step_id", "approval_steps"),
         within_company("round_id", "approval_rounds"),
         member("user_id"),
@@ -192,7 +191,6 @@ class Decision(Tenanted):
 
     __tablename__ = "decisions"
     __table_args__ = (
-        own_key(),
         within_company("requisition_id", "requisitions"),
         within_company("round_id", "approval_rounds"),
         within_company("step_id", "approval_steps"),
@@ -252,7 +250,6 @@ class ApprovalTrail(Tenanted):
 
     __tablename__ = "approval_trail"
     __table_args__ = (
-        own_key(),
         within_company("requisition_id", "requisitions"),
         member("user_id"),
         member("on_behalf_of"),

@@ -255,7 +255,6 @@ CREATE TABLE company_settings (
     changed_by uuid,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_company_settings PRIMARY KEY (id),
-    CONSTRAINT uq_company_settings_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_company_settings_company_id_version UNIQUE (company_id, version),
     CONSTRAINT fk_company_settings_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,

@@ -195,7 +195,6 @@ CREATE TABLE ledger_periods (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_ledger_periods PRIMARY KEY (id),
-    CONSTRAINT uq_ledger_periods_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_ledger_periods_company_id_month UNIQUE (company_id, month),
     CONSTRAINT ck_ledger_periods_month CHECK (month = date_trunc('month', month)::date),
     CONSTRAINT ck_ledger_periods_state CHECK (state IN ('open', 'soft_closed', 'hard_closed')),
@@ -221,7 +220,6 @@ CREATE TABLE holds (
     closed_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_holds PRIMARY KEY (id),
-    CONSTRAINT uq_holds_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_holds_company_id_source UNIQUE (company_id, source),
     CONSTRAINT ck_holds_amount CHECK (amount > 0),
     CONSTRAINT ck_holds_expected_fee CHECK (expected_fee >= 0),
@@ -291,7 +289,6 @@ CREATE TABLE postings (
     tax_code text,
     memo text,
     CONSTRAINT pk_postings PRIMARY KEY (entry_id, id),
-    CONSTRAINT uq_postings_company_id_entry_id_id UNIQUE (company_id, entry_id, id),
     CONSTRAINT ck_postings_amount CHECK (amount > 0),
     CONSTRAINT ck_postings_side CHECK (side IN ('debit', 'credit')),
     CONSTRAINT fk_postings_company_id_account_id FOREIGN KEY (company_id, account_id)

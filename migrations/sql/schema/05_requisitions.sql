@@ -110,7 +110,6 @@ CREATE TABLE requisition_lines (
     tax_amount numeric(18, 2),
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_requisition_lines PRIMARY KEY (id),
-    CONSTRAINT uq_requisition_lines_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_requisition_lines_requisition_id_position UNIQUE (requisition_id, position),
     CONSTRAINT ck_requisition_lines_amount CHECK (amount > 0),
     CONSTRAINT fk_requisition_lines_company_id FOREIGN KEY (company_id)

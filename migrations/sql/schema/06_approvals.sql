@@ -128,7 +128,6 @@ CREATE TABLE step_assignees (
     user_id uuid NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_step_assignees PRIMARY KEY (id),
-    CONSTRAINT uq_step_assignees_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_step_assignees_round_id_user_id UNIQUE (round_id, user_id),
     CONSTRAINT fk_step_assignees_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
@@ -157,7 +156,6 @@ CREATE TABLE decisions (
     user_agent text,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_decisions PRIMARY KEY (id),
-    CONSTRAINT uq_decisions_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_decisions_verdict
         CHECK (verdict IN ('approved', 'rejected', 'changes_requested', 'urgency_confirmed',
             'urgency_refused')),
@@ -197,7 +195,6 @@ CREATE TABLE approval_trail (
     user_agent text,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_approval_trail PRIMARY KEY (id),
-    CONSTRAINT uq_approval_trail_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_approval_trail_action
         CHECK (action IN ('submitted', 'approved', 'validated', 'returned', 'held', 'paid',
             'reviewed', 'rejected', 'urgency_confirmed', 'urgency_refused', 'changes_requested',

@@ -40,7 +40,6 @@ CREATE TABLE payment_reconciliations (
     evidence jsonb NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_payment_reconciliations PRIMARY KEY (id),
-    CONSTRAINT uq_payment_reconciliations_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_payment_reconciliations_payment_id UNIQUE (payment_id),
     CONSTRAINT ck_payment_reconciliations_source
         CHECK (source IN ('callback', 'gateway_query', 'statement', 'manual', 'acknowledgement')),

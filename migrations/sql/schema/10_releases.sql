@@ -58,7 +58,6 @@ CREATE TABLE challenge_sends (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_challenge_sends PRIMARY KEY (id),
-    CONSTRAINT uq_challenge_sends_company_id_id UNIQUE (company_id, id),
     CONSTRAINT fk_challenge_sends_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
     CONSTRAINT fk_challenge_sends_company_id_challenge_id FOREIGN KEY (company_id, challenge_id)

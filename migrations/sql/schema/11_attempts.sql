@@ -20,7 +20,6 @@ CREATE TABLE cash_acknowledgements (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_cash_acknowledgements PRIMARY KEY (id),
-    CONSTRAINT uq_cash_acknowledgements_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_cash_acknowledgements_execution_id UNIQUE (execution_id),
     CONSTRAINT ck_cash_acknowledgements_tries CHECK (tries >= 0),
     CONSTRAINT ck_cash_acknowledgements_witness
@@ -134,7 +133,6 @@ CREATE TABLE callbacks (
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_callbacks PRIMARY KEY (id),
     CONSTRAINT uq_callbacks_attempt_id_purpose_dedup_key UNIQUE (attempt_id, purpose, dedup_key),
-    CONSTRAINT uq_callbacks_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_callbacks_lost CHECK ((attempt_id IS NULL) = (lost_attempt_id IS NOT NULL)),
     CONSTRAINT ck_callbacks_purpose
         CHECK (purpose IN ('result', 'timeout', 'query_result', 'query_timeout')),
@@ -171,7 +169,6 @@ CREATE TABLE payment_transactions (
     request_id text DEFAULT nullif(current_setting('app.request_id', true), ''),
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_payment_transactions PRIMARY KEY (id),
-    CONSTRAINT uq_payment_transactions_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_payment_transactions_request_type
         CHECK (request_type IN ('INITIATE', 'QUERY', 'CONFIRM', 'CANCEL', 'REFUND')),
     CONSTRAINT fk_payment_transactions_company_id FOREIGN KEY (company_id)
