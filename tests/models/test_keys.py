@@ -62,7 +62,8 @@ def test_what_refers_to_a_row_of_a_company_says_which(database: Database) -> Non
 
 
 def test_what_is_unique_is_so_within_a_company(database: Database) -> None:
-    """By itself, or by what it belongs to, which a foreign key binds to the company."""
+    """By itself, or by what it belongs to, which a foreign key binds to the company
+    (docs/adr/0013-keys-of-one-column.md)."""
     with connected(database.owner_url) as owner:
         tenanted = {table for (table,) in rows(owner, OF_A_COMPANY)}
         bound = {
