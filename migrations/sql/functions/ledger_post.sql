@@ -1,6 +1,7 @@
 -- Posts entries, closes their holds and fulfils what they were owed by, in one call that reads each
 -- account once. A plan for the values at hand would be made anew at each call, for longer than it
--- runs; one made while the tables were empty would be kept until statistics come: hence the settings.
+-- runs; one made while the tables were empty would be kept until statistics come.
+-- The settings prevent both.
 CREATE OR REPLACE FUNCTION ledger_post(
     p_entries jsonb, p_close_holds text[],
     p_topic text DEFAULT NULL, p_fulfilled uuid[] DEFAULT '{}'

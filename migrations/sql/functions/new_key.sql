@@ -1,5 +1,5 @@
--- The millisecond, its 4,096th part, and chance (RFC 9562, version 7, method 3 of section 6.2): what one
--- database makes one after the other rises. One expression, so that PostgreSQL inlines it.
+-- The millisecond, its 4,096th part, and chance (RFC 9562, version 7, method 3 of section 6.2): what
+-- one database makes one after the other rises. One expression, so that PostgreSQL inlines it.
 CREATE OR REPLACE FUNCTION new_key() RETURNS uuid
 LANGUAGE sql AS $$
     SELECT (overlay(
