@@ -91,4 +91,4 @@ def _never_hang_while_stopping(how: str, **_rest: object) -> None:
 def _worker_is_ready(sender: Any, **_rest: object) -> None:
     readiness.announce()
     if sender.app.conf.broker_url.startswith(("redis", "rediss")):
-        broker_watchdog.listen(sender)
+        broker_watchdog.watch(sender)

@@ -10,7 +10,7 @@ from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.conflicts import settled
 from pettycash.api.idempotency import idempotent
-from pettycash.api.requisitions import shown
+from pettycash.api.requisitions import to_response
 from pettycash.api.schemas.requisition_examples import (
     EXAMPLE_DIGEST,
     EXAMPLE_IN_PAYMENT,
@@ -53,7 +53,7 @@ def _acted(verb: Callable[..., Requisition], requisition_id: UUID, **facts: Any)
     actor = current_actor()
     with transaction() as session:
         facts |= {"actor": actor, "now": session.info["now"]}
-        return shown(session, verb(session, requisition_id=requisition_id, **facts))
+        return to_response(session, verb(session, requisition_id=requisition_id, **facts))
 
 
 @blp.route("/<uuid:requisition_id>/approve/")
@@ -183,7 +183,7 @@ class Validation(MethodView):
                     actor=actor,
                     now=session.info["now"],
                 )
-            return shown(session, found)
+            return to_response(session, found)
 
 
 @blp.route("/<uuid:requisition_id>/return/")

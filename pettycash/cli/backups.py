@@ -100,7 +100,7 @@ def restore(
 ) -> None:
     """Restore FILE into an empty database, or stamp one that was restored by other means.
 
-    Either way everything stands still afterwards until two people resume, and what may have been
+    Either way everything is paused afterwards until two people resume, and what may have been
     sent in the lost time is asked about before it is sent.
     """
     if only_stamp:

@@ -125,11 +125,11 @@ def _pauser(session: Session, username: str) -> Actor:
     if user_id is None:
         raise pauses.NotAPauser(f"There is no active {username}.")
     for company in people.companies_of(session, user_id=user_id):
-        placed = people.place(
+        member = people.active_member(
             session, user_id=user_id, company_id=company.id, now=session.info["now"]
         )
-        if placed is not None and placed.has(*pauses.PAUSERS):
-            return placed.actor(people.ClientInfo())
+        if member is not None and member.has(*pauses.PAUSERS):
+            return member.actor(people.ClientInfo())
     raise pauses.NotAPauser(f"{username} is no operator, treasury officer or cfo.")
 
 

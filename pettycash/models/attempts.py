@@ -1,4 +1,4 @@
-"""Attempts, the exchange log and the callback inbox (domain.md §6; reliability.md §1)."""
+"""Attempts, the gateway exchange log and the callback inbox (domain.md §6; reliability.md §1)."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -137,7 +137,7 @@ class PaymentAttempt(Tenanted):
     """When the rail had said so of all of them."""
 
 
-class ExchangeType(StrEnum):
+class GatewayExchangeType(StrEnum):
     """What an exchange with a rail was for."""
 
     INITIATE = "INITIATE"
@@ -148,7 +148,7 @@ class ExchangeType(StrEnum):
 
 
 class PaymentTransaction(Base):
-    """The exchange log: append-only, partitioned, sanitised before it gets here."""
+    """The gateway exchange log: append-only, partitioned, sanitised before it gets here."""
 
     __tablename__ = "payment_transactions"
     __table_args__ = (
@@ -166,7 +166,9 @@ class PaymentTransaction(Base):
     payment_id: Mapped[UUID]
     attempt_id: Mapped[UUID]
     gateway: Mapped[str]
-    request_type: Mapped[ExchangeType] = mapped_column(choice(ExchangeType, "request_type"))
+    request_type: Mapped[GatewayExchangeType] = mapped_column(
+        choice(GatewayExchangeType, "request_type")
+    )
     request: Mapped[dict[str, Any]]
     response: Mapped[dict[str, Any]]
     http_status: Mapped[int | None]

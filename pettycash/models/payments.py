@@ -140,7 +140,7 @@ class Payment(Tenanted):
     maker_id: Mapped[UUID | None]
     """Who changed, split or redirected it; null where validation took it unchanged."""
     executor_id: Mapped[UUID | None]
-    """Who releases it: claimed by send_otp or assigned, until the challenge dies."""
+    """Who releases it: claimed by send_otp or assigned, until the challenge ends."""
     otp_required: Mapped[bool] = mapped_column(default=True)
     scheduled_for: Mapped[datetime | None]
     failure_confirmed: Mapped[bool] = mapped_column(default=True)
@@ -150,7 +150,7 @@ class Payment(Tenanted):
     open_redirect_id: Mapped[UUID | None]
     """A proposed change of its destination: until that is decided no code is made or counts."""
     release_locked_at: Mapped[datetime | None]
-    """Too many dead challenges: a second person unlocks."""
+    """Too many failed challenges: a second person unlocks."""
     retry_count: Mapped[int] = mapped_column(default=0)
     max_retries: Mapped[int] = mapped_column(default=3)
     last_error: Mapped[str | None]

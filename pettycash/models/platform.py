@@ -192,7 +192,7 @@ class Case(Tenanted):
 
 
 class PauseScope(StrEnum):
-    """What stands still. The whole installation is paused by PlatformPause."""
+    """What is paused. The whole installation is paused by PlatformPause."""
 
     COMPANY = "company"
     PROVIDER_ACCOUNT = "provider_account"
@@ -234,7 +234,7 @@ class Pause(Tenanted):
 
 
 class PlatformPause(Keyed):
-    """The whole installation stands still (`pettycash pause --all`). Not a business row."""
+    """The whole installation is paused (`pettycash pause --all`). Not a business row."""
 
     __tablename__ = "platform_pauses"
     __table_args__ = (

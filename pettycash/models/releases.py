@@ -26,8 +26,8 @@ class ChallengeState(StrEnum):
     DEAD = "dead"  # expired, too many tries, superseded, or its payment changed
 
 
-class DeathCause(StrEnum):
-    """Why a challenge died; only the first two count towards the lock."""
+class EndCause(StrEnum):
+    """Why a challenge ended; only the first two count towards the lock."""
 
     TRIES = "tries"
     EXPIRED = "expired"
@@ -75,7 +75,7 @@ class ReleaseChallenge(Tenanted):
     code_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
     """HMAC-SHA-256 of the code with a server key and this id; null until the worker made it."""
     state: Mapped[ChallengeState] = mapped_column(choice(ChallengeState, "state"))
-    death_cause: Mapped[DeathCause | None] = mapped_column(choice(DeathCause, "death_cause"))
+    death_cause: Mapped[EndCause | None] = mapped_column(choice(EndCause, "death_cause"))
     tries: Mapped[int] = mapped_column(default=0)
     sends: Mapped[int] = mapped_column(default=1)
     sent_at: Mapped[datetime | None]
@@ -159,7 +159,7 @@ class PaymentExecution(Tenanted):
 
 
 class CashAcknowledgement(Tenanted):
-    """The recipient's word that cash was received: a code sent to them, or their signature."""
+    """The recipient's acknowledgement of cash: a code sent to them, or their signature."""
 
     __tablename__ = "cash_acknowledgements"
     __table_args__ = (

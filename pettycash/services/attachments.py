@@ -204,7 +204,7 @@ class ShownFile:
     is_later: bool
 
 
-def shown(
+def to_response(
     session: Session, requisition: Requisition, files: Sequence[Attachment]
 ) -> list[ShownFile]:
     """Files with their marks."""

@@ -23,7 +23,7 @@ BOUNDS_SECONDS: Mapping[str, int] = {
     "queue:notices": 180,
     "queue:batch": 180,
 }
-"""Name → the age at which a part counts as dead. Canaries run each minute."""
+"""Name → the age at which a part counts as dead. A queue's runs each minute."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,12 +78,12 @@ class HandOut:
     """An account has been given what it has slots for, and may have more."""
 
 
-def waiting(glance: Session) -> list[Lane]:
-    """The lanes in which something is due (`db.system_glance`).
+def waiting(autocommit: Session) -> list[Lane]:
+    """The lanes in which something is due (`db.system_autocommit`).
 
     One look at the index for each lane with an open message, however many it has.
     """
-    rows = glance.execute(WAITING, db.shift(), execution_options=db.PREPARED)
+    rows = autocommit.execute(WAITING, db.shift(), execution_options=db.PREPARED)
     return [Lane(topic=row.topic, id=row.lane) for row in rows]
 
 
@@ -215,13 +215,13 @@ before a backlog say that next to nothing is open, and all of it would be read f
 """
 
 
-def following(glance: Session, *, message_id: UUID) -> UUID | None:
-    """Claim what is due next in the lane of a call that has ended (`db.system_glance`).
+def following(autocommit: Session, *, message_id: UUID) -> UUID | None:
+    """Claim what is due next in the lane of a call that has ended (`db.system_autocommit`).
 
     A worker that goes on by itself spares a turn of the relay and a message, and no slot stands
     empty until the relay looks again. What it takes is counted as handed out.
     """
-    return glance.execute(
+    return autocommit.execute(
         FOLLOWING,
         {"ended": message_id, **_backoff(), **db.shift()},
         execution_options=db.PREPARED,
@@ -262,8 +262,8 @@ def unpublish(session: Session, message_ids: Sequence[UUID], *, due_at: datetime
     )
 
 
-def tell_full(session: Session, queues: Mapping[str, Queue]) -> None:
-    """Leave word of the topics whose queue takes nothing more now (system role)."""
+def mark_full(session: Session, queues: Mapping[str, Queue]) -> None:
+    """Mark the topics whose queue takes nothing more now (system role)."""
     for topic in sorted(queues):
         if queues[topic].is_full:
             heartbeats.beat(session, name=f"full:{topic}", now=session.info["now"])

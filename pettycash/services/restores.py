@@ -142,7 +142,7 @@ def _covers_until(session: Session, *, now: datetime) -> datetime:
 
 
 def _pause(session: Session, *, taken_at: datetime, by: str) -> None:
-    """Everything stands still until two people have asked, after the restore, to go on."""
+    """Pause everything until two people have asked, after the restore, to resume."""
     reason = (
         f"Restored from {taken_at:%Y-%m-%d %H:%M:%S %Z}: what came after it is lost."
         " Check withdrawn API keys, roles and people before you resume."

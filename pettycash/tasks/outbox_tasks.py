@@ -15,7 +15,7 @@ from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 
 from pettycash import db
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.services import dead_letters, lanes, outbox
 from pettycash.services.outbox import Begun
 
@@ -63,7 +63,7 @@ def outbox_task(
             begun = time.monotonic()
             last = run_all(topic, [UUID(each) for each in ids], function)
             while topic in lanes.CALLS and last and time.monotonic() - begun < STAYS_SECONDS:
-                last = _go_on(topic, last, function)
+                last = _run_following(topic, last, function)
 
         made: Callable[..., None] = task
         return made
@@ -71,9 +71,9 @@ def outbox_task(
     return decorator
 
 
-def _go_on(topic: str, ended: UUID, function: Callable[[Job], None]) -> UUID | None:
-    with db.system_glance() as glance:
-        following = lanes.following(glance, message_id=ended)
+def _run_following(topic: str, ended: UUID, function: Callable[[Job], None]) -> UUID | None:
+    with db.system_autocommit() as autocommit:
+        following = lanes.following(autocommit, message_id=ended)
     if following is not None:
         run(topic, following, function)
     return following
@@ -107,9 +107,9 @@ def run_all(
 def run(topic: str, message_id: UUID, function: Callable[[Job], None]) -> None:
     """Run one outbox message's task now, in this process."""
     with db.scope(source=f"task:{topic}", request_id=str(message_id), actor_id=None):
-        with db.system_glance() as glance:
-            row = outbox.begin(glance, message_id=message_id)
-        reach("tasks.begun")
+        with db.system_autocommit() as autocommit:
+            row = outbox.begin(autocommit, message_id=message_id)
+        crash_point("tasks.begun")
         if row is None:
             logger.info("the message is completed already", extra={"message_id": str(message_id)})
             return
@@ -136,8 +136,8 @@ def _run(row: Begun, function: Callable[[Job], None]) -> None:
         if gave_up:
             _open_case(row, reason)
         raise
-    with db.system_glance() as glance:
-        outbox.ended(glance, message_id=row.id)
+    with db.system_autocommit() as autocommit:
+        outbox.ended(autocommit, message_id=row.id)
     logger.info("task ended", extra={**about, "ms": int((time.monotonic() - begun) * 1000)})
 
 

@@ -606,7 +606,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         ),
     ),
     (
-        "unpaid_by_word_is_asked_about",
+        "unpaid_by_people_is_asked_about",
         "unpaid",
         "UPDATE obligations SET done_at = now() WHERE key = :unpaid_attempt",
     ),

@@ -16,9 +16,9 @@ from pettycash.api.schemas.fields import (
     Text,
     UtcDateTime,
 )
-from pettycash.models.attempts import AttemptState, ExchangeType
+from pettycash.models.attempts import AttemptState, GatewayExchangeType
 from pettycash.models.payments import EvidenceSource, PaymentStatus
-from pettycash.models.releases import ChallengeState, DeathCause
+from pettycash.models.releases import ChallengeState, EndCause
 from pettycash.models.requisitions import RequisitionKind
 from pettycash.money import Currency
 from pettycash.rails import Method
@@ -126,7 +126,7 @@ class ReleaseSchema(Schema):
     lines = _lines()
     executor_id = ma.fields.UUID(dump_only=True)
     state = Choice(ChallengeState, dump_only=True)
-    death_cause = Choice(DeathCause, dump_only=True, allow_none=True)
+    death_cause = Choice(EndCause, dump_only=True, allow_none=True)
     requested_at = UtcDateTime(dump_only=True)
     otp_sent_timestamp = UtcDateTime(dump_only=True, allow_none=True)
     expires_at = UtcDateTime(dump_only=True)
@@ -295,7 +295,7 @@ class TransactionSchema(Schema):
     id = ma.fields.UUID(dump_only=True)
     payment_id = ma.fields.UUID(dump_only=True)
     gateway = ma.fields.String(dump_only=True)
-    request_type = Choice(ExchangeType, dump_only=True)
+    request_type = Choice(GatewayExchangeType, dump_only=True)
     status = ma.fields.String(dump_only=True)
     success = ma.fields.Boolean(dump_only=True)
     code = ma.fields.String(dump_only=True, allow_none=True)

@@ -82,8 +82,8 @@ class RequisitionLineSchema(Schema):
     tax_amount = Amount(dump_only=True, allow_none=True)
 
 
-class _StatedSchema(Schema):
-    """What a requester says, beside the currency."""
+class _DraftSchema(Schema):
+    """The facts of a requisition, beside the currency."""
 
     kind = Choice(RequisitionKind)
     origin = Choice(
@@ -135,7 +135,7 @@ class _StatedSchema(Schema):
 REQUIRED = ("kind", "amount", "purpose", "payee_name", "method", "destination", "lines")
 
 
-class RequisitionCreateSchema(_StatedSchema):
+class RequisitionCreateSchema(_DraftSchema):
     """A new requisition, as a draft."""
 
     currency = Choice(Currency, required=True)
@@ -151,7 +151,7 @@ class RequisitionCreateSchema(_StatedSchema):
             field_obj.required = True
 
 
-class RequisitionChangeSchema(_StatedSchema):
+class RequisitionChangeSchema(_DraftSchema):
     """What shall be different; what is left out stays."""
 
     @ma.validates_schema
@@ -298,7 +298,7 @@ class RequisitionDetailSchema(RequisitionSchema):
 
 
 class RequisitionCommentSchema(Schema):
-    """A word for the trail, if you like."""
+    """An optional comment for the trail."""
 
     comment = Text(longest=REASON_LONGEST, load_default=None, allow_none=True)
 

@@ -51,7 +51,7 @@ class VarianceRecordSchema(Schema):
 
 
 class VarianceApprovalSchema(Schema):
-    """The cfo may add a word."""
+    """The cfo may add a comment."""
 
     comment = Text(longest=1000, load_default=None, allow_none=True)
 

@@ -12,7 +12,7 @@ Rows = Callable[[Session], Iterable[Mapping[str, Any]]]
 
 
 class Invariant(StrEnum):
-    """What has to hold whatever dies."""
+    """An invariant of the books."""
 
     I1 = "I1"  # money moves once: per reference, and per payment
     I2 = "I2"  # every movement has its success, every success its movement and its entry

@@ -2,7 +2,7 @@
 
 The ledger is read elsewhere, since services do not talk to the network. Our side is read twice,
 before the ledger and after it: a success must have moved by the time that the ledger is read, and
-what the ledger has must be known by the time that we look again.
+what the ledger has must be known by the next look.
 """
 
 import time
@@ -39,7 +39,7 @@ class Movement:
 
 @dataclass(frozen=True, kw_only=True)
 class KnownAttempt:
-    """What we know of one attempt of a payment."""
+    """The facts of one attempt of a payment."""
 
     company_id: UUID
     payment_id: UUID
@@ -105,7 +105,7 @@ class _Comparison:
     settled: bool
 
     def references_moved_once(self) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
-        """A second movement under one reference is a double payment."""
+        """A duplicate payment: two movements under one reference."""
         counted = Counter(each.originator_reference for each in self.movements)
         for reference, count in counted.items():
             if count > 1:

@@ -163,7 +163,7 @@ LOOKED_AFTER = (
         WHERE c.id IS NULL OR h.id IS NULL
         """,
     ),
-    # However it was lifted: nobody may find payments that stand still without a word.
+    # However it was lifted: nobody may find payments paused without a reason.
     Check(
         name="refused_accounts_have_a_case",
         invariant=Invariant.I6,
@@ -191,7 +191,7 @@ LOOKED_AFTER = (
         """,
     ),
     Check(
-        name="unpaid_by_word_is_asked_about",
+        name="unpaid_by_people_is_asked_about",
         invariant=Invariant.I6,
         object_type="payment",
         # Daily for a month, until the rail says so too; the last question is a day before its end.

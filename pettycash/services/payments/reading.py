@@ -234,7 +234,7 @@ def execution(released: PaymentExecution, attempt: PaymentAttempt, actor: Actor)
 
 
 def transactions(payment_id: UUID) -> Select[PaymentTransaction]:
-    """The exchange log of a payment; its rows were sanitised when they were written."""
+    """The gateway exchange log of a payment; its rows were sanitised when they were written."""
     return select(PaymentTransaction).where(PaymentTransaction.payment_id == payment_id)
 
 

@@ -45,7 +45,7 @@ def settlement(
 
     An expense is split over the requisition's lines in proportion to them, exactly to the cent.
     """
-    store = db.known(session, Store, payment.store_id)
+    store = db.get_cached(session, Store, payment.store_id)
     shared = dimensions(store, requisition)
     if requisition.kind in ADVANCE_KINDS:
         person = accountable_person(requisition)
@@ -81,7 +81,7 @@ def fee(
     execution_id: UUID | None = None,
 ) -> Entry:
     """A proven fee: from the provider's charges account, or from the store where the rail does."""
-    store = db.known(session, Store, payment.store_id)
+    store = db.get_cached(session, Store, payment.store_id)
     shared = dimensions(store, session.get_one(Requisition, payment.requisition_id))
     expense = accounts.find(session, kind=K.FEES, currency=payment.currency)
     return entry(
@@ -99,7 +99,7 @@ def fee(
     )
 
 
-def second_movement(
+def duplicate_payment(
     session: Session,
     *,
     payment: Payment,
@@ -109,13 +109,13 @@ def second_movement(
     execution_id: UUID | None = None,
 ) -> Entry:
     """Another attempt moved money although the payment is paid: the payee owes it back."""
-    store = db.known(session, Store, payment.store_id)
+    store = db.get_cached(session, Store, payment.store_id)
     shared = dimensions(store, session.get_one(Requisition, payment.requisition_id))
     owed = accounts.find(session, kind=K.RECOVERABLE, currency=payment.currency)
     return entry(
-        "second_movement",
+        "duplicate_payment",
         source=source,
-        description=f"Second movement of {payment.number}",
+        description=f"Duplicate payment of {payment.number}",
         occurred_at=occurred_at,
         currency=payment.currency,
         payment_id=payment.id,
@@ -141,7 +141,7 @@ def returned(
     Raises:
         SettlementMissing: the books know of no settlement.
     """
-    store = db.known(session, Store, payment.store_id)
+    store = db.get_cached(session, Store, payment.store_id)
     settled = session.execute(
         select(Posting)
         .join(JournalSource, JournalSource.entry_id == Posting.entry_id)

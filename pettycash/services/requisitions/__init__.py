@@ -1,6 +1,6 @@
 """Requisitions: raising, changing, submitting, and what becomes of them (domain.md §4)."""
 
-from pettycash.services.requisitions.creation import CHANGEABLE, create, draft, update
+from pettycash.services.requisitions.creation import CHANGEABLE, create, create_with_lines, update
 from pettycash.services.requisitions.lifecycle import (
     cancel,
     close_short,
@@ -12,16 +12,16 @@ from pettycash.services.requisitions.lifecycle import (
     submit,
 )
 from pettycash.services.requisitions.progress import payment_progress
-from pettycash.services.requisitions.validation import Stated, StatedLine
+from pettycash.services.requisitions.validation import DraftLine, RequisitionDraft
 
 __all__ = [
     "CHANGEABLE",
-    "Stated",
-    "StatedLine",
+    "DraftLine",
+    "RequisitionDraft",
     "cancel",
     "close_short",
     "create",
-    "draft",
+    "create_with_lines",
     "hold",
     "lift_hold",
     "payment_progress",

@@ -89,7 +89,7 @@ def submit(session: Session, *, requisition_id: UUID, actor: Actor, now: datetim
     requisition = _own(session, requisition_id=requisition_id, actor=actor)
     _expect(requisition, BEFORE_SUBMIT, "submitted")
     lines = rounds.lines_of(session, requisition.id)
-    validation.check_can_be_paid(session, validation.stated(requisition, lines))
+    validation.check_can_be_paid(session, validation.draft_of(requisition, lines))
     rounds.open_round(session, requisition=requisition, actor=actor, now=now)
     return requisition
 

@@ -174,7 +174,7 @@ def trail(
     )
 
 
-def told(row: ApprovalTrail, *, with_origin: bool) -> dict[str, Any]:
+def to_response(row: ApprovalTrail, *, with_origin: bool) -> dict[str, Any]:
     """One row of the story."""
     at: datetime = row.created_at
     return {

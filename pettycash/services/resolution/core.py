@@ -194,7 +194,7 @@ def _own_step(
     own: OwnUnit, policy: Policy, subject: ApprovalSubject, *, people: People, taken: set[UUID]
 ) -> ChainStep:
     """The step of the requester's own unit, which comes before all others."""
-    at_home = replace(
+    with_own_units = replace(
         subject,
         department_id=own.department_id,
         branch_id=own.branch_id,
@@ -203,12 +203,12 @@ def _own_step(
     step = _step(
         own.role,
         policy=replace(policy, requires_cfo=False),
-        subject=at_home,
+        subject=with_own_units,
         people=people,
         taken=taken,
     )
     unit = None if step.role == ESCALATION_APPROVER else _UNIT_OF.get(Role(step.role))
-    return replace(step, scope_id=getattr(at_home, unit) if unit is not None else None)
+    return replace(step, scope_id=getattr(with_own_units, unit) if unit is not None else None)
 
 
 def _is_own(role: Role, own: OwnUnit, subject: ApprovalSubject) -> bool:
