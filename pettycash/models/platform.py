@@ -14,8 +14,8 @@ from pettycash.models.base import REQUEST_ID, Base, Keyed, Tenanted, choice, mem
 class OutboxMessage(Tenanted):
     """Something that must happen. A message is only a hint to look at this row.
 
-    `topic` is the name of the Celery task; `key` the thing it is about. `done_at` is set in the
-    transaction of the effect, never when a message was published.
+    `topic` is the name of the Celery task; `key` the thing it is about. `done_at` is set
+    in the transaction of the effect, never when a message was published.
     """
 
     __tablename__ = "obligations"

@@ -91,7 +91,8 @@ WAITING = text(
     """
     WITH RECURSIVE lanes (topic, lane, due_at) AS (
         (SELECT topic, lane, due_at FROM obligations
-         WHERE done_at IS NULL AND parked_at IS NULL ORDER BY topic, lane, due_at LIMIT 1)
+         WHERE done_at IS NULL AND parked_at IS NULL
+         ORDER BY topic, lane, due_at LIMIT 1)
         UNION ALL
         SELECT next.topic, next.lane, next.due_at
         FROM lanes, LATERAL (
@@ -199,7 +200,8 @@ CLAIM = text(
         SELECT id, round FROM ranked WHERE round <= room ORDER BY round, due_at LIMIT :limit
     ), due AS MATERIALIZED (
         SELECT o.id, o.due_at, chosen.round FROM chosen JOIN obligations o ON o.id = chosen.id
-        WHERE coalesce(o.done_at, o.parked_at) IS NULL AND o.due_at - :now <= interval '0'
+        WHERE coalesce(o.done_at, o.parked_at) IS NULL
+            AND o.due_at - :now <= interval '0'
         FOR NO KEY UPDATE OF o SKIP LOCKED
     )
     UPDATE obligations o SET attempts = o.attempts + 1, handed_at = :now,

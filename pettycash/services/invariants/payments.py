@@ -246,7 +246,8 @@ LOOKED_AFTER = (
         fast=True,
         query=f"""
         SELECT id AS object_id, topic, due_at, attempts, failures
-        FROM obligations o WHERE done_at IS NULL AND parked_at IS NULL AND due_at < :late
+        FROM obligations o
+        WHERE done_at IS NULL AND parked_at IS NULL AND due_at < :late
             AND NOT ({WAITS_ITS_TURN})
         """,  # noqa: S608 - a condition of ours
     ),
