@@ -222,8 +222,8 @@ class RequisitionHold(MethodView):
     @blp.alt_response(403, description="requisition.party_to_it")
     @blp.alt_response(409, description="requisition.illegal_state, requisition.hold_unchanged")
     def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
-        """Put an approved requisition on hold, or lift the hold with `held: false`."""
-        verb = requisitions.hold if body["held"] else requisitions.lift_hold
+        """Put an approved requisition on hold, or take it off hold with `held: false`."""
+        verb = requisitions.put_on_hold if body["held"] else requisitions.take_off_hold
         return _acted(verb, requisition_id, comment=body["comment"])
 
 

@@ -109,7 +109,7 @@ class IllegalRequisitionState(errors.Conflict):
 
 
 class Requisition(Tenanted):
-    """A request to spend. Its maker never approves, validates or pays it."""
+    """A request to spend. Its requester never approves, validates or pays it."""
 
     __tablename__ = "requisitions"
     __table_args__ = (

@@ -187,7 +187,7 @@ class StepDecision(StrEnum):
 
 
 class Decision(Tenanted):
-    """Append-only. Triggers keep maker, approvers and executor apart, in both directions."""
+    """Append-only. Triggers keep requester, approvers and executor apart, in both directions."""
 
     __tablename__ = "decisions"
     __table_args__ = (

@@ -46,7 +46,7 @@ from pettycash.services.duties import Duty
 R = RequisitionStatus
 
 
-class MakerCannotBeChecker(errors.NotAllowed):
+class OwnRequisition(errors.NotAllowed):
     """You raised this requisition; another person must decide on it."""
 
     code = "approval.maker_is_checker"
@@ -125,7 +125,7 @@ def approve(
 
     Raises:
         RequisitionNotFound: none such within scope.
-        MakerCannotBeChecker: maker and approver are the same person.
+        OwnRequisition: requester and approver are the same person.
         IllegalRequisitionState: it waits for no decision.
         NotAnApprover, NotYourTurn, AlreadyDecided, RoleLost: the step is not the actor's.
         NotSeparate: the actor has another duty about this money; the detail names it.
@@ -322,7 +322,7 @@ def _turn(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
     if requisition.requester_id == actor.user_id:
-        raise MakerCannotBeChecker
+        raise OwnRequisition
     if requisition.status not in IN_APPROVAL:
         raise IllegalRequisitionState(
             f"A requisition that is {requisition.status} waits for no decision."

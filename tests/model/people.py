@@ -51,7 +51,7 @@ STEPS = (
     "recall",
     "cancel",
     "hold",
-    "lift_hold",
+    "take_off_hold",
     "return_to_requester",
     "close_short",
 )

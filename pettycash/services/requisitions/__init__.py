@@ -4,12 +4,12 @@ from pettycash.services.requisitions.creation import CHANGEABLE, create, create_
 from pettycash.services.requisitions.lifecycle import (
     cancel,
     close_short,
-    hold,
-    lift_hold,
+    put_on_hold,
     recall,
     return_to_requester,
     review,
     submit,
+    take_off_hold,
 )
 from pettycash.services.requisitions.progress import payment_progress
 from pettycash.services.requisitions.validation import DraftLine, RequisitionDraft
@@ -22,12 +22,12 @@ __all__ = [
     "close_short",
     "create",
     "create_with_lines",
-    "hold",
-    "lift_hold",
     "payment_progress",
+    "put_on_hold",
     "recall",
     "return_to_requester",
     "review",
     "submit",
+    "take_off_hold",
     "update",
 ]

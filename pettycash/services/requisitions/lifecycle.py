@@ -206,10 +206,10 @@ def return_to_requester(
     return requisition
 
 
-def hold(
+def put_on_hold(
     session: Session, *, requisition_id: UUID, comment: str, actor: Actor, now: datetime
 ) -> Requisition:
-    """Keep an approved requisition from being validated until the hold is lifted.
+    """Put an approved requisition on hold: it can't be validated until that is lifted.
 
     Raises:
         RequisitionNotFound, PartyToIt, IllegalRequisitionState: see `return_to_requester`.
@@ -233,7 +233,7 @@ def hold(
     return requisition
 
 
-def lift_hold(
+def take_off_hold(
     session: Session, *, requisition_id: UUID, comment: str, actor: Actor, now: datetime
 ) -> Requisition:
     """Let a held requisition be validated again.
