@@ -57,7 +57,7 @@ class Broker(Protocol):
     """Where the relay hands its hints to."""
 
     def look(self, topics: Iterable[str]) -> Mapping[str, Queue]:
-        """What the queue of each topic holds."""
+        """The contents of the queue of each topic."""
 
     def publish(self, due: Sequence[Due]) -> int:
         """Hand hints over in order; returns how many it took before it failed."""
@@ -199,11 +199,11 @@ class Publisher:
         self._connection: Connection | None = None
         self._channel: Any = None
         self._given: dict[str, deque[Given]] = {name: deque() for name in celery.amqp.queues}
-        """What each queue was given, oldest first. It hands out in order: what it holds is the end
-        of this, as far as this relay knows it."""
+        """Messages given to each queue, oldest first. It hands out in order: what it holds is the
+        end of this, as far as this relay knows it."""
 
     def look(self, topics: Iterable[str]) -> Mapping[str, Queue]:
-        """What the queue of each topic holds; nothing is known of it while the broker is away."""
+        """The contents of the queue of each topic; unknown while the broker is away."""
         names = {topic: self._queue_of(topic) for topic in topics}
         depths = self._depths(set(names.values()))
         queues = {name: self._queue(name, depth) for name, depth in depths.items()}

@@ -17,7 +17,7 @@ from pettycash.settings import Settings
 from pettycash.tasks import outbox_tasks
 
 STUCK_AFTER_SECONDS = 3.0
-"""What a worker that has given its tasks their time may take to end before it is stuck."""
+"""How long a worker that has given its tasks their time may take to end before it is stuck."""
 
 
 def create_worker(settings: Settings) -> Celery:

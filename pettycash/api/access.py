@@ -1,4 +1,4 @@
-"""Who may reach a view: every route stands under `@operation` with a row in the permission table.
+"""Access to views: every route stands under `@operation` with a row in the permission table.
 
 The decorator admits (401, 403), limits, refuses what the operation does not take, logs refusals and
 auditors' reads, and documents all that. Which *objects* a person sees is `services.visibility`.
@@ -107,7 +107,7 @@ IF_MATCH = {
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """What is known of a view from its decorators."""
+    """The facts that a view's decorators give."""
 
     name: str
     locations: frozenset[str]
@@ -218,7 +218,7 @@ def operation_of(application: Flask, endpoint: str, method: str) -> Operation | 
 
 
 def current_actor() -> Actor:
-    """Who acts in this request."""
+    """The actor of this request."""
     actor: Actor | None = g.get("actor")
     if actor is None:
         raise SignInFirst

@@ -32,7 +32,7 @@ blp = Blueprint(
 )
 
 WORDS = ("summary", "evidence", "proposal")
-"""What may hold a phone number or a payee."""
+"""Fields that may hold a phone number or a payee."""
 
 
 def to_response(case: Case) -> dict[str, Any]:

@@ -379,7 +379,7 @@ def _flat(messages: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def from_database(error: Exception) -> errors.PettycashError | None:
-    """What a database error means to a caller; None where it is a bug of ours."""
+    """The refusal that a database error means to a caller; None where it is a bug of ours."""
     if isinstance(error, PoolTimeout):
         return DatabaseUnavailable("All connections are in use.")
     state = db.sqlstate(error) or ""

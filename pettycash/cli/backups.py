@@ -188,7 +188,7 @@ def _instant(moment: str) -> datetime:
 
 @contextmanager
 def _progress() -> Iterator[Tell]:
-    """What goes on, in one line that moves on a terminal; nothing elsewhere.
+    """Progress, in one line that moves on a terminal; nothing elsewhere.
 
     Whoever ends it, by SIGTERM or by hanging up, ends it as Ctrl-C does: what was begun is cleared
     away, which may be a whole database.

@@ -31,7 +31,7 @@ def users() -> None:
 @json_option
 @composed
 def show(code: str | None, as_json: bool) -> None:
-    """Who works in a company, with the roles that they hold now."""
+    """List the people of a company, with the roles that they hold now."""
     with _in_company(code) as session:
         found = _people(session)
     if as_json:

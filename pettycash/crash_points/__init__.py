@@ -25,7 +25,7 @@ STRUCK = "struck"
 
 
 class Fault(StrEnum):
-    """What happens to whoever reaches a step."""
+    """The failure of the process that reaches a step."""
 
     KILL = "kill"  # SIGKILL, as if the machine had taken the process
     RAISE = "raise"  # an exception that nobody expects

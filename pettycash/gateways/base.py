@@ -1,4 +1,4 @@
-"""What every rail is asked and what it answers, in words that belong to no rail.
+"""Requests to rails and their answers, in terms that belong to no rail.
 
 A gateway is stateless: no database, no retries of its own, no opinion on a payment's status. It
 says what one exchange with the rail proves; services decide what follows from it.
@@ -20,7 +20,7 @@ from pettycash.rails import Rail
 
 
 class OutcomeKind(StrEnum):
-    """What one exchange proves about the money."""
+    """The outcome that a gateway exchange proves."""
 
     NOT_SENT = "not_sent"  # provably never processed: the same reference may be sent again
     ACCEPTED = "accepted"  # acknowledged, money not yet moved
@@ -31,7 +31,7 @@ class OutcomeKind(StrEnum):
 
 
 class RequestType(StrEnum):
-    """What an exchange was for, as the gateway exchange log names it."""
+    """The purpose of a gateway exchange, as the log names it."""
 
     INITIATE = "INITIATE"
     QUERY = "QUERY"
@@ -41,7 +41,7 @@ class RequestType(StrEnum):
 
 
 class CallbackKind(StrEnum):
-    """Which of an attempt's URLs the rail called."""
+    """The URL of an attempt that the rail called."""
 
     RESULT = "result"
     TIMEOUT = "timeout"
@@ -137,7 +137,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one exchange proves, and what it says it is about.
+    """The outcome that a gateway exchange proves, and the payment that it names.
 
     The identifying facts are what the *rail* said, not what we asked: a forged or misdirected
     callback shows there. `agreement` compares them with the instruction.

@@ -11,7 +11,7 @@ from pettycash.gateways.sanitising import sanitise_body, sanitise_text
 
 
 def local(kind: RequestType, code: str, message: str) -> GatewayExchange:
-    """What is logged where nothing went over the network."""
+    """The log entry where nothing went over the network."""
     return GatewayExchange(
         request_type=kind,
         request={},

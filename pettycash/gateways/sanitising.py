@@ -1,4 +1,4 @@
-"""What of an exchange may be kept: no credentials, no callback secrets, no full phone numbers.
+"""Sanitising gateway exchanges: no credentials, callback secrets or full phone numbers are kept.
 
 Two uses with different strictness. `sanitise` makes JSON for the gateway exchange log, which people
 read. `cut_secrets` leaves everything but credentials in place, since a stored callback is read

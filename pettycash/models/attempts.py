@@ -138,7 +138,7 @@ class PaymentAttempt(Tenanted):
 
 
 class GatewayExchangeType(StrEnum):
-    """What an exchange with a rail was for."""
+    """The purpose of a gateway exchange."""
 
     INITIATE = "INITIATE"
     QUERY = "QUERY"
@@ -182,7 +182,7 @@ class PaymentTransaction(Base):
 
 
 class CallbackPurpose(StrEnum):
-    """What a callback URL was given out for; the last digit of its slug."""
+    """The purpose of a callback URL; the last digit of its slug."""
 
     RESULT = "result"
     TIMEOUT = "timeout"
@@ -238,4 +238,4 @@ class Callback(Tenanted):
     deliveries: Mapped[int] = mapped_column(default=1)
     processed_at: Mapped[datetime | None]
     verdict: Mapped[str | None]
-    """What became of it: settled, rejected, asked, ignored, case."""
+    """The effect of the report: settled, rejected, asked, ignored, case."""

@@ -1,4 +1,4 @@
-"""What every domain stands on: outbox messages, idempotency, two-person changes, cases, pauses."""
+"""Tables of the platform: outbox messages, idempotency, two-person changes, cases, pauses."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -36,7 +36,7 @@ class OutboxMessage(Tenanted):
     topic: Mapped[str]
     key: Mapped[UUID]
     lane: Mapped[UUID | None]
-    """Who takes turns with others: the company, or the provider account that is called. What was
+    """The lane that takes turns: the company, or the provider account that is called. What was
     done before there were lanes has none."""
     due_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
@@ -103,7 +103,7 @@ class Change(Tenanted):
     )
 
     kind: Mapped[str]
-    """What is changed: threshold, role_assignment, custodian, escalation_approver …"""
+    """The kind of change: threshold, role_assignment, custodian, escalation_approver …"""
     object_id: Mapped[UUID | None]
     payload: Mapped[dict[str, Any]]
     reason: Mapped[str]
@@ -192,7 +192,7 @@ class Case(Tenanted):
 
 
 class PauseScope(StrEnum):
-    """What is paused. The whole installation is paused by PlatformPause."""
+    """The scope of a pause. The whole installation is paused by PlatformPause."""
 
     COMPANY = "company"
     PROVIDER_ACCOUNT = "provider_account"
@@ -273,7 +273,7 @@ class Restore(Base):
     stamped_at: Mapped[datetime]
     covers_until: Mapped[datetime]
     counters: Mapped[dict[str, Any]]
-    """Which numbers were jumped over: company and counter → from, to."""
+    """Numbers that were skipped: company and counter → from, to."""
     stamped_by: Mapped[str]
 
 

@@ -66,7 +66,7 @@ class ReleaseChallenge(Tenanted):
     )
 
     sequence: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
-    """Which is the newest: keys carry the clock of the host that made them."""
+    """The order of challenges: keys carry the clock of the host that made them."""
     payment_id: Mapped[UUID | None]
     replenishment_id: Mapped[UUID | None]
     executor_id: Mapped[UUID]
@@ -103,7 +103,7 @@ class ChallengeSend(Tenanted):
 
 
 class ReleaseGrant(Tenanted):
-    """What a verified code yields: one release, by the same person, within five minutes."""
+    """The grant of a verified code: one release, by the same person, within five minutes."""
 
     __tablename__ = "release_grants"
     __table_args__ = (

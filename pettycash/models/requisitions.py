@@ -23,7 +23,7 @@ from pettycash.rails import Method
 
 
 class RequisitionKind(StrEnum):
-    """What the money is for."""
+    """The kind of a requisition: expense, advance …"""
 
     EXPENSE = "expense"
     REIMBURSEMENT = "reimbursement"
@@ -211,7 +211,7 @@ class Requisition(Tenanted):
 
 
 class RequisitionLine(Tenanted):
-    """What is bought. Gross amounts; their sum is the requisition's amount (trigger)."""
+    """A line: something to buy. Gross amounts; their sum is the requisition's amount (trigger)."""
 
     __tablename__ = "requisition_lines"
     __table_args__ = (

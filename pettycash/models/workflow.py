@@ -102,7 +102,7 @@ class ApprovalRound(Tenanted):
     policy: Mapped[dict[str, Any]]
     """Snapshot of the threshold; running requisitions keep it whatever is published later."""
     facts: Mapped[dict[str, Any]]
-    """What is approved: amount, currency, payee, destination, purpose, lines, origin, branch …"""
+    """The approved facts: amount, currency, payee, destination, purpose, lines, origin, branch …"""
     digest: Mapped[bytes] = mapped_column(LargeBinary)
     """SHA-256 of the versioned canonical JSON of `facts`."""
     status: Mapped[RoundStatus] = mapped_column(choice(RoundStatus, "status"))
@@ -159,7 +159,7 @@ class ApprovalStep(Tenanted):
 
 
 class StepAssignee(Tenanted):
-    """Who may decide a step. One per step now; nobody twice in a round."""
+    """The person who may decide a step. One per step now; nobody twice in a round."""
 
     __tablename__ = "step_assignees"
     __table_args__ = (
@@ -177,7 +177,7 @@ class StepAssignee(Tenanted):
 
 
 class StepDecision(StrEnum):
-    """What an assignee decided."""
+    """The decision of an assignee."""
 
     APPROVED = "approved"
     REJECTED = "rejected"
@@ -225,7 +225,7 @@ class Decision(Tenanted):
 
 
 class TrailAction(StrEnum):
-    """What the trail tells."""
+    """The actions that the trail records."""
 
     SUBMITTED = "submitted"
     APPROVED = "approved"

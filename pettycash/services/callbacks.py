@@ -43,13 +43,13 @@ RECEIVING_ATTEMPTS = 3
 """How long receiving waits for a lock, and how often it is tried: less than a second in all."""
 
 MOST = Decimal("9999999999999999.99")
-"""What the column of a told amount holds; a rail may say anything."""
+"""The largest amount that the column of a reported amount holds; a rail may say anything."""
 
 EARLY_RETRY_SECONDS = 2.0
 """A callback that overtakes the answer to our sending is looked at again after this."""
 
 NEED_THE_QUESTION = frozenset({OutcomeKind.REJECTED, OutcomeKind.NOT_KNOWN})
-"""What proves something only as the answer to a question that is known."""
+"""Outcomes that prove something only as the answer to a known question."""
 
 SOURCES: dict[CallbackPurpose, Source] = {
     CallbackPurpose.RESULT: Source.CALLBACK,
@@ -79,7 +79,7 @@ class CallbackNotFound(errors.NotFound):
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Whose callback address was called."""
+    """The attempt whose callback address was called."""
 
     attempt_id: UUID
     company_id: UUID
@@ -93,7 +93,7 @@ class Address:
 
 
 def locate(autocommit: Session, *, slug: str, secret: str, remote_address: str | None) -> Address:
-    """Whose address this is (`db.system_autocommit`). The secret is compared before any look-up.
+    """Locate an address (`db.system_autocommit`). The secret is compared before any look-up.
 
     Raises:
         NoSuchCallback: a wrong secret, or no such attempt. They look alike from outside.

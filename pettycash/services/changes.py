@@ -112,7 +112,7 @@ class NotTheProposer(errors.NotAllowed):
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeProposal:
-    """What somebody wants to change, as it came over the wire."""
+    """A change that is to be proposed, as it came over the wire."""
 
     object_id: UUID | None
     payload: Mapping[str, Any]

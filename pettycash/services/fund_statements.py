@@ -30,7 +30,7 @@ class LineNotFound(errors.NotFound):
 
 
 class LineType(StrEnum):
-    """What a line is called."""
+    """The type of a line."""
 
     DEBIT = "debit"
     CREDIT = "credit"

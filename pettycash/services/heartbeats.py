@@ -28,7 +28,7 @@ BOUNDS_SECONDS: Mapping[str, int] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Sign:
-    """What is known of one part."""
+    """The last sign of life of one part."""
 
     name: str
     age_seconds: float | None

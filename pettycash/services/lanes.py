@@ -1,4 +1,4 @@
-"""What the relay hands out: lanes take turns, so that nobody's backlog keeps others waiting.
+"""Lanes: the relay hands out in turns, so that no backlog keeps others waiting.
 
 A lane holds the messages of one company, or those to the rail of one provider account. In each
 round every lane has its oldest; what no slot of its account or no room in its queue is free for
@@ -26,7 +26,7 @@ FAILING = 5
 """How many times longer than a lost hint a task waits that began and has come to no end."""
 
 ROUNDS_MIN = 10
-"""What a lane may have in one turn, however many lanes there are."""
+"""The most that a lane is given in one turn, however many lanes there are."""
 
 WAITS_ITS_TURN = """
     o.attempts > 0 AND o.handed_at > :now - interval '10 minutes'
@@ -34,7 +34,7 @@ WAITS_ITS_TURN = """
         AND s.held_until > :late)
     OR EXISTS (SELECT FROM heartbeats h WHERE h.name = 'full:' || o.topic AND h.beaten_at > :late)
 """
-"""What keeps a due message `o` from counting as late: its hint lies in a queue, its account
+"""A due message `o` does not count as late while its hint lies in a queue, its account
 has taken a slot lately, or the relay says that its queue takes nothing more. `:late` is a minute
 ago. Whether anybody works a queue off is for its heartbeat to show.
 """
@@ -58,7 +58,7 @@ class Due(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """What the queue of a topic holds of what was handed out before."""
+    """The part of what was handed out before that the queue of a topic still holds."""
 
     is_full: bool = False
     since: datetime | None = None
@@ -69,7 +69,7 @@ class Queue:
 
 @dataclass(frozen=True, kw_only=True)
 class HandOut:
-    """What one turn hands out."""
+    """The messages that one turn hands out."""
 
     due: Sequence[Due]
     goes_on: bool

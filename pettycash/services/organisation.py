@@ -86,7 +86,7 @@ STANDING_ON: Mapping[type[Unit], tuple[tuple[type[Any], InstrumentedAttribute[An
     CostCenter: ((Membership, Membership.cost_center_id),),
     Position: ((Membership, Membership.position_id),),
 }
-"""What keeps a unit from being deactivated while it is active itself."""
+"""Tables whose active rows keep a unit from being deactivated."""
 
 
 def get_company(session: Session, *, company_id: UUID, lock: bool = False) -> Company:

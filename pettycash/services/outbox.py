@@ -25,7 +25,7 @@ ENQUEUED = "pettycash_enqueued"
 """Mark in session.info: a message is due now, so the relay may be woken after the commit."""
 
 CHANNEL = "pettycash_outbox"
-"""What the relay listens to."""
+"""The channel that the relay listens to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,7 +269,7 @@ def end_lease(session: Session, *, topic: str, key: UUID, due_at: datetime | Non
 def wake(
     session: Session, *, topic: str, lane: UUID | None = None, keys: Select[UUID] | None = None
 ) -> None:
-    """What kept these from being done is over: what waits of a topic is due now.
+    """Make the waiting messages of a topic due now, since what they waited for is over.
 
     In one lane, or of some keys, or wherever the session's role sees any.
     """

@@ -110,7 +110,7 @@ _SOMETHING = select(cast(Pause.scope, Text)).where(
 )
 
 PAUSED = union_all(_EVERYTHING, _SOMETHING).execution_options(**db.PREPARED)
-"""What is paused, by name."""
+"""The pauses that hold here, by name."""
 
 
 def pause(
@@ -271,7 +271,7 @@ def resume_everything(session: Session, *, by: str, now: datetime) -> PlatformPa
 
 
 def _wake(session: Session, pause: Pause) -> None:
-    """What waited for the end of a pause is due now."""
+    """Make the messages due that waited for the end of a pause."""
     if pause.scope is PauseScope.STORE:
         queued = (
             select(PaymentAttempt.id)

@@ -94,7 +94,7 @@ class Person:
 
     @property
     def version(self) -> str:
-        """What an ETag of both is made of."""
+        """The version of both, for the ETag."""
         return f"{self.user.version}.{self.membership.version}"
 
 
@@ -372,7 +372,7 @@ def e164(session: Session, phone: str | None) -> str | None:
 
 
 def _masked(name: str, value: Any) -> Any:
-    """What the security log may hold: no full phone number (security.md row 19)."""
+    """The form that the security log may hold: no full phone number (security.md row 19)."""
     if name == "phone" and value:
         return mask_phone(value)
     return str(value) if isinstance(value, UUID) else value

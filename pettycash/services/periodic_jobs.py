@@ -1,4 +1,4 @@
-"""What beat starts: counted before it runs, so that a job that kills its process does not for ever.
+"""Periodic jobs: counted before they run, so that one that kills its process stops in the end.
 
 Each of these jobs does all that is due, so one that is left out for a while loses nothing.
 """

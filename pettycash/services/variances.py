@@ -296,7 +296,7 @@ def _check_materiality(session: Session, found: VarianceAdjustment, *, now: date
 
 
 def _accepted(session: Session, *, payment_id: UUID, kind: VarianceKind) -> Decimal:
-    """What approved variances have moved the payment's amount by; a fee is money besides."""
+    """The sum by which approved variances changed the payment's amount; fees are apart."""
     is_fee = VarianceAdjustment.kind == VarianceKind.FEE
     return session.execute(
         select(func.coalesce(func.sum(VarianceAdjustment.variance_amount), Decimal(0))).where(

@@ -1,4 +1,4 @@
-"""What keeps tables in shape: partitions ahead of time, and nothing kept longer than promised."""
+"""Upkeep of tables: partitions ahead of time, and nothing kept longer than promised."""
 
 import logging
 

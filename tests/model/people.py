@@ -50,7 +50,7 @@ STEPS = (
     "validate",
     "recall",
     "cancel",
-    "hold",
+    "put_on_hold",
     "take_off_hold",
     "return_to_requester",
     "close_short",

@@ -139,7 +139,9 @@ def test_returning_sends_it_back_through_approval(session: Session) -> None:
     assert waiting_for(session, requisition) == "branch_manager"
 
 
-@pytest.mark.parametrize("verb", ["hold", "take_off_hold", "return_to_requester", "close_short"])
+@pytest.mark.parametrize(
+    "verb", ["put_on_hold", "take_off_hold", "return_to_requester", "close_short"]
+)
 def test_treasury_says_why_and_is_no_party(session: Session, verb: str) -> None:
     own = approved(session, by="treasury")
     act: Any = getattr(requisitions, verb)

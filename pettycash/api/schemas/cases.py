@@ -71,7 +71,7 @@ class CaseDetailSchema(CaseSchema):
 
 
 class CaseOwnerSchema(Schema):
-    """Who looks after a case; null for nobody."""
+    """The owner of a case; null for nobody."""
 
     owner_id = ma.fields.UUID(required=True, allow_none=True)
 

@@ -184,7 +184,7 @@ class NewPaymentSchema(Schema):
 
 
 class PaymentChangeSchema(Schema):
-    """What of a pending payment can be changed; who changes it is its maker."""
+    """A change of a pending payment; the person who makes it is its maker."""
 
     amount = Amount()
     store_id = ma.fields.UUID(metadata={"description": "Of the same method."})
@@ -206,7 +206,7 @@ class CodeSchema(Schema):
 
 
 class ExecutorSchema(Schema):
-    """Who shall release it."""
+    """The person named to release a payment."""
 
     executor_id = ma.fields.UUID(required=True)
 
@@ -246,7 +246,7 @@ class AcknowledgementSchema(Schema):
 
 
 class EvidenceSchema(Schema):
-    """What a person matched a payment with."""
+    """The evidence with which a person matched a payment."""
 
     provider_reference = Text(shortest=1, longest=REFERENCE_LONGEST, required=True)
     note = Text(
@@ -260,7 +260,7 @@ class EvidenceSchema(Schema):
 
 
 class ExecutionSchema(Schema):
-    """Who released an attempt, with which proof, and what became of it."""
+    """A release of an attempt: its releaser, the proof and the outcome."""
 
     id = ma.fields.UUID(dump_only=True)
     payment_id = ma.fields.UUID(dump_only=True)

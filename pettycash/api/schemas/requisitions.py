@@ -145,14 +145,14 @@ class RequisitionCreateSchema(_DraftSchema):
     )
 
     def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
-        """What a change may leave out, a new one has to say."""
+        """Require in a new requisition the fields that a change may leave out."""
         super().on_bind_field(field_name, field_obj)
         if field_name in REQUIRED:
             field_obj.required = True
 
 
 class RequisitionChangeSchema(_DraftSchema):
-    """What shall be different; what is left out stays."""
+    """A change of a requisition; fields left out stay."""
 
     @ma.validates_schema
     def _something(self, data: dict[str, Any], **_kwargs: Any) -> None:
@@ -406,7 +406,7 @@ class AttachmentUploadSchema(Schema):
 
 
 class AttachmentSchema(Schema):
-    """What is attached; the bytes are read one by one."""
+    """An attachment; its bytes are read by themselves."""
 
     id = ma.fields.UUID(attribute="file.id")
     requisition_id = ma.fields.UUID(attribute="file.requisition_id", allow_none=True)

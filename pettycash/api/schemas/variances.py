@@ -27,7 +27,7 @@ class VarianceQuery(DatedListQuery):
 
 
 class VarianceRecordSchema(Schema):
-    """What really left, where the books say otherwise."""
+    """A variance: the amount that really left, where the books differ."""
 
     kind = Choice(
         VarianceKind,

@@ -35,7 +35,7 @@ IDENTITY_TERMS = (
     "vouchers_not_replenished",
     "float_not_put_in",
 )
-"""What adds up to the float."""
+"""The terms that add up to the float."""
 
 SIX_DIGITS = re.compile(r"(?<!\d)\d{6}(?!\d)")
 

@@ -39,7 +39,7 @@ class TokenError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What came of one business call: an answer read, or the way it was lost."""
+    """The end of one business call: an answer that was read, or the way it was lost."""
 
     exchange: GatewayExchange
     answer: SyncAnswer | None = None

@@ -97,7 +97,7 @@ def check(
 
 
 def _check_no_doubt(subject: CaseSubject) -> None:
-    """What becomes of the newest attempt does not end the doubt about one before it."""
+    """Refuse while the outcome of any attempt is open, also of one before the newest."""
     for each in subject.attempts:
         if _is_unconfirmed(each):
             raise EndingDoesNotFit(f"The outcome of attempt {each.number} is still open.")

@@ -1,4 +1,4 @@
-"""Who somebody is: signing in, sessions, second factors, API keys, throttles."""
+"""Identity: signing in, sessions, second factors, API keys, throttles."""
 
 from pettycash.services.identity.people import ActiveMember, ClientInfo
 from pettycash.services.identity.sessions import GIVEN, Tokens, end_all

@@ -227,7 +227,7 @@ def revoke(session: Session, *, api_key_id: UUID, actor: Actor, now: datetime) -
 
 
 def authenticate(session: Session, *, text: str, on_behalf_of: str, now: datetime) -> Client:
-    """Whose key this is and for whom it acts (system role).
+    """Authenticate an API key and the person for whom it acts (system role).
 
     Raises:
         KeyRefused, KeyUnconfirmed, OnBehalfOfMissing, OnBehalfOfUnknown.

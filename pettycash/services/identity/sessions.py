@@ -46,7 +46,7 @@ class SessionNotFound(errors.NotFound):
 
 @dataclass(frozen=True, kw_only=True)
 class Tokens:
-    """What a client is given, once."""
+    """The tokens that a client is given, once."""
 
     access_token: str
     refresh_token: str
@@ -134,7 +134,7 @@ def _issue(
 
 
 def purpose_of(member: ActiveMember) -> SessionPurpose:
-    """What a session of this person is good for now: roles and passwords change under it."""
+    """The purpose of a session of this person now: roles and passwords change under it."""
     lacks_totp = member.must_have_totp and member.user.totp_enrolled_at is None
     if lacks_totp or has_temporary_password(member.user.password_changed_at):
         return SessionPurpose.ENROLMENT
@@ -156,7 +156,7 @@ SIGNED_IN = (
 
 
 def authenticate(session: Session, *, access_token: str) -> Authenticated:
-    """Whose access token this is, in one statement (system role, `db.system_autocommit`).
+    """Authenticate an access token in one statement (system role, `db.system_autocommit`).
 
     Nothing is kept between two calls: what was revoked, rotated or taken from a person a
     moment ago does not open the door any more. The caller has `saw` written where `is_stale`.

@@ -55,7 +55,7 @@ class PasswordWrong(errors.RuleViolation):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredLogin:
-    """What is needed of a user to compare; None of it leaves this module."""
+    """The facts of a user that sign-in compares; none of them leaves this module."""
 
     user_id: UUID | None
     password_hash: str | None

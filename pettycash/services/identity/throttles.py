@@ -35,7 +35,7 @@ class TooManyAttempts(errors.TooManyRequests):
 
 @dataclass(frozen=True)
 class Count:
-    """What stands in a counter after an attempt was added."""
+    """A counter after an attempt was added."""
 
     attempts: int
     consecutive_failures: int

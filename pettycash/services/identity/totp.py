@@ -61,7 +61,7 @@ class SharedLogin(errors.NotAllowed):
 
 @dataclass(frozen=True, kw_only=True)
 class Enrolment:
-    """What the app needs, shown once."""
+    """The seed that the app needs, shown once."""
 
     secret: str
     provisioning_uri: str

@@ -43,7 +43,7 @@ class Check:
     name: str
     invariant: Invariant
     object_type: str
-    """What its rows are; `table` and `periodic_job` are of no company."""
+    """The kind of its rows; `table` and `periodic_job` are of no company."""
     query: str | Rows
     holds: Holds = Holds.ALWAYS
     fast: bool = False
@@ -67,7 +67,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """What one check found, and how long it took."""
+    """The findings of one check, and how long it took."""
 
     check: str
     invariant: Invariant

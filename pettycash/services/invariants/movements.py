@@ -131,7 +131,7 @@ class _Comparison:
                 yield "movement", each.originator_reference, shown
 
     def movements_are_successes(self) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
-        """What moved is booked as paid with the same amount and payee, or may yet be."""
+        """Money that moved is booked as paid with the same amount and payee, or may yet be."""
         attempt_of = {each.originator_reference: each for each in self.after}
         for each in self.movements:
             found = attempt_of.get(each.originator_reference)
@@ -156,7 +156,7 @@ class _Comparison:
             )
 
     def successes_moved(self) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
-        """What is booked as paid did move, unless people look into it or it was given back."""
+        """Money that is booked as paid did move, unless a case is open or it was returned."""
         moved = {each.originator_reference for each in self.movements}
         for each in self.before:
             is_excused = each.has_case or each.status is PaymentStatus.REVERSED

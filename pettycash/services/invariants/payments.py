@@ -110,7 +110,7 @@ ON_RECORD = (
         """,
     ),
 )
-"""What left for a rail or was answered to a client is on record."""
+"""Whatever left for a rail or was answered to a client is on record."""
 
 LOOKED_AFTER = (
     # Every attempt that may still move money is asked about until its end is proven.

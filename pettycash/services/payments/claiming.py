@@ -36,7 +36,7 @@ from pettycash.services.payments.settlement import RESOLVE, SUBMIT
 
 CUT_OFF, WITHDRAWN = "local.cut_off", "local.withdrawn"
 TOO_LATE = "local.too_late"
-"""What we say of an attempt ourselves, where no rail could."""
+"""Codes of outcomes that we record ourselves, where no rail could."""
 
 SENDING_SHARE = 3 / 4
 """In how much of a claim's lease its first byte leaves: 34 of 45 seconds by default."""

@@ -46,7 +46,7 @@ CASH_COLLECTED_WITHIN = timedelta(days=7)
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """What releases one attempt: a spent grant, or the company's policy where it asks for none."""
+    """The permission for one attempt: a spent grant, or the policy where no code is needed."""
 
     grant_id: UUID | None
     proof: str

@@ -1,4 +1,4 @@
-"""What a payment is bound to, whom segregation rules out of it, and in which order it is locked."""
+"""Facts of a payment: digest, people whom segregation rules out, and the order of its locks."""
 
 import hashlib
 from dataclasses import dataclass

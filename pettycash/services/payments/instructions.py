@@ -1,4 +1,4 @@
-"""What a gateway is told about an attempt: built anew for each call, kept nowhere."""
+"""Instructions to a gateway about an attempt: built anew for each call, kept nowhere."""
 
 import json
 import logging

@@ -25,7 +25,7 @@ PAYMENTS_AHEAD = 2
 made at most."""
 
 CALLBACK = "callback"
-"""What a case about a lost callback is about."""
+"""The object type of a case about a lost callback."""
 
 
 NOBODY = ""
@@ -57,7 +57,7 @@ def must_ask(attempt: PaymentAttempt) -> bool:
 
 
 def reference_to_ask(session: Session, locked: LockedAttempt) -> str:
-    """Which of our references the next question is about: as a rule the attempt's own.
+    """The reference of the next question: as a rule the attempt's own.
 
     Before the first byte that one, too, comes first. One that the rail refused at its door left no
     trace there, so the lost time may have gone on to a further attempt, or to another payment of
@@ -105,7 +105,7 @@ def is_of_another(session: Session, locked: LockedAttempt) -> bool:
 
 
 Place = tuple[int, int]
-"""Which payment of its requisition, and which attempt of it."""
+"""The number of a payment within its requisition, and of the attempt within it."""
 
 
 def _place_to_ask(session: Session, locked: LockedAttempt) -> Place:
@@ -124,7 +124,7 @@ def _ordinals(session: Session, payment: Payment) -> dict[int, PaymentStatus]:
 
 
 def _places(session: Session, payment: Payment, number: int) -> list[Place]:
-    """What the lost time can have come to: this payment from an attempt on, then the others.
+    """References that the lost time may have used: this payment from an attempt on, then others.
 
     Only its end grows, when a payment is made meanwhile: `asked_ahead` counts along it.
     """

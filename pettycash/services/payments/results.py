@@ -1,4 +1,4 @@
-"""What an answer or a callback means for a payment, by what it proves and who says it.
+"""Results: rail reports applied to a payment, by what they prove and how they came.
 
 The rail's own answers (to a sending, or to a question of ours that is known) count as they are. A
 callback only settles with the secret, our reference, the amount and the payee; anything less, and
@@ -142,7 +142,7 @@ def apply(
 def _of_a_lost_attempt(
     session: Session, locked: LockedAttempt, report: RailReport, now: datetime
 ) -> ReportEffect:
-    """What the rail says of a reference that the lost time may have given out after this one.
+    """Apply a report about a reference that the lost time may have given out after this one.
 
     Where it knows it, this attempt had failed for certain by then: the next release of the payment,
     or of one made anew, has that reference, and becomes what the rail says of it.
@@ -347,7 +347,7 @@ def _denies_a_callback(session: Session, locked: LockedAttempt, report: RailRepo
 def _doubt_failure(
     session: Session, locked: LockedAttempt, report: RailReport, now: datetime
 ) -> ReportEffect:
-    """What was called unpaid may be paid after all: it is unconfirmed, and the rail is asked."""
+    """Unconfirm a failure, since the money may have moved after all, and query the rail."""
     attempt = locked.attempt
     if attempt.failure_confirmed_at is None and attempt.called_unpaid_at is None:
         # A callback that overtook this answer said so, and the rail is being asked already.

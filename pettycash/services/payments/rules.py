@@ -1,4 +1,4 @@
-"""What a payment has to satisfy before money may be promised to it."""
+"""Rules that a payment satisfies before money is held for it."""
 
 from decimal import Decimal
 from uuid import UUID
@@ -199,7 +199,7 @@ def check_payable(session: Session, *, requisition: Requisition) -> None:
 
 
 def remainder(session: Session, *, requisition: Requisition) -> Decimal:
-    """What is approved and not committed to any payment: the failed and cancelled don't count,
+    """The approved amount that no payment has: the failed and cancelled don't count,
     unless the rail may have paid them all the same.
 
     Negative where more was proven paid than anybody decided.

@@ -1,4 +1,4 @@
-"""What a proof does to attempt, payment and books: one place, one transaction, one lock order.
+"""Settlement: a proof changes attempt, payment and books in one transaction and lock order.
 
 Decisions may be refused, facts never: a settlement posts below a floor, after a failure, and a
 second time (then the payee owes it back). Every surprise opens a case.

@@ -73,7 +73,7 @@ class NothingToAsk(RequisitionNotPayable):
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What to ask the rail, outside any transaction."""
+    """A question to the rail, asked outside any transaction."""
 
     token: UUID
     """Holds the account's slot until the answer is recorded."""

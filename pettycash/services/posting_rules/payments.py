@@ -185,7 +185,7 @@ def returned(
 
 
 def accountable_person(requisition: Requisition) -> UUID:
-    """Who has to retire an advance: the member who got it, else who asked for it."""
+    """The person who has to retire an advance: the member who got it, else the requester."""
     return requisition.payee_user_id or requisition.requester_id
 
 
@@ -239,7 +239,7 @@ def _expense_lines(
 
 
 def dimensions(store: Store, requisition: Requisition) -> dict[str, Any]:
-    """What every posting of a payment says about where its money came from and went."""
+    """The references that every posting of a payment carries."""
     return {
         "fund_id": store.fund_id,
         "branch_id": requisition.branch_id,

@@ -28,7 +28,7 @@ from pettycash.services.reconciliation.payment_proofs import match_day, unproven
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What the books say at one instant."""
+    """The figures of the books at one instant."""
 
     unproven: Sequence[Row[Any]]
     findings: Sequence[Finding]

@@ -1,4 +1,4 @@
-"""Which proof a settled payment has, matched in one statement for a whole day."""
+"""Proofs of settled payments, matched in one statement for a whole day."""
 
 from collections.abc import Sequence
 from datetime import datetime

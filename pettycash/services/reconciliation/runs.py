@@ -34,7 +34,7 @@ PACE, SPREAD = timedelta(seconds=0.1), timedelta(minutes=5)
 """So much time for each question of a run, and for all of them at most."""
 
 TURN = "reconciliation.start:"
-"""What the advisory lock of `take_turn` is named after."""
+"""The name of the advisory lock of `lock_turn`."""
 
 
 class RunNotFound(errors.NotFound):
@@ -100,7 +100,7 @@ def lock_turn(session: Session) -> None:
 
 
 class Step(StrEnum):
-    """What a run's last step leaves to be done."""
+    """The next step of a run."""
 
     ASKED = "asked"  # one payment; the next step asks the next one
     WAITS = "waits"  # for rails to answer
@@ -215,7 +215,7 @@ def _ask_next(session: Session, run: ReconciliationRun, *, now: datetime) -> boo
 
 
 def detail_of(payment: Any) -> dict[str, str]:
-    """What a mismatch says of a payment, or of a row with its columns."""
+    """The facts of a payment, or of a row with its columns, for a mismatch."""
     return {
         "number": payment.number,
         "amount": money.text(payment.amount, payment.currency),

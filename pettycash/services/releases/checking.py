@@ -88,7 +88,7 @@ class GrantUsed(errors.RuleViolation):
 
 @dataclass(frozen=True, kw_only=True)
 class CodeResult:
-    """What became of one try. The caller commits, as the try counts, and then raises a refusal."""
+    """The result of one try. The caller commits, as the try counts, and then raises a refusal."""
 
     grant: ReleaseGrant | None = None
     refusal: errors.PettycashError | None = None

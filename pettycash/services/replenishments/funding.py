@@ -33,7 +33,7 @@ class InvalidEvidence(errors.RuleViolation):
 
 
 def subject(session: Session, found: Replenishment) -> releases.ReleaseSubject:
-    """What a code releases: this amount to this store of this fund.
+    """The subject of a release: this amount to this store of this fund.
 
     Who asked for it, approved it or will receive it can't release it, nor who judged one of its
     vouchers.

@@ -1,4 +1,4 @@
-"""What a requisition states, checked: texts, amounts, lines, destination, units."""
+"""Validation of a requisition's draft: texts, amounts, lines, destination, units."""
 
 import re
 from collections.abc import Mapping, Sequence
