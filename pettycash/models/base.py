@@ -1,4 +1,4 @@
-"""What every table shares: keys, tenancy, types of money and time, named constraints."""
+"""The base of every table: keys, tenancy, types of money and time, named constraints."""
 
 from collections.abc import Sequence
 from datetime import date, datetime

@@ -38,7 +38,7 @@ from pettycash.models.base import (
 
 
 class AccountKind(StrEnum):
-    """What an account stands for (template of domain.md §7)."""
+    """The kind of an account (template of domain.md §7)."""
 
     STORE = "store"
     BANK = "bank"
@@ -175,7 +175,7 @@ class JournalEntry(Base):
     company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id", ondelete="RESTRICT"))
     source: Mapped[str]
     rule: Mapped[str]
-    """Which posting rule made it (docs/ledger.md)."""
+    """The posting rule that made the entry (docs/ledger.md)."""
     description: Mapped[str]
     occurred_at: Mapped[datetime]
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())

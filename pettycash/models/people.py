@@ -23,7 +23,7 @@ from pettycash.models.base import (
 
 
 class Role(StrEnum):
-    """What a person may do, within the scope of the assignment."""
+    """A role: the operations that a person may do, within the scope of the assignment."""
 
     STAFF = "staff"
     DEPARTMENT_HEAD = "department_head"

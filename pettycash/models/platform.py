@@ -1,4 +1,4 @@
-"""What every domain stands on: outbox messages, idempotency, two-person changes, cases, pauses."""
+"""Tables of the platform: outbox messages, idempotency, two-person changes, cases, pauses."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -23,8 +23,8 @@ from pettycash.models.base import (
 class OutboxMessage(Tenanted):
     """Something that must happen. A message is only a hint to look at this row.
 
-    `topic` is the name of the Celery task; `key` the thing it is about. `done_at` is set in the
-    transaction of the effect, never when a message was published.
+    `topic` is the name of the Celery task; `key` the thing it is about. `done_at` is set
+    in the transaction of the effect, never when a message was published.
     """
 
     __tablename__ = "obligations"
@@ -45,7 +45,7 @@ class OutboxMessage(Tenanted):
     topic: Mapped[str]
     key: Mapped[UUID]
     lane: Mapped[UUID | None]
-    """Who takes turns with others: the company, or the provider account that is called. What was
+    """The lane that takes turns: the company, or the provider account that is called. What was
     done before there were lanes has none."""
     due_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
@@ -112,7 +112,7 @@ class Change(Updated, Tenanted):
     )
 
     kind: Mapped[str]
-    """What is changed: threshold, role_assignment, custodian, escalation_approver …"""
+    """The kind of change: threshold, role_assignment, custodian, escalation_approver …"""
     object_id: Mapped[UUID | None]
     payload: Mapped[dict[str, Any]]
     reason: Mapped[str]
@@ -201,7 +201,7 @@ class Case(Updated, Tenanted):
 
 
 class PauseScope(StrEnum):
-    """What stands still. The whole installation is paused by PlatformPause."""
+    """The scope of a pause. The whole installation is paused by PlatformPause."""
 
     COMPANY = "company"
     PROVIDER_ACCOUNT = "provider_account"
@@ -243,7 +243,7 @@ class Pause(Updated, Tenanted):
 
 
 class PlatformPause(Updated, Keyed):
-    """The whole installation stands still (`pettycash pause --all`). Not a business row."""
+    """The whole installation is paused (`pettycash pause --all`). Not a business row."""
 
     __tablename__ = "platform_pauses"
     __table_args__ = (
@@ -282,7 +282,7 @@ class Restore(Base):
     stamped_at: Mapped[datetime]
     covers_until: Mapped[datetime]
     counters: Mapped[dict[str, Any]]
-    """Which numbers were jumped over: company and counter → from, to."""
+    """Numbers that were skipped: company and counter → from, to."""
     stamped_by: Mapped[str]
 
 

@@ -57,7 +57,7 @@ class ReconciliationRun(Updated, Tenanted):
 
 
 class ItemState(StrEnum):
-    """What a run knows of one payment."""
+    """The finding of a run about one payment."""
 
     ASKING = "asking"
     WAITING = "waiting"

@@ -27,8 +27,8 @@ class ChallengeState(StrEnum):
     DEAD = "dead"  # expired, too many tries, superseded, or its payment changed
 
 
-class DeathCause(StrEnum):
-    """Why a challenge died; only the first two count towards the lock."""
+class EndCause(StrEnum):
+    """Why a challenge ended; only the first two count towards the lock."""
 
     TRIES = "tries"
     EXPIRED = "expired"
@@ -67,7 +67,7 @@ class ReleaseChallenge(Updated, Tenanted):
     )
 
     sequence: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
-    """Which is the newest: keys carry the clock of the host that made them."""
+    """The order of challenges: keys carry the clock of the host that made them."""
     payment_id: Mapped[UUID | None]
     replenishment_id: Mapped[UUID | None]
     executor_id: Mapped[UUID]
@@ -76,7 +76,7 @@ class ReleaseChallenge(Updated, Tenanted):
     code_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
     """HMAC-SHA-256 of the code with a server key and this id; null until the worker made it."""
     state: Mapped[ChallengeState] = mapped_column(choice(ChallengeState, "state"))
-    death_cause: Mapped[DeathCause | None] = mapped_column(choice(DeathCause, "death_cause"))
+    death_cause: Mapped[EndCause | None] = mapped_column(choice(EndCause, "death_cause"))
     tries: Mapped[int] = mapped_column(default=0)
     sends: Mapped[int] = mapped_column(default=1)
     sent_at: Mapped[datetime | None]
@@ -103,7 +103,7 @@ class ChallengeSend(Updated, Tenanted):
 
 
 class ReleaseGrant(Updated, Tenanted):
-    """What a verified code yields: one release, by the same person, within five minutes."""
+    """The grant of a verified code: one release, by the same person, within five minutes."""
 
     __tablename__ = "release_grants"
     __table_args__ = (
@@ -159,7 +159,7 @@ class PaymentExecution(Tenanted):
 
 
 class CashAcknowledgement(Updated, Tenanted):
-    """The recipient's word that cash was received: a code sent to them, or their signature."""
+    """The recipient's acknowledgement of cash: a code sent to them, or their signature."""
 
     __tablename__ = "cash_acknowledgements"
     __table_args__ = (

@@ -24,7 +24,7 @@ from pettycash.rails import Method
 
 
 class RequisitionKind(StrEnum):
-    """What the money is for."""
+    """The kind of a requisition: expense, advance …"""
 
     EXPENSE = "expense"
     REIMBURSEMENT = "reimbursement"
@@ -110,7 +110,7 @@ class IllegalRequisitionState(errors.Conflict):
 
 
 class Requisition(Updated, Tenanted):
-    """A request to spend. Its maker never approves, validates or pays it."""
+    """A request to spend. Its requester never approves, validates or pays it."""
 
     __tablename__ = "requisitions"
     __table_args__ = (
@@ -212,7 +212,7 @@ class Requisition(Updated, Tenanted):
 
 
 class RequisitionLine(Tenanted):
-    """What is bought. Gross amounts; their sum is the requisition's amount (trigger)."""
+    """A line: something to buy. Gross amounts; their sum is the requisition's amount (trigger)."""
 
     __tablename__ = "requisition_lines"
     __table_args__ = (

@@ -103,7 +103,7 @@ class ApprovalRound(Updated, Tenanted):
     policy: Mapped[dict[str, Any]]
     """Snapshot of the threshold; running requisitions keep it whatever is published later."""
     facts: Mapped[dict[str, Any]]
-    """What is approved: amount, currency, payee, destination, purpose, lines, origin, branch …"""
+    """The approved facts: amount, currency, payee, destination, purpose, lines, origin, branch …"""
     digest: Mapped[bytes] = mapped_column(LargeBinary)
     """SHA-256 of the versioned canonical JSON of `facts`."""
     status: Mapped[RoundStatus] = mapped_column(choice(RoundStatus, "status"))
@@ -160,7 +160,7 @@ class ApprovalStep(Updated, Tenanted):
 
 
 class StepAssignee(Tenanted):
-    """Who may decide a step. One per step now; nobody twice in a round."""
+    """The person who may decide a step. One per step now; nobody twice in a round."""
 
     __tablename__ = "step_assignees"
     __table_args__ = (
@@ -177,7 +177,7 @@ class StepAssignee(Tenanted):
 
 
 class StepDecision(StrEnum):
-    """What an assignee decided."""
+    """The decision of an assignee."""
 
     APPROVED = "approved"
     REJECTED = "rejected"
@@ -187,7 +187,7 @@ class StepDecision(StrEnum):
 
 
 class Decision(Tenanted):
-    """Append-only. Triggers keep maker, approvers and executor apart, in both directions."""
+    """Append-only. Triggers keep requester, approvers and executor apart, in both directions."""
 
     __tablename__ = "decisions"
     __table_args__ = (
@@ -224,7 +224,7 @@ class Decision(Tenanted):
 
 
 class TrailAction(StrEnum):
-    """What the trail tells."""
+    """The actions that the trail records."""
 
     SUBMITTED = "submitted"
     APPROVED = "approved"

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, create_engine, text
 
-from pettycash import pooled
+from pettycash import pool
 
 WIDTH = 100
 
@@ -102,7 +102,7 @@ _LISTED = (
 def of(url: str) -> str:
     """The schema of the database at a URL."""
     engine = create_engine(url)
-    pooled.introduce(engine)
+    pool.introduce(engine)
     try:
         with engine.connect() as connection:
             return render(connection)

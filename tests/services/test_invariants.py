@@ -82,7 +82,8 @@ def lived(servers: Servers, worker_number: int) -> Iterator[tuple[Database, Know
             ),
             (
                 "outbox_message",
-                ("SELECT id FROM obligations WHERE key = :attempt AND topic = 'payments.resolve'"),
+                """SELECT id FROM obligations
+                WHERE key = :attempt AND topic = 'payments.resolve'""",
             ),
         ):
             known[name_of] = session.execute(text(query), known).scalar_one()
