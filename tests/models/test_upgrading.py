@@ -31,7 +31,7 @@ def owe_as_before(owner: Any, company: UUID, key: UUID) -> None:
 
 
 @pytest.mark.parametrize("knows_lanes", [False, True])
-def test_what_was_done_before_there_were_lanes_gets_one_when_it_is_owed_again(
+def test_what_was_done_before_there_were_lanes_gets_one_when_it_is_enqueued_again(
     live: Database, knows_lanes: bool
 ) -> None:
     """By the release that still runs, or by this one. The migration does not write it anew."""
