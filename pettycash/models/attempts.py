@@ -22,6 +22,7 @@ from pettycash.models.base import (
     CurrencyCode,
     Money,
     Tenanted,
+    Updated,
     choice,
     own_key,
     within_company,
@@ -51,7 +52,7 @@ LIVE = frozenset(
 )
 
 
-class PaymentAttempt(Tenanted):
+class PaymentAttempt(Updated, Tenanted):
     """The mutable side of one execution: claim, state, what the rail said. One live per payment."""
 
     __tablename__ = "payment_attempts"
@@ -152,7 +153,6 @@ class PaymentTransaction(Base):
 
     __tablename__ = "payment_transactions"
     __table_args__ = (
-        UniqueConstraint("company_id", "id"),
         within_company("payment_id", "payments"),
         within_company("attempt_id", "payment_attempts"),
         Index("ix_payment_transactions_payment", "payment_id", "id"),
@@ -195,7 +195,6 @@ class Callback(Tenanted):
 
     __tablename__ = "callbacks"
     __table_args__ = (
-        own_key(),
         within_company("attempt_id", "payment_attempts"),
         within_company("provider_account_id", "provider_accounts"),
         UniqueConstraint("attempt_id", "purpose", "dedup_key"),

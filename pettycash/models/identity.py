@@ -20,6 +20,7 @@ from pettycash.models.base import (
     Base,
     Keyed,
     Tenanted,
+    Updated,
     choice,
     member,
     own_key,
@@ -67,7 +68,7 @@ class AuthSession(Tenanted):
     user_agent: Mapped[str | None]
 
 
-class ApiKey(Tenanted):
+class ApiKey(Updated, Tenanted):
     """A machine client's key: it may raise, read and upload on behalf of users, never decide.
 
     One person makes it, a second one confirms it, and until then it opens nothing; both count as

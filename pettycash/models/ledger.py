@@ -28,6 +28,7 @@ from pettycash.models.base import (
     CurrencyCode,
     Money,
     Tenanted,
+    Updated,
     choice,
     member,
     new_id,
@@ -121,7 +122,6 @@ class Hold(Tenanted):
 
     __tablename__ = "holds"
     __table_args__ = (
-        own_key(),
         within_company("account_id", "ledger_accounts"),
         UniqueConstraint("company_id", "source"),
         CheckConstraint("amount > 0", name="amount"),
@@ -195,7 +195,6 @@ class Posting(Base):
 
     __tablename__ = "postings"
     __table_args__ = (
-        UniqueConstraint("company_id", "entry_id", "id"),
         ForeignKeyConstraint(
             ("company_id", "entry_id"),
             ("journal_entries.company_id", "journal_entries.id"),
@@ -238,12 +237,11 @@ class PeriodState(StrEnum):
     HARD_CLOSED = "hard_closed"
 
 
-class LedgerPeriod(Tenanted):
+class LedgerPeriod(Updated, Tenanted):
     """A month of a company. A month without a row is open."""
 
     __tablename__ = "ledger_periods"
     __table_args__ = (
-        own_key(),
         UniqueConstraint("company_id", "month"),
         member("soft_closed_by"),
         member("hard_closed_by"),

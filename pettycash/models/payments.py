@@ -14,6 +14,7 @@ from pettycash.models.base import (
     CurrencyCode,
     Money,
     Tenanted,
+    Updated,
     choice,
     member,
     own_key,
@@ -60,7 +61,7 @@ class IllegalTransition(errors.Conflict):
     code = "payment.illegal_state"
 
 
-class Payment(Tenanted):
+class Payment(Updated, Tenanted):
     """One movement of money for a requisition, out of one store. Never deleted.
 
     The sum of a requisition's payments that are not cancelled, reversed or provably failed stays
@@ -193,7 +194,6 @@ class PaymentReconciliation(Tenanted):
 
     __tablename__ = "payment_reconciliations"
     __table_args__ = (
-        own_key(),
         within_company("payment_id", "payments"),
         within_company("run_id", "reconciliation_runs"),
         member("reconciled_by"),

@@ -8,7 +8,16 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pettycash.models.base import REQUEST_ID, Base, Keyed, Tenanted, choice, member, own_key
+from pettycash.models.base import (
+    REQUEST_ID,
+    Base,
+    Keyed,
+    Tenanted,
+    Updated,
+    choice,
+    member,
+    own_key,
+)
 
 
 class OutboxMessage(Tenanted):
@@ -83,7 +92,7 @@ class ChangeStatus(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-class Change(Tenanted):
+class Change(Updated, Tenanted):
     """A proposal by one person that a second holder of the same right makes effective."""
 
     __tablename__ = "changes"
@@ -149,7 +158,7 @@ class CaseStatus(StrEnum):
     RESOLVED = "resolved"
 
 
-class Case(Tenanted):
+class Case(Updated, Tenanted):
     """Something that the system can't decide alone. One open case per kind and object."""
 
     __tablename__ = "cases"
@@ -199,7 +208,7 @@ class PauseScope(StrEnum):
     STORE = "store"
 
 
-class Pause(Tenanted):
+class Pause(Updated, Tenanted):
     """Nothing new is released or sent within it; queries and callbacks go on. Two people end it."""
 
     __tablename__ = "pauses"
@@ -233,7 +242,7 @@ class Pause(Tenanted):
     resumed_at: Mapped[datetime | None]
 
 
-class PlatformPause(Keyed):
+class PlatformPause(Updated, Keyed):
     """The whole installation is paused (`pettycash pause --all`). Not a business row."""
 
     __tablename__ = "platform_pauses"

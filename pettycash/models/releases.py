@@ -11,6 +11,7 @@ from pettycash.models.base import (
     CurrencyCode,
     Money,
     Tenanted,
+    Updated,
     choice,
     member,
     own_key,
@@ -35,7 +36,7 @@ class EndCause(StrEnum):
     REASSIGNED = "reassigned"
 
 
-class ReleaseChallenge(Tenanted):
+class ReleaseChallenge(Updated, Tenanted):
     """A code that one executor needs to release one payment or fund one replenishment.
 
     The code itself is made by the worker that sends it and is stored as a keyed digest only.
@@ -84,12 +85,11 @@ class ReleaseChallenge(Tenanted):
     verified_at: Mapped[datetime | None]
 
 
-class ChallengeSend(Tenanted):
+class ChallengeSend(Updated, Tenanted):
     """One request to send a code; three per 15 minutes and subject."""
 
     __tablename__ = "challenge_sends"
     __table_args__ = (
-        own_key(),
         within_company("challenge_id", "release_challenges"),
         Index("ix_challenge_sends_challenge", "challenge_id"),
     )
@@ -102,7 +102,7 @@ class ChallengeSend(Tenanted):
     delivered_at: Mapped[datetime | None]
 
 
-class ReleaseGrant(Tenanted):
+class ReleaseGrant(Updated, Tenanted):
     """The grant of a verified code: one release, by the same person, within five minutes."""
 
     __tablename__ = "release_grants"
@@ -158,12 +158,11 @@ class PaymentExecution(Tenanted):
     user_agent: Mapped[str | None]
 
 
-class CashAcknowledgement(Tenanted):
+class CashAcknowledgement(Updated, Tenanted):
     """The recipient's acknowledgement of cash: a code sent to them, or their signature."""
 
     __tablename__ = "cash_acknowledgements"
     __table_args__ = (
-        own_key(),
         within_company("payment_id", "payments"),
         within_company("execution_id", "payment_executions"),
         within_company("attachment_id", "attachments"),

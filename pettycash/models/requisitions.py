@@ -14,6 +14,7 @@ from pettycash.models.base import (
     CurrencyCode,
     Money,
     Tenanted,
+    Updated,
     choice,
     member,
     own_key,
@@ -108,7 +109,7 @@ class IllegalRequisitionState(errors.Conflict):
     code = "requisition.illegal_state"
 
 
-class Requisition(Tenanted):
+class Requisition(Updated, Tenanted):
     """A request to spend. Its requester never approves, validates or pays it."""
 
     __tablename__ = "requisitions"
@@ -215,7 +216,6 @@ class RequisitionLine(Tenanted):
 
     __tablename__ = "requisition_lines"
     __table_args__ = (
-        own_key(),
         within_company("requisition_id", "requisitions"),
         within_company("cost_center_id", "cost_centers"),
         UniqueConstraint("requisition_id", "position"),

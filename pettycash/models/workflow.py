@@ -12,6 +12,7 @@ from pettycash.models.base import (
     CurrencyCode,
     Money,
     Tenanted,
+    Updated,
     choice,
     member,
     own_key,
@@ -29,7 +30,7 @@ class ThresholdOrigin(StrEnum):
     ANY = "any"
 
 
-class ApprovalThreshold(Tenanted):
+class ApprovalThreshold(Updated, Tenanted):
     """One tier: min_amount < amount ≤ max_amount, for a currency, an origin and a period.
 
     Published rows only; a draft is a Change. An exclusion constraint (migration) refuses two tiers
@@ -79,7 +80,7 @@ class RoundStatus(StrEnum):
     HANDED_OVER = "handed_over"  # others take what was left; the approvals in it stand
 
 
-class ApprovalRound(Tenanted):
+class ApprovalRound(Updated, Tenanted):
     """One submission of a requisition: the policy and the facts as they stood then."""
 
     __tablename__ = "approval_rounds"
@@ -123,7 +124,7 @@ class StepStatus(StrEnum):
     VOIDED = "voided"
 
 
-class ApprovalStep(Tenanted):
+class ApprovalStep(Updated, Tenanted):
     """One place in the chain."""
 
     __tablename__ = "approval_steps"
@@ -163,7 +164,6 @@ class StepAssignee(Tenanted):
 
     __tablename__ = "step_assignees"
     __table_args__ = (
-        own_key(),
         within_company("step_id", "approval_steps"),
         within_company("round_id", "approval_rounds"),
         member("user_id"),
@@ -191,7 +191,6 @@ class Decision(Tenanted):
 
     __tablename__ = "decisions"
     __table_args__ = (
-        own_key(),
         within_company("requisition_id", "requisitions"),
         within_company("round_id", "approval_rounds"),
         within_company("step_id", "approval_steps"),
@@ -251,7 +250,6 @@ class ApprovalTrail(Tenanted):
 
     __tablename__ = "approval_trail"
     __table_args__ = (
-        own_key(),
         within_company("requisition_id", "requisitions"),
         member("user_id"),
         member("on_behalf_of"),

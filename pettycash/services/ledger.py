@@ -1,4 +1,4 @@
-"""Posting and holding. The rules live in the database (migrations 0006, 0021), called here.
+"""Posting and holding. The rules live in the database (migrations/sql/functions), called here.
 
 Amounts are positive, the side carries the sign; balances are debits minus credits. Which event
 makes which entry is decided in `posting_rules`.

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, bindparam, case, func, text, update
@@ -148,8 +149,13 @@ def begin(autocommit: Session, *, message_id: UUID) -> Begun | None:
     ).one_or_none()
     if row is None:
         return None
+    return begun(row)
+
+
+def begun(row: Any) -> Begun:
+    """What a statement that counts a beginning has returned."""
     return Begun(
-        id=message_id,
+        id=row.id,
         topic=row.topic,
         key=row.key,
         company_id=row.company_id,
@@ -173,6 +179,7 @@ BEGIN = (
         ),
     )
     .returning(
+        OutboxMessage.id,
         OutboxMessage.topic,
         OutboxMessage.key,
         OutboxMessage.company_id,
@@ -220,14 +227,14 @@ COMPLETE = text(
 
 def reschedule(session: Session, *, topic: str, key: UUID, due_at: datetime) -> None:
     """Make a message due later; the relay's backoff starts anew, as this is no failure."""
-    session.execute(
-        update(OutboxMessage)
-        .where(
-            OutboxMessage.topic == topic, OutboxMessage.key == key, OutboxMessage.done_at.is_(None)
-        )
-        .values(due_at=due_at, attempts=0)
-        .execution_options(synchronize_session=False, **db.PREPARED)
-    )
+    wanted = {"topic": topic, "key": key, "due_at": due_at}
+    session.execute(RESCHEDULE, wanted, execution_options=db.PREPARED)
+
+
+RESCHEDULE = text(
+    "UPDATE obligations SET due_at = :due_at, attempts = 0"
+    " WHERE topic = :topic AND key = :key AND done_at IS NULL"
+)
 
 
 def lease(session: Session, *, topic: str, key: UUID, until: datetime) -> datetime | None:

@@ -86,6 +86,7 @@ def check(
             "store_id": store_id,
             "provider_account_id": provider_account_id,
         },
+        execution_options=db.PREPARED,
     ).scalars()
     words = sorted(found, key=lambda each: each != "whole installation")
     if words:

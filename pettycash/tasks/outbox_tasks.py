@@ -60,10 +60,8 @@ def outbox_task(
             **_from_newer_publishers: object,
         ) -> None:
             ids = [*messages, *([message_id] if message_id else [])]
-            begun = time.monotonic()
-            last = run_all(topic, [UUID(each) for each in ids], function)
-            while topic in lanes.CALLS and last and time.monotonic() - begun < STAYS_SECONDS:
-                last = _run_following(topic, last, function)
+            stays_until = time.monotonic() + STAYS_SECONDS if topic in lanes.CALLS else 0.0
+            run_all(topic, [UUID(each) for each in ids], function, stays_until=stays_until)
 
         made: Callable[..., None] = task
         return made
@@ -71,28 +69,25 @@ def outbox_task(
     return decorator
 
 
-def _run_following(topic: str, ended: UUID, function: Callable[[Job], None]) -> UUID | None:
-    with db.system_autocommit() as autocommit:
-        following = lanes.following(autocommit, message_id=ended)
-    if following is not None:
-        run(topic, following, function)
-    return following
-
-
 def run_all(
-    topic: str, message_ids: Sequence[UUID], function: Callable[[Job], None]
-) -> UUID | None:
+    topic: str,
+    message_ids: Sequence[UUID],
+    function: Callable[[Job], None],
+    *,
+    stays_until: float = 0.0,
+) -> None:
     """Run the tasks of several outbox messages, one after the other; each is counted by itself.
 
-    Returns the last of them.
+    After the last of them what is due next in its lane, until an instant of the monotonic clock.
 
     The error of one keeps none of the others from running, and the first is raised at the end. One
     that uses up the time leaves those after it to another message: they stay due.
     """
     errors: list[Exception] = []
-    for message_id in message_ids:
+    for number, message_id in enumerate(message_ids, start=1):
+        is_last = number == len(message_ids)
         try:
-            run(topic, message_id, function)
+            run(topic, message_id, function, stays_until=stays_until if is_last else 0.0)
         except SoftTimeLimitExceeded:
             raise
         except Exception as error:
@@ -101,25 +96,41 @@ def run_all(
             errors.append(error)
     if errors:
         raise errors[0]
-    return message_ids[-1] if message_ids else None
 
 
-def run(topic: str, message_id: UUID, function: Callable[[Job], None]) -> None:
-    """Run one outbox message's task now, in this process."""
+def run(
+    topic: str,
+    message_id: UUID,
+    function: Callable[[Job], None],
+    *,
+    stays_until: float = 0.0,
+) -> None:
+    """Run the task of one outbox message in this process, and those after it as in `run_all`."""
     with db.scope(source=f"task:{topic}", request_id=str(message_id), actor_id=None):
         with db.system_autocommit() as autocommit:
             row = outbox.begin(autocommit, message_id=message_id)
-        crash_point("tasks.begun")
         if row is None:
+            crash_point("tasks.begun")
             logger.info("the message is completed already", extra={"message_id": str(message_id)})
             return
         if row.topic != topic:
             raise ValueError(f"outbox message {message_id} is for {row.topic}, not for {topic}")
-        with db.scope(company_id=row.company_id, request_id=row.request_id or str(message_id)):
-            if row.is_dead_lettered:
-                _open_case(row, dead_letters.BEGAN_TOO_OFTEN)
-                return
-            _run(row, function)
+        while row is not None:
+            crash_point("tasks.begun")
+            with db.scope(company_id=row.company_id, request_id=row.request_id or str(row.id)):
+                if row.is_dead_lettered:
+                    _open_case(row, dead_letters.BEGAN_TOO_OFTEN)
+                    return
+                _run(row, function)
+            row = _end(row, goes_on=time.monotonic() < stays_until)
+
+
+def _end(row: Begun, *, goes_on: bool) -> Begun | None:
+    with db.system_autocommit() as autocommit:
+        if goes_on:
+            return lanes.following(autocommit, ended=row.id)
+        outbox.ended(autocommit, message_id=row.id)
+        return None
 
 
 def _run(row: Begun, function: Callable[[Job], None]) -> None:
@@ -136,8 +147,6 @@ def _run(row: Begun, function: Callable[[Job], None]) -> None:
         if gave_up:
             _open_case(row, reason)
         raise
-    with db.system_autocommit() as autocommit:
-        outbox.ended(autocommit, message_id=row.id)
     logger.info("task ended", extra={**about, "ms": int((time.monotonic() - begun) * 1000)})
 
 

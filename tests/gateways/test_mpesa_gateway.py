@@ -27,6 +27,8 @@ from pettycash.gateways.tokens import TokenCache
 from tests.gateways.conftest import PAYMENT_PATH, QUERY_PATH, TOKEN_PATH, at
 from tests.gateways.loopback import Answer, ScriptedRail, drip, raw_server, read_request, reset
 
+PATIENT = HttpLimits(connect_seconds=10, read_seconds=10, total_seconds=20)
+"""Where no time-out is tried: a busy machine answers late."""
 FAST = HttpLimits(connect_seconds=0.5, read_seconds=0.5, total_seconds=1.0)
 TOKEN_1 = Answer(body={"access_token": "tokenAAAAAAAAAAAAAAA1", "expires_in": "3599"})
 TOKEN_2 = Answer(body={"access_token": "tokenBBBBBBBBBBBBBBB2", "expires_in": 3599})
@@ -36,7 +38,7 @@ PLAIN = MpesaGateway(RailSession([]), TokenCache(None))
 
 @pytest.fixture
 def gateway(scripted: ScriptedRail) -> MpesaGateway:
-    return MpesaGateway(RailSession([scripted.url], FAST), TokenCache(None))
+    return MpesaGateway(RailSession([scripted.url], PATIENT), TokenCache(None))
 
 
 def test_it_is_a_gateway() -> None:

@@ -247,13 +247,14 @@ def test_the_fast_part_asks_only_what_is_open(damaged: Session) -> None:
 
 
 def test_the_guards_are_those_of_the_schema(damaged: Session) -> None:
-    """A trigger that a later migration adds is watched over too."""
+    """A trigger that a later migration adds is watched over too; a time guards nothing."""
     ours = {
         (table, name)
         for table, name in damaged.execute(
             text(
                 "SELECT c.relname, g.tgname FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid"
                 " WHERE NOT g.tgisinternal AND NOT c.relispartition"
+                " AND g.tgname <> 'updated_at'"
                 " AND c.relnamespace = 'public'::regnamespace"
             )
         )

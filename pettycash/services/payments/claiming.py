@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import Interval, case, cast, func, or_, update
+from sqlalchemy import Interval, bindparam, case, cast, func, or_, update
 from sqlalchemy.orm import Session
 
 from pettycash import db, settings
@@ -80,26 +80,8 @@ def claim(session: Session, *, attempt_id: UUID, now: datetime) -> Claim | None:
     if not rail_slots.acquire(session, account_id=instruction.account.id, holder=token, now=now):
         outbox.reschedule(session, topic=SUBMIT, key=attempt_id, due_at=rail_slots.next_look(now))
         return None
-    taken = session.execute(
-        update(PaymentAttempt)
-        .where(
-            PaymentAttempt.id == attempt_id,
-            or_(
-                PaymentAttempt.state == AttemptState.QUEUED,
-                (PaymentAttempt.state == AttemptState.CLAIMED)
-                & (PaymentAttempt.claimed_at < now - lease),
-            ),
-        )
-        .values(
-            state=AttemptState.CLAIMED,
-            state_changed_at=now,
-            claim=token,
-            claimed_at=now,
-            tries=PaymentAttempt.tries + 1,
-        )
-        .returning(PaymentAttempt)
-        .execution_options(populate_existing=True, **db.PREPARED)
-    ).one_or_none()
+    wanted = {"attempt": attempt_id, "token": token, "now": now, "gone_before": now - lease}
+    taken = session.execute(TAKE, wanted).one_or_none()
     if taken is None:
         return None
     # If this worker dies, the next one comes when the lease has ended.
@@ -120,6 +102,28 @@ def claim(session: Session, *, attempt_id: UUID, now: datetime) -> Claim | None:
     )
 
 
+TAKE = (
+    update(PaymentAttempt)
+    .where(
+        PaymentAttempt.id == bindparam("attempt"),
+        or_(
+            PaymentAttempt.state == AttemptState.QUEUED,
+            (PaymentAttempt.state == AttemptState.CLAIMED)
+            & (PaymentAttempt.claimed_at < bindparam("gone_before")),
+        ),
+    )
+    .values(
+        state=AttemptState.CLAIMED,
+        state_changed_at=bindparam("now"),
+        claim=bindparam("token"),
+        claimed_at=bindparam("now"),
+        tries=PaymentAttempt.tries + 1,
+    )
+    .returning(PaymentAttempt)
+    .execution_options(populate_existing=True, **db.PREPARED)
+)
+
+
 def mark_sending(session: Session, *, claim: Claim, now: datetime) -> None:
     """Commit that bytes are about to leave. From here on no answer means unknown.
 
@@ -128,35 +132,48 @@ def mark_sending(session: Session, *, claim: Claim, now: datetime) -> None:
     """
     decide_by = now + registry.for_rail(claim.rail).decide_by
     sending = session.execute(
-        update(PaymentAttempt)
-        .where(
-            PaymentAttempt.id == claim.attempt_id,
-            PaymentAttempt.claim == claim.token,
-            PaymentAttempt.state == AttemptState.CLAIMED,
-            # Here, since this process may have stood still since the claim.
-            or_(PaymentAttempt.asks_first.is_(False), PaymentAttempt.not_known_at.is_not(None)),
-            or_(
-                PaymentAttempt.ever_unknown.is_(False),
-                PaymentAttempt.first_sent_at + cast(repeat_window(), Interval) > db.wall_clock(),
-            ),
-        )
-        .values(
-            state=AttemptState.SENDING,
-            state_changed_at=now,
-            last_sent_at=now,
-            # The clock of an attempt starts with its first byte and is not wound up again.
-            first_sent_at=func.coalesce(PaymentAttempt.first_sent_at, now),
-            decide_by=case(
-                (PaymentAttempt.first_sent_at.is_(None), decide_by), else_=PaymentAttempt.decide_by
-            ),
-        )
-        .returning(PaymentAttempt.id)
-        .execution_options(synchronize_session=False, **db.PREPARED),
-        db.shift(),
+        MARK,
+        {
+            "attempt": claim.attempt_id,
+            "token": claim.token,
+            "now": now,
+            "decided_by": decide_by,
+            "window": repeat_window(),
+            **db.shift(),
+        },
     ).one_or_none()
     if sending is None:
         raise ClaimLost
     log_event(session, "attempt.sending", payment_id=claim.payment_id, attempt_id=claim.attempt_id)
+
+
+MARK = (
+    update(PaymentAttempt)
+    .where(
+        PaymentAttempt.id == bindparam("attempt"),
+        PaymentAttempt.claim == bindparam("token"),
+        PaymentAttempt.state == AttemptState.CLAIMED,
+        # Here, since this process may have stood still since the claim.
+        or_(PaymentAttempt.asks_first.is_(False), PaymentAttempt.not_known_at.is_not(None)),
+        or_(
+            PaymentAttempt.ever_unknown.is_(False),
+            PaymentAttempt.first_sent_at + cast(bindparam("window"), Interval) > db.wall_clock(),
+        ),
+    )
+    .values(
+        state=AttemptState.SENDING,
+        state_changed_at=bindparam("now"),
+        last_sent_at=bindparam("now"),
+        # The clock of an attempt starts with its first byte and is not wound up again.
+        first_sent_at=func.coalesce(PaymentAttempt.first_sent_at, bindparam("now")),
+        decide_by=case(
+            (PaymentAttempt.first_sent_at.is_(None), bindparam("decided_by")),
+            else_=PaymentAttempt.decide_by,
+        ),
+    )
+    .returning(PaymentAttempt.id)
+    .execution_options(synchronize_session=False, **db.PREPARED)
+)
 
 
 def return_claim(session: Session, *, claim: Claim) -> None:
