@@ -123,7 +123,7 @@ class Begun:
     request_id: str | None
     """Of the request that it began with."""
     is_dead_lettered: bool
-    """It has just been dead-lettered, since it began too often without an end."""
+    """Whether it has just been dead-lettered, since it began too often without an end."""
 
 
 NEVER_DEAD_LETTERED = ("notifications.alert", "notifications.security")
@@ -134,7 +134,7 @@ _UNDER_WAY = (
     OutboxMessage.done_at.is_(None),
     OutboxMessage.parked_at.is_(None),
 )
-"""Neither completed nor dead-lettered."""
+"""Conditions of an open message: neither completed nor dead-lettered."""
 
 
 def begin(autocommit: Session, *, message_id: UUID) -> Begun | None:

@@ -26,7 +26,7 @@ INFORMS_PEOPLE = frozenset(
         "approvals.hand_over",
     }
 )
-"""Nor these: without them others would not hear of a change, or not take a step over."""
+"""More such topics: without them others would not learn of a change, or not take over a step."""
 
 
 LATE = timedelta(seconds=60)

@@ -141,7 +141,7 @@ def test_two_relays_share_what_is_due(company: UUID) -> None:
     assert not set(first.taken) & set(second.taken)
 
 
-def test_what_is_done_or_parked_is_not_published(company: UUID) -> None:
+def test_completed_messages_and_dead_letters_are_not_published(company: UUID) -> None:
     done, dead = enqueue(2)
     with db.transaction() as session:
         outbox.complete(session, topic=TOPIC, key=done)
@@ -154,7 +154,7 @@ def test_what_is_done_or_parked_is_not_published(company: UUID) -> None:
     assert broker.taken == []
 
 
-def test_done_and_owed_again_is_due_again(company: UUID) -> None:
+def test_completed_and_enqueued_again_is_due_again(company: UUID) -> None:
     (key,) = enqueue()
     with db.transaction() as session:
         outbox.complete(session, topic=TOPIC, key=key)

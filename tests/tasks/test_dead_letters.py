@@ -200,7 +200,7 @@ def test_what_is_retried_or_done_is_not_told_of(monkeypatch: pytest.MonkeyPatch)
     assert cases_of(retried) == cases_of(done) == []
 
 
-def test_what_a_person_parks_under_way_stays_parked_although_the_task_fails() -> None:
+def test_what_a_person_dead_letters_under_way_stays_so_although_the_task_fails() -> None:
     stopped = enqueue(failures=0, topic=BY_HAND)
 
     def work(job: Job) -> None:
@@ -215,7 +215,7 @@ def test_what_a_person_parks_under_way_stays_parked_although_the_task_fails() ->
 
 
 @pytest.mark.parametrize("moves", [False, True], ids=["enqueued", "enqueued for another time"])
-def test_what_a_person_parked_comes_back_by_nobody_but_a_person(*, moves: bool) -> None:
+def test_what_a_person_dead_lettered_comes_back_by_a_person_alone(*, moves: bool) -> None:
     stopped = enqueue(failures=0, topic=BY_HAND)
     dead_letter_by_hand(stopped)
 
@@ -241,7 +241,7 @@ def test_what_a_person_parked_comes_back_by_nobody_but_a_person(*, moves: bool) 
     assert stopped in {each.id for each in working.claimed()}, "given up by the system this time"
 
 
-def test_what_a_person_parked_stays_parked_although_it_was_done_meanwhile() -> None:
+def test_what_a_person_dead_lettered_stays_so_although_it_was_completed() -> None:
     stopped = enqueue(failures=0, topic=BY_HAND)
     dead_letter_by_hand(stopped)
     with db.transaction() as session:

@@ -73,7 +73,7 @@ def test_an_error_of_one_keeps_no_other_from_running(three: list[UUID]) -> None:
     assert read(three)[1].failures == 2
 
 
-def test_one_that_uses_up_the_time_leaves_the_others_owed(three: list[UUID]) -> None:
+def test_one_that_uses_up_the_time_leaves_the_others_open(three: list[UUID]) -> None:
     ids, ran = [working.message_id(TOPIC, key) for key in three], list[UUID]()
 
     with pytest.raises(SoftTimeLimitExceeded):

@@ -610,7 +610,7 @@ def test_killed_while_asking_it_is_paid_once(
     check_books(payment, rail)
 
 
-def test_poison_message_is_parked_and_told(payment: Payment, rail: HonestRail) -> None:
+def test_poison_message_is_dead_lettered_with_a_case(payment: Payment, rail: HonestRail) -> None:
     rail.dies = "before"
     key = attempt_id(payment)
     job = working.message_id("payments.resolve", key)

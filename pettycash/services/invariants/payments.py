@@ -333,4 +333,4 @@ LOOKED_AFTER = (
         """,
     ),
 )
-"""Nothing that was begun is forgotten."""
+"""Everything that was begun has a message or a case."""
