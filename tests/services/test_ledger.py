@@ -299,7 +299,7 @@ def test_a_refused_posting_leaves_its_message_open(session: Session) -> None:
 
 def still_owed(session: Session) -> set[UUID]:
     """The keys of the company's outbox messages."""
-    rows = session.execute(select(OutboxMessage.key).where(OutboxMessage.done_at.is_(None)))
+    rows = session.execute(select(OutboxMessage.key).where(OutboxMessage.completed_at.is_(None)))
     return set(rows.scalars())
 
 

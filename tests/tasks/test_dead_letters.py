@@ -211,7 +211,7 @@ def test_what_a_person_dead_letters_under_way_stays_so_although_the_task_fails()
         outbox_tasks.run(BY_HAND, stopped, work)
 
     with db.transaction() as session:
-        assert session.get_one(OutboxMessage, stopped).parked_at is not None
+        assert session.get_one(OutboxMessage, stopped).dead_lettered_at is not None
 
 
 @pytest.mark.parametrize("moves", [False, True], ids=["enqueued", "enqueued for another time"])
@@ -235,7 +235,7 @@ def test_what_a_person_dead_lettered_comes_back_by_a_person_alone(*, moves: bool
     assert stopped in {each.id for each in working.claimed()}
 
     with db.transaction() as session:
-        session.get_one(OutboxMessage, stopped).parked_at = session.info["now"]
+        session.get_one(OutboxMessage, stopped).dead_lettered_at = session.info["now"]
     with db.transaction() as session:
         outbox.enqueue(session, topic=BY_HAND, key=key)
     assert stopped in {each.id for each in working.claimed()}, "given up by the system this time"

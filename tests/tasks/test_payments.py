@@ -633,8 +633,8 @@ def test_poison_message_is_dead_lettered_with_a_case(payment: Payment, rail: Hon
     with db.transaction() as session:
         dead = making.outbox_message(session, "payments.resolve", key)
         assert dead is not None
-        assert dead.parked_at is not None
-        assert "parked_obligation" in making.open_cases(session, dead.id)
+        assert dead.dead_lettered_at is not None
+        assert "dead_letter" in making.open_cases(session, dead.id)
 
 
 def test_an_error_is_kept_and_comes_again(payment: Payment, rail: HonestRail) -> None:

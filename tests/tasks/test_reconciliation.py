@@ -258,7 +258,7 @@ def test_the_task_asks_waits_and_closes(demo: UUID) -> None:
         enqueued = making.outbox_message(session, service.RUN_TOPIC, run.id)
         assert waiting.status is RunStatus.WAITING
         assert enqueued is not None
-        assert enqueued.done_at is None
+        assert enqueued.completed_at is None
         assert enqueued.due_at > session.info["now"], "it looks again in a moment"
     gateway.queries = [rails.proof]
     assert working.work("payments.resolve", limit=20)
