@@ -6,13 +6,13 @@ which rails it serves.
 
 from datetime import timedelta
 
-from pettycash import foundation
 from pettycash.gateways import registry
-from pettycash.gateways.http import HttpLimits, RailSession
+from pettycash.gateways.kit.http import HttpLimits, RailSession
+from pettycash.gateways.kit.tokens import TokenCache, connect
 from pettycash.gateways.mpesa import MpesaConfig, MpesaGateway
-from pettycash.gateways.tokens import TokenCache, connect
-from pettycash.rails import Rail
-from pettycash.settings import Settings
+from pettycash.runtime import process
+from pettycash.runtime.rails import Rail
+from pettycash.runtime.settings import Settings
 
 
 def compose(settings: Settings) -> None:
@@ -21,7 +21,7 @@ def compose(settings: Settings) -> None:
     Opens no connection. A process that forks afterwards calls `db.dispose(close=False)` in the
     child.
     """
-    foundation.lay(settings)
+    process.lay(settings)
     registry.register(Rail.MPESA, lambda: _mpesa(settings))
 
 

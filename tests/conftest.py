@@ -22,8 +22,8 @@ from redis import Redis
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from pettycash import db
 from pettycash.app import create_app
+from pettycash.runtime import db
 from tests import lock_order, patience
 from tests import servers as test_servers
 from tests.restoring import Restored

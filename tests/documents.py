@@ -8,14 +8,14 @@ from enum import StrEnum
 from pathlib import Path
 
 import pettycash
-from pettycash import errors
 from pettycash.api.errors import CODE_BY_STATUS, status_of
 from pettycash.models.imprest import REPLENISHMENT_TRANSITIONS, Replenishment
 from pettycash.models.payments import TRANSITIONS as PAYMENT_TRANSITIONS
 from pettycash.models.payments import Payment
 from pettycash.models.requisitions import TRANSITIONS as REQUISITION_TRANSITIONS
 from pettycash.models.requisitions import Requisition
-from pettycash.services import duties
+from pettycash.runtime import errors
+from pettycash.services.foundation import duties
 
 ROOT = Path(__file__).parent.parent
 ERRORS = ROOT / "docs" / "errors.md"

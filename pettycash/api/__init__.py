@@ -11,7 +11,7 @@
         def post(self, body, requisition_id):
             with transaction() as session: …
 
-`Blueprint` comes from `pettycash.api.blueprints`, `operation` and `current_actor` from `access`,
+`Blueprint` comes from `pettycash.api.blueprints`, `operation` and `current_actor` from `admission`,
 `idempotent` from `idempotency`, `page` and `page_of` from `pages`, `check_etag` and `set_etag` from
 `etags`, `Schema` and the fields from `schemas.fields`. `pettycash.app` finds every module here that
 has a `blp`, packages included; there is no list to edit. A view reads one body schema and one query

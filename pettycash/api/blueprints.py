@@ -10,7 +10,7 @@ from webargs import core
 from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import MultiDict
 
-from pettycash import errors
+from pettycash.runtime import errors
 
 
 class BrokenJson(errors.BadRequest):

@@ -20,8 +20,10 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from pettycash import db, errors
-from pettycash.services import approved_facts, ledger, role_assignments
+from pettycash.runtime import db, errors
+from pettycash.services.access import role_assignments
+from pettycash.services.approvals import approved_facts
+from pettycash.services.ledger import posting
 
 logger = logging.getLogger(__name__)
 
@@ -166,17 +168,17 @@ class SuccessUnproven(errors.Conflict):
 
 
 BY_SQLSTATE: Mapping[str, type[errors.PettycashError]] = {
-    "PC001": ledger.InsufficientFunds,
+    "PC001": posting.InsufficientFunds,
     "PC002": FactsStand,
-    "PC003": ledger.Unbalanced,
+    "PC003": posting.Unbalanced,
     "PC004": DutiesKeptApart,
     "PC005": MoreThanApproved,
     "PC006": FactsStand,
     "PC007": TransitionRefused,
-    "PC008": ledger.WrongAccount,
+    "PC008": posting.WrongAccount,
     "PC009": FactsStand,
-    "PC010": ledger.PeriodClosed,
-    "PC011": ledger.HoldNotOpen,
+    "PC010": posting.PeriodClosed,
+    "PC011": posting.HoldNotOpen,
     "PC013": NotReleased,
     "PC014": NotApproved,
     "PC015": SuccessUnproven,

@@ -2,7 +2,7 @@
 
 from flask import Response, g, request
 
-from pettycash import errors
+from pettycash.runtime import errors
 
 
 class IfMatchMissing(errors.PreconditionRequired):

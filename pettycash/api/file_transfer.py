@@ -7,7 +7,7 @@ from flask import Response, send_file
 from werkzeug.datastructures import FileStorage
 
 from pettycash.models.requisitions import Attachment
-from pettycash.services import attachments
+from pettycash.services.requisitions import attachments
 
 BYTES: dict[str, Any] = {"type": "string", "format": "binary"}
 FILE: dict[str, Any] = {

@@ -20,12 +20,12 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from pettycash import db, errors, settings
 from pettycash.api.blueprints import parse_json
 from pettycash.api.errors import StoredRefusal, from_error
-from pettycash.crash_points import crash_point
 from pettycash.models.base import new_id
-from pettycash.models.platform import IdempotencyKey
+from pettycash.models.operations import IdempotencyKey
+from pettycash.runtime import db, errors, settings
+from pettycash.runtime.crash_points import crash_point
 
 P = ParamSpec("P")
 

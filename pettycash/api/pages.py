@@ -21,9 +21,9 @@ from sqlakeyset import InvalidPage, select_page
 from sqlalchemy import ColumnElement, Select, and_, or_, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from pettycash import clock, errors, settings
-from pettycash.api.access import current_actor
+from pettycash.api.admission import current_actor
 from pettycash.api.schemas.fields import Schema
+from pettycash.runtime import clock, errors, settings
 
 LIMIT_DEFAULT = 50
 

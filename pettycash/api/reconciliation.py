@@ -6,13 +6,13 @@ from uuid import UUID
 from flask.views import MethodView
 from sqlalchemy import select
 
-from pettycash.api.access import current_actor, operation
+from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, optional, page, page_of
 from pettycash.api.schemas.reconciliation import EXAMPLE_RUN, RunQuery, RunRequestSchema, RunSchema
-from pettycash.db import transaction
 from pettycash.models.reconciliation import ReconciliationRun
+from pettycash.runtime.db import transaction
 from pettycash.services import reconciliation
 
 blp = Blueprint(

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.access import current_actor, operation
+from pettycash.api.admission import current_actor, operation
+from pettycash.api.approvals.conflicts import settled
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.conflicts import settled
 from pettycash.api.idempotency import idempotent, refuse_and_store
-from pettycash.api.payments import to_response
+from pettycash.api.payments.payments import to_response
 from pettycash.api.schemas.payment_examples import (
     EXAMPLE_DETAIL,
     EXAMPLE_EXECUTING,
@@ -27,7 +27,7 @@ from pettycash.api.schemas.payments import (
     PaymentDetailSchema,
     ReleaseSchema,
 )
-from pettycash.db import transaction
+from pettycash.runtime.db import transaction
 from pettycash.services import payments
 from pettycash.services.payments import reading
 from pettycash.services.payments.signatures import NotASignature

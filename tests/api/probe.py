@@ -11,16 +11,16 @@ from flask.views import MethodView
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from pettycash import db, errors
-from pettycash.api.access import current_actor, operation
+from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
 from pettycash.api.idempotency import idempotent, refuse_and_store
 from pettycash.api.pages import matches, page, page_of, within_days
 from pettycash.api.schemas.fields import Amount, Choice, Metadata, Schema, SearchQuery, Text
+from pettycash.models.access import Department
 from pettycash.models.base import new_id
-from pettycash.models.organisation import Department
-from pettycash.money import Currency
+from pettycash.runtime import db, errors
+from pettycash.runtime.money import Currency
 
 
 class ProbeRefused(errors.RuleViolation):

@@ -5,7 +5,7 @@ import marshmallow as ma
 from pettycash.api.schemas.changes import ChangeSchema
 from pettycash.api.schemas.fields import Choices, Schema, SearchQuery
 from pettycash.api.schemas.requisitions import ApprovalStepSchema, RequisitionSchema, WarningSchema
-from pettycash.money import Currency
+from pettycash.runtime.money import Currency
 
 
 class InboxQuery(SearchQuery):

@@ -6,8 +6,8 @@ import marshmallow as ma
 
 from pettycash.api.schemas.fields import Choice, Choices, DatedListQuery, Schema, Text, UtcDateTime
 from pettycash.api.schemas.people import LeavingWarningSchema
-from pettycash.models.platform import ChangeStatus
-from pettycash.rails import Method
+from pettycash.models.operations import ChangeStatus
+from pettycash.runtime.rails import Method
 
 
 class ChangeQuery(DatedListQuery):

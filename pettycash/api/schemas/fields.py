@@ -10,8 +10,8 @@ from unicodedata import category
 import marshmallow as ma
 from marshmallow.utils import get_value
 
-from pettycash import money
-from pettycash.services import texts
+from pettycash.runtime import money
+from pettycash.services.foundation import text_validation
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -159,8 +159,8 @@ class Name(Text):
     ) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs)
         try:
-            texts.check_name(text, field=attr or "name")
-        except texts.InvalidText as error:
+            text_validation.check_name(text, field=attr or "name")
+        except text_validation.InvalidText as error:
             raise ma.ValidationError(list(*error.errors.values())) from error
         return text
 
@@ -177,7 +177,7 @@ class MixedScripts(ma.fields.Boolean):
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **_kwargs: Any) -> bool:
         del attr, obj
-        return texts.mixes_scripts(value or "")
+        return text_validation.mixes_scripts(value or "")
 
 
 class Code(ma.fields.String):

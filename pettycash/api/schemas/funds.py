@@ -16,8 +16,8 @@ from pettycash.api.schemas.fields import (
     UtcDateTime,
 )
 from pettycash.api.schemas.organisation import code_field
-from pettycash.models.funds import StoreKind
-from pettycash.money import Currency
+from pettycash.models.imprest import StoreKind
+from pettycash.runtime.money import Currency
 
 
 class FundQuery(ListQuery):

@@ -14,7 +14,7 @@ from pettycash.api.schemas.fields import (
     Text,
     UtcDateTime,
 )
-from pettycash.models.attempts import CallbackPurpose
+from pettycash.models.payments import CallbackPurpose
 
 
 class CallbackQuery(DatedListQuery):

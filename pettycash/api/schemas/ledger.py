@@ -17,9 +17,9 @@ from pettycash.api.schemas.fields import (
 )
 from pettycash.models.ledger import AccountKind, PeriodState, Side
 from pettycash.models.payments import EvidenceSource
-from pettycash.money import Currency
-from pettycash.services.accounts import FREE_KINDS
-from pettycash.services.fund_statements import Direction, LineType
+from pettycash.runtime.money import Currency
+from pettycash.services.ledger.accounts import FREE_KINDS
+from pettycash.services.ledger.fund_statements import Direction, LineType
 
 ACCOUNT_CODE = ma.validate.Regexp(
     r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z",

@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 
 from pettycash.api.schemas.fields import Choice, Choices, ListQuery, Name, Schema, Text, UtcDateTime
-from pettycash.models.people import Role, ScopeKind
+from pettycash.models.access import Role, ScopeKind
 
 ROLE_ALIASES = {"fp&a": Role.FPA}
 

@@ -16,7 +16,7 @@ from pettycash.api.schemas.fields import (
 )
 from pettycash.api.schemas.funds import EXAMPLE_IDENTITY
 from pettycash.models.imprest import ReplenishmentStatus
-from pettycash.money import Currency
+from pettycash.runtime.money import Currency
 
 STATUS_ALIASES = {"completed": ReplenishmentStatus.RECEIVED}
 """Words that other sources use."""

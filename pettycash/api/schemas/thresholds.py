@@ -14,10 +14,10 @@ from pettycash.api.schemas.fields import (
     Text,
     UtcDateTime,
 )
+from pettycash.models.approvals import ThresholdOrigin
 from pettycash.models.requisitions import Origin
-from pettycash.models.workflow import ThresholdOrigin
-from pettycash.money import Currency
-from pettycash.services.thresholds import PRIORITY_DEFAULT, STEPS_MAX
+from pettycash.runtime.money import Currency
+from pettycash.services.approvals.thresholds import PRIORITY_DEFAULT, STEPS_MAX
 
 
 class ThresholdQuery(ListQuery):

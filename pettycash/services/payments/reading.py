@@ -7,11 +7,13 @@ from uuid import UUID
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
-from pettycash import db, settings
-from pettycash.gateways.sanitising import mask_phone, sanitise
-from pettycash.models.attempts import PaymentAttempt, PaymentTransaction
-from pettycash.models.payments import Payment, PaymentReconciliation
-from pettycash.models.people import Role
+from pettycash.models.access import Role
+from pettycash.models.payments import (
+    Payment,
+    PaymentAttempt,
+    PaymentReconciliation,
+    PaymentTransaction,
+)
 from pettycash.models.releases import (
     CashAcknowledgement,
     PaymentExecution,
@@ -19,9 +21,11 @@ from pettycash.models.releases import (
     ReleaseGrant,
 )
 from pettycash.models.requisitions import Requisition
-from pettycash.rails import Method
-from pettycash.services import visibility
-from pettycash.services.actors import Actor
+from pettycash.runtime import db, settings
+from pettycash.runtime.rails import Method
+from pettycash.runtime.sanitising import mask_phone, sanitise
+from pettycash.services.foundation import visibility
+from pettycash.services.foundation.actors import Actor
 from pettycash.services.payments import facts
 from pettycash.services.releases import lines
 

@@ -6,28 +6,21 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash import errors
+from pettycash.models.access import Role
+from pettycash.models.approvals import RoundStatus, TrailAction
 from pettycash.models.payments import UNPAID, Payment, PaymentStatus
-from pettycash.models.people import Role
 from pettycash.models.requisitions import (
     IN_APPROVAL,
     IllegalRequisitionState,
     Requisition,
     RequisitionStatus,
 )
-from pettycash.models.workflow import RoundStatus, TrailAction
-from pettycash.services import (
-    changes,
-    duties,
-    leaving,
-    requesters,
-    rounds,
-    texts,
-    trail,
-    visibility,
-)
-from pettycash.services.actors import Actor
-from pettycash.services.duties import Duty
+from pettycash.runtime import errors
+from pettycash.services.approvals import leaving, rounds, trail
+from pettycash.services.foundation import duties, requesters, text_validation, visibility
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.duties import Duty
+from pettycash.services.operations import changes
 from pettycash.services.requisitions import validation
 from pettycash.services.requisitions.creation import (
     BEFORE_SUBMIT,
@@ -118,7 +111,7 @@ def recall(
         TrailAction.RECALLED,
         actor=actor,
         role=Role.STAFF.value,
-        comment=texts.optional(comment, field="comment"),
+        comment=text_validation.optional(comment, field="comment"),
     )
     return requisition
 
@@ -150,9 +143,9 @@ def cancel(
         as_manager = leaving.role_as_manager(session, requisition, user_id=actor.user_id, now=now)
     if not own and not at_treasury and as_manager is None:
         raise NotRequester("Only its requester may cancel a requisition.")
-    reason = texts.optional(comment, field="comment")
+    reason = text_validation.optional(comment, field="comment")
     if not own:
-        reason = texts.required(comment, field="comment")
+        reason = text_validation.required(comment, field="comment")
     _expect(requisition, BEFORE_SUBMIT | IN_APPROVAL | AT_TREASURY | {R.IN_PAYMENT}, "cancelled")
     if requisition.status is R.IN_PAYMENT:
         _refuse_under_way(session, requisition)
@@ -186,7 +179,7 @@ def return_to_requester(
     """
     requisition = _treasurys(session, requisition_id=requisition_id, actor=actor)
     _expect(requisition, AT_TREASURY, "returned")
-    reason = texts.required(comment, field="comment")
+    reason = text_validation.required(comment, field="comment")
     approved = rounds.latest(session, requisition.id)
     if approved is not None:
         rounds.close_round(session, approved, RoundStatus.CHANGES_REQUESTED, now=now)
@@ -220,7 +213,7 @@ def put_on_hold(
     if requisition.held_at is not None:
         raise HoldUnchanged("It is on hold already.")
     requisition.held_at = now
-    requisition.hold_reason = texts.required(comment, field="comment")
+    requisition.hold_reason = text_validation.required(comment, field="comment")
     requisition.version += 1
     trail.write(
         session,
@@ -256,7 +249,7 @@ def take_off_hold(
         TrailAction.RELEASED_FROM_HOLD,
         actor=actor,
         role=Role.TREASURY.value,
-        comment=texts.required(comment, field="comment"),
+        comment=text_validation.required(comment, field="comment"),
     )
     return requisition
 
@@ -283,7 +276,7 @@ def close_short(
         TrailAction.CLOSED_SHORT,
         actor=actor,
         role=Role.TREASURY.value,
-        comment=texts.required(comment, field="comment"),
+        comment=text_validation.required(comment, field="comment"),
     )
     return requisition
 
@@ -317,7 +310,7 @@ def review(
         TrailAction.REVIEWED,
         actor=actor,
         role=Role.FPA.value,
-        comment=texts.optional(comment, field="comment"),
+        comment=text_validation.optional(comment, field="comment"),
     )
     return requisition
 

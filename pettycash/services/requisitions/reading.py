@@ -11,13 +11,14 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from pettycash.gateways import registry
-from pettycash.gateways.sanitising import mask_phone, sanitise
+from pettycash.models.access import Role
+from pettycash.models.approvals import ApprovalStep, ApprovalTrail
 from pettycash.models.payments import Payment
-from pettycash.models.people import Role
 from pettycash.models.requisitions import Requisition, RequisitionLine
-from pettycash.models.workflow import ApprovalStep, ApprovalTrail
-from pettycash.services import approved_facts, rail_limits, rounds, visibility
-from pettycash.services.actors import Actor
+from pettycash.runtime.sanitising import mask_phone, sanitise
+from pettycash.services.approvals import approved_facts, rounds
+from pettycash.services.foundation import rail_limits, visibility
+from pettycash.services.foundation.actors import Actor
 from pettycash.services.requisitions import cautions
 
 SEES_CLIENT_INFO = frozenset({Role.AUDITOR, Role.CFO})

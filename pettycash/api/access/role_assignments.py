@@ -1,0 +1,98 @@
+"""Role assignments. Giving and ending one is proposed here and confirmed at `changes/`."""
+
+from typing import Any
+from uuid import UUID
+
+from flask.views import MethodView
+from sqlalchemy import not_, or_, select
+
+from pettycash.api.admission import current_actor, operation
+from pettycash.api.blueprints import Blueprint
+from pettycash.api.idempotency import idempotent
+from pettycash.api.operations.changes import Located, located, warned
+from pettycash.api.pages import example_page, optional, page, page_of
+from pettycash.api.schemas.changes import EXAMPLE_CHANGE, ChangeSchema
+from pettycash.api.schemas.people import (
+    EXAMPLE_ASSIGNMENT,
+    EXAMPLE_NEW_ROLE,
+    NewRoleSchema,
+    RoleAssignmentQuery,
+    RoleAssignmentSchema,
+    RoleEndSchema,
+)
+from pettycash.models.access import RoleAssignment
+from pettycash.runtime.db import transaction
+from pettycash.services.access import role_assignments
+
+blp = Blueprint(
+    "role_assignments",
+    __name__,
+    url_prefix="/api/role-assignments",
+    description="Roles of people, with both names behind each.",
+)
+
+EXAMPLE_ROLE_CHANGE = {
+    **EXAMPLE_CHANGE,
+    "kind": "role_assignment",
+    "reason": EXAMPLE_NEW_ROLE["reason"],
+    "payload": {
+        **{name: value for name, value in EXAMPLE_NEW_ROLE.items() if name != "reason"},
+        "valid_from": None,
+        "valid_until": None,
+    },
+}
+
+
+@blp.route("/")
+class RoleAssignments(MethodView):
+    """All role assignments."""
+
+    @operation("role_assignments.list")
+    @blp.arguments(RoleAssignmentQuery, location="query")
+    @blp.response(200, page_of(RoleAssignmentSchema), example=example_page(EXAMPLE_ASSIGNMENT))
+    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """List role assignments, the newest first, those that have ended included."""
+        with transaction() as session:
+            now = session.info["now"]
+            query = select(RoleAssignment).where(
+                optional(RoleAssignment.user_id, arguments["user_id"]),
+                optional(RoleAssignment.role, arguments["role"]),
+                optional(RoleAssignment.scope_id, arguments["scope_id"]),
+            )
+            if arguments["is_live"] is not None:
+                ends = RoleAssignment.valid_until
+                live = (RoleAssignment.valid_from <= now) & or_(ends.is_(None), ends > now)
+                query = query.where(live if arguments["is_live"] else not_(live))
+            return page(session, query, order=(RoleAssignment.id.desc(),), arguments=arguments)
+
+    @operation("role_assignments.propose", step_up=True)
+    @idempotent()
+    @blp.arguments(NewRoleSchema, example=EXAMPLE_NEW_ROLE)
+    @blp.response(202, ChangeSchema, example=EXAMPLE_ROLE_CHANGE)
+    @blp.alt_response(409, description="role_assignment.held_already, role_assignment.incompatible")
+    @blp.alt_response(422, description="role_assignment.invalid")
+    def post(self, body: dict[str, Any]) -> Located:
+        """Propose that somebody holds a role."""
+        with transaction() as session:
+            now = session.info["now"]
+            made = role_assignments.propose(session, **body, actor=current_actor(), now=now)
+            return located(warned(session, made, now))
+
+
+@blp.route("/<uuid:assignment_id>/end/")
+class RoleAssignmentEnd(MethodView):
+    """The end of a role."""
+
+    @operation("role_assignments.end", step_up=True)
+    @idempotent()
+    @blp.arguments(RoleEndSchema, example={"reason": "Has left the branch."})
+    @blp.response(202, ChangeSchema, example={**EXAMPLE_ROLE_CHANGE, "kind": "role_end"})
+    @blp.alt_response(409, description="role_assignment.ended")
+    def post(self, body: dict[str, Any], assignment_id: UUID) -> Located:
+        """Propose that a role ends; `warnings` name what nobody else could do then."""
+        with transaction() as session:
+            now = session.info["now"]
+            made = role_assignments.propose_end(
+                session, assignment_id=assignment_id, **body, actor=current_actor(), now=now
+            )
+            return located(warned(session, made, now))

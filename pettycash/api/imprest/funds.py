@@ -1,0 +1,251 @@
+"""Funds: open them, set their limits, look into them, ask for their replenishment."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from flask.views import MethodView
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash.api.admission import current_actor, operation
+from pettycash.api.blueprints import Blueprint
+from pettycash.api.etags import check_etag, set_etag
+from pettycash.api.idempotency import idempotent
+from pettycash.api.pages import example_page, matches, optional, page, page_of
+from pettycash.api.schemas.changes import ChangeSchema
+from pettycash.api.schemas.funds import (
+    EXAMPLE_BALANCE,
+    EXAMPLE_FUND,
+    EXAMPLE_NEW_FUND,
+    EXAMPLE_NEW_STORE,
+    EXAMPLE_OPENING,
+    EXAMPLE_OPENING_CHANGE,
+    EXAMPLE_STORE,
+    FundBalanceSchema,
+    FundChangeSchema,
+    FundQuery,
+    FundSchema,
+    OpeningBalanceSchema,
+    ReplenishSchema,
+    StoreChangeSchema,
+    StoreQuery,
+    StoreSchema,
+)
+from pettycash.api.schemas.replenishments import EXAMPLE_REPLENISHMENT, ReplenishmentSchema
+from pettycash.models.imprest import Fund, Replenishment, Store
+from pettycash.models.operations import Change
+from pettycash.runtime.db import transaction
+from pettycash.services.foundation import visibility
+from pettycash.services.imprest import float_identity, funds, replenishments
+
+blp = Blueprint(
+    "funds",
+    __name__,
+    url_prefix="/api/funds",
+    description="Imprest funds, the stores that their money lies in, and their balances.",
+)
+
+
+def to_response(session: Session, found: Sequence[Fund]) -> list[dict[str, Any]]:
+    """Funds with what they hold."""
+    sums = funds.sums(session, [each.id for each in found])
+    answers = []
+    for fund in found:
+        balance, held = sums.get(fund.id, (0, 0))
+        answers.append(
+            {column.key: getattr(fund, column.key) for column in Fund.__mapper__.column_attrs}
+            | {
+                "current_balance": balance,
+                "available": balance - held,
+                "needs_replenishment": balance - held < fund.reorder_level,
+            }
+        )
+    return answers
+
+
+@blp.route("/")
+class Funds(MethodView):
+    """All funds in scope."""
+
+    @operation("funds.list")
+    @blp.arguments(FundQuery, location="query")
+    @blp.response(200, page_of(FundSchema), example=example_page(EXAMPLE_FUND))
+    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """List the funds in your scope by code."""
+        with transaction() as session:
+            query = select(Fund).where(
+                visibility.funds(current_actor()),
+                matches(arguments["q"], Fund.code, Fund.name),
+                *(
+                    optional(getattr(Fund, name), arguments[name])
+                    for name in ("currency", "region_id", "branch_id", "department_id", "is_active")
+                ),
+            )
+            found = page(session, query, order=(Fund.code, Fund.id), arguments=arguments)
+            return found | {"items": to_response(session, found["items"])}
+
+    @operation("funds.create")
+    @idempotent()
+    @blp.arguments(FundSchema, example=EXAMPLE_NEW_FUND)
+    @blp.response(201, FundSchema, example=EXAMPLE_FUND)
+    @blp.alt_response(409, description="fund.exists")
+    @blp.alt_response(422, description="fund.invalid")
+    def post(self, body: dict[str, Any]) -> Any:
+        """Open a fund, one for each place and currency; stores and a custodian come next."""
+        with transaction() as session:
+            fund = funds.create(session, **body)
+            session.refresh(fund)
+            set_etag(fund.version)
+            return to_response(session, [fund])[0], {"Location": f"/api/funds/{fund.id}/"}
+
+
+@blp.route("/<uuid:fund_id>/")
+class OneFund(MethodView):
+    """One fund."""
+
+    @operation("funds.get")
+    @blp.response(200, FundSchema, example=EXAMPLE_FUND)
+    def get(self, fund_id: UUID) -> dict[str, Any]:
+        """Read a fund with what it holds."""
+        with transaction() as session:
+            fund = visibility.fund(session, actor=current_actor(), fund_id=fund_id)
+            set_etag(fund.version)
+            return to_response(session, [fund])[0]
+
+    @operation("funds.update", step_up=True)
+    @blp.arguments(FundChangeSchema(partial=True), example={"name": "Westlands office"})
+    @blp.response(200, FundSchema, example=EXAMPLE_FUND)
+    @blp.alt_response(409, description="fund.in_use, fund.exists")
+    @blp.alt_response(422, description="fund.invalid")
+    def patch(self, body: dict[str, Any], fund_id: UUID) -> dict[str, Any]:
+        """Change a fund's name, or close it when it is empty; two people change its limits."""
+        with transaction() as session:
+            now = session.info["now"]
+            fund = funds.locked(session, actor=current_actor(), fund_id=fund_id)
+            check_etag(fund.version)
+            funds.update(session, fund=fund, changes=body, now=now)
+            set_etag(fund.version)
+            return to_response(session, [fund])[0]
+
+
+@blp.route("/<uuid:fund_id>/balance/")
+class BalanceOfFund(MethodView):
+    """What a fund holds."""
+
+    @operation("funds.balance")
+    @blp.response(200, FundBalanceSchema, example=EXAMPLE_BALANCE)
+    def get(self, fund_id: UUID) -> dict[str, Any]:
+        """Read balance, held, available and floor of each store, their sums and the identity."""
+        with transaction() as session:
+            visibility.fund(session, actor=current_actor(), fund_id=fund_id)
+            found = funds.balance(session, fund_id)
+            names = (
+                "fund_id currency balance held available floor target_balance reorder_level stores"
+            )
+            return {name: getattr(found, name) for name in names.split()} | {
+                "needs_replenishment": found.available < found.reorder_level,
+                "imprest_identity": float_identity.identity(session, fund_id).as_json(),
+            }
+
+
+@blp.route("/<uuid:fund_id>/replenish/")
+class FundReplenishment(MethodView):
+    """Asking for money."""
+
+    @operation("funds.replenish")
+    @idempotent(required=True)
+    @blp.arguments(ReplenishSchema, example={"reason": "The school trip next week"})
+    @blp.response(201, ReplenishmentSchema, example=EXAMPLE_REPLENISHMENT)
+    @blp.alt_response(409, description="replenishment.already_open")
+    @blp.alt_response(422, description="replenishment.nothing_to_replenish, replenishment.invalid")
+    def post(self, body: dict[str, Any], fund_id: UUID) -> tuple[Replenishment, dict[str, str]]:
+        """Ask for a replenishment by hand, whatever the level. It credits nothing by itself."""
+        with transaction() as session:
+            found = replenishments.raise_by_hand(
+                session, fund_id=fund_id, actor=current_actor(), now=session.info["now"], **body
+            )
+            set_etag(found.version)
+            return found, {"Location": f"/api/replenishments/{found.id}/"}
+
+
+@blp.route("/<uuid:fund_id>/opening_balance/")
+class OpeningBalance(MethodView):
+    """The cut-over."""
+
+    @operation("funds.opening_balance", step_up=True)
+    @idempotent()
+    @blp.arguments(OpeningBalanceSchema, example=EXAMPLE_OPENING)
+    @blp.response(202, ChangeSchema, example=EXAMPLE_OPENING_CHANGE)
+    @blp.alt_response(409, description="ledger.already_posted")
+    @blp.alt_response(422, description="fund.invalid_opening_balance, ledger.period_closed")
+    def post(self, body: dict[str, Any], fund_id: UUID) -> tuple[Change, dict[str, str]]:
+        """Propose a store's opening balance; a second person confirms it and it is posted."""
+        with transaction() as session:
+            change = funds.propose_opening(
+                session, fund_id=fund_id, actor=current_actor(), now=session.info["now"], **body
+            )
+            return change, {"Location": f"/api/changes/{change.id}/"}
+
+
+@blp.route("/<uuid:fund_id>/stores/")
+class Stores(MethodView):
+    """A fund's stores."""
+
+    @operation("stores.list")
+    @blp.arguments(StoreQuery, location="query")
+    @blp.response(200, page_of(StoreSchema), example=example_page(EXAMPLE_STORE))
+    def get(self, arguments: dict[str, Any], fund_id: UUID) -> dict[str, Any]:
+        """List the stores of a fund by code."""
+        with transaction() as session:
+            visibility.fund(session, actor=current_actor(), fund_id=fund_id)
+            query = select(Store).where(
+                Store.fund_id == fund_id,
+                optional(Store.kind, arguments["kind"]),
+                optional(Store.is_active, arguments["is_active"]),
+            )
+            return page(session, query, order=(Store.code, Store.id), arguments=arguments)
+
+    @operation("stores.create")
+    @idempotent()
+    @blp.arguments(StoreSchema, example=EXAMPLE_NEW_STORE)
+    @blp.response(201, StoreSchema, example=EXAMPLE_STORE)
+    @blp.alt_response(409, description="store.exists")
+    @blp.alt_response(422, description="store.invalid")
+    def post(self, body: dict[str, Any], fund_id: UUID) -> tuple[Store, dict[str, str]]:
+        """Add an empty store to a fund."""
+        with transaction() as session:
+            fund = funds.locked(session, actor=current_actor(), fund_id=fund_id)
+            store = funds.create_store(session, fund=fund, **body)
+            session.refresh(store)
+            set_etag(store.version)
+            return store, {"Location": f"/api/funds/{fund_id}/stores/{store.id}/"}
+
+
+@blp.route("/<uuid:fund_id>/stores/<uuid:store_id>/")
+class OneStore(MethodView):
+    """One store."""
+
+    @operation("stores.get")
+    @blp.response(200, StoreSchema, example=EXAMPLE_STORE)
+    def get(self, fund_id: UUID, store_id: UUID) -> Store:
+        """Read a store."""
+        with transaction() as session:
+            visibility.fund(session, actor=current_actor(), fund_id=fund_id)
+            store = funds.store(session, fund_id=fund_id, store_id=store_id)
+            set_etag(store.version)
+            return store
+
+    @operation("stores.update")
+    @blp.arguments(StoreChangeSchema, example={"name": "Front desk"})
+    @blp.response(200, StoreSchema, example=EXAMPLE_STORE)
+    @blp.alt_response(409, description="store.not_empty")
+    def patch(self, body: dict[str, Any], fund_id: UUID, store_id: UUID) -> Store:
+        """Change a store's name, or close it when it is empty."""
+        with transaction() as session:
+            funds.locked(session, actor=current_actor(), fund_id=fund_id)
+            store = funds.locked_store(session, fund_id=fund_id, store_id=store_id)
+            check_etag(store.version)
+            funds.update_store(session, store=store, changes=body)
+            set_etag(store.version)
+            return store

@@ -1,0 +1,216 @@
+"""The books: fund statements, the journal, accounts, the trial balance."""
+
+from typing import Any
+from uuid import UUID
+
+from flask.views import MethodView
+from sqlalchemy import select
+
+from pettycash.api.admission import current_actor, operation
+from pettycash.api.blueprints import Blueprint
+from pettycash.api.idempotency import idempotent
+from pettycash.api.pages import example_page, matches, optional, page, page_of
+from pettycash.api.schemas.fields import ListQuery
+from pettycash.api.schemas.ledger import (
+    AccountQuery,
+    CategorySchema,
+    EntryQuery,
+    FundLedgerQuery,
+    JournalEntrySchema,
+    LedgerAccountSchema,
+    LedgerLineSchema,
+    LedgerQuery,
+    NewLedgerAccountSchema,
+    TrialBalanceQuery,
+    TrialBalanceSchema,
+)
+from pettycash.api.schemas.ledger_examples import (
+    EXAMPLE_ACCOUNT,
+    EXAMPLE_CATEGORY,
+    EXAMPLE_ENTRY,
+    EXAMPLE_LINE,
+    EXAMPLE_NEW_ACCOUNT,
+    EXAMPLE_TRIAL_BALANCE,
+)
+from pettycash.models.imprest import Store
+from pettycash.models.ledger import JournalEntry, LedgerAccount, Posting
+from pettycash.runtime.db import transaction
+from pettycash.services.foundation import visibility
+from pettycash.services.ledger import accounts, fund_statements, journal, trial_balance
+
+blp = Blueprint(
+    "ledger",
+    __name__,
+    url_prefix="/api",
+    description="Double entry (docs/ledger.md): statements of funds, journal, accounts.",
+)
+
+
+def _lines(arguments: dict[str, Any]) -> dict[str, Any]:
+    with transaction() as session:
+        query = fund_statements.lines(
+            current_actor(),
+            since=arguments["from_"],
+            until=arguments["to"],
+            line_type=arguments["type"],
+            direction=arguments["direction"],
+            reconciled=arguments["reconciled"],
+        ).where(
+            optional(Store.fund_id, arguments["fund_id"]),
+            optional(Store.id, arguments["store_id"]),
+            optional(Posting.currency, arguments["currency"]),
+            optional(JournalEntry.payment_id, arguments["payment_id"]),
+            matches(arguments["q"], JournalEntry.description, JournalEntry.source),
+        )
+        found = page(session, query, order=fund_statements.ORDER, arguments=arguments)
+        return found | {"items": fund_statements.to_response(session, found["items"])}
+
+
+@blp.route("/ledger/")
+class Ledger(MethodView):
+    """Statement lines."""
+
+    @operation("ledger.list")
+    @blp.arguments(LedgerQuery, location="query")
+    @blp.response(200, page_of(LedgerLineSchema), example=example_page(EXAMPLE_LINE))
+    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """List what came into and left the stores in your scope, the newest first."""
+        return _lines(arguments)
+
+
+@blp.route("/ledger/by_fund/")
+class LedgerByFund(MethodView):
+    """The statement of one fund."""
+
+    @operation("ledger.by_fund")
+    @blp.arguments(FundLedgerQuery, location="query")
+    @blp.response(200, page_of(LedgerLineSchema), example=example_page(EXAMPLE_LINE))
+    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """List the lines of one fund, the newest first; 404 where the fund is not in scope."""
+        with transaction() as session:
+            visibility.fund(session, actor=current_actor(), fund_id=arguments["fund_id"])
+        return _lines(arguments)
+
+
+@blp.route("/ledger/<uuid:line_id>/")
+class OneLine(MethodView):
+    """One line."""
+
+    @operation("ledger.get")
+    @blp.response(200, LedgerLineSchema, example=EXAMPLE_LINE)
+    def get(self, line_id: UUID) -> dict[str, Any]:
+        """Read a line."""
+        with transaction() as session:
+            return fund_statements.one(session, actor=current_actor(), posting_id=line_id)
+
+
+@blp.route("/journal/")
+class Journal(MethodView):
+    """Entries."""
+
+    @operation("journal.list")
+    @blp.arguments(EntryQuery, location="query")
+    @blp.response(200, page_of(JournalEntrySchema), example=example_page(EXAMPLE_ENTRY))
+    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """List journal entries with their postings, the newest first."""
+        with transaction() as session:
+            query = journal.entries(
+                since=arguments["from_"],
+                until=arguments["to"],
+                account_id=arguments["account_id"],
+            ).where(
+                optional(JournalEntry.rule, arguments["rule"]),
+                optional(JournalEntry.payment_id, arguments["payment_id"]),
+                optional(JournalEntry.currency, arguments["currency"]),
+                matches(arguments["q"], JournalEntry.description, JournalEntry.source),
+            )
+            found = page(session, query, order=(JournalEntry.id.desc(),), arguments=arguments)
+            return found | {"items": journal.to_response(session, found["items"])}
+
+
+@blp.route("/journal/<uuid:entry_id>/")
+class OneEntry(MethodView):
+    """One entry."""
+
+    @operation("journal.get")
+    @blp.response(200, JournalEntrySchema, example=EXAMPLE_ENTRY)
+    def get(self, entry_id: UUID) -> dict[str, Any]:
+        """Read an entry with its postings."""
+        with transaction() as session:
+            return journal.one(session, entry_id=entry_id)
+
+
+@blp.route("/accounts/")
+class Accounts(MethodView):
+    """The chart of accounts."""
+
+    @operation("accounts.list")
+    @blp.arguments(AccountQuery, location="query")
+    @blp.response(200, page_of(LedgerAccountSchema), example=example_page(EXAMPLE_ACCOUNT))
+    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """List the ledger accounts by code."""
+        with transaction() as session:
+            query = select(LedgerAccount).where(
+                matches(arguments["q"], LedgerAccount.code, LedgerAccount.name),
+                *(
+                    optional(getattr(LedgerAccount, name), arguments[name])
+                    for name in ("kind", "currency", "fund_id", "is_active")
+                ),
+            )
+            order = (LedgerAccount.code, LedgerAccount.id)
+            return page(session, query, order=order, arguments=arguments)
+
+    @operation("accounts.create")
+    @idempotent()
+    @blp.arguments(NewLedgerAccountSchema, example=EXAMPLE_NEW_ACCOUNT)
+    @blp.response(201, LedgerAccountSchema, example=EXAMPLE_ACCOUNT)
+    @blp.alt_response(409, description="account.exists")
+    @blp.alt_response(422, description="account.kind_not_free")
+    def post(self, body: dict[str, Any]) -> tuple[LedgerAccount, dict[str, str]]:
+        """Open a further bank account, or an expense category that lines may name."""
+        with transaction() as session:
+            account = accounts.create(session, **body)
+            session.refresh(account)
+            return account, {"Location": f"/api/accounts/{account.id}/"}
+
+
+@blp.route("/accounts/<uuid:account_id>/")
+class OneAccount(MethodView):
+    """One account."""
+
+    @operation("accounts.get")
+    @blp.response(200, LedgerAccountSchema, example=EXAMPLE_ACCOUNT)
+    def get(self, account_id: UUID) -> LedgerAccount:
+        """Read an account with its balance."""
+        with transaction() as session:
+            return accounts.get(session, account_id=account_id)
+
+
+@blp.route("/categories/")
+class Categories(MethodView):
+    """The categories that requisition lines may name."""
+
+    @operation("categories.list")
+    @blp.arguments(ListQuery, location="query")
+    @blp.response(200, page_of(CategorySchema), example=example_page(EXAMPLE_CATEGORY))
+    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """List the company's categories of expense; cfo and group finance manager open more."""
+        with transaction() as session:
+            order = (accounts.CATEGORY_WORD,)
+            return page(session, accounts.CATEGORY, order=order, arguments=arguments)
+
+
+@blp.route("/trial-balance/")
+class TrialBalances(MethodView):
+    """Do the books balance?"""
+
+    @operation("trial_balance.get")
+    @blp.arguments(TrialBalanceQuery, location="query")
+    @blp.response(200, TrialBalanceSchema, example=EXAMPLE_TRIAL_BALANCE)
+    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Add up all postings, account by account; the two sides of each currency are equal."""
+        with transaction() as session:
+            return {
+                "as_of": arguments["as_of"],
+                "currencies": trial_balance.trial_balance(session, **arguments),
+            }

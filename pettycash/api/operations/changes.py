@@ -1,0 +1,176 @@
+"""Two-person changes: propose, confirm, reject, withdraw."""
+
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+from flask.views import MethodView
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash.api.admission import current_actor, operation
+from pettycash.api.blueprints import Blueprint
+from pettycash.api.idempotency import idempotent
+from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.schemas.changes import (
+    EXAMPLE_CHANGE,
+    EXAMPLE_DECIDED,
+    EXAMPLE_PROPOSAL,
+    ChangeQuery,
+    ChangeSchema,
+    ConfirmationSchema,
+    ProposalSchema,
+    RejectionSchema,
+)
+from pettycash.models.operations import Change
+from pettycash.runtime.db import transaction
+from pettycash.services.access import head_offices, people_changes
+from pettycash.services.approvals import indispensable
+from pettycash.services.foundation import company_settings
+from pettycash.services.imprest import fund_limits
+from pettycash.services.operations import changes, setting_changes
+
+blp = Blueprint(
+    "changes",
+    __name__,
+    url_prefix="/api/changes",
+    description="What no one may change alone: proposed by one person, confirmed by a second."
+    f" Proposed here: `{setting_changes.KIND}`, `{fund_limits.KIND}`, `{people_changes.CONTACT}`,"
+    f" `{people_changes.SECOND_FACTOR}`, `{head_offices.KIND}`, `custodian` and"
+    " `escalation_approver`; the others at endpoints of their own.",
+)
+
+Shown = Change | SimpleNamespace
+Located = tuple[Shown, dict[str, str]]
+
+
+def warned(session: Session, change: Change, now: datetime) -> Shown:
+    """A change with what nobody else could do once a role that it is about has ended."""
+    missed = indispensable.of_change(session, change, now=now)
+    if missed is None:
+        return change
+    columns = {column.key: getattr(change, column.key) for column in Change.__mapper__.column_attrs}
+    return SimpleNamespace(**columns, warnings=missed)
+
+
+def located(change: Shown) -> Located:
+    """A proposal as an answer: accepted, and where to see what becomes of it."""
+    return change, {"Location": f"/api/changes/{change.id}/"}
+
+
+@blp.route("/")
+class Changes(MethodView):
+    """All changes."""
+
+    @operation("changes.list")
+    @blp.arguments(ChangeQuery, location="query")
+    @blp.response(200, page_of(ChangeSchema), example=example_page(EXAMPLE_CHANGE))
+    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """List changes that you may read, proposed or decide, the newest first."""
+        with transaction() as session:
+            timezone = company_settings.current(session).timezone
+            query = select(Change).where(
+                changes.visible(current_actor()),
+                optional(Change.kind, arguments["kind"]),
+                optional(Change.status, arguments["status"]),
+                optional(Change.object_id, arguments["object_id"]),
+                optional(Change.proposed_by, arguments["proposed_by_id"]),
+                within_days(Change.created_at, arguments, timezone),
+            )
+            return page(session, query, order=(Change.id.desc(),), arguments=arguments)
+
+    @operation("changes.propose", step_up=True)
+    @idempotent()
+    @blp.arguments(ProposalSchema, example=EXAMPLE_PROPOSAL)
+    @blp.response(202, ChangeSchema, example=EXAMPLE_CHANGE)
+    @blp.alt_response(409, description="role_assignment.incompatible")
+    @blp.alt_response(422, description="change.unknown_kind, settings.invalid_value")
+    def post(self, body: dict[str, Any]) -> Located:
+        """Propose a change of a kind that has no endpoint of its own."""
+        with transaction() as session:
+            return located(
+                changes.propose_any(session, **body, actor=current_actor(), now=session.info["now"])
+            )
+
+
+@blp.route("/<uuid:change_id>/")
+class OneChange(MethodView):
+    """One change."""
+
+    @operation("changes.get")
+    @blp.response(200, ChangeSchema, example=EXAMPLE_CHANGE)
+    def get(self, change_id: UUID) -> Shown:
+        """Read a change."""
+        with transaction() as session:
+            now = session.info["now"]
+            found = changes.get(session, change_id=change_id, actor=current_actor(), now=now)
+            return warned(session, found, now)
+
+
+@blp.route("/<uuid:change_id>/confirm/")
+class ChangeConfirmation(MethodView):
+    """The second person agrees."""
+
+    @operation("changes.confirm", step_up=True)
+    @idempotent()
+    @blp.arguments(ConfirmationSchema, example={"comment": "Agreed."})
+    @blp.response(200, ChangeSchema, example=EXAMPLE_DECIDED)
+    @blp.alt_response(403, description="change.own, change.not_a_confirmer, change.about_yourself")
+    @blp.alt_response(409, description="change.already_decided, change.stale_digest")
+    @blp.alt_response(422, description="change.digest_required, and what the change itself refuses")
+    def post(self, body: dict[str, Any], change_id: UUID) -> Shown:
+        """Make a change effective, as a second holder of the right, the cfo, or who is asked."""
+        with transaction() as session:
+            now = session.info["now"]
+            confirmed = changes.confirm(
+                session,
+                change_id=change_id,
+                digest=body["decision_digest"],
+                actor=current_actor(),
+                now=now,
+                comment=body["comment"],
+            )
+            session.flush()  # a role that has ended is none of those that stay
+            return warned(session, confirmed, now)
+
+
+@blp.route("/<uuid:change_id>/reject/")
+class ChangeRejection(MethodView):
+    """The second person disagrees."""
+
+    @operation("changes.reject")
+    @idempotent()
+    @blp.arguments(RejectionSchema, example={"comment": "Not before the audit."})
+    @blp.response(200, ChangeSchema, example={**EXAMPLE_DECIDED, "status": "rejected"})
+    @blp.alt_response(403, description="change.own, change.not_a_confirmer")
+    @blp.alt_response(409, description="change.already_decided, change.stale_digest")
+    @blp.alt_response(422, description="change.digest_required")
+    def post(self, body: dict[str, Any], change_id: UUID) -> Change:
+        """Refuse a change, with a reason."""
+        with transaction() as session:
+            return changes.reject(
+                session,
+                change_id=change_id,
+                digest=body["decision_digest"],
+                actor=current_actor(),
+                now=session.info["now"],
+                comment=body["comment"],
+            )
+
+
+@blp.route("/<uuid:change_id>/withdraw/")
+class ChangeWithdrawal(MethodView):
+    """The proposer takes it back."""
+
+    @operation("changes.withdraw")
+    @idempotent()
+    @blp.response(200, ChangeSchema, example={**EXAMPLE_DECIDED, "status": "withdrawn"})
+    @blp.alt_response(403, description="change.not_the_proposer")
+    @blp.alt_response(409, description="change.already_decided")
+    def post(self, change_id: UUID) -> Change:
+        """Take one's own proposal back."""
+        with transaction() as session:
+            return changes.withdraw(
+                session, change_id=change_id, actor=current_actor(), now=session.info["now"]
+            )

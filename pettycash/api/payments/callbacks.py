@@ -1,0 +1,168 @@
+"""Where rails report, and what operators see of it.
+
+The path's last part is a secret; it stands in no log (`log_lines` cuts it out) and in no answer.
+"""
+
+import logging
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from flask import request
+from flask.views import MethodView
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+from werkzeug.exceptions import NotFound
+
+from pettycash.api.admission import current_actor, operation
+from pettycash.api.blueprints import Blueprint
+from pettycash.api.idempotency import idempotent
+from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.schemas.inbox import (
+    EXAMPLE_CALLBACK,
+    CallbackAnswerSchema,
+    CallbackQuery,
+    CallbackSchema,
+)
+from pettycash.models.payments import Callback, PaymentAttempt
+from pettycash.runtime import db
+from pettycash.runtime.crash_points import crash_point
+from pettycash.runtime.db import transaction
+from pettycash.runtime.sanitising import sanitise_body
+from pettycash.services.foundation import company_settings
+from pettycash.services.payments import callback_addresses, callback_sources, callbacks
+
+logger = logging.getLogger(__name__)
+
+blp = Blueprint(
+    "callbacks",
+    __name__,
+    url_prefix="/api/callbacks",
+    description="The inbox of what rails report.",
+)
+
+THANKS = {"ResultCode": 0, "ResultDesc": "Accepted"}
+
+
+def to_response(callback: Callback, payment_id: UUID | None) -> dict[str, Any]:
+    """A stored callback, sanitised: its secrets were cut out before, numbers are masked now."""
+    return {
+        "id": callback.id,
+        "payment_id": payment_id,
+        "lost_attempt_id": callback.lost_attempt_id,
+        "purpose": callback.purpose,
+        "content_type": callback.content_type,
+        "remote_address": callback.remote_address,
+        "body": sanitise_body(bytes(callback.body)),
+        "deliveries": callback.deliveries,
+        "processed_at": callback.processed_at,
+        "verdict": callback.verdict,
+        "created_at": callback.created_at,
+    }
+
+
+@blp.route("/<string:slug>/<string(length=64):secret>")  # not /<uuid>/replay/
+class CallbackReceipt(MethodView):
+    """One attempt's address for one purpose."""
+
+    @operation("callbacks.receive", recognises=callback_addresses.is_right)
+    @blp.response(200, CallbackAnswerSchema, example=THANKS)
+    @blp.alt_response(404, description="A wrong address; nothing more is said.")
+    @blp.alt_response(413, description="request.too_large")
+    @blp.alt_response(429, description="request.too_many_writes: of wrong addresses only")
+    @blp.alt_response(503, description="callback.not_stored")
+    def post(self, slug: str, secret: str) -> dict[str, Any]:
+        """Take what a rail reports, whatever it is: it is stored, then processed by workers.
+
+        With the right secret any body up to 1 MiB is taken, of any media type, with any query
+        string and as often as it comes, where it comes from an address that the rail calls from.
+        """
+        body = request.get_data(cache=False)
+        caller = request.remote_addr
+        try:
+            with db.system_autocommit() as autocommit:
+                address = callbacks.locate(
+                    autocommit, slug=slug, secret=secret, remote_address=caller
+                )
+            crash_point("callbacks.located")
+            if address.request_id is not None:
+                # What the rail reports goes on with the story of the request that released it.
+                db.set_scope(request_id=address.request_id)
+            if address.foreign_to is not None:
+                _report_foreign(address, address.foreign_to, caller)
+                raise callbacks.NoSuchCallback
+            receive = partial(
+                callbacks.receive,
+                address=address,
+                body=body,
+                content_type=request.content_type,
+                remote_address=caller,
+            )
+            with db.scope(company_id=address.company_id, source="callback"):
+                db.in_transaction(receive, attempts=callbacks.RECEIVING_ATTEMPTS)
+        except callbacks.NoSuchCallback:
+            logger.warning("a callback to a wrong address", extra={"remote_address": caller})
+            # The very answer of a path that does not exist.
+            raise NotFound from None
+        except DBAPIError as error:
+            if db.sqlstate(error) in db.RETRIABLE_SQLSTATES:
+                raise callbacks.InboxBusy from error
+            raise
+        crash_point("callbacks.stored")
+        return THANKS
+
+
+def _report_foreign(address: callbacks.Address, account_id: UUID, caller: str | None) -> None:
+    """People hear of a right secret from a foreign address; the caller only what all hear."""
+    with db.system_transaction() as session:
+        if not callback_sources.is_news(session, account_id=account_id, remote_address=caller):
+            return
+    with db.scope(company_id=address.company_id, source="callback"), db.transaction() as session:
+        callback_sources.report(
+            session, account_id=account_id, attempt_id=address.attempt_id, remote_address=caller
+        )
+
+
+@blp.route("/")
+class Callbacks(MethodView):
+    """The inbox."""
+
+    @operation("callbacks.list")
+    @blp.arguments(CallbackQuery, location="query")
+    @blp.response(200, page_of(CallbackSchema), example=example_page(EXAMPLE_CALLBACK))
+    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """List stored callbacks, the newest first."""
+        with transaction() as session:
+            query = (
+                select(Callback, PaymentAttempt.payment_id)
+                .outerjoin(PaymentAttempt, PaymentAttempt.id == Callback.attempt_id)
+                .where(
+                    optional(PaymentAttempt.payment_id, arguments["payment_id"]),
+                    optional(Callback.purpose, arguments["purpose"]),
+                    optional(Callback.verdict, arguments["verdict"]),
+                    optional(Callback.processed_at.is_not(None), arguments["is_processed"]),
+                    within_days(
+                        Callback.created_at, arguments, company_settings.current(session).timezone
+                    ),
+                )
+            )
+            found = page(session, query, order=(Callback.id.desc(),), arguments=arguments)
+            return {**found, "items": [to_response(row, about) for row, about in found["items"]]}
+
+
+@blp.route("/<uuid:callback_id>/replay/")
+class CallbackReplay(MethodView):
+    """Once more."""
+
+    @operation("callbacks.replay")
+    @idempotent()
+    @blp.response(
+        202, CallbackSchema, example={**EXAMPLE_CALLBACK, "processed_at": None, "verdict": None}
+    )
+    @blp.alt_response(404, description="callback.not_found")
+    def post(self, callback_id: UUID) -> dict[str, Any]:
+        """Have a stored callback processed again; what it proved before, it proves once."""
+        with transaction() as session:
+            replayed = callbacks.replay(session, callback_id=callback_id, actor=current_actor())
+            attempt = session.get(PaymentAttempt, replayed.attempt_id)
+            return to_response(replayed, attempt.payment_id if attempt is not None else None)

@@ -1,0 +1,145 @@
+"""Facts of a payment: releases, gateway exchange log; asking the rail, matching by hand."""
+
+from typing import Any
+from uuid import UUID
+
+from flask.views import MethodView
+
+from pettycash.api.admission import current_actor, operation
+from pettycash.api.blueprints import Blueprint
+from pettycash.api.idempotency import idempotent
+from pettycash.api.pages import example_page, page, page_of
+from pettycash.api.payments.payments import to_response
+from pettycash.api.schemas.fields import ListQuery
+from pettycash.api.schemas.payment_examples import (
+    EXAMPLE_EXECUTING,
+    EXAMPLE_EXECUTION,
+    EXAMPLE_PAID,
+    EXAMPLE_TRANSACTION,
+)
+from pettycash.api.schemas.payments import (
+    EvidenceSchema,
+    ExecutionSchema,
+    PaymentDetailSchema,
+    TransactionSchema,
+)
+from pettycash.models.payments import PaymentTransaction
+from pettycash.models.releases import PaymentExecution
+from pettycash.runtime.db import transaction
+from pettycash.services import payments, reconciliation
+from pettycash.services.foundation import visibility
+from pettycash.services.payments import reading
+
+blp = Blueprint(
+    "payment_facts",
+    __name__,
+    url_prefix="/api/payments",
+    description="Releases, exchanges and evidence of a payment.",
+)
+
+
+@blp.route("/<uuid:payment_id>/executions/")
+class Executions(MethodView):
+    """Its releases."""
+
+    @operation("payments.executions")
+    @blp.arguments(ListQuery, location="query")
+    @blp.response(200, page_of(ExecutionSchema), example=example_page(EXAMPLE_EXECUTION))
+    def get(self, arguments: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
+        """List who released the payment, with which proof, and what became of each attempt."""
+        actor = current_actor()
+        with transaction() as session:
+            visibility.payment(session, actor=actor, payment_id=payment_id)
+            found = page(
+                session,
+                reading.executions(payment_id),
+                order=(PaymentExecution.id.desc(),),
+                arguments=arguments,
+            )
+            items = [
+                reading.execution(released, attempt, actor) for released, attempt in found["items"]
+            ]
+            return {**found, "items": items}
+
+
+@blp.route("/<uuid:payment_id>/transactions/")
+class Transactions(MethodView):
+    """Its gateway exchange log."""
+
+    @operation("payments.transactions")
+    @blp.arguments(ListQuery, location="query")
+    @blp.response(200, page_of(TransactionSchema), example=example_page(EXAMPLE_TRANSACTION))
+    def get(self, arguments: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
+        """List every conversation with the rail about the payment, the newest first."""
+        with transaction() as session:
+            visibility.payment(session, actor=current_actor(), payment_id=payment_id)
+            return page(
+                session,
+                reading.transactions(payment_id),
+                order=(PaymentTransaction.id.desc(),),
+                arguments=arguments,
+            )
+
+
+@blp.route("/<uuid:payment_id>/requery/")
+class Requery(MethodView):
+    """Asking the rail."""
+
+    @operation("payments.requery")
+    @idempotent()
+    @blp.response(202, PaymentDetailSchema, example=EXAMPLE_EXECUTING)
+    @blp.alt_response(409, description="payment.nothing_to_ask")
+    def post(self, payment_id: UUID) -> dict[str, Any]:
+        """Have the rail asked now what became of the payment."""
+        with transaction() as session:
+            payments.requery(
+                session,
+                payment_id=payment_id,
+                actor=current_actor(),
+                now=session.info["now"],
+            )
+            return to_response(session, payment_id)
+
+
+@blp.route("/<uuid:payment_id>/reconcile/")
+class Reconciling(MethodView):
+    """Matching it by hand."""
+
+    @operation("payments.reconcile")
+    @idempotent()
+    @blp.arguments(
+        EvidenceSchema,
+        example={
+            "provider_reference": "RKT1234567",
+            "note": "M-Pesa organisation statement of 2026-11-20, line 14",
+            "amount": "1500.00",
+        },
+    )
+    @blp.response(
+        200,
+        PaymentDetailSchema,
+        example={
+            **EXAMPLE_PAID,
+            "reconciled": True,
+            "reconciled_at": "2026-11-21T07:00:00+00:00",
+            "reconciled_by_id": EXAMPLE_PAID["maker_id"],
+            "reconciled_with": "manual",
+        },
+    )
+    @blp.alt_response(403, description="reconciliation.reconciler_is_executor")
+    @blp.alt_response(
+        409, description="reconciliation.not_settled, reconciliation.already_reconciled"
+    )
+    @blp.alt_response(422, description="payment.evidence_differs")
+    def post(self, body: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
+        """Match a paid payment with evidence; not by who released it."""
+        actor = current_actor()
+        with transaction() as session:
+            payments.check_evidence(session, payment_id=payment_id, evidence=body, actor=actor)
+            reconciliation.reconcile_by_hand(
+                session,
+                payment_id=payment_id,
+                evidence={name: str(value) for name, value in body.items()},
+                actor=actor,
+            )
+            return to_response(session, payment_id)

@@ -1,0 +1,317 @@
+"""Requisitions: raise, read, change, submit, recall, cancel, and their story."""
+
+from typing import Any
+from uuid import UUID
+
+from flask.views import MethodView
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pettycash.api.admission import current_actor, operation
+from pettycash.api.blueprints import Blueprint
+from pettycash.api.etags import check_etag, set_etag
+from pettycash.api.idempotency import idempotent
+from pettycash.api.pages import example_page, matches, optional, page, page_of, within_days
+from pettycash.api.schemas.fields import DatedListQuery
+from pettycash.api.schemas.requisition_examples import (
+    EXAMPLE_DETAIL,
+    EXAMPLE_NEW,
+    EXAMPLE_REQUISITION,
+    EXAMPLE_TRAIL,
+    example_in,
+)
+from pettycash.api.schemas.requisitions import (
+    ApprovalTrailSchema,
+    RequisitionChangeSchema,
+    RequisitionCommentSchema,
+    RequisitionCreateSchema,
+    RequisitionDetailSchema,
+    RequisitionQuery,
+    RequisitionReasonSchema,
+    RequisitionSchema,
+)
+from pettycash.models.approvals import ApprovalTrail
+from pettycash.models.requisitions import Requisition
+from pettycash.runtime import errors
+from pettycash.runtime.db import transaction
+from pettycash.services import requisitions
+from pettycash.services.foundation import company_settings, requesters, visibility
+from pettycash.services.payments import adoption
+from pettycash.services.requisitions import DraftLine, RequisitionDraft, reading
+
+blp = Blueprint(
+    "requisitions",
+    __name__,
+    url_prefix="/api/requisitions",
+    description="Requests to spend, from a draft to a reviewed payment.",
+)
+
+EQUAL = (
+    "status",
+    "kind",
+    "origin",
+    "currency",
+    "method",
+    "requester_id",
+    "region_id",
+    "branch_id",
+    "department_id",
+    "is_urgent",
+    "external_reference",
+)
+
+
+class OnBehalfOfNeedsKey(errors.RuleViolation):
+    """Only a machine client may raise a requisition on behalf of a person."""
+
+    code = "requisition.on_behalf_of_needs_key"
+
+
+def draft_lines(body: list[dict[str, Any]]) -> list[DraftLine]:
+    """The lines as the service takes them."""
+    return [DraftLine(**line) for line in body]
+
+
+def to_response(session: Session, found: Requisition) -> dict[str, Any]:
+    """A requisition with its lines, round and payments, and its ETag."""
+    told, tag = reading.detail(session, found, current_actor())
+    set_etag(tag)
+    return told
+
+
+@blp.route("/")
+class Requisitions(MethodView):
+    """All requisitions within scope."""
+
+    @operation("requisitions.list")
+    @blp.arguments(RequisitionQuery, location="query")
+    @blp.response(200, page_of(RequisitionSchema), example=example_page(EXAMPLE_REQUISITION))
+    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """List requisitions within your scope, the newest first."""
+        actor = current_actor()
+        with transaction() as session:
+            query = select(Requisition).where(
+                visibility.requisitions(actor),
+                *(optional(getattr(Requisition, name), arguments[name]) for name in EQUAL),
+                optional(Requisition.held_at.is_not(None), arguments["is_held"]),
+                optional(requesters.left_behind(), arguments["is_left_behind"]),
+                matches(
+                    arguments["q"],
+                    Requisition.number,
+                    Requisition.purpose,
+                    Requisition.payee_name,
+                    Requisition.external_reference,
+                ),
+                within_days(
+                    Requisition.created_at, arguments, company_settings.current(session).timezone
+                ),
+            )
+            found = page(session, query, order=(Requisition.id.desc(),), arguments=arguments)
+            return {**found, "items": [reading.summary(each, actor) for each in found["items"]]}
+
+    @operation("requisitions.create")
+    @idempotent(required=True)
+    @blp.arguments(RequisitionCreateSchema, example=EXAMPLE_NEW)
+    @blp.response(
+        201,
+        RequisitionDetailSchema,
+        example=example_in(
+            "draft", approval=None, decision_digest=None, tier=None, submitted_at=None, version=1
+        ),
+    )
+    @blp.alt_response(409, description="requisition.external_reference_taken")
+    @blp.alt_response(
+        422,
+        description="requisition.invalid, requisition.lines_do_not_add_up, money.invalid_amount,"
+        " requisition.invalid_destination, requisition.method_not_available,"
+        " requisition.outside_your_units",
+    )
+    def post(self, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        """Raise a requisition, as a draft; you are its requester."""
+        actor = current_actor()
+        if body.pop("on_behalf_of", None) is not None and actor.client_id is None:
+            raise OnBehalfOfNeedsKey(errors={"on_behalf_of": ["It is for machine clients."]})
+        draft = RequisitionDraft(**body | {"lines": draft_lines(body["lines"])})
+        with transaction() as session:
+            raised, lines = requisitions.create_with_lines(
+                session, draft=draft, actor=actor, now=session.info["now"]
+            )
+            found, tag = reading.fresh(raised, lines, actor)
+            set_etag(tag)
+            return found, {"Location": f"/api/requisitions/{raised.id}/"}
+
+
+@blp.route("/<uuid:requisition_id>/")
+class OneRequisition(MethodView):
+    """One requisition."""
+
+    @operation("requisitions.get")
+    @blp.response(200, RequisitionDetailSchema, example=EXAMPLE_DETAIL)
+    def get(self, requisition_id: UUID) -> dict[str, Any]:
+        """Read a requisition with its lines, its newest round and its payments."""
+        actor = current_actor()
+        with transaction() as session:
+            found = visibility.requisition(session, actor=actor, requisition_id=requisition_id)
+            return to_response(session, found)
+
+    @operation("requisitions.update")
+    @idempotent()
+    @blp.arguments(RequisitionChangeSchema, example={"purpose": "Water for the front office"})
+    @blp.response(200, RequisitionDetailSchema, example=EXAMPLE_DETAIL)
+    @blp.alt_response(
+        409,
+        description="requisition.illegal_state, requisition.external_reference_taken,"
+        " redirect.needed, redirect.open",
+    )
+    @blp.alt_response(
+        422,
+        description="requisition.invalid, requisition.lines_do_not_add_up, money.invalid_amount,"
+        " workflow.no_threshold, workflow.no_approver, workflow.missing_scope",
+    )
+    def patch(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
+        """Change a requisition of yours.
+
+        After submit a lower amount voids nothing; another destination of the same payee is for the
+        last approver to see, and after their approval a redirect; anything else that was approved
+        starts a new round.
+        """
+        actor = current_actor()
+        if "lines" in body:
+            body["lines"] = draft_lines(body["lines"])
+        with transaction() as session:
+            found = visibility.requisition(
+                session, actor=actor, requisition_id=requisition_id, lock=True
+            )
+            check_etag(reading.version_tag(session, found, actor))
+            changed = requisitions.update(
+                session,
+                requisition_id=requisition_id,
+                changes=body,
+                actor=actor,
+                now=session.info["now"],
+            )
+            return to_response(session, changed)
+
+
+@blp.route("/<uuid:requisition_id>/submit/")
+class RequisitionSubmission(MethodView):
+    """Hand it in."""
+
+    @operation("requisitions.submit")
+    @idempotent()
+    @blp.response(200, RequisitionDetailSchema, example=EXAMPLE_DETAIL)
+    @blp.alt_response(403, description="requisition.not_requester")
+    @blp.alt_response(409, description="requisition.illegal_state")
+    @blp.alt_response(
+        422,
+        description="workflow.no_threshold, workflow.no_approver, workflow.missing_scope",
+    )
+    def post(self, requisition_id: UUID) -> dict[str, Any]:
+        """Submit a requisition of yours: its approvers are found and the first one is asked."""
+        actor = current_actor()
+        with transaction() as session:
+            found = requisitions.submit(
+                session, requisition_id=requisition_id, actor=actor, now=session.info["now"]
+            )
+            return to_response(session, found)
+
+
+@blp.route("/<uuid:requisition_id>/recall/")
+class RequisitionRecall(MethodView):
+    """Take it back."""
+
+    @operation("requisitions.recall")
+    @idempotent()
+    @blp.arguments(RequisitionCommentSchema, example={"comment": "The amount is wrong."})
+    @blp.response(200, RequisitionDetailSchema, example=example_in("draft"))
+    @blp.alt_response(403, description="requisition.not_requester")
+    @blp.alt_response(409, description="requisition.illegal_state")
+    def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
+        """Take a requisition of yours back into draft while it waits for approval."""
+        actor = current_actor()
+        with transaction() as session:
+            found = requisitions.recall(
+                session,
+                requisition_id=requisition_id,
+                comment=body["comment"],
+                actor=actor,
+                now=session.info["now"],
+            )
+            return to_response(session, found)
+
+
+@blp.route("/<uuid:requisition_id>/cancel/")
+class RequisitionCancellation(MethodView):
+    """End it."""
+
+    @operation("requisitions.cancel")
+    @idempotent()
+    @blp.arguments(RequisitionCommentSchema, example={"comment": "Not needed any more."})
+    @blp.response(200, RequisitionDetailSchema, example=example_in("cancelled"))
+    @blp.alt_response(403, description="requisition.not_requester")
+    @blp.alt_response(
+        409,
+        description="requisition.illegal_state, requisition.payments_under_way,"
+        " requisition.money_has_moved",
+    )
+    def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
+        """Cancel a requisition of yours; in payment, treasury may do so too, and of somebody who
+        left, their manager."""
+        actor = current_actor()
+        with transaction() as session:
+            found = requisitions.cancel(
+                session,
+                requisition_id=requisition_id,
+                comment=body["comment"],
+                actor=actor,
+                now=session.info["now"],
+            )
+            return to_response(session, found)
+
+
+@blp.route("/<uuid:requisition_id>/adopt/")
+class RequisitionAdoption(MethodView):
+    """Take over what somebody who left had raised."""
+
+    @operation("requisitions.adopt")
+    @idempotent()
+    @blp.arguments(RequisitionReasonSchema, example={"comment": "The water is still needed."})
+    @blp.response(200, RequisitionDetailSchema, example=EXAMPLE_DETAIL)
+    @blp.alt_response(403, description="requisition.not_manager, release.not_separate")
+    @blp.alt_response(409, description="requisition.illegal_state, requisition.requester_answers")
+    @blp.alt_response(422, description="workflow.no_approver, workflow.missing_scope")
+    def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
+        """Adopt a requisition of somebody who left, as their manager: you answer for it then.
+
+        No fact of it changes. You are its requester too, so an approval of yours is void, and a
+        step that waits for you goes to somebody else.
+        """
+        actor = current_actor()
+        with transaction() as session:
+            found = adoption.adopt(
+                session,
+                requisition_id=requisition_id,
+                comment=body["comment"],
+                actor=actor,
+                now=session.info["now"],
+            )
+            return to_response(session, found)
+
+
+@blp.route("/<uuid:requisition_id>/trail/")
+class RequisitionTrail(MethodView):
+    """Its story."""
+
+    @operation("requisitions.trail")
+    @blp.arguments(DatedListQuery, location="query")
+    @blp.response(200, page_of(ApprovalTrailSchema), example=example_page(EXAMPLE_TRAIL))
+    def get(self, arguments: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
+        """Read what happened to a requisition, in order."""
+        actor = current_actor()
+        with transaction() as session:
+            query, with_origin = reading.trail(session, requisition_id=requisition_id, actor=actor)
+            timezone = company_settings.current(session).timezone
+            query = query.where(within_days(ApprovalTrail.created_at, arguments, timezone))
+            found = page(session, query, order=(ApprovalTrail.id,), arguments=arguments)
+            told = [reading.to_response(row, with_origin=with_origin) for row in found["items"]]
+            return {**found, "items": told}
