@@ -1,7 +1,7 @@
-"""Composes a process that pays: the foundation of every process, and the rails' adapters.
+"""Composes a process that pays: the foundation of every process, the rails' adapters, the hooks.
 
 The API, the workers and the commands are composed alike, here, so that none of them can differ in
-which rails it serves.
+which rails it serves, or in what follows a payment.
 """
 
 from datetime import timedelta
@@ -13,6 +13,8 @@ from pettycash.gateways.mpesa import MpesaConfig, MpesaGateway
 from pettycash.runtime import process
 from pettycash.runtime.rails import Rail
 from pettycash.runtime.settings import Settings
+from pettycash.services.foundation import hooks
+from pettycash.services.imprest import replenishments
 
 
 def compose(settings: Settings) -> None:
@@ -23,6 +25,18 @@ def compose(settings: Settings) -> None:
     """
     process.lay(settings)
     registry.register(Rail.MPESA, lambda: _mpesa(settings))
+    attach()
+
+
+def attach() -> None:
+    """Say what follows from what other domains do, and in which order (`hooks`)."""
+    hooks.on_final_approval.attach()
+    hooks.on_released.attach(replenishments.consider_store)
+    hooks.on_settled.attach(replenishments.consider_store)
+    hooks.on_duplicate.attach(replenishments.consider_store)
+    hooks.on_charged.attach(replenishments.consider_store)
+    hooks.on_failed.attach()
+    hooks.on_returned.attach(replenishments.consider_store)
 
 
 def _mpesa(settings: Settings) -> MpesaGateway:

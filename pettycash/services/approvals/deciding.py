@@ -32,7 +32,7 @@ from pettycash.models.requisitions import (
 )
 from pettycash.runtime import errors
 from pettycash.services.approvals import approved_facts, resolution, rounds, trail
-from pettycash.services.foundation import duties, text_validation, visibility
+from pettycash.services.foundation import duties, hooks, text_validation, visibility
 from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.duties import Duty
 
@@ -419,3 +419,4 @@ def _advance(session: Session, turn: WaitingStep, *, now: datetime) -> None:
     requisition.approved_digest = turn.round.digest
     requisition.approved_at = now
     requisition.move_to(R.PENDING_TREASURY_VALIDATION, at=now)
+    hooks.on_final_approval(session, requisition, now)

@@ -29,9 +29,8 @@ from pettycash.runtime.crash_points import crash_point
 from pettycash.runtime.rails import Method
 from pettycash.services import releases
 from pettycash.services.approvals import approved_facts
-from pettycash.services.foundation import company_settings, outbox, security_log
+from pettycash.services.foundation import company_settings, hooks, outbox, security_log
 from pettycash.services.foundation.actors import Actor
-from pettycash.services.imprest import replenishments
 from pettycash.services.ledger import posting
 from pettycash.services.operations import pauses
 from pettycash.services.payments import cash, facts, restored, rules
@@ -200,7 +199,7 @@ def execute(
         expected_fee=_expected_fee(payment),
     )
     crash_point("releases.held")
-    replenishments.consider(session, fund_id=store.fund_id, now=now, store_id=store.id)
+    hooks.on_released(session, payment, now)
     crash_point("releases.executed")
     return payment, execution
 

@@ -12,7 +12,6 @@ from decimal import Decimal
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, object_session
 
-from pettycash.models.imprest import Store
 from pettycash.models.operations import CaseKind, Severity
 from pettycash.models.payments import (
     LIVE,
@@ -24,13 +23,12 @@ from pettycash.models.payments import (
     PaymentStatus,
 )
 from pettycash.models.requisitions import RequisitionStatus
-from pettycash.runtime import db, settings
+from pettycash.runtime import settings
 from pettycash.runtime.crash_points import crash_point
 from pettycash.runtime.rails import Method
 from pettycash.services import requisitions
-from pettycash.services.foundation import outbox
+from pettycash.services.foundation import hooks, outbox
 from pettycash.services.foundation.log_events import log_event
-from pettycash.services.imprest import replenishments
 from pettycash.services.ledger import posting, posting_rules
 from pettycash.services.operations import cases
 from pettycash.services.payments import facts, gateway_exchanges, restored
@@ -140,7 +138,7 @@ def settle(session: Session, *, locked: LockedAttempt, proof: Proof, now: dateti
     if pays:
         # Its hold lies on an account that is locked by now, in the order of all accounts.
         _withdraw_unsent(session, payment=payment, locked=locked, now=now)
-    _consider_replenishment(session, payment=payment, now=now)
+    (hooks.on_settled if pays else hooks.on_duplicate)(session, payment, now)
     crash_point("settlement.settled")
 
 
@@ -179,6 +177,7 @@ def fail(
         ask_at_once(session, locked=locked, now=now)
     session.flush()  # progress counts what stands in the table
     requisitions.payment_progress(session, requisition_id=payment.requisition_id, now=now)
+    hooks.on_failed(session, payment, now)
     crash_point("settlement.failed")
 
 
@@ -227,7 +226,7 @@ def reverse(session: Session, *, locked: LockedAttempt, proof: Proof, now: datet
     _after_decision(session, payment=payment, now=now)
     posting.post(session, [entry])
     crash_point("settlement.returned")
-    _consider_replenishment(session, payment=payment, now=now)
+    hooks.on_returned(session, payment, now)
     crash_point("settlement.reversed")
 
 
@@ -303,7 +302,7 @@ def learn_fee(
     fulfils = posting.Fulfilled(topic=RESOLVE, keys=[attempt.id])
     if entries:
         posting.post(session, entries, fulfils=fulfils)
-        _consider_replenishment(session, payment=locked.payment, now=now)
+        hooks.on_charged(session, locked.payment, now)
     else:
         outbox.complete(session, topic=RESOLVE, key=attempt.id)
     crash_point("settlement.fee_learnt")
@@ -443,11 +442,6 @@ def _after_decision(session: Session, *, payment: Payment, now: datetime) -> Non
     _end_doubt(session, payment=payment, now=now)
     session.flush()  # progress counts what stands in the table
     requisitions.payment_progress(session, requisition_id=payment.requisition_id, now=now)
-
-
-def _consider_replenishment(session: Session, *, payment: Payment, now: datetime) -> None:
-    store = db.get_cached(session, Store, payment.store_id)
-    replenishments.consider(session, fund_id=store.fund_id, now=now, store_id=store.id)
 
 
 def _end_doubt(session: Session, *, payment: Payment, now: datetime) -> None:

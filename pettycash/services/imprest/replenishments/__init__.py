@@ -6,6 +6,7 @@ from pettycash.services.imprest.replenishments.creation import (
     NothingToReplenish,
     active_funds,
     consider,
+    consider_store,
     raise_by_hand,
     sweep,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "cancel",
     "check_code",
     "consider",
+    "consider_store",
     "fund",
     "get",
     "locked",

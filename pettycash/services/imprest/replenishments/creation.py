@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from pettycash.models.base import new_id
 from pettycash.models.imprest import Fund, Replenishment, ReplenishmentStatus, Store
 from pettycash.models.ledger import JournalSource, Posting
+from pettycash.models.payments import Payment
 from pettycash.runtime import db, errors, money, settings
 from pettycash.runtime.crash_points import crash_point
 from pettycash.runtime.money import Currency
@@ -74,6 +75,12 @@ def consider(
     return _raise(
         session, fund=fund, store_id=where.store_id, state=state, amount=state.requested, now=now
     )
+
+
+def consider_store(session: Session, payment: Payment, now: datetime) -> None:
+    """Consider the fund of a payment whose money is held, has left or has come back (hook)."""
+    store = db.get_cached(session, Store, payment.store_id)
+    consider(session, fund_id=store.fund_id, now=now, store_id=store.id)
 
 
 def raise_by_hand(
