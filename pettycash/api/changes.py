@@ -11,8 +11,11 @@ from sqlalchemy.orm import Session
 
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.payments import WHAT_RULES_REFUSE
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.changes import (
     EXAMPLE_CHANGE,
     EXAMPLE_DECIDED,
@@ -24,7 +27,10 @@ from pettycash.api.schemas.changes import (
     RejectionSchema,
 )
 from pettycash.db import transaction
+from pettycash.models.payments import IllegalTransition
 from pettycash.models.platform import Change
+from pettycash.models.requisitions import IllegalRequisitionState
+from pettycash.money import InvalidAmount
 from pettycash.services import (
     changes,
     company_settings,
@@ -34,6 +40,61 @@ from pettycash.services import (
     people_changes,
     setting_changes,
 )
+from pettycash.services.approved_facts import RedirectNeeded
+from pettycash.services.changes import (
+    AlreadyDecided,
+    ChangeNotFound,
+    DigestMissing,
+    NotAConfirmer,
+    NotAProposer,
+    NotTheProposer,
+    OwnBenefit,
+    OwnChange,
+    ReasonMissing,
+    StaleChange,
+    UnknownChange,
+)
+from pettycash.services.company_settings import (
+    InvalidSetting,
+    SettingNeedsTwoPeople,
+    SettingsChanged,
+    UnknownSetting,
+)
+from pettycash.services.duties import NotSeparate
+from pettycash.services.funds.custody import InvalidCustodian
+from pettycash.services.funds.keeping import InvalidFund
+from pettycash.services.funds.opening import InvalidOpening
+from pettycash.services.funds.stores import StoreNotFound
+from pettycash.services.head_offices import InvalidHeadOffice
+from pettycash.services.identity.api_keys import KeyEnded, KeyNotFound
+from pettycash.services.identity.totp import OwnReset, SharedLogin, UserNotFound
+from pettycash.services.identity.usernames import InvalidPerson
+from pettycash.services.ledger import PeriodClosed
+from pettycash.services.organisation import UnitNotFound
+from pettycash.services.payments.restored import MayHaveBeenPaid
+from pettycash.services.payments.rules import (
+    BlockedByCase,
+    FailureUnconfirmed,
+    RequisitionNotPayable,
+)
+from pettycash.services.resolution.core import NoApprover
+from pettycash.services.role_assignments import (
+    InvalidRole,
+    RoleAssignmentNotFound,
+    RoleEnded,
+    RoleHeldAlready,
+    RolesIncompatible,
+)
+from pettycash.services.thresholds.finding import ThresholdNotFound
+from pettycash.services.thresholds.publishing import (
+    InvalidThreshold,
+    RoleCannotApprove,
+    ThresholdEnded,
+    ThresholdsOverlap,
+    ThresholdsOverlapNow,
+)
+from pettycash.services.treasury_validation import NobodyLeft
+from pettycash.services.visibility import FundNotFound
 
 blp = Blueprint(
     "changes",
@@ -88,8 +149,27 @@ class Changes(MethodView):
     @idempotent()
     @blp.arguments(ProposalSchema, example=EXAMPLE_PROPOSAL)
     @blp.response(202, ChangeSchema, example=EXAMPLE_CHANGE)
-    @blp.alt_response(409, description="role_assignment.incompatible")
-    @blp.alt_response(422, description="change.unknown_kind, settings.invalid_value")
+    @refuses(
+        FundNotFound,
+        InvalidAmount,
+        InvalidCustodian,
+        InvalidFund,
+        InvalidHeadOffice,
+        InvalidOpening,
+        InvalidPerson,
+        InvalidSetting,
+        NotAProposer,
+        OwnBenefit,
+        ReasonMissing,
+        RolesIncompatible,
+        SettingNeedsTwoPeople,
+        StoreNotFound,
+        UnitNotFound,
+        UnknownChange,
+        UnknownSetting,
+        UserNotFound,
+    )
+    @sends("Location")
     def post(self, body: dict[str, Any]) -> Located:
         """Propose a change of a kind that has no endpoint of its own."""
         with transaction() as session:
@@ -104,6 +184,7 @@ class OneChange(MethodView):
 
     @operation("changes.get")
     @blp.response(200, ChangeSchema, example=EXAMPLE_CHANGE)
+    @refuses(ChangeNotFound)
     def get(self, change_id: UUID) -> Shown:
         """Read a change."""
         with transaction() as session:
@@ -120,9 +201,53 @@ class ChangeConfirmation(MethodView):
     @idempotent()
     @blp.arguments(ConfirmationSchema, example={"comment": "Agreed."})
     @blp.response(200, ChangeSchema, example=EXAMPLE_DECIDED)
-    @blp.alt_response(403, description="change.own, change.not_a_confirmer, change.about_yourself")
-    @blp.alt_response(409, description="change.already_decided, change.stale_digest")
-    @blp.alt_response(422, description="change.digest_required, and what the change itself refuses")
+    @refuses(
+        *WHAT_RULES_REFUSE,
+        AlreadyDecided,
+        BlockedByCase,
+        ChangeNotFound,
+        DigestMissing,
+        FailureUnconfirmed,
+        FundNotFound,
+        IllegalRequisitionState,
+        IllegalTransition,
+        InvalidCustodian,
+        InvalidFund,
+        InvalidOpening,
+        InvalidPerson,
+        InvalidRole,
+        InvalidSetting,
+        InvalidThreshold,
+        KeyEnded,
+        KeyNotFound,
+        MayHaveBeenPaid,
+        NoApprover,
+        NobodyLeft,
+        NotAConfirmer,
+        NotSeparate,
+        OwnBenefit,
+        OwnChange,
+        OwnReset,
+        PeriodClosed,
+        RedirectNeeded,
+        RequisitionNotPayable,
+        RoleAssignmentNotFound,
+        RoleCannotApprove,
+        RoleEnded,
+        RoleHeldAlready,
+        RolesIncompatible,
+        SettingsChanged,
+        SharedLogin,
+        StaleChange,
+        StoreNotFound,
+        ThresholdEnded,
+        ThresholdNotFound,
+        ThresholdsOverlap,
+        ThresholdsOverlapNow,
+        UnitNotFound,
+        UnknownSetting,
+        UserNotFound,
+    )
     def post(self, body: dict[str, Any], change_id: UUID) -> Shown:
         """Make a change effective, as a second holder of the right, the cfo, or who is asked."""
         with transaction() as session:
@@ -147,9 +272,15 @@ class ChangeRejection(MethodView):
     @idempotent()
     @blp.arguments(RejectionSchema, example={"comment": "Not before the audit."})
     @blp.response(200, ChangeSchema, example={**EXAMPLE_DECIDED, "status": "rejected"})
-    @blp.alt_response(403, description="change.own, change.not_a_confirmer")
-    @blp.alt_response(409, description="change.already_decided, change.stale_digest")
-    @blp.alt_response(422, description="change.digest_required")
+    @refuses(
+        AlreadyDecided,
+        ChangeNotFound,
+        DigestMissing,
+        NotAConfirmer,
+        OwnChange,
+        ReasonMissing,
+        StaleChange,
+    )
     def post(self, body: dict[str, Any], change_id: UUID) -> Change:
         """Refuse a change, with a reason."""
         with transaction() as session:
@@ -170,8 +301,7 @@ class ChangeWithdrawal(MethodView):
     @operation("changes.withdraw")
     @idempotent()
     @blp.response(200, ChangeSchema, example={**EXAMPLE_DECIDED, "status": "withdrawn"})
-    @blp.alt_response(403, description="change.not_the_proposer")
-    @blp.alt_response(409, description="change.already_decided")
+    @refuses(AlreadyDecided, ChangeNotFound, NotTheProposer)
     def post(self, change_id: UUID) -> Change:
         """Take one's own proposal back."""
         with transaction() as session:

@@ -15,7 +15,7 @@ from flask import Blueprint, Flask, Response, abort, request
 
 from pettycash import settings
 from pettycash.api.access import operation
-from pettycash.api.errors import Api
+from pettycash.api.openapi import Api
 
 STATIC = Path(__file__).parent / "static"
 

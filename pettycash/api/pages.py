@@ -21,17 +21,11 @@ from sqlakeyset import InvalidPage, select_page
 from sqlalchemy import ColumnElement, Select, and_, or_, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from pettycash import clock, errors, settings
+from pettycash import clock, settings
 from pettycash.api.access import current_actor
-from pettycash.api.schemas.fields import Schema
+from pettycash.api.schemas.fields import CursorInvalid, Schema
 
 LIMIT_DEFAULT = 50
-
-
-class CursorInvalid(errors.RuleViolation):
-    """The cursor is not one of this list with these filters; begin again without it."""
-
-    code = "request.cursor_invalid"
 
 
 def page(

@@ -12,12 +12,14 @@ from pettycash import settings
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.pages import page, page_of
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.auth import SessionSchema
 from pettycash.api.schemas.fields import ListQuery
 from pettycash.db import transaction
 from pettycash.models.identity import AuthSession
 from pettycash.services import security_log
 from pettycash.services.identity import sessions
+from pettycash.services.identity.sessions import SessionNotFound
 
 blp = Blueprint(
     "sessions", __name__, url_prefix="/api/auth/sessions", description="Where one is signed in."
@@ -75,7 +77,7 @@ class Session(MethodView):
 
     @operation("sessions.revoke")
     @blp.response(204)
-    @blp.alt_response(404, "NOT_FOUND")
+    @refuses(SessionNotFound)
     def delete(self, session_id: UUID) -> None:
         """End one of one's own sessions at once."""
         actor = current_actor()

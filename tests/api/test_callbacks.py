@@ -15,7 +15,7 @@ from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
 from pettycash import db, settings
-from pettycash.api import access
+from pettycash.api import door
 from pettycash.models.attempts import Callback, CallbackPurpose
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import Payment, PaymentStatus
@@ -211,7 +211,7 @@ def test_callback_of_10_mb_is_too_large_and_nothing_is_kept(
     )
 
     assert (answer.status_code, answer.get_json()["code"]) == (413, "request.too_large")
-    assert stream.taken < 2 * access.BODY_MAX_BYTES, "it was read although it is too much"
+    assert stream.taken < 2 * door.BODY_MAX_BYTES, "it was read although it is too much"
     assert stored() == 0
     assert status(sent) is PaymentStatus.EXECUTING
 
