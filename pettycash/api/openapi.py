@@ -20,6 +20,9 @@ from pettycash.api.schemas.fields import SOMETIMES, Choice
 class ProblemSchema(ma.Schema):
     """A problem (RFC 9457)."""
 
+    class Meta:
+        unknown = ma.EXCLUDE  # a problem may have further members
+
     type = ma.fields.String(required=True, metadata={"example": "urn:pettycash:request.invalid"})
     title = ma.fields.String(required=True)
     status = ma.fields.Integer(required=True)
@@ -59,7 +62,10 @@ class _Converter(OpenAPIConverter):
         self.answers: set[type[ma.Schema]] = set()
 
     def schema2jsonschema(self, schema: ma.Schema) -> dict[str, Any]:
-        """An answer has all its fields, with a value or null, but for those of `SOMETIMES`."""
+        """An answer has all its fields, with a value or null, but for those of `SOMETIMES`.
+
+        A later version may add fields to it, so it does not say that there are no others.
+        """
         shape: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
         if type(schema) in self.answers:
             shape["required"] = sorted(
@@ -67,6 +73,7 @@ class _Converter(OpenAPIConverter):
                 for name, field in schema.fields.items()
                 if not (field.load_only or field.metadata.get(SOMETIMES))
             )
+            del shape["additionalProperties"]
         return shape
 
     def enum2properties(self, field: ma.fields.Field[Any], **context: Any) -> dict[str, Any]:
