@@ -41,7 +41,7 @@ class Recorder:
     def __init__(self) -> None:
         self.findings: Findings = {}
         self.bodies: Counter[tuple[str, int]] = Counter()
-        self.document: _Document | None = None
+        self.document: Document | None = None
 
     def listen(self) -> None:
         """Look at all applications, those of later tests too."""
@@ -54,14 +54,15 @@ class Recorder:
             return
         described = operation_of(sender, request.endpoint, request.method)
         if self.document is None:
-            self.document = _Document(sender)  # the program is one, so all applications have it
+            self.document = Document(sender)  # the program is one, so all applications have it
         if described is None or described.name not in self.document.responses:
             return
-        for missing in self._missing(self.document, described.name, response):
+        for missing in self.missing(self.document, described.name, response):
             test = os.environ.get("PYTEST_CURRENT_TEST", "")
             self.findings.setdefault(f"{described.name}: {missing}", test)
 
-    def _missing(self, document: "_Document", name: str, response: Response) -> Iterator[str]:
+    def missing(self, document: "Document", name: str, response: Response) -> Iterator[str]:
+        """What the document does not say of an answer of an operation."""
         status = response.status_code
         place, declared = document.response(name, status)
         if declared is None:
@@ -92,7 +93,7 @@ class Recorder:
         path.write_text(json.dumps(self.findings))
 
 
-class _Document:
+class Document:
     """The OpenAPI document of one application."""
 
     def __init__(self, application: Flask) -> None:
