@@ -12,7 +12,7 @@ from flask import Flask, Response
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from pettycash import api, composition
-from pettycash.api import admission, docs, errors, etags, limits, metrics
+from pettycash.api import admission, docs, door, errors, etags, limits, metrics, openapi
 from pettycash.api.blueprints import Blueprint
 from pettycash.runtime import config, db, process
 from pettycash.runtime.settings import Settings
@@ -20,9 +20,9 @@ from pettycash.runtime.settings import Settings
 API_DESCRIPTION = """\
 Petty cash, from a requisition to a reconciled payment.
 
-Amounts are strings such as `"1500.00"`. Instants are UTC. Errors are `application/problem+json`;
-branch on their `code` (docs/errors.md). Lists give `items` and `next_cursor`. A trailing slash is
-optional.
+Amounts are strings such as `"1500.00"`. Instants are UTC; `from` and `to` are days in the company's
+time zone. Errors are `application/problem+json`; branch on their `code` (docs/errors.md). Lists
+give `items` and `next_cursor`. A trailing slash is optional. All conventions: docs/api.md.
 """
 
 SECURITY_HEADERS = {
@@ -66,8 +66,8 @@ def create_app(settings: Settings | None = None) -> Flask:
             },
             "security": [{"token": []}],
         },
-        MAX_CONTENT_LENGTH=admission.BODY_MAX_BYTES,
-        MAX_FORM_MEMORY_SIZE=admission.BODY_MAX_BYTES,
+        MAX_CONTENT_LENGTH=door.BODY_MAX_BYTES,
+        MAX_FORM_MEMORY_SIZE=door.BODY_MAX_BYTES,
         MAX_FORM_PARTS=50,
         JSON_SORT_KEYS=False,
         PROPAGATE_EXCEPTIONS=False,
@@ -80,7 +80,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     application.before_request(admission.admit)
     limits.install(application, settings)
     metrics.install(application)
-    rest = errors.Api(application)
+    rest = openapi.Api(application)
     for blueprint in blueprints(api):
         rest.register_blueprint(blueprint)
     docs.install(application, rest)

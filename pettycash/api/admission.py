@@ -7,17 +7,29 @@ auditors' reads, and documents all that. Which *objects* a person sees is
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from flask import Flask, current_app, g, request
-from flask_smorest.utils import deepupdate
 from werkzeug.exceptions import LengthRequired, UnsupportedMediaType
 
 from pettycash.api import etags, limits
 from pettycash.api.blueprints import given_twice, parse_json
+from pettycash.api.door import (
+    BODY_MAX_BYTES,
+    ENROLMENT,
+    MULTIPART_OVERHEAD_BYTES,
+    UPLOAD_MAX_BYTES,
+    AuthenticateAgain,
+    BodyTooLarge,
+    ClientMayNot,
+    EnrolmentRequired,
+    Operation,
+    RoleMissing,
+    SignInFirst,
+    document,
+)
 from pettycash.models.access import Role, SessionPurpose
 from pettycash.runtime import db, errors, settings
 from pettycash.services.access.identity import api_keys, sessions, throttles
@@ -28,103 +40,12 @@ from pettycash.services.foundation.actors import Actor
 P = ParamSpec("P")
 R = TypeVar("R")
 
-BODY_MAX_BYTES = 1024 * 1024
-UPLOAD_MAX_BYTES = 10 * 1024 * 1024
-MULTIPART_OVERHEAD_BYTES = 64 * 1024
-"""Boundaries, headers and small fields beside the file."""
-
 STEP_UP = timedelta(minutes=5)
 
 NOT_TAKEN = "The request carries fields that this operation does not know."
 
-ENROLMENT = frozenset(
-    {
-        "auth.me",
-        "auth.logout",
-        "auth.mfa_enrol",
-        "auth.mfa_confirm",
-        "auth.change_password",
-        "auth.reauthenticate",
-    }
-)
-"""All that somebody may do who still lacks a second factor or has a temporary password."""
-
-CODE_VERBS = frozenset(
-    {"send_otp", "verify_otp", "acknowledge", "reauthenticate", "mfa_confirm", "change_password"}
-)
-"""Verbs that make or check a secret: counted per person in PostgreSQL."""
-
-
 TAKEN_ONCE = ("Authorization", "Idempotency-Key", "On-Behalf-Of")
 """Headers of which a request has one. If-Match and If-None-Match are lists by nature (RFC 9110)."""
-
-
-class SignInFirst(errors.NotAuthenticated):
-    """This needs an Authorization header with a Bearer token."""
-
-    code = "auth.required"
-
-
-class RoleMissing(errors.NotAllowed):
-    """None of your roles may do this."""
-
-    code = "auth.forbidden"
-
-
-class ClientMayNot(errors.NotAllowed):
-    """The API key's scopes do not allow this; no key may decide, release or verify codes."""
-
-    code = "api_key.scope_missing"
-
-
-class EnrolmentRequired(errors.NotAllowed):
-    """First enrol a TOTP app, and replace a password that was given to you; then sign in again."""
-
-    code = "auth.enrolment_required"
-
-
-class AuthenticateAgain(errors.NotAllowed):
-    """This needs your password and code once more: POST /api/auth/reauthenticate/."""
-
-    code = "auth.step_up_required"
-
-
-class BodyTooLarge(errors.PayloadTooLarge):
-    """The body is larger than this operation takes: 1 MiB, files 10 MiB."""
-
-    code = "request.too_large"
-
-
-IF_MATCH = {
-    "in": "header",
-    "name": "If-Match",
-    "required": True,
-    "description": "The ETag of the version that you change.",
-    "schema": {"type": "string"},
-    "example": '"v1"',
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Operation:
-    """The facts that a view's decorators give."""
-
-    name: str
-    locations: frozenset[str]
-    """Where its arguments come from: json, query, form, files."""
-    body_max_bytes: int
-    recognises: Callable[..., bool] | None
-    step_up: bool
-
-    @property
-    def is_public(self) -> bool:
-        """Whether nobody need be signed in."""
-        return self.name in permissions.PUBLIC
-
-    @property
-    def counts_codes(self) -> bool:
-        """Whether it makes or checks a secret."""
-        return self.name.rpartition(".")[2] in CODE_VERBS
 
 
 def operation(
@@ -171,7 +92,7 @@ def operation(
                 raise AssertionError(f"{name} changed something without check_etag()")
             return answer
 
-        wrapper._apidoc = _documented(doc, described, view.__name__)  # type: ignore[attr-defined]
+        wrapper._apidoc = document(doc, described, view.__name__)  # type: ignore[attr-defined]
         wrapper.operation = described  # type: ignore[attr-defined]
         return wrapper
 
@@ -414,23 +335,3 @@ def _refuse_what_is_not_taken(described: Operation) -> None:
 def _is_client() -> bool:
     actor: Actor | None = g.get("actor")
     return actor is not None and actor.client_id is not None
-
-
-def _documented(doc: dict[str, Any], described: Operation, method: str) -> dict[str, Any]:
-    manual: dict[str, Any] = {"operationId": described.name}
-    responses = doc.setdefault("response", {}).setdefault("responses", {})
-    if described.is_public:
-        manual["security"] = []
-    else:
-        roles = permissions.PERMISSIONS[described.name]
-        manual["x-roles"] = sorted(role.value for role in roles)
-        if described.name in permissions.ESCALATED:
-            manual["x-escalation-approver"] = True
-        for status, name in ((401, "UNAUTHORIZED"), (403, "FORBIDDEN")):
-            responses.setdefault(status, []).append(name)
-    if method == "patch":
-        doc.setdefault("arguments", {}).setdefault("parameters", []).append(dict(IF_MATCH))
-        for status, name in ((412, "PRECONDITION_FAILED"), (428, "PRECONDITION_REQUIRED")):
-            responses.setdefault(status, []).append(name)
-    doc["manual_doc"] = deepupdate(doc.get("manual_doc", {}), manual)
-    return doc

@@ -14,7 +14,7 @@ from pathlib import Path
 from flask import Blueprint, Flask, Response, abort, request
 
 from pettycash.api.admission import operation
-from pettycash.api.errors import Api
+from pettycash.api.openapi import Api
 from pettycash.runtime import settings
 
 STATIC = Path(__file__).parent / "static"

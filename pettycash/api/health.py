@@ -79,9 +79,9 @@ class Ready(MethodView):
 
     @operation("health.ready")
     @blp.response(200, ReadySchema, example=READY_EXAMPLE)
-    @blp.alt_response(
+    @blp.response(
         503,
-        schema=ReadySchema,
+        ReadySchema,
         description="Something is missing.",
         example={
             "status": "not_ready",

@@ -22,16 +22,10 @@ from sqlalchemy import ColumnElement, Select, and_, or_, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from pettycash.api.admission import current_actor
-from pettycash.api.schemas.fields import Schema
-from pettycash.runtime import clock, errors, settings
+from pettycash.api.schemas.fields import CursorInvalid, Schema
+from pettycash.runtime import clock, settings
 
 LIMIT_DEFAULT = 50
-
-
-class CursorInvalid(errors.RuleViolation):
-    """The cursor is not one of this list with these filters; begin again without it."""
-
-    code = "request.cursor_invalid"
 
 
 def page(

@@ -10,10 +10,12 @@ from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, optional, page, page_of
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.reconciliation import EXAMPLE_RUN, RunQuery, RunRequestSchema, RunSchema
 from pettycash.models.reconciliation import ReconciliationRun
 from pettycash.runtime.db import transaction
 from pettycash.services import reconciliation
+from pettycash.services.reconciliation.runs import DayNotOver, RunNotFound
 
 blp = Blueprint(
     "reconciliation",
@@ -43,6 +45,7 @@ class ReconciliationRuns(MethodView):
     @idempotent()
     @blp.arguments(RunRequestSchema, example={"business_date": "2026-11-20"})
     @blp.response(202, RunSchema, example={**EXAMPLE_RUN, "status": "running", "closed_at": None})
+    @refuses(DayNotOver)
     def post(self, body: dict[str, Any]) -> ReconciliationRun:
         """Start the next run of a day, or get the one that is still open.
 
@@ -63,6 +66,7 @@ class OneReconciliationRun(MethodView):
 
     @operation("reconciliation.get")
     @blp.response(200, RunSchema, example=EXAMPLE_RUN)
+    @refuses(RunNotFound)
     def get(self, run_id: UUID) -> ReconciliationRun:
         """Read one run with its counts, totals and mismatches."""
         with transaction() as session:

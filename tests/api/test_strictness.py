@@ -10,7 +10,7 @@ import pytest
 from werkzeug.datastructures import Headers
 from werkzeug.test import TestResponse
 
-from pettycash.api.admission import BODY_MAX_BYTES, UPLOAD_MAX_BYTES
+from pettycash.api.door import BODY_MAX_BYTES, UPLOAD_MAX_BYTES
 from pettycash.api.schemas.payments import AcknowledgementSchema, CodeSchema
 from pettycash.api.schemas.replenishments import TransferCodeSchema
 from pettycash.models.access import Role

@@ -10,6 +10,7 @@ from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, optional, page, page_of
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.auth import (
     ApiKeyQuery,
     ApiKeySchema,
@@ -19,6 +20,14 @@ from pettycash.api.schemas.auth import (
 from pettycash.models.access import ApiKey
 from pettycash.runtime.db import transaction
 from pettycash.services.access.identity import api_keys
+from pettycash.services.access.identity.api_keys import (
+    KeyNameTaken,
+    KeyNotFound,
+    LifeTooLong,
+    ScopeUnknown,
+    TwoUnits,
+)
+from pettycash.services.access.organisation import UnknownUnit
 from pettycash.services.foundation import security_log
 
 blp = Blueprint(
@@ -81,6 +90,7 @@ class ApiKeys(MethodView):
         MadeApiKeySchema,
         example={**EXAMPLE, "key": "pc_key_5f1d0c9a2b3e_…", "change_id": UUID_EXAMPLE},
     )
+    @refuses(KeyNameTaken, LifeTooLong, ScopeUnknown, TwoUnits, UnknownUnit)
     def post(self, body: dict[str, Any]) -> ApiKey:
         """Make an API key. The answer shows it this once; nobody can show it again.
 
@@ -109,7 +119,7 @@ class OneApiKey(MethodView):
 
     @operation("api_keys.revoke")
     @blp.response(204)
-    @blp.alt_response(404, "NOT_FOUND")
+    @refuses(KeyNotFound)
     def delete(self, api_key_id: UUID) -> None:
         """Revoke an API key at once; its row stays."""
         actor = current_actor()

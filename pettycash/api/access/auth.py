@@ -8,6 +8,7 @@ from flask.views import MethodView
 
 from pettycash.api.admission import client_info, current_actor, operation
 from pettycash.api.blueprints import Blueprint
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.auth import (
     ChangePasswordSchema,
     ConfirmSchema,
@@ -32,9 +33,32 @@ from pettycash.services.access.identity import (
     throttles,
     totp,
 )
-from pettycash.services.access.identity.sessions import Tokens
-from pettycash.services.access.identity.throttles import LoginSubjects
+from pettycash.services.access.identity.links import LinkRefused
+from pettycash.services.access.identity.passwords import (
+    PasswordTooCommon,
+    PasswordTooLong,
+    PasswordTooShort,
+    PasswordUnchanged,
+)
+from pettycash.services.access.identity.sessions import SessionEnded, Tokens
+from pettycash.services.access.identity.signing_in import (
+    CompanyRequired,
+    MfaRequired,
+    PasswordWrong,
+    WrongCredentials,
+)
+from pettycash.services.access.identity.throttles import LoginSubjects, TooManyAttempts
+from pettycash.services.access.identity.totp import (
+    OwnReset,
+    SharedLogin,
+    TotpEnrolled,
+    TotpNotBegun,
+    TotpWrong,
+    UserNotFound,
+)
+from pettycash.services.access.people import ResetNeedsTwoPeople
 from pettycash.services.foundation import encryption, security_log
+from pettycash.services.foundation.encryption import TooManyHashes
 from pettycash.services.operations import security_alerts
 
 blp = Blueprint(
@@ -79,8 +103,7 @@ class Login(MethodView):
         example={"username": "treasury", "password": "a long pass phrase", "totp_code": "123456"},
     )
     @blp.response(200, TokensSchema, example=TOKENS_EXAMPLE)
-    @blp.alt_response(401, "UNAUTHORIZED")
-    @blp.alt_response(429, "TOO_MANY_REQUESTS")
+    @refuses(CompanyRequired, MfaRequired, TooManyAttempts, TooManyHashes, WrongCredentials)
     def post(self, body: dict[str, Any]) -> Tokens:
         """Sign in. Without the code of an enrolled app: 401 `auth.mfa_required`."""
         subjects = _count_attempt(body["username"])
@@ -131,7 +154,7 @@ class Refresh(MethodView):
     @operation("auth.refresh")
     @blp.arguments(RefreshSchema, example={"refresh_token": "pc_rt_…"})
     @blp.response(200, TokensSchema, example=TOKENS_EXAMPLE)
-    @blp.alt_response(401, "UNAUTHORIZED")
+    @refuses(SessionEnded)
     def post(self, body: dict[str, Any]) -> Tokens:
         """Exchange the refresh token for new tokens.
 
@@ -200,7 +223,7 @@ class Reauthentication(MethodView):
         ReauthenticateSchema, example={"password": "a long pass phrase", "totp_code": "123456"}
     )
     @blp.response(204)
-    @blp.alt_response(429, "TOO_MANY_REQUESTS")
+    @refuses(PasswordWrong, TooManyHashes, TotpWrong)
     def post(self, body: dict[str, Any]) -> None:
         """Give password and code again, for what wants them no older than five minutes."""
         subjects = _confirm_password(body["password"])
@@ -247,8 +270,14 @@ class PasswordChange(MethodView):
         example={"current_password": "the old pass phrase", "new_password": "four words unrelated"},
     )
     @blp.response(204)
-    @blp.alt_response(422, "UNPROCESSABLE_ENTITY")
-    @blp.alt_response(429, "TOO_MANY_REQUESTS")
+    @refuses(
+        PasswordTooCommon,
+        PasswordTooLong,
+        PasswordTooShort,
+        PasswordUnchanged,
+        PasswordWrong,
+        TooManyHashes,
+    )
     def post(self, body: dict[str, Any]) -> None:
         """Change one's own password; every session ends, this one too."""
         subjects = _confirm_password(body["current_password"])
@@ -277,9 +306,7 @@ class Links(MethodView):
         LinkSchema, example={"token": "pc_link_…", "new_password": "four words unrelated"}
     )
     @blp.response(204)
-    @blp.alt_response(401, description="auth.link_refused")
-    @blp.alt_response(422, "UNPROCESSABLE_ENTITY")
-    @blp.alt_response(429, "TOO_MANY_REQUESTS")
+    @refuses(LinkRefused, PasswordTooCommon, PasswordTooLong, PasswordTooShort, TooManyHashes)
     def post(self, body: dict[str, Any]) -> None:
         """Set a password, once, with the token of a link; then sign in with it."""
         with system_transaction() as session:
@@ -317,7 +344,7 @@ class MfaEnrolment(MethodView):
             "provisioning_uri": "otpauth://totp/pettycash:treasury?secret=…&issuer=pettycash",
         },
     )
-    @blp.alt_response(409, "CONFLICT")
+    @refuses(TotpEnrolled)
     def post(self) -> totp.Enrolment:
         """Begin to enrol a TOTP app; asking again replaces a seed that was not confirmed."""
         with transaction() as session:
@@ -331,8 +358,7 @@ class MfaConfirmation(MethodView):
     @operation("auth.mfa_confirm", step_up=True)
     @blp.arguments(ConfirmSchema, example={"code": "123456"})
     @blp.response(204)
-    @blp.alt_response(409, "CONFLICT")
-    @blp.alt_response(422, "UNPROCESSABLE_ENTITY")
+    @refuses(TotpEnrolled, TotpNotBegun, TotpWrong)
     def post(self, body: dict[str, Any]) -> None:
         """Confirm the app with its first code; every session ends, then sign in with a code."""
         actor = current_actor()
@@ -348,7 +374,7 @@ class MfaReset(MethodView):
     @operation("auth.mfa_reset", step_up=True)
     @blp.arguments(ResetSchema, example={"user_id": UUID_EXAMPLE})
     @blp.response(204)
-    @blp.alt_response(404, "NOT_FOUND")
+    @refuses(OwnReset, ResetNeedsTwoPeople, SharedLogin, UserNotFound)
     def post(self, body: dict[str, Any]) -> None:
         """Take another person's TOTP app away, so that they enrol anew; their sessions end.
 

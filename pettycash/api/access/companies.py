@@ -10,7 +10,9 @@ from sqlalchemy import select
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
+from pettycash.api.headers import sends
 from pettycash.api.pages import example_page, page, page_of
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.organisation import (
     EXAMPLE_COMPANY,
     CompanyChangeSchema,
@@ -20,6 +22,7 @@ from pettycash.api.schemas.organisation import (
 from pettycash.models.access import Company
 from pettycash.runtime.db import transaction
 from pettycash.services.access import organisation
+from pettycash.services.access.organisation import CompanyNameTaken, UnitNotFound
 
 blp = Blueprint(
     "companies", __name__, url_prefix="/api/companies", description="The company you act in."
@@ -51,6 +54,8 @@ class OneCompany(MethodView):
 
     @operation("companies.get")
     @blp.response(200, CompanySchema, example=EXAMPLE_COMPANY)
+    @refuses(UnitNotFound)
+    @sends("ETag")
     def get(self, company_id: UUID) -> Company:
         """Read the company."""
         with transaction() as session:
@@ -61,7 +66,7 @@ class OneCompany(MethodView):
     @operation("companies.update")
     @blp.arguments(CompanyChangeSchema, example={"name": "Demo organisation"})
     @blp.response(200, CompanySchema, example=EXAMPLE_COMPANY)
-    @blp.alt_response(409, description="company.name_taken")
+    @refuses(CompanyNameTaken, UnitNotFound)
     def patch(self, body: dict[str, Any], company_id: UUID) -> Company:
         """Give the company another name."""
         with transaction() as session:

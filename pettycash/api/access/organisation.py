@@ -15,12 +15,15 @@ from sqlalchemy import select
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, matches, optional, page, page_of
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas import organisation as shapes
 from pettycash.models.access import Branch, CostCenter, Department, Position, Region
 from pettycash.runtime.db import transaction
 from pettycash.services.access import organisation
+from pettycash.services.access.organisation import CodeTaken, UnitInUse, UnitNotFound, UnknownUnit
 
 blp = Blueprint(
     "organisation",
@@ -98,8 +101,9 @@ def _serve(kind: UnitView) -> None:
         @idempotent()
         @blp.arguments(kind.schema, example=dict(kind.example))
         @blp.response(201, kind.schema, example=answer)
-        @blp.alt_response(409, description="organisation.code_taken")
         @blp.doc(summary=f"Make a {kind.one}.")
+        @refuses(CodeTaken, UnknownUnit)
+        @sends("Location", "ETag")
         def post(self, body: dict[str, Any]) -> Any:
             with transaction() as session:
                 unit = organisation.create(session, kind.model, values=body, actor=current_actor())
@@ -112,6 +116,8 @@ def _serve(kind: UnitView) -> None:
         @operation(f"{kind.operations}.get")
         @blp.response(200, kind.schema, example=answer)
         @blp.doc(summary=f"Read a {kind.one}.")
+        @refuses(UnitNotFound)
+        @sends("ETag")
         def get(self, unit_id: UUID) -> Any:
             with transaction() as session:
                 unit = organisation.get(session, kind.model, unit_id=unit_id)
@@ -121,8 +127,8 @@ def _serve(kind: UnitView) -> None:
         @operation(f"{kind.operations}.update")
         @blp.arguments(change, example={"is_active": True})
         @blp.response(200, kind.schema, example=answer)
-        @blp.alt_response(409, description="organisation.code_taken, organisation.unit_in_use")
         @blp.doc(summary=f"Change or deactivate a {kind.one}.")
+        @refuses(CodeTaken, UnitInUse, UnitNotFound, UnknownUnit)
         def patch(self, body: dict[str, Any], unit_id: UUID) -> Any:
             with transaction() as session:
                 unit = organisation.get(session, kind.model, unit_id=unit_id, lock=True)

@@ -8,9 +8,11 @@ from sqlalchemy import not_, or_, select
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.operations.changes import Located, located, warned
 from pettycash.api.pages import example_page, optional, page, page_of
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.changes import EXAMPLE_CHANGE, ChangeSchema
 from pettycash.api.schemas.people import (
     EXAMPLE_ASSIGNMENT,
@@ -23,6 +25,14 @@ from pettycash.api.schemas.people import (
 from pettycash.models.access import RoleAssignment
 from pettycash.runtime.db import transaction
 from pettycash.services.access import role_assignments
+from pettycash.services.access.role_assignments import (
+    InvalidRole,
+    RoleAssignmentNotFound,
+    RoleEnded,
+    RoleHeldAlready,
+    RolesIncompatible,
+)
+from pettycash.services.operations.changes import OwnBenefit
 
 blp = Blueprint(
     "role_assignments",
@@ -69,8 +79,8 @@ class RoleAssignments(MethodView):
     @idempotent()
     @blp.arguments(NewRoleSchema, example=EXAMPLE_NEW_ROLE)
     @blp.response(202, ChangeSchema, example=EXAMPLE_ROLE_CHANGE)
-    @blp.alt_response(409, description="role_assignment.held_already, role_assignment.incompatible")
-    @blp.alt_response(422, description="role_assignment.invalid")
+    @refuses(InvalidRole, OwnBenefit, RoleHeldAlready, RolesIncompatible)
+    @sends("Location")
     def post(self, body: dict[str, Any]) -> Located:
         """Propose that somebody holds a role."""
         with transaction() as session:
@@ -87,7 +97,8 @@ class RoleAssignmentEnd(MethodView):
     @idempotent()
     @blp.arguments(RoleEndSchema, example={"reason": "Has left the branch."})
     @blp.response(202, ChangeSchema, example={**EXAMPLE_ROLE_CHANGE, "kind": "role_end"})
-    @blp.alt_response(409, description="role_assignment.ended")
+    @refuses(RoleAssignmentNotFound, RoleEnded)
+    @sends("Location")
     def post(self, body: dict[str, Any], assignment_id: UUID) -> Located:
         """Propose that a role ends; `warnings` name what nobody else could do then."""
         with transaction() as session:

@@ -11,12 +11,14 @@ from sqlalchemy import select
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.pages import page, page_of
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.auth import SessionSchema
 from pettycash.api.schemas.fields import ListQuery
 from pettycash.models.access import AuthSession
 from pettycash.runtime import settings
 from pettycash.runtime.db import transaction
 from pettycash.services.access.identity import sessions
+from pettycash.services.access.identity.sessions import SessionNotFound
 from pettycash.services.foundation import security_log
 
 blp = Blueprint(
@@ -75,7 +77,7 @@ class Session(MethodView):
 
     @operation("sessions.revoke")
     @blp.response(204)
-    @blp.alt_response(404, "NOT_FOUND")
+    @refuses(SessionNotFound)
     def delete(self, session_id: UUID) -> None:
         """End one of one's own sessions at once."""
         actor = current_actor()

@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, matches, optional, page, page_of
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.people import (
     CENTRALISED,
     EXAMPLE_DEACTIVATED,
@@ -31,7 +33,19 @@ from pettycash.runtime.db import transaction
 from pettycash.runtime.sanitising import mask_phone
 from pettycash.services.access import people
 from pettycash.services.access.identity import sessions, usernames
+from pettycash.services.access.identity.totp import UserNotFound
+from pettycash.services.access.identity.usernames import InvalidPerson
+from pettycash.services.access.organisation import UnknownUnit
+from pettycash.services.access.people import (
+    ContactNeedsTwoPeople,
+    ContactTooNew,
+    LoginShared,
+    NotYourself,
+    UsernameTaken,
+)
 from pettycash.services.approvals import indispensable
+from pettycash.services.foundation.encryption import TooManyHashes
+from pettycash.services.foundation.text_validation import InvalidText
 
 blp = Blueprint(
     "users", __name__, url_prefix="/api/users", description="People, their places and roles."
@@ -145,7 +159,8 @@ class Users(MethodView):
     @idempotent()
     @blp.arguments(NewUserSchema, example=EXAMPLE_NEW_USER)
     @blp.response(201, UserSchema, example={**EXAMPLE_USER, "roles": []})
-    @blp.alt_response(409, description="user.username_taken")
+    @refuses(InvalidPerson, InvalidText, TooManyHashes, UnknownUnit, UsernameTaken)
+    @sends("Location", "ETag")
     def post(self, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Admit somebody. A link with which they set a password goes to their own address."""
         login = {name: body.pop(name, None) for name in LOGIN}
@@ -164,6 +179,8 @@ class OneUser(MethodView):
 
     @operation("users.get")
     @blp.response(200, UserSchema, example=EXAMPLE_USER)
+    @refuses(UserNotFound)
+    @sends("ETag")
     def get(self, user_id: UUID) -> dict[str, Any]:
         """Read a person."""
         with transaction() as session:
@@ -175,8 +192,15 @@ class OneUser(MethodView):
     @operation("users.update", step_up=True)
     @blp.arguments(UserChangeSchema, example={"is_active": False})
     @blp.response(200, ChangedUserSchema, example=EXAMPLE_DEACTIVATED)
-    @blp.alt_response(403, description="user.not_yourself")
-    @blp.alt_response(409, description="user.login_shared")
+    @refuses(
+        ContactNeedsTwoPeople,
+        InvalidPerson,
+        InvalidText,
+        LoginShared,
+        NotYourself,
+        UnknownUnit,
+        UserNotFound,
+    )
     def patch(self, body: dict[str, Any], user_id: UUID) -> dict[str, Any]:
         """Change or deactivate a person; who is deactivated is signed out at once.
 
@@ -202,8 +226,7 @@ class UserLink(MethodView):
     @operation("users.link", step_up=True)
     @idempotent()
     @blp.response(202)
-    @blp.alt_response(404, "NOT_FOUND")
-    @blp.alt_response(409, description="user.login_shared")
+    @refuses(ContactTooNew, LoginShared, UserNotFound)
     def post(self, user_id: UUID) -> None:
         """Send a person a new link to their own address; earlier ones are worthless then."""
         with transaction() as session:

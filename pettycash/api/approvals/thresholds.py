@@ -13,9 +13,11 @@ from sqlalchemy import not_, select
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import set_etag
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.operations.changes import Located, located
 from pettycash.api.pages import example_page, matches, optional, page, page_of
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.changes import ChangeSchema
 from pettycash.api.schemas.thresholds import (
     EXAMPLE_COVERAGE,
@@ -31,8 +33,16 @@ from pettycash.api.schemas.thresholds import (
 )
 from pettycash.models.approvals import ApprovalThreshold
 from pettycash.runtime.db import transaction
+from pettycash.runtime.money import InvalidAmount
 from pettycash.services.approvals import thresholds
 from pettycash.services.approvals.thresholds import Draft
+from pettycash.services.approvals.thresholds.finding import ThresholdNotFound
+from pettycash.services.approvals.thresholds.publishing import (
+    InvalidThreshold,
+    RoleCannotApprove,
+    ThresholdEnded,
+    ThresholdsOverlap,
+)
 
 blp = Blueprint(
     "thresholds",
@@ -69,9 +79,15 @@ class Thresholds(MethodView):
     @idempotent()
     @blp.arguments(ThresholdDraftSchema, example=EXAMPLE_DRAFT)
     @blp.response(202, ChangeSchema, example=EXAMPLE_PROPOSED)
-    @blp.alt_response(
-        422, description="threshold.role_cannot_approve, threshold.invalid, threshold.overlap"
+    @refuses(
+        InvalidAmount,
+        InvalidThreshold,
+        RoleCannotApprove,
+        ThresholdEnded,
+        ThresholdNotFound,
+        ThresholdsOverlap,
     )
+    @sends("Location")
     def post(self, body: dict[str, Any]) -> Located:
         """Draft a tier; the cfo, who is not the drafter, publishes it."""
         reason = body.pop("reason")
@@ -121,6 +137,8 @@ class OneThreshold(MethodView):
 
     @operation("thresholds.get")
     @blp.response(200, ThresholdSchema, example=EXAMPLE_THRESHOLD)
+    @refuses(ThresholdNotFound)
+    @sends("ETag")
     def get(self, threshold_id: UUID) -> ApprovalThreshold:
         """Read a published tier."""
         with transaction() as session:
@@ -138,7 +156,8 @@ class ThresholdRetirement(MethodView):
     @idempotent()
     @blp.arguments(RetirementSchema, example={"reason": "Replaced by the new policy."})
     @blp.response(202, ChangeSchema, example=EXAMPLE_ENDING)
-    @blp.alt_response(409, description="threshold.ended")
+    @refuses(ThresholdEnded, ThresholdNotFound)
+    @sends("Location")
     def post(self, body: dict[str, Any], threshold_id: UUID) -> Located:
         """Propose that a tier ends; the cfo publishes it. Running requisitions keep the tier."""
         with transaction() as session:

@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, matches, optional, page, page_of
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.changes import ChangeSchema
 from pettycash.api.schemas.funds import (
     EXAMPLE_BALANCE,
@@ -36,8 +38,25 @@ from pettycash.api.schemas.replenishments import EXAMPLE_REPLENISHMENT, Replenis
 from pettycash.models.imprest import Fund, Replenishment, Store
 from pettycash.models.operations import Change
 from pettycash.runtime.db import transaction
+from pettycash.runtime.money import InvalidAmount
 from pettycash.services.foundation import visibility
+from pettycash.services.foundation.visibility import FundNotFound
 from pettycash.services.imprest import float_identity, funds, replenishments
+from pettycash.services.imprest.funds.keeping import FundExists, FundInUse, InvalidFund
+from pettycash.services.imprest.funds.opening import InvalidOpening
+from pettycash.services.imprest.funds.stores import (
+    InvalidStore,
+    StoreExists,
+    StoreNotEmpty,
+    StoreNotFound,
+)
+from pettycash.services.imprest.replenishments.creation import (
+    AlreadyOpen,
+    InvalidReplenishment,
+    NothingToReplenish,
+)
+from pettycash.services.ledger.posting import AlreadyPosted
+from pettycash.services.operations.changes import NotAProposer
 
 blp = Blueprint(
     "funds",
@@ -89,8 +108,8 @@ class Funds(MethodView):
     @idempotent()
     @blp.arguments(FundSchema, example=EXAMPLE_NEW_FUND)
     @blp.response(201, FundSchema, example=EXAMPLE_FUND)
-    @blp.alt_response(409, description="fund.exists")
-    @blp.alt_response(422, description="fund.invalid")
+    @refuses(FundExists, InvalidAmount, InvalidFund)
+    @sends("Location", "ETag")
     def post(self, body: dict[str, Any]) -> Any:
         """Open a fund, one for each place and currency; stores and a custodian come next."""
         with transaction() as session:
@@ -106,6 +125,8 @@ class OneFund(MethodView):
 
     @operation("funds.get")
     @blp.response(200, FundSchema, example=EXAMPLE_FUND)
+    @refuses(FundNotFound)
+    @sends("ETag")
     def get(self, fund_id: UUID) -> dict[str, Any]:
         """Read a fund with what it holds."""
         with transaction() as session:
@@ -116,8 +137,7 @@ class OneFund(MethodView):
     @operation("funds.update", step_up=True)
     @blp.arguments(FundChangeSchema(partial=True), example={"name": "Westlands office"})
     @blp.response(200, FundSchema, example=EXAMPLE_FUND)
-    @blp.alt_response(409, description="fund.in_use, fund.exists")
-    @blp.alt_response(422, description="fund.invalid")
+    @refuses(FundExists, FundInUse, FundNotFound, InvalidAmount, InvalidFund)
     def patch(self, body: dict[str, Any], fund_id: UUID) -> dict[str, Any]:
         """Change a fund's name, or close it when it is empty; two people change its limits."""
         with transaction() as session:
@@ -135,6 +155,7 @@ class BalanceOfFund(MethodView):
 
     @operation("funds.balance")
     @blp.response(200, FundBalanceSchema, example=EXAMPLE_BALANCE)
+    @refuses(FundNotFound)
     def get(self, fund_id: UUID) -> dict[str, Any]:
         """Read balance, held, available and floor of each store, their sums and the identity."""
         with transaction() as session:
@@ -157,8 +178,15 @@ class FundReplenishment(MethodView):
     @idempotent(required=True)
     @blp.arguments(ReplenishSchema, example={"reason": "The school trip next week"})
     @blp.response(201, ReplenishmentSchema, example=EXAMPLE_REPLENISHMENT)
-    @blp.alt_response(409, description="replenishment.already_open")
-    @blp.alt_response(422, description="replenishment.nothing_to_replenish, replenishment.invalid")
+    @refuses(
+        AlreadyOpen,
+        FundNotFound,
+        InvalidAmount,
+        InvalidReplenishment,
+        NothingToReplenish,
+        StoreNotFound,
+    )
+    @sends("Location", "ETag")
     def post(self, body: dict[str, Any], fund_id: UUID) -> tuple[Replenishment, dict[str, str]]:
         """Ask for a replenishment by hand, whatever the level. It credits nothing by itself."""
         with transaction() as session:
@@ -177,8 +205,8 @@ class OpeningBalance(MethodView):
     @idempotent()
     @blp.arguments(OpeningBalanceSchema, example=EXAMPLE_OPENING)
     @blp.response(202, ChangeSchema, example=EXAMPLE_OPENING_CHANGE)
-    @blp.alt_response(409, description="ledger.already_posted")
-    @blp.alt_response(422, description="fund.invalid_opening_balance, ledger.period_closed")
+    @refuses(AlreadyPosted, FundNotFound, InvalidOpening, NotAProposer, StoreNotFound)
+    @sends("Location")
     def post(self, body: dict[str, Any], fund_id: UUID) -> tuple[Change, dict[str, str]]:
         """Propose a store's opening balance; a second person confirms it and it is posted."""
         with transaction() as session:
@@ -195,6 +223,7 @@ class Stores(MethodView):
     @operation("stores.list")
     @blp.arguments(StoreQuery, location="query")
     @blp.response(200, page_of(StoreSchema), example=example_page(EXAMPLE_STORE))
+    @refuses(FundNotFound)
     def get(self, arguments: dict[str, Any], fund_id: UUID) -> dict[str, Any]:
         """List the stores of a fund by code."""
         with transaction() as session:
@@ -210,8 +239,8 @@ class Stores(MethodView):
     @idempotent()
     @blp.arguments(StoreSchema, example=EXAMPLE_NEW_STORE)
     @blp.response(201, StoreSchema, example=EXAMPLE_STORE)
-    @blp.alt_response(409, description="store.exists")
-    @blp.alt_response(422, description="store.invalid")
+    @refuses(FundNotFound, InvalidStore, StoreExists)
+    @sends("Location", "ETag")
     def post(self, body: dict[str, Any], fund_id: UUID) -> tuple[Store, dict[str, str]]:
         """Add an empty store to a fund."""
         with transaction() as session:
@@ -228,6 +257,8 @@ class OneStore(MethodView):
 
     @operation("stores.get")
     @blp.response(200, StoreSchema, example=EXAMPLE_STORE)
+    @refuses(FundNotFound, StoreNotFound)
+    @sends("ETag")
     def get(self, fund_id: UUID, store_id: UUID) -> Store:
         """Read a store."""
         with transaction() as session:
@@ -239,7 +270,7 @@ class OneStore(MethodView):
     @operation("stores.update")
     @blp.arguments(StoreChangeSchema, example={"name": "Front desk"})
     @blp.response(200, StoreSchema, example=EXAMPLE_STORE)
-    @blp.alt_response(409, description="store.not_empty")
+    @refuses(FundNotFound, InvalidStore, StoreNotEmpty, StoreNotFound)
     def patch(self, body: dict[str, Any], fund_id: UUID, store_id: UUID) -> Store:
         """Change a store's name, or close it when it is empty."""
         with transaction() as session:

@@ -9,8 +9,10 @@ from sqlalchemy import select
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import set_etag
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent, refuse_and_store
 from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.replenishments import (
     EXAMPLE_APPROVED,
     EXAMPLE_CANCELLED,
@@ -29,11 +31,45 @@ from pettycash.api.schemas.replenishments import (
     TransferGrantSchema,
     TransferSchema,
 )
-from pettycash.models.imprest import Replenishment
+from pettycash.models.imprest import IllegalReplenishmentState, Replenishment
 from pettycash.models.releases import ReleaseChallenge, ReleaseGrant
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation import company_settings
+from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.imprest import replenishments
+from pettycash.services.imprest.replenishments.creation import (
+    InvalidReplenishment,
+    NothingToReplenish,
+)
+from pettycash.services.imprest.replenishments.deciding import (
+    DrawerTooSmall,
+    JudgedIt,
+    OwnReplenishment,
+    RejectionNeedsReason,
+    ReplenishmentNeedsCfo,
+)
+from pettycash.services.imprest.replenishments.funding import BankReferenceUsed, InvalidEvidence
+from pettycash.services.imprest.replenishments.receiving import (
+    MoreThanFunded,
+    NothingMissing,
+    NotTheKeeper,
+)
+from pettycash.services.imprest.replenishments.scope import ReplenishmentNotFound
+from pettycash.services.ledger.posting import PeriodClosed
+from pettycash.services.operations.pauses import Paused
+from pettycash.services.releases.challenges import NotLocked, ReleaseClaimed, TooManyCodes
+from pettycash.services.releases.checking import (
+    CodeExpired,
+    CodeRequired,
+    CodeUsed,
+    GrantExpired,
+    GrantUsed,
+    NoChallenge,
+    SubjectChanged,
+    TriesExhausted,
+    WrongCode,
+)
+from pettycash.services.releases.subjects import NotTheExecutor, ReleaseLocked, TreasuryFirst
 
 blp = Blueprint(
     "replenishments",
@@ -70,6 +106,8 @@ class OneReplenishment(MethodView):
 
     @operation("replenishments.get")
     @blp.response(200, ReplenishmentSchema, example=EXAMPLE_REPLENISHMENT)
+    @refuses(ReplenishmentNotFound)
+    @sends("ETag")
     def get(self, replenishment_id: UUID) -> Replenishment:
         """Read a replenishment with the imprest identity printed on it."""
         with transaction() as session:
@@ -87,13 +125,14 @@ class ReplenishmentApproval(MethodView):
     @operation("replenishments.approve")
     @idempotent()
     @blp.response(200, ReplenishmentSchema, example=EXAMPLE_APPROVED)
-    @blp.alt_response(
-        403,
-        description="replenishment.own_request, replenishment.judged, replenishment.cfo_required",
-    )
-    @blp.alt_response(409, description="replenishment.illegal_state")
-    @blp.alt_response(
-        422, description="replenishment.nothing_to_replenish, replenishment.drawer_too_small"
+    @refuses(
+        DrawerTooSmall,
+        IllegalReplenishmentState,
+        JudgedIt,
+        NothingToReplenish,
+        OwnReplenishment,
+        ReplenishmentNeedsCfo,
+        ReplenishmentNotFound,
     )
     def post(self, replenishment_id: UUID) -> Replenishment:
         """Approve it for what the fund needs now; what is not ordinary is the cfo's."""
@@ -114,7 +153,9 @@ class ReplenishmentRejection(MethodView):
     @idempotent()
     @blp.arguments(ReplenishmentReasonSchema, example={"reason": "Next month"})
     @blp.response(200, ReplenishmentSchema, example=EXAMPLE_REJECTED)
-    @blp.alt_response(409, description="replenishment.illegal_state")
+    @refuses(
+        IllegalReplenishmentState, OwnReplenishment, RejectionNeedsReason, ReplenishmentNotFound
+    )
     def post(self, body: dict[str, Any], replenishment_id: UUID) -> Replenishment:
         """Reject a pending replenishment, with a reason; the fund waits before it asks again."""
         with transaction() as session:
@@ -135,7 +176,7 @@ class Cancellation(MethodView):
     @idempotent()
     @blp.arguments(ReplenishmentReasonSchema, example={"reason": "Not needed any more"})
     @blp.response(200, ReplenishmentSchema, example=EXAMPLE_CANCELLED)
-    @blp.alt_response(409, description="replenishment.illegal_state")
+    @refuses(IllegalReplenishmentState, RejectionNeedsReason, ReplenishmentNotFound)
     def post(self, body: dict[str, Any], replenishment_id: UUID) -> Replenishment:
         """Cancel a replenishment that was not funded; a code that is out for it is void."""
         with transaction() as session:
@@ -155,11 +196,15 @@ class CodeRequest(MethodView):
     @operation("replenishments.send_otp")
     @idempotent()
     @blp.response(202, TransferCodeSentSchema, example=EXAMPLE_SENT)
-    @blp.alt_response(
-        409, description="replenishment.illegal_state, release.claimed, release.locked"
+    @refuses(
+        IllegalReplenishmentState,
+        NotSeparate,
+        Paused,
+        ReleaseClaimed,
+        ReleaseLocked,
+        ReplenishmentNotFound,
+        TooManyCodes,
     )
-    @blp.alt_response(429, description="release.too_many_codes")
-    @blp.alt_response(503, description="platform.paused")
     def post(self, replenishment_id: UUID) -> ReleaseChallenge:
         """Claim the transfer and have a code sent to you; a TOTP app's code does as well."""
         with transaction() as session:
@@ -179,11 +224,18 @@ class CodeCheck(MethodView):
     @idempotent()
     @blp.arguments(TransferCodeSchema, example={"code": "123456"})
     @blp.response(200, TransferGrantSchema, example=EXAMPLE_GRANT)
-    @blp.alt_response(409, description="replenishment.illegal_state, release.locked")
-    @blp.alt_response(
-        422,
-        description="release.wrong_code, release.code_expired, release.code_used,"
-        " release.tries_exhausted, release.no_challenge, release.subject_changed",
+    @refuses(
+        CodeExpired,
+        CodeUsed,
+        IllegalReplenishmentState,
+        NoChallenge,
+        NotSeparate,
+        NotTheExecutor,
+        ReleaseLocked,
+        ReplenishmentNotFound,
+        SubjectChanged,
+        TriesExhausted,
+        WrongCode,
     )
     def post(self, body: dict[str, Any], replenishment_id: UUID) -> ReleaseGrant | None:
         """Check the code; a wrong try counts, a right one allows one transfer within minutes."""
@@ -207,7 +259,7 @@ class Unlocking(MethodView):
     @operation("replenishments.unlock_release")
     @idempotent()
     @blp.response(200, ReplenishmentSchema, example=EXAMPLE_APPROVED)
-    @blp.alt_response(409, description="release.not_locked, replenishment.illegal_state")
+    @refuses(IllegalReplenishmentState, NotLocked, NotSeparate, ReplenishmentNotFound)
     def post(self, replenishment_id: UUID) -> Replenishment:
         """Unlock a release after too many failed codes; their executor may not do it."""
         with transaction() as session:
@@ -227,15 +279,21 @@ class Funding(MethodView):
     @idempotent(required=True)
     @blp.arguments(TransferSchema, example={"bank_reference": "FT26325XYZ"})
     @blp.response(200, ReplenishmentSchema, example=EXAMPLE_FUNDED)
-    @blp.alt_response(
-        409, description="replenishment.illegal_state, replenishment.bank_reference_used"
+    @refuses(
+        BankReferenceUsed,
+        CodeRequired,
+        GrantExpired,
+        GrantUsed,
+        IllegalReplenishmentState,
+        InvalidEvidence,
+        NotSeparate,
+        NotTheExecutor,
+        Paused,
+        PeriodClosed,
+        ReplenishmentNotFound,
+        SubjectChanged,
+        TreasuryFirst,
     )
-    @blp.alt_response(
-        422,
-        description="release.code_required, release.grant_expired, release.grant_used,"
-        " release.subject_changed, replenishment.invalid_evidence, ledger.period_closed",
-    )
-    @blp.alt_response(503, description="platform.paused")
     def post(self, body: dict[str, Any], replenishment_id: UUID) -> Replenishment:
         """Record the transfer that your verified code released: Dr in transit, Cr bank."""
         with transaction() as session:
@@ -256,8 +314,14 @@ class Receipt(MethodView):
     @idempotent(required=True)
     @blp.arguments(DeliverySchema, example={"amount": "11000.00"})
     @blp.response(200, ReplenishmentSchema, example=EXAMPLE_RECEIVED)
-    @blp.alt_response(409, description="replenishment.illegal_state, replenishment.nothing_missing")
-    @blp.alt_response(422, description="replenishment.more_than_funded, replenishment.invalid")
+    @refuses(
+        IllegalReplenishmentState,
+        InvalidReplenishment,
+        MoreThanFunded,
+        NotTheKeeper,
+        NothingMissing,
+        ReplenishmentNotFound,
+    )
     def post(self, body: dict[str, Any], replenishment_id: UUID) -> Replenishment:
         """Record what arrived: Dr store, Cr in transit. What is missing stays in transit, a case.
 

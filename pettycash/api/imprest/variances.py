@@ -9,8 +9,10 @@ from sqlalchemy import select
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import set_etag
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.variances import (
     EXAMPLE_APPROVED_VARIANCE,
     EXAMPLE_RECORD,
@@ -24,8 +26,23 @@ from pettycash.api.schemas.variances import (
 )
 from pettycash.models.imprest import VarianceAdjustment
 from pettycash.runtime.db import transaction
+from pettycash.runtime.money import InvalidAmount
 from pettycash.services.foundation import company_settings
+from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.foundation.visibility import PaymentNotFound
 from pettycash.services.imprest import variances
+from pettycash.services.imprest.variances import (
+    AlreadyPending,
+    InvalidVariance,
+    NotPaid,
+    OwnVariance,
+    VarianceAlreadyDecided,
+    VarianceNeedsCfo,
+    VarianceNeedsReason,
+    VarianceNotFound,
+    WrongDirection,
+)
+from pettycash.services.ledger.posting import PeriodClosed
 
 blp = Blueprint(
     "variances",
@@ -43,8 +60,17 @@ class VarianceRecord(MethodView):
     @idempotent()
     @blp.arguments(VarianceRecordSchema, example=EXAMPLE_RECORD)
     @blp.response(201, VarianceSchema, example=EXAMPLE_VARIANCE)
-    @blp.alt_response(409, description="variance.payment_not_paid, variance.already_pending")
-    @blp.alt_response(422, description="variance.invalid, variance.wrong_direction")
+    @refuses(
+        AlreadyPending,
+        InvalidAmount,
+        InvalidVariance,
+        NotPaid,
+        NotSeparate,
+        PaymentNotFound,
+        VarianceNeedsReason,
+        WrongDirection,
+    )
+    @sends("Location", "ETag")
     def post(
         self, body: dict[str, Any], payment_id: UUID
     ) -> tuple[VarianceAdjustment, dict[str, str]]:
@@ -88,6 +114,8 @@ class OneVariance(MethodView):
 
     @operation("variances.get")
     @blp.response(200, VarianceSchema, example=EXAMPLE_VARIANCE)
+    @refuses(VarianceNotFound)
+    @sends("ETag")
     def get(self, variance_id: UUID) -> VarianceAdjustment:
         """Read a variance."""
         with transaction() as session:
@@ -104,8 +132,14 @@ class VarianceApproval(MethodView):
     @idempotent()
     @blp.arguments(VarianceApprovalSchema, example={"comment": "As on the statement"})
     @blp.response(200, VarianceSchema, example=EXAMPLE_APPROVED_VARIANCE)
-    @blp.alt_response(409, description="variance.already_decided")
-    @blp.alt_response(422, description="ledger.period_closed")
+    @refuses(
+        NotSeparate,
+        OwnVariance,
+        PeriodClosed,
+        VarianceAlreadyDecided,
+        VarianceNeedsCfo,
+        VarianceNotFound,
+    )
     def post(self, body: dict[str, Any], variance_id: UUID) -> VarianceAdjustment:
         """Approve a variance, which posts it, dated today."""
         with transaction() as session:
@@ -126,7 +160,14 @@ class VarianceRejection(MethodView):
     @idempotent()
     @blp.arguments(VarianceRejectionSchema, example={"reason": "That fee is of another payment"})
     @blp.response(200, VarianceSchema, example=EXAMPLE_REJECTED_VARIANCE)
-    @blp.alt_response(409, description="variance.already_decided")
+    @refuses(
+        NotSeparate,
+        OwnVariance,
+        VarianceAlreadyDecided,
+        VarianceNeedsCfo,
+        VarianceNeedsReason,
+        VarianceNotFound,
+    )
     def post(self, body: dict[str, Any], variance_id: UUID) -> VarianceAdjustment:
         """Reject a variance, with a reason; nothing is posted."""
         with transaction() as session:

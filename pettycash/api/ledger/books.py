@@ -8,8 +8,10 @@ from sqlalchemy import select
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, matches, optional, page, page_of
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.fields import ListQuery
 from pettycash.api.schemas.ledger import (
     AccountQuery,
@@ -36,7 +38,11 @@ from pettycash.models.imprest import Store
 from pettycash.models.ledger import JournalEntry, LedgerAccount, Posting
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation import visibility
+from pettycash.services.foundation.visibility import FundNotFound
 from pettycash.services.ledger import accounts, fund_statements, journal, trial_balance
+from pettycash.services.ledger.accounts import AccountExists, AccountNeedsOwner, AccountNotFound
+from pettycash.services.ledger.fund_statements import LineNotFound
+from pettycash.services.ledger.journal import EntryNotFound
 
 blp = Blueprint(
     "ledger",
@@ -85,6 +91,7 @@ class LedgerByFund(MethodView):
     @operation("ledger.by_fund")
     @blp.arguments(FundLedgerQuery, location="query")
     @blp.response(200, page_of(LedgerLineSchema), example=example_page(EXAMPLE_LINE))
+    @refuses(FundNotFound)
     def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """List the lines of one fund, the newest first; 404 where the fund is not in scope."""
         with transaction() as session:
@@ -98,6 +105,7 @@ class OneLine(MethodView):
 
     @operation("ledger.get")
     @blp.response(200, LedgerLineSchema, example=EXAMPLE_LINE)
+    @refuses(LineNotFound)
     def get(self, line_id: UUID) -> dict[str, Any]:
         """Read a line."""
         with transaction() as session:
@@ -134,6 +142,7 @@ class OneEntry(MethodView):
 
     @operation("journal.get")
     @blp.response(200, JournalEntrySchema, example=EXAMPLE_ENTRY)
+    @refuses(EntryNotFound)
     def get(self, entry_id: UUID) -> dict[str, Any]:
         """Read an entry with its postings."""
         with transaction() as session:
@@ -164,8 +173,8 @@ class Accounts(MethodView):
     @idempotent()
     @blp.arguments(NewLedgerAccountSchema, example=EXAMPLE_NEW_ACCOUNT)
     @blp.response(201, LedgerAccountSchema, example=EXAMPLE_ACCOUNT)
-    @blp.alt_response(409, description="account.exists")
-    @blp.alt_response(422, description="account.kind_not_free")
+    @refuses(AccountExists, AccountNeedsOwner)
+    @sends("Location")
     def post(self, body: dict[str, Any]) -> tuple[LedgerAccount, dict[str, str]]:
         """Open a further bank account, or an expense category that lines may name."""
         with transaction() as session:
@@ -180,6 +189,7 @@ class OneAccount(MethodView):
 
     @operation("accounts.get")
     @blp.response(200, LedgerAccountSchema, example=EXAMPLE_ACCOUNT)
+    @refuses(AccountNotFound)
     def get(self, account_id: UUID) -> LedgerAccount:
         """Read an account with its balance."""
         with transaction() as session:

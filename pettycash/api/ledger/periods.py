@@ -10,6 +10,7 @@ from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, page, page_of
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.ledger import (
     LedgerPeriodSchema,
     PeriodQuery,
@@ -23,6 +24,12 @@ from pettycash.models.ledger import LedgerPeriod
 from pettycash.runtime import errors
 from pettycash.runtime.db import transaction
 from pettycash.services.ledger import periods
+from pettycash.services.ledger.periods import (
+    IllegalPeriodState,
+    NotInOrder,
+    OwnSoftClose,
+    PeriodNotOver,
+)
 
 blp = Blueprint(
     "periods",
@@ -73,9 +80,7 @@ class SoftClosing(MethodView):
     @operation("periods.soft_close")
     @idempotent()
     @blp.response(200, LedgerPeriodSchema, example=EXAMPLE_SOFT)
-    @blp.alt_response(404, description="period.not_found")
-    @blp.alt_response(409, description="period.illegal_state, period.not_in_order")
-    @blp.alt_response(422, description="period.not_over")
+    @refuses(IllegalPeriodState, NotInOrder, PeriodNotFound, PeriodNotOver)
     def post(self, month: str) -> LedgerPeriod:
         """Close a month that is over for people's decisions; facts are still dated in it."""
         with transaction() as session:
@@ -94,8 +99,7 @@ class HardClosing(MethodView):
     @operation("periods.hard_close")
     @idempotent()
     @blp.response(200, LedgerPeriodSchema, example=EXAMPLE_HARD)
-    @blp.alt_response(404, description="period.not_found")
-    @blp.alt_response(409, description="period.illegal_state, period.not_in_order")
+    @refuses(IllegalPeriodState, NotInOrder, OwnSoftClose, PeriodNotFound)
     def post(self, month: str) -> LedgerPeriod:
         """Close a softly closed month for good, as another person than who closed it softly."""
         with transaction() as session:
@@ -114,8 +118,7 @@ class Reopening(MethodView):
     @operation("periods.reopen")
     @idempotent()
     @blp.response(200, LedgerPeriodSchema, example=EXAMPLE_PERIOD)
-    @blp.alt_response(404, description="period.not_found")
-    @blp.alt_response(409, description="period.illegal_state, period.not_in_order")
+    @refuses(IllegalPeriodState, NotInOrder, PeriodNotFound)
     def post(self, month: str) -> LedgerPeriod:
         """Reopen the newest softly closed month."""
         with transaction() as session:

@@ -9,8 +9,10 @@ from sqlalchemy import not_, select
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import set_etag
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.cases import (
     EXAMPLE_CASE,
     EXAMPLE_DETAIL,
@@ -24,6 +26,7 @@ from pettycash.runtime.db import transaction
 from pettycash.runtime.sanitising import sanitise
 from pettycash.services.foundation import company_settings, permissions
 from pettycash.services.operations import cases
+from pettycash.services.operations.cases import CaseNotFound, CaseResolved, NotAnOwner
 from pettycash.services.payments import case_resolutions
 
 blp = Blueprint(
@@ -83,6 +86,8 @@ class OneCase(MethodView):
 
     @operation("cases.get")
     @blp.response(200, CaseDetailSchema, example=EXAMPLE_DETAIL)
+    @refuses(CaseNotFound)
+    @sends("ETag")
     def get(self, case_id: UUID) -> dict[str, Any]:
         """Read a case, with what the rail says of the payment that it is about."""
         with transaction() as session:
@@ -104,8 +109,8 @@ class CaseAssignment(MethodView):
         CaseSchema,
         example={**EXAMPLE_CASE, "owner_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0f04"},
     )
-    @blp.alt_response(409, description="case.already_resolved")
-    @blp.alt_response(422, description="case.not_an_owner")
+    @refuses(CaseNotFound, CaseResolved, NotAnOwner)
+    @sends("ETag")
     def post(self, body: dict[str, Any], case_id: UUID) -> dict[str, Any]:
         """Give a case to somebody, or to nobody."""
         with transaction() as session:

@@ -11,8 +11,11 @@ from sqlalchemy.orm import Session
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.payments.payments import WHAT_RULES_REFUSE
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.changes import (
     EXAMPLE_CHANGE,
     EXAMPLE_DECIDED,
@@ -24,12 +27,70 @@ from pettycash.api.schemas.changes import (
     RejectionSchema,
 )
 from pettycash.models.operations import Change
+from pettycash.models.payments import IllegalTransition
+from pettycash.models.requisitions import IllegalRequisitionState
 from pettycash.runtime.db import transaction
+from pettycash.runtime.money import InvalidAmount
 from pettycash.services.access import head_offices, people_changes
+from pettycash.services.access.head_offices import InvalidHeadOffice
+from pettycash.services.access.identity.api_keys import KeyEnded, KeyNotFound
+from pettycash.services.access.identity.totp import OwnReset, SharedLogin, UserNotFound
+from pettycash.services.access.identity.usernames import InvalidPerson
+from pettycash.services.access.organisation import UnitNotFound
+from pettycash.services.access.role_assignments import (
+    InvalidRole,
+    RoleAssignmentNotFound,
+    RoleEnded,
+    RoleHeldAlready,
+    RolesIncompatible,
+)
 from pettycash.services.approvals import indispensable
+from pettycash.services.approvals.approved_facts import RedirectNeeded
+from pettycash.services.approvals.resolution.core import NoApprover
+from pettycash.services.approvals.thresholds.finding import ThresholdNotFound
+from pettycash.services.approvals.thresholds.publishing import (
+    InvalidThreshold,
+    RoleCannotApprove,
+    ThresholdEnded,
+    ThresholdsOverlap,
+    ThresholdsOverlapNow,
+)
 from pettycash.services.foundation import company_settings
+from pettycash.services.foundation.company_settings import (
+    InvalidSetting,
+    SettingNeedsTwoPeople,
+    SettingsChanged,
+    UnknownSetting,
+)
+from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.foundation.visibility import FundNotFound
 from pettycash.services.imprest import fund_limits
+from pettycash.services.imprest.funds.custody import InvalidCustodian
+from pettycash.services.imprest.funds.keeping import InvalidFund
+from pettycash.services.imprest.funds.opening import InvalidOpening
+from pettycash.services.imprest.funds.stores import StoreNotFound
+from pettycash.services.ledger.posting import PeriodClosed
 from pettycash.services.operations import changes, setting_changes
+from pettycash.services.operations.changes import (
+    AlreadyDecided,
+    ChangeNotFound,
+    DigestMissing,
+    NotAConfirmer,
+    NotAProposer,
+    NotTheProposer,
+    OwnBenefit,
+    OwnChange,
+    ReasonMissing,
+    StaleChange,
+    UnknownChange,
+)
+from pettycash.services.payments.restored import MayHaveBeenPaid
+from pettycash.services.payments.rules import (
+    BlockedByCase,
+    FailureUnconfirmed,
+    RequisitionNotPayable,
+)
+from pettycash.services.payments.treasury_validation import NobodyLeft
 
 blp = Blueprint(
     "changes",
@@ -84,8 +145,27 @@ class Changes(MethodView):
     @idempotent()
     @blp.arguments(ProposalSchema, example=EXAMPLE_PROPOSAL)
     @blp.response(202, ChangeSchema, example=EXAMPLE_CHANGE)
-    @blp.alt_response(409, description="role_assignment.incompatible")
-    @blp.alt_response(422, description="change.unknown_kind, settings.invalid_value")
+    @refuses(
+        FundNotFound,
+        InvalidAmount,
+        InvalidCustodian,
+        InvalidFund,
+        InvalidHeadOffice,
+        InvalidOpening,
+        InvalidPerson,
+        InvalidSetting,
+        NotAProposer,
+        OwnBenefit,
+        ReasonMissing,
+        RolesIncompatible,
+        SettingNeedsTwoPeople,
+        StoreNotFound,
+        UnitNotFound,
+        UnknownChange,
+        UnknownSetting,
+        UserNotFound,
+    )
+    @sends("Location")
     def post(self, body: dict[str, Any]) -> Located:
         """Propose a change of a kind that has no endpoint of its own."""
         with transaction() as session:
@@ -100,6 +180,7 @@ class OneChange(MethodView):
 
     @operation("changes.get")
     @blp.response(200, ChangeSchema, example=EXAMPLE_CHANGE)
+    @refuses(ChangeNotFound)
     def get(self, change_id: UUID) -> Shown:
         """Read a change."""
         with transaction() as session:
@@ -116,9 +197,53 @@ class ChangeConfirmation(MethodView):
     @idempotent()
     @blp.arguments(ConfirmationSchema, example={"comment": "Agreed."})
     @blp.response(200, ChangeSchema, example=EXAMPLE_DECIDED)
-    @blp.alt_response(403, description="change.own, change.not_a_confirmer, change.about_yourself")
-    @blp.alt_response(409, description="change.already_decided, change.stale_digest")
-    @blp.alt_response(422, description="change.digest_required, and what the change itself refuses")
+    @refuses(
+        *WHAT_RULES_REFUSE,
+        AlreadyDecided,
+        BlockedByCase,
+        ChangeNotFound,
+        DigestMissing,
+        FailureUnconfirmed,
+        FundNotFound,
+        IllegalRequisitionState,
+        IllegalTransition,
+        InvalidCustodian,
+        InvalidFund,
+        InvalidOpening,
+        InvalidPerson,
+        InvalidRole,
+        InvalidSetting,
+        InvalidThreshold,
+        KeyEnded,
+        KeyNotFound,
+        MayHaveBeenPaid,
+        NoApprover,
+        NobodyLeft,
+        NotAConfirmer,
+        NotSeparate,
+        OwnBenefit,
+        OwnChange,
+        OwnReset,
+        PeriodClosed,
+        RedirectNeeded,
+        RequisitionNotPayable,
+        RoleAssignmentNotFound,
+        RoleCannotApprove,
+        RoleEnded,
+        RoleHeldAlready,
+        RolesIncompatible,
+        SettingsChanged,
+        SharedLogin,
+        StaleChange,
+        StoreNotFound,
+        ThresholdEnded,
+        ThresholdNotFound,
+        ThresholdsOverlap,
+        ThresholdsOverlapNow,
+        UnitNotFound,
+        UnknownSetting,
+        UserNotFound,
+    )
     def post(self, body: dict[str, Any], change_id: UUID) -> Shown:
         """Make a change effective, as a second holder of the right, the cfo, or who is asked."""
         with transaction() as session:
@@ -143,9 +268,15 @@ class ChangeRejection(MethodView):
     @idempotent()
     @blp.arguments(RejectionSchema, example={"comment": "Not before the audit."})
     @blp.response(200, ChangeSchema, example={**EXAMPLE_DECIDED, "status": "rejected"})
-    @blp.alt_response(403, description="change.own, change.not_a_confirmer")
-    @blp.alt_response(409, description="change.already_decided, change.stale_digest")
-    @blp.alt_response(422, description="change.digest_required")
+    @refuses(
+        AlreadyDecided,
+        ChangeNotFound,
+        DigestMissing,
+        NotAConfirmer,
+        OwnChange,
+        ReasonMissing,
+        StaleChange,
+    )
     def post(self, body: dict[str, Any], change_id: UUID) -> Change:
         """Refuse a change, with a reason."""
         with transaction() as session:
@@ -166,8 +297,7 @@ class ChangeWithdrawal(MethodView):
     @operation("changes.withdraw")
     @idempotent()
     @blp.response(200, ChangeSchema, example={**EXAMPLE_DECIDED, "status": "withdrawn"})
-    @blp.alt_response(403, description="change.not_the_proposer")
-    @blp.alt_response(409, description="change.already_decided")
+    @refuses(AlreadyDecided, ChangeNotFound, NotTheProposer)
     def post(self, change_id: UUID) -> Change:
         """Take one's own proposal back."""
         with transaction() as session:

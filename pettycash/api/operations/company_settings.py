@@ -7,6 +7,8 @@ from flask.views import MethodView
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
+from pettycash.api.headers import sends
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.company_settings import (
     EXAMPLE_SETTINGS,
     SettingsChangeSchema,
@@ -14,7 +16,13 @@ from pettycash.api.schemas.company_settings import (
 )
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation import company_settings
-from pettycash.services.foundation.company_settings import CompanyPolicy
+from pettycash.services.foundation.company_settings import (
+    CompanyPolicy,
+    InvalidSetting,
+    SettingNeedsTwoPeople,
+    SettingsChanged,
+    UnknownSetting,
+)
 
 blp = Blueprint(
     "settings", __name__, url_prefix="/api/settings", description="What holds in the company."
@@ -27,6 +35,7 @@ class CompanySettingsView(MethodView):
 
     @operation("settings.get")
     @blp.response(200, SettingsSchema, example=EXAMPLE_SETTINGS)
+    @sends("ETag")
     def get(self) -> CompanyPolicy:
         """Read the settings of the company."""
         with transaction() as session:
@@ -37,10 +46,7 @@ class CompanySettingsView(MethodView):
     @operation("settings.update", step_up=True)
     @blp.arguments(SettingsChangeSchema, example={"case_due_hours": 8})
     @blp.response(200, SettingsSchema, example=EXAMPLE_SETTINGS)
-    @blp.alt_response(
-        422,
-        description="settings.unknown_key, settings.invalid_value, settings.needs_two_people",
-    )
+    @refuses(InvalidSetting, SettingNeedsTwoPeople, SettingsChanged, UnknownSetting)
     def patch(self, body: dict[str, Any]) -> CompanyPolicy:
         """Write a new version of the settings; two people change those of consequence."""
         with transaction() as session:

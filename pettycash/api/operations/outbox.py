@@ -11,6 +11,7 @@ from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, optional, page, page_of
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.inbox import (
     EXAMPLE_OUTBOX_MESSAGE,
     OutboxMessageSchema,
@@ -20,6 +21,12 @@ from pettycash.api.schemas.inbox import (
 from pettycash.models.operations import OutboxMessage
 from pettycash.runtime.db import transaction
 from pettycash.services.operations import outbox_messages
+from pettycash.services.operations.outbox_messages import (
+    OutboxMessageCompleted,
+    OutboxMessageGuardsMoney,
+    OutboxMessageInformsPeople,
+    OutboxMessageNotFound,
+)
 
 blp = Blueprint(
     "outbox",
@@ -95,8 +102,7 @@ class OutboxRetry(MethodView):
             "dead_lettered_at": None,
         },
     )
-    @blp.alt_response(404, description="outbox.not_found")
-    @blp.alt_response(409, description="outbox.completed")
+    @refuses(OutboxMessageCompleted, OutboxMessageNotFound)
     def post(self, message_id: UUID) -> dict[str, Any]:
         """Make an outbox message due now, dead-lettered or not."""
         with transaction() as session:
@@ -114,9 +120,12 @@ class OutboxDeadLettering(MethodView):
     @operation("outbox.dead_letter")
     @idempotent()
     @blp.response(200, OutboxMessageSchema, example=EXAMPLE_OUTBOX_MESSAGE)
-    @blp.alt_response(404, description="outbox.not_found")
-    @blp.alt_response(409, description="outbox.completed")
-    @blp.alt_response(422, description="outbox.guards_money, outbox.informs_people")
+    @refuses(
+        OutboxMessageCompleted,
+        OutboxMessageGuardsMoney,
+        OutboxMessageInformsPeople,
+        OutboxMessageNotFound,
+    )
     def post(self, message_id: UUID) -> dict[str, Any]:
         """Keep the relay from a message until a person retries it."""
         with transaction() as session:

@@ -9,6 +9,7 @@ from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.pauses import (
     EXAMPLE_NEW_PAUSE,
     EXAMPLE_PAUSE,
@@ -21,6 +22,14 @@ from pettycash.models.operations import Pause
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation import company_settings
 from pettycash.services.operations import pauses
+from pettycash.services.operations.pauses import (
+    AlreadyPaused,
+    AlreadyResumed,
+    NotAPauser,
+    OwnResumption,
+    PauseNotFound,
+    PauseReasonMissing,
+)
 
 blp = Blueprint(
     "pauses",
@@ -55,7 +64,7 @@ class Pauses(MethodView):
     @idempotent()
     @blp.arguments(NewPauseSchema, example=EXAMPLE_NEW_PAUSE)
     @blp.response(201, PauseSchema, example=EXAMPLE_PAUSE)
-    @blp.alt_response(409, description="pause.already_paused")
+    @refuses(AlreadyPaused, NotAPauser, PauseNotFound, PauseReasonMissing)
     def post(self, body: dict[str, Any]) -> Pause:
         """Pause the company, a provider account or a store; one person is enough."""
         with transaction() as session:
@@ -82,7 +91,7 @@ class Resumption(MethodView):
             "resumed_at": "2026-11-20T09:00:00+00:00",
         },
     )
-    @blp.alt_response(403, description="pause.second_person_needed")
+    @refuses(AlreadyPaused, AlreadyResumed, NotAPauser, OwnResumption, PauseNotFound)
     def post(self, body: dict[str, Any]) -> Pause:
         """Ask to resume; asked by a second person, it resumes. See `resumed_at`."""
         with transaction() as session:

@@ -18,6 +18,7 @@ from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.inbox import (
     EXAMPLE_CALLBACK,
     CallbackAnswerSchema,
@@ -31,6 +32,7 @@ from pettycash.runtime.db import transaction
 from pettycash.runtime.sanitising import sanitise_body
 from pettycash.services.foundation import company_settings
 from pettycash.services.payments import callback_addresses, callback_sources, callbacks
+from pettycash.services.payments.callbacks import CallbackNotFound, InboxBusy
 
 logger = logging.getLogger(__name__)
 
@@ -67,10 +69,7 @@ class CallbackReceipt(MethodView):
 
     @operation("callbacks.receive", recognises=callback_addresses.is_right)
     @blp.response(200, CallbackAnswerSchema, example=THANKS)
-    @blp.alt_response(404, description="A wrong address; nothing more is said.")
-    @blp.alt_response(413, description="request.too_large")
-    @blp.alt_response(429, description="request.too_many_writes: of wrong addresses only")
-    @blp.alt_response(503, description="callback.not_stored")
+    @refuses(InboxBusy)
     def post(self, slug: str, secret: str) -> dict[str, Any]:
         """Take what a rail reports, whatever it is: it is stored, then processed by workers.
 
@@ -159,7 +158,7 @@ class CallbackReplay(MethodView):
     @blp.response(
         202, CallbackSchema, example={**EXAMPLE_CALLBACK, "processed_at": None, "verdict": None}
     )
-    @blp.alt_response(404, description="callback.not_found")
+    @refuses(CallbackNotFound)
     def post(self, callback_id: UUID) -> dict[str, Any]:
         """Have a stored callback processed again; what it proved before, it proves once."""
         with transaction() as session:

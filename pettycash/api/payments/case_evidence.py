@@ -10,16 +10,21 @@ from werkzeug.datastructures import FileStorage
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.file_transfer import BYTES, FILE, REFUSED, sent, taken
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, page, page_of
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.fields import ListQuery
 from pettycash.api.schemas.requisition_examples import EXAMPLE_ATTACHMENT
 from pettycash.api.schemas.requisitions import AttachmentSchema, AttachmentUploadSchema
 from pettycash.models.requisitions import Attachment
 from pettycash.runtime.db import transaction
+from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.operations import cases
+from pettycash.services.operations.cases import CaseNotFound, CaseResolved
 from pettycash.services.payments.case_resolutions import files
 from pettycash.services.requisitions import attachments
+from pettycash.services.requisitions.attachments import AttachmentNotFound
 
 blp = Blueprint(
     "case_evidence",
@@ -43,6 +48,7 @@ class CaseEvidence(MethodView):
     @operation("case_evidence.list")
     @blp.arguments(ListQuery, location="query")
     @blp.response(200, page_of(AttachmentSchema), example=example_page(EXAMPLE_EVIDENCE))
+    @refuses(CaseNotFound)
     def get(self, arguments: dict[str, Any], case_id: UUID) -> dict[str, Any]:
         """List a case's evidence, without the bytes."""
         with transaction() as session:
@@ -55,11 +61,8 @@ class CaseEvidence(MethodView):
     @idempotent()
     @blp.arguments(AttachmentUploadSchema, location="files", example={"file": "%PDF-1.7 …"})
     @blp.response(201, AttachmentSchema, example=EXAMPLE_EVIDENCE)
-    @blp.alt_response(403, description="release.not_separate")
-    @blp.alt_response(409, description="attachment.duplicate, case.already_resolved")
-    @blp.alt_response(413, description="attachment.too_large")
-    @blp.alt_response(422, description=REFUSED)
-    @blp.alt_response(429, description="attachment.quota_used")
+    @refuses(*REFUSED, CaseNotFound, CaseResolved, NotSeparate)
+    @sends("Location")
     def post(
         self, uploaded: dict[str, FileStorage], case_id: UUID
     ) -> tuple[attachments.ShownFile, dict[str, str]]:
@@ -85,6 +88,7 @@ class OnePieceOfEvidence(MethodView):
 
     @operation("case_evidence.get")
     @blp.response(200, BYTES, **FILE)
+    @refuses(AttachmentNotFound, CaseNotFound)
     def get(self, case_id: UUID, attachment_id: UUID) -> Response:
         """Read the bytes of one file, to be saved and not shown in a browser."""
         with transaction() as session:

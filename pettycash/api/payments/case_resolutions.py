@@ -9,14 +9,33 @@ from flask.views import MethodView
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import set_etag
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.operations.cases import to_response
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.cases import EXAMPLE_CASE, CaseSchema
 from pettycash.api.schemas.fields import Choice, Schema, Text, UtcDateTime
 from pettycash.models.operations import Case
 from pettycash.runtime.db import transaction
+from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.operations.cases import (
+    CaseChanged,
+    CaseNotFound,
+    CaseResolved,
+    NotAResolver,
+    NothingProposed,
+    OwnProposal,
+    ProposalStands,
+)
 from pettycash.services.payments import case_resolutions
 from pettycash.services.payments.case_resolutions import CaseProposal, Ending
+from pettycash.services.payments.case_resolutions.judging import HeadRequired, JudgeMissing
+from pettycash.services.payments.case_resolutions.proposals import (
+    EndingDoesNotFit,
+    EvidenceMissing,
+    ReferenceTaken,
+    TooEarly,
+)
 
 blp = Blueprint(
     "case_resolutions",
@@ -125,22 +144,23 @@ class CaseResolution(MethodView):
             "version": 2,
         },
     )
-    @blp.alt_response(
-        403,
-        description="case.own_proposal, case.not_a_resolver, case.cfo_required,"
-        " release.not_separate",
+    @refuses(
+        CaseChanged,
+        CaseNotFound,
+        CaseResolved,
+        EndingDoesNotFit,
+        EvidenceMissing,
+        HeadRequired,
+        JudgeMissing,
+        NotAResolver,
+        NotSeparate,
+        NothingProposed,
+        OwnProposal,
+        ProposalStands,
+        ReferenceTaken,
+        TooEarly,
     )
-    @blp.alt_response(404, description="case.not_found")
-    @blp.alt_response(
-        409,
-        description="case.already_resolved, case.already_proposed, case.nothing_proposed,"
-        " case.stale, case.too_early",
-    )
-    @blp.alt_response(
-        422,
-        description="case.ending_does_not_fit, case.evidence_required, case.reference_taken,"
-        " case.judge_missing",
-    )
+    @sends("ETag")
     def post(self, body: dict[str, Any], case_id: UUID) -> dict[str, Any]:
         """Propose how a case ends, confirm it as a second person, or decline.
 

@@ -7,9 +7,11 @@ from flask.views import MethodView
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, page, page_of
 from pettycash.api.payments.payments import to_response
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.fields import ListQuery
 from pettycash.api.schemas.payment_examples import (
     EXAMPLE_EXECUTING,
@@ -28,7 +30,16 @@ from pettycash.models.releases import PaymentExecution
 from pettycash.runtime.db import transaction
 from pettycash.services import payments, reconciliation
 from pettycash.services.foundation import visibility
+from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.foundation.visibility import PaymentNotFound
 from pettycash.services.payments import reading
+from pettycash.services.payments.evidence_checks import EvidenceDiffers
+from pettycash.services.payments.status_queries import NothingToAsk
+from pettycash.services.reconciliation.payment_proofs import (
+    AlreadyReconciled,
+    NotSettled,
+    ReconcilerIsExecutor,
+)
 
 blp = Blueprint(
     "payment_facts",
@@ -45,6 +56,7 @@ class Executions(MethodView):
     @operation("payments.executions")
     @blp.arguments(ListQuery, location="query")
     @blp.response(200, page_of(ExecutionSchema), example=example_page(EXAMPLE_EXECUTION))
+    @refuses(PaymentNotFound)
     def get(self, arguments: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
         """List who released the payment, with which proof, and what became of each attempt."""
         actor = current_actor()
@@ -69,6 +81,7 @@ class Transactions(MethodView):
     @operation("payments.transactions")
     @blp.arguments(ListQuery, location="query")
     @blp.response(200, page_of(TransactionSchema), example=example_page(EXAMPLE_TRANSACTION))
+    @refuses(PaymentNotFound)
     def get(self, arguments: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
         """List every conversation with the rail about the payment, the newest first."""
         with transaction() as session:
@@ -88,7 +101,8 @@ class Requery(MethodView):
     @operation("payments.requery")
     @idempotent()
     @blp.response(202, PaymentDetailSchema, example=EXAMPLE_EXECUTING)
-    @blp.alt_response(409, description="payment.nothing_to_ask")
+    @refuses(NothingToAsk, PaymentNotFound)
+    @sends("ETag")
     def post(self, payment_id: UUID) -> dict[str, Any]:
         """Have the rail asked now what became of the payment."""
         with transaction() as session:
@@ -126,11 +140,15 @@ class Reconciling(MethodView):
             "reconciled_with": "manual",
         },
     )
-    @blp.alt_response(403, description="reconciliation.reconciler_is_executor")
-    @blp.alt_response(
-        409, description="reconciliation.not_settled, reconciliation.already_reconciled"
+    @refuses(
+        AlreadyReconciled,
+        EvidenceDiffers,
+        NotSeparate,
+        NotSettled,
+        PaymentNotFound,
+        ReconcilerIsExecutor,
     )
-    @blp.alt_response(422, description="payment.evidence_differs")
+    @sends("ETag")
     def post(self, body: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
         """Match a paid payment with evidence; not by who released it."""
         actor = current_actor()

@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, matches, optional, page, page_of, within_days
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.payment_examples import EXAMPLE_DETAIL, EXAMPLE_PAYMENT
 from pettycash.api.schemas.payments import (
     NewPaymentSchema,
@@ -20,13 +22,34 @@ from pettycash.api.schemas.payments import (
     PaymentQuery,
     PaymentSchema,
 )
+from pettycash.gateways.registry import RailNotServed
 from pettycash.models.imprest import Store
-from pettycash.models.payments import Payment, PaymentReconciliation
+from pettycash.models.payments import IllegalTransition, Payment, PaymentReconciliation
 from pettycash.models.requisitions import Requisition
 from pettycash.runtime.db import transaction
+from pettycash.runtime.money import InvalidAmount
 from pettycash.services import payments
+from pettycash.services.approvals.approved_facts import RedirectNeeded, RedirectOpen
 from pettycash.services.foundation import company_settings
+from pettycash.services.foundation.destinations import InvalidDestination
+from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.foundation.rail_limits import AboveCashLimit, RailRefuses
+from pettycash.services.foundation.visibility import PaymentNotFound, RequisitionNotFound
 from pettycash.services.payments import reading, treasury_validation
+from pettycash.services.payments.creation import NothingLeft, PaymentReferenceTaken
+from pettycash.services.payments.restored import MayHaveBeenPaid
+from pettycash.services.payments.rules import (
+    AccountInactive,
+    BlockedByCase,
+    ExceedsApproved,
+    FailureUnconfirmed,
+    MethodDoesNotFit,
+    MethodReserved,
+    RequisitionNotPayable,
+    StoreUnknown,
+    WrongCurrency,
+)
+from pettycash.services.payments.treasury_validation import NobodyLeft
 
 blp = Blueprint(
     "payments",
@@ -50,11 +73,17 @@ EQUAL = (
 )
 
 WHAT_RULES_REFUSE = (
-    "payment.exceeds_approved, payment.rail_refuses, payment.above_cash_limit,"
-    " payment.method_reserved, payment.method_does_not_fit, payment.store_not_found,"
-    " payment.wrong_currency, requisition.invalid_destination, money.invalid_amount,"
-    " payment.nobody_left_to_release"
+    AboveCashLimit,
+    AccountInactive,
+    InvalidAmount,
+    MethodDoesNotFit,
+    MethodReserved,
+    RailNotServed,
+    RailRefuses,
+    StoreUnknown,
+    WrongCurrency,
 )
+"""Of an amount, a method and a store, whenever a payment gets them."""
 
 
 def to_response(session: Session, payment_id: UUID) -> dict[str, Any]:
@@ -111,13 +140,20 @@ class Payments(MethodView):
         example={"requisition_id": EXAMPLE_PAYMENT["requisition_id"], "amount": "500.00"},
     )
     @blp.response(201, PaymentDetailSchema, example={**EXAMPLE_DETAIL, "amount": "500.00"})
-    @blp.alt_response(403, description="release.not_separate")
-    @blp.alt_response(
-        409,
-        description="payment.requisition_not_payable, payment.failure_unconfirmed,"
-        " payment.provider_account_inactive, payment.external_reference_taken, redirect.needed",
+    @refuses(
+        *WHAT_RULES_REFUSE,
+        ExceedsApproved,
+        FailureUnconfirmed,
+        InvalidDestination,
+        NobodyLeft,
+        NotSeparate,
+        NothingLeft,
+        PaymentReferenceTaken,
+        RedirectNeeded,
+        RequisitionNotFound,
+        RequisitionNotPayable,
     )
-    @blp.alt_response(422, description=f"payment.nothing_left, {WHAT_RULES_REFUSE}")
+    @sends("Location", "ETag")
     def post(self, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Make a payment for what is left of a validated requisition; you are its maker."""
         with transaction() as session:
@@ -140,6 +176,8 @@ class OnePayment(MethodView):
 
     @operation("payments.get")
     @blp.response(200, PaymentDetailSchema, example=EXAMPLE_DETAIL)
+    @refuses(PaymentNotFound)
+    @sends("ETag")
     def get(self, payment_id: UUID) -> dict[str, Any]:
         """Read a payment and where its release stands."""
         with transaction() as session:
@@ -149,13 +187,17 @@ class OnePayment(MethodView):
     @idempotent()
     @blp.arguments(PaymentChangeSchema, example={"amount": "1400.00"})
     @blp.response(200, PaymentDetailSchema, example={**EXAMPLE_DETAIL, "amount": "1400.00"})
-    @blp.alt_response(403, description="release.not_separate")
-    @blp.alt_response(
-        409,
-        description="payment.illegal_state, payment.provider_account_inactive, redirect.open,"
-        " redirect.needed",
+    @refuses(
+        *WHAT_RULES_REFUSE,
+        ExceedsApproved,
+        IllegalTransition,
+        MayHaveBeenPaid,
+        NobodyLeft,
+        NotSeparate,
+        PaymentNotFound,
+        RedirectNeeded,
+        RedirectOpen,
     )
-    @blp.alt_response(422, description=WHAT_RULES_REFUSE)
     def patch(self, body: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
         """Change amount, store or metadata of a pending payment; another destination is a redirect.
 
@@ -188,11 +230,8 @@ class PaymentCancellation(MethodView):
     @operation("payments.cancel")
     @idempotent()
     @blp.response(200, PaymentDetailSchema, example={**EXAMPLE_DETAIL, "status": "cancelled"})
-    @blp.alt_response(403, description="release.not_separate")
-    @blp.alt_response(
-        409,
-        description="payment.illegal_state, payment.failure_unconfirmed, payment.blocked_by_case",
-    )
+    @refuses(BlockedByCase, FailureUnconfirmed, IllegalTransition, NotSeparate, PaymentNotFound)
+    @sends("ETag")
     def post(self, payment_id: UUID) -> dict[str, Any]:
         """Cancel what was not sent; as its custodian, void cash that nobody collected."""
         with transaction() as session:

@@ -10,8 +10,10 @@ from sqlalchemy import select
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, optional, page, page_of
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
@@ -27,6 +29,11 @@ from pettycash.runtime.db import transaction
 from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
 from pettycash.services.payments import provider_accounts
+from pettycash.services.payments.provider_accounts import (
+    InvalidProviderAccount,
+    ProviderAccountExists,
+    ProviderAccountNotFound,
+)
 
 blp = Blueprint(
     "provider_accounts",
@@ -173,8 +180,8 @@ class ProviderAccounts(MethodView):
     @idempotent()
     @blp.arguments(NewProviderAccountSchema, example=EXAMPLE_NEW)
     @blp.response(201, ProviderAccountSchema, example=EXAMPLE)
-    @blp.alt_response(409, description="provider_account.exists")
-    @blp.alt_response(422, description="provider_account.invalid")
+    @refuses(InvalidProviderAccount, ProviderAccountExists)
+    @sends("Location", "ETag")
     def post(self, body: dict[str, Any]) -> tuple[ProviderAccount, dict[str, str]]:
         """Open an account with a rail."""
         with transaction() as session:
@@ -189,6 +196,8 @@ class OneProviderAccount(MethodView):
 
     @operation("provider_accounts.get")
     @blp.response(200, ProviderAccountSchema, example=EXAMPLE)
+    @refuses(ProviderAccountNotFound)
+    @sends("ETag")
     def get(self, account_id: UUID) -> ProviderAccount:
         """Read an account, without its credentials."""
         with transaction() as session:
@@ -200,8 +209,7 @@ class OneProviderAccount(MethodView):
     @idempotent()
     @blp.arguments(ProviderAccountChangeSchema, example={"is_active": False})
     @blp.response(200, ProviderAccountSchema, example={**EXAMPLE, "is_active": False})
-    @blp.alt_response(404, description="provider_account.not_found")
-    @blp.alt_response(422, description="provider_account.invalid")
+    @refuses(InvalidProviderAccount, ProviderAccountNotFound)
     def patch(self, body: dict[str, Any], account_id: UUID) -> ProviderAccount:
         """Change an account, replace its credentials, or switch it off and on."""
         with transaction() as session:

@@ -7,16 +7,37 @@ from flask.views import MethodView
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.operations.changes import Located, located
+from pettycash.api.payments.payments import WHAT_RULES_REFUSE
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.changes import (
     EXAMPLE_REDIRECT,
     ChangeSchema,
     PaymentRedirectSchema,
     RedirectSchema,
 )
+from pettycash.gateways.base import DestinationNotUnderstood
+from pettycash.gateways.registry import RailNotServed
+from pettycash.models.payments import IllegalTransition
+from pettycash.models.requisitions import IllegalRequisitionState
 from pettycash.runtime.db import transaction
+from pettycash.services.approvals.approved_facts import RedirectOpen
+from pettycash.services.approvals.resolution.core import NoApprover
+from pettycash.services.foundation.destinations import InvalidDestination, MethodNotAvailable
+from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.foundation.text_validation import InvalidText
+from pettycash.services.foundation.visibility import PaymentNotFound, RequisitionNotFound
 from pettycash.services.payments import redirects
+from pettycash.services.payments.redirects import NothingRedirected
+from pettycash.services.payments.restored import MayHaveBeenPaid
+from pettycash.services.payments.rules import (
+    BlockedByCase,
+    FailureUnconfirmed,
+    RequisitionNotPayable,
+)
+from pettycash.services.requisitions.creation import NotRequester
 
 blp = Blueprint(
     "redirects",
@@ -27,10 +48,6 @@ blp = Blueprint(
 )
 
 EXAMPLE = {"destination": "0722000000", "reason": "The shop has a new number."}
-REFUSED = (
-    "redirect.nothing_changes, requisition.invalid_destination, requisition.method_not_available,"
-    " workflow.no_approver"
-)
 
 
 @blp.route("/payments/<uuid:payment_id>/redirect/")
@@ -41,17 +58,24 @@ class PaymentRedirect(MethodView):
     @idempotent()
     @blp.arguments(PaymentRedirectSchema, example=EXAMPLE)
     @blp.response(202, ChangeSchema, example=EXAMPLE_REDIRECT)
-    @blp.alt_response(403, description="release.not_separate, auth.step_up_required")
-    @blp.alt_response(
-        409,
-        description="payment.illegal_state, payment.requisition_not_payable,"
-        " payment.failure_unconfirmed, payment.blocked_by_case, redirect.open",
+    @refuses(
+        *WHAT_RULES_REFUSE,
+        BlockedByCase,
+        DestinationNotUnderstood,
+        FailureUnconfirmed,
+        IllegalTransition,
+        InvalidDestination,
+        InvalidText,
+        MayHaveBeenPaid,
+        MethodNotAvailable,
+        NoApprover,
+        NotSeparate,
+        NothingRedirected,
+        PaymentNotFound,
+        RedirectOpen,
+        RequisitionNotPayable,
     )
-    @blp.alt_response(
-        422,
-        description=f"{REFUSED}, payment.rail_refuses, payment.above_cash_limit,"
-        " payment.store_not_found, payment.method_does_not_fit",
-    )
+    @sends("Location")
     def post(self, body: dict[str, Any], payment_id: UUID) -> Located:
         """Propose that a pending or failed payment goes elsewhere; its codes die at once.
 
@@ -77,12 +101,21 @@ class RequisitionRedirect(MethodView):
     @idempotent()
     @blp.arguments(RedirectSchema, example=EXAMPLE)
     @blp.response(202, ChangeSchema, example=EXAMPLE_REDIRECT)
-    @blp.alt_response(
-        403,
-        description="requisition.not_requester, release.not_separate, auth.step_up_required",
+    @refuses(
+        DestinationNotUnderstood,
+        IllegalRequisitionState,
+        InvalidDestination,
+        InvalidText,
+        MethodNotAvailable,
+        NoApprover,
+        NotRequester,
+        NotSeparate,
+        NothingRedirected,
+        RailNotServed,
+        RedirectOpen,
+        RequisitionNotFound,
     )
-    @blp.alt_response(409, description="requisition.illegal_state, redirect.open")
-    @blp.alt_response(422, description=REFUSED)
+    @sends("Location")
     def post(self, body: dict[str, Any], requisition_id: UUID) -> Located:
         """Propose, as its requester or treasury, that an approved requisition goes elsewhere."""
         with transaction() as session:

@@ -10,15 +10,19 @@ from werkzeug.datastructures import FileStorage
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.file_transfer import BYTES, FILE, REFUSED, sent, taken
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, page, page_of
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.fields import ListQuery
 from pettycash.api.schemas.requisition_examples import EXAMPLE_ATTACHMENT
 from pettycash.api.schemas.requisitions import AttachmentSchema, AttachmentUploadSchema
-from pettycash.models.requisitions import Attachment
+from pettycash.models.requisitions import Attachment, IllegalRequisitionState
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation import visibility
+from pettycash.services.foundation.visibility import RequisitionNotFound
 from pettycash.services.requisitions import attachments
+from pettycash.services.requisitions.attachments import AttachmentNotFound
 
 blp = Blueprint(
     "attachments",
@@ -36,6 +40,7 @@ class Attachments(MethodView):
     @operation("attachments.list")
     @blp.arguments(ListQuery, location="query")
     @blp.response(200, page_of(AttachmentSchema), example=example_page(EXAMPLE_ATTACHMENT))
+    @refuses(RequisitionNotFound)
     def get(self, arguments: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
         """List what is attached, without the bytes."""
         with transaction() as session:
@@ -50,10 +55,8 @@ class Attachments(MethodView):
     @idempotent()
     @blp.arguments(AttachmentUploadSchema, location="files", example={"file": "%PDF-1.7 …"})
     @blp.response(201, AttachmentSchema, example=EXAMPLE_ATTACHMENT)
-    @blp.alt_response(409, description="attachment.duplicate, requisition.illegal_state")
-    @blp.alt_response(413, description="attachment.too_large")
-    @blp.alt_response(422, description=REFUSED)
-    @blp.alt_response(429, description="attachment.quota_used")
+    @refuses(*REFUSED, IllegalRequisitionState, RequisitionNotFound)
+    @sends("Location")
     def post(
         self, files: dict[str, FileStorage], requisition_id: UUID
     ) -> tuple[attachments.ShownFile, dict[str, str]]:
@@ -84,6 +87,7 @@ class OneAttachment(MethodView):
 
     @operation("attachments.get")
     @blp.response(200, BYTES, **FILE)
+    @refuses(AttachmentNotFound, RequisitionNotFound)
     def get(self, requisition_id: UUID, attachment_id: UUID) -> Response:
         """Read the bytes of one file, to be saved and not shown in a browser."""
         with transaction() as session:

@@ -9,7 +9,10 @@ from flask.views import MethodView
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.approvals.conflicts import settled
 from pettycash.api.blueprints import Blueprint
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
+from pettycash.api.payments.payments import WHAT_RULES_REFUSE
+from pettycash.api.refusals import refuses
 from pettycash.api.requisitions.requisitions import to_response
 from pettycash.api.schemas.requisition_examples import (
     EXAMPLE_DIGEST,
@@ -26,12 +29,35 @@ from pettycash.api.schemas.requisitions import (
     RequisitionUrgencySchema,
     RequisitionValidateSchema,
 )
-from pettycash.models.requisitions import Requisition
+from pettycash.models.requisitions import IllegalRequisitionState, Requisition
 from pettycash.runtime.db import transaction
 from pettycash.services import requisitions
 from pettycash.services.approvals import deciding
+from pettycash.services.approvals.approved_facts import RedirectNeeded, RedirectOpen
+from pettycash.services.approvals.deciding import (
+    NotAnApprover,
+    NotYourTurn,
+    NoUrgencyQuestion,
+    OwnRequisition,
+    RoleLost,
+    StaleDigest,
+    StepAlreadyDecided,
+    UrgencyUnanswered,
+)
+from pettycash.services.approvals.resolution.core import MissingScope, NoApprover
+from pettycash.services.foundation.duties import ApprovalVoid, NotSeparate
+from pettycash.services.foundation.text_validation import InvalidText
+from pettycash.services.foundation.visibility import RequisitionNotFound
 from pettycash.services.payments import treasury_validation
 from pettycash.services.payments.creation import PaymentPart
+from pettycash.services.payments.treasury_validation import InvalidParts, NobodyLeft, OnHold
+from pettycash.services.requisitions.lifecycle import (
+    HoldUnchanged,
+    NothingPaid,
+    NotIndependent,
+    PartyToIt,
+    PaymentsUnderWay,
+)
 
 blp = Blueprint(
     "requisition-decisions",
@@ -41,10 +67,19 @@ blp = Blueprint(
     " `decision_digest` of what was read.",
 )
 
-TURN = "approval.maker_is_checker, approval.not_an_approver, approval.role_lost"
-STATE = (
-    "requisition.illegal_state, approval.not_your_turn, approval.already_decided,"
-    " approval.stale_digest"
+A_DECISION = (
+    RequisitionNotFound,
+    IllegalRequisitionState,
+    InvalidText,
+    OwnRequisition,
+    MissingScope,
+    NoApprover,
+    NotAnApprover,
+    NotSeparate,
+    NotYourTurn,
+    RoleLost,
+    StaleDigest,
+    StepAlreadyDecided,
 )
 YES = {"decision_digest": EXAMPLE_DIGEST, "comment": "Fine."}
 NO = {"decision_digest": EXAMPLE_DIGEST, "comment": "The quotation is missing."}
@@ -66,9 +101,8 @@ class RequisitionApproval(MethodView):
     @idempotent()
     @blp.arguments(RequisitionApproveSchema, example=YES)
     @blp.response(200, RequisitionDetailSchema, example=example_in("pending_treasury_validation"))
-    @blp.alt_response(403, description=TURN)
-    @blp.alt_response(409, description=STATE)
-    @blp.alt_response(422, description="approval.urgency_unanswered")
+    @refuses(*A_DECISION, UrgencyUnanswered)
+    @sends("ETag")
     def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
         """Approve the step of a submitted requisition that waits for you."""
         return _acted(
@@ -87,8 +121,19 @@ class RequisitionRejection(MethodView):
     @idempotent()
     @blp.arguments(RequisitionRefuseSchema, example=NO)
     @blp.response(200, RequisitionDetailSchema, example=example_in("rejected"))
-    @blp.alt_response(403, description=TURN)
-    @blp.alt_response(409, description=STATE)
+    @refuses(
+        IllegalRequisitionState,
+        InvalidText,
+        NotAnApprover,
+        NotSeparate,
+        NotYourTurn,
+        OwnRequisition,
+        RequisitionNotFound,
+        RoleLost,
+        StaleDigest,
+        StepAlreadyDecided,
+    )
+    @sends("ETag")
     def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
         """Reject a requisition whose step waits for you, with a reason."""
         return _acted(
@@ -107,8 +152,19 @@ class ChangeRequest(MethodView):
     @idempotent()
     @blp.arguments(RequisitionRefuseSchema, example=NO)
     @blp.response(200, RequisitionDetailSchema, example=example_in("changes_requested"))
-    @blp.alt_response(403, description=TURN)
-    @blp.alt_response(409, description=STATE)
+    @refuses(
+        IllegalRequisitionState,
+        InvalidText,
+        NotAnApprover,
+        NotSeparate,
+        NotYourTurn,
+        OwnRequisition,
+        RequisitionNotFound,
+        RoleLost,
+        StaleDigest,
+        StepAlreadyDecided,
+    )
+    @sends("ETag")
     def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
         """Send a requisition whose step waits for you back to its requester, saying why."""
         return _acted(
@@ -127,8 +183,8 @@ class UrgencyAnswer(MethodView):
     @idempotent()
     @blp.arguments(RequisitionUrgencySchema, example=YES | {"urgency": "confirmed"})
     @blp.response(200, RequisitionDetailSchema, example=example_in("pending_finance_review"))
-    @blp.alt_response(403, description=TURN)
-    @blp.alt_response(409, description=f"{STATE}, approval.no_urgency_question")
+    @refuses(*A_DECISION, NoUrgencyQuestion)
+    @sends("ETag")
     def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
         """Answer an urgent requisition as its first approver.
 
@@ -155,17 +211,21 @@ class Validation(MethodView):
         example=YES | {"parts": [{"amount": "1000.00"}, {"amount": "500.00"}]},
     )
     @blp.response(200, RequisitionDetailSchema, example=EXAMPLE_IN_PAYMENT)
-    @blp.alt_response(403, description="requisition.party_to_it")
-    @blp.alt_response(
-        409,
-        description="requisition.illegal_state, requisition.on_hold, approval.stale_digest,"
-        " approval.void, redirect.open, redirect.needed",
+    @refuses(
+        *WHAT_RULES_REFUSE,
+        ApprovalVoid,
+        IllegalRequisitionState,
+        InvalidParts,
+        InvalidText,
+        NobodyLeft,
+        OnHold,
+        PartyToIt,
+        RedirectNeeded,
+        RedirectOpen,
+        RequisitionNotFound,
+        StaleDigest,
     )
-    @blp.alt_response(
-        422,
-        description="requisition.invalid_parts, payment.nobody_left_to_release,"
-        " payment.rail_refuses, payment.store_not_found, payment.method_does_not_fit",
-    )
+    @sends("ETag")
     def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
         """Take an approved requisition over: one payment for all of it, or the listed parts.
 
@@ -196,8 +256,8 @@ class Return(MethodView):
     @idempotent()
     @blp.arguments(RequisitionReasonSchema, example={"comment": "The number is not the payee's."})
     @blp.response(200, RequisitionDetailSchema, example=example_in("changes_requested"))
-    @blp.alt_response(403, description="requisition.party_to_it")
-    @blp.alt_response(409, description="requisition.illegal_state")
+    @refuses(IllegalRequisitionState, InvalidText, PartyToIt, RequisitionNotFound)
+    @sends("ETag")
     def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
         """Send an approved requisition back to its requester; it goes through approval again."""
         return _acted(requisitions.return_to_requester, requisition_id, comment=body["comment"])
@@ -221,8 +281,8 @@ class RequisitionHold(MethodView):
             hold_reason="Waiting for the invoice.",
         ),
     )
-    @blp.alt_response(403, description="requisition.party_to_it")
-    @blp.alt_response(409, description="requisition.illegal_state, requisition.hold_unchanged")
+    @refuses(HoldUnchanged, IllegalRequisitionState, InvalidText, PartyToIt, RequisitionNotFound)
+    @sends("ETag")
     def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
         """Put an approved requisition on hold, or take it off hold with `held: false`."""
         verb = requisitions.put_on_hold if body["held"] else requisitions.take_off_hold
@@ -237,12 +297,15 @@ class ShortClosing(MethodView):
     @idempotent()
     @blp.arguments(RequisitionReasonSchema, example={"comment": "The rest is not needed."})
     @blp.response(200, RequisitionDetailSchema, example=example_in("closed_short"))
-    @blp.alt_response(403, description="requisition.party_to_it")
-    @blp.alt_response(
-        409,
-        description="requisition.illegal_state, requisition.payments_under_way,"
-        " requisition.nothing_paid",
+    @refuses(
+        IllegalRequisitionState,
+        InvalidText,
+        NothingPaid,
+        PartyToIt,
+        PaymentsUnderWay,
+        RequisitionNotFound,
     )
+    @sends("ETag")
     def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
         """Let the remainder of a partly paid requisition go."""
         return _acted(requisitions.close_short, requisition_id, comment=body["comment"])
@@ -256,8 +319,8 @@ class Review(MethodView):
     @idempotent()
     @blp.arguments(RequisitionCommentSchema, example={"comment": "Receipt seen."})
     @blp.response(200, RequisitionDetailSchema, example=example_in("reviewed"))
-    @blp.alt_response(403, description="requisition.reviewer_not_independent")
-    @blp.alt_response(409, description="requisition.illegal_state")
+    @refuses(IllegalRequisitionState, InvalidText, NotIndependent, RequisitionNotFound)
+    @sends("ETag")
     def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
         """Review a requisition that was paid or closed short, as somebody without a part in it."""
         return _acted(requisitions.review, requisition_id, comment=body["comment"])

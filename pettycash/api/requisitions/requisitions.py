@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, matches, optional, page, page_of, within_days
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.fields import DatedListQuery
 from pettycash.api.schemas.requisition_examples import (
     EXAMPLE_DETAIL,
@@ -30,14 +32,35 @@ from pettycash.api.schemas.requisitions import (
     RequisitionReasonSchema,
     RequisitionSchema,
 )
+from pettycash.gateways.base import DestinationNotUnderstood
+from pettycash.gateways.registry import RailNotServed
 from pettycash.models.approvals import ApprovalTrail
-from pettycash.models.requisitions import Requisition
+from pettycash.models.requisitions import IllegalRequisitionState, Requisition
 from pettycash.runtime import errors
 from pettycash.runtime.db import transaction
+from pettycash.runtime.money import InvalidAmount
 from pettycash.services import requisitions
+from pettycash.services.approvals.approved_facts import RedirectNeeded, RedirectOpen
+from pettycash.services.approvals.resolution.core import MissingScope, NoApprover
+from pettycash.services.approvals.thresholds.finding import NoThreshold
 from pettycash.services.foundation import company_settings, requesters, visibility
+from pettycash.services.foundation.destinations import InvalidDestination, MethodNotAvailable
+from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.foundation.rail_limits import AboveCashLimit, RailRefuses
+from pettycash.services.foundation.text_validation import InvalidText
+from pettycash.services.foundation.visibility import RequisitionNotFound
 from pettycash.services.payments import adoption
+from pettycash.services.payments.adoption import NotManager, RequesterAnswers
 from pettycash.services.requisitions import DraftLine, RequisitionDraft, reading
+from pettycash.services.requisitions.creation import NotRequester, RequisitionReferenceTaken
+from pettycash.services.requisitions.lifecycle import MoneyHasMoved, PaymentsUnderWay
+from pettycash.services.requisitions.validation import (
+    AdvancesOff,
+    InvalidRequisition,
+    LinesDoNotAddUp,
+    OutsideYourUnits,
+    UnknownCategory,
+)
 
 blp = Blueprint(
     "requisitions",
@@ -65,6 +88,25 @@ class OnBehalfOfNeedsKey(errors.RuleViolation):
     """Only a machine client may raise a requisition on behalf of a person."""
 
     code = "requisition.on_behalf_of_needs_key"
+
+
+WHAT_IT_SAYS = (
+    AboveCashLimit,
+    AdvancesOff,
+    DestinationNotUnderstood,
+    InvalidAmount,
+    InvalidDestination,
+    InvalidRequisition,
+    InvalidText,
+    LinesDoNotAddUp,
+    MethodNotAvailable,
+    OutsideYourUnits,
+    RailNotServed,
+    RailRefuses,
+    RequisitionReferenceTaken,
+    UnknownCategory,
+)
+"""Of what a requisition asks for, when it is written."""
 
 
 def draft_lines(body: list[dict[str, Any]]) -> list[DraftLine]:
@@ -119,13 +161,8 @@ class Requisitions(MethodView):
             "draft", approval=None, decision_digest=None, tier=None, submitted_at=None, version=1
         ),
     )
-    @blp.alt_response(409, description="requisition.external_reference_taken")
-    @blp.alt_response(
-        422,
-        description="requisition.invalid, requisition.lines_do_not_add_up, money.invalid_amount,"
-        " requisition.invalid_destination, requisition.method_not_available,"
-        " requisition.outside_your_units",
-    )
+    @refuses(*WHAT_IT_SAYS, OnBehalfOfNeedsKey)
+    @sends("Location", "ETag")
     def post(self, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Raise a requisition, as a draft; you are its requester."""
         actor = current_actor()
@@ -147,6 +184,8 @@ class OneRequisition(MethodView):
 
     @operation("requisitions.get")
     @blp.response(200, RequisitionDetailSchema, example=EXAMPLE_DETAIL)
+    @refuses(RequisitionNotFound)
+    @sends("ETag")
     def get(self, requisition_id: UUID) -> dict[str, Any]:
         """Read a requisition with its lines, its newest round and its payments."""
         actor = current_actor()
@@ -158,15 +197,16 @@ class OneRequisition(MethodView):
     @idempotent()
     @blp.arguments(RequisitionChangeSchema, example={"purpose": "Water for the front office"})
     @blp.response(200, RequisitionDetailSchema, example=EXAMPLE_DETAIL)
-    @blp.alt_response(
-        409,
-        description="requisition.illegal_state, requisition.external_reference_taken,"
-        " redirect.needed, redirect.open",
-    )
-    @blp.alt_response(
-        422,
-        description="requisition.invalid, requisition.lines_do_not_add_up, money.invalid_amount,"
-        " workflow.no_threshold, workflow.no_approver, workflow.missing_scope",
+    @refuses(
+        *WHAT_IT_SAYS,
+        IllegalRequisitionState,
+        MissingScope,
+        NoApprover,
+        NoThreshold,
+        NotRequester,
+        RedirectNeeded,
+        RedirectOpen,
+        RequisitionNotFound,
     )
     def patch(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
         """Change a requisition of yours.
@@ -200,12 +240,19 @@ class RequisitionSubmission(MethodView):
     @operation("requisitions.submit")
     @idempotent()
     @blp.response(200, RequisitionDetailSchema, example=EXAMPLE_DETAIL)
-    @blp.alt_response(403, description="requisition.not_requester")
-    @blp.alt_response(409, description="requisition.illegal_state")
-    @blp.alt_response(
-        422,
-        description="workflow.no_threshold, workflow.no_approver, workflow.missing_scope",
+    @refuses(
+        AboveCashLimit,
+        AdvancesOff,
+        IllegalRequisitionState,
+        MissingScope,
+        NoApprover,
+        NoThreshold,
+        NotRequester,
+        RailRefuses,
+        RequisitionNotFound,
+        UnknownCategory,
     )
+    @sends("ETag")
     def post(self, requisition_id: UUID) -> dict[str, Any]:
         """Submit a requisition of yours: its approvers are found and the first one is asked."""
         actor = current_actor()
@@ -224,8 +271,8 @@ class RequisitionRecall(MethodView):
     @idempotent()
     @blp.arguments(RequisitionCommentSchema, example={"comment": "The amount is wrong."})
     @blp.response(200, RequisitionDetailSchema, example=example_in("draft"))
-    @blp.alt_response(403, description="requisition.not_requester")
-    @blp.alt_response(409, description="requisition.illegal_state")
+    @refuses(IllegalRequisitionState, InvalidText, NotRequester, RequisitionNotFound)
+    @sends("ETag")
     def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
         """Take a requisition of yours back into draft while it waits for approval."""
         actor = current_actor()
@@ -248,12 +295,15 @@ class RequisitionCancellation(MethodView):
     @idempotent()
     @blp.arguments(RequisitionCommentSchema, example={"comment": "Not needed any more."})
     @blp.response(200, RequisitionDetailSchema, example=example_in("cancelled"))
-    @blp.alt_response(403, description="requisition.not_requester")
-    @blp.alt_response(
-        409,
-        description="requisition.illegal_state, requisition.payments_under_way,"
-        " requisition.money_has_moved",
+    @refuses(
+        IllegalRequisitionState,
+        InvalidText,
+        MoneyHasMoved,
+        NotRequester,
+        PaymentsUnderWay,
+        RequisitionNotFound,
     )
+    @sends("ETag")
     def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
         """Cancel a requisition of yours; in payment, treasury may do so too, and of somebody who
         left, their manager."""
@@ -277,9 +327,17 @@ class RequisitionAdoption(MethodView):
     @idempotent()
     @blp.arguments(RequisitionReasonSchema, example={"comment": "The water is still needed."})
     @blp.response(200, RequisitionDetailSchema, example=EXAMPLE_DETAIL)
-    @blp.alt_response(403, description="requisition.not_manager, release.not_separate")
-    @blp.alt_response(409, description="requisition.illegal_state, requisition.requester_answers")
-    @blp.alt_response(422, description="workflow.no_approver, workflow.missing_scope")
+    @refuses(
+        IllegalRequisitionState,
+        InvalidText,
+        MissingScope,
+        NoApprover,
+        NotManager,
+        NotSeparate,
+        RequesterAnswers,
+        RequisitionNotFound,
+    )
+    @sends("ETag")
     def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
         """Adopt a requisition of somebody who left, as their manager: you answer for it then.
 
@@ -305,6 +363,7 @@ class RequisitionTrail(MethodView):
     @operation("requisitions.trail")
     @blp.arguments(DatedListQuery, location="query")
     @blp.response(200, page_of(ApprovalTrailSchema), example=example_page(EXAMPLE_TRAIL))
+    @refuses(RequisitionNotFound)
     def get(self, arguments: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
         """Read what happened to a requisition, in order."""
         actor = current_actor()

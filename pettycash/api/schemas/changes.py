@@ -4,7 +4,15 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, Choices, DatedListQuery, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import (
+    SOMETIMES,
+    Choice,
+    Choices,
+    DatedListQuery,
+    Schema,
+    Text,
+    UtcDateTime,
+)
 from pettycash.api.schemas.people import LeavingWarningSchema
 from pettycash.models.operations import ChangeStatus
 from pettycash.runtime.rails import Method
@@ -46,7 +54,10 @@ class ChangeSchema(Schema):
     warnings = ma.fields.List(
         ma.fields.Nested(LeavingWarningSchema),
         dump_only=True,
-        metadata={"description": "Of the end of a role alone, and not in lists."},
+        metadata={
+            SOMETIMES: True,
+            "description": "Of the end of a role alone, and not in lists.",
+        },
     )
 
 

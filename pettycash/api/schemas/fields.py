@@ -10,7 +10,7 @@ from unicodedata import category
 import marshmallow as ma
 from marshmallow.utils import get_value
 
-from pettycash.runtime import money
+from pettycash.runtime import errors, money
 from pettycash.services.foundation import text_validation
 
 E = TypeVar("E", bound=StrEnum)
@@ -24,11 +24,25 @@ LATEST_DAY = date(2199, 12, 31)
 """Days outside of these are typing errors; they would leave what a time zone can reckon with."""
 
 
+SOMETIMES = "sometimes"
+"""In a field's metadata: answers may leave the field out; otherwise they have them all."""
+
+
 class Schema(ma.Schema):
     """Base of every shape: an unknown field is an error, not silence."""
 
     class Meta:
         unknown = ma.RAISE
+
+
+def taken(schema: type[ma.Schema], word: str = "Input") -> type[ma.Schema]:
+    """A shape as a request may send it: without what only answers show."""
+    shown = tuple(name for name, field in schema._declared_fields.items() if field.dump_only)
+    if not shown:
+        return schema
+    name = f"{schema.__name__.removesuffix('Schema')}{word}Schema"
+    options = type("Meta", (schema.Meta,), {"exclude": shown})
+    return type(name, (schema,), {"__doc__": schema.__doc__, "Meta": options})
 
 
 class Amount(ma.fields.String):
@@ -220,6 +234,12 @@ class Metadata(ma.fields.Dict):
             validate=ma.validate.Length(max=20),
             **kwargs,
         )
+
+
+class CursorInvalid(errors.RuleViolation):
+    """The cursor is not one of this list with these filters; begin again without it."""
+
+    code = "request.cursor_invalid"
 
 
 class ListQuery(Schema):

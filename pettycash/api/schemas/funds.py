@@ -269,6 +269,8 @@ EXAMPLE_OPENING_CHANGE: dict[str, Any] = {
     "payload": {"amount": "50000.00", "day": "2026-11-02"},
     "reason": "Cut-over from the cash book",
     "proposed_by_id": _ID.format(8),
+    "decision_digest": None,
+    "decider_id": None,
     "decided_by_id": None,
     "decided_at": None,
     "comment": None,

@@ -61,17 +61,15 @@ class LedgerLineSchema(Schema):
     fund_id = ma.fields.UUID(dump_only=True)
     store_id = ma.fields.UUID(dump_only=True)
     account_id = ma.fields.UUID(dump_only=True)
-    type = ma.fields.String(
+    type = Choice(
+        LineType,
         dump_only=True,
         metadata={
             "description": "`debit` is money out and `credit` money in, as treasurers say;"
-            " `adjustment` a cut-over entry or a variance.",
-            "enum": [each.value for each in LineType],
+            " `adjustment` a cut-over entry or a variance."
         },
     )
-    direction = ma.fields.String(
-        dump_only=True, metadata={"enum": [each.value for each in Direction]}
-    )
+    direction = Choice(Direction, dump_only=True)
     side = Choice(
         Side,
         dump_only=True,

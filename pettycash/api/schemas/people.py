@@ -4,7 +4,16 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, Choices, ListQuery, Name, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import (
+    SOMETIMES,
+    Choice,
+    Choices,
+    ListQuery,
+    Name,
+    Schema,
+    Text,
+    UtcDateTime,
+)
 from pettycash.models.access import Role, ScopeKind
 
 ROLE_ALIASES = {"fp&a": Role.FPA}
@@ -91,7 +100,7 @@ class ChangedUserSchema(UserSchema):
     warnings = ma.fields.List(
         ma.fields.Nested(LeavingWarningSchema),
         dump_only=True,
-        metadata={"description": "Where they were deactivated; else left out."},
+        metadata={SOMETIMES: True, "description": "Where they were deactivated; else left out."},
     )
 
 

@@ -157,6 +157,8 @@ EXAMPLE_PROPOSED: dict[str, Any] = {
     },
     "reason": "The new approval policy.",
     "proposed_by_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f1102",
+    "decision_digest": None,
+    "decider_id": None,
     "decided_by_id": None,
     "decided_at": None,
     "comment": None,

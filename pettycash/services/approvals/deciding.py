@@ -120,7 +120,7 @@ def approve(
         RequisitionNotFound: none such within scope.
         OwnRequisition: requester and approver are the same person.
         IllegalRequisitionState: it waits for no decision.
-        NotAnApprover, NotYourTurn, AlreadyDecided, RoleLost: the step is not the actor's.
+        NotAnApprover, NotYourTurn, StepAlreadyDecided, RoleLost: the step is not the actor's.
         NotSeparate: the actor has another duty about this money; the detail names it.
         StaleDigest: what was read is not what stands there now.
         UrgencyUnanswered: the step asks whether it is urgent.

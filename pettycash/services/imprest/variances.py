@@ -117,7 +117,7 @@ def record(
         NotSeparate: the actor asked for the money, or gets it.
         NotPaid: the books have no payment of it.
         AlreadyPending: one of this kind waits for a decision.
-        WrongDirection, InvalidVariance, ReasonMissing: what was said can't be so.
+        WrongDirection, InvalidVariance, VarianceNeedsReason: what was said can't be so.
     """
     about = visibility.payment(session, actor=actor, payment_id=payment_id)
     _check_benefit(session, requisition_id=about.requisition_id, actor=actor)
@@ -190,7 +190,7 @@ def approve(
     """Accept a variance and post it, dated today.
 
     Raises:
-        VarianceNotFound, AlreadyDecided: there is nothing to decide.
+        VarianceNotFound, VarianceAlreadyDecided: there is nothing to decide.
         OwnVariance: the approver recorded it.
         NotSeparate: the approver asked for the money, or gets it.
         VarianceNeedsCfo: it is too much for the group finance manager.
@@ -217,7 +217,7 @@ def reject(
     """Refuse a variance; nothing is posted.
 
     Raises:
-        VarianceNotFound, AlreadyDecided: there is nothing to decide.
+        VarianceNotFound, VarianceAlreadyDecided: there is nothing to decide.
         OwnVariance: the decider recorded it.
         NotSeparate: the decider asked for the money, or gets it.
         VarianceNeedsCfo: it is too much for the group finance manager.

@@ -122,7 +122,7 @@ def update(
         IllegalRequisitionState: it is in payment, or ended.
         RedirectNeeded: an approved one would go elsewhere.
         RedirectOpen: the last approver has yet to decide where it goes.
-        ExternalReferenceTaken and the refusals of `validation.checked`.
+        RequisitionReferenceTaken and the refusals of `validation.checked`.
         NoThreshold, MissingScope, NoApprover: it can't be resolved as it would stand.
     """
     requisition = visibility.requisition(

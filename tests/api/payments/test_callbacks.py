@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
-from pettycash.api import admission
+from pettycash.api import door
 from pettycash.models.imprest import ProviderAccount
 from pettycash.models.operations import OutboxMessage
 from pettycash.models.payments import Callback, CallbackPurpose, Payment, PaymentStatus
@@ -210,7 +210,7 @@ def test_callback_of_10_mb_is_too_large_and_nothing_is_kept(
     )
 
     assert (answer.status_code, answer.get_json()["code"]) == (413, "request.too_large")
-    assert stream.taken < 2 * admission.BODY_MAX_BYTES, "it was read although it is too much"
+    assert stream.taken < 2 * door.BODY_MAX_BYTES, "it was read although it is too much"
     assert stored() == 0
     assert status(sent) is PaymentStatus.EXECUTING
 

@@ -45,7 +45,7 @@ def propose_opening(
         FundNotFound, StoreNotFound: none such within scope.
         InvalidOpening: see the class.
         AlreadyPosted: the store has its opening balance already.
-        NotAllowed: the proposer lacks the right.
+        NotAProposer: the proposer lacks the right.
     """
     visibility.fund(session, actor=actor, fund_id=fund_id)
     find_store(session, fund_id=fund_id, store_id=store_id)
