@@ -12,7 +12,7 @@ from pettycash.api.approvals.conflicts import settled
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent, refuse_and_store
-from pettycash.api.payments.payments import WHAT_RULES_REFUSE, to_response
+from pettycash.api.payments.payments import to_response
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.payment_examples import (
     EXAMPLE_DETAIL,
@@ -49,6 +49,7 @@ from pettycash.services.payments.cash import (
 )
 from pettycash.services.payments.restored import BlockedByLostCallback, MayHaveBeenPaid
 from pettycash.services.payments.rules import (
+    UNFIT,
     BlockedByCase,
     ExceedsApproved,
     FailureUnconfirmed,
@@ -168,7 +169,7 @@ class Execution(MethodView):
     @refuses(
         *NOT_YOU,
         *NOT_NOW,
-        *WHAT_RULES_REFUSE,
+        *UNFIT,
         ApprovalVoid,
         BlockedByLostCallback,
         CodeRequired,

@@ -14,7 +14,6 @@ from pettycash.api.blueprints import Blueprint
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, optional, page, page_of, within_days
-from pettycash.api.payments.payments import WHAT_RULES_REFUSE
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.changes import (
     EXAMPLE_CHANGE,
@@ -86,6 +85,7 @@ from pettycash.services.operations.changes import (
 )
 from pettycash.services.payments.restored import MayHaveBeenPaid
 from pettycash.services.payments.rules import (
+    UNFIT,
     BlockedByCase,
     FailureUnconfirmed,
     RequisitionNotPayable,
@@ -198,7 +198,7 @@ class ChangeConfirmation(MethodView):
     @blp.arguments(ConfirmationSchema, example={"comment": "Agreed."})
     @blp.response(200, ChangeSchema, example=EXAMPLE_DECIDED)
     @refuses(
-        *WHAT_RULES_REFUSE,
+        *UNFIT,
         AlreadyDecided,
         BlockedByCase,
         ChangeNotFound,

@@ -22,32 +22,25 @@ from pettycash.api.schemas.payments import (
     PaymentQuery,
     PaymentSchema,
 )
-from pettycash.gateways.registry import RailNotServed
 from pettycash.models.imprest import Store
 from pettycash.models.payments import IllegalTransition, Payment, PaymentReconciliation
 from pettycash.models.requisitions import Requisition
 from pettycash.runtime.db import transaction
-from pettycash.runtime.money import InvalidAmount
 from pettycash.services import payments
 from pettycash.services.approvals.approved_facts import RedirectNeeded, RedirectOpen
 from pettycash.services.foundation import company_settings
 from pettycash.services.foundation.destinations import InvalidDestination
 from pettycash.services.foundation.duties import NotSeparate
-from pettycash.services.foundation.rail_limits import AboveCashLimit, RailRefuses
 from pettycash.services.foundation.visibility import PaymentNotFound, RequisitionNotFound
 from pettycash.services.payments import reading, treasury_validation
 from pettycash.services.payments.creation import NothingLeft, PaymentReferenceTaken
 from pettycash.services.payments.restored import MayHaveBeenPaid
 from pettycash.services.payments.rules import (
-    AccountInactive,
+    UNFIT,
     BlockedByCase,
     ExceedsApproved,
     FailureUnconfirmed,
-    MethodDoesNotFit,
-    MethodReserved,
     RequisitionNotPayable,
-    StoreUnknown,
-    WrongCurrency,
 )
 from pettycash.services.payments.treasury_validation import NobodyLeft
 
@@ -71,19 +64,6 @@ EQUAL = (
     "provider_reference",
     "external_reference",
 )
-
-WHAT_RULES_REFUSE = (
-    AboveCashLimit,
-    AccountInactive,
-    InvalidAmount,
-    MethodDoesNotFit,
-    MethodReserved,
-    RailNotServed,
-    RailRefuses,
-    StoreUnknown,
-    WrongCurrency,
-)
-"""Of an amount, a method and a store, whenever a payment gets them."""
 
 
 def to_response(session: Session, payment_id: UUID) -> dict[str, Any]:
@@ -141,7 +121,7 @@ class Payments(MethodView):
     )
     @blp.response(201, PaymentDetailSchema, example={**EXAMPLE_DETAIL, "amount": "500.00"})
     @refuses(
-        *WHAT_RULES_REFUSE,
+        *UNFIT,
         ExceedsApproved,
         FailureUnconfirmed,
         InvalidDestination,
@@ -188,7 +168,7 @@ class OnePayment(MethodView):
     @blp.arguments(PaymentChangeSchema, example={"amount": "1400.00"})
     @blp.response(200, PaymentDetailSchema, example={**EXAMPLE_DETAIL, "amount": "1400.00"})
     @refuses(
-        *WHAT_RULES_REFUSE,
+        *UNFIT,
         ExceedsApproved,
         IllegalTransition,
         MayHaveBeenPaid,

@@ -10,7 +10,6 @@ from pettycash.api.blueprints import Blueprint
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.operations.changes import Located, located
-from pettycash.api.payments.payments import WHAT_RULES_REFUSE
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.changes import (
     EXAMPLE_REDIRECT,
@@ -33,6 +32,7 @@ from pettycash.services.payments import redirects
 from pettycash.services.payments.redirects import NothingRedirected
 from pettycash.services.payments.restored import MayHaveBeenPaid
 from pettycash.services.payments.rules import (
+    UNFIT,
     BlockedByCase,
     FailureUnconfirmed,
     RequisitionNotPayable,
@@ -59,7 +59,7 @@ class PaymentRedirect(MethodView):
     @blp.arguments(PaymentRedirectSchema, example=EXAMPLE)
     @blp.response(202, ChangeSchema, example=EXAMPLE_REDIRECT)
     @refuses(
-        *WHAT_RULES_REFUSE,
+        *UNFIT,
         BlockedByCase,
         DestinationNotUnderstood,
         FailureUnconfirmed,

@@ -11,7 +11,6 @@ from pettycash.api.approvals.conflicts import settled
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
-from pettycash.api.payments.payments import WHAT_RULES_REFUSE
 from pettycash.api.refusals import refuses
 from pettycash.api.requisitions.requisitions import to_response
 from pettycash.api.schemas.requisition_examples import (
@@ -50,6 +49,7 @@ from pettycash.services.foundation.text_validation import InvalidText
 from pettycash.services.foundation.visibility import RequisitionNotFound
 from pettycash.services.payments import treasury_validation
 from pettycash.services.payments.creation import PaymentPart
+from pettycash.services.payments.rules import UNFIT
 from pettycash.services.payments.treasury_validation import InvalidParts, NobodyLeft, OnHold
 from pettycash.services.requisitions.lifecycle import (
     HoldUnchanged,
@@ -212,7 +212,7 @@ class Validation(MethodView):
     )
     @blp.response(200, RequisitionDetailSchema, example=EXAMPLE_IN_PAYMENT)
     @refuses(
-        *WHAT_RULES_REFUSE,
+        *UNFIT,
         ApprovalVoid,
         IllegalRequisitionState,
         InvalidParts,

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, or_, select, text
 from sqlalchemy.orm import Session
 
+from pettycash.gateways import registry
 from pettycash.models.imprest import Fund, ProviderAccount, Store, StoreKind
 from pettycash.models.payments import UNPAID, Payment, PaymentStatus
 from pettycash.models.requisitions import Requisition, RequisitionStatus
@@ -75,6 +76,20 @@ class RetriesExhausted(errors.Conflict):
     """The payment has failed too often; cancel it and make another one."""
 
     code = "payment.retries_exhausted"
+
+
+UNFIT = (
+    AccountInactive,
+    MethodDoesNotFit,
+    MethodReserved,
+    StoreUnknown,
+    WrongCurrency,
+    money.InvalidAmount,
+    rail_limits.AboveCashLimit,
+    rail_limits.RailRefuses,
+    registry.RailNotServed,
+)
+"""Refusals of an amount, a method and a store, whenever a payment gets them."""
 
 
 def fitting_store(
