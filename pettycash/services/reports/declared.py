@@ -112,7 +112,7 @@ class Part:
 
 def parts(session: Session, report: Report, values: Values) -> Iterator[Part]:
     """The report, part by part; each is read to its end before the next one."""
-    streamed = {"stream_results": True, "yield_per": FETCHED_AT_ONCE}
+    streamed = {"yield_per": FETCHED_AT_ONCE}
     with session.execute(report.sql(values), execution_options=streamed) as result:
         for key, found in groupby(result.mappings(), key=lambda row: str(row[report.part])):
             yield Part(report=report, key=key, found=found)
