@@ -22,7 +22,8 @@ MEDIA_TYPES: Mapping[FileFormat, str] = {
 FILES: dict[str, Any] = {
     "responses": {
         HTTPStatus.OK.value: {
-            "content": {media_type: {"schema": BYTES} for media_type in MEDIA_TYPES.values()}
+            "description": "JSON, or a file to be saved.",
+            "content": {media_type: {"schema": BYTES} for media_type in MEDIA_TYPES.values()},
         }
     }
 }

@@ -34,6 +34,7 @@ COMMANDS = {
     "seed": "pettycash.cli.seed:seed",
     "company": "pettycash.cli.company:company",
     "users": "pettycash.cli.users:users",
+    "import": "pettycash.cli.imports:imports_group",
     "security": "pettycash.cli.security:security",
     "cases": "pettycash.cli.cases:cases",
     "pause": "pettycash.cli.pauses:pause",
