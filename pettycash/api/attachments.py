@@ -43,7 +43,7 @@ class Attachments(MethodView):
             )
             query = attachments.of_requisition(found.id)
             listed = page(session, query, order=(Attachment.id,), arguments=arguments)
-            return {**listed, "items": attachments.shown(session, found, listed["items"])}
+            return {**listed, "items": attachments.to_response(session, found, listed["items"])}
 
     @operation("attachments.upload", uploads=True)
     @idempotent()
@@ -72,7 +72,7 @@ class Attachments(MethodView):
             )
             session.flush()  # its time is the database's, and the answer shows it
             of = visibility.requisition(session, actor=actor, requisition_id=requisition_id)
-            (told,) = attachments.shown(session, of, [kept])
+            (told,) = attachments.to_response(session, of, [kept])
             where = f"/api/requisitions/{requisition_id}/attachments/{kept.id}/"
             return told, {"Location": where}
 

@@ -25,7 +25,7 @@ from pettycash.api.schemas.inbox import (
     CallbackQuery,
     CallbackSchema,
 )
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.db import transaction
 from pettycash.gateways.sanitising import sanitise_body
 from pettycash.models.attempts import Callback, PaymentAttempt
@@ -43,7 +43,7 @@ blp = Blueprint(
 THANKS = {"ResultCode": 0, "ResultDesc": "Accepted"}
 
 
-def shown(callback: Callback, payment_id: UUID | None) -> dict[str, Any]:
+def to_response(callback: Callback, payment_id: UUID | None) -> dict[str, Any]:
     """A stored callback, sanitised: its secrets were cut out before, numbers are masked now."""
     return {
         "id": callback.id,
@@ -79,14 +79,16 @@ class CallbackReceipt(MethodView):
         body = request.get_data(cache=False)
         caller = request.remote_addr
         try:
-            with db.system_glance() as glance:
-                address = callbacks.locate(glance, slug=slug, secret=secret, remote_address=caller)
-            reach("callbacks.located")
+            with db.system_autocommit() as autocommit:
+                address = callbacks.locate(
+                    autocommit, slug=slug, secret=secret, remote_address=caller
+                )
+            crash_point("callbacks.located")
             if address.request_id is not None:
                 # What the rail reports goes on with the story of the request that released it.
                 db.set_scope(request_id=address.request_id)
             if address.foreign_to is not None:
-                _tell_of_foreign(address, address.foreign_to, caller)
+                _report_foreign(address, address.foreign_to, caller)
                 raise callbacks.NoSuchCallback
             receive = partial(
                 callbacks.receive,
@@ -105,11 +107,11 @@ class CallbackReceipt(MethodView):
             if db.sqlstate(error) in db.RETRIABLE_SQLSTATES:
                 raise callbacks.InboxBusy from error
             raise
-        reach("callbacks.stored")
+        crash_point("callbacks.stored")
         return THANKS
 
 
-def _tell_of_foreign(address: callbacks.Address, account_id: UUID, caller: str | None) -> None:
+def _report_foreign(address: callbacks.Address, account_id: UUID, caller: str | None) -> None:
     """People hear of a right secret from a foreign address; the caller only what all hear."""
     with db.system_transaction() as session:
         if not callback_sources.is_news(session, account_id=account_id, remote_address=caller):
@@ -144,7 +146,7 @@ class Callbacks(MethodView):
                 )
             )
             found = page(session, query, order=(Callback.id.desc(),), arguments=arguments)
-            return {**found, "items": [shown(row, about) for row, about in found["items"]]}
+            return {**found, "items": [to_response(row, about) for row, about in found["items"]]}
 
 
 @blp.route("/<uuid:callback_id>/replay/")
@@ -162,4 +164,4 @@ class CallbackReplay(MethodView):
         with transaction() as session:
             replayed = callbacks.replay(session, callback_id=callback_id, actor=current_actor())
             attempt = session.get(PaymentAttempt, replayed.attempt_id)
-            return shown(replayed, attempt.payment_id if attempt is not None else None)
+            return to_response(replayed, attempt.payment_id if attempt is not None else None)

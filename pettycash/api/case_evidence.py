@@ -48,7 +48,7 @@ class CaseEvidence(MethodView):
             case = cases.get(session, case_id=case_id, actor=current_actor())
             query = files.of_case(case.id)
             listed = page(session, query, order=(Attachment.id,), arguments=arguments)
-            return {**listed, "items": [files.shown(each) for each in listed["items"]]}
+            return {**listed, "items": [files.to_response(each) for each in listed["items"]]}
 
     @operation("case_evidence.upload", uploads=True)
     @idempotent()
@@ -73,7 +73,9 @@ class CaseEvidence(MethodView):
                 now=session.info["now"],
             )
             session.flush()  # its time is the database's, and the answer shows it
-            return files.shown(kept), {"Location": f"/api/cases/{case_id}/evidence/{kept.id}/"}
+            return files.to_response(kept), {
+                "Location": f"/api/cases/{case_id}/evidence/{kept.id}/"
+            }
 
 
 @blp.route("/<uuid:attachment_id>/")

@@ -8,7 +8,7 @@ from flask.views import MethodView
 
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.cases import shown
+from pettycash.api.cases import to_response
 from pettycash.api.etags import set_etag
 from pettycash.api.idempotency import idempotent
 from pettycash.api.schemas.cases import EXAMPLE_CASE, CaseSchema
@@ -173,4 +173,4 @@ class CaseResolution(MethodView):
                     actor=actor,
                 )
             set_etag(case.version)
-            return shown(case)
+            return to_response(case)

@@ -32,10 +32,10 @@ blp = Blueprint(
 )
 
 WORDS = ("summary", "evidence", "proposal")
-"""What may hold a phone number or a payee."""
+"""Fields that may hold a phone number or a payee."""
 
 
-def shown(case: Case) -> dict[str, Any]:
+def to_response(case: Case) -> dict[str, Any]:
     """A case as its reader may see it: operators see masked data."""
     facts = {column.key: getattr(case, column.key) for column in Case.__table__.columns}
     actor = current_actor()
@@ -72,7 +72,7 @@ class Cases(MethodView):
                 )
                 query = query.where(overdue if arguments["is_overdue"] else not_(overdue))
             found = page(session, query, order=(Case.id.desc(),), arguments=arguments)
-            return {**found, "items": [shown(each) for each in found["items"]]}
+            return {**found, "items": [to_response(each) for each in found["items"]]}
 
 
 @blp.route("/<uuid:case_id>/")
@@ -85,9 +85,9 @@ class OneCase(MethodView):
         """Read a case, with what the rail says of the payment that it is about."""
         with transaction() as session:
             case = cases.get(session, case_id=case_id, actor=current_actor())
-            rail = case_resolutions.rails_word(session, case=case, now=session.info["now"])
+            rail = case_resolutions.rails_report(session, case=case, now=session.info["now"])
             set_etag(case.version)
-            return {**shown(case), "rail": rail}
+            return {**to_response(case), "rail": rail}
 
 
 @blp.route("/<uuid:case_id>/assign/")
@@ -115,4 +115,4 @@ class CaseAssignment(MethodView):
                 now=session.info["now"],
             )
             set_etag(case.version)
-            return shown(case)
+            return to_response(case)

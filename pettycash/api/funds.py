@@ -47,7 +47,7 @@ blp = Blueprint(
 )
 
 
-def shown(session: Session, found: Sequence[Fund]) -> list[dict[str, Any]]:
+def to_response(session: Session, found: Sequence[Fund]) -> list[dict[str, Any]]:
     """Funds with what they hold."""
     sums = funds.sums(session, [each.id for each in found])
     answers = []
@@ -83,7 +83,7 @@ class Funds(MethodView):
                 ),
             )
             found = page(session, query, order=(Fund.code, Fund.id), arguments=arguments)
-            return found | {"items": shown(session, found["items"])}
+            return found | {"items": to_response(session, found["items"])}
 
     @operation("funds.create")
     @idempotent()
@@ -97,7 +97,7 @@ class Funds(MethodView):
             fund = funds.create(session, **body)
             session.refresh(fund)
             set_etag(fund.version)
-            return shown(session, [fund])[0], {"Location": f"/api/funds/{fund.id}/"}
+            return to_response(session, [fund])[0], {"Location": f"/api/funds/{fund.id}/"}
 
 
 @blp.route("/<uuid:fund_id>/")
@@ -111,7 +111,7 @@ class OneFund(MethodView):
         with transaction() as session:
             fund = visibility.fund(session, actor=current_actor(), fund_id=fund_id)
             set_etag(fund.version)
-            return shown(session, [fund])[0]
+            return to_response(session, [fund])[0]
 
     @operation("funds.update", step_up=True)
     @blp.arguments(FundChangeSchema(partial=True), example={"name": "Westlands office"})
@@ -126,7 +126,7 @@ class OneFund(MethodView):
             check_etag(fund.version)
             funds.update(session, fund=fund, changes=body, now=now)
             set_etag(fund.version)
-            return shown(session, [fund])[0]
+            return to_response(session, [fund])[0]
 
 
 @blp.route("/<uuid:fund_id>/balance/")

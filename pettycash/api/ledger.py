@@ -66,7 +66,7 @@ def _lines(arguments: dict[str, Any]) -> dict[str, Any]:
             matches(arguments["q"], JournalEntry.description, JournalEntry.source),
         )
         found = page(session, query, order=fund_statements.ORDER, arguments=arguments)
-        return found | {"items": fund_statements.told(session, found["items"])}
+        return found | {"items": fund_statements.to_response(session, found["items"])}
 
 
 @blp.route("/ledger/")
@@ -128,7 +128,7 @@ class Journal(MethodView):
                 matches(arguments["q"], JournalEntry.description, JournalEntry.source),
             )
             found = page(session, query, order=(JournalEntry.id.desc(),), arguments=arguments)
-            return found | {"items": journal.told(session, found["items"])}
+            return found | {"items": journal.to_response(session, found["items"])}
 
 
 @blp.route("/journal/<uuid:entry_id>/")

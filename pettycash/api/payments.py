@@ -56,7 +56,7 @@ WHAT_RULES_REFUSE = (
 )
 
 
-def shown(session: Session, payment_id: UUID) -> dict[str, Any]:
+def to_response(session: Session, payment_id: UUID) -> dict[str, Any]:
     """A payment with the state of its release, and its ETag."""
     found, tag = reading.detail(
         session, payment_id=payment_id, actor=current_actor(), now=session.info["now"]
@@ -130,7 +130,7 @@ class Payments(MethodView):
                 payment=made,
                 now=now,
             )
-            return shown(session, made.id), {"Location": f"/api/payments/{made.id}/"}
+            return to_response(session, made.id), {"Location": f"/api/payments/{made.id}/"}
 
 
 @blp.route("/<uuid:payment_id>/")
@@ -142,7 +142,7 @@ class OnePayment(MethodView):
     def get(self, payment_id: UUID) -> dict[str, Any]:
         """Read a payment and where its release stands."""
         with transaction() as session:
-            return shown(session, payment_id)
+            return to_response(session, payment_id)
 
     @operation("payments.update")
     @idempotent()
@@ -158,7 +158,7 @@ class OnePayment(MethodView):
     def patch(self, body: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
         """Change amount, store or metadata of a pending payment; another destination is a redirect.
 
-        You become its maker, and any code for it dies.
+        You become its maker, and any code for it ends.
         """
         actor = current_actor()
         with transaction() as session:
@@ -177,7 +177,7 @@ class OnePayment(MethodView):
                 treasury_validation.check_somebody_is_left(
                     session, requisition=requisition, payment=payment, now=now
                 )
-            return shown(session, payment_id)
+            return to_response(session, payment_id)
 
 
 @blp.route("/<uuid:payment_id>/cancel/")
@@ -201,4 +201,4 @@ class PaymentCancellation(MethodView):
                 actor=current_actor(),
                 now=session.info["now"],
             )
-            return shown(session, payment_id)
+            return to_response(session, payment_id)

@@ -41,7 +41,7 @@ from pettycash.services import (
     requisitions,
     visibility,
 )
-from pettycash.services.requisitions import Stated, StatedLine, reading
+from pettycash.services.requisitions import DraftLine, RequisitionDraft, reading
 
 blp = Blueprint(
     "requisitions",
@@ -71,12 +71,12 @@ class OnBehalfOfNeedsKey(errors.RuleViolation):
     code = "requisition.on_behalf_of_needs_key"
 
 
-def stated_lines(body: list[dict[str, Any]]) -> list[StatedLine]:
+def draft_lines(body: list[dict[str, Any]]) -> list[DraftLine]:
     """The lines as the service takes them."""
-    return [StatedLine(**line) for line in body]
+    return [DraftLine(**line) for line in body]
 
 
-def shown(session: Session, found: Requisition) -> dict[str, Any]:
+def to_response(session: Session, found: Requisition) -> dict[str, Any]:
     """A requisition with its lines, round and payments, and its ETag."""
     told, tag = reading.detail(session, found, current_actor())
     set_etag(tag)
@@ -135,10 +135,10 @@ class Requisitions(MethodView):
         actor = current_actor()
         if body.pop("on_behalf_of", None) is not None and actor.client_id is None:
             raise OnBehalfOfNeedsKey(errors={"on_behalf_of": ["It is for machine clients."]})
-        said = Stated(**body | {"lines": stated_lines(body["lines"])})
+        draft = RequisitionDraft(**body | {"lines": draft_lines(body["lines"])})
         with transaction() as session:
-            raised, lines = requisitions.draft(
-                session, said=said, actor=actor, now=session.info["now"]
+            raised, lines = requisitions.create_with_lines(
+                session, draft=draft, actor=actor, now=session.info["now"]
             )
             found, tag = reading.fresh(raised, lines, actor)
             set_etag(tag)
@@ -156,7 +156,7 @@ class OneRequisition(MethodView):
         actor = current_actor()
         with transaction() as session:
             found = visibility.requisition(session, actor=actor, requisition_id=requisition_id)
-            return shown(session, found)
+            return to_response(session, found)
 
     @operation("requisitions.update")
     @idempotent()
@@ -181,7 +181,7 @@ class OneRequisition(MethodView):
         """
         actor = current_actor()
         if "lines" in body:
-            body["lines"] = stated_lines(body["lines"])
+            body["lines"] = draft_lines(body["lines"])
         with transaction() as session:
             found = visibility.requisition(
                 session, actor=actor, requisition_id=requisition_id, lock=True
@@ -194,7 +194,7 @@ class OneRequisition(MethodView):
                 actor=actor,
                 now=session.info["now"],
             )
-            return shown(session, changed)
+            return to_response(session, changed)
 
 
 @blp.route("/<uuid:requisition_id>/submit/")
@@ -217,7 +217,7 @@ class RequisitionSubmission(MethodView):
             found = requisitions.submit(
                 session, requisition_id=requisition_id, actor=actor, now=session.info["now"]
             )
-            return shown(session, found)
+            return to_response(session, found)
 
 
 @blp.route("/<uuid:requisition_id>/recall/")
@@ -241,7 +241,7 @@ class RequisitionRecall(MethodView):
                 actor=actor,
                 now=session.info["now"],
             )
-            return shown(session, found)
+            return to_response(session, found)
 
 
 @blp.route("/<uuid:requisition_id>/cancel/")
@@ -270,7 +270,7 @@ class RequisitionCancellation(MethodView):
                 actor=actor,
                 now=session.info["now"],
             )
-            return shown(session, found)
+            return to_response(session, found)
 
 
 @blp.route("/<uuid:requisition_id>/adopt/")
@@ -299,7 +299,7 @@ class RequisitionAdoption(MethodView):
                 actor=actor,
                 now=session.info["now"],
             )
-            return shown(session, found)
+            return to_response(session, found)
 
 
 @blp.route("/<uuid:requisition_id>/trail/")
@@ -317,5 +317,5 @@ class RequisitionTrail(MethodView):
             timezone = company_settings.current(session).timezone
             query = query.where(within_days(ApprovalTrail.created_at, arguments, timezone))
             found = page(session, query, order=(ApprovalTrail.id,), arguments=arguments)
-            told = [reading.told(row, with_origin=with_origin) for row in found["items"]]
+            told = [reading.to_response(row, with_origin=with_origin) for row in found["items"]]
             return {**found, "items": told}

@@ -45,7 +45,7 @@ def _live(now: datetime) -> Any:
     return (RoleAssignment.valid_from <= now) & or_(ends.is_(None), ends > now)
 
 
-def _shown(
+def to_response(
     session: Session, rows: Iterable[tuple[User, Membership]], now: datetime
 ) -> list[dict[str, Any]]:
     """People as they are answered; roles and titles of all of them in one query each."""
@@ -139,7 +139,7 @@ class Users(MethodView):
                     )
                 )
             found = page(session, query, order=(User.username, User.id), arguments=arguments)
-            return {**found, "items": _shown(session, found["items"], now)}
+            return {**found, "items": to_response(session, found["items"], now)}
 
     @operation("users.create", step_up=True)
     @idempotent()
@@ -153,9 +153,9 @@ class Users(MethodView):
             made = people.admit(session, **login, places=body, actor=current_actor())
             session.flush()  # the answer shows the time that the database gave
             session.refresh(made.membership)
-            shown = _shown(session, [(made.user, made.membership)], session.info["now"])[0]
+            body = to_response(session, [(made.user, made.membership)], session.info["now"])[0]
             set_etag(made.version)
-            return shown, {"Location": f"/api/users/{made.user.id}/"}
+            return body, {"Location": f"/api/users/{made.user.id}/"}
 
 
 @blp.route("/<uuid:user_id>/")
@@ -170,7 +170,7 @@ class OneUser(MethodView):
             person = people.find(session, user_id=user_id)
             set_etag(person.version)
             rows = [(person.user, person.membership)]
-            return _shown(session, rows, session.info["now"])[0]
+            return to_response(session, rows, session.info["now"])[0]
 
     @operation("users.update", step_up=True)
     @blp.arguments(UserChangeSchema, example={"is_active": False})
@@ -188,11 +188,11 @@ class OneUser(MethodView):
             check_etag(person.version)
             people.update(session, person, values=body, actor=current_actor(), now=now)
             set_etag(person.version)
-            shown = _shown(session, [(person.user, person.membership)], now)[0]
+            body = to_response(session, [(person.user, person.membership)], now)[0]
             if body.get("is_active") is False:
                 session.flush()  # roles are read of those who are active
-                shown["warnings"] = indispensable.of_person(session, user_id=user_id, now=now)
-            return shown
+                body["warnings"] = indispensable.of_person(session, user_id=user_id, now=now)
+            return body
 
 
 @blp.route("/<uuid:user_id>/link/")

@@ -1,4 +1,4 @@
-"""What every domain stands on: outbox messages, idempotency, two-person changes, cases, pauses."""
+"""Tables of the platform: outbox messages, idempotency, two-person changes, cases, pauses."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -8,35 +8,44 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pettycash.models.base import REQUEST_ID, Base, Keyed, Tenanted, choice, member, own_key
+from pettycash.models.base import (
+    REQUEST_ID,
+    Base,
+    Keyed,
+    Tenanted,
+    Updated,
+    choice,
+    member,
+    own_key,
+)
 
 
 class OutboxMessage(Tenanted):
     """Something that must happen. A message is only a hint to look at this row.
 
-    `topic` is the name of the Celery task; `key` the thing it is about. `done_at` is set in the
-    transaction of the effect, never when a message was published.
+    `topic` is the name of the Celery task; `key` the thing it is about. `completed_at` is set
+    in the transaction of the effect, never when a message was published.
     """
 
-    __tablename__ = "obligations"
+    __tablename__ = "outbox_messages"
     __table_args__ = (
         own_key(),
         UniqueConstraint("company_id", "topic", "key"),
         Index(
-            "ix_obligations_lane",
+            "ix_outbox_messages_lane",
             "topic",
             "lane",
             "due_at",
-            postgresql_where="done_at IS NULL AND parked_at IS NULL",
+            postgresql_where="completed_at IS NULL AND dead_lettered_at IS NULL",
         ),
-        Index("ix_obligations_company", "company_id", "id"),
-        CheckConstraint("lane IS NOT NULL OR done_at IS NOT NULL", name="lane"),
+        Index("ix_outbox_messages_company", "company_id", "id"),
+        CheckConstraint("lane IS NOT NULL OR completed_at IS NOT NULL", name="lane"),
     )
 
     topic: Mapped[str]
     key: Mapped[UUID]
     lane: Mapped[UUID | None]
-    """Who takes turns with others: the company, or the provider account that is called. What was
+    """The lane that takes turns: the company, or the provider account that is called. What was
     done before there were lanes has none."""
     due_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
@@ -46,9 +55,9 @@ class OutboxMessage(Tenanted):
     failures: Mapped[int] = mapped_column(default=0)
     """How often its task ended in an error; dead-lettered after a bound."""
     last_error: Mapped[str | None]
-    done_at: Mapped[datetime | None]
-    parked_at: Mapped[datetime | None]
-    parked_by_hand: Mapped[bool] = mapped_column(default=False, server_default="false")
+    completed_at: Mapped[datetime | None]
+    dead_lettered_at: Mapped[datetime | None]
+    dead_lettered_by_hand: Mapped[bool] = mapped_column(default=False, server_default="false")
     """A person dead-lettered it, and only a person may retry it."""
     request_id: Mapped[str | None] = mapped_column(server_default=REQUEST_ID)
     """Of the request that it began with; its task goes on under it."""
@@ -83,7 +92,7 @@ class ChangeStatus(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-class Change(Tenanted):
+class Change(Updated, Tenanted):
     """A proposal by one person that a second holder of the same right makes effective."""
 
     __tablename__ = "changes"
@@ -103,7 +112,7 @@ class Change(Tenanted):
     )
 
     kind: Mapped[str]
-    """What is changed: threshold, role_assignment, custodian, escalation_approver …"""
+    """The kind of change: threshold, role_assignment, custodian, escalation_approver …"""
     object_id: Mapped[UUID | None]
     payload: Mapped[dict[str, Any]]
     reason: Mapped[str]
@@ -128,7 +137,7 @@ class CaseKind(StrEnum):
     SHORT_DELIVERY = "short_delivery"
     LATE_FACT = "late_fact"
     BELOW_FLOOR = "below_floor"
-    DEAD_LETTER = "parked_obligation"
+    DEAD_LETTER = "dead_letter"
     RELEASE_LOCKED = "release_locked"
     CREDENTIALS_REFUSED = "credentials_refused"
 
@@ -149,7 +158,7 @@ class CaseStatus(StrEnum):
     RESOLVED = "resolved"
 
 
-class Case(Tenanted):
+class Case(Updated, Tenanted):
     """Something that the system can't decide alone. One open case per kind and object."""
 
     __tablename__ = "cases"
@@ -192,14 +201,14 @@ class Case(Tenanted):
 
 
 class PauseScope(StrEnum):
-    """What stands still. The whole installation is paused by PlatformPause."""
+    """The scope of a pause. The whole installation is paused by PlatformPause."""
 
     COMPANY = "company"
     PROVIDER_ACCOUNT = "provider_account"
     STORE = "store"
 
 
-class Pause(Tenanted):
+class Pause(Updated, Tenanted):
     """Nothing new is released or sent within it; queries and callbacks go on. Two people end it."""
 
     __tablename__ = "pauses"
@@ -233,8 +242,8 @@ class Pause(Tenanted):
     resumed_at: Mapped[datetime | None]
 
 
-class PlatformPause(Keyed):
-    """The whole installation stands still (`pettycash pause --all`). Not a business row."""
+class PlatformPause(Updated, Keyed):
+    """The whole installation is paused (`pettycash pause --all`). Not a business row."""
 
     __tablename__ = "platform_pauses"
     __table_args__ = (
@@ -273,7 +282,7 @@ class Restore(Base):
     stamped_at: Mapped[datetime]
     covers_until: Mapped[datetime]
     counters: Mapped[dict[str, Any]]
-    """Which numbers were jumped over: company and counter → from, to."""
+    """Numbers that were skipped: company and counter → from, to."""
     stamped_by: Mapped[str]
 
 

@@ -51,7 +51,7 @@ class AccountNumbering:
     number: str
     name: str
     qualifier: str | None = None
-    """Which column tells accounts of this kind and currency apart; None: there is only one."""
+    """The column that tells accounts of this kind and currency apart; None: there is only one."""
 
 
 PLAN: Mapping[AccountKind, AccountNumbering] = {
@@ -203,7 +203,7 @@ CATEGORY = (
 
 
 def categories(session: Session, *, among: Collection[str]) -> set[str]:
-    """Those of the words that are categories of the company."""
+    """The given names that are categories of the company."""
     found = session.execute(
         CATEGORY.where(LedgerAccount.category.in_(among)), execution_options=db.PREPARED
     )

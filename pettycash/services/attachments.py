@@ -204,7 +204,7 @@ class ShownFile:
     is_later: bool
 
 
-def shown(
+def to_response(
     session: Session, requisition: Requisition, files: Sequence[Attachment]
 ) -> list[ShownFile]:
     """Files with their marks."""
@@ -254,7 +254,7 @@ def _belongs_to(requisition_id: UUID) -> ColumnElement[bool]:
 
 
 def list_for(session: Session, requisition: Requisition) -> list[Attachment]:
-    """What is attached, oldest first."""
+    """List the attachments, oldest first."""
     query = (
         select(Attachment)
         .where(Attachment.requisition_id == requisition.id)
@@ -296,7 +296,7 @@ def given_filename(name: str) -> str:
 
 
 def found_type(content: bytes) -> str:
-    """What a file is, from its bytes.
+    """Find the type of a file from its bytes.
 
     Raises:
         NotAnImage: it begins like a picture and does not decode.

@@ -114,7 +114,7 @@ class NotTheProposer(errors.NotAllowed):
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeProposal:
-    """What somebody wants to change, as it came over the wire."""
+    """A change that is to be proposed, as it came over the wire."""
 
     object_id: UUID | None
     payload: Mapping[str, Any]
@@ -145,7 +145,7 @@ class ChangeKind:
     alerts: bool = False
     """Whether the cfo and the auditors are told once it holds."""
     benefits: bool = False
-    """Whether whom it is about gains by it: they don't propose it either."""
+    """Whether the person it is about gains by it, and so can't propose it either."""
 
 
 _KINDS: dict[str, ChangeKind] = {}
@@ -231,7 +231,7 @@ def propose(
         raise OwnBenefit
     session.add(change)
     session.flush()  # its time is the database's, and the answer shows it
-    _remember(session, change, "proposed", actor)
+    _log_event(session, change, "proposed", actor)
     return change
 
 
@@ -331,7 +331,7 @@ def confirm(
         raise OwnBenefit
     _decide(change, ChangeStatus.EFFECTIVE, actor, comment=comment, now=now)
     kind.apply(session, change, actor, now)
-    event_id = _remember(session, change, "confirmed", actor)
+    event_id = _log_event(session, change, "confirmed", actor)
     if kind.alerts:
         security_alerts.enqueue(session, event_id=event_id)
     return change
@@ -358,7 +358,7 @@ def reject(
     _decide(change, ChangeStatus.REJECTED, actor, comment=_reason(comment), now=now)
     if kind.ended is not None:
         kind.ended(session, change, actor, now)
-    _remember(session, change, "rejected", actor)
+    _log_event(session, change, "rejected", actor)
     return change
 
 
@@ -376,7 +376,7 @@ def withdraw(session: Session, *, change_id: UUID, actor: Actor, now: datetime) 
     ended = _known(change.kind).ended
     if ended is not None:
         ended(session, change, actor, now)
-    _remember(session, change, "withdrawn", actor)
+    _log_event(session, change, "withdrawn", actor)
     return change
 
 
@@ -389,7 +389,7 @@ def drop_redirect(
     change = db.lock(session, Change, of.open_redirect_id)
     assert change is not None, "an open proposal is never deleted"
     _decide(change, ChangeStatus.WITHDRAWN, actor, comment=comment, now=now)
-    _remember(session, change, "withdrawn", actor)
+    _log_event(session, change, "withdrawn", actor)
     of.open_redirect_id = None
 
 
@@ -450,7 +450,7 @@ def _reason(text: str) -> str:
     return stripped
 
 
-def _remember(session: Session, change: Change, outcome: str, actor: Actor) -> UUID:
+def _log_event(session: Session, change: Change, outcome: str, actor: Actor) -> UUID:
     return security_log.record(
         session,
         event=f"change.{outcome}",

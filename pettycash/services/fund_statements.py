@@ -30,7 +30,7 @@ class LineNotFound(errors.NotFound):
 
 
 class LineType(StrEnum):
-    """What a line is called."""
+    """The type of a line."""
 
     DEBIT = "debit"
     CREDIT = "credit"
@@ -123,7 +123,7 @@ def lines(
     )
 
 
-def told(session: Session, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+def to_response(session: Session, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
     """Rows of `lines` with the fund's balance after each, and what they are about."""
     balances = _balances(session, [row.id for row in rows])
     return [
@@ -147,7 +147,7 @@ def one(session: Session, *, actor: Actor, posting_id: UUID) -> dict[str, Any]:
     row = session.execute(lines(actor).where(Posting.id == posting_id)).one_or_none()
     if row is None:
         raise LineNotFound
-    return told(session, [row])[0]
+    return to_response(session, [row])[0]
 
 
 BALANCES = """

@@ -34,7 +34,7 @@ def entries(
     return select(JournalEntry).where(and_(true(), *conditions))
 
 
-def told(session: Session, found: Sequence[JournalEntry]) -> list[dict[str, Any]]:
+def to_response(session: Session, found: Sequence[JournalEntry]) -> list[dict[str, Any]]:
     """Entries with their postings, in the order in which they were posted."""
     rows = session.execute(
         select(Posting, LedgerAccount.code, LedgerAccount.name)
@@ -70,7 +70,7 @@ def one(session: Session, *, entry_id: UUID) -> dict[str, Any]:
     ).scalar_one_or_none()
     if found is None:
         raise EntryNotFound
-    return told(session, [found])[0]
+    return to_response(session, [found])[0]
 
 
 def _columns(row: JournalEntry | Posting) -> dict[str, Any]:

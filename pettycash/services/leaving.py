@@ -1,4 +1,4 @@
-"""Somebody leaves, or loses a role: what waits for them goes to others (control.md §6).
+"""Leaving: the work of a person who leaves or loses a role goes to others (control.md §6).
 
 Leaving is never refused. A worker does it, requisition by requisition, so that a busy approver's
 leaving keeps nobody's locks; `audit books --running` finds what still waits for somebody who can't
@@ -189,7 +189,7 @@ def _manager(session: Session, requisition: Requisition, *, now: datetime) -> re
     )
 
 
-def tell_manager(session: Session, *, user_id: UUID, now: datetime) -> None:
+def notify_manager(session: Session, *, user_id: UUID, now: datetime) -> None:
     """Tell the manager of somebody who left what they had raised; it is cancelled or adopted.
 
     Where they have no manager but the escalation approver, a case tells those who can name one.

@@ -17,7 +17,7 @@ FULL_SECONDS = (1.0, 3.0)
 """How soon somebody who found no slot free looks again."""
 
 
-def take(session: Session, *, account_id: UUID, holder: UUID, now: datetime) -> bool:
+def acquire(session: Session, *, account_id: UUID, holder: UUID, now: datetime) -> bool:
     """Take a slot until `free`, or for as long as a claim lasts; False where none is free."""
     current = settings.current()
     wanted = {
@@ -68,7 +68,7 @@ TAKE = text(
     ) AS made
     """
 )
-"""Nobody waits: a slot that is being taken, or given back, at this moment is not free."""
+"""Without waiting: a slot that is being taken or given back at this moment is not free."""
 
 MAKE = text(
     """

@@ -72,7 +72,7 @@ def test_not_ready_on_another_schema(api: ApiClient, servers: Servers, live: Dat
     beat_all()
     connection = servers.postgres.connect(database=live.name)
     try:
-        connection.cursor().execute("UPDATE alembic_version SET version_num = '0001'")
+        connection.cursor().execute("UPDATE alembic_version SET version_num = '0000'")
     finally:
         connection.close()
     status, found = checks(api)
@@ -127,7 +127,7 @@ def test_metrics_name_no_paths(common: ApiClient) -> None:
     assert "secret-looking" not in common.anonymous.get("/metrics").text
 
 
-def test_metrics_tell_what_is_owed_and_who_was_heard_of(api: ApiClient) -> None:
+def test_metrics_count_open_messages_and_signs_of_life(api: ApiClient) -> None:
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
         now = session.info["now"]
         for due_at in (now - timedelta(seconds=90), now + timedelta(days=1)):

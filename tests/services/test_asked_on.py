@@ -60,7 +60,7 @@ def answer(session: Session, payment: Payment, said: rails.Outcome) -> None:
 def enqueued(session: Session, payment: Payment) -> bool:
     row = making.outbox_message(session, "payments.resolve", making.attempt_of(session, payment).id)
     assert row is not None
-    return row.done_at is None
+    return row.completed_at is None
 
 
 def another(session: Session, payment: Payment) -> Payment:
@@ -164,7 +164,7 @@ def test_a_late_truth_is_owed_back_where_another_payment_took_its_place(session:
 
     assert [part.status for part in parts] == [S.SUCCESS, S.SUCCESS]
     assert payment.status is not S.SUCCESS
-    assert making.entries(session, payment) == ["second_movement"]
+    assert making.entries(session, payment) == ["duplicate_payment"]
     assert recoverable(session, payment) == payment.amount
     assert making.case_about(session, payment.id).severity is Severity.SEVERE
     assert check_books(session) == []
@@ -224,7 +224,7 @@ def test_a_late_truth_is_owed_back_where_the_requisition_was_closed(session: Ses
     answer(session, payment, proven(session, payment))
 
     assert payment.status in (S.FAILED, S.CANCELLED)
-    assert making.entries(session, payment) == ["second_movement"]
+    assert making.entries(session, payment) == ["duplicate_payment"]
     assert recoverable(session, payment) == payment.amount
     assert making.case_about(session, payment.id).severity is Severity.SEVERE
     assert check_books(session) == []

@@ -37,12 +37,12 @@ from tests.factories import payments as making
 from tests.factories.people import acting, user_id
 from tests.factories.pictures import picture
 from tests.factories.requisitions import (
+    a_draft,
     approve,
     approved,
     chain,
     decide,
     digest,
-    stated,
     submitted,
     waiting_for,
 )
@@ -210,7 +210,7 @@ def test_who_made_the_key_that_raised_it_is_its_requester(session: Session) -> N
     session.add(key)
     session.flush()
     machine = replace(acting(session, "staff"), client_id=key.id)
-    draft = requisitions.create(session, said=stated(), actor=machine, now=now)
+    draft = requisitions.create(session, draft=a_draft(), actor=machine, now=now)
 
     requisitions.submit(session, requisition_id=draft.id, actor=acting(session, "staff"), now=now)
 
@@ -340,7 +340,7 @@ def test_who_released_or_gets_it_matches_nothing(session: Session) -> None:
     match = {"payment_id": payment.id, "evidence": {"statement": "line 1"}}
     asked = text(
         "INSERT INTO release_challenges (id, company_id, payment_id, executor_id, subject_digest,"
-        " state, death_cause, died_at, tries, sends, expires_at) SELECT new_key(),"
+        " state, end_cause, ended_at, tries, sends, expires_at) SELECT new_key(),"
         " company_id, id, :person, '', 'dead', 'expired', now(), 0, 1, now()"
         " FROM payments WHERE id = :payment"
     )

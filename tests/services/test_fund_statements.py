@@ -26,7 +26,7 @@ def statement(session: Session, name: str = "auditor", **filters: Any) -> list[d
     query: Select[Any] = fund_statements.lines(acting(session, name), **filters)
     fund = books.fund(session).id
     rows = session.execute(query.order_by(*fund_statements.ORDER)).all()
-    return fund_statements.told(session, [row for row in rows if row.fund_id == fund])
+    return fund_statements.to_response(session, [row for row in rows if row.fund_id == fund])
 
 
 def test_a_payment_is_a_debit_that_credits_the_store(session: Session) -> None:

@@ -27,7 +27,7 @@ class CallbackQuery(DatedListQuery):
 
 
 class CallbackSchema(Schema):
-    """What a rail reported, with secrets cut out and phone numbers masked."""
+    """A stored report of a rail, with secrets cut out and phone numbers masked."""
 
     id = ma.fields.UUID(dump_only=True)
     payment_id = ma.fields.UUID(dump_only=True, allow_none=True)
@@ -54,7 +54,7 @@ class CallbackSchema(Schema):
 
 
 class CallbackAnswerSchema(Schema):
-    """What rails like to hear."""
+    """The answer that rails expect."""
 
     ResultCode = ma.fields.Integer(dump_only=True)
     ResultDesc = ma.fields.String(dump_only=True)
@@ -92,8 +92,8 @@ class OutboxMessageSchema(Schema):
         dump_only=True, metadata={"description": "Begun and not brought to an end, in a row."}
     )
     last_error = ma.fields.String(dump_only=True, allow_none=True)
-    completed_at = UtcDateTime(attribute="done_at", dump_only=True, allow_none=True)
-    dead_lettered_at = UtcDateTime(attribute="parked_at", dump_only=True, allow_none=True)
+    completed_at = UtcDateTime(dump_only=True, allow_none=True)
+    dead_lettered_at = UtcDateTime(dump_only=True, allow_none=True)
     created_at = UtcDateTime(dump_only=True)
 
 

@@ -17,7 +17,7 @@ class PauseQuery(DatedListQuery):
 
 
 class PausedObjectSchema(Schema):
-    """What is paused or resumed."""
+    """The scope of a pause."""
 
     scope = Choice(PauseScope, required=True)
     object_id = ma.fields.UUID(

@@ -14,7 +14,7 @@ class RunQuery(ListQuery):
 
 
 class RunRequestSchema(Schema):
-    """Which day to reconcile."""
+    """The day to reconcile."""
 
     business_date = Day(
         required=True,

@@ -27,7 +27,7 @@ class VarianceQuery(DatedListQuery):
 
 
 class VarianceRecordSchema(Schema):
-    """What really left, where the books say otherwise."""
+    """A variance: the amount that really left, where the books differ."""
 
     kind = Choice(
         VarianceKind,
@@ -51,7 +51,7 @@ class VarianceRecordSchema(Schema):
 
 
 class VarianceApprovalSchema(Schema):
-    """The cfo may add a word."""
+    """The cfo may add a comment."""
 
     comment = Text(longest=1000, load_default=None, allow_none=True)
 

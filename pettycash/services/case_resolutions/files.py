@@ -59,7 +59,7 @@ def of_case(case_id: UUID) -> Select[Attachment]:
     return select(Attachment).where(Attachment.case_id == case_id)
 
 
-def shown(file: Attachment) -> attachments.ShownFile:
+def to_response(file: Attachment) -> attachments.ShownFile:
     """A file with its mark: no approval was about what shows how a case ended."""
     return attachments.ShownFile(file=file, is_later=True)
 

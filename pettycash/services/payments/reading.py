@@ -25,8 +25,8 @@ from pettycash.services.actors import Actor
 from pettycash.services.payments import facts
 from pettycash.services.releases import lines
 
-SEES_ORIGINS = frozenset({Role.AUDITOR, Role.CFO})
-"""Who sees from which address and program a release came."""
+SEES_CLIENT_INFO = frozenset({Role.AUDITOR, Role.CFO})
+"""Roles that see the client info of a release."""
 
 _Release = tuple[ReleaseChallenge, ReleaseGrant | None] | None
 """The newest code that was asked for, and what it granted."""
@@ -108,7 +108,7 @@ def detail(
 
 
 def version_tag(session: Session, payment: Payment) -> str:
-    """What changes whenever anything that `detail` shows does: also with codes and evidence."""
+    """A version that changes with anything that `detail` shows, also with codes and evidence."""
     session.flush()
     fact = session.execute(
         select(PaymentReconciliation.id).where(PaymentReconciliation.payment_id == payment.id)
@@ -151,7 +151,7 @@ def _told(release: _Release, *, what: tuple[str, str, str], now: datetime) -> di
         "lines": what,
         "executor_id": challenge.executor_id,
         "state": challenge.state,
-        "death_cause": challenge.death_cause,
+        "end_cause": challenge.end_cause,
         "requested_at": challenge.created_at,
         "otp_sent_timestamp": challenge.sent_at,
         "expires_at": challenge.expires_at,
@@ -161,7 +161,7 @@ def _told(release: _Release, *, what: tuple[str, str, str], now: datetime) -> di
         "grant_expires_at": grant.expires_at if grant else None,
         "is_spendable": grant is not None
         and grant.spent_at is None
-        and challenge.death_cause is None
+        and challenge.end_cause is None
         and grant.expires_at > now,
     }
 
@@ -193,7 +193,7 @@ def _acknowledged(row: CashAcknowledgement | None) -> dict[str, Any] | None:
 
 
 def executions(payment_id: UUID) -> Select[PaymentExecution, PaymentAttempt]:
-    """Who released a payment, each with the attempt that it became."""
+    """The releases of a payment, each with the attempt that it became."""
     return (
         select(PaymentExecution, PaymentAttempt)
         .join(PaymentAttempt, PaymentAttempt.execution_id == PaymentExecution.id)
@@ -203,7 +203,7 @@ def executions(payment_id: UUID) -> Select[PaymentExecution, PaymentAttempt]:
 
 def execution(released: PaymentExecution, attempt: PaymentAttempt, actor: Actor) -> dict[str, Any]:
     """One release and what became of it."""
-    with_origin = actor.has(*SEES_ORIGINS)
+    with_origin = actor.has(*SEES_CLIENT_INFO)
     return {
         "id": released.id,
         "payment_id": released.payment_id,
@@ -234,7 +234,7 @@ def execution(released: PaymentExecution, attempt: PaymentAttempt, actor: Actor)
 
 
 def transactions(payment_id: UUID) -> Select[PaymentTransaction]:
-    """The exchange log of a payment; its rows were sanitised when they were written."""
+    """The gateway exchange log of a payment; its rows were sanitised when they were written."""
     return select(PaymentTransaction).where(PaymentTransaction.payment_id == payment_id)
 
 

@@ -20,8 +20,8 @@ from pettycash.services import approved_facts, rail_limits, rounds, visibility
 from pettycash.services.actors import Actor
 from pettycash.services.requisitions import cautions
 
-SEES_ORIGINS = frozenset({Role.AUDITOR, Role.CFO})
-"""Who sees from which address and program a trail's rows came."""
+SEES_CLIENT_INFO = frozenset({Role.AUDITOR, Role.CFO})
+"""Roles that see the client info of a trail's rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,11 +170,11 @@ def trail(
     requisition = visibility.requisition(session, actor=actor, requisition_id=requisition_id)
     return (
         select(ApprovalTrail).where(ApprovalTrail.requisition_id == requisition.id),
-        actor.has(*SEES_ORIGINS),
+        actor.has(*SEES_CLIENT_INFO),
     )
 
 
-def told(row: ApprovalTrail, *, with_origin: bool) -> dict[str, Any]:
+def to_response(row: ApprovalTrail, *, with_origin: bool) -> dict[str, Any]:
     """One row of the story."""
     at: datetime = row.created_at
     return {
