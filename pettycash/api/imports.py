@@ -34,7 +34,7 @@ blp = Blueprint(
     "imports",
     __name__,
     url_prefix="/api/imports",
-    description="Rows from a sheet (docs/imports.md): CSV in UTF-8, UTF-16 or Windows-1252, or"
+    description="Rows from a sheet (docs/operations.md): CSV in UTF-8, UTF-16 or Windows-1252, or"
     " XLSX; tried first, then proposed by one person and confirmed whole by a second"
     " (`/api/changes/`).",
 )
