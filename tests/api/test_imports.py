@@ -38,6 +38,13 @@ def proposed(caller: Caller, content: bytes) -> TestResponse:
     return sent(caller, "propose", content, digest=digest, reason="The lake.")
 
 
+def confirmed(api: ApiClient, content: bytes) -> None:
+    asked = proposed(api.as_("admin"), content).json
+    body = {"decision_digest": asked["decision_digest"]}
+    done = api.as_("admin_2").post(f"/api/changes/{asked['id']}/confirm/", json=body)
+    assert done.status_code == 200, done.json
+
+
 def test_a_sheet_is_checked_proposed_and_confirmed_whole(api: ApiClient) -> None:
     first, second = api.as_("admin"), api.as_("admin_2")
 
@@ -82,6 +89,34 @@ def test_a_sheet_is_checked_proposed_and_confirmed_whole(api: ApiClient) -> None
         assert list(found) == [links.TOPIC] * 2
         audited = check_all(session, now=session.info["now"])
         assert [each for each in audited if not each.ok] == []
+
+
+def test_a_second_sheet_changes_what_the_first_one_made(api: ApiClient) -> None:
+    admin = api.as_("admin")
+    moved = (
+        row("region", "LAKE", "Lake Victoria"),
+        row("person", "amina", "Amina", branch="WESTLANDS", roles="department head"),
+        row("person", "baraka", "Baraka", department="OPS", roles="department head"),
+    )
+    confirmed(api, sheet(*ROWS))
+    refused = sent(admin, "check", sheet(*moved)).json["errors"]
+    assert [(each["row"], each["code"]) for each in refused] == [
+        (3, "role_assignment.invalid")  # she works in no department
+    ]
+    moved[1]["department"] = "OPS"
+
+    assert sent(admin, "check", sheet(*moved)).json["updates"] == [
+        {"row": 2, "kind": "region", "changed": {"name": ["Lake", "Lake Victoria"]}},
+        {"row": 3, "kind": "person", "changed": {
+            "branch": ["KISUMU", "WESTLANDS"], "department": [None, "OPS"],
+            "roles": [None, "department_head"]}},
+        {"row": 4, "kind": "person", "changed": {
+            "department": [None, "OPS"], "roles": [None, "department_head"]}},
+    ]  # fmt: skip
+    confirmed(api, sheet(*moved))
+
+    baraka = admin.get("/api/users/?username=baraka").json["items"][0]
+    assert [each["role"] for each in baraka["roles"]] == ["staff", "department_head"]
 
 
 def test_nothing_is_proposed_that_was_not_checked(common: ApiClient) -> None:

@@ -104,6 +104,7 @@ def test_excel_is_told_the_separator_in_a_line_of_its_own() -> None:
         b"PK\x03\x04",
         b"PK\x03\x04" + b"x" * 5000,
         b"\n" * 5000 + b"Kind",
+        b"Kind" + b",x" * 50,
     ],
 )
 def test_what_is_no_sheet_is_refused(content: bytes) -> None:
@@ -124,10 +125,8 @@ def test_a_sheet_is_bounded() -> None:
 def test_a_workbook_is_read_whatever_its_name() -> None:
     content = book(["Kind", "Code"], ["region", " Q "], [], [None, None], ["branch", "Ä"])
 
-    found = [(number, cells[:3]) for number, cells in rows(content)]
-
-    assert found == [
-        (1, ["Kind", "Code", ""]), (2, ["region", "Q", ""]), (5, ["branch", "Ä", ""]),
+    assert rows(content) == [
+        (1, ["Kind", "Code"]), (2, ["region", "Q"]), (5, ["branch", "Ä"]),
     ]  # fmt: skip
 
 

@@ -34,6 +34,9 @@ from pettycash.services.imports.declared import (
     normal,
 )
 
+TITLE_SHOWN = 60
+"""So many characters of a title that is none of ours are told."""
+
 Progress = Callable[[int, int], None]
 """Told after each row: how many are done, and of how many."""
 
@@ -258,10 +261,8 @@ def _read(
 def _titles(declared: Import, cells: Sequence[sheets.Cell]) -> list[str]:
     """The titles of the sheet in the spelling of the import, in the sheet's order."""
     known = {normal(title): title for title in declared.titles.values()}
-    given = ["" if not isinstance(each, str) else each for each in cells]
-    while given and not given[-1]:
-        given.pop()
-    found = [known.get(normal(each), each) for each in given]
+    given = [each if isinstance(each, str) else "" for each in cells]
+    found = [known.get(normal(each), each[:TITLE_SHOWN]) for each in given]
     wrong: dict[str, list[str]] = {}
     for each in found:
         if each not in declared.titles.values():

@@ -118,7 +118,11 @@ def _filled(raw: Iterator[list[Cell]], limit: int) -> list[SheetRow]:
     found: list[SheetRow] = []
     blank = 0
     for number, cells in enumerate(raw, start=1):
-        if not any(cells):
+        while cells and not cells[-1]:
+            cells.pop()
+        if len(cells) > COLUMNS_MAX:
+            raise NotASheet(f"Row {number} has more than {COLUMNS_MAX} columns.")
+        if not cells:
             blank += 1
             if blank > BLANK_ROWS_MAX:
                 raise NotASheet("More than 1000 blank rows stand in the sheet; delete them.")
