@@ -14,7 +14,7 @@ from pettycash.api.blueprints import Blueprint
 from pettycash.api.changes import Located, located
 from pettycash.api.file_transfer import taken
 from pettycash.api.idempotency import idempotent
-from pettycash.api.report_files import FILES, MEDIA_TYPES
+from pettycash.api.report_files import FILES
 from pettycash.api.schemas.changes import EXAMPLE_CHANGE, ChangeSchema
 from pettycash.api.schemas.imports import (
     EXAMPLE_IMPORT_PAYLOAD,
@@ -28,6 +28,7 @@ from pettycash.api.schemas.imports import (
 )
 from pettycash.db import transaction
 from pettycash.services import imports
+from pettycash.services.file_formats import MEDIA_TYPES
 from pettycash.services.imports import Import, Outcome
 
 blp = Blueprint(

@@ -227,6 +227,6 @@ def _balances(session: Session, values: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     for part in reports.parts(session, TRIAL_BALANCE, values):
         rows = [{**row, "links": reports.drill(TRIAL_BALANCE, row, values)} for row in part]
-        balance = {"currency": part.key, "accounts": rows, "is_balanced": part.foots}
+        balance = {"currency": part.currency, "accounts": rows, "is_balanced": part.foots}
         found.append(balance | part.totals)
     return found

@@ -12,12 +12,8 @@ from pettycash import clock
 from pettycash.api.file_transfer import BYTES
 from pettycash.db import snapshot
 from pettycash.services import company_settings, reports
-from pettycash.services.reports import FileFormat, Report
-
-MEDIA_TYPES: Mapping[FileFormat, str] = {
-    FileFormat.CSV: "text/csv",
-    FileFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
+from pettycash.services.file_formats import MEDIA_TYPES, FileFormat
+from pettycash.services.reports import Report
 
 FILES: dict[str, Any] = {
     "responses": {

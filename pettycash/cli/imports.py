@@ -11,7 +11,7 @@ from pettycash.cli import companies, tables
 from pettycash.cli.composed import composed
 from pettycash.cli.host import at_host
 from pettycash.services import imports
-from pettycash.services.reports import FileFormat
+from pettycash.services.file_formats import FileFormat
 
 name_argument = click.argument("name", type=click.Choice(sorted(imports.ALL)))
 

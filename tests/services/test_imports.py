@@ -12,9 +12,9 @@ from pettycash.models.organisation import Branch, Department, Region
 from pettycash.models.people import Membership, Role, RoleAssignment, ScopeKind, User
 from pettycash.models.platform import Change, ChangeStatus
 from pettycash.services import changes, imports, organisation, people
+from pettycash.services.file_formats import FileFormat
 from pettycash.services.imports import PEOPLE, RowError
 from pettycash.services.imports.runs import ColumnsDiffer, NoRows, RowsRefused, StaleImport
-from pettycash.services.reports import FileFormat
 from tests.factories.people import acting, user_id
 from tests.factories.sheets import company_of_40_branches, row, sheet
 

@@ -18,8 +18,9 @@ from sqlalchemy.orm import Session
 
 from pettycash.models.base import new_id
 from pettycash.services import ledger, reports
+from pettycash.services.file_formats import FileFormat
 from pettycash.services.permissions import PERMISSIONS
-from pettycash.services.reports import TRIAL_BALANCE, Col, FileFormat, Money, Report, files
+from pettycash.services.reports import TRIAL_BALANCE, Col, Money, Report, files
 from tests import books
 from tests.posting import transfer
 
@@ -57,7 +58,7 @@ def read(session: Session, report: Report, values: dict[str, Any]) -> list[dict[
     found: list[dict[str, Any]] = []
     for part in reports.parts(session, report, values):
         rows = [dict(row) for row in part]
-        assert part.foots, (report.name, values, part.key)
+        assert part.foots, (report.name, values, part.currency)
         for name in report.totalled:
             assert part.totals[name] == sum(row[name] for row in rows)
         found += rows

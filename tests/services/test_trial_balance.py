@@ -22,7 +22,7 @@ def read(
     found = {}
     values = {"as_of": as_of, "currency": currency}
     for part in reports.parts(session, TRIAL_BALANCE, values):
-        found[part.key] = [dict(row) for row in part]
+        found[part.currency] = [dict(row) for row in part]
         assert part.foots
         assert part.totals["debit"] == part.totals["credit"] > 0
     return found

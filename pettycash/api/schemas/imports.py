@@ -6,7 +6,7 @@ import marshmallow as ma
 from flask_smorest.fields import Upload
 
 from pettycash.api.schemas.fields import Choice, Schema, Text
-from pettycash.services.reports import FileFormat
+from pettycash.services.file_formats import FileFormat
 
 
 class TemplateQuery(Schema):

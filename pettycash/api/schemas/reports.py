@@ -10,7 +10,8 @@ from uuid import UUID
 import marshmallow as ma
 
 from pettycash.api.schemas.fields import Amount, Choice, Day, Schema
-from pettycash.services.reports import FileFormat, Report
+from pettycash.services.file_formats import FileFormat
+from pettycash.services.reports import Report
 
 FIELDS: Mapping[type[Any], Callable[..., ma.fields.Field[Any]]] = {
     UUID: ma.fields.UUID,

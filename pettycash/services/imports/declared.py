@@ -5,7 +5,7 @@ File, dry run, template and the two-person change that commits it follow from th
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -134,7 +134,7 @@ class NameColumn(Column):
 class WordColumn(Column):
     """One of some words, in any case, with blanks or underscores between."""
 
-    def __init__(self, title: str, description: str, *, words: type[StrEnum], **options: Any):
+    def __init__(self, title: str, description: str, *, words: Iterable[StrEnum], **options: Any):
         self.words = frozenset(each.value for each in words)
         super().__init__(title, description, **options)
 

@@ -60,21 +60,8 @@ PLACES: Mapping[str, type[Any]] = {
 COLUMNS_OF_A_UNIT = {"kind", "code", "name"}
 
 
-class ImportedRole(StrEnum):
-    """Roles that an import gives; a custodian is named with the fund."""
-
-    STAFF = Role.STAFF.value
-    DEPARTMENT_HEAD = Role.DEPARTMENT_HEAD.value
-    BRANCH_MANAGER = Role.BRANCH_MANAGER.value
-    REGIONAL_MANAGER = Role.REGIONAL_MANAGER.value
-    GROUP_FINANCE_MANAGER = Role.GROUP_FINANCE_MANAGER.value
-    TREASURY = Role.TREASURY.value
-    CFO = Role.CFO.value
-    FPA = Role.FPA.value
-    CEO = Role.CEO.value
-    OPERATOR = Role.OPERATOR.value
-    AUDITOR = Role.AUDITOR.value
-    ADMIN = Role.ADMIN.value
+IMPORTED_ROLES = frozenset(Role) - {Role.CUSTODIAN}
+"""Roles that an import gives; a custodian is named with the fund."""
 
 
 class ContactStands(errors.Conflict):
@@ -105,7 +92,7 @@ class PeopleRowSchema(RowSchema):
     roles = WordsColumn(
         "Roles",
         "one or several, divided by commas; a manager's is for the unit in the same row",
-        words=ImportedRole,
+        words=IMPORTED_ROLES,
     )
 
     @ma.post_load

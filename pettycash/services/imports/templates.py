@@ -5,8 +5,8 @@ import io
 
 from xlsxwriter import Workbook
 
+from pettycash.services.file_formats import FileFormat
 from pettycash.services.imports.declared import Import
-from pettycash.services.reports.files import FileFormat
 
 COLUMN_WIDTH = 20
 

@@ -14,7 +14,7 @@ from pettycash.services.reports.declared import (
     drill,
     parts,
 )
-from pettycash.services.reports.files import FileFormat, TooManyRows, write
+from pettycash.services.reports.files import TooManyRows, write
 from pettycash.services.reports.trial_balance import TRIAL_BALANCE
 
 ALL = (TRIAL_BALANCE,)
@@ -23,7 +23,6 @@ __all__ = [
     "ALL",
     "TRIAL_BALANCE",
     "Col",
-    "FileFormat",
     "Link",
     "Money",
     "Param",

@@ -69,7 +69,7 @@ class Money(Col):
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A declared report. Its SQL is ordered by `part`, the column that cuts it into parts."""
+    """A declared report. Its SQL has a column `currency` and is ordered by it first."""
 
     name: str
     title: str
@@ -78,7 +78,6 @@ class Report:
     params: tuple[Param, ...]
     sql: Callable[[Values], Select[Any]]
     columns: tuple[Col, ...]
-    part: str = "currency"
     foots: Callable[[Totals], bool]
     """Whether the totals of a part agree, as they do at any range of sound books."""
 
@@ -93,7 +92,7 @@ class Part:
     """The rows of one currency, read once; `totals` are whole when the last row was read."""
 
     report: Report
-    key: str
+    currency: str
     found: Iterator[Row]
     totals: Totals = field(default_factory=dict)
 
@@ -114,8 +113,8 @@ def parts(session: Session, report: Report, values: Values) -> Iterator[Part]:
     """The report, part by part; each is read to its end before the next one."""
     streamed = {"yield_per": FETCHED_AT_ONCE}
     with session.execute(report.sql(values), execution_options=streamed) as result:
-        for key, found in groupby(result.mappings(), key=lambda row: str(row[report.part])):
-            yield Part(report=report, key=key, found=found)
+        for currency, found in groupby(result.mappings(), key=lambda row: str(row["currency"])):
+            yield Part(report=report, currency=currency, found=found)
 
 
 def drill(report: Report, row: Row, values: Values) -> dict[str, str]:

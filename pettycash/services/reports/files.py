@@ -8,7 +8,6 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from enum import StrEnum
 from typing import IO, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -18,6 +17,7 @@ from xlsxwriter import Workbook
 from pettycash import errors, money
 from pettycash.models.organisation import Company
 from pettycash.services import company_settings
+from pettycash.services.file_formats import FileFormat
 from pettycash.services.reports.declared import Money, Part, Report, Row, Values, parts
 
 ROWS_MAX = 1_000_000
@@ -34,13 +34,6 @@ class TooManyRows(errors.RuleViolation):
     """A report has at most 1,000,000 rows; narrow its period or its filters."""
 
     code = "report.too_many_rows"
-
-
-class FileFormat(StrEnum):
-    """How a report leaves the house as a file."""
-
-    CSV = "csv"
-    XLSX = "xlsx"
 
 
 class Figure(NamedTuple):
@@ -93,7 +86,7 @@ def _lines(session: Session, report: Report, values: Values) -> Iterator[Line]:
             yield [_cell(row, each.name, isinstance(each, Money)) for each in titled], False
         yield _totals(part), True
         if not part.foots:
-            yield [f"The totals of {part.key} do not agree: the books are wrong."], True
+            yield [f"The totals of {part.currency} do not agree: the books are wrong."], True
     yield [], False
     yield ["Rows", str(written)], False
 
@@ -120,10 +113,10 @@ def _cell(row: Row, name: str, is_money: bool) -> Cell:
 def _totals(part: Part) -> list[Cell]:
     titled = [each for each in part.report.columns if each.title is not None]
     cells: list[Cell] = [
-        Figure(part.totals[each.name], part.key) if each.name in part.totals else ""
+        Figure(part.totals[each.name], part.currency) if each.name in part.totals else ""
         for each in titled
     ]
-    cells[0] = f"Total {part.key}"
+    cells[0] = f"Total {part.currency}"
     return cells
 
 
