@@ -1,6 +1,6 @@
 """An import of people and units: tried, told row by row, proposed and confirmed whole."""
 
-import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +11,10 @@ from pettycash.models.identity import SecurityEvent, SignInLink
 from pettycash.models.organisation import Branch, Department, Region
 from pettycash.models.people import Membership, Role, RoleAssignment, ScopeKind, User
 from pettycash.models.platform import Change, ChangeStatus
-from pettycash.services import changes, imports, organisation, people
+from pettycash.services import changes, imports, log_events, organisation, outbox, people
 from pettycash.services.file_formats import FileFormat
-from pettycash.services.imports import PEOPLE, RowError
+from pettycash.services.imports import PEOPLE, By, Outcome, Result, RowError
+from pettycash.services.imports.declared import Row
 from pettycash.services.imports.runs import ColumnsDiffer, NoRows, RowsRefused, StaleImport
 from tests.factories.people import acting, user_id
 from tests.factories.sheets import company_of_40_branches, row, sheet
@@ -77,7 +78,7 @@ def written(session: Session) -> list[int]:
 
 
 def test_forty_branches_and_two_hundred_people_with_errors_in_three_rows(
-    session: Session, caplog: pytest.LogCaptureFixture
+    session: Session,
 ) -> None:
     rows = company_of_40_branches()
     rows[16] |= {"phone": "0712"}
@@ -85,8 +86,7 @@ def test_forty_branches_and_two_hundred_people_with_errors_in_three_rows(
     rows[150] |= {"roles": "staff, treasury, cfo"}
     before, done = written(session), []
 
-    with caplog.at_level(logging.INFO, logger="pettycash.events"):
-        run = tried(session, sheet(*rows), progress=lambda *each: done.append(each))
+    run = tried(session, sheet(*rows), progress=lambda *each: done.append(each))
 
     assert [str(each) for each in run.errors] == [
         "row 18, Phone: This phone number can't exist. (user.invalid)",
@@ -99,11 +99,20 @@ def test_forty_branches_and_two_hundred_people_with_errors_in_three_rows(
     assert run.digest is None
     assert (done[0], done[-1], len(done)) == ((1, 250), (250, 250), 250)
     assert written(session) == before
-    assert "user.created" not in str(caplog.records)
 
     assert [(each["kind"], each["created"]) for each in run.counts] == [
         ("region", 4), ("branch", 40), ("department", 6), ("person", 197),
     ]  # fmt: skip
+
+
+def test_the_log_has_nothing_of_what_was_only_tried(session: Session) -> None:
+    log_events.log_event(session, "before")
+    lines = list(session.info[log_events.LINES])
+
+    assert tried(session, sheet(REGION, BRANCH, PERSON)).errors == []
+
+    assert session.info[log_events.LINES] == lines
+    assert outbox.ENQUEUED not in session.info
 
 
 def test_who_is_imported_has_place_roles_and_a_link(session: Session) -> None:
@@ -350,6 +359,44 @@ def test_a_sheet_has_a_row_and_not_one_too_many(
             message="The row has more cells than there are titles.",
         )
     ]
+
+
+class Regions:
+    """Makes a region, then refuses those that are called Wrong; tells how many there are."""
+
+    def __init__(self, session: Session, by: By) -> None:
+        self.session = session
+        self.by = by
+
+    def apply(self, row: Row) -> Result:
+        if row["name"] == "There":
+            return Result(kind="region", outcome=Outcome.UNCHANGED)
+        values = {"code": row["code"], "name": row["name"]}
+        made = organisation.create(self.session, Region, values=values, actor=self.by.actor)
+        if row["name"] == "Wrong":
+            raise organisation.UnitInUse
+        found = written(self.session)[0]
+        return Result(
+            kind=made.name, outcome=Outcome.CREATED, changed={"regions": ("", str(found))}
+        )
+
+    def finish(self) -> None:
+        pass
+
+
+def test_what_a_refused_row_did_is_undone_and_its_key_may_have_to_be_new(session: Session) -> None:
+    declared = replace(PEOPLE, name="regions", updates=False, work=Regions)
+    before = written(session)[0]
+    content = sheet(row("region", "A", "Wrong"), row("region", "B"), row("region", "C", "There"))
+
+    run = imports.check(
+        session, declared, filename="a.csv", content=content, actor=acting(session, "admin")
+    )
+
+    assert told(run) == [
+        (2, None, "organisation.unit_in_use"), (4, None, "import.key_exists"),
+    ]  # fmt: skip
+    assert [each.result.changed for each in run.applied] == [{"regions": ("", str(before + 1))}]
 
 
 @pytest.mark.parametrize("kind", FileFormat)

@@ -153,15 +153,22 @@ def test_what_has_no_value_is_told() -> None:
     assert rows(b"Kind,Code\n=1+1, =A1\n")[1] == (2, [FormulaInCell, FormulaInCell])
 
 
-def test_a_formula_is_not_taken_for_its_last_value() -> None:
-    content = book(["Title"], ["x"])
-    sheet = b"""<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">
-        <sheetData><row r="1"><c r="A1" t="str"><f>B1</f><v>shown</v></c></row></sheetData>
+@pytest.mark.parametrize(
+    "formula",
+    [b"<f>B1</f>", b'<f t="shared" si="0"/>', b'<f t="array" ref="A1">B1</f>',
+     b'<f t="dataTable" ref="A1" r1="B1"/>'],
+)  # fmt: skip
+def test_a_formula_is_not_taken_for_its_last_value(formula: bytes) -> None:
+    sheet = (
+        b"""<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">
+        <sheetData><row r="1"><c r="A1" t="str">%s<v>shown</v></c></row></sheetData>
         </worksheet>"""
+        % formula
+    )
 
-    [(_, cells)] = rows(repacked(content, xl__worksheets__sheet1_DOT_xml=sheet))
+    content = repacked(book(["Title"]), xl__worksheets__sheet1_DOT_xml=sheet)
 
-    assert cells[0] is FormulaInCell
+    assert rows(content) == [(1, [FormulaInCell])]
 
 
 def test_a_sheet_may_lie_about_its_size() -> None:
