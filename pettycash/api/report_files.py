@@ -18,7 +18,7 @@ from pettycash.services.reports import Report
 FILES: dict[str, Any] = {
     "responses": {
         HTTPStatus.OK.value: {
-            "description": "JSON, or a file to be saved.",
+            "description": "The answer; where a file is asked for, that, to be saved.",
             "content": {media_type: {"schema": BYTES} for media_type in MEDIA_TYPES.values()},
         }
     }

@@ -68,8 +68,8 @@ def check(name: str, file: Path, code: str | None, as_json: bool) -> None:
             {"row": each.row, "column": each.column, "code": each.code, "message": each.message}
             for each in run.errors
         ]
-        told = {"counts": run.counts, "errors": errors, "digest": run.digest}
-        click.echo(json.dumps(told, indent=2))
+        found = {"counts": run.counts, "errors": errors, "digest": run.digest}
+        click.echo(json.dumps(found, indent=2))
     else:
         _show(run)
     sys.exit(1 if run.errors else 0)

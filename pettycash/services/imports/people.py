@@ -281,7 +281,7 @@ class PeopleWork:
         roles: list[str] | None = None,
     ) -> Result:
         changed = {
-            name.removesuffix("_id"): (self._told(name, before[name]), self._told(name, value))
+            name.removesuffix("_id"): (self._text(name, before[name]), self._text(name, value))
             for name, value in after.items()
             if before[name] != value
         }
@@ -290,7 +290,7 @@ class PeopleWork:
         outcome = Outcome.UPDATED if changed else Outcome.UNCHANGED
         return Result(kind=kind, outcome=outcome, changed=changed)
 
-    def _told(self, name: str, value: Any) -> str | None:
+    def _text(self, name: str, value: Any) -> str | None:
         """A unit by its code, anything else as it is."""
         if not isinstance(value, UUID):
             return None if value is None else str(value)

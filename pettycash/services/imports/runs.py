@@ -38,7 +38,7 @@ TITLE_SHOWN = 60
 """So many characters of a title that is none of ours are told."""
 
 Progress = Callable[[int, int], None]
-"""Told after each row: how many are done, and of how many."""
+"""Called after each row with how many are done, and of how many."""
 
 
 class ColumnsDiffer(errors.RuleViolation):
@@ -294,10 +294,10 @@ def _load(
     try:
         values: dict[str, Any] = schema.load(given)
     except ma.ValidationError as error:
-        told = {each.column for each in wrong}
+        reported = {each.column for each in wrong}
         for column, messages in error.messages_dict.items():
             where = None if column == ma.exceptions.SCHEMA else column
-            if where in told:
+            if where in reported:
                 continue
             wrong += [
                 RowError(row=row.number, column=where, code=InvalidCell.code, message=each)
