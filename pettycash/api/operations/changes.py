@@ -20,6 +20,7 @@ from pettycash.api.schemas.changes import (
     ChangeQuery,
     ChangeSchema,
     ConfirmationSchema,
+    OneChangeSchema,
     ProposalSchema,
     RejectionSchema,
 )
@@ -99,7 +100,7 @@ class OneChange(MethodView):
     """One change."""
 
     @operation("changes.get")
-    @blp.response(200, ChangeSchema, example=EXAMPLE_CHANGE)
+    @blp.response(200, OneChangeSchema, example=EXAMPLE_CHANGE)
     def get(self, change_id: UUID) -> Shown:
         """Read a change."""
         with transaction() as session:
