@@ -11,13 +11,13 @@ from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.file_transfer import BYTES, FILE, REFUSED, sent, taken
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page, page_of
-from pettycash.api.schemas.fields import ListQuery
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.schemas.requisition_examples import EXAMPLE_ATTACHMENT
 from pettycash.api.schemas.requisitions import AttachmentSchema, AttachmentUploadSchema
 from pettycash.db import transaction
-from pettycash.models.requisitions import Attachment
 from pettycash.services import attachments, visibility
+from pettycash.services.attachments import ATTACHMENTS
+from pettycash.services.listings import ListPage, page
 
 blp = Blueprint(
     "attachments",
@@ -33,17 +33,18 @@ class Attachments(MethodView):
     """What is attached to a requisition."""
 
     @operation("attachments.list")
-    @blp.arguments(ListQuery, location="query")
+    @blp.arguments(query_of(ATTACHMENTS, without=("requisition_id",)), location="query")
     @blp.response(200, page_of(AttachmentSchema), example=example_page(EXAMPLE_ATTACHMENT))
-    def get(self, arguments: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any], requisition_id: UUID) -> ListPage:
         """List what is attached, without the bytes."""
         with transaction() as session:
-            found = visibility.requisition(
-                session, actor=current_actor(), requisition_id=requisition_id
+            visibility.requisition(session, actor=current_actor(), requisition_id=requisition_id)
+            return page(
+                session,
+                ATTACHMENTS,
+                current_actor(),
+                arguments | {"requisition_id": requisition_id},
             )
-            query = attachments.of_requisition(found.id)
-            listed = page(session, query, order=(Attachment.id,), arguments=arguments)
-            return {**listed, "items": attachments.shown(session, found, listed["items"])}
 
     @operation("attachments.upload", uploads=True)
     @idempotent()

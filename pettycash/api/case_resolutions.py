@@ -8,7 +8,6 @@ from flask.views import MethodView
 
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.cases import shown
 from pettycash.api.etags import set_etag
 from pettycash.api.idempotency import idempotent
 from pettycash.api.schemas.cases import EXAMPLE_CASE, CaseSchema
@@ -16,6 +15,7 @@ from pettycash.api.schemas.fields import Choice, Schema, Text, UtcDateTime
 from pettycash.db import transaction
 from pettycash.models.platform import Case
 from pettycash.services import case_resolutions
+from pettycash.services.case_lists import shown
 from pettycash.services.case_resolutions import CaseProposal, Ending
 
 blp = Blueprint(
@@ -173,4 +173,4 @@ class CaseResolution(MethodView):
                     actor=actor,
                 )
             set_etag(case.version)
-            return shown(case)
+            return shown(case, current_actor())

@@ -6,18 +6,16 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.schemas.changes import (
     EXAMPLE_CHANGE,
     EXAMPLE_DECIDED,
     EXAMPLE_PROPOSAL,
-    ChangeQuery,
     ChangeSchema,
     ConfirmationSchema,
     ProposalSchema,
@@ -27,13 +25,14 @@ from pettycash.db import transaction
 from pettycash.models.platform import Change
 from pettycash.services import (
     changes,
-    company_settings,
     fund_limits,
     head_offices,
     indispensable,
     people_changes,
     setting_changes,
 )
+from pettycash.services.change_lists import CHANGES
+from pettycash.services.listings import ListPage, page
 
 blp = Blueprint(
     "changes",
@@ -68,21 +67,12 @@ class Changes(MethodView):
     """All changes."""
 
     @operation("changes.list")
-    @blp.arguments(ChangeQuery, location="query")
+    @blp.arguments(query_of(CHANGES), location="query")
     @blp.response(200, page_of(ChangeSchema), example=example_page(EXAMPLE_CHANGE))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List changes that you may read, proposed or decide, the newest first."""
         with transaction() as session:
-            timezone = company_settings.current(session).timezone
-            query = select(Change).where(
-                changes.visible(current_actor()),
-                optional(Change.kind, arguments["kind"]),
-                optional(Change.status, arguments["status"]),
-                optional(Change.object_id, arguments["object_id"]),
-                optional(Change.proposed_by, arguments["proposed_by_id"]),
-                within_days(Change.created_at, arguments, timezone),
-            )
-            return page(session, query, order=(Change.id.desc(),), arguments=arguments)
+            return page(session, CHANGES, current_actor(), arguments)
 
     @operation("changes.propose", step_up=True)
     @idempotent()

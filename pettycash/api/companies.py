@@ -5,21 +5,21 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import select
 
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
-from pettycash.api.pages import example_page, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.schemas.organisation import (
     EXAMPLE_COMPANY,
     CompanyChangeSchema,
-    CompanyQuery,
     CompanySchema,
 )
 from pettycash.db import transaction
 from pettycash.models.organisation import Company
 from pettycash.services import organisation
+from pettycash.services.listings import ListPage, page
+from pettycash.services.organisation import COMPANIES
 
 blp = Blueprint(
     "companies", __name__, url_prefix="/api/companies", description="The company you act in."
@@ -37,12 +37,12 @@ class Companies(MethodView):
     """A list of one."""
 
     @operation("companies.list")
-    @blp.arguments(CompanyQuery, location="query")
+    @blp.arguments(query_of(COMPANIES), location="query")
     @blp.response(200, page_of(CompanySchema), example=example_page(EXAMPLE_COMPANY))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List the company that you act in."""
         with transaction() as session:
-            return page(session, select(Company), order=(Company.id,), arguments=arguments)
+            return page(session, COMPANIES, current_actor(), arguments)
 
 
 @blp.route("/<uuid:company_id>/")

@@ -8,9 +8,8 @@ from flask.views import MethodView
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.payments import shown
-from pettycash.api.schemas.fields import ListQuery
 from pettycash.api.schemas.payment_examples import (
     EXAMPLE_EXECUTING,
     EXAMPLE_EXECUTION,
@@ -24,10 +23,9 @@ from pettycash.api.schemas.payments import (
     TransactionSchema,
 )
 from pettycash.db import transaction
-from pettycash.models.attempts import PaymentTransaction
-from pettycash.models.releases import PaymentExecution
 from pettycash.services import payments, reconciliation, visibility
-from pettycash.services.payments import reading
+from pettycash.services.listings import ListPage, page
+from pettycash.services.payments.lists import EXECUTIONS, TRANSACTIONS
 
 blp = Blueprint(
     "payment_facts",
@@ -42,23 +40,13 @@ class Executions(MethodView):
     """Its releases."""
 
     @operation("payments.executions")
-    @blp.arguments(ListQuery, location="query")
+    @blp.arguments(query_of(EXECUTIONS, without=("payment_id",)), location="query")
     @blp.response(200, page_of(ExecutionSchema), example=example_page(EXAMPLE_EXECUTION))
-    def get(self, arguments: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any], payment_id: UUID) -> ListPage:
         """List who released the payment, with which proof, and what became of each attempt."""
-        actor = current_actor()
         with transaction() as session:
-            visibility.payment(session, actor=actor, payment_id=payment_id)
-            found = page(
-                session,
-                reading.executions(payment_id),
-                order=(PaymentExecution.id.desc(),),
-                arguments=arguments,
-            )
-            items = [
-                reading.execution(released, attempt, actor) for released, attempt in found["items"]
-            ]
-            return {**found, "items": items}
+            visibility.payment(session, actor=current_actor(), payment_id=payment_id)
+            return page(session, EXECUTIONS, current_actor(), arguments, payment_id=payment_id)
 
 
 @blp.route("/<uuid:payment_id>/transactions/")
@@ -66,18 +54,13 @@ class Transactions(MethodView):
     """Its exchange log."""
 
     @operation("payments.transactions")
-    @blp.arguments(ListQuery, location="query")
+    @blp.arguments(query_of(TRANSACTIONS, without=("payment_id",)), location="query")
     @blp.response(200, page_of(TransactionSchema), example=example_page(EXAMPLE_TRANSACTION))
-    def get(self, arguments: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any], payment_id: UUID) -> ListPage:
         """List every conversation with the rail about the payment, the newest first."""
         with transaction() as session:
             visibility.payment(session, actor=current_actor(), payment_id=payment_id)
-            return page(
-                session,
-                reading.transactions(payment_id),
-                order=(PaymentTransaction.id.desc(),),
-                arguments=arguments,
-            )
+            return page(session, TRANSACTIONS, current_actor(), arguments, payment_id=payment_id)
 
 
 @blp.route("/<uuid:payment_id>/requery/")

@@ -4,28 +4,26 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, matches, optional, page, page_of, within_days
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.schemas.payment_examples import EXAMPLE_DETAIL, EXAMPLE_PAYMENT
 from pettycash.api.schemas.payments import (
     NewPaymentSchema,
     PaymentChangeSchema,
     PaymentDetailSchema,
-    PaymentQuery,
     PaymentSchema,
 )
 from pettycash.db import transaction
-from pettycash.models.funds import Store
-from pettycash.models.payments import Payment, PaymentReconciliation
 from pettycash.models.requisitions import Requisition
-from pettycash.services import company_settings, payments, treasury_validation
+from pettycash.services import payments, treasury_validation
+from pettycash.services.listings import ListPage, page
 from pettycash.services.payments import reading
+from pettycash.services.payments.lists import PAYMENTS
 
 blp = Blueprint(
     "payments",
@@ -70,38 +68,12 @@ class Payments(MethodView):
     """All payments within scope."""
 
     @operation("payments.list")
-    @blp.arguments(PaymentQuery, location="query")
+    @blp.arguments(query_of(PAYMENTS), location="query")
     @blp.response(200, page_of(PaymentSchema), example=example_page(EXAMPLE_PAYMENT))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List payments within your scope, the newest first."""
-        actor = current_actor()
         with transaction() as session:
-            query = reading.listed(actor).where(
-                *(optional(getattr(Payment, name), arguments[name]) for name in EQUAL),
-                matches(
-                    arguments["q"],
-                    Payment.number,
-                    Payment.payee_name,
-                    Payment.originator_reference,
-                    Payment.provider_reference,
-                    Payment.external_reference,
-                ),
-                within_days(
-                    Payment.created_at, arguments, company_settings.current(session).timezone
-                ),
-            )
-            if arguments["fund_id"] is not None:
-                of_fund = select(Store.id).where(Store.fund_id == arguments["fund_id"])
-                query = query.where(Payment.store_id.in_(of_fund))
-            if arguments["reconciled"] is not None:
-                is_matched = PaymentReconciliation.id.is_not(None)
-                query = query.where(is_matched if arguments["reconciled"] else ~is_matched)
-            found = page(session, query, order=(Payment.id.desc(),), arguments=arguments)
-            items = [
-                reading.summary(payment, requisition, fact, actor)
-                for payment, requisition, fact in found["items"]
-            ]
-            return {**found, "items": items}
+            return page(session, PAYMENTS, current_actor(), arguments)
 
     @operation("payments.create")
     @idempotent(required=True)

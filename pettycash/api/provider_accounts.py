@@ -5,18 +5,15 @@ from uuid import UUID
 
 import marshmallow as ma
 from flask.views import MethodView
-from sqlalchemy import select
 
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, optional, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
-    Choices,
-    ListQuery,
     Name,
     Schema,
     Text,
@@ -27,6 +24,8 @@ from pettycash.models.funds import ProviderAccount
 from pettycash.money import Currency
 from pettycash.rails import Method
 from pettycash.services import provider_accounts
+from pettycash.services.listings import ListPage, page
+from pettycash.services.provider_accounts import PROVIDER_ACCOUNTS
 
 blp = Blueprint(
     "provider_accounts",
@@ -37,13 +36,6 @@ blp = Blueprint(
 
 CREDENTIAL_LONGEST = 10_000
 ENVIRONMENTS = ("sandbox", "production")
-
-
-class ProviderAccountQuery(ListQuery):
-    """Filters of the list of provider accounts."""
-
-    method = Choices(Method)
-    is_active = ma.fields.Boolean(load_default=None)
 
 
 class _Limits(Schema):
@@ -158,16 +150,12 @@ class ProviderAccounts(MethodView):
     """All provider accounts."""
 
     @operation("provider_accounts.list")
-    @blp.arguments(ProviderAccountQuery, location="query")
+    @blp.arguments(query_of(PROVIDER_ACCOUNTS), location="query")
     @blp.response(200, page_of(ProviderAccountSchema), example=example_page(EXAMPLE))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List provider accounts by code."""
         with transaction() as session:
-            query = select(ProviderAccount).where(
-                optional(ProviderAccount.method, arguments["method"]),
-                optional(ProviderAccount.is_active, arguments["is_active"]),
-            )
-            return page(session, query, order=(ProviderAccount.code,), arguments=arguments)
+            return page(session, PROVIDER_ACCOUNTS, current_actor(), arguments)
 
     @operation("provider_accounts.create", step_up=True)
     @idempotent()

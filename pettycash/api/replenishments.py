@@ -4,13 +4,12 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import select
 
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import set_etag
 from pettycash.api.idempotency import idempotent, refuse_and_remember
-from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.schemas.replenishments import (
     EXAMPLE_APPROVED,
     EXAMPLE_CANCELLED,
@@ -21,7 +20,6 @@ from pettycash.api.schemas.replenishments import (
     EXAMPLE_REPLENISHMENT,
     EXAMPLE_SENT,
     DeliverySchema,
-    ReplenishmentQuery,
     ReplenishmentReasonSchema,
     ReplenishmentSchema,
     TransferCodeSchema,
@@ -32,7 +30,9 @@ from pettycash.api.schemas.replenishments import (
 from pettycash.db import transaction
 from pettycash.models.imprest import Replenishment
 from pettycash.models.releases import ReleaseChallenge, ReleaseGrant
-from pettycash.services import company_settings, replenishments
+from pettycash.services import replenishments
+from pettycash.services.listings import ListPage, page
+from pettycash.services.replenishments.lists import REPLENISHMENTS
 
 blp = Blueprint(
     "replenishments",
@@ -47,20 +47,12 @@ class Replenishments(MethodView):
     """All of them in scope."""
 
     @operation("replenishments.list")
-    @blp.arguments(ReplenishmentQuery, location="query")
+    @blp.arguments(query_of(REPLENISHMENTS), location="query")
     @blp.response(200, page_of(ReplenishmentSchema), example=example_page(EXAMPLE_REPLENISHMENT))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List replenishments of the funds in your scope, the newest first."""
         with transaction() as session:
-            timezone = company_settings.current(session).timezone
-            query = select(Replenishment).where(
-                replenishments.visible(current_actor()),
-                optional(Replenishment.fund_id, arguments["fund_id"]),
-                optional(Replenishment.status, arguments["status"]),
-                optional(Replenishment.auto_triggered, arguments["auto_triggered"]),
-                within_days(Replenishment.created_at, arguments, timezone),
-            )
-            return page(session, query, order=(Replenishment.id.desc(),), arguments=arguments)
+            return page(session, REPLENISHMENTS, current_actor(), arguments)
 
 
 @blp.route("/<uuid:replenishment_id>/")

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash import errors
@@ -12,8 +11,7 @@ from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, matches, optional, page, page_of, within_days
-from pettycash.api.schemas.fields import DatedListQuery
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.schemas.requisition_examples import (
     EXAMPLE_DETAIL,
     EXAMPLE_NEW,
@@ -27,21 +25,19 @@ from pettycash.api.schemas.requisitions import (
     RequisitionCommentSchema,
     RequisitionCreateSchema,
     RequisitionDetailSchema,
-    RequisitionQuery,
     RequisitionReasonSchema,
     RequisitionSchema,
 )
 from pettycash.db import transaction
 from pettycash.models.requisitions import Requisition
-from pettycash.models.workflow import ApprovalTrail
 from pettycash.services import (
     adoption,
-    company_settings,
-    requesters,
     requisitions,
     visibility,
 )
+from pettycash.services.listings import ListPage, page
 from pettycash.services.requisitions import Stated, StatedLine, reading
+from pettycash.services.requisitions.reading import REQUISITIONS, TRAIL
 
 blp = Blueprint(
     "requisitions",
@@ -88,30 +84,12 @@ class Requisitions(MethodView):
     """All requisitions within scope."""
 
     @operation("requisitions.list")
-    @blp.arguments(RequisitionQuery, location="query")
+    @blp.arguments(query_of(REQUISITIONS), location="query")
     @blp.response(200, page_of(RequisitionSchema), example=example_page(EXAMPLE_REQUISITION))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List requisitions within your scope, the newest first."""
-        actor = current_actor()
         with transaction() as session:
-            query = select(Requisition).where(
-                visibility.requisitions(actor),
-                *(optional(getattr(Requisition, name), arguments[name]) for name in EQUAL),
-                optional(Requisition.held_at.is_not(None), arguments["is_held"]),
-                optional(requesters.left_behind(), arguments["is_left_behind"]),
-                matches(
-                    arguments["q"],
-                    Requisition.number,
-                    Requisition.purpose,
-                    Requisition.payee_name,
-                    Requisition.external_reference,
-                ),
-                within_days(
-                    Requisition.created_at, arguments, company_settings.current(session).timezone
-                ),
-            )
-            found = page(session, query, order=(Requisition.id.desc(),), arguments=arguments)
-            return {**found, "items": [reading.summary(each, actor) for each in found["items"]]}
+            return page(session, REQUISITIONS, current_actor(), arguments)
 
     @operation("requisitions.create")
     @idempotent(required=True)
@@ -307,15 +285,10 @@ class RequisitionTrail(MethodView):
     """Its story."""
 
     @operation("requisitions.trail")
-    @blp.arguments(DatedListQuery, location="query")
+    @blp.arguments(query_of(TRAIL, without=("requisition_id",)), location="query")
     @blp.response(200, page_of(ApprovalTrailSchema), example=example_page(EXAMPLE_TRAIL))
-    def get(self, arguments: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any], requisition_id: UUID) -> ListPage:
         """Read what happened to a requisition, in order."""
-        actor = current_actor()
         with transaction() as session:
-            query, with_origin = reading.trail(session, requisition_id=requisition_id, actor=actor)
-            timezone = company_settings.current(session).timezone
-            query = query.where(within_days(ApprovalTrail.created_at, arguments, timezone))
-            found = page(session, query, order=(ApprovalTrail.id,), arguments=arguments)
-            told = [reading.told(row, with_origin=with_origin) for row in found["items"]]
-            return {**found, "items": told}
+            visibility.requisition(session, actor=current_actor(), requisition_id=requisition_id)
+            return page(session, TRAIL, current_actor(), arguments, requisition_id=requisition_id)

@@ -4,25 +4,24 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import not_, or_, select
 
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.changes import Located, located, warned
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, optional, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.schemas.changes import EXAMPLE_CHANGE, ChangeSchema
 from pettycash.api.schemas.people import (
     EXAMPLE_ASSIGNMENT,
     EXAMPLE_NEW_ROLE,
     NewRoleSchema,
-    RoleAssignmentQuery,
     RoleAssignmentSchema,
     RoleEndSchema,
 )
 from pettycash.db import transaction
-from pettycash.models.people import RoleAssignment
 from pettycash.services import role_assignments
+from pettycash.services.listings import ListPage, page
+from pettycash.services.people_lists import ROLE_ASSIGNMENTS
 
 blp = Blueprint(
     "role_assignments",
@@ -48,22 +47,12 @@ class RoleAssignments(MethodView):
     """All role assignments."""
 
     @operation("role_assignments.list")
-    @blp.arguments(RoleAssignmentQuery, location="query")
+    @blp.arguments(query_of(ROLE_ASSIGNMENTS), location="query")
     @blp.response(200, page_of(RoleAssignmentSchema), example=example_page(EXAMPLE_ASSIGNMENT))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List role assignments, the newest first, those that have ended included."""
         with transaction() as session:
-            now = session.info["now"]
-            query = select(RoleAssignment).where(
-                optional(RoleAssignment.user_id, arguments["user_id"]),
-                optional(RoleAssignment.role, arguments["role"]),
-                optional(RoleAssignment.scope_id, arguments["scope_id"]),
-            )
-            if arguments["is_live"] is not None:
-                ends = RoleAssignment.valid_until
-                live = (RoleAssignment.valid_from <= now) & or_(ends.is_(None), ends > now)
-                query = query.where(live if arguments["is_live"] else not_(live))
-            return page(session, query, order=(RoleAssignment.id.desc(),), arguments=arguments)
+            return page(session, ROLE_ASSIGNMENTS, current_actor(), arguments)
 
     @operation("role_assignments.propose", step_up=True)
     @idempotent()

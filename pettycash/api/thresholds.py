@@ -8,14 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import not_, select
 
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.changes import Located, located
 from pettycash.api.etags import set_etag
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, matches, optional, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.schemas.changes import ChangeSchema
 from pettycash.api.schemas.thresholds import (
     EXAMPLE_COVERAGE,
@@ -26,12 +25,13 @@ from pettycash.api.schemas.thresholds import (
     CoverageSchema,
     RetirementSchema,
     ThresholdDraftSchema,
-    ThresholdQuery,
     ThresholdSchema,
 )
 from pettycash.db import transaction
 from pettycash.models.workflow import ApprovalThreshold
 from pettycash.services import thresholds
+from pettycash.services.listings import ListPage, page
+from pettycash.services.threshold_lists import THRESHOLDS
 from pettycash.services.thresholds import Draft
 
 blp = Blueprint(
@@ -47,23 +47,12 @@ class Thresholds(MethodView):
     """All published tiers."""
 
     @operation("thresholds.list")
-    @blp.arguments(ThresholdQuery, location="query")
+    @blp.arguments(query_of(THRESHOLDS), location="query")
     @blp.response(200, page_of(ThresholdSchema), example=example_page(EXAMPLE_THRESHOLD))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List published tiers, also those that ended, by currency, origin and range."""
-        model = ApprovalThreshold
         with transaction() as session:
-            query = select(model).where(
-                optional(model.currency, arguments["currency"]),
-                optional(model.origin, arguments["origin"]),
-                optional(model.tier, arguments["tier"]),
-                matches(arguments["q"], model.name),
-            )
-            if arguments["is_live"] is not None:
-                live = thresholds.live(session.info["now"])
-                query = query.where(live if arguments["is_live"] else not_(live))
-            order = (model.currency, model.origin, model.min_amount, model.id)
-            return page(session, query, order=order, arguments=arguments)
+            return page(session, THRESHOLDS, current_actor(), arguments)
 
     @operation("thresholds.draft", step_up=True)
     @idempotent()

@@ -4,27 +4,27 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import select
 
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import set_etag
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.schemas.variances import (
     EXAMPLE_APPROVED_VARIANCE,
     EXAMPLE_RECORD,
     EXAMPLE_REJECTED_VARIANCE,
     EXAMPLE_VARIANCE,
     VarianceApprovalSchema,
-    VarianceQuery,
     VarianceRecordSchema,
     VarianceRejectionSchema,
     VarianceSchema,
 )
 from pettycash.db import transaction
 from pettycash.models.imprest import VarianceAdjustment
-from pettycash.services import company_settings, variances
+from pettycash.services import variances
+from pettycash.services.listings import ListPage, page
+from pettycash.services.variance_lists import VARIANCES
 
 blp = Blueprint(
     "variances",
@@ -65,20 +65,12 @@ class Variances(MethodView):
     """All of them."""
 
     @operation("variances.list")
-    @blp.arguments(VarianceQuery, location="query")
+    @blp.arguments(query_of(VARIANCES), location="query")
     @blp.response(200, page_of(VarianceSchema), example=example_page(EXAMPLE_VARIANCE))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List variances, the newest first."""
         with transaction() as session:
-            timezone = company_settings.current(session).timezone
-            query = select(VarianceAdjustment).where(
-                *(
-                    optional(getattr(VarianceAdjustment, name), arguments[name])
-                    for name in ("status", "kind", "payment_id", "store_id")
-                ),
-                within_days(VarianceAdjustment.created_at, arguments, timezone),
-            )
-            return page(session, query, order=(VarianceAdjustment.id.desc(),), arguments=arguments)
+            return page(session, VARIANCES, current_actor(), arguments)
 
 
 @blp.route("/variances/<uuid:variance_id>/")

@@ -25,7 +25,7 @@ from pettycash.chaos.paying import EXECUTOR, House
 from pettycash.models.base import new_id
 from pettycash.models.funds import Fund
 from pettycash.models.payments import Payment
-from pettycash.services import fund_statements, funds, ledger
+from pettycash.services import fund_statements, funds, ledger, visibility
 from pettycash.services.actors import Actor
 from pettycash.services.ledger import Entry, credit, debit
 from pettycash.services.payments import reading
@@ -125,13 +125,17 @@ def _balance(session: Session, side: MeasuredDatabase) -> object:
 
 
 def _statement(session: Session, side: MeasuredDatabase) -> object:
-    query = fund_statements.lines(side.reader).where(Fund.id == side.past.fund_id)
+    query = fund_statements.LINES.where(visibility.funds(side.reader), Fund.id == side.past.fund_id)
     rows = session.execute(query.order_by(*fund_statements.ORDER).limit(PAGE + 1)).all()
     return fund_statements.told(session, rows[:PAGE])
 
 
 def _list(session: Session, side: MeasuredDatabase) -> object:
-    query = reading.listed(side.reader).order_by(Payment.id.desc()).limit(PAGE + 1)
+    query = (
+        reading.LISTED.where(visibility.payments(side.reader))
+        .order_by(Payment.id.desc())
+        .limit(PAGE + 1)
+    )
     return [
         reading.summary(payment, requisition, fact, side.reader)
         for payment, requisition, fact in session.execute(query)

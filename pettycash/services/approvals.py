@@ -1,4 +1,4 @@
-"""Decisions on the open step of a requisition, and the inbox of those who decide.
+"""Decisions on the open step of a requisition.
 
 Every decision sends back the digest of what was read; a stale one is refused (domain.md §4).
 """
@@ -9,12 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, select, union_all
 from sqlalchemy.orm import Session
 
 from pettycash import errors
-from pettycash.models.payments import Payment
-from pettycash.models.platform import Change, ChangeStatus
 from pettycash.models.requisitions import (
     IN_APPROVAL,
     IllegalRequisitionState,
@@ -26,7 +23,6 @@ from pettycash.models.workflow import (
     ApprovalStep,
     Decision,
     RoundStatus,
-    StepAssignee,
     StepDecision,
     StepStatus,
     TrailAction,
@@ -237,64 +233,6 @@ def confirm_urgency(
     )
     _go_on(session, turn, now=now)
     return turn.requisition
-
-
-@dataclass(frozen=True, kw_only=True)
-class InboxItem:
-    """An item of an inbox: an open step with its round, or a redirect; of a requisition."""
-
-    query: Select[ApprovalStep | None, ApprovalRound | None, Change | None, Requisition]
-    key: ColumnElement[UUID]
-    """The step's or the redirect's: it sorts by age."""
-    since: ColumnElement[datetime]
-
-
-def inbox(actor: Actor) -> InboxItem:
-    """Select everything that waits for a person's decision."""
-    mine = select(Change.id, Change.object_id).where(
-        Change.decider_id == actor.user_id,
-        Change.kind == "redirect",
-        Change.status == ChangeStatus.PROPOSED,
-    )
-    redirects = mine.subquery()
-    waiting = union_all(
-        select(
-            ApprovalStep.id.label("id"),
-            ApprovalStep.requisition_id.label("requisition_id"),
-        )
-        .join(Requisition, Requisition.id == ApprovalStep.requisition_id)
-        .where(_waits_for(actor)),
-        select(redirects.c.id, Requisition.id).join(
-            Requisition, Requisition.id == redirects.c.object_id
-        ),
-        select(redirects.c.id, Payment.requisition_id).join(
-            Payment, Payment.id == redirects.c.object_id
-        ),
-    ).subquery("waiting")
-    query = (
-        select(ApprovalStep, ApprovalRound, Change, Requisition)
-        .select_from(waiting)
-        .join(Requisition, Requisition.id == waiting.c.requisition_id)
-        .outerjoin(ApprovalStep, ApprovalStep.id == waiting.c.id)
-        .outerjoin(ApprovalRound, ApprovalRound.id == ApprovalStep.round_id)
-        .outerjoin(Change, Change.id == waiting.c.id)
-    )
-    return InboxItem(
-        query=query,
-        key=waiting.c.id,
-        since=func.coalesce(ApprovalStep.created_at, Change.created_at),
-    )
-
-
-def _waits_for(actor: Actor) -> ColumnElement[bool]:
-    assigned = select(StepAssignee.step_id).where(
-        StepAssignee.company_id == actor.company_id, StepAssignee.user_id == actor.user_id
-    )
-    return and_(
-        ApprovalStep.status == StepStatus.OPEN,
-        ApprovalStep.id.in_(assigned),
-        Requisition.requester_id != actor.user_id,
-    )
 
 
 def check_digest(

@@ -22,6 +22,7 @@ from pettycash.models.people import Role
 from pettycash.models.platform import Pause, PauseScope, PlatformPause
 from pettycash.services import outbox, security_log
 from pettycash.services.actors import Actor
+from pettycash.services.listings import Find, Listing, days, exact, flag, many
 
 SENDING, ASKING = "payments.submit", "payments.resolve"
 """Work that stands still, and work that does where a rail has refused the credentials."""
@@ -313,3 +314,20 @@ def _remember(session: Session, row: Pause, outcome: str, actor: Actor | None) -
         },
         actor=actor,
     )
+
+
+PAUSES = Listing(
+    name="pauses.list",
+    query=select(Pause),
+    filters={
+        "scope": many(Pause.scope),
+        "object_id": exact(Pause.object_id),
+        "is_open": flag(Pause.resumed_at.is_(None)),
+        **days(Pause.created_at),
+        **days(Pause.resumed_at, "resumed"),
+    },
+    find=Find(words=(Pause.reason,), text="Words of the reason, in any case."),
+    orders={"newest": (Pause.id.desc(),), "oldest": (Pause.id,)},
+    columns=("created_at", "scope", "object_id", "reason", "paused_by", "resumed_by", "resumed_at"),
+    people=("paused_by", "resume_requested_by", "resumed_by"),
+)

@@ -24,6 +24,7 @@ from pettycash.money import Currency
 from pettycash.rails import Method
 from pettycash.services import callback_sources, outbox, pauses, secrets_box, security_log
 from pettycash.services.actors import Actor
+from pettycash.services.listings import Find, Listing, flag, many
 
 CHANGEABLE = frozenset(
     {
@@ -248,3 +249,20 @@ def _remember(
         detail={"provider_account_id": str(account.id), "fields": names, **told},
         actor=actor,
     )
+
+
+PROVIDER_ACCOUNTS = Listing(
+    name="provider_accounts.list",
+    query=select(ProviderAccount),
+    filters={
+        "method": many(ProviderAccount.method),
+        "is_active": flag(ProviderAccount.is_active),
+    },
+    find=Find(
+        words=(ProviderAccount.code, ProviderAccount.name),
+        exact=(ProviderAccount.shortcode,),
+        text="Words of code and name in any case, or the whole of a shortcode.",
+    ),
+    orders={"code": (ProviderAccount.code,), "newest": (ProviderAccount.id.desc(),)},
+    columns=("code", "name", "method", "shortcode", "is_active"),
+)

@@ -21,6 +21,8 @@ from pettycash.models.workflow import (
     TrailAction,
 )
 from pettycash.services import approvals, requisitions, rounds, texts, visibility
+from pettycash.services.inbox import INBOX
+from pettycash.services.listings import page
 from tests.factories.people import acting, user_id
 from tests.factories.requisitions import (
     approve,
@@ -262,8 +264,8 @@ def test_a_no_ends_the_round(
 
 
 def inbox(session: Session, name: str) -> list[UUID]:
-    rows = session.execute(approvals.inbox(acting(session, name)).query)
-    return [requisition.id for *_, requisition in rows]
+    found = page(session, INBOX, acting(session, name))
+    return [item["requisition"]["id"] for item in found.items]
 
 
 def test_the_inbox_holds_what_waits_for_me_and_nothing_else(session: Session) -> None:

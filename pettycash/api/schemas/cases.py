@@ -4,23 +4,9 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, Choices, DatedListQuery, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import Choice, Schema, UtcDateTime
 from pettycash.models.attempts import AttemptState
 from pettycash.models.platform import CaseKind, CaseStatus, Severity
-
-
-class CaseQuery(DatedListQuery):
-    """Filters of the list of cases."""
-
-    kind = Choices(CaseKind)
-    status = Choices(CaseStatus)
-    severity = Choices(Severity)
-    object_type = Text(longest=64, load_default=None)
-    object_id = ma.fields.UUID(load_default=None)
-    owner_id = ma.fields.UUID(load_default=None)
-    is_overdue = ma.fields.Boolean(
-        load_default=None, metadata={"description": "Not resolved, and its time has passed."}
-    )
 
 
 class CaseSchema(Schema):

@@ -4,19 +4,10 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, Choices, DatedListQuery, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import Choice, Schema, Text, UtcDateTime
 from pettycash.api.schemas.people import LeavingWarningSchema
 from pettycash.models.platform import ChangeStatus
 from pettycash.rails import Method
-
-
-class ChangeQuery(DatedListQuery):
-    """Filters of the list of changes."""
-
-    kind = Text(longest=64, load_default=None)
-    status = Choices(ChangeStatus)
-    object_id = ma.fields.UUID(load_default=None)
-    proposed_by_id = ma.fields.UUID(load_default=None)
 
 
 class ChangeSchema(Schema):

@@ -7,12 +7,10 @@ import marshmallow as ma
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
-    Choices,
     Code,
     Metadata,
     MixedScripts,
     Schema,
-    SearchQuery,
     Text,
     UtcDateTime,
 )
@@ -22,26 +20,7 @@ from pettycash.models.releases import ChallengeState, DeathCause
 from pettycash.models.requisitions import RequisitionKind
 from pettycash.money import Currency
 from pettycash.rails import Method
-
-REFERENCE_LONGEST = 100
-
-
-class PaymentQuery(SearchQuery):
-    """Filters of the list of payments; `q` looks at number, payee and references."""
-
-    status = Choices(PaymentStatus)
-    method = Choices(Method)
-    currency = Choices(Currency)
-    requisition_id = ma.fields.UUID(load_default=None)
-    store_id = ma.fields.UUID(load_default=None)
-    fund_id = ma.fields.UUID(load_default=None)
-    provider_account_id = ma.fields.UUID(load_default=None)
-    maker_id = ma.fields.UUID(load_default=None)
-    executor_id = ma.fields.UUID(load_default=None)
-    reconciled = ma.fields.Boolean(load_default=None)
-    originator_reference = Text(longest=REFERENCE_LONGEST, load_default=None)
-    provider_reference = Text(longest=REFERENCE_LONGEST, load_default=None)
-    external_reference = Text(longest=REFERENCE_LONGEST, load_default=None)
+from pettycash.services.payments.lists import REFERENCE_LENGTH_MAX
 
 
 class PaymentSchema(Schema):
@@ -179,7 +158,7 @@ class NewPaymentSchema(Schema):
         longest=200,
         metadata={"description": "Left out: the requisition's; else one that was approved."},
     )
-    external_reference = Text(shortest=1, longest=REFERENCE_LONGEST)
+    external_reference = Text(shortest=1, longest=REFERENCE_LENGTH_MAX)
     metadata = Metadata()
 
 
@@ -248,7 +227,7 @@ class AcknowledgementSchema(Schema):
 class EvidenceSchema(Schema):
     """What a person matched a payment with."""
 
-    provider_reference = Text(shortest=1, longest=REFERENCE_LONGEST, required=True)
+    provider_reference = Text(shortest=1, longest=REFERENCE_LENGTH_MAX, required=True)
     note = Text(
         shortest=1,
         longest=500,

@@ -7,9 +7,7 @@ import marshmallow as ma
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
-    Choices,
     Code,
-    DatedListQuery,
     Schema,
     Text,
     UtcDateTime,
@@ -17,21 +15,6 @@ from pettycash.api.schemas.fields import (
 from pettycash.api.schemas.funds import EXAMPLE_IDENTITY
 from pettycash.models.imprest import ReplenishmentStatus
 from pettycash.money import Currency
-
-STATUS_ALIASES = {"completed": ReplenishmentStatus.RECEIVED}
-"""Words that other sources use."""
-
-
-class ReplenishmentQuery(DatedListQuery):
-    """Filters of the list of replenishments."""
-
-    fund_id = ma.fields.UUID(load_default=None)
-    status = Choices(
-        ReplenishmentStatus,
-        aliases=STATUS_ALIASES,
-        metadata={"description": "`completed` is another word for `received`."},
-    )
-    auto_triggered = ma.fields.Boolean(load_default=None)
 
 
 class ReplenishmentSchema(Schema):

@@ -9,11 +9,9 @@ from flask_smorest.fields import Upload
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
-    Choices,
     Metadata,
     MixedScripts,
     Schema,
-    SearchQuery,
     Text,
     UtcDateTime,
 )
@@ -32,27 +30,6 @@ def _unit(what: str) -> ma.fields.UUID:
     return ma.fields.UUID(
         allow_none=True, metadata={"description": f"{what}; left out: the requester's own."}
     )
-
-
-class RequisitionQuery(SearchQuery):
-    """Filters of the list of requisitions; `q` looks at number, purpose, payee and reference."""
-
-    status = Choices(RequisitionStatus)
-    kind = Choices(RequisitionKind)
-    origin = Choices(Origin)
-    currency = Choices(Currency)
-    method = Choices(Method)
-    requester_id = ma.fields.UUID(load_default=None)
-    region_id = ma.fields.UUID(load_default=None)
-    branch_id = ma.fields.UUID(load_default=None)
-    department_id = ma.fields.UUID(load_default=None)
-    is_urgent = ma.fields.Boolean(load_default=None)
-    is_held = ma.fields.Boolean(load_default=None)
-    is_left_behind = ma.fields.Boolean(
-        load_default=None,
-        metadata={"description": "Raised by somebody who left, for their manager to end or adopt."},
-    )
-    external_reference = Text(longest=100, load_default=None)
 
 
 class NewRequisitionLineSchema(Schema):

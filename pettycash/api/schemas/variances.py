@@ -7,23 +7,12 @@ import marshmallow as ma
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
-    Choices,
-    DatedListQuery,
     Schema,
     Text,
     UtcDateTime,
 )
 from pettycash.models.imprest import VarianceKind, VarianceStatus
 from pettycash.money import Currency
-
-
-class VarianceQuery(DatedListQuery):
-    """Filters of the list of variances."""
-
-    status = Choices(VarianceStatus)
-    kind = Choices(VarianceKind)
-    payment_id = ma.fields.UUID(load_default=None)
-    store_id = ma.fields.UUID(load_default=None)
 
 
 class VarianceRecordSchema(Schema):

@@ -4,17 +4,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from pettycash import db, settings
 from pettycash.gateways.sanitising import mask_phone, sanitise
-from pettycash.models.attempts import PaymentAttempt, PaymentTransaction
 from pettycash.models.payments import Payment, PaymentReconciliation
-from pettycash.models.people import Role
 from pettycash.models.releases import (
     CashAcknowledgement,
-    PaymentExecution,
     ReleaseChallenge,
     ReleaseGrant,
 )
@@ -25,23 +22,18 @@ from pettycash.services.actors import Actor
 from pettycash.services.payments import facts
 from pettycash.services.releases import lines
 
-SEES_ORIGINS = frozenset({Role.AUDITOR, Role.CFO})
-"""Who sees from which address and program a release came."""
-
 _Release = tuple[ReleaseChallenge, ReleaseGrant | None] | None
 """The newest code that was asked for, and what it granted."""
 
 MOBILE = frozenset({Method.MPESA, Method.AIRTEL_MONEY, Method.MTN_MOMO})
 
 
-def listed(actor: Actor) -> Select[Payment, Requisition, PaymentReconciliation]:
-    """Payments within scope, each with its requisition and the evidence it was matched with."""
-    return (
-        select(Payment, Requisition, PaymentReconciliation)
-        .join(Requisition, Requisition.id == Payment.requisition_id)
-        .outerjoin(PaymentReconciliation, PaymentReconciliation.payment_id == Payment.id)
-        .where(visibility.payments(actor))
-    )
+LISTED = (
+    select(Payment, Requisition, PaymentReconciliation)
+    .join(Requisition, Requisition.id == Payment.requisition_id)
+    .outerjoin(PaymentReconciliation, PaymentReconciliation.payment_id == Payment.id)
+)
+"""Each payment with its requisition and the evidence it was matched with."""
 
 
 def summary(
@@ -87,7 +79,8 @@ def detail(
     """
     session.flush()
     row = session.execute(
-        listed(actor).where(Payment.id == payment_id), execution_options=db.PREPARED
+        LISTED.where(Payment.id == payment_id, visibility.payments(actor)),
+        execution_options=db.PREPARED,
     ).one_or_none()
     if row is None:
         raise visibility.PaymentNotFound
@@ -190,52 +183,6 @@ def _acknowledged(row: CashAcknowledgement | None) -> dict[str, Any] | None:
         "witness_id": row.witness_id,
         "witnessed_at": row.witnessed_at,
     }
-
-
-def executions(payment_id: UUID) -> Select[PaymentExecution, PaymentAttempt]:
-    """Who released a payment, each with the attempt that it became."""
-    return (
-        select(PaymentExecution, PaymentAttempt)
-        .join(PaymentAttempt, PaymentAttempt.execution_id == PaymentExecution.id)
-        .where(PaymentExecution.payment_id == payment_id)
-    )
-
-
-def execution(released: PaymentExecution, attempt: PaymentAttempt, actor: Actor) -> dict[str, Any]:
-    """One release and what became of it."""
-    with_origin = actor.has(*SEES_ORIGINS)
-    return {
-        "id": released.id,
-        "payment_id": released.payment_id,
-        "attempt_number": released.attempt_number,
-        "originator_reference": released.originator_reference,
-        "executor_id": released.executor_id,
-        "amount": released.amount,
-        "currency": released.currency,
-        "proof": released.proof,
-        "otp_verified_at": released.verified_at,
-        "ip_address": released.ip_address if with_origin else None,
-        "user_agent": released.user_agent if with_origin else None,
-        "executed_at": released.created_at,
-        "state": attempt.state,
-        "tries": attempt.tries,
-        "first_sent_at": attempt.first_sent_at,
-        "last_sent_at": attempt.last_sent_at,
-        "decide_by": attempt.decide_by,
-        "ever_unknown": attempt.ever_unknown,
-        "questions": attempt.queries,
-        "next_question_at": attempt.next_query_at,
-        "provider_reference": attempt.provider_reference,
-        "settled_amount": attempt.settled_amount,
-        "fee": attempt.fee,
-        "outcome_code": attempt.outcome_code,
-        "outcome_message": attempt.outcome_message,
-    }
-
-
-def transactions(payment_id: UUID) -> Select[PaymentTransaction]:
-    """The exchange log of a payment; its rows were sanitised when they were written."""
-    return select(PaymentTransaction).where(PaymentTransaction.payment_id == payment_id)
 
 
 NEWEST_RELEASE = (

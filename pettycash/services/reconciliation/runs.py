@@ -21,6 +21,7 @@ from pettycash.models.reconciliation import (
     RunStatus,
 )
 from pettycash.services import company_settings, outbox, payments
+from pettycash.services.listings import Listing, days, exact, many
 
 RUN_TOPIC = "reconciliation.run"
 
@@ -298,3 +299,17 @@ def _waits(session: Session, run: ReconciliationRun, *, now: datetime) -> bool:
         return False
     run.deadline_at = now + DEADLINE
     return True
+
+
+RUNS = Listing(
+    name="reconciliation.list",
+    query=select(ReconciliationRun),
+    filters={
+        "business_date": exact(ReconciliationRun.business_date),
+        "status": many(ReconciliationRun.status),
+        **days(ReconciliationRun.business_date),
+    },
+    orders={"newest": (ReconciliationRun.id.desc(),), "oldest": (ReconciliationRun.id,)},
+    columns=("business_date", "sequence", "status", "created_at", "closed_at", "started_by"),
+    people=("started_by",),
+)
