@@ -5,8 +5,6 @@ functions), `pettycash_app` (rows of the current company only), `pettycash_syste
 all companies). Row security is forced, so a forgotten setting shows nothing rather than all.
 """
 
-from pathlib import Path
-
 from alembic import op
 
 APP = "pettycash_app"
@@ -63,47 +61,7 @@ def secure(
         op.execute(f"GRANT {system} ON {table} TO {SYSTEM}")
 
 
-def append_only(table: str) -> None:
-    """Refuse UPDATE, DELETE and TRUNCATE to everybody, the owner included.
-
-    The statement trigger fires even where no row matches; the row trigger is cloned to partitions.
-    """
-    op.execute(
-        f"""CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
-            FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting()"""
-    )
-    op.execute(
-        f"""CREATE TRIGGER append_only_rows BEFORE UPDATE OR DELETE ON {table}
-            FOR EACH ROW EXECUTE FUNCTION refuse_rewriting()"""
-    )
-
-
 def partition_monthly(table: str) -> None:
-    """Start with a default partition; `ensure_partitions` makes the months."""
+    """Start with a default partition; `ensure_partition` makes the months."""
     op.execute(f"CREATE TABLE {table}_rest PARTITION OF {table} DEFAULT")
     op.execute(f"INSERT INTO partitioned_tables (name) VALUES ('{table}')")
-
-
-def function(
-    signature: str, body: str, *, returns: str, grant: str = "", volatile: str = ""
-) -> None:
-    """Create a plpgsql function that runs with the owner's eyes and a fixed search path."""
-    op.execute(
-        f"""CREATE FUNCTION {signature} RETURNS {returns} LANGUAGE plpgsql {volatile}
-            SECURITY DEFINER SET search_path = public, pg_temp AS $body$ {body} $body$"""
-    )
-    name = signature.split("(", maxsplit=1)[0]
-    op.execute(f"REVOKE ALL ON FUNCTION {name} FROM PUBLIC")
-    if grant:
-        op.execute(f"GRANT EXECUTE ON FUNCTION {name} TO {grant}")
-
-
-FUNCTIONS = Path(__file__).parent / "sql" / "functions"
-
-
-def load(*names: str) -> None:
-    """Create or replace functions as their files say; each file revokes what nobody may call."""
-    for name in names:
-        body = (FUNCTIONS / f"{name}.sql").read_text("utf-8")
-        # Not as a statement of SQLAlchemy's, which would take `:word` for a parameter.
-        op.get_bind().exec_driver_sql(body.replace("%", "%%"))

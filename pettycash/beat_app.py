@@ -30,7 +30,7 @@ class LeaderScheduler(Scheduler):
 
     The lock belongs to a connection of its own: PostgreSQL frees it within milliseconds when the
     leader dies. Two leaders may overlap for a moment where a connection is half-open, and no run is
-    made up for one that was missed; so every periodic task does "all that is due".
+    repeated for one that was missed; so every periodic task does "all that is due".
     """
 
     retry_seconds = 5.0

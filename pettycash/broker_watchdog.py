@@ -1,4 +1,4 @@
-"""How a worker goes on hearing Redis, and ends where it does not.
+"""The broker watchdog: a worker that hears nothing from Redis any more is ended.
 
 A way to Redis can go silent without being closed. Three things are needed so that no worker is then
 left alive and idle: a read that ends, an error that celery catches, and somebody who looks. What
@@ -21,8 +21,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 logger = logging.getLogger(__name__)
 
-DEAF_AFTER_SECONDS = 60.0
-"""For how long messages may wait beside a worker that has nothing to do before it counts as deaf,
+UNRESPONSIVE_AFTER_SECONDS = 60.0
+"""For how long messages may wait beside a worker that is idle before it counts as unresponsive,
 and for how long its event loop may stand still.
 
 It hears again by itself within 20 seconds of most breaks of the way to Redis.
@@ -116,16 +116,16 @@ def _turn() -> None:
     Turning.turns += 1
 
 
-def listen(consumer: Any) -> None:
+def watch(consumer: Any) -> None:
     """Watch over a worker that has become ready, by a way to Redis of the watch's own."""
     queues = list(consumer.app.amqp.queues.consume_from)
     watch = threading.Thread(
-        target=_end_when_deaf, args=(consumer, queues), name="hearing", daemon=True
+        target=_end_when_unresponsive, args=(consumer, queues), name="broker-watchdog", daemon=True
     )
     watch.start()
 
 
-def _end_when_deaf(consumer: Any, queues: list[str]) -> None:
+def _end_when_unresponsive(consumer: Any, queues: list[str]) -> None:
     """Look every few seconds; looks are counted, since a stopped process gets no older.
 
     With a pool of processes the event loop only hands out, and never stands still for long. Where
@@ -147,7 +147,7 @@ def _end_when_deaf(consumer: Any, queues: list[str]) -> None:
         stands_still = only_hands_out and turns == turns_then
         bad_looks = bad_looks + 1 if stands_still or (waiting and is_idle) else 0
         taken_then, turns_then = taken, turns
-        if bad_looks * LOOKS_SECONDS > DEAF_AFTER_SECONDS and not state.should_stop:
+        if bad_looks * LOOKS_SECONDS > UNRESPONSIVE_AFTER_SECONDS and not state.should_stop:
             end_hard(
                 "the worker's event loop stands still and the worker is ended"
                 if stands_still

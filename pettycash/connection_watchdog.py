@@ -51,7 +51,7 @@ class _Watch:
             if self._process != os.getpid():
                 self._process = os.getpid()
                 self._watched = []
-                threading.Thread(target=self._run, name="silence", daemon=True).start()
+                threading.Thread(target=self._run, name="connection-watchdog", daemon=True).start()
             self._watched.append(watched)
 
     def _run(self) -> None:

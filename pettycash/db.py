@@ -51,11 +51,11 @@ _ACT_AS = """
 """
 """Someone's own server may hand us an owner or a superuser, whom row security spares."""
 
-SILENCE_SECONDS = 10.0
+WATCHDOG_SECONDS = 10.0
 """How much longer than the server lets a statement take we wait for its answer."""
 
-GLANCE_LOCK_MILLISECONDS = 250
-"""How long a glance waits for a lock: nobody keeps readers out but who changes the table itself."""
+AUTOCOMMIT_LOCK_MILLISECONDS = 250
+"""How long an autocommit connection waits for a lock: only changes of the table block readers."""
 
 RETRIABLE_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock, lock time-out: the whole unit of work may be run again."""
@@ -146,10 +146,10 @@ class _Database:
         )
 
         if statement_seconds:  # 0: the server waits for ever, so do we
-            connection_watchdog.watch(self.engine, seconds=statement_seconds + SILENCE_SECONDS)
+            connection_watchdog.watch(self.engine, seconds=statement_seconds + WATCHDOG_SECONDS)
 
         pool.introduce(self.engine, greeting=_ACT_AS, parameters=(role,), limits=limits)
-        pool.ask_who_rested(self.engine)
+        pool.ping_idle(self.engine)
         pool.prepare_once(self.engine)
         self.factory = sessionmaker(self.engine, expire_on_commit=False)
         self._configured = configured
@@ -161,7 +161,7 @@ class _Database:
 
 _app = _Database()
 _system = _Database()
-_glances = _Database()
+_autocommits = _Database()
 
 
 def configure(app_url: str, system_url: str, *, pool_size: int = 10) -> None:
@@ -179,11 +179,11 @@ def configure(app_url: str, system_url: str, *, pool_size: int = 10) -> None:
     }
     _app.configure(app_url, role=APP_ROLE, pool_size=pool_size, limits=limits)
     _system.configure(system_url, role=SYSTEM_ROLE, pool_size=pool_size, limits=limits)
-    _glances.configure(
+    _autocommits.configure(
         system_url,
         role=SYSTEM_ROLE,
         pool_size=pool_size,
-        limits=limits | {"lock_timeout": f"{GLANCE_LOCK_MILLISECONDS}"},
+        limits=limits | {"lock_timeout": f"{AUTOCOMMIT_LOCK_MILLISECONDS}"},
         isolation_level="AUTOCOMMIT",
     )
 
@@ -192,7 +192,7 @@ def dispose(*, close: bool = True) -> None:
     """Drop pooled connections; after a fork with close=False, as the sockets are the parent's."""
     _app.dispose(close=close)
     _system.dispose(close=close)
-    _glances.dispose(close=close)
+    _autocommits.dispose(close=close)
 
 
 def refuse_poolers() -> None:
@@ -251,15 +251,15 @@ def begin_scope(session: Session) -> None:
 
 
 LONG_WORK_MEMORY = "64MB"
-"""For each sort and hash of a long statement: a night's million rows are not spilt to disk."""
+"""For each sort and hash of a long statement: a nightly million rows are not spilt to disk."""
 
 
-def take_time(session: Session, *, seconds: float | None) -> None:
-    """Let the statements of this transaction take longer than those of a request (row 14).
+def allow_long_statements(session: Session, *, seconds: float | None) -> None:
+    """Allow the statements of this transaction more time than those of a request (row 14).
 
-    None: as long as it takes, for what nobody waits for.
+    None: no limit, for work that nobody waits for.
     """
-    patience = math.inf if seconds is None else seconds + SILENCE_SECONDS
+    patience = math.inf if seconds is None else seconds + WATCHDOG_SECONDS
     connection_watchdog.wait_longer(session.connection(), seconds=patience)
     session.execute(
         text(
@@ -338,14 +338,14 @@ def system_transaction() -> Iterator[Session]:
 
 
 @contextmanager
-def system_glance() -> Iterator[Session]:
-    """A session for one read as the system role: no transaction is opened round it.
+def system_autocommit() -> Iterator[Session]:
+    """A session on an autocommit connection as the system role: no transaction is opened.
 
     For what every request asks first; `instant()` gives its statement a clock.
     """
-    if _glances.factory is None:
+    if _autocommits.factory is None:
         raise RuntimeError("database is not configured: call pettycash.db.configure() first")
-    with _glances.factory() as session:
+    with _autocommits.factory() as session:
         yield session
 
 
@@ -406,16 +406,16 @@ def constraint(error: BaseException) -> str | None:
     return str(name) if name is not None else None
 
 
-def known(session: Session, model: type[Row], key: UUID | None) -> Row:
-    """A row that a unit of work asks for more than once and does not change, kept until it ends.
+def get_cached(session: Session, model: type[Row], key: UUID | None) -> Row:
+    """Get a row that a unit of work asks for more than once; it is kept until the unit ends.
 
-    A session forgets what nobody holds, and would read it again for each who asks.
+    A session forgets rows that nothing refers to, and would read them again each time.
 
     Raises:
         sqlalchemy.exc.NoResultFound: there is none.
     """
     row = session.get_one(model, key, execution_options=PREPARED)
-    session.info.setdefault("known", set()).add(row)
+    session.info.setdefault("cached", set()).add(row)
     return row
 
 

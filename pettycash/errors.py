@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 
 class PettycashError(Exception):
-    """Base of every anticipated error. `code` is the stable word that clients branch on."""
+    """Base of every anticipated error. `code` is the stable name that clients branch on."""
 
     code = "internal.error"
     is_logged = False

@@ -1,4 +1,4 @@
-"""What every process of pettycash stands on: settings, engines, log.
+"""The base of every process of pettycash: settings, engines, log.
 
 Relay and beat need no more than this. What talks to a rail is composed by `composition`, whose
 adapters weigh 15 MB in memory.

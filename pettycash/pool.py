@@ -1,4 +1,4 @@
-"""What a pooled connection remembers: which statements it has planned, and since when it rests.
+"""What a pooled connection keeps: which statements it has planned, and since when it is idle.
 
 And that it is one's own: a pooler between us and PostgreSQL that lends connections by transaction
 gives each of them to many, who then run each other's prepared statements, silently where the
@@ -18,8 +18,8 @@ from sqlalchemy.exc import InvalidatePoolError
 
 from pettycash import errors
 
-RESTED_SECONDS = 1.0
-"""A connection that lay in the pool for longer is asked whether it lives before it is used."""
+PING_AFTER_SECONDS = 1.0
+"""A connection that lay in the pool for longer is pinged before it is used."""
 
 PREPARED_MAX = 200
 """How many of them one connection keeps; a further text is run as it is."""
@@ -65,8 +65,8 @@ def prepare_once(engine: Engine) -> None:
         return execute, parameters
 
 
-def ask_who_rested(engine: Engine) -> None:
-    """Ask a pooled connection whether it still lives, unless it was used a moment ago.
+def ping_idle(engine: Engine) -> None:
+    """Ping a pooled connection before its use, unless it was used a moment ago.
 
     Asking each time is a round trip for every unit of work. A connection that broke within that
     moment fails its first statement, as one does that breaks a moment after it was asked; either
@@ -74,13 +74,13 @@ def ask_who_rested(engine: Engine) -> None:
     """
 
     @event.listens_for(engine, "checkin")
-    def rest(_connection: Any, record: Any) -> None:
-        record.info["rests_since"] = time.monotonic()
+    def idle(_connection: Any, record: Any) -> None:
+        record.info["idle_since"] = time.monotonic()
 
     @event.listens_for(engine, "checkout")
-    def ask(connection: Any, record: Any, _fairy: Any) -> None:
-        rests_since = record.info.get("rests_since")
-        if rests_since is None or time.monotonic() - rests_since < RESTED_SECONDS:
+    def ping(connection: Any, record: Any, _fairy: Any) -> None:
+        idle_since = record.info.get("idle_since")
+        if idle_since is None or time.monotonic() - idle_since < PING_AFTER_SECONDS:
             return
         try:
             engine.dialect.do_ping(connection)

@@ -20,7 +20,7 @@ class Rail(StrEnum):
 
     @property
     def facts(self) -> RailFacts:
-        """What holds of this rail whoever operates it."""
+        """Facts of this rail, the same for every operator."""
         return FACTS[self]
 
 
@@ -30,7 +30,7 @@ Method = Rail
 
 @dataclass(frozen=True, slots=True)
 class RailFacts:
-    """What every room may know of a rail without knowing its gateway."""
+    """Facts of a rail that need no gateway."""
 
     label: str
     # ISO 4217; empty = every currency that pettycash keeps

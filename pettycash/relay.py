@@ -28,7 +28,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from pettycash import config, db, foundation, pool, readiness, settings
 from pettycash.celery_app import create_celery
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.services import heartbeats, lanes, outbox
 from pettycash.services.lanes import Due, Queue
 from pettycash.settings import Settings
@@ -57,7 +57,7 @@ class Broker(Protocol):
     """Where the relay hands its hints to."""
 
     def look(self, topics: Iterable[str]) -> Mapping[str, Queue]:
-        """What the queue of each topic holds."""
+        """The contents of the queue of each topic."""
 
     def publish(self, due: Sequence[Due]) -> int:
         """Hand hints over in order; returns how many it took before it failed."""
@@ -107,17 +107,17 @@ class Relay:
             due = self._claim()
             if not due:
                 return 0
-            reach("relay.claimed")
+            crash_point("relay.claimed")
             taken = self._broker.publish(due)
-            reach("relay.published")
+            crash_point("relay.published")
             if taken < len(due):
                 self._give_back([each.id for each in due[taken:]])
         return len(due)
 
     def _claim(self) -> Sequence[Due]:
         """Ask in which lanes something is due, the broker for room, and take what there is."""
-        with db.system_glance() as glance:
-            waiting = lanes.waiting(glance)
+        with db.system_autocommit() as autocommit:
+            waiting = lanes.waiting(autocommit)
         queues: Mapping[str, Queue] = {}
         if waiting:
             queues = self._broker.look({each.topic for each in waiting} | lanes.CALLS)
@@ -128,7 +128,7 @@ class Relay:
             limit = settings.current().relay_batch_size
             turn = lanes.claim(session, lanes=waiting, queues=queues, limit=limit)
             if is_silent:
-                lanes.tell_full(session, queues)
+                lanes.mark_full(session, queues)
                 heartbeats.beat(session, name="relay", now=session.info["now"])
                 self._beaten = time.monotonic()
         if turn.waits_for_slots:
@@ -199,11 +199,11 @@ class Publisher:
         self._connection: Connection | None = None
         self._channel: Any = None
         self._given: dict[str, deque[Given]] = {name: deque() for name in celery.amqp.queues}
-        """What each queue was given, oldest first. It hands out in order: what it holds is the end
-        of this, as far as this relay knows it."""
+        """Messages given to each queue, oldest first. It hands out in order: what it holds is the
+        end of this, as far as this relay knows it."""
 
     def look(self, topics: Iterable[str]) -> Mapping[str, Queue]:
-        """What the queue of each topic holds; nothing is known of it while the broker is away."""
+        """The contents of the queue of each topic; unknown while the broker is away."""
         names = {topic: self._queue_of(topic) for topic in topics}
         depths = self._depths(set(names.values()))
         queues = {name: self._queue(name, depth) for name, depth in depths.items()}

@@ -57,8 +57,8 @@ class Settings:
     code_tries_max: int = 5
     code_sends_max: int = 3
     code_sends_window_seconds: int = 900
-    dead_challenges_max: int = 3
-    dead_challenges_window_seconds: int = 3600
+    failed_codes_max: int = 3
+    failed_codes_window_seconds: int = 3600
     grant_lifetime_seconds: int = 300
     claim_lease_seconds: float = 45.0
     send_tries_max: int = 8

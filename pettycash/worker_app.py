@@ -17,7 +17,7 @@ from pettycash.settings import Settings
 from pettycash.tasks import outbox_tasks
 
 STUCK_AFTER_SECONDS = 3.0
-"""What a worker that has given its tasks their time may take to end before it is stuck."""
+"""How long a worker that has given its tasks their time may take to end before it is stuck."""
 
 
 def create_worker(settings: Settings) -> Celery:
@@ -91,4 +91,4 @@ def _never_hang_while_stopping(how: str, **_rest: object) -> None:
 def _worker_is_ready(sender: Any, **_rest: object) -> None:
     readiness.announce()
     if sender.app.conf.broker_url.startswith(("redis", "rediss")):
-        broker_watchdog.listen(sender)
+        broker_watchdog.watch(sender)

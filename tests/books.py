@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from pettycash.models.attempts import (
     AttemptState,
-    ExchangeType,
+    GatewayExchangeType,
     PaymentAttempt,
     PaymentTransaction,
 )
@@ -253,7 +253,7 @@ def exchange(session: Session, of: PaymentAttempt) -> None:
             payment_id=of.payment_id,
             attempt_id=of.id,
             gateway="test",
-            request_type=ExchangeType.INITIATE,
+            request_type=GatewayExchangeType.INITIATE,
             request={},
             response={},
             status="accepted",

@@ -1,15 +1,32 @@
-"""Documents that are made from the program: `python -m tests.documents` rewrites docs/errors.md."""
+"""Files that are made from the program: `python -m tests.documents` rewrites docs/errors.md and
+migrations/sql/rows."""
 
 import importlib
 import pkgutil
+from collections.abc import Collection, Mapping
+from enum import StrEnum
 from pathlib import Path
 
 import pettycash
 from pettycash import errors
 from pettycash.api.errors import CODE_BY_STATUS, status_of
+from pettycash.models.imprest import REPLENISHMENT_TRANSITIONS, Replenishment
+from pettycash.models.payments import TRANSITIONS as PAYMENT_TRANSITIONS
+from pettycash.models.payments import Payment
+from pettycash.models.requisitions import TRANSITIONS as REQUISITION_TRANSITIONS
+from pettycash.models.requisitions import Requisition
+from pettycash.services import duties
 
 ROOT = Path(__file__).parent.parent
 ERRORS = ROOT / "docs" / "errors.md"
+ROWS = ROOT / "migrations" / "sql" / "rows"
+
+TRANSITIONS: Mapping[str, Mapping[StrEnum, Collection[StrEnum]]] = {
+    Payment.__tablename__: PAYMENT_TRANSITIONS,
+    Replenishment.__tablename__: REPLENISHMENT_TRANSITIONS,
+    Requisition.__tablename__: REQUISITION_TRANSITIONS,
+}
+"""Tables whose status moves by steps that the database refuses all others of."""
 
 HEAD = """\
 # Errors
@@ -73,5 +90,35 @@ def render_errors() -> str:
     return "\n".join(lines) + "\n"
 
 
+def render_rows() -> dict[str, str]:
+    """migrations/sql/rows: what triggers read, by the name of its table and file."""
+    steps = {
+        (machine, start.value, end.value)
+        for machine, known in TRANSITIONS.items()
+        for start, ends in known.items()
+        for end in ends
+        if end != start
+    }
+    pairs = {"duty_pairs": duties.PAIRS, "incompatible_roles": duties.INCOMPATIBLE_ROLES}
+    both_ways = {
+        table: {(one, other) for pair in kept for one in pair for other in pair if one != other}
+        for table, kept in pairs.items()
+    }
+    tables: dict[str, set[tuple[str, ...]]] = {"allowed_transitions": steps, **both_ways}
+    return {table: _render_table(table, rows) for table, rows in tables.items()}
+
+
+def _render_table(table: str, rows: set[tuple[str, ...]]) -> str:
+    values = ",\n".join(
+        "    (" + ", ".join(f"'{value}'" for value in row) + ")" for row in sorted(rows)
+    )
+    return (
+        "-- Made from the program by `python -m tests.documents`; a test compares.\n"
+        f"DELETE FROM {table};\nINSERT INTO {table} VALUES\n{values};\n"
+    )
+
+
 if __name__ == "__main__":
     ERRORS.write_text(render_errors(), encoding="utf-8")
+    for table, text in render_rows().items():
+        (ROWS / f"{table}.sql").write_text(text, encoding="utf-8")

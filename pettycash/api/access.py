@@ -1,4 +1,4 @@
-"""Who may reach a view: every route stands under `@operation` with a row in the permission table.
+"""Access to views: every route stands under `@operation` with a row in the permission table.
 
 The decorator admits (401, 403), limits, refuses what the operation does not take, logs refusals and
 auditors' reads, and documents all that. Which *objects* a person sees is `services.visibility`.
@@ -107,7 +107,7 @@ IF_MATCH = {
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """What is known of a view from its decorators."""
+    """The facts that a view's decorators give."""
 
     name: str
     locations: frozenset[str]
@@ -218,14 +218,14 @@ def operation_of(application: Flask, endpoint: str, method: str) -> Operation | 
 
 
 def current_actor() -> Actor:
-    """Who acts in this request."""
+    """The actor of this request."""
     actor: Actor | None = g.get("actor")
     if actor is None:
         raise SignInFirst
     return actor
 
 
-def origin() -> ClientInfo:
+def client_info() -> ClientInfo:
     """Where this request comes from; behind proxies as far as they are trusted."""
     return ClientInfo(
         ip_address=request.remote_addr,
@@ -298,17 +298,17 @@ def _admit(described: Operation, token: str) -> None:
 
 
 def _admit_person(token: str, described: Operation) -> tuple[Actor, errors.NotAllowed | None]:
-    with db.system_glance() as glance:
-        found = sessions.authenticate(glance, access_token=token)
+    with db.system_autocommit() as autocommit:
+        found = sessions.authenticate(autocommit, access_token=token)
     if found.is_stale:
         with db.system_transaction() as session:
             sessions.saw(session, session_id=found.auth.id, now=found.at)
-    actor = found.placed.actor(origin(), session_id=found.auth.id)
-    purpose = max(found.auth.purpose, sessions.purpose_of(found.placed), key=_how_narrow)
+    actor = found.member.actor(client_info(), session_id=found.auth.id)
+    purpose = max(found.auth.purpose, sessions.purpose_of(found.member), key=_how_narrow)
     g.auth_family_id = found.auth.family_id
-    g.company = found.placed.company
-    g.user = found.placed.user
-    g.membership = found.placed.membership
+    g.company = found.member.company
+    g.user = found.member.user
+    g.membership = found.member.membership
     g.session_purpose = purpose
     if purpose is SessionPurpose.ENROLMENT and described.name not in ENROLMENT:
         return actor, EnrolmentRequired()
@@ -338,7 +338,7 @@ def _admit_client(token: str) -> Actor:
             now=session.info["now"],
         )
         g.company = client.company
-        return client.actor(origin())
+        return client.actor(client_info())
 
 
 def _on_behalf_of() -> str:
@@ -358,10 +358,10 @@ def _on_behalf_of_in_body() -> str:
 
 
 def _client_refusal(actor: Actor, described: Operation) -> errors.NotAllowed | None:
-    reach = frozenset[str]().union(
+    crash_point = frozenset[str]().union(
         *(permissions.CLIENT_SCOPES.get(scope, frozenset()) for scope in actor.client_scopes)
     )
-    if described.name not in reach:
+    if described.name not in crash_point:
         return ClientMayNot()
     return None
 

@@ -73,7 +73,7 @@ class Attachments(MethodView):
             )
             session.flush()  # its time is the database's, and the answer shows it
             of = visibility.requisition(session, actor=actor, requisition_id=requisition_id)
-            (told,) = attachments.shown(session, of, [kept])
+            (told,) = attachments.to_response(session, of, [kept])
             where = f"/api/requisitions/{requisition_id}/attachments/{kept.id}/"
             return told, {"Location": where}
 

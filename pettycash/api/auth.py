@@ -7,7 +7,7 @@ from flask import g
 from flask.views import MethodView
 
 from pettycash import errors
-from pettycash.api.access import current_actor, operation, origin
+from pettycash.api.access import client_info, current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.schemas.auth import (
     ChangePasswordSchema,
@@ -88,7 +88,7 @@ class Login(MethodView):
                 totp_code=body.get("totp_code"),
                 company=body.get("company"),
                 subjects=subjects,
-                origin=origin(),
+                client_info=client_info(),
                 now=session.info["now"],
             )
         if isinstance(outcome, errors.PettycashError):
@@ -103,13 +103,15 @@ class Login(MethodView):
 
 
 def _count_attempt(username: str) -> LoginSubjects:
-    subjects = LoginSubjects.of(username, origin().ip_address)
+    subjects = LoginSubjects.of(username, client_info().ip_address)
     with system_transaction() as session:
         attempt = throttles.begin_login(session, subjects=subjects, now=session.info["now"])
-        told = signing_in.companies_to_tell(session, username=username) if attempt.closes else []
+        told = signing_in.companies_to_notify(session, username=username) if attempt.closes else []
     for user_id, company_id in told:
         with scope(company_id=company_id), transaction() as session:
-            security_alerts.account_closed(session, user_id=user_id, ip_address=origin().ip_address)
+            security_alerts.account_closed(
+                session, user_id=user_id, ip_address=client_info().ip_address
+            )
     if attempt.refusal is not None:
         raise attempt.refusal
     return subjects
@@ -132,7 +134,7 @@ class Refresh(MethodView):
             outcome = sessions.refresh(
                 session,
                 refresh_token=body["refresh_token"],
-                origin=origin(),
+                client_info=client_info(),
                 now=session.info["now"],
             )
         if isinstance(outcome, errors.PettycashError):
@@ -244,7 +246,7 @@ class PasswordChange(MethodView):
         """Change one's own password; every session ends, this one too."""
         subjects = _confirm_password(body["current_password"])
         with system_transaction() as session:  # a weak new password is no failed attempt
-            throttles.take_back(session, subjects=subjects, now=session.info["now"])
+            throttles.uncount(session, subjects=subjects, now=session.info["now"])
         _check_new_password(body["new_password"], g.user, g.company)
         if secrets_box.normal(body["new_password"]) == secrets_box.normal(body["current_password"]):
             raise passwords.PasswordUnchanged

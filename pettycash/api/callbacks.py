@@ -23,11 +23,11 @@ from pettycash.api.schemas.inbox import (
     CallbackAnswerSchema,
     CallbackSchema,
 )
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.db import transaction
 from pettycash.models.attempts import PaymentAttempt
 from pettycash.services import callback_addresses, callback_sources, callbacks
-from pettycash.services.callback_lists import CALLBACKS, shown
+from pettycash.services.callback_lists import CALLBACKS, to_response
 from pettycash.services.listings import ListPage, page
 
 logger = logging.getLogger(__name__)
@@ -61,14 +61,16 @@ class CallbackReceipt(MethodView):
         body = request.get_data(cache=False)
         caller = request.remote_addr
         try:
-            with db.system_glance() as glance:
-                address = callbacks.locate(glance, slug=slug, secret=secret, remote_address=caller)
-            reach("callbacks.located")
+            with db.system_autocommit() as autocommit:
+                address = callbacks.locate(
+                    autocommit, slug=slug, secret=secret, remote_address=caller
+                )
+            crash_point("callbacks.located")
             if address.request_id is not None:
                 # What the rail reports goes on with the story of the request that released it.
                 db.set_scope(request_id=address.request_id)
             if address.foreign_to is not None:
-                _tell_of_foreign(address, address.foreign_to, caller)
+                _report_foreign(address, address.foreign_to, caller)
                 raise callbacks.NoSuchCallback
             receive = partial(
                 callbacks.receive,
@@ -87,11 +89,11 @@ class CallbackReceipt(MethodView):
             if db.sqlstate(error) in db.RETRIABLE_SQLSTATES:
                 raise callbacks.InboxBusy from error
             raise
-        reach("callbacks.stored")
+        crash_point("callbacks.stored")
         return THANKS
 
 
-def _tell_of_foreign(address: callbacks.Address, account_id: UUID, caller: str | None) -> None:
+def _report_foreign(address: callbacks.Address, account_id: UUID, caller: str | None) -> None:
     """People hear of a right secret from a foreign address; the caller only what all hear."""
     with db.system_transaction() as session:
         if not callback_sources.is_news(session, account_id=account_id, remote_address=caller):
@@ -130,4 +132,4 @@ class CallbackReplay(MethodView):
         with transaction() as session:
             replayed = callbacks.replay(session, callback_id=callback_id, actor=current_actor())
             attempt = session.get(PaymentAttempt, replayed.attempt_id)
-            return shown(replayed, attempt.payment_id if attempt is not None else None)
+            return to_response(replayed, attempt.payment_id if attempt is not None else None)

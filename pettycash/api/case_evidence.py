@@ -71,7 +71,9 @@ class CaseEvidence(MethodView):
                 now=session.info["now"],
             )
             session.flush()  # its time is the database's, and the answer shows it
-            return files.shown(kept), {"Location": f"/api/cases/{case_id}/evidence/{kept.id}/"}
+            return files.to_response(kept), {
+                "Location": f"/api/cases/{case_id}/evidence/{kept.id}/"
+            }
 
 
 @blp.route("/<uuid:attachment_id>/")

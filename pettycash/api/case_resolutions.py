@@ -15,7 +15,7 @@ from pettycash.api.schemas.fields import Choice, Schema, Text, UtcDateTime
 from pettycash.db import transaction
 from pettycash.models.platform import Case
 from pettycash.services import case_resolutions
-from pettycash.services.case_lists import shown
+from pettycash.services.case_lists import to_response
 from pettycash.services.case_resolutions import CaseProposal, Ending
 
 blp = Blueprint(
@@ -173,4 +173,4 @@ class CaseResolution(MethodView):
                     actor=actor,
                 )
             set_etag(case.version)
-            return shown(case, current_actor())
+            return to_response(case, current_actor())

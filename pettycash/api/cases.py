@@ -19,7 +19,7 @@ from pettycash.api.schemas.cases import (
 )
 from pettycash.db import transaction
 from pettycash.services import case_resolutions, cases
-from pettycash.services.case_lists import CASES, shown
+from pettycash.services.case_lists import CASES, to_response
 from pettycash.services.listings import ListPage, page
 
 blp = Blueprint(
@@ -53,9 +53,9 @@ class OneCase(MethodView):
         """Read a case, with what the rail says of the payment that it is about."""
         with transaction() as session:
             case = cases.get(session, case_id=case_id, actor=current_actor())
-            rail = case_resolutions.rails_word(session, case=case, now=session.info["now"])
+            rail = case_resolutions.rails_report(session, case=case, now=session.info["now"])
             set_etag(case.version)
-            return {**shown(case, current_actor()), "rail": rail}
+            return {**to_response(case, current_actor()), "rail": rail}
 
 
 @blp.route("/<uuid:case_id>/assign/")
@@ -83,4 +83,4 @@ class CaseAssignment(MethodView):
                 now=session.info["now"],
             )
             set_etag(case.version)
-            return shown(case, current_actor())
+            return to_response(case, current_actor())

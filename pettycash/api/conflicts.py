@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pettycash.api.access import current_actor
-from pettycash.api.idempotency import refuse_and_remember
+from pettycash.api.idempotency import refuse_and_store
 from pettycash.models.payments import Payment
 from pettycash.services import conflicts, duties
 
@@ -27,4 +27,4 @@ def settled(
         conflicts.settle(
             session, requisition_id=found, actor=current_actor(), now=session.info["now"]
         )
-        raise refuse_and_remember(refusal) from refusal
+        raise refuse_and_store(refusal) from refusal

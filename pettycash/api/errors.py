@@ -208,7 +208,7 @@ ABOUT = "pettycash.problem"
 """Under this key of a request's WSGI environment stands the code that it was answered with."""
 
 
-class Remembered(Exception):
+class StoredRefusal(Exception):
     """Carries a refusal past a transaction that must be committed all the same."""
 
     def __init__(self, refusal: errors.PettycashError) -> None:
@@ -224,7 +224,7 @@ class ProblemSchema(ma.Schema):
     status = ma.fields.Integer(required=True)
     detail = ma.fields.String(required=True)
     code = ma.fields.String(
-        required=True, metadata={"description": "The stable word to branch on: docs/errors.md."}
+        required=True, metadata={"description": "The stable code to branch on: docs/errors.md."}
     )
     errors = ma.fields.Dict(
         keys=ma.fields.String(),
@@ -379,7 +379,7 @@ def _flat(messages: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def from_database(error: Exception) -> errors.PettycashError | None:
-    """What a database error means to a caller; None where it is a bug of ours."""
+    """The refusal that a database error means to a caller; None where it is a bug of ours."""
     if isinstance(error, PoolTimeout):
         return DatabaseUnavailable("All connections are in use.")
     state = db.sqlstate(error) or ""
@@ -413,7 +413,7 @@ def _handle_rest(error: Exception) -> Response:
         if not isinstance(error, InternalServerError) or original is None:
             return _from_http(error)
         error = original
-    if isinstance(error, Remembered):
+    if isinstance(error, StoredRefusal):
         error = error.refusal
     if isinstance(error, errors.PettycashError):
         return from_error(error)

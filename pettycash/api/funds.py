@@ -33,7 +33,7 @@ from pettycash.models.funds import Store
 from pettycash.models.imprest import Replenishment
 from pettycash.models.platform import Change
 from pettycash.services import funds, imprest, replenishments, visibility
-from pettycash.services.funds.lists import FUNDS, STORES, shown
+from pettycash.services.funds.lists import FUNDS, STORES, to_response
 from pettycash.services.listings import ListPage, page
 
 blp = Blueprint(
@@ -68,7 +68,7 @@ class Funds(MethodView):
             fund = funds.create(session, **body)
             session.refresh(fund)
             set_etag(fund.version)
-            return shown(session, [fund])[0], {"Location": f"/api/funds/{fund.id}/"}
+            return to_response(session, [fund])[0], {"Location": f"/api/funds/{fund.id}/"}
 
 
 @blp.route("/<uuid:fund_id>/")
@@ -82,7 +82,7 @@ class OneFund(MethodView):
         with transaction() as session:
             fund = visibility.fund(session, actor=current_actor(), fund_id=fund_id)
             set_etag(fund.version)
-            return shown(session, [fund])[0]
+            return to_response(session, [fund])[0]
 
     @operation("funds.update", step_up=True)
     @blp.arguments(FundChangeSchema(partial=True), example={"name": "Westlands office"})
@@ -97,7 +97,7 @@ class OneFund(MethodView):
             check_etag(fund.version)
             funds.update(session, fund=fund, changes=body, now=now)
             set_etag(fund.version)
-            return shown(session, [fund])[0]
+            return to_response(session, [fund])[0]
 
 
 @blp.route("/<uuid:fund_id>/balance/")

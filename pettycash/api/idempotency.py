@@ -22,8 +22,8 @@ from sqlalchemy.orm import Session
 
 from pettycash import db, errors, settings
 from pettycash.api.blueprints import parse_json
-from pettycash.api.errors import Remembered, from_error
-from pettycash.crash_points import reach
+from pettycash.api.errors import StoredRefusal, from_error
+from pettycash.crash_points import crash_point
 from pettycash.models.base import new_id
 from pettycash.models.platform import IdempotencyKey
 
@@ -72,14 +72,14 @@ class AnswerNotKept(errors.Conflict):
     code = "idempotency.answer_not_kept"
 
 
-def refuse_and_remember(refusal: errors.PettycashError) -> Remembered:
+def refuse_and_store(refusal: errors.PettycashError) -> StoredRefusal:
     """Raise this where a refusal's own rows must stay: a wrong code, a refused release.
 
     Under `@idempotent` the transaction is the decorator's, so raising the refusal itself would
     undo its counter. The refusal becomes the answer that is kept for the key. Elsewhere, leave the
     transaction first.
     """
-    return Remembered(refusal)
+    return StoredRefusal(refusal)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,12 +135,12 @@ def _once(view: Callable[[], Response], claim: _Claim | None, secret: bool) -> R
             key_id = found
         try:
             answer = view()
-        except Remembered as remembered:
-            answer = from_error(remembered.refusal)
+        except StoredRefusal as stored:
+            answer = from_error(stored.refusal)
         if key_id is not None:
             _store(session, key_id, answer, secret)
-        reach("api.stored")
-    reach("api.committed")
+        crash_point("api.stored")
+    crash_point("api.committed")
     return answer
 
 

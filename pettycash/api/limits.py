@@ -16,7 +16,7 @@ from pettycash.settings import Settings
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 WINDOW_SECONDS = 60
 REDIS_TIMEOUT_SECONDS = 0.3
-"""What a Redis that hangs may cost a request, once, before memory takes over."""
+"""How long a Redis that hangs may delay a request, once, before memory takes over."""
 
 
 class TooManyReads(errors.TooManyRequests):

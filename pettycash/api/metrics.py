@@ -50,7 +50,7 @@ def _count(response: Response) -> Response:
 
 
 class Background(Collector):
-    """What waits for workers and who of them lives, at the moment of the scrape."""
+    """Open messages, and the workers that live, at the moment of the scrape."""
 
     def collect(self) -> Iterator[Metric]:
         try:

@@ -1,4 +1,4 @@
-"""What is known of a payment: its releases, its exchange log; asking the rail, matching by hand."""
+"""Facts of a payment: releases, gateway exchange log; asking the rail, matching by hand."""
 
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.payments import shown
+from pettycash.api.payments import to_response
 from pettycash.api.schemas.payment_examples import (
     EXAMPLE_EXECUTING,
     EXAMPLE_EXECUTION,
@@ -51,7 +51,7 @@ class Executions(MethodView):
 
 @blp.route("/<uuid:payment_id>/transactions/")
 class Transactions(MethodView):
-    """Its exchange log."""
+    """Its gateway exchange log."""
 
     @operation("payments.transactions")
     @blp.arguments(query_of(TRANSACTIONS, without=("payment_id",)), location="query")
@@ -80,7 +80,7 @@ class Requery(MethodView):
                 actor=current_actor(),
                 now=session.info["now"],
             )
-            return shown(session, payment_id)
+            return to_response(session, payment_id)
 
 
 @blp.route("/<uuid:payment_id>/reconcile/")
@@ -124,4 +124,4 @@ class Reconciling(MethodView):
                 evidence={name: str(value) for name, value in body.items()},
                 actor=actor,
             )
-            return shown(session, payment_id)
+            return to_response(session, payment_id)

@@ -32,20 +32,6 @@ blp = Blueprint(
     description="Movements of money, from their making to their proof.",
 )
 
-EQUAL = (
-    "status",
-    "method",
-    "currency",
-    "requisition_id",
-    "store_id",
-    "provider_account_id",
-    "maker_id",
-    "executor_id",
-    "originator_reference",
-    "provider_reference",
-    "external_reference",
-)
-
 WHAT_RULES_REFUSE = (
     "payment.exceeds_approved, payment.rail_refuses, payment.above_cash_limit,"
     " payment.method_reserved, payment.method_does_not_fit, payment.store_not_found,"
@@ -54,7 +40,7 @@ WHAT_RULES_REFUSE = (
 )
 
 
-def shown(session: Session, payment_id: UUID) -> dict[str, Any]:
+def to_response(session: Session, payment_id: UUID) -> dict[str, Any]:
     """A payment with the state of its release, and its ETag."""
     found, tag = reading.detail(
         session, payment_id=payment_id, actor=current_actor(), now=session.info["now"]
@@ -102,7 +88,7 @@ class Payments(MethodView):
                 payment=made,
                 now=now,
             )
-            return shown(session, made.id), {"Location": f"/api/payments/{made.id}/"}
+            return to_response(session, made.id), {"Location": f"/api/payments/{made.id}/"}
 
 
 @blp.route("/<uuid:payment_id>/")
@@ -114,7 +100,7 @@ class OnePayment(MethodView):
     def get(self, payment_id: UUID) -> dict[str, Any]:
         """Read a payment and where its release stands."""
         with transaction() as session:
-            return shown(session, payment_id)
+            return to_response(session, payment_id)
 
     @operation("payments.update")
     @idempotent()
@@ -130,7 +116,7 @@ class OnePayment(MethodView):
     def patch(self, body: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
         """Change amount, store or metadata of a pending payment; another destination is a redirect.
 
-        You become its maker, and any code for it dies.
+        You become its maker, and any code for it ends.
         """
         actor = current_actor()
         with transaction() as session:
@@ -149,7 +135,7 @@ class OnePayment(MethodView):
                 treasury_validation.check_somebody_is_left(
                     session, requisition=requisition, payment=payment, now=now
                 )
-            return shown(session, payment_id)
+            return to_response(session, payment_id)
 
 
 @blp.route("/<uuid:payment_id>/cancel/")
@@ -173,4 +159,4 @@ class PaymentCancellation(MethodView):
                 actor=current_actor(),
                 now=session.info["now"],
             )
-            return shown(session, payment_id)
+            return to_response(session, payment_id)

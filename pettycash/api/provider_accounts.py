@@ -99,7 +99,7 @@ class NewProviderAccountSchema(_Limits):
 
 
 class ProviderAccountChangeSchema(_Limits):
-    """What of an account can be changed; `is_active: false` is the kill switch."""
+    """The fields of an account that can be changed; `is_active: false` is the kill switch."""
 
     name = Name(shortest=1, longest=100)
     environment = ma.fields.String(validate=ma.validate.OneOf(ENVIRONMENTS))

@@ -23,7 +23,7 @@ blp = Blueprint(
     __name__,
     url_prefix="/api",
     description="Another destination or method after approval: proposed here, decided by the last"
-    " approver under /api/changes/. Until then it stands still.",
+    " approver under /api/changes/. Until then nothing of it proceeds.",
 )
 
 EXAMPLE = {"destination": "0722000000", "reason": "The shop has a new number."}

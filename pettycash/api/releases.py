@@ -10,8 +10,8 @@ from flask.views import MethodView
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.conflicts import settled
-from pettycash.api.idempotency import idempotent, refuse_and_remember
-from pettycash.api.payments import shown
+from pettycash.api.idempotency import idempotent, refuse_and_store
+from pettycash.api.payments import to_response
 from pettycash.api.schemas.payment_examples import (
     EXAMPLE_DETAIL,
     EXAMPLE_EXECUTING,
@@ -97,7 +97,7 @@ class CodeVerification(MethodView):
                     now=now,
                 )
             if result.refusal is not None:
-                raise refuse_and_remember(result.refusal)
+                raise refuse_and_store(result.refusal)
             session.flush()  # what is read back stands in the tables
             return reading.release_of(session, payment_id=payment_id, now=now)
 
@@ -129,7 +129,7 @@ class Execution(MethodView):
                     actor=current_actor(),
                     now=session.info["now"],
                 )
-            return shown(session, payment_id), {"Location": f"/api/payments/{payment_id}/"}
+            return to_response(session, payment_id), {"Location": f"/api/payments/{payment_id}/"}
 
 
 @blp.route("/<uuid:payment_id>/assign_executor/")
@@ -156,7 +156,7 @@ class ExecutorAssignment(MethodView):
                 actor=current_actor(),
                 now=session.info["now"],
             )
-            return shown(session, payment_id)
+            return to_response(session, payment_id)
 
 
 @blp.route("/<uuid:payment_id>/unlock_release/")
@@ -169,7 +169,7 @@ class ReleaseUnlocking(MethodView):
     @blp.alt_response(403, description="release.not_separate")
     @blp.alt_response(409, description="release.not_locked")
     def post(self, payment_id: UUID) -> dict[str, Any]:
-        """Let it be released again after too many dead codes; not by whose codes they were."""
+        """Unlock a release after too many failed codes; their executor may not do it."""
         with transaction() as session:
             payments.unlock_release(
                 session,
@@ -177,7 +177,7 @@ class ReleaseUnlocking(MethodView):
                 actor=current_actor(),
                 now=session.info["now"],
             )
-            return shown(session, payment_id)
+            return to_response(session, payment_id)
 
 
 @blp.route("/<uuid:payment_id>/acknowledge/")
@@ -234,7 +234,7 @@ class Acknowledgement(MethodView):
             if "code" in body:
                 refusal = payments.acknowledge(session, code=body["code"], **about)
                 if refusal is not None:
-                    raise refuse_and_remember(refusal)
+                    raise refuse_and_store(refusal)
             elif "signature" in body:
                 payments.sign(
                     session,
@@ -248,7 +248,7 @@ class Acknowledgement(MethodView):
                 payments.acknowledge_by_sign_in(session, **about)
             else:
                 payments.resend_acknowledgement(session, **about)
-            return shown(session, payment_id)
+            return to_response(session, payment_id)
 
 
 def _decoded(text: str) -> bytes:

@@ -8,7 +8,7 @@ from flask.views import MethodView
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import set_etag
-from pettycash.api.idempotency import idempotent, refuse_and_remember
+from pettycash.api.idempotency import idempotent, refuse_and_store
 from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.schemas.replenishments import (
     EXAMPLE_APPROVED,
@@ -187,20 +187,20 @@ class CodeCheck(MethodView):
                 **body,
             )
             if result.refusal is not None:
-                raise refuse_and_remember(result.refusal)
+                raise refuse_and_store(result.refusal)
             return result.grant
 
 
 @blp.route("/<uuid:replenishment_id>/unlock_release/")
 class Unlocking(MethodView):
-    """After too many dead codes."""
+    """Unlocking after too many failed codes."""
 
     @operation("replenishments.unlock_release")
     @idempotent()
     @blp.response(200, ReplenishmentSchema, example=EXAMPLE_APPROVED)
     @blp.alt_response(409, description="release.not_locked, replenishment.illegal_state")
     def post(self, replenishment_id: UUID) -> Replenishment:
-        """Let the release go on; somebody else than those whose codes died."""
+        """Unlock a release after too many failed codes; their executor may not do it."""
         with transaction() as session:
             return replenishments.unlock(
                 session,

@@ -10,7 +10,7 @@ from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.conflicts import settled
 from pettycash.api.idempotency import idempotent
-from pettycash.api.requisitions import shown
+from pettycash.api.requisitions import to_response
 from pettycash.api.schemas.requisition_examples import (
     EXAMPLE_DIGEST,
     EXAMPLE_IN_PAYMENT,
@@ -53,7 +53,7 @@ def _acted(verb: Callable[..., Requisition], requisition_id: UUID, **facts: Any)
     actor = current_actor()
     with transaction() as session:
         facts |= {"actor": actor, "now": session.info["now"]}
-        return shown(session, verb(session, requisition_id=requisition_id, **facts))
+        return to_response(session, verb(session, requisition_id=requisition_id, **facts))
 
 
 @blp.route("/<uuid:requisition_id>/approve/")
@@ -183,7 +183,7 @@ class Validation(MethodView):
                     actor=actor,
                     now=session.info["now"],
                 )
-            return shown(session, found)
+            return to_response(session, found)
 
 
 @blp.route("/<uuid:requisition_id>/return/")
@@ -222,8 +222,8 @@ class RequisitionHold(MethodView):
     @blp.alt_response(403, description="requisition.party_to_it")
     @blp.alt_response(409, description="requisition.illegal_state, requisition.hold_unchanged")
     def post(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
-        """Put an approved requisition on hold, or lift the hold with `held: false`."""
-        verb = requisitions.hold if body["held"] else requisitions.lift_hold
+        """Put an approved requisition on hold, or take it off hold with `held: false`."""
+        verb = requisitions.put_on_hold if body["held"] else requisitions.take_off_hold
         return _acted(verb, requisition_id, comment=body["comment"])
 
 

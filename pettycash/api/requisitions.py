@@ -36,7 +36,7 @@ from pettycash.services import (
     visibility,
 )
 from pettycash.services.listings import ListPage, page
-from pettycash.services.requisitions import Stated, StatedLine, reading
+from pettycash.services.requisitions import DraftLine, RequisitionDraft, reading
 from pettycash.services.requisitions.reading import REQUISITIONS, TRAIL
 
 blp = Blueprint(
@@ -46,20 +46,6 @@ blp = Blueprint(
     description="Requests to spend, from a draft to a reviewed payment.",
 )
 
-EQUAL = (
-    "status",
-    "kind",
-    "origin",
-    "currency",
-    "method",
-    "requester_id",
-    "region_id",
-    "branch_id",
-    "department_id",
-    "is_urgent",
-    "external_reference",
-)
-
 
 class OnBehalfOfNeedsKey(errors.RuleViolation):
     """Only a machine client may raise a requisition on behalf of a person."""
@@ -67,12 +53,12 @@ class OnBehalfOfNeedsKey(errors.RuleViolation):
     code = "requisition.on_behalf_of_needs_key"
 
 
-def stated_lines(body: list[dict[str, Any]]) -> list[StatedLine]:
+def draft_lines(body: list[dict[str, Any]]) -> list[DraftLine]:
     """The lines as the service takes them."""
-    return [StatedLine(**line) for line in body]
+    return [DraftLine(**line) for line in body]
 
 
-def shown(session: Session, found: Requisition) -> dict[str, Any]:
+def to_response(session: Session, found: Requisition) -> dict[str, Any]:
     """A requisition with its lines, round and payments, and its ETag."""
     told, tag = reading.detail(session, found, current_actor())
     set_etag(tag)
@@ -113,10 +99,10 @@ class Requisitions(MethodView):
         actor = current_actor()
         if body.pop("on_behalf_of", None) is not None and actor.client_id is None:
             raise OnBehalfOfNeedsKey(errors={"on_behalf_of": ["It is for machine clients."]})
-        said = Stated(**body | {"lines": stated_lines(body["lines"])})
+        draft = RequisitionDraft(**body | {"lines": draft_lines(body["lines"])})
         with transaction() as session:
-            raised, lines = requisitions.draft(
-                session, said=said, actor=actor, now=session.info["now"]
+            raised, lines = requisitions.create_with_lines(
+                session, draft=draft, actor=actor, now=session.info["now"]
             )
             found, tag = reading.fresh(raised, lines, actor)
             set_etag(tag)
@@ -134,7 +120,7 @@ class OneRequisition(MethodView):
         actor = current_actor()
         with transaction() as session:
             found = visibility.requisition(session, actor=actor, requisition_id=requisition_id)
-            return shown(session, found)
+            return to_response(session, found)
 
     @operation("requisitions.update")
     @idempotent()
@@ -159,7 +145,7 @@ class OneRequisition(MethodView):
         """
         actor = current_actor()
         if "lines" in body:
-            body["lines"] = stated_lines(body["lines"])
+            body["lines"] = draft_lines(body["lines"])
         with transaction() as session:
             found = visibility.requisition(
                 session, actor=actor, requisition_id=requisition_id, lock=True
@@ -172,7 +158,7 @@ class OneRequisition(MethodView):
                 actor=actor,
                 now=session.info["now"],
             )
-            return shown(session, changed)
+            return to_response(session, changed)
 
 
 @blp.route("/<uuid:requisition_id>/submit/")
@@ -195,7 +181,7 @@ class RequisitionSubmission(MethodView):
             found = requisitions.submit(
                 session, requisition_id=requisition_id, actor=actor, now=session.info["now"]
             )
-            return shown(session, found)
+            return to_response(session, found)
 
 
 @blp.route("/<uuid:requisition_id>/recall/")
@@ -219,7 +205,7 @@ class RequisitionRecall(MethodView):
                 actor=actor,
                 now=session.info["now"],
             )
-            return shown(session, found)
+            return to_response(session, found)
 
 
 @blp.route("/<uuid:requisition_id>/cancel/")
@@ -248,7 +234,7 @@ class RequisitionCancellation(MethodView):
                 actor=actor,
                 now=session.info["now"],
             )
-            return shown(session, found)
+            return to_response(session, found)
 
 
 @blp.route("/<uuid:requisition_id>/adopt/")
@@ -277,7 +263,7 @@ class RequisitionAdoption(MethodView):
                 actor=actor,
                 now=session.info["now"],
             )
-            return shown(session, found)
+            return to_response(session, found)
 
 
 @blp.route("/<uuid:requisition_id>/trail/")

@@ -1,4 +1,4 @@
-"""Who holds which role. Giving and ending one is proposed here and confirmed at `changes/`."""
+"""Role assignments. Giving and ending one is proposed here and confirmed at `changes/`."""
 
 from typing import Any
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""The security log, for those who audit it. Reading it is remembered too."""
+"""The security log, for those who audit it. Reading it is logged too."""
 
 from typing import Any
 

@@ -23,7 +23,7 @@ from pettycash.api.schemas.people import (
 from pettycash.db import transaction
 from pettycash.services import indispensable, people
 from pettycash.services.listings import ListPage, Reader, page
-from pettycash.services.people_lists import USERS, shown
+from pettycash.services.people_lists import USERS, to_response
 
 blp = Blueprint(
     "users", __name__, url_prefix="/api/users", description="People, their places and roles."
@@ -33,7 +33,7 @@ LOGIN = ("username", "display_name", "email", "phone")
 
 
 def _one(session: Session, person: people.Person) -> dict[str, Any]:
-    return shown(Reader(session, current_actor()), [(person.user, person.membership)])[0]
+    return to_response(Reader(session, current_actor()), [(person.user, person.membership)])[0]
 
 
 @blp.route("/")

@@ -127,7 +127,7 @@ def _balance(session: Session, side: MeasuredDatabase) -> object:
 def _statement(session: Session, side: MeasuredDatabase) -> object:
     query = fund_statements.LINES.where(visibility.funds(side.reader), Fund.id == side.past.fund_id)
     rows = session.execute(query.order_by(*fund_statements.ORDER).limit(PAGE + 1)).all()
-    return fund_statements.told(session, rows[:PAGE])
+    return fund_statements.to_response(session, rows[:PAGE])
 
 
 def _list(session: Session, side: MeasuredDatabase) -> object:

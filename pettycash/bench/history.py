@@ -13,7 +13,7 @@ from psycopg2 import sql
 
 from pettycash import db
 from pettycash.chaos.paying import House
-from pettycash.gateways.base import Exchange, Outcome, OutcomeKind, RequestType
+from pettycash.gateways.base import GatewayExchange, Outcome, OutcomeKind, RequestType
 from pettycash.services import payments
 from pettycash.services.payments import facts
 
@@ -248,7 +248,7 @@ def _settle(house: House, payment_id: UUID) -> None:
 
 
 def _paid(claim: payments.Claim) -> Outcome:
-    exchange = Exchange(
+    exchange = GatewayExchange(
         request_type=RequestType.INITIATE,
         request={},
         response={"code": "0"},

@@ -33,7 +33,7 @@ celery = create(os.environ.get("REDIS_URL", ""))
 
 
 @signals.worker_ready.connect
-def tell_the_supervisor(**_: object) -> None:
+def notify_supervisor(**_: object) -> None:
     """The worker takes tasks from now on."""
     readiness.announce()
 

@@ -30,7 +30,7 @@ from pettycash.services import (
 from pettycash.services.actors import Actor, HeldRole
 from pettycash.services.identity import people, sessions
 from pettycash.services.payments.creation import PaymentPart
-from pettycash.services.requisitions import Stated, StatedLine
+from pettycash.services.requisitions import DraftLine, RequisitionDraft
 from pettycash.stack.ports import LOOPBACK
 
 COMPANY = "DEMO"
@@ -113,11 +113,15 @@ class House:
         with db.scope(source="chaos"), db.system_transaction() as session:
             now = session.info["now"]
             person = session.execute(select(User.id).where(User.username == username)).scalar_one()
-            placed = people.place(session, user_id=person, company_id=self.company_id, now=now)
-            if placed is None:
+            member = people.active_member(
+                session, user_id=person, company_id=self.company_id, now=now
+            )
+            if member is None:
                 raise LookupError(f"{username} has no place in the company")
-            origin = people.ClientInfo(ip_address=LOOPBACK)
-            return sessions.start(session, placed=placed, origin=origin, now=now).access_token
+            client_info = people.ClientInfo(ip_address=LOOPBACK)
+            return sessions.start(
+                session, member=member, client_info=client_info, now=now
+            ).access_token
 
 
 def _pay(session: Session, number: int, amount: Decimal, phone: str) -> Paid:
@@ -141,7 +145,7 @@ def _approved(session: Session, amount: Decimal, phone: str) -> Requisition:
     actor = _acting(session, REQUESTER)
     draft = requisitions.create(
         session,
-        said=Stated(
+        draft=RequisitionDraft(
             kind=RequisitionKind.EXPENSE,
             origin=Origin.BRANCH,
             amount=amount,
@@ -150,7 +154,7 @@ def _approved(session: Session, amount: Decimal, phone: str) -> Requisition:
             payee_name="Receiver of a payment under fire",
             method=Method.MPESA,
             destination=phone,
-            lines=[StatedLine(description="Water", amount=amount, category="utilities")],
+            lines=[DraftLine(description="Water", amount=amount, category="utilities")],
         ),
         actor=actor,
         now=now,

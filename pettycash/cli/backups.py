@@ -100,7 +100,7 @@ def restore(
 ) -> None:
     """Restore FILE into an empty database, or stamp one that was restored by other means.
 
-    Either way everything stands still afterwards until two people resume, and what may have been
+    Either way everything is paused afterwards until two people resume, and what may have been
     sent in the lost time is asked about before it is sent.
     """
     if only_stamp:
@@ -188,7 +188,7 @@ def _instant(moment: str) -> datetime:
 
 @contextmanager
 def _progress() -> Iterator[Tell]:
-    """What goes on, in one line that moves on a terminal; nothing elsewhere.
+    """Progress, in one line that moves on a terminal; nothing elsewhere.
 
     Whoever ends it, by SIGTERM or by hanging up, ends it as Ctrl-C does: what was begun is cleared
     away, which may be a whole database.

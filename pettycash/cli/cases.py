@@ -21,7 +21,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 @click.option("--company", "code", help="Code of one company (default: all).")
 @click.pass_context
 def cases(context: click.Context, as_json: bool, resolved_too: bool, code: str | None) -> None:
-    """What the system could not decide alone."""
+    """Cases: contradictions that people resolve."""
     if context.invoked_subcommand is None:
         context.invoke(listed, as_json=as_json, resolved_too=resolved_too, code=code)
 

@@ -1,4 +1,4 @@
-"""What a command that works on the database stands under."""
+"""The frame of a command that works on the database."""
 
 import functools
 import logging

@@ -28,7 +28,7 @@ Target = tuple[PauseScope, str | None]
 
 
 def _targets(command: Callable[..., None]) -> Callable[..., None]:
-    """What both commands act on."""
+    """The options of both commands."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
         click.option("--as", "username", help="Who acts: operator, treasury or cfo."),
@@ -87,7 +87,7 @@ def resume(*, username: str | None, as_json: bool, **target: Any) -> None:
 def _target(
     *, everything: bool, company: bool, account: str | None, store: str | None
 ) -> Target | None:
-    """What is meant; None is the whole installation."""
+    """The scope that is meant; None is the whole installation."""
     named = [
         (PauseScope.COMPANY, None) if company else None,
         (PauseScope.PROVIDER_ACCOUNT, account) if account else None,
@@ -125,11 +125,11 @@ def _pauser(session: Session, username: str) -> Actor:
     if user_id is None:
         raise pauses.NotAPauser(f"There is no active {username}.")
     for company in people.companies_of(session, user_id=user_id):
-        placed = people.place(
+        member = people.active_member(
             session, user_id=user_id, company_id=company.id, now=session.info["now"]
         )
-        if placed is not None and placed.has(*pauses.PAUSERS):
-            return placed.actor(people.ClientInfo())
+        if member is not None and member.has(*pauses.PAUSERS):
+            return member.actor(people.ClientInfo())
     raise pauses.NotAPauser(f"{username} is no operator, treasury officer or cfo.")
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from pettycash import config
 from pettycash.cli import adopt_running_stack
 from pettycash.settings import Settings
-from pettycash.stack import schema
+from pettycash.stack import schema, schema_text
 
 
 def _settings() -> Settings:
@@ -89,3 +89,11 @@ def current(as_json: bool) -> None:
     with told(url):
         revision = schema.current(url)
     click.echo(json.dumps({"revision": revision}) if as_json else revision or "(empty)")
+
+
+@db.command("schema")
+def print_schema() -> None:
+    """Print the schema of the database; docs/schema.sql is a copy of it."""
+    owner = owner_settings().database_owner_url
+    with told(owner):
+        click.echo(schema_text.of(owner), nl=False)

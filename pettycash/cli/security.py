@@ -1,4 +1,4 @@
-"""`security`: what security has to remember, of all companies and of none."""
+"""`security`: the security log, of all companies and of none."""
 
 import json
 from datetime import datetime

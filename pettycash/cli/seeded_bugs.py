@@ -53,7 +53,7 @@ class Bug:
 
 @dataclass(frozen=True, kw_only=True)
 class Hunt:
-    """What became of one defect."""
+    """The outcome of one defect."""
 
     name: str
     what: str

@@ -80,7 +80,7 @@ def _asked() -> dict[str, Any]:
 
 
 def _status(folder: StateFolder) -> dict[str, Any]:
-    """What the supervisor wrote, believed only as far as the processes are there."""
+    """The supervisor's own report, believed only as far as the processes are there."""
     run = folder.read_run() if folder.is_held() else None
     if run is None:
         return {"running": False, "ready": False, "pid": None, "processes": []}

@@ -31,7 +31,7 @@ def users() -> None:
 @json_option
 @composed
 def show(code: str | None, as_json: bool) -> None:
-    """Who works in a company, with the roles that they hold now."""
+    """List the people of a company, with the roles that they hold now."""
     with _in_company(code) as session:
         found = _people(session)
     if as_json:
@@ -123,7 +123,7 @@ def reset_mfa(username: str, code: str | None) -> None:
         if not people.works_elsewhere(session, user_id=user_id):
             people.check_reset_alone(session, user_id=user_id, now=now)
         totp.reset(session, user_id=user_id, actor_id=None, now=now)
-        _remember(session, "auth.mfa_reset", user_id)
+        _log_event(session, "auth.mfa_reset", user_id)
     click.echo(f"{username} enrols anew at the next sign-in")
 
 
@@ -185,7 +185,7 @@ def _people(session: Session) -> list[dict[str, Any]]:
     ]
 
 
-def _remember(session: Session, event: str, user_id: UUID) -> None:
+def _log_event(session: Session, event: str, user_id: UUID) -> None:
     security_log.record(
         session,
         event=event,

@@ -1,6 +1,6 @@
 """Named steps at which a test lets a process fail, so that every crash is tried once, on purpose.
 
-`reach("payments.claimed")` is nothing at all unless PETTYCASH_CRASH_AT names the step; then the
+`crash_point("payments.claimed")` does nothing unless PETTYCASH_CRASH_AT names the step; then the
 fault that was asked for strikes there. Production refuses the setting.
 """
 
@@ -25,7 +25,7 @@ STRUCK = "struck"
 
 
 class Fault(StrEnum):
-    """What happens to whoever reaches a step."""
+    """The failure of the process that reaches a step."""
 
     KILL = "kill"  # SIGKILL, as if the machine had taken the process
     RAISE = "raise"  # an exception that nobody expects
@@ -62,8 +62,8 @@ def order(text: str) -> Order:
     return Order(step=step, nth=int(nth or 1), fault=Fault(fault or Fault.KILL))
 
 
-def reach(step: str) -> None:
-    """A step named domain.step has been reached: fail here if that was asked for.
+def crash_point(step: str) -> None:
+    """A step at which a test may let a process fail: fail here if that was asked for.
 
     PETTYCASH_CRASH_AT lists orders (`order`); `@name` stands for those in a file of that name in
     FOLDER, read anew each time. Steps are counted over all processes of one state folder, so that

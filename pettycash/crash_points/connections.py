@@ -15,7 +15,7 @@ from psycopg2.extensions import connection
 from pettycash import settings
 
 GONE = "server closed the connection unexpectedly"
-"""What psycopg2 says of a connection that ended without a word."""
+"""The message of psycopg2 for a connection that ended without notice."""
 
 
 class Severable(connection):
@@ -49,7 +49,7 @@ _thread = threading.local()
 
 
 def arguments() -> dict[str, Any]:
-    """What to add to the arguments of `psycopg2.connect` in this process: mostly nothing."""
+    """Arguments to add to `psycopg2.connect` in this process: mostly none."""
     return {"connection_factory": Severable} if settings.current().crash_at else {}
 
 

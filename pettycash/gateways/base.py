@@ -1,4 +1,4 @@
-"""What every rail is asked and what it answers, in words that belong to no rail.
+"""Requests to rails and their answers, in terms that belong to no rail.
 
 A gateway is stateless: no database, no retries of its own, no opinion on a payment's status. It
 says what one exchange with the rail proves; services decide what follows from it.
@@ -20,7 +20,7 @@ from pettycash.rails import Rail
 
 
 class OutcomeKind(StrEnum):
-    """What one exchange proves about the money."""
+    """The outcome that a gateway exchange proves."""
 
     NOT_SENT = "not_sent"  # provably never processed: the same reference may be sent again
     ACCEPTED = "accepted"  # acknowledged, money not yet moved
@@ -31,7 +31,7 @@ class OutcomeKind(StrEnum):
 
 
 class RequestType(StrEnum):
-    """What an exchange was for, as the exchange log names it."""
+    """The purpose of a gateway exchange, as the log names it."""
 
     INITIATE = "INITIATE"
     QUERY = "QUERY"
@@ -41,7 +41,7 @@ class RequestType(StrEnum):
 
 
 class CallbackKind(StrEnum):
-    """Which of an attempt's URLs the rail called."""
+    """The URL of an attempt that the rail called."""
 
     RESULT = "result"
     TIMEOUT = "timeout"
@@ -96,7 +96,7 @@ class PayoutInstruction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class GatewayExchange:
     """One conversation with the rail, already sanitised: safe to store and to show.
 
     `request` and `response` hold only JSON values (numbers with a fraction as strings), no
@@ -137,7 +137,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one exchange proves, and what it says it is about.
+    """The outcome that a gateway exchange proves, and the payment that it names.
 
     The identifying facts are what the *rail* said, not what we asked: a forged or misdirected
     callback shows there. `agreement` compares them with the instruction.
@@ -146,7 +146,7 @@ class Outcome:
     kind: OutcomeKind
     code: str  # the rail's code as text; "transport.…" and "local.…" are ours
     message: str  # sanitised
-    exchange: Exchange
+    exchange: GatewayExchange
     provider_reference: str | None = None  # the receipt that reconciliation matches on
     conversation_id: str | None = None  # the rail's id of the conversation about this payment
     originator_reference: str | None = None  # ours, if the rail echoed it
@@ -161,7 +161,7 @@ class Outcome:
     # True: the rail asks for fewer requests; back off before the next one
     throttled: bool = False
     # exchanges of the same call before the decisive one, e.g. a token refused as expired
-    earlier_exchanges: tuple[Exchange, ...] = ()
+    earlier_exchanges: tuple[GatewayExchange, ...] = ()
 
     def agreement(
         self, instruction: PayoutInstruction, *, conversation_id: str | None = None
@@ -197,8 +197,8 @@ class Asked:
     """The rail took a question and will answer by callback; `reference` is the query's own id."""
 
     reference: str
-    exchange: Exchange
-    earlier_exchanges: tuple[Exchange, ...] = ()
+    exchange: GatewayExchange
+    earlier_exchanges: tuple[GatewayExchange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +223,7 @@ class Gateway(Protocol):
     rail: ClassVar[Rail]
     # the rail refuses a second payment under one reference, so repeating one never pays twice
     same_id_is_safe: ClassVar[bool]
-    # a failure learned by callback needs a query's word before a new attempt is released
+    # a failure learned by callback needs a query's answer before a new attempt is released
     confirms_failure_by_query: ClassVar[bool]
     # how long a payment may be executing before it is in doubt
     decide_by: timedelta

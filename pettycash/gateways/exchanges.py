@@ -1,18 +1,18 @@
-"""What the exchange log is given: sanitised where it is made, so that no caller can forget it."""
+"""Entries of the gateway exchange log, sanitised where they are made: no caller can forget it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pettycash.gateways.base import Exchange, RequestType
+from pettycash.gateways.base import GatewayExchange, RequestType
 from pettycash.gateways.http import RailAnswer, TransportFailure
 from pettycash.gateways.sanitising import sanitise_body, sanitise_text
 
 
-def local(kind: RequestType, code: str, message: str) -> Exchange:
-    """What is logged where nothing went over the network."""
-    return Exchange(
+def local(kind: RequestType, code: str, message: str) -> GatewayExchange:
+    """The log entry where nothing went over the network."""
+    return GatewayExchange(
         request_type=kind,
         request={},
         response=None,
@@ -23,9 +23,11 @@ def local(kind: RequestType, code: str, message: str) -> Exchange:
     )
 
 
-def lost(kind: RequestType, request: Mapping[str, Any], failure: TransportFailure) -> Exchange:
+def lost(
+    kind: RequestType, request: Mapping[str, Any], failure: TransportFailure
+) -> GatewayExchange:
     """No answer came, whole or at all."""
-    return Exchange(
+    return GatewayExchange(
         request_type=kind,
         request=request,
         response=None,
@@ -42,10 +44,10 @@ def answered(
     answer: RailAnswer,
     said: tuple[str, str],
     secrets: Collection[str],
-) -> Exchange:
+) -> GatewayExchange:
     """An answer came; `said` is its code and message."""
     code, message = said
-    return Exchange(
+    return GatewayExchange(
         request_type=kind,
         request=request,
         response=sanitise_body(answer.body, secrets),
@@ -58,10 +60,10 @@ def answered(
 
 def heard(
     kind: RequestType, purpose: str, body: bytes, said: tuple[str, str], secrets: Collection[str]
-) -> Exchange:
+) -> GatewayExchange:
     """The rail called us."""
     code, message = said
-    return Exchange(
+    return GatewayExchange(
         request_type=kind,
         request={"callback": purpose},
         response=sanitise_body(body, secrets),

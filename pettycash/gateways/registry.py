@@ -1,4 +1,4 @@
-"""Which adapter speaks for which rail; composition roots fill it, everyone else asks it."""
+"""The adapter of each rail; composition roots fill the registry, everyone else asks it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What of an exchange may be kept: no credentials, no callback secrets, no full phone numbers.
+"""Sanitising gateway exchanges: no credentials, callback secrets or full phone numbers are kept.
 
-Two uses with different strictness. `sanitise` makes JSON for the exchange log, which people read.
-`cut_secrets` leaves everything but credentials in place, since a stored callback is read again
-when it is processed and its payee is then compared.
+Two uses with different strictness. `sanitise` makes JSON for the gateway exchange log, which people
+read. `cut_secrets` leaves everything but credentials in place, since a stored callback is read
+again when it is processed and its payee is then compared.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def sanitise(value: Any, secrets: Collection[str] = (), *, depth: int = 0) -> An
 
 
 def sanitise_body(body: bytes, secrets: Collection[str] = ()) -> dict[str, Any] | None:
-    """A body as the exchange log keeps it; None for no body, {"raw": …} for no JSON object."""
+    """A body for the gateway exchange log; None for no body, {"raw": …} for no JSON object."""
     if not body:
         return None
     cut = cut_secrets(body)

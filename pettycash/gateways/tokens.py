@@ -155,7 +155,7 @@ class TokenCache:
                     "token could not be shared",
                     extra={"account": account, "error": type(error).__name__},
                 )
-                self._remember(account, token)
+                self._keep(account, token)
             return token.value
         finally:
             try:
@@ -174,12 +174,12 @@ class TokenCache:
             if value and time.monotonic() < good_until:
                 return value
             token = fetch()
-            self._remember(account, token)
+            self._keep(account, token)
             return token.value
         finally:
             lock.release()
 
-    def _remember(self, account: str, token: Token) -> None:
+    def _keep(self, account: str, token: Token) -> None:
         with self._guard:
             self._local[account] = (token.value, time.monotonic() + self._usable_seconds(token))
 

@@ -1,4 +1,4 @@
-"""Attempts, the exchange log and the callback inbox (domain.md §6; reliability.md §1)."""
+"""Attempts, the gateway exchange log and the callback inbox (domain.md §6; reliability.md §1)."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -22,6 +22,7 @@ from pettycash.models.base import (
     CurrencyCode,
     Money,
     Tenanted,
+    Updated,
     choice,
     own_key,
     within_company,
@@ -51,7 +52,7 @@ LIVE = frozenset(
 )
 
 
-class PaymentAttempt(Tenanted):
+class PaymentAttempt(Updated, Tenanted):
     """The mutable side of one execution: claim, state, what the rail said. One live per payment."""
 
     __tablename__ = "payment_attempts"
@@ -137,8 +138,8 @@ class PaymentAttempt(Tenanted):
     """When the rail had said so of all of them."""
 
 
-class ExchangeType(StrEnum):
-    """What an exchange with a rail was for."""
+class GatewayExchangeType(StrEnum):
+    """The purpose of a gateway exchange."""
 
     INITIATE = "INITIATE"
     QUERY = "QUERY"
@@ -148,11 +149,10 @@ class ExchangeType(StrEnum):
 
 
 class PaymentTransaction(Base):
-    """The exchange log: append-only, partitioned, sanitised before it gets here."""
+    """The gateway exchange log: append-only, partitioned, sanitised before it gets here."""
 
     __tablename__ = "payment_transactions"
     __table_args__ = (
-        UniqueConstraint("company_id", "id"),
         within_company("payment_id", "payments"),
         within_company("attempt_id", "payment_attempts"),
         Index("ix_payment_transactions_payment", "payment_id", "id"),
@@ -166,7 +166,9 @@ class PaymentTransaction(Base):
     payment_id: Mapped[UUID]
     attempt_id: Mapped[UUID]
     gateway: Mapped[str]
-    request_type: Mapped[ExchangeType] = mapped_column(choice(ExchangeType, "request_type"))
+    request_type: Mapped[GatewayExchangeType] = mapped_column(
+        choice(GatewayExchangeType, "request_type")
+    )
     request: Mapped[dict[str, Any]]
     response: Mapped[dict[str, Any]]
     http_status: Mapped[int | None]
@@ -180,7 +182,7 @@ class PaymentTransaction(Base):
 
 
 class CallbackPurpose(StrEnum):
-    """What a callback URL was given out for; the last digit of its slug."""
+    """The purpose of a callback URL; the last digit of its slug."""
 
     RESULT = "result"
     TIMEOUT = "timeout"
@@ -193,7 +195,6 @@ class Callback(Tenanted):
 
     __tablename__ = "callbacks"
     __table_args__ = (
-        own_key(),
         within_company("attempt_id", "payment_attempts"),
         within_company("provider_account_id", "provider_accounts"),
         UniqueConstraint("attempt_id", "purpose", "dedup_key"),
@@ -236,4 +237,4 @@ class Callback(Tenanted):
     deliveries: Mapped[int] = mapped_column(default=1)
     processed_at: Mapped[datetime | None]
     verdict: Mapped[str | None]
-    """What became of it: settled, rejected, asked, ignored, case."""
+    """The effect of the report: settled, rejected, asked, ignored, case."""

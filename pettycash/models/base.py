@@ -1,4 +1,4 @@
-"""What every table shares: keys, tenancy, types of money and time, named constraints."""
+"""The base of every table: keys, tenancy, types of money and time, named constraints."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     Enum,
+    FetchedValue,
     ForeignKey,
     ForeignKeyConstraint,
     MetaData,
@@ -86,6 +87,14 @@ class Tenanted(Keyed):
     def company_id(cls) -> Mapped[UUID]:
         """The tenant."""
         return mapped_column(ForeignKey("companies.id", ondelete="RESTRICT"), index=False)
+
+
+class Updated:
+    """A row that changes: a trigger keeps when it last did (migrations/sql/triggers)."""
+
+    updated_at: Mapped[datetime] = mapped_column(
+        server_default=func.now(), server_onupdate=FetchedValue()
+    )
 
 
 def own_key() -> UniqueConstraint:

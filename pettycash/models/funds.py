@@ -13,6 +13,7 @@ from pettycash.models.base import (
     CurrencyCode,
     Money,
     Tenanted,
+    Updated,
     choice,
     member,
     own_key,
@@ -21,7 +22,7 @@ from pettycash.models.base import (
 from pettycash.rails import Method
 
 
-class Fund(Tenanted):
+class Fund(Updated, Tenanted):
     """An authority to hold money: an imprest float. One active fund per place and currency."""
 
     __tablename__ = "funds"
@@ -87,7 +88,7 @@ class StoreKind(StrEnum):
     PROVIDER_SHARE = "provider_share"
 
 
-class Store(Tenanted):
+class Store(Updated, Tenanted):
     """A cash drawer, or a share of one provider account. One ledger account each."""
 
     __tablename__ = "stores"
@@ -115,7 +116,7 @@ class Store(Tenanted):
     version: Mapped[int] = mapped_column(default=1)
 
 
-class ProviderAccount(Tenanted):
+class ProviderAccount(Updated, Tenanted):
     """A company's account with a rail. Credentials are encrypted and never read back by the API."""
 
     __tablename__ = "provider_accounts"

@@ -20,6 +20,7 @@ from pettycash.models.base import (
     Base,
     Keyed,
     Tenanted,
+    Updated,
     choice,
     member,
     own_key,
@@ -28,7 +29,7 @@ from pettycash.models.base import (
 
 
 class SessionPurpose(StrEnum):
-    """What a session may be used for."""
+    """The purpose of a session."""
 
     FULL = "full"
     ENROLMENT = "enrolment"  # a role demands TOTP: only enrolling and signing out
@@ -67,7 +68,7 @@ class AuthSession(Tenanted):
     user_agent: Mapped[str | None]
 
 
-class ApiKey(Tenanted):
+class ApiKey(Updated, Tenanted):
     """A machine client's key: it may raise, read and upload on behalf of users, never decide.
 
     One person makes it, a second one confirms it, and until then it opens nothing; both count as
@@ -126,7 +127,7 @@ class Throttle(Base):
     __tablename__ = "throttles"
 
     subject: Mapped[str] = mapped_column(primary_key=True)
-    """What is limited, e.g. login:account:<digest> or otp:person:<id>."""
+    """The subject of the limit, such as login:account:<digest> or otp:person:<id>."""
     window_started_at: Mapped[datetime]
     attempts: Mapped[int]
     consecutive_failures: Mapped[int] = mapped_column(default=0)

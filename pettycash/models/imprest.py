@@ -14,6 +14,7 @@ from pettycash.models.base import (
     CurrencyCode,
     Money,
     Tenanted,
+    Updated,
     choice,
     member,
     own_key,
@@ -49,7 +50,7 @@ class IllegalReplenishmentState(errors.Conflict):
     code = "replenishment.illegal_state"
 
 
-class Replenishment(Tenanted):
+class Replenishment(Updated, Tenanted):
     """A request to fill a fund up to its float. One open per fund."""
 
     __tablename__ = "replenishments"
@@ -170,7 +171,7 @@ class VarianceKind(StrEnum):
     OTHER = "other"
 
 
-class VarianceAdjustment(Tenanted):
+class VarianceAdjustment(Updated, Tenanted):
     """A mismatch that the CFO approves, which posts. Initiator and approver are two people."""
 
     __tablename__ = "variance_adjustments"

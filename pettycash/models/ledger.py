@@ -28,6 +28,7 @@ from pettycash.models.base import (
     CurrencyCode,
     Money,
     Tenanted,
+    Updated,
     choice,
     member,
     new_id,
@@ -37,7 +38,7 @@ from pettycash.models.base import (
 
 
 class AccountKind(StrEnum):
-    """What an account stands for (template of domain.md §7)."""
+    """The kind of an account (template of domain.md §7)."""
 
     STORE = "store"
     BANK = "bank"
@@ -121,7 +122,6 @@ class Hold(Tenanted):
 
     __tablename__ = "holds"
     __table_args__ = (
-        own_key(),
         within_company("account_id", "ledger_accounts"),
         UniqueConstraint("company_id", "source"),
         CheckConstraint("amount > 0", name="amount"),
@@ -175,7 +175,7 @@ class JournalEntry(Base):
     company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id", ondelete="RESTRICT"))
     source: Mapped[str]
     rule: Mapped[str]
-    """Which posting rule made it (docs/ledger.md)."""
+    """The posting rule that made the entry (docs/ledger.md)."""
     description: Mapped[str]
     occurred_at: Mapped[datetime]
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -195,7 +195,6 @@ class Posting(Base):
 
     __tablename__ = "postings"
     __table_args__ = (
-        UniqueConstraint("company_id", "entry_id", "id"),
         ForeignKeyConstraint(
             ("company_id", "entry_id"),
             ("journal_entries.company_id", "journal_entries.id"),
@@ -238,12 +237,11 @@ class PeriodState(StrEnum):
     HARD_CLOSED = "hard_closed"
 
 
-class LedgerPeriod(Tenanted):
+class LedgerPeriod(Updated, Tenanted):
     """A month of a company. A month without a row is open."""
 
     __tablename__ = "ledger_periods"
     __table_args__ = (
-        own_key(),
         UniqueConstraint("company_id", "month"),
         member("soft_closed_by"),
         member("hard_closed_by"),

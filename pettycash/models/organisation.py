@@ -7,10 +7,18 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pettycash.models.base import CurrencyCode, Keyed, Tenanted, member, own_key, within_company
+from pettycash.models.base import (
+    CurrencyCode,
+    Keyed,
+    Tenanted,
+    Updated,
+    member,
+    own_key,
+    within_company,
+)
 
 
-class Company(Keyed):
+class Company(Updated, Keyed):
     """The tenant. `code` is unique in the whole installation."""
 
     __tablename__ = "companies"
@@ -27,14 +35,14 @@ class CompanySettings(Tenanted):
     """One version of a company's settings; the highest version counts."""
 
     __tablename__ = "company_settings"
-    __table_args__ = (own_key(), member("changed_by"), UniqueConstraint("company_id", "version"))
+    __table_args__ = (member("changed_by"), UniqueConstraint("company_id", "version"))
 
     version: Mapped[int]
     data: Mapped[dict[str, Any]]
     changed_by: Mapped[UUID | None]
 
 
-class Region(Tenanted):
+class Region(Updated, Tenanted):
     """A group of branches."""
 
     __tablename__ = "regions"
@@ -46,7 +54,7 @@ class Region(Tenanted):
     version: Mapped[int] = mapped_column(default=1)
 
 
-class Branch(Tenanted):
+class Branch(Updated, Tenanted):
     """A place where money is spent."""
 
     __tablename__ = "branches"
@@ -67,7 +75,7 @@ class Branch(Tenanted):
     version: Mapped[int] = mapped_column(default=1)
 
 
-class Department(Tenanted):
+class Department(Updated, Tenanted):
     """A department of the company, over all branches."""
 
     __tablename__ = "departments"
@@ -79,7 +87,7 @@ class Department(Tenanted):
     version: Mapped[int] = mapped_column(default=1)
 
 
-class CostCenter(Tenanted):
+class CostCenter(Updated, Tenanted):
     """Where a cost is charged to; may belong to a branch or a department."""
 
     __tablename__ = "cost_centers"
@@ -98,7 +106,7 @@ class CostCenter(Tenanted):
     version: Mapped[int] = mapped_column(default=1)
 
 
-class Position(Tenanted):
+class Position(Updated, Tenanted):
     """A job title with a level."""
 
     __tablename__ = "positions"

@@ -14,6 +14,7 @@ from pettycash.models.base import (
     CurrencyCode,
     Money,
     Tenanted,
+    Updated,
     choice,
     member,
     own_key,
@@ -60,7 +61,7 @@ class IllegalTransition(errors.Conflict):
     code = "payment.illegal_state"
 
 
-class Payment(Tenanted):
+class Payment(Updated, Tenanted):
     """One movement of money for a requisition, out of one store. Never deleted.
 
     The sum of a requisition's payments that are not cancelled, reversed or provably failed stays
@@ -138,9 +139,9 @@ class Payment(Tenanted):
     status: Mapped[PaymentStatus] = mapped_column(choice(PaymentStatus, "status"))
     status_changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
     maker_id: Mapped[UUID | None]
-    """Who changed, split or redirected it; null where validation took it unchanged."""
+    """The person who changed, split or redirected it; null where validation left it unchanged."""
     executor_id: Mapped[UUID | None]
-    """Who releases it: claimed by send_otp or assigned, until the challenge dies."""
+    """The person to release it: claimed by send_otp or assigned, until the challenge ends."""
     otp_required: Mapped[bool] = mapped_column(default=True)
     scheduled_for: Mapped[datetime | None]
     failure_confirmed: Mapped[bool] = mapped_column(default=True)
@@ -150,7 +151,7 @@ class Payment(Tenanted):
     open_redirect_id: Mapped[UUID | None]
     """A proposed change of its destination: until that is decided no code is made or counts."""
     release_locked_at: Mapped[datetime | None]
-    """Too many dead challenges: a second person unlocks."""
+    """Too many failed challenges: a second person unlocks."""
     retry_count: Mapped[int] = mapped_column(default=0)
     max_retries: Mapped[int] = mapped_column(default=3)
     last_error: Mapped[str | None]
@@ -160,7 +161,7 @@ class Payment(Tenanted):
     gateway_status: Mapped[str | None]
     paid_at: Mapped[datetime | None]
     paid_amount: Mapped[Money | None]
-    """What the rail proved; differs from `amount` only with a case."""
+    """The amount that the rail proved; it differs from `amount` only with a case."""
     return_reference: Mapped[str | None]
     """The provider's reference of what came back."""
     version: Mapped[int] = mapped_column(default=1)
@@ -179,7 +180,7 @@ class Payment(Tenanted):
 
 
 class EvidenceSource(StrEnum):
-    """What proves that a payment and the world agree."""
+    """The source of evidence for a payment."""
 
     CALLBACK = "callback"  # the rail told us, with secret, reference, amount and payee
     GATEWAY_QUERY = "gateway_query"  # the rail answered when asked
@@ -193,7 +194,6 @@ class PaymentReconciliation(Tenanted):
 
     __tablename__ = "payment_reconciliations"
     __table_args__ = (
-        own_key(),
         within_company("payment_id", "payments"),
         within_company("run_id", "reconciliation_runs"),
         member("reconciled_by"),

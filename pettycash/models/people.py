@@ -11,11 +11,19 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pettycash.models.base import Keyed, Tenanted, choice, member, own_key, within_company
+from pettycash.models.base import (
+    Keyed,
+    Tenanted,
+    Updated,
+    choice,
+    member,
+    own_key,
+    within_company,
+)
 
 
 class Role(StrEnum):
-    """What a person may do, within the scope of the assignment."""
+    """A role: the operations that a person may do, within the scope of the assignment."""
 
     STAFF = "staff"
     DEPARTMENT_HEAD = "department_head"
@@ -64,7 +72,7 @@ MFA_ROLES = frozenset({Role.TREASURY, Role.CUSTODIAN, Role.CFO, Role.ADMIN})
 """Roles that must have a TOTP app (security.md row 4)."""
 
 
-class User(Keyed):
+class User(Updated, Keyed):
     """A person with one login, in any number of companies."""
 
     __tablename__ = "users"
@@ -88,7 +96,7 @@ class User(Keyed):
     version: Mapped[int] = mapped_column(default=1)
 
 
-class Membership(Tenanted):
+class Membership(Updated, Tenanted):
     """Where a person works in a company."""
 
     __tablename__ = "memberships"
@@ -152,7 +160,7 @@ class Contact(Tenanted):
     held_until: Mapped[datetime | None]
 
 
-class RoleAssignment(Tenanted):
+class RoleAssignment(Updated, Tenanted):
     """A role of a member for a time: two people gave it, or it is of a company's beginning."""
 
     __tablename__ = "role_assignments"

@@ -1,4 +1,4 @@
-"""What every domain stands on: outbox messages, idempotency, two-person changes, cases, pauses."""
+"""Tables of the platform: outbox messages, idempotency, two-person changes, cases, pauses."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -8,14 +8,23 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pettycash.models.base import REQUEST_ID, Base, Keyed, Tenanted, choice, member, own_key
+from pettycash.models.base import (
+    REQUEST_ID,
+    Base,
+    Keyed,
+    Tenanted,
+    Updated,
+    choice,
+    member,
+    own_key,
+)
 
 
 class OutboxMessage(Tenanted):
     """Something that must happen. A message is only a hint to look at this row.
 
-    `topic` is the name of the Celery task; `key` the thing it is about. `done_at` is set in the
-    transaction of the effect, never when a message was published.
+    `topic` is the name of the Celery task; `key` the thing it is about. `done_at` is set
+    in the transaction of the effect, never when a message was published.
     """
 
     __tablename__ = "obligations"
@@ -36,7 +45,7 @@ class OutboxMessage(Tenanted):
     topic: Mapped[str]
     key: Mapped[UUID]
     lane: Mapped[UUID | None]
-    """Who takes turns with others: the company, or the provider account that is called. What was
+    """The lane that takes turns: the company, or the provider account that is called. What was
     done before there were lanes has none."""
     due_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
@@ -83,7 +92,7 @@ class ChangeStatus(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-class Change(Tenanted):
+class Change(Updated, Tenanted):
     """A proposal by one person that a second holder of the same right makes effective."""
 
     __tablename__ = "changes"
@@ -103,7 +112,7 @@ class Change(Tenanted):
     )
 
     kind: Mapped[str]
-    """What is changed: threshold, role_assignment, custodian, escalation_approver …"""
+    """The kind of change: threshold, role_assignment, custodian, escalation_approver …"""
     object_id: Mapped[UUID | None]
     payload: Mapped[dict[str, Any]]
     reason: Mapped[str]
@@ -149,7 +158,7 @@ class CaseStatus(StrEnum):
     RESOLVED = "resolved"
 
 
-class Case(Tenanted):
+class Case(Updated, Tenanted):
     """Something that the system can't decide alone. One open case per kind and object."""
 
     __tablename__ = "cases"
@@ -192,14 +201,14 @@ class Case(Tenanted):
 
 
 class PauseScope(StrEnum):
-    """What stands still. The whole installation is paused by PlatformPause."""
+    """The scope of a pause. The whole installation is paused by PlatformPause."""
 
     COMPANY = "company"
     PROVIDER_ACCOUNT = "provider_account"
     STORE = "store"
 
 
-class Pause(Tenanted):
+class Pause(Updated, Tenanted):
     """Nothing new is released or sent within it; queries and callbacks go on. Two people end it."""
 
     __tablename__ = "pauses"
@@ -233,8 +242,8 @@ class Pause(Tenanted):
     resumed_at: Mapped[datetime | None]
 
 
-class PlatformPause(Keyed):
-    """The whole installation stands still (`pettycash pause --all`). Not a business row."""
+class PlatformPause(Updated, Keyed):
+    """The whole installation is paused (`pettycash pause --all`). Not a business row."""
 
     __tablename__ = "platform_pauses"
     __table_args__ = (
@@ -273,7 +282,7 @@ class Restore(Base):
     stamped_at: Mapped[datetime]
     covers_until: Mapped[datetime]
     counters: Mapped[dict[str, Any]]
-    """Which numbers were jumped over: company and counter → from, to."""
+    """Numbers that were skipped: company and counter → from, to."""
     stamped_by: Mapped[str]
 
 

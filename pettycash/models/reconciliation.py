@@ -8,7 +8,14 @@ from uuid import UUID
 from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pettycash.models.base import Tenanted, choice, member, own_key, within_company
+from pettycash.models.base import (
+    Tenanted,
+    Updated,
+    choice,
+    member,
+    own_key,
+    within_company,
+)
 
 
 class RunStatus(StrEnum):
@@ -19,7 +26,7 @@ class RunStatus(StrEnum):
     CLOSED = "closed"
 
 
-class ReconciliationRun(Tenanted):
+class ReconciliationRun(Updated, Tenanted):
     """One run for a company and business day; the newest sequence counts."""
 
     __tablename__ = "reconciliation_runs"
@@ -50,7 +57,7 @@ class ReconciliationRun(Tenanted):
 
 
 class ItemState(StrEnum):
-    """What a run knows of one payment."""
+    """The finding of a run about one payment."""
 
     ASKING = "asking"
     WAITING = "waiting"
@@ -62,7 +69,7 @@ UNANSWERED = (ItemState.ASKING, ItemState.WAITING)
 """Asked about, and not heard of since."""
 
 
-class ReconciliationItem(Tenanted):
+class ReconciliationItem(Updated, Tenanted):
     """One payment in one run."""
 
     __tablename__ = "reconciliation_items"

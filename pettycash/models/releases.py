@@ -11,6 +11,7 @@ from pettycash.models.base import (
     CurrencyCode,
     Money,
     Tenanted,
+    Updated,
     choice,
     member,
     own_key,
@@ -26,8 +27,8 @@ class ChallengeState(StrEnum):
     DEAD = "dead"  # expired, too many tries, superseded, or its payment changed
 
 
-class DeathCause(StrEnum):
-    """Why a challenge died; only the first two count towards the lock."""
+class EndCause(StrEnum):
+    """Why a challenge ended; only the first two count towards the lock."""
 
     TRIES = "tries"
     EXPIRED = "expired"
@@ -35,7 +36,7 @@ class DeathCause(StrEnum):
     REASSIGNED = "reassigned"
 
 
-class ReleaseChallenge(Tenanted):
+class ReleaseChallenge(Updated, Tenanted):
     """A code that one executor needs to release one payment or fund one replenishment.
 
     The code itself is made by the worker that sends it and is stored as a keyed digest only.
@@ -66,7 +67,7 @@ class ReleaseChallenge(Tenanted):
     )
 
     sequence: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
-    """Which is the newest: keys carry the clock of the host that made them."""
+    """The order of challenges: keys carry the clock of the host that made them."""
     payment_id: Mapped[UUID | None]
     replenishment_id: Mapped[UUID | None]
     executor_id: Mapped[UUID]
@@ -75,7 +76,7 @@ class ReleaseChallenge(Tenanted):
     code_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
     """HMAC-SHA-256 of the code with a server key and this id; null until the worker made it."""
     state: Mapped[ChallengeState] = mapped_column(choice(ChallengeState, "state"))
-    death_cause: Mapped[DeathCause | None] = mapped_column(choice(DeathCause, "death_cause"))
+    death_cause: Mapped[EndCause | None] = mapped_column(choice(EndCause, "death_cause"))
     tries: Mapped[int] = mapped_column(default=0)
     sends: Mapped[int] = mapped_column(default=1)
     sent_at: Mapped[datetime | None]
@@ -84,12 +85,11 @@ class ReleaseChallenge(Tenanted):
     verified_at: Mapped[datetime | None]
 
 
-class ChallengeSend(Tenanted):
+class ChallengeSend(Updated, Tenanted):
     """One request to send a code; three per 15 minutes and subject."""
 
     __tablename__ = "challenge_sends"
     __table_args__ = (
-        own_key(),
         within_company("challenge_id", "release_challenges"),
         Index("ix_challenge_sends_challenge", "challenge_id"),
     )
@@ -102,8 +102,8 @@ class ChallengeSend(Tenanted):
     delivered_at: Mapped[datetime | None]
 
 
-class ReleaseGrant(Tenanted):
-    """What a verified code yields: one release, by the same person, within five minutes."""
+class ReleaseGrant(Updated, Tenanted):
+    """The grant of a verified code: one release, by the same person, within five minutes."""
 
     __tablename__ = "release_grants"
     __table_args__ = (
@@ -158,12 +158,11 @@ class PaymentExecution(Tenanted):
     user_agent: Mapped[str | None]
 
 
-class CashAcknowledgement(Tenanted):
-    """The recipient's word that cash was received: a code sent to them, or their signature."""
+class CashAcknowledgement(Updated, Tenanted):
+    """The recipient's acknowledgement of cash: a code sent to them, or their signature."""
 
     __tablename__ = "cash_acknowledgements"
     __table_args__ = (
-        own_key(),
         within_company("payment_id", "payments"),
         within_company("execution_id", "payment_executions"),
         within_company("attachment_id", "attachments"),

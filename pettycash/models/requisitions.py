@@ -14,6 +14,7 @@ from pettycash.models.base import (
     CurrencyCode,
     Money,
     Tenanted,
+    Updated,
     choice,
     member,
     own_key,
@@ -23,7 +24,7 @@ from pettycash.rails import Method
 
 
 class RequisitionKind(StrEnum):
-    """What the money is for."""
+    """The kind of a requisition: expense, advance …"""
 
     EXPENSE = "expense"
     REIMBURSEMENT = "reimbursement"
@@ -108,8 +109,8 @@ class IllegalRequisitionState(errors.Conflict):
     code = "requisition.illegal_state"
 
 
-class Requisition(Tenanted):
-    """A request to spend. Its maker never approves, validates or pays it."""
+class Requisition(Updated, Tenanted):
+    """A request to spend. Its requester never approves, validates or pays it."""
 
     __tablename__ = "requisitions"
     __table_args__ = (
@@ -211,11 +212,10 @@ class Requisition(Tenanted):
 
 
 class RequisitionLine(Tenanted):
-    """What is bought. Gross amounts; their sum is the requisition's amount (trigger)."""
+    """A line: something to buy. Gross amounts; their sum is the requisition's amount (trigger)."""
 
     __tablename__ = "requisition_lines"
     __table_args__ = (
-        own_key(),
         within_company("requisition_id", "requisitions"),
         within_company("cost_center_id", "cost_centers"),
         UniqueConstraint("requisition_id", "position"),

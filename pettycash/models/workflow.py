@@ -12,6 +12,7 @@ from pettycash.models.base import (
     CurrencyCode,
     Money,
     Tenanted,
+    Updated,
     choice,
     member,
     own_key,
@@ -29,7 +30,7 @@ class ThresholdOrigin(StrEnum):
     ANY = "any"
 
 
-class ApprovalThreshold(Tenanted):
+class ApprovalThreshold(Updated, Tenanted):
     """One tier: min_amount < amount ≤ max_amount, for a currency, an origin and a period.
 
     Published rows only; a draft is a Change. An exclusion constraint (migration) refuses two tiers
@@ -79,7 +80,7 @@ class RoundStatus(StrEnum):
     HANDED_OVER = "handed_over"  # others take what was left; the approvals in it stand
 
 
-class ApprovalRound(Tenanted):
+class ApprovalRound(Updated, Tenanted):
     """One submission of a requisition: the policy and the facts as they stood then."""
 
     __tablename__ = "approval_rounds"
@@ -102,7 +103,7 @@ class ApprovalRound(Tenanted):
     policy: Mapped[dict[str, Any]]
     """Snapshot of the threshold; running requisitions keep it whatever is published later."""
     facts: Mapped[dict[str, Any]]
-    """What is approved: amount, currency, payee, destination, purpose, lines, origin, branch …"""
+    """The approved facts: amount, currency, payee, destination, purpose, lines, origin, branch …"""
     digest: Mapped[bytes] = mapped_column(LargeBinary)
     """SHA-256 of the versioned canonical JSON of `facts`."""
     status: Mapped[RoundStatus] = mapped_column(choice(RoundStatus, "status"))
@@ -123,7 +124,7 @@ class StepStatus(StrEnum):
     VOIDED = "voided"
 
 
-class ApprovalStep(Tenanted):
+class ApprovalStep(Updated, Tenanted):
     """One place in the chain."""
 
     __tablename__ = "approval_steps"
@@ -159,11 +160,10 @@ class ApprovalStep(Tenanted):
 
 
 class StepAssignee(Tenanted):
-    """Who may decide a step. One per step now; nobody twice in a round."""
+    """The person who may decide a step. One per step now; nobody twice in a round."""
 
     __tablename__ = "step_assignees"
     __table_args__ = (
-        own_key(),
         within_company("step_id", "approval_steps"),
         within_company("round_id", "approval_rounds"),
         member("user_id"),
@@ -177,7 +177,7 @@ class StepAssignee(Tenanted):
 
 
 class StepDecision(StrEnum):
-    """What an assignee decided."""
+    """The decision of an assignee."""
 
     APPROVED = "approved"
     REJECTED = "rejected"
@@ -187,11 +187,10 @@ class StepDecision(StrEnum):
 
 
 class Decision(Tenanted):
-    """Append-only. Triggers keep maker, approvers and executor apart, in both directions."""
+    """Append-only. Triggers keep requester, approvers and executor apart, in both directions."""
 
     __tablename__ = "decisions"
     __table_args__ = (
-        own_key(),
         within_company("requisition_id", "requisitions"),
         within_company("round_id", "approval_rounds"),
         within_company("step_id", "approval_steps"),
@@ -225,7 +224,7 @@ class Decision(Tenanted):
 
 
 class TrailAction(StrEnum):
-    """What the trail tells."""
+    """The actions that the trail records."""
 
     SUBMITTED = "submitted"
     APPROVED = "approved"
@@ -251,7 +250,6 @@ class ApprovalTrail(Tenanted):
 
     __tablename__ = "approval_trail"
     __table_args__ = (
-        own_key(),
         within_company("requisition_id", "requisitions"),
         member("user_id"),
         member("on_behalf_of"),

@@ -1,1 +1,1 @@
-"""What the business does. A service never commits: the entrance owns the transaction."""
+"""Services: verbs of the business. A service never commits: the entrance owns the transaction."""

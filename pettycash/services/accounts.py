@@ -52,7 +52,7 @@ class AccountNumbering:
     number: str
     name: str
     qualifier: str | None = None
-    """Which column tells accounts of this kind and currency apart; None: there is only one."""
+    """The column that tells accounts of this kind and currency apart; None: there is only one."""
 
 
 PLAN: Mapping[AccountKind, AccountNumbering] = {

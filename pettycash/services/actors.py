@@ -1,4 +1,4 @@
-"""Who acts: a person (or a machine client on behalf of one) in exactly one company."""
+"""The actor: a person (or a machine client on behalf of one) in exactly one company."""
 
 from dataclasses import dataclass, field
 from uuid import UUID

@@ -42,7 +42,7 @@ from pettycash.services.duties import Duty
 R = RequisitionStatus
 
 
-class MakerCannotBeChecker(errors.NotAllowed):
+class OwnRequisition(errors.NotAllowed):
     """You raised this requisition; another person must decide on it."""
 
     code = "approval.maker_is_checker"
@@ -121,7 +121,7 @@ def approve(
 
     Raises:
         RequisitionNotFound: none such within scope.
-        MakerCannotBeChecker: maker and approver are the same person.
+        OwnRequisition: requester and approver are the same person.
         IllegalRequisitionState: it waits for no decision.
         NotAnApprover, NotYourTurn, AlreadyDecided, RoleLost: the step is not the actor's.
         NotSeparate: the actor has another duty about this money; the detail names it.
@@ -132,9 +132,9 @@ def approve(
     if turn.requisition.status is R.PENDING_URGENCY_CONFIRMATION:
         raise UrgencyUnanswered
     _decide(session, turn, StepDecision.APPROVED, comment=comment, actor=actor)
-    _tell(session, turn, TrailAction.APPROVED, comment=comment, actor=actor)
+    _write_trail(session, turn, TrailAction.APPROVED, comment=comment, actor=actor)
     rounds.close_step(turn.step, StepStatus.APPROVED, now=now)
-    _go_on(session, turn, now=now)
+    _advance(session, turn, now=now)
     return turn.requisition
 
 
@@ -156,7 +156,7 @@ def reject(
     turn = _turn(session, requisition_id=requisition_id, digest=digest, actor=actor, now=now)
     reason = texts.required(comment, field="comment")
     _decide(session, turn, StepDecision.REJECTED, comment=reason, actor=actor)
-    _tell(session, turn, TrailAction.REJECTED, comment=reason, actor=actor)
+    _write_trail(session, turn, TrailAction.REJECTED, comment=reason, actor=actor)
     rounds.close_step(turn.step, StepStatus.REJECTED, now=now)
     rounds.close_round(session, turn.round, RoundStatus.REJECTED, now=now)
     turn.requisition.move_to(R.REJECTED, at=now)
@@ -181,7 +181,7 @@ def request_changes(
     turn = _turn(session, requisition_id=requisition_id, digest=digest, actor=actor, now=now)
     reason = texts.required(comment, field="comment")
     _decide(session, turn, StepDecision.CHANGES_REQUESTED, comment=reason, actor=actor)
-    _tell(session, turn, TrailAction.CHANGES_REQUESTED, comment=reason, actor=actor)
+    _write_trail(session, turn, TrailAction.CHANGES_REQUESTED, comment=reason, actor=actor)
     rounds.close_step(turn.step, StepStatus.CHANGES_REQUESTED, now=now)
     rounds.close_round(session, turn.round, RoundStatus.CHANGES_REQUESTED, now=now)
     turn.requisition.move_to(R.CHANGES_REQUESTED, at=now)
@@ -213,7 +213,7 @@ def confirm_urgency(
         raise NoUrgencyQuestion
     if urgency is Urgency.REFUSED:
         _decide(session, turn, StepDecision.URGENCY_REFUSED, comment=comment, actor=actor)
-        _tell(session, turn, TrailAction.URGENCY_REFUSED, comment=comment, actor=actor)
+        _write_trail(session, turn, TrailAction.URGENCY_REFUSED, comment=comment, actor=actor)
         turn.requisition.move_to(rounds.STATUS_OF_ROLE.get(turn.step.role, R.PENDING), at=now)
         return turn.requisition
     _decide(session, turn, StepDecision.URGENCY_CONFIRMED, comment=comment, actor=actor)
@@ -223,7 +223,7 @@ def confirm_urgency(
         skipped = rounds.waiting_steps(turn.steps)[:-1]
         for step in skipped:
             rounds.close_step(step, StepStatus.SKIPPED, now=now)
-    _tell(
+    _write_trail(
         session,
         turn,
         TrailAction.URGENCY_CONFIRMED,
@@ -231,7 +231,7 @@ def confirm_urgency(
         actor=actor,
         skipped_roles=[step.original_role.value for step in skipped],
     )
-    _go_on(session, turn, now=now)
+    _advance(session, turn, now=now)
     return turn.requisition
 
 
@@ -260,7 +260,7 @@ def _turn(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
     if requisition.requester_id == actor.user_id:
-        raise MakerCannotBeChecker
+        raise OwnRequisition
     if requisition.status not in IN_APPROVAL:
         raise IllegalRequisitionState(
             f"A requisition that is {requisition.status} waits for no decision."
@@ -315,7 +315,7 @@ def _decide(
     session.flush()  # the database's own check of duties comes before anything follows from it
 
 
-def _tell(
+def _write_trail(
     session: Session,
     turn: WaitingStep,
     action: TrailAction,
@@ -344,7 +344,7 @@ def _is_top_tier(current: ApprovalRound) -> bool:
     return bool(current.policy["tier"] >= current.policy["top_tier"])
 
 
-def _go_on(session: Session, turn: WaitingStep, *, now: datetime) -> None:
+def _advance(session: Session, turn: WaitingStep, *, now: datetime) -> None:
     """Open the next step, or hand the approved requisition to treasury.
 
     Where an earlier approver turns out to have another duty, that step is resolved anew first.

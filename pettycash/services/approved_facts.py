@@ -1,4 +1,4 @@
-"""What an approval approves: the facts, their digest, and what it means to change them.
+"""Approved facts: their digest, and what it means to change them.
 
 The facts of a round are a JSON object of texts; their digest binds every decision to what stood
 there when it was read (domain.md §4, "Resolution" point 1 and "After submit").
@@ -31,7 +31,7 @@ class RedirectOpen(errors.Conflict):
 
 
 class Materiality(StrEnum):
-    """What a change after submit does to approvals."""
+    """The effect on approvals of a change after submit."""
 
     NONE = "none"  # the approved facts are the same
     LOWER = "lower"  # a lower amount: voids nothing
@@ -121,7 +121,7 @@ def digest_of(stated: Mapping[str, Any]) -> bytes:
 
 
 def decision_digest(approval_round: ApprovalRound) -> str:
-    """What a decider sends back: it changes with the round and with every approved fact. Hex."""
+    """The digest that a decision names: it changes with the round and every approved fact. Hex."""
     return digests.digest(
         {
             "requisition_id": approval_round.requisition_id,

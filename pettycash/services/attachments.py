@@ -205,7 +205,7 @@ class ShownFile:
     is_later: bool
 
 
-def shown(
+def to_response(
     session: Session, requisition: Requisition, files: Sequence[Attachment]
 ) -> list[ShownFile]:
     """Files with their marks."""
@@ -272,7 +272,7 @@ for its cash; without the bytes."""
 
 
 def list_for(session: Session, requisition: Requisition) -> list[Attachment]:
-    """What is attached, oldest first."""
+    """List the attachments, oldest first."""
     query = (
         select(Attachment)
         .where(Attachment.requisition_id == requisition.id)
@@ -314,7 +314,7 @@ def given_filename(name: str) -> str:
 
 
 def found_type(content: bytes) -> str:
-    """What a file is, from its bytes.
+    """Find the type of a file from its bytes.
 
     Raises:
         NotAnImage: it begins like a picture and does not decode.

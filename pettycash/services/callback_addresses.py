@@ -30,7 +30,7 @@ _SECRET = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What an address was made for."""
+    """The purpose of an address."""
 
     attempt_id: UUID
     account_id: UUID | None
@@ -39,13 +39,13 @@ class About:
 
 
 def slug_of(about: About) -> str:
-    """What leads to the attempt, its account and the purpose."""
+    """The part of the address that leads to the attempt, its account and the purpose."""
     account = about.account_id.hex if about.account_id else ""
     return about.attempt_id.hex + account + _DIGITS[about.purpose]
 
 
 def secret_of(about: About) -> str:
-    """What only the rail was told."""
+    """The secret that only the rail was given."""
     key = settings.current().callback_key.encode()
     account = about.account_id.bytes if about.account_id else b""
     message = about.attempt_id.bytes + account + about.purpose.value.encode()
@@ -53,7 +53,7 @@ def secret_of(about: About) -> str:
 
 
 def read(slug: str, secret: str) -> About | None:
-    """What an address is about, if its secret is right; compared in constant time."""
+    """The attempt of an address, if its secret is right; compared in constant time."""
     found = _SLUG.fullmatch(slug)
     if found is None or _SECRET.fullmatch(secret) is None:
         return None

@@ -11,7 +11,7 @@ from pettycash.models.attempts import Callback, PaymentAttempt
 from pettycash.services.listings import Find, Listing, Reader, days, exact, flag, many
 
 
-def shown(callback: Callback, payment_id: UUID | None) -> dict[str, Any]:
+def to_response(callback: Callback, payment_id: UUID | None) -> dict[str, Any]:
     """A stored callback, sanitised: its secrets were cut out before, numbers are masked now."""
     return {
         "id": callback.id,
@@ -29,7 +29,7 @@ def shown(callback: Callback, payment_id: UUID | None) -> dict[str, Any]:
 
 
 def _shown(_reader: Reader, rows: Sequence[tuple[Callback, UUID | None]]) -> list[dict[str, Any]]:
-    return [shown(callback, payment_id) for callback, payment_id in rows]
+    return [to_response(callback, payment_id) for callback, payment_id in rows]
 
 
 CALLBACKS = Listing(

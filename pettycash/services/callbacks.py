@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, settings
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.gateways import base, registry
 from pettycash.gateways.base import OutcomeKind
 from pettycash.gateways.sanitising import cut_secrets
@@ -34,7 +34,7 @@ from pettycash.services import (
 from pettycash.services.actors import Actor
 from pettycash.services.log_events import log_event
 from pettycash.services.payments import facts, instructions, restored, results, settlement
-from pettycash.services.payments.results import ReportEffect, Source, Word
+from pettycash.services.payments.results import RailReport, ReportEffect, Source
 
 TOPIC = "callbacks.process"
 
@@ -43,13 +43,13 @@ RECEIVING_ATTEMPTS = 3
 """How long receiving waits for a lock, and how often it is tried: less than a second in all."""
 
 MOST = Decimal("9999999999999999.99")
-"""What the column of a told amount holds; a rail may say anything."""
+"""The largest amount that the column of a reported amount holds; a rail may say anything."""
 
 EARLY_RETRY_SECONDS = 2.0
 """A callback that overtakes the answer to our sending is looked at again after this."""
 
 NEED_THE_QUESTION = frozenset({OutcomeKind.REJECTED, OutcomeKind.NOT_KNOWN})
-"""What proves something only as the answer to a question that is known."""
+"""Outcomes that prove something only as the answer to a known question."""
 
 SOURCES: dict[CallbackPurpose, Source] = {
     CallbackPurpose.RESULT: Source.CALLBACK,
@@ -79,7 +79,7 @@ class CallbackNotFound(errors.NotFound):
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Whose callback address was called."""
+    """The attempt whose callback address was called."""
 
     attempt_id: UUID
     company_id: UUID
@@ -92,8 +92,8 @@ class Address:
     """The account of an attempt that is not here any more: a restore has lost it."""
 
 
-def locate(glance: Session, *, slug: str, secret: str, remote_address: str | None) -> Address:
-    """Whose address this is (`db.system_glance`). The secret is compared before any look-up.
+def locate(autocommit: Session, *, slug: str, secret: str, remote_address: str | None) -> Address:
+    """Locate an address (`db.system_autocommit`). The secret is compared before any look-up.
 
     Raises:
         NoSuchCallback: a wrong secret, or no such attempt. They look alike from outside.
@@ -108,7 +108,7 @@ def locate(glance: Session, *, slug: str, secret: str, remote_address: str | Non
         ProviderAccount.environment,
         ProviderAccount.options,
     )
-    found = glance.execute(
+    found = autocommit.execute(
         query.add_columns(PaymentAttempt.request_id)
         .join(PaymentAttempt, PaymentAttempt.provider_account_id == ProviderAccount.id)
         .where(PaymentAttempt.id == about.attempt_id),
@@ -116,7 +116,7 @@ def locate(glance: Session, *, slug: str, secret: str, remote_address: str | Non
     ).one_or_none()
     is_lost = found is None and about.account_id is not None
     if is_lost:
-        found = glance.execute(
+        found = autocommit.execute(
             query.add_columns(null().label("request_id")).where(
                 ProviderAccount.id == about.account_id
             )
@@ -192,7 +192,7 @@ def receive(
         attempt_id=address.attempt_id,
         purpose=address.purpose.value,
     )
-    reach("callbacks.received")
+    crash_point("callbacks.received")
     return callback_id
 
 
@@ -202,18 +202,18 @@ def process(session: Session, *, callback_id: UUID, now: datetime) -> ReportEffe
     if seen is not None and seen.lost_attempt_id is not None:
         return _process_lost(session, callback_id=callback_id, now=now)
     attempt_id = seen.attempt_id if seen is not None else None
-    matter = facts.matter(session, attempt_id=attempt_id) if attempt_id is not None else None
+    locked = facts.lock_attempt(session, attempt_id=attempt_id) if attempt_id is not None else None
     callback = db.lock(session, Callback, callback_id)
-    if matter is None or callback is None or callback.processed_at is not None:
+    if locked is None or callback is None or callback.processed_at is not None:
         outbox.complete(session, topic=TOPIC, key=callback_id)
         return None
-    attempt = matter.attempt
+    attempt = locked.attempt
     instruction = instructions.of(session, attempt)
-    gateway = registry.for_rail(matter.payment.method)
+    gateway = registry.for_rail(locked.payment.method)
     purpose = base.CallbackKind(callback.purpose.value)
     outcome = gateway.read_callback(purpose, bytes(callback.body), instruction)
     source = SOURCES[callback.purpose]
-    word = Word(
+    report = RailReport(
         outcome=outcome,
         agreement=outcome.agreement(instruction, conversation_id=attempt.conversation_id),
         source=source,
@@ -221,16 +221,16 @@ def process(session: Session, *, callback_id: UUID, now: datetime) -> ReportEffe
         callback_id=callback.id,
         asked_at=results.asked_at(attempt, outcome, source),
     )
-    if _is_early(attempt, callback, word, now=now):
+    if _is_early(attempt, callback, report, now=now):
         due_at = now + timedelta(seconds=EARLY_RETRY_SECONDS)
         outbox.reschedule(session, topic=TOPIC, key=callback_id, due_at=due_at)
         return None
-    if _speaks_of_credentials(attempt, word):
+    if _speaks_of_credentials(attempt, report):
         # Before the books, whose locks come last.
         credential_refusals.weigh_report(
-            session, account_id=instruction.account.id, said=word.outcome
+            session, account_id=instruction.account.id, outcome=report.outcome
         )
-    verdict = results.take(session, matter=matter, word=word, now=now)
+    verdict = results.apply(session, locked=locked, report=report, now=now)
     _weighed(session, callback, verdict, now=now)
     return verdict
 
@@ -246,7 +246,7 @@ def _weighed(session: Session, callback: Callback, verdict: ReportEffect, *, now
         attempt_id=callback.attempt_id,
         verdict=verdict.value,
     )
-    reach("callbacks.weighed")
+    crash_point("callbacks.weighed")
 
 
 def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> ReportEffect | None:
@@ -255,7 +255,7 @@ def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> Repo
     Until that case ends, the same amount is not paid to the same payee under another reference.
     """
     seen = session.get_one(Callback, callback_id)  # what it says and where it came never change
-    account = db.known(session, ProviderAccount, seen.provider_account_id)
+    account = db.get_cached(session, ProviderAccount, seen.provider_account_id)
     gateway = registry.for_rail(account.method)
     outcome = gateway.read_callback(
         base.CallbackKind(seen.purpose.value),
@@ -268,19 +268,19 @@ def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> Repo
             PaymentAttempt.originator_reference == outcome.provider_originator_id,
         )
     ).scalar_one_or_none()
-    matter = facts.matter(session, attempt_id=attempt_id) if attempt_id is not None else None
+    locked = facts.lock_attempt(session, attempt_id=attempt_id) if attempt_id is not None else None
     callback = db.lock(session, Callback, callback_id)
     assert callback is not None, "callbacks are never deleted"
     if callback.processed_at is not None:
         outbox.complete(session, topic=TOPIC, key=callback_id)
         return None
     callback.told_reference = outcome.provider_originator_id
-    if matter is not None:
+    if locked is not None:
         # Whatever the rail has said of that reference before: it knows it.
-        if matter.attempt.first_sent_at is None:
-            matter.attempt.not_known_at = None
-            matter.attempt.asked_ahead = 0
-        settlement.ask_at_once(session, matter=matter, now=now)
+        if locked.attempt.first_sent_at is None:
+            locked.attempt.not_known_at = None
+            locked.attempt.asked_ahead = 0
+        settlement.ask_at_once(session, locked=locked, now=now)
         _weighed(session, callback, ReportEffect.ASKED, now=now)
         return ReportEffect.ASKED
     callback.told_receipt = outcome.provider_reference
@@ -330,19 +330,21 @@ def replay(session: Session, *, callback_id: UUID, actor: Actor) -> Callback:
     return callback
 
 
-def _speaks_of_credentials(attempt: PaymentAttempt, word: Word) -> bool:
+def _speaks_of_credentials(attempt: PaymentAttempt, report: RailReport) -> bool:
     """Whether it is news of an order or a question of ours, and not one more copy of it."""
-    if word.source is Source.QUERY_CALLBACK:
-        return word.is_rails_own
-    return attempt.state in LIVE and word.agreement.names_reference
+    if report.source is Source.QUERY_CALLBACK:
+        return report.is_rails_own
+    return attempt.state in LIVE and report.agreement.names_reference
 
 
-def _is_early(attempt: PaymentAttempt, callback: Callback, word: Word, *, now: datetime) -> bool:
+def _is_early(
+    attempt: PaymentAttempt, callback: Callback, report: RailReport, *, now: datetime
+) -> bool:
     """It came before the answer that names the ids by which it could be matched."""
     if callback.created_at <= now - timedelta(seconds=settings.current().claim_lease_seconds):
         return False
-    if word.source is Source.QUERY_CALLBACK:
-        kind, is_whole = word.outcome.kind, word.agreement.complete
+    if report.source is Source.QUERY_CALLBACK:
+        kind, is_whole = report.outcome.kind, report.agreement.complete
         needs_it = kind in NEED_THE_QUESTION or (kind is OutcomeKind.SETTLED and not is_whole)
         return (
             (restored.must_ask(attempt) or needs_it)
@@ -352,5 +354,5 @@ def _is_early(attempt: PaymentAttempt, callback: Callback, word: Word, *, now: d
     return (
         attempt.state is AttemptState.SENDING
         and attempt.conversation_id is None
-        and "reference" in word.agreement.unproven
+        and "reference" in report.agreement.unproven
     )

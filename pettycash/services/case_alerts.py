@@ -19,7 +19,7 @@ TOLD = (Role.TREASURY, Role.CFO, Role.OPERATOR)
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """What people are told of a severe case: no amounts, payees or numbers, only where to look."""
+    """The alert of a severe case: no amounts, payees or numbers, only where to look."""
 
     addresses: list[str]
     subject: str

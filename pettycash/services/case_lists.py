@@ -25,7 +25,7 @@ WORDS = ("summary", "evidence", "proposal")
 """What may hold a phone number or a payee."""
 
 
-def shown(case: Case, actor: Actor) -> dict[str, Any]:
+def to_response(case: Case, actor: Actor) -> dict[str, Any]:
     """A case as its reader may see it: operators see masked data."""
     facts = {column.key: getattr(case, column.key) for column in Case.__table__.columns}
     if not actor.has(*permissions.FINANCE_READERS) and not actor.is_escalation_approver:
@@ -39,7 +39,7 @@ def is_overdue(now: datetime) -> Condition:
 
 
 def _shown(reader: Reader, rows: Sequence[Case]) -> list[dict[str, Any]]:
-    return [shown(each, reader.actor) for each in rows]
+    return [to_response(each, reader.actor) for each in rows]
 
 
 CASES = Listing(

@@ -226,7 +226,7 @@ def assign(
         raise NotAnOwner(errors={"owner_id": ["No active person who looks after cases."]})
     case.owner_id = owner_id
     case.version += 1
-    _remember(session, case, "assigned", actor, {"owner_id": str(owner_id) if owner_id else None})
+    _log_event(session, case, "assigned", actor, {"owner_id": str(owner_id) if owner_id else None})
     return case
 
 
@@ -253,7 +253,7 @@ def propose(
     case.proposed_by = actor.user_id
     case.proposed_at = now
     case.version += 1
-    _remember(session, case, "proposed", actor, {"proposal": case.proposal})
+    _log_event(session, case, "proposed", actor, {"proposal": case.proposal})
     return case
 
 
@@ -283,7 +283,7 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
     case.resolved_by = actor.user_id
     case.resolved_at = now
     case.version += 1
-    _remember(session, case, "resolved", actor, {"proposal": case.proposal})
+    _log_event(session, case, "resolved", actor, {"proposal": case.proposal})
     return case
 
 
@@ -297,7 +297,7 @@ def decline(session: Session, *, case_id: UUID, version: int, reason: str, actor
     declined = {"declined_by": str(actor.user_id), "reason": reason}
     _void_proposal(case, **declined)
     case.version += 1
-    _remember(session, case, "declined", actor, declined)
+    _log_event(session, case, "declined", actor, declined)
     return case
 
 
@@ -388,7 +388,7 @@ def may_own(session: Session, user_id: UUID, now: datetime) -> bool:
     return found.first() is not None
 
 
-def _remember(
+def _log_event(
     session: Session, case: Case, outcome: str, actor: Actor, detail: Mapping[str, Any]
 ) -> None:
     security_log.record(

@@ -112,7 +112,7 @@ class NotTheProposer(errors.NotAllowed):
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeProposal:
-    """What somebody wants to change, as it came over the wire."""
+    """A change that is to be proposed, as it came over the wire."""
 
     object_id: UUID | None
     payload: Mapping[str, Any]
@@ -229,7 +229,7 @@ def propose(
         raise OwnBenefit
     session.add(change)
     session.flush()  # its time is the database's, and the answer shows it
-    _remember(session, change, "proposed", actor)
+    _log_event(session, change, "proposed", actor)
     return change
 
 
@@ -324,7 +324,7 @@ def confirm(
         raise OwnBenefit
     _decide(change, ChangeStatus.EFFECTIVE, actor, comment=comment, now=now)
     kind.apply(session, change, actor, now)
-    event_id = _remember(session, change, "confirmed", actor)
+    event_id = _log_event(session, change, "confirmed", actor)
     if kind.alerts:
         security_alerts.enqueue(session, event_id=event_id)
     return change
@@ -351,7 +351,7 @@ def reject(
     _decide(change, ChangeStatus.REJECTED, actor, comment=_reason(comment), now=now)
     if kind.ended is not None:
         kind.ended(session, change, actor, now)
-    _remember(session, change, "rejected", actor)
+    _log_event(session, change, "rejected", actor)
     return change
 
 
@@ -369,7 +369,7 @@ def withdraw(session: Session, *, change_id: UUID, actor: Actor, now: datetime) 
     ended = _known(change.kind).ended
     if ended is not None:
         ended(session, change, actor, now)
-    _remember(session, change, "withdrawn", actor)
+    _log_event(session, change, "withdrawn", actor)
     return change
 
 
@@ -382,7 +382,7 @@ def drop_redirect(
     change = db.lock(session, Change, of.open_redirect_id)
     assert change is not None, "an open proposal is never deleted"
     _decide(change, ChangeStatus.WITHDRAWN, actor, comment=comment, now=now)
-    _remember(session, change, "withdrawn", actor)
+    _log_event(session, change, "withdrawn", actor)
     of.open_redirect_id = None
 
 
@@ -443,7 +443,7 @@ def _reason(text: str) -> str:
     return stripped
 
 
-def _remember(session: Session, change: Change, outcome: str, actor: Actor) -> UUID:
+def _log_event(session: Session, change: Change, outcome: str, actor: Actor) -> UUID:
     return security_log.record(
         session,
         event=f"change.{outcome}",

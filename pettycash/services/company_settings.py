@@ -52,7 +52,7 @@ class SettingsChanged(errors.StalePrecondition):
 
 @dataclass(frozen=True, kw_only=True)
 class CompanyPolicy:
-    """What holds in a company now. Amounts are in the company's own currency."""
+    """The settings of a company that hold now. Amounts are in the company's own currency."""
 
     version: int
     """0: no version was ever written, all is default."""

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from pettycash import db
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.platform import CaseKind, Severity
-from pettycash.models.releases import DeathCause
+from pettycash.models.releases import EndCause
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.services import cases, changes, duties, releases, rounds
 from pettycash.services.actors import Actor
@@ -64,7 +64,7 @@ def settle(session: Session, *, requisition_id: UUID, actor: Actor, now: datetim
         payment.move_to(PaymentStatus.CANCELLED, at=now)
         payment.executor_id = None
         subject = facts.subject_of(session, payment=payment, requisition=requisition)
-        releases.void(session, subject=subject, cause=DeathCause.CHANGED, now=now)
+        releases.void(session, subject=subject, cause=EndCause.CHANGED, now=now)
     if requisition.status is RequisitionStatus.IN_PAYMENT:
         # What was approved stays written: a late proof of an old attempt may still post.
         requisition.validated_at = None

@@ -21,7 +21,7 @@ COOLING_OFF = timedelta(hours=24)
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """The word to an address that a person has given up; never shown by `repr`."""
+    """The notice to an address that a person has given up; `repr` does not show it."""
 
     email: str | None = field(repr=False)
     phone: str | None = field(repr=False)
@@ -45,7 +45,7 @@ def too_new(session: Session, *, user_id: UUID, now: datetime) -> frozenset[Cont
 
 
 def enqueue_notices(session: Session, *, user_id: UUID) -> None:
-    """Owe the addresses that a person has just given up a word, in the commit of the change."""
+    """Enqueue a notice to each address that a person has just given up, in the same commit."""
     session.flush()  # triggers end the contacts that were held
     ended = session.execute(
         select(Contact.id).where(

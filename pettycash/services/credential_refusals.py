@@ -29,38 +29,38 @@ REPORTED: Count = ProviderAccount.reported_refused_in_row
 
 
 def weigh(
-    session: Session, *, account_id: UUID, said: Outcome | Asked, refused_before: int
+    session: Session, *, account_id: UUID, outcome: Outcome | Asked, refused_before: int
 ) -> None:
     """Count an answer to a sending or a question that speaks of the credentials.
 
     `refused_before` is what `rail_slots.free` told: as a rule nothing is to be forgotten, and
     nothing written.
     """
-    if isinstance(said, Asked) or said.kind in TAKEN:
+    if isinstance(outcome, Asked) or outcome.kind in TAKEN:
         if refused_before:
             _taken(session, account_id, DOOR)
-    elif said.configuration_fault:
-        _refused(session, account_id, DOOR, said)
+    elif outcome.configuration_fault:
+        _refused(session, account_id, DOOR, outcome)
 
 
-def weigh_report(session: Session, *, account_id: UUID, said: Outcome) -> None:
+def weigh_report(session: Session, *, account_id: UUID, outcome: Outcome) -> None:
     """Count what a callback reports of the credentials: an initiator that is locked or unknown."""
-    if said.configuration_fault:
-        _refused(session, account_id, REPORTED, said)
-    elif said.kind in LOOKED_AT:
-        account = db.known(session, ProviderAccount, account_id)
+    if outcome.configuration_fault:
+        _refused(session, account_id, REPORTED, outcome)
+    elif outcome.kind in LOOKED_AT:
+        account = db.get_cached(session, ProviderAccount, account_id)
         if account.reported_refused_in_row:
             _taken(session, account_id, REPORTED)
 
 
 def is_stopped(session: Session, *, account_id: UUID) -> bool:
     """Whether the account is paused, and the rail would refuse whatever is said over it."""
-    account = db.known(session, ProviderAccount, account_id)
+    account = db.get_cached(session, ProviderAccount, account_id)
     refused = max(account.refused_in_row, account.reported_refused_in_row)
     return refused >= PAUSES_AT and _is_paused(session, account_id)
 
 
-def _refused(session: Session, account_id: UUID, count: Count, said: Outcome) -> None:
+def _refused(session: Session, account_id: UUID, count: Count, outcome: Outcome) -> None:
     # Whoever counts waits here for the other: of two at once the second one pauses.
     row = session.execute(
         update(ProviderAccount)
@@ -71,7 +71,7 @@ def _refused(session: Session, account_id: UUID, count: Count, said: Outcome) ->
     ).one()
     if row.refused < PAUSES_AT:
         return
-    answer = f"{said.code}: {said.message}"[:300]
+    answer = f"{outcome.code}: {outcome.message}"[:300]
     reason = f"The credentials of {row.code} were refused twice in a row ({answer})."
     pauses_now = pauses.pause_account(session, account_id=account_id, reason=reason)
     if not pauses_now and row.refused > PAUSES_AT:
@@ -85,8 +85,8 @@ def _refused(session: Session, account_id: UUID, count: Count, said: Outcome) ->
         evidence={
             "provider_account": row.code,
             "refused_in_row": row.refused,
-            "code": said.code,
-            "message": said.message,
+            "code": outcome.code,
+            "message": outcome.message,
         },
         severity=Severity.SEVERE,
     )

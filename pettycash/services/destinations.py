@@ -52,7 +52,7 @@ def normalise(raw: str, *, method: Method, currency: Currency) -> str:
 
 
 def _person(raw: str, *, currency: Currency) -> str:
-    """Whom cash is handed to: their phone or their e-mail, as the acknowledgement goes there."""
+    """The recipient of cash: a phone or an e-mail, as the acknowledgement goes there."""
     text = raw.strip()
     if "@" in text:
         address = text.lower()

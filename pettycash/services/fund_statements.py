@@ -41,7 +41,7 @@ class LineNotFound(errors.NotFound):
 
 
 class LineType(StrEnum):
-    """What a line is called."""
+    """The type of a line."""
 
     DEBIT = "debit"
     CREDIT = "credit"
@@ -108,7 +108,7 @@ LINES = (
 )
 
 
-def told(session: Session, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+def to_response(session: Session, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
     """Rows of `LINES` with the fund's balance after each, and what they are about."""
     balances = _balances(session, [row.id for row in rows])
     return [
@@ -133,7 +133,7 @@ def one(session: Session, *, actor: Actor, posting_id: UUID) -> dict[str, Any]:
     row = session.execute(query).one_or_none()
     if row is None:
         raise LineNotFound
-    return told(session, [row])[0]
+    return to_response(session, [row])[0]
 
 
 BALANCES = """
@@ -168,7 +168,7 @@ def _about(source: str, kind: str) -> UUID | None:
 
 
 def _told(reader: Reader, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
-    return told(reader.session, rows)
+    return to_response(reader.session, rows)
 
 
 LEDGER = Listing(

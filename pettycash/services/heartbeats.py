@@ -23,12 +23,12 @@ BOUNDS_SECONDS: Mapping[str, int] = {
     "queue:notices": 180,
     "queue:batch": 180,
 }
-"""Name → the age at which a part counts as dead. Canaries run each minute."""
+"""Name → the age at which a part counts as dead. A queue's runs each minute."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sign:
-    """What is known of one part."""
+    """The last sign of life of one part."""
 
     name: str
     age_seconds: float | None

@@ -99,12 +99,12 @@ class Identity:
 
     @property
     def requested(self) -> Decimal:
-        """What fills the fund to its float; held money counts as vouchers on the way."""
+        """The amount that fills the fund to its float; held money counts as vouchers on the way."""
         return self.target - (self.available + self.in_transit + self.advances_outstanding)
 
     @property
     def vouched(self) -> Decimal:
-        """What vouchers, settled or on their way, account for."""
+        """The amount that vouchers, settled or on their way, account for."""
         return self.vouchers + self.under_way
 
     def as_json(self) -> dict[str, str]:

@@ -20,7 +20,7 @@ class EntryNotFound(errors.NotFound):
     code = "journal.entry_not_found"
 
 
-def told(session: Session, found: Sequence[JournalEntry]) -> list[dict[str, Any]]:
+def to_response(session: Session, found: Sequence[JournalEntry]) -> list[dict[str, Any]]:
     """Entries with their postings, in the order in which they were posted."""
     rows = session.execute(
         select(Posting, LedgerAccount.code, LedgerAccount.name)
@@ -56,7 +56,7 @@ def one(session: Session, *, entry_id: UUID) -> dict[str, Any]:
     ).scalar_one_or_none()
     if found is None:
         raise EntryNotFound
-    return told(session, [found])[0]
+    return to_response(session, [found])[0]
 
 
 def _columns(row: JournalEntry | Posting) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def _columns(row: JournalEntry | Posting) -> dict[str, Any]:
 
 
 def _told(reader: Reader, rows: Sequence[JournalEntry]) -> list[dict[str, Any]]:
-    return told(reader.session, rows)
+    return to_response(reader.session, rows)
 
 
 JOURNAL = Listing(

@@ -1,4 +1,4 @@
-"""What the relay hands out: lanes take turns, so that nobody's backlog keeps others waiting.
+"""Lanes: the relay hands out in turns, so that no backlog keeps others waiting.
 
 A lane holds the messages of one company, or those to the rail of one provider account. In each
 round every lane has its oldest; what no slot of its account or no room in its queue is free for
@@ -27,7 +27,7 @@ FAILING = 5
 """How many times longer than a lost hint a task waits that began and has come to no end."""
 
 ROUNDS_MIN = 10
-"""What a lane may have in one turn, however many lanes there are."""
+"""The most that a lane is given in one turn, however many lanes there are."""
 
 WAITS_ITS_TURN = """
     o.attempts > 0 AND o.handed_at > :now - interval '10 minutes'
@@ -35,7 +35,7 @@ WAITS_ITS_TURN = """
         AND s.held_until > :late)
     OR EXISTS (SELECT FROM heartbeats h WHERE h.name = 'full:' || o.topic AND h.beaten_at > :late)
 """
-"""What keeps a due message `o` from counting as late: its hint lies in a queue, its account
+"""A due message `o` does not count as late while its hint lies in a queue, its account
 has taken a slot lately, or the relay says that its queue takes nothing more. `:late` is a minute
 ago. Whether anybody works a queue off is for its heartbeat to show.
 """
@@ -59,7 +59,7 @@ class Due(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """What the queue of a topic holds of what was handed out before."""
+    """The part of what was handed out before that the queue of a topic still holds."""
 
     is_full: bool = False
     since: datetime | None = None
@@ -70,7 +70,7 @@ class Queue:
 
 @dataclass(frozen=True, kw_only=True)
 class HandOut:
-    """What one turn hands out."""
+    """The messages that one turn hands out."""
 
     due: Sequence[Due]
     goes_on: bool
@@ -79,12 +79,12 @@ class HandOut:
     """An account has been given what it has slots for, and may have more."""
 
 
-def waiting(glance: Session) -> list[Lane]:
-    """The lanes in which something is due (`db.system_glance`).
+def waiting(autocommit: Session) -> list[Lane]:
+    """The lanes in which something is due (`db.system_autocommit`).
 
     One look at the index for each lane with an open message, however many it has.
     """
-    rows = glance.execute(WAITING, db.shift(), execution_options=db.PREPARED)
+    rows = autocommit.execute(WAITING, db.shift(), execution_options=db.PREPARED)
     return [Lane(topic=row.topic, id=row.lane) for row in rows]
 
 
@@ -92,7 +92,8 @@ WAITING = text(
     """
     WITH RECURSIVE lanes (topic, lane, due_at) AS (
         (SELECT topic, lane, due_at FROM obligations
-         WHERE done_at IS NULL AND parked_at IS NULL ORDER BY topic, lane, due_at LIMIT 1)
+         WHERE done_at IS NULL AND parked_at IS NULL
+         ORDER BY topic, lane, due_at LIMIT 1)
         UNION ALL
         SELECT next.topic, next.lane, next.due_at
         FROM lanes, LATERAL (
@@ -200,7 +201,8 @@ CLAIM = text(
         SELECT id, round FROM ranked WHERE round <= room ORDER BY round, due_at LIMIT :limit
     ), due AS MATERIALIZED (
         SELECT o.id, o.due_at, chosen.round FROM chosen JOIN obligations o ON o.id = chosen.id
-        WHERE coalesce(o.done_at, o.parked_at) IS NULL AND o.due_at - :now <= interval '0'
+        WHERE coalesce(o.done_at, o.parked_at) IS NULL
+            AND o.due_at - :now <= interval '0'
         FOR NO KEY UPDATE OF o SKIP LOCKED
     )
     UPDATE obligations o SET attempts = o.attempts + 1, handed_at = :now,
@@ -216,15 +218,15 @@ before a backlog say that next to nothing is open, and all of it would be read f
 """
 
 
-def following(glance: Session, *, ended: UUID) -> Begun | None:
-    """End a call, claim what is due next in its lane, and begin it (`db.system_glance`).
+def following(autocommit: Session, *, ended: UUID) -> Begun | None:
+    """End a call, claim what is due next in its lane, and begin it (`db.system_autocommit`).
 
     One statement for what a task costs three, `outbox.ended` and `outbox.begin` among them. A
     worker that goes on by itself spares a turn of the relay and a message, and no slot stands empty
     until the relay looks again. What it takes is counted as handed out.
     """
     bound = settings.current().outbox_attempts_max
-    row = glance.execute(
+    row = autocommit.execute(
         FOLLOWING,
         {"ended": ended, "bound": bound, **_backoff(), **db.shift()},
         execution_options=db.PREPARED,
@@ -272,8 +274,8 @@ def unpublish(session: Session, message_ids: Sequence[UUID], *, due_at: datetime
     )
 
 
-def tell_full(session: Session, queues: Mapping[str, Queue]) -> None:
-    """Leave word of the topics whose queue takes nothing more now (system role)."""
+def mark_full(session: Session, queues: Mapping[str, Queue]) -> None:
+    """Mark the topics whose queue takes nothing more now (system role)."""
     for topic in sorted(queues):
         if queues[topic].is_full:
             heartbeats.beat(session, name=f"full:{topic}", now=session.info["now"])

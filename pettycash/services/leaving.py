@@ -189,7 +189,7 @@ def _manager(session: Session, requisition: Requisition, *, now: datetime) -> re
     )
 
 
-def tell_manager(session: Session, *, user_id: UUID, now: datetime) -> None:
+def notify_manager(session: Session, *, user_id: UUID, now: datetime) -> None:
     """Tell the manager of somebody who left what they had raised; it is cancelled or adopted.
 
     Where they have no manager but the escalation approver, a case tells those who can name one.

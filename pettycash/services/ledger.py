@@ -1,4 +1,4 @@
-"""Posting and holding. The rules live in the database (migrations 0006, 0021), called here.
+"""Posting and holding. The rules live in the database (migrations/sql/functions), called here.
 
 Amounts are positive, the side carries the sign; balances are debits minus credits. Which event
 makes which entry is decided in `posting_rules`.
@@ -160,7 +160,7 @@ def post(
     written = rows.all()
     for row, entry in zip(written, entries, strict=True):
         if row.rolled_to is not None:
-            _tell_late(session, entry, entry_id=row.posted, accounting_date=row.rolled_to)
+            _open_late_case(session, entry, entry_id=row.posted, accounting_date=row.rolled_to)
     return [row.posted for row in written]
 
 
@@ -238,7 +238,9 @@ CLOSE_GATE = """
 """
 
 
-def _tell_late(session: Session, entry: Entry, *, entry_id: UUID, accounting_date: date) -> None:
+def _open_late_case(
+    session: Session, entry: Entry, *, entry_id: UUID, accounting_date: date
+) -> None:
     """Open a case for a fact whose own month was closed for good, so that it counts later."""
     cases.open_case(
         session,

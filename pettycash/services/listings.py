@@ -125,7 +125,7 @@ def flag(
 ) -> Filter:
     """Rows of which the condition is true, or of which it is not."""
 
-    def where(value: bool, reader: Reader) -> Condition:  # noqa: FBT001 - it was asked for
+    def where(value: bool, reader: Reader) -> Condition:
         found = condition(reader.now) if callable(condition) else condition
         return and_(found) if value else not_(found)
 

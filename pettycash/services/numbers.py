@@ -25,7 +25,7 @@ NUMBERED: Mapping[Prefix, type[Tenanted]] = {
     "REP": Replenishment,
     "VAR": VarianceAdjustment,
 }
-"""What bears a number, by its prefix."""
+"""The kinds of things that bear a number, by prefix."""
 
 JUMP_MIN, JUMP_ROUND = 1_000, 100
 JUMP_MARGIN = 10

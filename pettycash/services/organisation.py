@@ -87,7 +87,7 @@ STANDING_ON: Mapping[type[Unit], tuple[tuple[type[Any], InstrumentedAttribute[An
     CostCenter: ((Membership, Membership.cost_center_id),),
     Position: ((Membership, Membership.position_id),),
 }
-"""What keeps a unit from being deactivated while it is active itself."""
+"""Tables whose active rows keep a unit from being deactivated."""
 
 
 def get_company(session: Session, *, company_id: UUID, lock: bool = False) -> Company:
@@ -115,7 +115,7 @@ def rename_company(session: Session, *, company: Company, name: str, actor: Acto
             session.flush()  # a taken name must be told here, not at commit
     except IntegrityError as error:
         raise CompanyNameTaken from error
-    _remember(session, "company.updated", company.id, {"name": [before, name]}, actor)
+    _log_event(session, "company.updated", company.id, {"name": [before, name]}, actor)
     return company
 
 
@@ -146,7 +146,7 @@ def create(session: Session, kind: type[U], *, values: Mapping[str, Any], actor:
             session.flush()  # a taken code must be told here, not at commit
     except IntegrityError as error:
         raise _refusal(error) from error
-    _remember(session, f"{kind.__tablename__}.created", unit.id, dict(values), actor)
+    _log_event(session, f"{kind.__tablename__}.created", unit.id, dict(values), actor)
     return unit
 
 
@@ -173,7 +173,7 @@ def update(session: Session, unit: U, *, values: Mapping[str, Any], actor: Actor
     except IntegrityError as error:
         raise _refusal(error) from error
     detail = {name: [before[name], value] for name, value in changed.items()}
-    _remember(session, f"{unit.__tablename__}.updated", unit.id, detail, actor)
+    _log_event(session, f"{unit.__tablename__}.updated", unit.id, detail, actor)
     return unit
 
 
@@ -211,7 +211,7 @@ def _refusal(error: IntegrityError) -> errors.PettycashError:
     return CodeTaken(errors={"code": ["Another one has it."]})
 
 
-def _remember(
+def _log_event(
     session: Session, event: str, unit_id: UUID, detail: Mapping[str, Any], actor: Actor
 ) -> None:
     security_log.record(

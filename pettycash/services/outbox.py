@@ -26,7 +26,7 @@ ENQUEUED = "pettycash_enqueued"
 """Mark in session.info: a message is due now, so the relay may be woken after the commit."""
 
 CHANNEL = "pettycash_outbox"
-"""What the relay listens to."""
+"""The channel that the relay listens to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,12 +137,12 @@ _UNDER_WAY = (
 """Neither completed nor dead-lettered."""
 
 
-def begin(glance: Session, *, message_id: UUID) -> Begun | None:
-    """A task starts on it (`db.system_glance`): counted before anything runs, since a task may kill
+def begin(autocommit: Session, *, message_id: UUID) -> Begun | None:
+    """A task starts on it (`db.system_autocommit`): counted before it runs, since a task may kill
     its process. None where it is completed or dead-lettered.
     """
     bound = settings.current().outbox_attempts_max
-    row = glance.execute(
+    row = autocommit.execute(
         BEGIN,
         {"outbox_message": message_id, "bound": bound, **db.shift()},
         execution_options=db.PREPARED,
@@ -191,10 +191,10 @@ BEGIN = (
 """A statement by itself, of which nothing else depends: no transaction is opened round it."""
 
 
-def ended(glance: Session, *, message_id: UUID) -> None:
-    """The task came to its end without an error (`db.system_glance`): what was counted is
+def ended(autocommit: Session, *, message_id: UUID) -> None:
+    """The task came to its end without an error (`db.system_autocommit`): what was counted is
     forgotten, as it is where the effect has completed the message."""
-    glance.execute(ENDED, {"outbox_message": message_id}, execution_options=db.PREPARED)
+    autocommit.execute(ENDED, {"outbox_message": message_id}, execution_options=db.PREPARED)
 
 
 ENDED = (
@@ -276,7 +276,7 @@ def end_lease(session: Session, *, topic: str, key: UUID, due_at: datetime | Non
 def wake(
     session: Session, *, topic: str, lane: UUID | None = None, keys: Select[UUID] | None = None
 ) -> None:
-    """What kept these from being done is over: what waits of a topic is due now.
+    """Make the waiting messages of a topic due now, since what they waited for is over.
 
     In one lane, or of some keys, or wherever the session's role sees any.
     """
@@ -367,8 +367,8 @@ def _wake_relay(session: Session) -> None:
     if not session.info.pop(ENQUEUED, False):
         return
     try:
-        with db.system_glance() as glance:
-            glance.execute(text(f"NOTIFY {CHANNEL}"))
+        with db.system_autocommit() as autocommit:
+            autocommit.execute(text(f"NOTIFY {CHANNEL}"))
     except SQLAlchemyError:
         logger.debug("the relay was not woken", exc_info=True)
 

@@ -143,7 +143,8 @@ COUNTS = text(
         count(*) FILTER (WHERE parked_at IS NULL AND failures >= {FAILING}) AS failing,
         CAST(extract(epoch FROM :now - min(due_at) FILTER (
             WHERE is_due AND NOT waits)) AS float8) AS late_seconds
-    FROM (SELECT *, parked_at IS NULL AND due_at <= :now AS is_due, ({WAITS_ITS_TURN}) AS waits
+    FROM (SELECT *, parked_at IS NULL AND due_at <= :now AS is_due,
+            ({WAITS_ITS_TURN}) AS waits
         FROM obligations o WHERE done_at IS NULL) AS open
     GROUP BY topic ORDER BY topic
     """  # noqa: S608 - a condition of ours

@@ -25,7 +25,7 @@ from pettycash.services.actors import Actor
 from pettycash.services.listings import Find, Listing, days, exact, flag, many
 
 SENDING, ASKING = "payments.submit", "payments.resolve"
-"""Work that stands still, and work that does where a rail has refused the credentials."""
+"""Work that pauses stop, and work that stops where a rail has refused the credentials."""
 
 PAUSERS = (Role.OPERATOR, Role.TREASURY, Role.CFO)
 
@@ -112,7 +112,7 @@ _SOMETHING = select(cast(Pause.scope, Text)).where(
 )
 
 PAUSED = union_all(_EVERYTHING, _SOMETHING).execution_options(**db.PREPARED)
-"""What stands still, by name."""
+"""The pauses that hold here, by name."""
 
 
 def pause(
@@ -149,7 +149,7 @@ def pause(
             session.flush()  # here, as the unique index decides between two
     except IntegrityError as error:
         raise AlreadyPaused from error
-    _remember(session, row, "paused", actor)
+    _log_event(session, row, "paused", actor)
     return row
 
 
@@ -169,7 +169,7 @@ def pause_account(session: Session, *, account_id: UUID, reason: str) -> bool:
     ).scalar_one_or_none()
     if row is None:
         return False
-    _remember(session, row, "paused", actor=None)
+    _log_event(session, row, "paused", actor=None)
     return True
 
 
@@ -189,13 +189,13 @@ def resume(session: Session, *, pause_id: UUID, actor: Actor, now: datetime) -> 
         raise AlreadyResumed
     if row.resume_requested_by is None:
         row.resume_requested_by = actor.user_id
-        _remember(session, row, "resume_requested", actor)
+        _log_event(session, row, "resume_requested", actor)
         return row
     if row.resume_requested_by == actor.user_id:
         raise OwnResumption
     row.resumed_by = actor.user_id
     row.resumed_at = now
-    _remember(session, row, "resumed", actor)
+    _log_event(session, row, "resumed", actor)
     _wake(session, row)
     return row
 
@@ -273,7 +273,7 @@ def resume_everything(session: Session, *, by: str, now: datetime) -> PlatformPa
 
 
 def _wake(session: Session, pause: Pause) -> None:
-    """What waited for the end of a pause is due now."""
+    """Make the messages due that waited for the end of a pause."""
     if pause.scope is PauseScope.STORE:
         queued = (
             select(PaymentAttempt.id)
@@ -302,7 +302,7 @@ def _check_object(session: Session, scope: PauseScope, object_id: UUID | None) -
         raise PauseNotFound(f"There is no such {scope.value.replace('_', ' ')}.")
 
 
-def _remember(session: Session, row: Pause, outcome: str, actor: Actor | None) -> None:
+def _log_event(session: Session, row: Pause, outcome: str, actor: Actor | None) -> None:
     security_log.record(
         session,
         event=f"pause.{outcome}",

@@ -94,7 +94,7 @@ class Person:
 
     @property
     def version(self) -> str:
-        """What an ETag of both is made of."""
+        """The version of both, for the ETag."""
         return f"{self.user.version}.{self.membership.version}"
 
 
@@ -163,8 +163,8 @@ def admit(
             session.flush()
     except IntegrityError as error:
         raise UsernameTaken(errors={"username": ["The username is taken."]}) from error
-    _remember(session, "user.created", user.id, {"username": name}, actor)
-    _tell_shared_contacts(session, user.id, actor)
+    _log_event(session, "user.created", user.id, {"username": name}, actor)
+    _log_shared_contacts(session, user.id, actor)
     links.enqueue(session, user_id=user.id, actor=actor)
     return Person(user=user, membership=membership)
 
@@ -219,18 +219,18 @@ def update(
     detail = {
         name: [_masked(name, old), _masked(name, new)] for name, (old, new) in changed.items()
     }
-    _remember(session, "user.updated", person.user.id, detail, actor)
+    _log_event(session, "user.updated", person.user.id, detail, actor)
     if changed.get("is_active") == [False, True]:
-        event_id = _remember(session, "user.reactivated", person.user.id, {}, actor)
+        event_id = _log_event(session, "user.reactivated", person.user.id, {}, actor)
         security_alerts.enqueue(session, event_id=event_id)
     if is_reached_anew:
         contacts.enqueue_notices(session, user_id=person.user.id)
-        _tell_shared_contacts(session, person.user.id, actor)
+        _log_shared_contacts(session, person.user.id, actor)
     return person
 
 
 def _read(session: Session, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything in its stored form."""
+    """Validate a draft; returns it in its stored form."""
     wanted = dict(values)
     if "display_name" in wanted:
         wanted["display_name"] = texts.name(wanted["display_name"], field="display_name")
@@ -242,7 +242,7 @@ def _read(session: Session, values: Mapping[str, Any]) -> dict[str, Any]:
     return wanted
 
 
-def _tell_shared_contacts(session: Session, user_id: UUID, actor: Actor | None) -> None:
+def _log_shared_contacts(session: Session, user_id: UUID, actor: Actor | None) -> None:
     """Open a case where a contact is another member's too: what goes there goes to both."""
     own, theirs = aliased(Contact), aliased(Contact)
     shared = session.execute(
@@ -263,7 +263,7 @@ def _tell_shared_contacts(session: Session, user_id: UUID, actor: Actor | None) 
         evidence=found,
         severity=Severity.WARNING,
     )
-    _remember(session, "user.contact_shared", user_id, found, actor)
+    _log_event(session, "user.contact_shared", user_id, found, actor)
 
 
 def check_reset_alone(session: Session, *, user_id: UUID, now: datetime) -> None:
@@ -333,7 +333,7 @@ def send_link(session: Session, *, user_id: UUID, actor: Actor | None) -> None:
     if ContactKind.EMAIL in contacts.too_new(session, user_id=user_id, now=session.info["now"]):
         raise ContactTooNew
     links.enqueue(session, user_id=user_id, actor=actor)
-    _remember(session, "user.link_sent", user_id, {}, actor)
+    _log_event(session, "user.link_sent", user_id, {}, actor)
 
 
 def e_mail(text: str) -> str:
@@ -372,13 +372,13 @@ def e164(session: Session, phone: str | None) -> str | None:
 
 
 def _masked(name: str, value: Any) -> Any:
-    """What the security log may hold: no full phone number (security.md row 19)."""
+    """The form that the security log may hold: no full phone number (security.md row 19)."""
     if name == "phone" and value:
         return mask_phone(value)
     return str(value) if isinstance(value, UUID) else value
 
 
-def _remember(
+def _log_event(
     session: Session, event: str, user_id: UUID, detail: Mapping[str, Any], actor: Actor | None
 ) -> UUID:
     return security_log.record(

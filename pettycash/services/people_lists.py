@@ -44,7 +44,7 @@ def is_live(now: datetime) -> Condition:
     return and_(RoleAssignment.valid_from <= now, or_(ends.is_(None), ends > now))
 
 
-def shown(reader: Reader, rows: Sequence[tuple[User, Membership]]) -> list[dict[str, Any]]:
+def to_response(reader: Reader, rows: Sequence[tuple[User, Membership]]) -> list[dict[str, Any]]:
     """People as they are answered; roles and titles of all of them in one query each."""
     held: dict[UUID, list[RoleAssignment]] = {}
     for each in reader.session.execute(
@@ -126,7 +126,7 @@ USERS = Listing(
         text="Words of names and e-mail, in any case.",
     ),
     orders={"username": (User.username, User.id), "newest": (User.id.desc(),)},
-    show=shown,
+    show=to_response,
     columns=("username", "display_name", "email", "position_title", "is_active", "mfa_enrolled"),
 )
 

@@ -1,4 +1,4 @@
-"""What beat starts: counted before it runs, so that a job that kills its process does not for ever.
+"""Periodic jobs: counted before they run, so that one that kills its process stops in the end.
 
 Each of these jobs does all that is due, so one that is left out for a while loses nothing.
 """
@@ -13,10 +13,10 @@ FAILURES_MAX = 3
 """How often in a row a job may begin without coming to its end; then it is tried once an hour."""
 
 
-def begin(glance: Session, *, name: str) -> bool:
-    """A job starts (`db.system_glance`); False where it has failed too often to be tried now."""
+def begin(autocommit: Session, *, name: str) -> bool:
+    """A job starts (`db.system_autocommit`); False where it has failed too often to be tried."""
     values = {"name": name, "bound": FAILURES_MAX, **db.shift()}
-    return glance.execute(BEGIN, values).one_or_none() is not None
+    return autocommit.execute(BEGIN, values).one_or_none() is not None
 
 
 BEGIN = text(
@@ -30,17 +30,17 @@ BEGIN = text(
 )
 
 
-def failed(glance: Session, *, name: str, error: str) -> None:
-    """It ended in an error (`db.system_glance`); `begin` has counted it."""
-    glance.execute(
+def failed(autocommit: Session, *, name: str, error: str) -> None:
+    """It ended in an error (`db.system_autocommit`); `begin` has counted it."""
+    autocommit.execute(
         text("UPDATE periodic_jobs SET last_error = :error WHERE name = :name"),
         {"name": name, "error": error[:500]},
     )
 
 
-def ended(glance: Session, *, name: str) -> None:
-    """It came to its end (`db.system_glance`): what was counted is forgotten."""
-    glance.execute(
+def ended(autocommit: Session, *, name: str) -> None:
+    """It came to its end (`db.system_autocommit`): what was counted is forgotten."""
+    autocommit.execute(
         text("UPDATE periodic_jobs SET failures = 0, last_error = NULL WHERE name = :name"),
         {"name": name},
     )

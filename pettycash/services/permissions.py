@@ -1,4 +1,4 @@
-"""Who may do what: every operation of the API and the roles that reach it.
+"""Permissions: every operation of the API and the roles that may do it.
 
 This table decides *function-level* access (403). Scope (404) is `visibility`, segregation of duties
 lies in the services and in the database. tests/architecture compares the table with a golden file

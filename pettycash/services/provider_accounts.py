@@ -132,7 +132,7 @@ def create(
             session.flush()  # here, as the unique constraints decide
     except IntegrityError as error:
         raise ProviderAccountExists from error
-    _remember(session, account, "created", actor, sorted(credentials))
+    _log_event(session, account, "created", actor, sorted(credentials))
     return account
 
 
@@ -165,7 +165,7 @@ def change(
     told = {}
     if "options" in changes:  # no secrets, and they say whose callbacks count
         told = {"old": {"options": options_before}, "new": {"options": dict(account.options)}}
-    _remember(session, account, "changed", actor, sorted(changes), **told)
+    _log_event(session, account, "changed", actor, sorted(changes), **told)
     return account
 
 
@@ -234,7 +234,7 @@ def _is_allowed(url: str) -> bool:
     )
 
 
-def _remember(
+def _log_event(
     session: Session,
     account: ProviderAccount,
     what: str,

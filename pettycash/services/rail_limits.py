@@ -33,24 +33,24 @@ class AboveCashLimit(errors.RuleViolation):
 
 @dataclass(frozen=True, kw_only=True)
 class SpendingUnits:
-    """Where money is spent, as far as it is known."""
+    """The units that spend, as far as they are known."""
 
     department_id: UUID | None
     branch_id: UUID | None
     region_id: UUID | None
 
 
-def store_of_place(
-    session: Session, place: SpendingUnits, *, currency: str, method: Method
+def store_of_units(
+    session: Session, units: SpendingUnits, *, currency: str, method: Method
 ) -> Store | None:
     """The store of the nearest fund that pays so: department and branch before region before
     company. None where no fund of the place does."""
-    region_id = place.region_id
-    if region_id is None and place.branch_id is not None:
-        region_id = session.get_one(Branch, place.branch_id).region_id
-    places = (
-        (Fund.department_id, place.department_id),
-        (Fund.branch_id, place.branch_id),
+    region_id = units.region_id
+    if region_id is None and units.branch_id is not None:
+        region_id = session.get_one(Branch, units.branch_id).region_id
+    fund_units = (
+        (Fund.department_id, units.department_id),
+        (Fund.branch_id, units.branch_id),
         (Fund.region_id, region_id),
     )
     return session.execute(
@@ -61,12 +61,12 @@ def store_of_place(
             Store.is_active,
             Fund.is_active,
             Store.currency == currency,
-            *(or_(column.is_(None), column == value) for column, value in places),
+            *(or_(column.is_(None), column == value) for column, value in fund_units),
             Store.kind == StoreKind.DRAWER
             if method is Method.CASH
             else ProviderAccount.method == method,
         )
-        .order_by(*(column.is_(None) for column, _ in places), Store.code)
+        .order_by(*(column.is_(None) for column, _ in fund_units), Store.code)
         .limit(1)
     ).scalar_one_or_none()
 
@@ -101,7 +101,7 @@ def check(
         for each in registry.for_rail(method).validate(amount, currency, destination):
             wrong.setdefault(each.field, []).append(each.message)
     if store is not None:
-        account = db.known(session, ProviderAccount, store.provider_account_id)
+        account = db.get_cached(session, ProviderAccount, store.provider_account_id)
         for sentence in _beyond(account, amount, currency):
             wrong.setdefault("amount", []).append(sentence)
     if wrong:

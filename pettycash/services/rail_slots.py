@@ -17,7 +17,7 @@ FULL_SECONDS = (1.0, 3.0)
 """How soon somebody who found no slot free looks again."""
 
 
-def take(session: Session, *, account_id: UUID, holder: UUID, now: datetime) -> bool:
+def acquire(session: Session, *, account_id: UUID, holder: UUID, now: datetime) -> bool:
     """Take a slot until `free`, or for as long as a claim lasts; False where none is free."""
     current = settings.current()
     wanted = {

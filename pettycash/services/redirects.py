@@ -19,7 +19,7 @@ from pettycash import db, errors, money
 from pettycash.models.payments import IllegalTransition, Payment, PaymentStatus
 from pettycash.models.people import Role
 from pettycash.models.platform import CaseKind, Change, ChangeStatus, Severity
-from pettycash.models.releases import DeathCause
+from pettycash.models.releases import EndCause
 from pettycash.models.requisitions import (
     IllegalRequisitionState,
     Requisition,
@@ -119,7 +119,7 @@ def propose_for_payment(
     payment.open_redirect_id = change.id
     payment.version += 1
     changing.void_release(
-        session, payment=payment, requisition=requisition, cause=DeathCause.CHANGED, now=now
+        session, payment=payment, requisition=requisition, cause=EndCause.CHANGED, now=now
     )
     return change
 
@@ -257,7 +257,7 @@ def _propose(
         actor=actor,
         now=now,
     )
-    _tell(session, requisition, change, "proposed", change.reason, actor=actor)
+    _write_trail(session, requisition, change, "proposed", change.reason, actor=actor)
     return change
 
 
@@ -388,7 +388,7 @@ def ask_anew(session: Session, *, change_id: UUID, now: datetime) -> None:
     if seat.user_id == change.decider_id:
         return
     change.decider_id = seat.user_id
-    _tell(session, requisition, change, "handed over", seat.escalation_reason, actor=None)
+    _write_trail(session, requisition, change, "handed over", seat.escalation_reason, actor=None)
 
 
 def _check_decider(session: Session, change: Change, actor: Actor, now: datetime) -> None:
@@ -448,7 +448,7 @@ def _apply(session: Session, change: Change, actor: Actor, now: datetime) -> Non
             session, requisition=requisition, payment=payment, change=change, actor=actor, now=now
         )
         check_somebody_is_left(session, requisition=requisition, payment=goes, now=now)
-    _tell(session, requisition, change, "approved", change.comment, actor=actor)
+    _write_trail(session, requisition, change, "approved", change.comment, actor=actor)
 
 
 def _send_elsewhere(
@@ -467,7 +467,7 @@ def _send_elsewhere(
     restored.check_moved(session, payment=payment, account_id=store.provider_account_id)
     payment.open_redirect_id = None
     changing.void_release(
-        session, payment=payment, requisition=requisition, cause=DeathCause.CHANGED, now=now
+        session, payment=payment, requisition=requisition, cause=EndCause.CHANGED, now=now
     )
     if payment.status is PaymentStatus.PENDING:
         changing.reshape(
@@ -511,10 +511,10 @@ def _ended(session: Session, change: Change, actor: Actor, _now: datetime) -> No
     of.open_redirect_id = None
     of.version += 1
     word = "refused" if change.status is ChangeStatus.REJECTED else "withdrawn"
-    _tell(session, requisition, change, word, change.comment, actor=actor)
+    _write_trail(session, requisition, change, word, change.comment, actor=actor)
 
 
-def _tell(
+def _write_trail(
     session: Session,
     requisition: Requisition,
     change: Change,

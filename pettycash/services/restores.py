@@ -25,7 +25,7 @@ from pettycash.services import numbers, pauses, releases, security_log
 from pettycash.services.identity import links, sessions
 
 WRITTEN_BEFORE_SENDING: tuple[type[Tenanted], ...] = (Requisition, Payment, PaymentAttempt)
-"""What has to be there before money leaves; the newest of them bounds what is covered."""
+"""Rows that exist before money leaves; the newest of them bounds what is covered."""
 
 REASON = "restored"
 
@@ -44,7 +44,7 @@ class TakenWithoutZone(errors.RuleViolation):
 
 @dataclass(frozen=True, kw_only=True)
 class Stamp:
-    """What was done, and what a person has to look at."""
+    """The result of a stamp: what was done, and what a person has to look at."""
 
     restore: Restore
     is_new: bool
@@ -142,7 +142,7 @@ def _covers_until(session: Session, *, now: datetime) -> datetime:
 
 
 def _pause(session: Session, *, taken_at: datetime, by: str) -> None:
-    """Everything stands still until two people have asked, after the restore, to go on."""
+    """Pause everything until two people have asked, after the restore, to resume."""
     reason = (
         f"Restored from {taken_at:%Y-%m-%d %H:%M:%S %Z}: what came after it is lost."
         " Check withdrawn API keys, roles and people before you resume."

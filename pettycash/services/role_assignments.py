@@ -1,4 +1,4 @@
-"""Who holds which role, where and for how long. Giving and ending one takes two people.
+"""Role assignments with scope and validity. Giving and ending one takes two people.
 
 The escalation approver of a company, who takes a step that nobody else can, is named the same way.
 """

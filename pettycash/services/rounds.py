@@ -303,7 +303,7 @@ def close_round(
     session.flush()
 
 
-def take_facts(approval_round: ApprovalRound, facts: dict[str, Any]) -> None:
+def set_facts(approval_round: ApprovalRound, facts: dict[str, Any]) -> None:
     """Let a round stand for changed facts: earlier digests are stale from now on."""
     approval_round.facts = facts
     approval_round.digest = approved_facts.digest_of(facts)

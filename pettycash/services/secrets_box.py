@@ -204,5 +204,5 @@ def next_token(kind: str, presented: str, *, family: UUID, generation: int) -> s
 
 
 def token_digest(token: str) -> bytes:
-    """What is kept of a token: SHA-256, which 256 random bits do not need salted or slowed."""
+    """The stored form of a token: SHA-256; 256 random bits need no salt and no slow hash."""
     return hashlib.sha256(token.encode("utf-8")).digest()

@@ -1,4 +1,4 @@
-"""What security has to remember: authentications, refusals, settings, auditors' reads.
+"""The security log: authentications, refusals, settings, auditors' reads.
 
 Append-only (security.md row 19). No codes, tokens, passwords or full phone numbers in `detail`.
 """
@@ -31,7 +31,7 @@ def record(
 ) -> UUID:
     """Write one event in the caller's transaction, as the application or the system role.
 
-    `event` is a dotted word (`auth.login`), `outcome` one of ok, refused, failed. Without an actor
+    `event` is a dotted name (`auth.login`), `outcome` one of ok, refused, failed. Without an actor
     the person and company may be given, where they are known. Returns its id.
     """
     event_id = new_id()
@@ -67,6 +67,6 @@ def record(
 
 
 LOGGED = frozenset({"code", "operation", "attempt"})
-"""Fields of the detail that stand in the log as well, beside ids: words of ours, never values."""
+"""Fields of the detail that stand in the log as well, beside ids: names of ours, never values."""
 
 RECORD = insert(SecurityEvent.metadata.tables["security_events"]).execution_options(**db.PREPARED)

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, money
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.models.base import new_id
 from pettycash.models.funds import Store, StoreKind
 from pettycash.models.imprest import VarianceAdjustment, VarianceKind, VarianceStatus
@@ -170,7 +170,7 @@ def record(
     )
     session.add(adjustment)
     session.flush()  # the difference is the database's to compute
-    reach("variances.recorded")
+    crash_point("variances.recorded")
     return adjustment
 
 
@@ -204,12 +204,12 @@ def approve(
     entry = posting_rules.variance(
         session, adjustment=found, payment=payment, occurred_at=now, by=actor.user_id
     )
-    reach("variances.posting")
+    crash_point("variances.posting")
     [found.entry_id] = ledger.post(session, [entry])
     session.flush()  # an approved variance counts in what is considered next
     store = session.get_one(Store, found.store_id)
     replenishments.consider(session, fund_id=store.fund_id, now=now, store_id=store.id)
-    reach("variances.approved")
+    crash_point("variances.approved")
     return found
 
 
@@ -296,7 +296,7 @@ def _check_materiality(session: Session, found: VarianceAdjustment, *, now: date
 
 
 def _accepted(session: Session, *, payment_id: UUID, kind: VarianceKind) -> Decimal:
-    """What approved variances have moved the payment's amount by; a fee is money besides."""
+    """The sum by which approved variances changed the payment's amount; fees are apart."""
     is_fee = VarianceAdjustment.kind == VarianceKind.FEE
     return session.execute(
         select(func.coalesce(func.sum(VarianceAdjustment.variance_amount), Decimal(0))).where(

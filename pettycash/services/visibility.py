@@ -55,11 +55,11 @@ def sees_company(actor: Actor) -> bool:
 
 
 OF_ACCESS = ("access", "api_key", "auth", "change", "company", "mfa", "settings", "user")
-"""First words of the security events that an administrator reads; money is none of theirs."""
+"""Domains of the security events that an administrator reads; none is about money."""
 
 
 def security_events(actor: Actor) -> ColumnElement[bool]:
-    """All that is remembered of the company; for administrators what is about access."""
+    """The security log of the company; for administrators what is about access."""
     if sees_company(actor):
         return true()
     return func.split_part(SecurityEvent.event, ".", 1).in_(OF_ACCESS)

@@ -1,7 +1,7 @@
 """The recipient's code for cash: made, kept as a digest, sent to them."""
 
 from pettycash import db
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.gateways.flight import Deadline
 from pettycash.services import payments
 from pettycash.tasks import delivery
@@ -18,7 +18,7 @@ def send_acknowledgement_code(job: Job) -> None:
         )
     if message is None:
         return
-    reach("cash.code_made")
+    crash_point("cash.code_made")
     try:
         delivery.deliver(
             subject=message.subject,
@@ -33,6 +33,6 @@ def send_acknowledgement_code(job: Job) -> None:
                 session, acknowledgement_id=job.key, message=message
             )
         raise
-    reach("cash.code_sent")
+    crash_point("cash.code_sent")
     with db.transaction() as session:
         payments.acknowledgement_delivered(session, acknowledgement_id=job.key, message=message)

@@ -30,5 +30,5 @@ def hand_over(job: Job) -> None:
             leaving.give_back_release(session, payment_id=payment_id, user_id=job.key)
     with db.transaction() as session:
         leaving.give_back_cases(session, user_id=job.key, now=session.info["now"])
-        leaving.tell_manager(session, user_id=job.key, now=session.info["now"])
+        leaving.notify_manager(session, user_id=job.key, now=session.info["now"])
         leaving.done(session, user_id=job.key, now=session.info["now"])

@@ -8,7 +8,7 @@ from pettycash.tasks.outbox_tasks import Job, outbox_task
 
 
 @outbox_task(contacts.TOPIC)
-def tell_old_address(job: Job) -> None:
+def notify_old_address(job: Job) -> None:
     """Send it; after a crash it may be told twice.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What signing in leaves behind, removed in batches."""
+"""Remove in batches what signing in leaves behind."""
 
 from pettycash import db
 from pettycash.services.identity import upkeep

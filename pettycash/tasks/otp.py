@@ -1,7 +1,7 @@
 """Release codes: made, kept as a digest, sent. The plaintext lives in one call only."""
 
 from pettycash import db
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.gateways.flight import Deadline
 from pettycash.services import releases
 from pettycash.tasks import delivery
@@ -16,7 +16,7 @@ def send(job: Job) -> None:
         message = releases.make_code(session, send_id=job.key, now=session.info["now"])
     if message is None:
         return
-    reach("otp.made")
+    crash_point("otp.made")
     try:
         delivery.deliver(
             subject=message.subject,
@@ -29,14 +29,14 @@ def send(job: Job) -> None:
         with db.transaction() as session:
             releases.code_not_delivered(session, send_id=job.key, message=message)
         raise
-    reach("otp.sent")
+    crash_point("otp.sent")
     with db.transaction() as session:
         releases.code_delivered(session, send_id=job.key, message=message, now=session.info["now"])
 
 
 @outbox_task("otp.expire")
 def expire(job: Job) -> None:
-    """Bury a challenge whose time has passed, so that its claim ends and it is counted."""
+    """Expire a challenge whose time has passed, so that its claim ends and it is counted."""
     db.in_transaction(
         lambda session: releases.expire(session, challenge_id=job.key, now=session.info["now"])
     )

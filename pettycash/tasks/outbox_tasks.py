@@ -15,7 +15,7 @@ from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 
 from pettycash import db
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.services import dead_letters, lanes, outbox
 from pettycash.services.outbox import Begun
 
@@ -107,16 +107,16 @@ def run(
 ) -> None:
     """Run the task of one outbox message in this process, and those after it as in `run_all`."""
     with db.scope(source=f"task:{topic}", request_id=str(message_id), actor_id=None):
-        with db.system_glance() as glance:
-            row = outbox.begin(glance, message_id=message_id)
+        with db.system_autocommit() as autocommit:
+            row = outbox.begin(autocommit, message_id=message_id)
         if row is None:
-            reach("tasks.begun")
+            crash_point("tasks.begun")
             logger.info("the message is completed already", extra={"message_id": str(message_id)})
             return
         if row.topic != topic:
             raise ValueError(f"outbox message {message_id} is for {row.topic}, not for {topic}")
         while row is not None:
-            reach("tasks.begun")
+            crash_point("tasks.begun")
             with db.scope(company_id=row.company_id, request_id=row.request_id or str(row.id)):
                 if row.is_dead_lettered:
                     _open_case(row, dead_letters.BEGAN_TOO_OFTEN)
@@ -126,10 +126,10 @@ def run(
 
 
 def _end(row: Begun, *, goes_on: bool) -> Begun | None:
-    with db.system_glance() as glance:
+    with db.system_autocommit() as autocommit:
         if goes_on:
-            return lanes.following(glance, ended=row.id)
-        outbox.ended(glance, message_id=row.id)
+            return lanes.following(autocommit, ended=row.id)
+        outbox.ended(autocommit, message_id=row.id)
         return None
 
 

@@ -5,7 +5,7 @@ import logging
 from sqlalchemy.orm import Session
 
 from pettycash import db
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.gateways import registry
 from pettycash.services import payments
 from pettycash.tasks.outbox_tasks import Job, outbox_task
@@ -20,19 +20,19 @@ def submit(job: Job) -> None:
     Claim, commit; mark as sending, commit; call; record, commit. A worker that dies before the
     second commit has sent nothing and another one claims it; after it, the rail is asked.
     """
-    reach("payments.delivered")
+    crash_point("payments.delivered")
     with db.transaction() as session:
         claim = payments.claim(session, attempt_id=job.key, now=session.info["now"])
-        reach("payments.claiming")
+        crash_point("payments.claiming")
     if claim is None:
         return
-    reach("payments.claimed")
+    crash_point("payments.claimed")
     # From before the commit, since whoever stands still after it may be taken for gone meanwhile.
     leave_by = payments.sending_deadline()
     try:
         with db.transaction() as session:
             payments.mark_sending(session, claim=claim, now=session.info["now"])
-            reach("payments.marking")
+            crash_point("payments.marking")
     except payments.ClaimLost:
         logger.warning(
             "claim lost before sending",
@@ -41,16 +41,16 @@ def submit(job: Job) -> None:
         with db.transaction() as session:
             payments.return_claim(session, claim=claim)
         return
-    reach("payments.sending")
+    crash_point("payments.sending")
     outcome = registry.for_rail(claim.rail).submit(claim.instruction, leave_by=leave_by)
-    reach("payments.answered")
+    crash_point("payments.answered")
 
     def record(session: Session) -> None:
         payments.record_outcome(session, claim=claim, outcome=outcome, now=session.info["now"])
-        reach("payments.recording")
+        crash_point("payments.recording")
 
     db.in_transaction(record)
-    reach("payments.recorded")
+    crash_point("payments.recorded")
 
 
 @outbox_task("payments.resolve")
@@ -60,23 +60,23 @@ def resolve(job: Job) -> None:
     def ask(session: Session) -> payments.Question | None:
         now = session.info["now"]
         question = payments.next_question(session, attempt_id=job.key, now=now)
-        reach("payments.questioning")
+        crash_point("payments.questioning")
         return question
 
     question = db.in_transaction(ask)
     if question is None:
         return
-    reach("payments.asking")
+    crash_point("payments.asking")
     answer = registry.for_rail(question.rail).query(
         question.instruction,
         conversation_id=question.conversation_id,
         provider_reference=question.provider_reference,
     )
-    reach("payments.told")
+    crash_point("payments.told")
 
     def record(session: Session) -> None:
         payments.record_answer(session, question=question, answer=answer, now=session.info["now"])
-        reach("payments.answering")
+        crash_point("payments.answering")
 
     db.in_transaction(record)
-    reach("payments.understood")
+    crash_point("payments.understood")

@@ -36,16 +36,16 @@ def periodic_task(name: str) -> Callable[[Callable[[], None]], Callable[..., Non
 
 def run(name: str, function: Callable[[], None]) -> None:
     """Run one periodic task now, in this process."""
-    with db.system_glance() as glance:
-        may_begin = periodic_jobs.begin(glance, name=name)
+    with db.system_autocommit() as autocommit:
+        may_begin = periodic_jobs.begin(autocommit, name=name)
     if not may_begin:
         logger.error("periodic job failed too often, and waits for an hour", extra={"job": name})
         return
     try:
         function()
     except Exception as error:
-        with db.system_glance() as glance:
-            periodic_jobs.failed(glance, name=name, error=without_values(error))
+        with db.system_autocommit() as autocommit:
+            periodic_jobs.failed(autocommit, name=name, error=without_values(error))
         raise
-    with db.system_glance() as glance:
-        periodic_jobs.ended(glance, name=name)
+    with db.system_autocommit() as autocommit:
+        periodic_jobs.ended(autocommit, name=name)

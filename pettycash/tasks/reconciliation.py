@@ -1,4 +1,4 @@
-"""The nightly run: started where a company's night has come, advanced until it is closed."""
+"""The nightly run: started at a company's nightly hour, advanced until it is closed."""
 
 import logging
 from datetime import timedelta
@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.models.organisation import Company
 from pettycash.models.reconciliation import ReconciliationRun, RunStatus
 from pettycash.services import outbox, reconciliation
@@ -20,14 +20,14 @@ logger = logging.getLogger(__name__)
 
 STATEMENT_SECONDS = 300.0
 STEP_SECONDS = 900
-"""A company's books are read whole: what a request may take would end a large night each night."""
+"""A company's books are read whole: a request's limit would end a large run each time."""
 
-LOOK_AGAIN = timedelta(seconds=5)
+NEXT_LOOK = timedelta(seconds=5)
 
 
 @periodic_task("reconciliation.run_nightly")
 def run_nightly() -> None:
-    """Start the run of the business day before, in every company whose night has come.
+    """Start the run of the business day before, in every company whose nightly hour has come.
 
     Harmless however often it is called, and late calls make up for missed ones; one company in
     trouble does not keep the others waiting.
@@ -40,7 +40,7 @@ def run_nightly() -> None:
                 db.in_transaction(_start_due)
             except (errors.PettycashError, DBAPIError):
                 logger.exception(
-                    "the night of a company could not begin",
+                    "the nightly run of a company could not begin",
                     extra={"company_id": str(company_id)},
                 )
 
@@ -55,11 +55,11 @@ def run(job: Job) -> None:
     if advance(job.key).status is RunStatus.CLOSED:
         return
 
-    def look_again(session: Session) -> None:
-        due_at = session.info["now"] + LOOK_AGAIN
+    def reschedule(session: Session) -> None:
+        due_at = session.info["now"] + NEXT_LOOK
         outbox.reschedule(session, topic=job.topic, key=job.key, due_at=due_at)
 
-    db.in_transaction(look_again)
+    db.in_transaction(reschedule)
 
 
 def advance(run_id: UUID) -> ReconciliationRun:
@@ -73,11 +73,11 @@ def advance(run_id: UUID) -> ReconciliationRun:
         return reconciliation.advance(session, run_id=run_id, now=session.info["now"])
 
     def match(session: Session) -> None:
-        db.take_time(session, seconds=STATEMENT_SECONDS)
+        db.allow_long_statements(session, seconds=STATEMENT_SECONDS)
         reconciliation.match(session, run_id=run_id)
 
     def close(session: Session) -> None:
-        db.take_time(session, seconds=STATEMENT_SECONDS)
+        db.allow_long_statements(session, seconds=STATEMENT_SECONDS)
         reconciliation.close(session, run_id=run_id, report=report, now=session.info["now"])
 
     while (done := db.in_transaction(step)) is reconciliation.Step.ASKED:
@@ -85,9 +85,9 @@ def advance(run_id: UUID) -> ReconciliationRun:
     if done is reconciliation.Step.DUE:
         db.in_transaction(match)
         with db.snapshot() as session:
-            db.take_time(session, seconds=STATEMENT_SECONDS)
+            db.allow_long_statements(session, seconds=STATEMENT_SECONDS)
             report = reconciliation.examine(session, run_id=run_id)
         db.in_transaction(close)
-    reach("reconciliation.stepped")
+    crash_point("reconciliation.stepped")
     with db.transaction() as session:
         return reconciliation.find_run(session, run_id)

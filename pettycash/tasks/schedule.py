@@ -30,7 +30,7 @@ SCHEDULE: Mapping[str, Mapping[str, Any]] = {
     },
     "reconciliation-nightly": {
         "task": "reconciliation.run_nightly",
-        # Company time decides whether a company's night has come, so it is asked all day long.
+        # Company time decides when a company's nightly hour has come, so it is asked all day long.
         "schedule": timedelta(minutes=15),
     },
     "ledger-partitions": {

@@ -1,4 +1,4 @@
-"""What keeps tables in shape: partitions ahead of time, and nothing kept longer than promised."""
+"""Upkeep of tables: partitions ahead of time, and nothing kept longer than promised."""
 
 import logging
 
@@ -51,10 +51,10 @@ WANTED = text(
 def sweep_out() -> None:
     """Remove completed messages and kept answers that are past their time, in batches.
 
-    Before that, tell of what was given up by a process that was killed before it could.
+    Before that, open the cases of dead letters that a killed process left without one.
     """
     days = settings.current().idempotency_days
-    _tell_of_parked()
+    _open_missing_cases()
     while True:
         with db.system_transaction() as session:
             removed = outbox.remove_old(session, days=days, limit=BATCH_SIZE)
@@ -62,13 +62,13 @@ def sweep_out() -> None:
             return
 
 
-def _tell_of_parked() -> None:
+def _open_missing_cases() -> None:
     with db.system_transaction() as session:
         companies = dead_letters.companies(session)
     for company_id in companies:
         with db.scope(company_id=company_id):
             try:
-                db.in_transaction(_open_missing_cases)
+                db.in_transaction(_open_cases)
             except (errors.PettycashError, DBAPIError):
                 logger.exception(
                     "cases of dead-lettered messages could not be opened",
@@ -76,7 +76,7 @@ def _tell_of_parked() -> None:
                 )
 
 
-def _open_missing_cases(session: Session) -> None:
+def _open_cases(session: Session) -> None:
     for message_id in dead_letters.open_missing_cases(session, now=session.info["now"]):
         logger.error(
             "the case of a dead-lettered message was missing",

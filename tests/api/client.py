@@ -132,10 +132,10 @@ class ApiClient:
                 .limit(1)
             ).one()
             now = session.info["now"]
-            placed = people.place(session, user_id=user_id, company_id=company_id, now=now)
-            assert placed is not None, f"{username} is not active"
+            member = people.active_member(session, user_id=user_id, company_id=company_id, now=now)
+            assert member is not None, f"{username} is not active"
             tokens = sessions.start(
-                session, placed=placed, origin=people.ClientInfo(ip_address=ADDRESS), now=now
+                session, member=member, client_info=people.ClientInfo(ip_address=ADDRESS), now=now
             )
             if ago:
                 session.flush()

@@ -15,7 +15,7 @@ from pettycash import db, errors
 from pettycash.api.access import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
-from pettycash.api.idempotency import idempotent, refuse_and_remember
+from pettycash.api.idempotency import idempotent, refuse_and_store
 from pettycash.api.pages import page_of, query_of
 from pettycash.api.schemas.fields import Amount, Choice, Metadata, Schema, Text
 from pettycash.models.base import new_id
@@ -136,7 +136,7 @@ class Probe:
             @blp.response(201, ProbeSchema)
             def post(self, body: dict[str, Any]) -> Any:
                 probe._make(body)
-                raise refuse_and_remember(ProbeRefused())
+                raise refuse_and_store(ProbeRefused())
 
         @blp.route("/refused/")
         class Refused(MethodView):

@@ -31,7 +31,7 @@ SECONDS = 1.0
 
 
 def the_attempt(session: Session, payment: Payment) -> object:
-    return facts.matter(session, attempt_id=attempt_id(payment))
+    return facts.lock_attempt(session, attempt_id=attempt_id(payment))
 
 
 def the_payment(session: Session, payment: Payment) -> object:

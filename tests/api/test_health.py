@@ -72,7 +72,7 @@ def test_not_ready_on_another_schema(api: ApiClient, servers: Servers, live: Dat
     beat_all()
     connection = servers.postgres.connect(database=live.name)
     try:
-        connection.cursor().execute("UPDATE alembic_version SET version_num = '0001'")
+        connection.cursor().execute("UPDATE alembic_version SET version_num = '0000'")
     finally:
         connection.close()
     status, found = checks(api)

@@ -291,7 +291,9 @@ def hold_slots(account: UUID, company: UUID, *, held: int, seconds: float = 45.0
         for number in range(1, held + 1):
             session.execute(
                 text(
-                    "INSERT INTO rail_slots VALUES (:account, :number, :company, :holder, :until)"
+                    "INSERT INTO rail_slots"
+                    " (provider_account_id, number, company_id, holder, held_until)"
+                    " VALUES (:account, :number, :company, :holder, :until)"
                     " ON CONFLICT (provider_account_id, number) DO UPDATE SET held_until = :until"
                 ),
                 {

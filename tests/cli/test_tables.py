@@ -19,6 +19,7 @@ from tests.factories.people import company_id
 
 SAYS_NO_DATA = {
     "db downgrade",
+    "db schema",
     "db upgrade",
     "outbox dead-letter",
     "outbox retry",

@@ -59,7 +59,7 @@ def refuse(stage: Stage) -> None:
     assert stage.system.statuses([paid]) == {paid.id: PaymentStatus.FAILED}
 
 
-def lose_track(stage: Stage) -> None:
+def mark_unknown(stage: Stage) -> None:
     """A worker is gone while it was sending: the rail is asked, knows nothing, is sent it again."""
     paid = stage.system.payment(AMOUNT)
     stage.system.release(paid)
@@ -142,7 +142,7 @@ def vary(stage: Stage) -> None:
     stage.system.assert_paid_once(paid)
 
 
-def take_back(stage: Stage) -> None:
+def uncount(stage: Stage) -> None:
     """A forged callback contradicts the rail's own: two people say that the money came back.
 
     Whichever of the two is weighed first, the payment is a success with a case.
@@ -243,9 +243,9 @@ PLAYS: Mapping[str, Play] = {
     "refuse": Play(
         act=refuse, points=("settlement.voided", "settlement.failed", "settlement.confirmed")
     ),
-    "lose_track": Play(
-        act=lose_track,
-        points=("payments.losing", "payments.requeueing"),
+    "mark_unknown": Play(
+        act=mark_unknown,
+        points=("payments.marking_unknown", "payments.requeueing"),
         besides=("payments.sending=kill",),
     ),
     "pay_cash": Play(
@@ -282,5 +282,5 @@ PLAYS: Mapping[str, Play] = {
     "vary": Play(
         act=vary, points=("variances.recorded", "variances.posting", "variances.approved")
     ),
-    "take_back": Play(act=take_back, points=("settlement.returned", "settlement.reversed")),
+    "take_back": Play(act=uncount, points=("settlement.returned", "settlement.reversed")),
 }

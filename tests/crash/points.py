@@ -10,7 +10,7 @@ from pettycash.stack.state import ROOT
 
 @dataclass(frozen=True)
 class Point:
-    """One call of `reach`; `name` is None where it is no literal, so that nobody can list it."""
+    """One call of `crash_point`; `name` is None where it is no literal: it can't be listed."""
 
     name: str | None
     place: str
@@ -28,7 +28,7 @@ def in_code(root: Path = ROOT / "pettycash") -> list[Point]:
 
 def _in_file(file: Path) -> Iterator[Point]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.Call) or _called(node.func) != "reach":
+        if not isinstance(node, ast.Call) or _called(node.func) != "crash_point":
             continue
         name = None
         if len(node.args) == 1 and not node.keywords and isinstance(node.args[0], ast.Constant):

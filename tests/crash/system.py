@@ -185,10 +185,14 @@ class System(Processes):
         with db.scope(source="test"), db.system_transaction() as session:
             now = session.info["now"]
             person = session.execute(select(User.id).where(User.username == username)).scalar_one()
-            placed = people.place(session, user_id=person, company_id=self.company_id, now=now)
-            assert placed is not None
-            origin = people.ClientInfo(ip_address=LOOPBACK)
-            return sessions.start(session, placed=placed, origin=origin, now=now).access_token
+            member = people.active_member(
+                session, user_id=person, company_id=self.company_id, now=now
+            )
+            assert member is not None
+            client_info = people.ClientInfo(ip_address=LOOPBACK)
+            return sessions.start(
+                session, member=member, client_info=client_info, now=now
+            ).access_token
 
     def executions(self, paid: Paid) -> int:
         """How often it was released."""
@@ -333,7 +337,7 @@ class System(Processes):
                 said = session.execute(
                     select(func.count()).where(PaymentTransaction.payment_id == paid.id)
                 ).scalar_one()
-                assert said >= 1, "nothing stands in the exchange log"
+                assert said >= 1, "nothing stands in the gateway exchange log"
                 unread = session.execute(
                     select(Callback.purpose).where(
                         Callback.attempt_id == attempts[0].id, Callback.processed_at.is_(None)

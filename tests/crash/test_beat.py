@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, select, text
 from pettycash import clock, db
 from pettycash.models.reconciliation import ReconciliationRun
 from pettycash.services import company_settings, heartbeats
-from pettycash.services.reconciliation.nightly import NIGHT_BEGINS_HOUR
+from pettycash.services.reconciliation.nightly import NIGHTLY_HOUR
 from tests.crash.system import System
 from tests.factories.people import company_id
 from tests.servers import wait_until
@@ -42,7 +42,7 @@ def last_night(company: UUID) -> date:
     with db.scope(company_id=company), db.transaction() as session:
         now, timezone = session.info["now"], company_settings.current(session).timezone
     today = clock.business_date(now, timezone)
-    has_come = now >= clock.at_local(today, NIGHT_BEGINS_HOUR, timezone)
+    has_come = now >= clock.at_local(today, NIGHTLY_HOUR, timezone)
     return today - DAY if has_come else today - 2 * DAY
 
 

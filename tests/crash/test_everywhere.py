@@ -26,7 +26,7 @@ def test_every_point_of_the_code_is_in_exactly_one_play() -> None:
 
 def test_a_point_without_a_literal_name_is_seen(tmp_path: Path) -> None:
     (tmp_path / "hidden.py").write_text(
-        "crash_points.reach(name)\nreach('a.b')\nreach(f'a.{b}')\n", encoding="utf-8"
+        "crash_points.crash_point(name)\ncrash_point('a.b')\ncrash_point(f'a.{b}')\n", "utf-8"
     )
 
     found = points.in_code(tmp_path)

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from pettycash import composition, config, crash_points, db
-from pettycash.crash_points import Fault, Injected, Order, reach
+from pettycash.crash_points import Fault, Injected, Order, crash_point
 from pettycash.models.platform import Heartbeat
 from pettycash.services import heartbeats
 from tests.servers import Database
@@ -33,7 +33,7 @@ def beat(name: str, *, and_then: str) -> None:
     with db.scope(source="test"), db.system_transaction() as session:
         heartbeats.beat(session, name=name, now=session.info["now"])
         session.flush()
-        reach(and_then)
+        crash_point(and_then)
 
 
 def beaten() -> list[str]:
@@ -72,7 +72,7 @@ def test_connections_that_lie_in_the_pool_are_cut_too(arm: Arm) -> None:
     arm("test.idle=cut")
     before = backend()
 
-    reach("test.idle")
+    crash_point("test.idle")
 
     with contextlib.suppress(OperationalError):
         backend()
@@ -91,8 +91,8 @@ def test_a_lost_answer_hides_a_commit_that_stands(arm: Arm) -> None:
 
 def test_each_fault_is_written_down_with_its_time(arm: Arm, tmp_path: Path) -> None:
     arm("test.written:2=cut")
-    reach("test.written")
-    reach("test.written")
+    crash_point("test.written")
+    crash_point("test.written")
 
     (line,) = (tmp_path / crash_points.FOLDER / crash_points.STRUCK).read_text().splitlines()
     assert line.split()[:2] == ["test.written", "cut"]
@@ -101,13 +101,13 @@ def test_each_fault_is_written_down_with_its_time(arm: Arm, tmp_path: Path) -> N
 
 def test_orders_may_stand_in_a_file_that_is_read_each_time(arm: Arm, tmp_path: Path) -> None:
     arm("@armed")
-    reach("test.written")
+    crash_point("test.written")
     folder = tmp_path / crash_points.FOLDER
     folder.mkdir()
     (folder / "armed").write_text("test.other\ntest.written=raise\n", encoding="ascii")
 
     with pytest.raises(Injected):
-        reach("test.written")
+        crash_point("test.written")
 
 
 def test_nobody_has_severable_connections_unless_they_were_ordered(live: Database) -> None:
@@ -121,7 +121,7 @@ def test_a_child_leaves_its_parents_connections_alone(arm: Arm) -> None:
     with db.engine().connect() as connection:
         raw = connection.connection.driver_connection
         raw._owner += 1  # as in a process that was forked from the one which connected
-        reach("test.written")
+        crash_point("test.written")
         assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
 
 

@@ -14,10 +14,10 @@ from tests.servers import Database
 
 PROGRAM = """
 from pettycash import config, settings
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 settings.install(config.read())
 for name in ("payments.claimed", "payments.sending", "payments.claimed"):
-    reach(name)
+    crash_point(name)
     print(name, flush=True)
 """
 

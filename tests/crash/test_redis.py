@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from pettycash import settings
-from pettycash.broker_watchdog import DEAF_AFTER_SECONDS
+from pettycash.broker_watchdog import UNRESPONSIVE_AFTER_SECONDS
 from pettycash.models.payments import PaymentStatus
 from tests.crash.client import Executor
 from tests.crash.system import SETTLED_SECONDS, Paid, System
@@ -82,7 +82,7 @@ def _await_success(system: System, *all_paid: Paid) -> None:
             system.restart("worker")
         return set(system.statuses(all_paid).values()) == {PaymentStatus.SUCCESS}
 
-    wait_until(done, DEAF_AFTER_SECONDS + SETTLED_SECONDS, 0.1)
+    wait_until(done, UNRESPONSIVE_AFTER_SECONDS + SETTLED_SECONDS, 0.1)
     system.await_success(*all_paid)
 
 

@@ -17,7 +17,7 @@ from pettycash.models.releases import ChallengeSend, PaymentExecution
 from pettycash.rails import Method
 from pettycash.services import case_resolutions, payments, releases, treasury_validation
 from pettycash.services.payments import facts, results
-from pettycash.services.payments.results import ReportEffect, Source, Word
+from pettycash.services.payments.results import RailReport, ReportEffect, Source
 from tests.factories.people import acting
 from tests.factories.requisitions import approved, digest
 
@@ -130,13 +130,13 @@ def said(
 ) -> ReportEffect:
     """Let somebody say something about the newest attempt, or the one that is named."""
     chosen = attempt or attempt_of(session, payment)
-    matter = facts.matter(session, attempt_id=chosen.id)
-    assert matter is not None
+    locked = facts.lock_attempt(session, attempt_id=chosen.id)
+    assert locked is not None
     instruction = payments.instruction_of(session, chosen)
-    return results.take(
+    return results.apply(
         session,
-        matter=matter,
-        word=Word(
+        locked=locked,
+        report=RailReport(
             outcome=outcome,
             agreement=outcome.agreement(instruction, conversation_id=chosen.conversation_id),
             source=source,

@@ -12,8 +12,8 @@ from pettycash.gateways.base import (
     Asked,
     CallbackKind,
     DestinationNotUnderstood,
-    Exchange,
     FieldError,
+    GatewayExchange,
     Outcome,
     OutcomeKind,
     PayoutInstruction,
@@ -25,9 +25,9 @@ from pettycash.rails import Rail
 K = OutcomeKind
 
 
-def exchange(kind: RequestType = RequestType.INITIATE, code: str = "test") -> Exchange:
+def exchange(kind: RequestType = RequestType.INITIATE, code: str = "test") -> GatewayExchange:
     """A sanitised exchange that says nothing."""
-    return Exchange(
+    return GatewayExchange(
         request_type=kind,
         request={},
         response={"code": code},

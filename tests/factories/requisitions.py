@@ -25,14 +25,14 @@ from pettycash.models.workflow import (
 from pettycash.money import Currency
 from pettycash.rails import Method
 from pettycash.services import approvals, approved_facts, requisitions, rounds
-from pettycash.services.requisitions import Stated, StatedLine
+from pettycash.services.requisitions import DraftLine, RequisitionDraft
 from tests.factories.people import acting, user_id
 
 PHONE = "0712345678"
 NORMALISED_PHONE = "254712345678"
 
 
-def stated(amount: str = "1500.00", **more: Any) -> Stated:
+def a_draft(amount: str = "1500.00", **more: Any) -> RequisitionDraft:
     """A plain expense over M-Pesa, of one line unless told otherwise."""
     facts: dict[str, Any] = {
         "kind": RequisitionKind.EXPENSE,
@@ -44,12 +44,12 @@ def stated(amount: str = "1500.00", **more: Any) -> Stated:
         "destination": PHONE,
     } | more
     facts.setdefault("lines", [line(str(facts["amount"]))])
-    return Stated(**facts)
+    return RequisitionDraft(**facts)
 
 
-def line(amount: str, description: str = "Water", **more: Any) -> StatedLine:
+def line(amount: str, description: str = "Water", **more: Any) -> DraftLine:
     """One line."""
-    return StatedLine(
+    return DraftLine(
         description=description, amount=Decimal(amount), **({"category": "utilities"} | more)
     )
 
@@ -59,7 +59,7 @@ def raised(
 ) -> Requisition:
     """A draft."""
     return requisitions.create(
-        session, said=stated(amount, **more), actor=acting(session, by), now=session.info["now"]
+        session, draft=a_draft(amount, **more), actor=acting(session, by), now=session.info["now"]
     )
 
 

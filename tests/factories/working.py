@@ -62,8 +62,8 @@ def wait(seconds: float) -> None:
 def claimed(limit: int = 100) -> Sequence[Due]:
     """What the relay would hand out to queues that are empty."""
     with db.scope(source="test"):
-        with db.system_glance() as glance:
-            waiting = lanes.waiting(glance)
+        with db.system_autocommit() as autocommit:
+            waiting = lanes.waiting(autocommit)
         empty = Queue(out={})
         queues = dict.fromkeys({*(each.topic for each in waiting), *lanes.CALLS}, empty)
         with db.system_transaction() as session:

@@ -50,8 +50,8 @@ STEPS = (
     "validate",
     "recall",
     "cancel",
-    "hold",
-    "lift_hold",
+    "put_on_hold",
+    "take_off_hold",
     "return_to_requester",
     "close_short",
 )
@@ -230,8 +230,8 @@ class People(Disaster):
     def _submitted(self, session: Session, *, amount: str, method: Method, by: str) -> Requisition:
         actor, now = self.actor(by), session.info["now"]
         destination = RECIPIENT if method is Method.CASH else asking.PHONE
-        said = asking.stated(amount, method=method, destination=destination)
-        made = requisitions.create(session, said=said, actor=actor, now=now)
+        draft = asking.a_draft(amount, method=method, destination=destination)
+        made = requisitions.create(session, draft=draft, actor=actor, now=now)
         return requisitions.submit(session, requisition_id=made.id, actor=actor, now=now)
 
     def _approve(

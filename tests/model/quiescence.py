@@ -44,7 +44,8 @@ UNDECIDED = text("""
 
 OVERDUE = text("""
     SELECT topic, key FROM obligations
-    WHERE done_at IS NULL AND parked_at IS NULL AND topic = ANY (:topics) AND due_at <= :now
+    WHERE done_at IS NULL AND parked_at IS NULL
+        AND topic = ANY (:topics) AND due_at <= :now
 """)
 
 POSTED = text("""

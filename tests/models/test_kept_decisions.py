@@ -446,7 +446,7 @@ def test_what_the_rail_proves_late_is_recorded_though_its_approval_was_withdrawn
     session.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
 
     assert attempt.state is AttemptState.SETTLED
-    assert making.entries(session, payment) == ["second_movement"]
+    assert making.entries(session, payment) == ["duplicate_payment"]
 
 
 def test_nothing_is_called_paid_that_the_books_do_not_have(session: Session) -> None:

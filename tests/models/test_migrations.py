@@ -1,5 +1,6 @@
 """Migrations lead from nothing to the models and back, and say the same as the models do."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import create_engine, text
 
+from migrations import files
 from pettycash import settings
 from pettycash.api import health
 from pettycash.models import Base
@@ -90,8 +92,8 @@ def test_there_is_one_head_and_the_numbers_have_no_gap() -> None:
 
     assert len(script.get_heads()) == 1
     assert revisions == [f"{number:04d}" for number in range(1, len(revisions) + 1)]
-    files = sorted(Path(each.path).name[:4] for each in script.walk_revisions())
-    assert files == revisions
+    numbers = sorted(Path(each.path).name[:4] for each in script.walk_revisions())
+    assert numbers == revisions
 
 
 def test_autogenerate_finds_nothing_to_do(database: Database) -> None:
@@ -177,8 +179,70 @@ def test_a_second_upgrade_has_nothing_to_do(database: Database) -> None:
     assert schema.current(database.owner_url) == before == _script().get_current_head()
 
 
+LATER = '''
+"""A column, and a function that knows it."""
+
+from alembic import op
+
+from migrations.files import install
+
+revision = "{number}"
+down_revision = "{head}"
+
+
+def upgrade() -> None:
+    op.execute("ALTER TABLE release_grants ADD COLUMN later text")
+    install("later", "grant_facts")
+
+
+def downgrade() -> None:
+    op.execute("DROP FUNCTION later CASCADE")
+    op.execute("ALTER TABLE release_grants DROP COLUMN later")
+'''
+LATER_FILE = """
+CREATE OR REPLACE FUNCTION later() RETURNS trigger LANGUAGE plpgsql AS $body$
+BEGIN
+    NEW.later := 'it is 100% there';
+    RETURN NEW;
+END
+$body$;
+CREATE OR REPLACE TRIGGER later BEFORE UPDATE OF later ON release_grants
+    FOR EACH ROW EXECUTE FUNCTION later();
+"""
 TOUCHED = "release_grants"
-"""A table that the newest migration alters."""
+
+
+@pytest.fixture
+def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The number of one more migration: a column, and a file that needs it."""
+    shutil.copytree(ROOT / "migrations", tmp_path / "migrations")
+    head = _script().get_current_head()
+    number = f"{int(head or 0) + 1:04d}"
+    file = tmp_path / "migrations" / "versions" / f"{number}_later.py"
+    file.write_text(LATER.format(number=number, head=head), encoding="utf-8")
+    monkeypatch.setattr(schema, "ROOT", tmp_path)
+    monkeypatch.setattr(files, "SQL", tmp_path / "migrations" / "sql")
+    (files.SQL / "triggers" / "later.sql").write_text(LATER_FILE, encoding="utf-8")
+    return number
+
+
+def test_a_file_that_needs_a_later_table_waits_for_it(empty: Database, later: str) -> None:
+    """The first migration installs every file as it is now, also what it has no column for yet."""
+    schema.upgrade(empty.owner_url, "0001")
+    with connected(empty.owner_url) as owner:
+        before = rows(owner, "SELECT proname::text FROM pg_proc WHERE proname = 'later'")
+
+    schema.upgrade(empty.owner_url)
+
+    with connected(empty.owner_url) as owner:
+        [(definition,)] = rows(owner, "SELECT prosrc FROM pg_proc WHERE proname = 'later'")
+        triggers = rows(
+            owner, "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'later'"
+        )
+    assert before == []
+    assert "it is 100% there" in definition
+    assert triggers == [(TOUCHED,)]
+    assert schema.current(empty.owner_url) == later
 
 
 @contextmanager
@@ -191,11 +255,8 @@ def somebody_reads(database: Database, table: str) -> Iterator[Any]:
     engine.dispose()
 
 
-def test_readers_go_on_while_a_migration_waits_for_a_table(
-    live: Database,
-) -> None:
+def test_readers_go_on_while_a_migration_waits_for_a_table(live: Database, later: str) -> None:
     """A waiting ALTER TABLE makes everybody queue behind it, so it waits for moments only."""
-    schema.downgrade(live.owner_url, "-1")
     slowest = 0.0
     with ThreadPoolExecutor() as pool:
         with somebody_reads(live, TOUCHED):
@@ -211,13 +272,14 @@ def test_readers_go_on_while_a_migration_waits_for_a_table(
         upgrading.result(timeout=budget(30))
 
     assert slowest < budget(settings.current().lock_timeout_seconds), "no request waits that long"
+    assert schema.current(live.owner_url) == later
+    schema.downgrade(live.owner_url, "-1")
     assert schema.current(live.owner_url) == _script().get_current_head()
 
 
 def test_a_migration_that_gets_no_lock_says_so_and_changes_nothing(
-    live: Database, monkeypatch: pytest.MonkeyPatch
+    live: Database, later: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    schema.downgrade(live.owner_url, "-1")
     before = schema.current(live.owner_url)
     monkeypatch.setattr(schema, "PATIENCE_SECONDS", 1.5)
 
@@ -227,4 +289,4 @@ def test_a_migration_that_gets_no_lock_says_so_and_changes_nothing(
     ):
         schema.upgrade(live.owner_url)
 
-    assert schema.current(live.owner_url) == before
+    assert schema.current(live.owner_url) == before != later

@@ -39,7 +39,7 @@ OF_OTHER = {
 }
 """People of another company: one of them has a role for every operation."""
 
-PLACED = ("requisitions", "attachments", "payments", "funds", "stores", "replenishments")
+ACTIVE_MEMBER = ("requisitions", "attachments", "payments", "funds", "stores", "replenishments")
 """What belongs to a branch. Units, accounts, thresholds and people belong to the whole company."""
 
 
@@ -97,7 +97,7 @@ def test_every_object_of_another_branch_is_a_404(
 ) -> None:
     tried, wrong = 0, []
     for route in objects(served):
-        if not any(f"/{area}/" in route.path for area in PLACED):
+        if not any(f"/{area}/" in route.path for area in ACTIVE_MEMBER):
             continue
         for role, name in ELSEWHERE.items():
             if role in route.roles:
@@ -127,7 +127,7 @@ def test_lists_hold_nothing_of_another_branch(
     ours = {
         each
         for route in objects(served)
-        if any(f"/{area}/" in route.path for area in PLACED)
+        if any(f"/{area}/" in route.path for area in ACTIVE_MEMBER)
         for each in samples.of(route).values()
     }
     for route in served:

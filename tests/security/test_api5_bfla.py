@@ -107,10 +107,10 @@ def test_a_key_reaches_its_scopes_and_nothing_else(
     keyed: Any, served: list[Route], samples: Samples, scopes: tuple[str, ...]
 ) -> None:
     caller = keyed(*scopes)
-    reach = set().union(*(permissions.CLIENT_SCOPES[scope] for scope in scopes))
+    crash_point = set().union(*(permissions.CLIENT_SCOPES[scope] for scope in scopes))
     wrong = []
     for route in served:
-        if route.name in reach:
+        if route.name in crash_point:
             answer = route.knock(caller, samples.of(route))
             expected = Role.TREASURY in route.roles
             if (answer.status_code in (415, 422, 428)) is not expected:

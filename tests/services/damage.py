@@ -368,8 +368,9 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "callbacks_alone_are_asked_about",
         "paid",
         (
-            "UPDATE obligations SET done_at = now() WHERE topic = 'payments.resolve' AND key IN"
-            " (SELECT id FROM payment_attempts WHERE payment_id = :paid)"
+            "UPDATE obligations SET done_at = now()"
+            " WHERE topic = 'payments.resolve'"
+            " AND key IN (SELECT id FROM payment_attempts WHERE payment_id = :paid)"
         ),
     ),
     (
@@ -402,7 +403,8 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "alerts_reach_people",
         "key",
         (
-            "INSERT INTO obligations (id, company_id, topic, key, lane, due_at, attempts, failures)"
+            "INSERT INTO obligations"
+            " (id, company_id, topic, key, lane, due_at, attempts, failures)"
             " VALUES (:key, :company, 'notifications.alert', :key, :company, now(), 1, 5)"
         ),
     ),
@@ -606,7 +608,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         ),
     ),
     (
-        "unpaid_by_word_is_asked_about",
+        "unpaid_by_people_is_asked_about",
         "unpaid",
         "UPDATE obligations SET done_at = now() WHERE key = :unpaid_attempt",
     ),

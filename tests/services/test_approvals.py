@@ -124,7 +124,7 @@ def test_load_is_shared_between_finance_managers(session: Session) -> None:
 def test_nobody_decides_their_own(session: Session, verb: str) -> None:
     requisition = submitted(session, by="branch_manager")
 
-    with pytest.raises(approvals.MakerCannotBeChecker):
+    with pytest.raises(approvals.OwnRequisition):
         decide(session, verb, requisition, "branch_manager")
 
 

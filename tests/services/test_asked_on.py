@@ -164,7 +164,7 @@ def test_a_late_truth_is_owed_back_where_another_payment_took_its_place(session:
 
     assert [part.status for part in parts] == [S.SUCCESS, S.SUCCESS]
     assert payment.status is not S.SUCCESS
-    assert making.entries(session, payment) == ["second_movement"]
+    assert making.entries(session, payment) == ["duplicate_payment"]
     assert recoverable(session, payment) == payment.amount
     assert making.case_about(session, payment.id).severity is Severity.SEVERE
     assert check_books(session) == []
@@ -224,7 +224,7 @@ def test_a_late_truth_is_owed_back_where_the_requisition_was_closed(session: Ses
     answer(session, payment, proven(session, payment))
 
     assert payment.status in (S.FAILED, S.CANCELLED)
-    assert making.entries(session, payment) == ["second_movement"]
+    assert making.entries(session, payment) == ["duplicate_payment"]
     assert recoverable(session, payment) == payment.amount
     assert making.case_about(session, payment.id).severity is Severity.SEVERE
     assert check_books(session) == []

@@ -145,8 +145,8 @@ def test_never_confirmed_it_is_a_case_and_asked_about_whenever_people_want(
 def test_what_two_people_settled_needs_no_further_case(session: Session) -> None:
     payment = accepted(session)
     attempt = making.attempt_of(session, payment)
-    matter = facts.matter(session, attempt_id=attempt.id)
-    assert matter is not None
+    locked = facts.lock_attempt(session, attempt_id=attempt.id)
+    assert locked is not None
     proof = settlement.Proof(
         amount=attempt.amount,
         provider_reference="RKT1234567",
@@ -155,7 +155,7 @@ def test_what_two_people_settled_needs_no_further_case(session: Session) -> None
         message="On the statement.",
         by_people=True,
     )
-    settlement.settle(session, matter=matter, proof=proof, now=session.info["now"])
+    settlement.settle(session, locked=locked, proof=proof, now=session.info["now"])
 
     days_after = later(session, hours=50)
     assert payments.next_question(session, attempt_id=attempt.id, now=days_after) is None

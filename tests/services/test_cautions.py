@@ -73,7 +73,7 @@ def test_a_later_file_is_marked_and_changes_no_digest(session: Session) -> None:
 
     second = attach(session, draft, "four chairs")
 
-    marks = attachments.shown(session, draft, [first, second])
+    marks = attachments.to_response(session, draft, [first, second])
     assert [each.is_later for each in marks] == [False, True]
     assert codes(session, draft) == [cautions.LATER_FILES]
     approve(session, draft, "branch_manager")
@@ -124,7 +124,7 @@ def test_a_running_round_keeps_the_form_of_its_digest(session: Session) -> None:
         for name, value in running.facts.items()
         if name not in ("v", "evidence", "origin_reason")
     }
-    rounds.take_facts(running, first_form)
+    rounds.set_facts(running, first_form)
     session.flush()
 
     approve(session, requisition, "branch_manager")

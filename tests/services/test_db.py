@@ -48,21 +48,21 @@ def test_who_is_configured_alike_keeps_the_connections(live: Database) -> None:
         assert backend(session) != before
 
 
-def test_a_connection_that_rested_is_asked_before_it_is_used(
+def test_an_idle_connection_is_pinged_before_it_is_used(
     live: Database, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "RESTED_SECONDS", 0.0)
+    monkeypatch.setattr(pool, "PING_AFTER_SECONDS", 0.0)
     with db.transaction() as session:
         before = backend(session)
     cut(servers, before)
 
     with db.transaction() as session:
         assert backend(session) != before
-    with db.system_glance() as glance:
-        first = backend(glance)
+    with db.system_autocommit() as autocommit:
+        first = backend(autocommit)
     cut(servers, first)
-    with db.system_glance() as glance:
-        assert backend(glance) != first
+    with db.system_autocommit() as autocommit:
+        assert backend(autocommit) != first
 
 
 def test_a_marked_statement_is_prepared_once_and_takes_other_values(live: Database) -> None:
@@ -107,9 +107,9 @@ def test_a_connection_lost_while_preparing_is_known_as_lost(
 
 
 def test_a_glance_is_no_transaction(live: Database) -> None:
-    with db.system_glance() as glance:
-        first = glance.execute(text("SELECT now()")).scalar_one()
-        assert glance.execute(text("SELECT now()")).scalar_one() > first
+    with db.system_autocommit() as autocommit:
+        first = autocommit.execute(text("SELECT now()")).scalar_one()
+        assert autocommit.execute(text("SELECT now()")).scalar_one() > first
 
 
 def test_long_work_takes_its_time_in_its_own_transaction_only(live: Database) -> None:
@@ -117,9 +117,9 @@ def test_long_work_takes_its_time_in_its_own_transaction_only(live: Database) ->
 
     with db.transaction() as session:
         usual = session.execute(limit).scalar_one()
-        db.take_time(session, seconds=120)
+        db.allow_long_statements(session, seconds=120)
         assert session.execute(limit).scalar_one() == "2min"
-        assert session.connection().info[connection_watchdog.PATIENCE] == 120 + db.SILENCE_SECONDS
+        assert session.connection().info[connection_watchdog.PATIENCE] == 120 + db.WATCHDOG_SECONDS
     with db.transaction() as session:
         assert connection_watchdog.PATIENCE not in session.connection().info
         assert session.execute(limit).scalar_one() == usual != "2min"

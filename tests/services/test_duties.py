@@ -37,12 +37,12 @@ from tests.factories import payments as making
 from tests.factories.people import acting, user_id
 from tests.factories.pictures import picture
 from tests.factories.requisitions import (
+    a_draft,
     approve,
     approved,
     chain,
     decide,
     digest,
-    stated,
     submitted,
     waiting_for,
 )
@@ -210,7 +210,7 @@ def test_who_made_the_key_that_raised_it_is_its_requester(session: Session) -> N
     session.add(key)
     session.flush()
     machine = replace(acting(session, "staff"), client_id=key.id)
-    draft = requisitions.create(session, said=stated(), actor=machine, now=now)
+    draft = requisitions.create(session, draft=a_draft(), actor=machine, now=now)
 
     requisitions.submit(session, requisition_id=draft.id, actor=acting(session, "staff"), now=now)
 

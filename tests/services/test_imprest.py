@@ -93,7 +93,7 @@ def test_a_second_movement_is_gone_from_the_stores(session: Session) -> None:
     ledger.post(
         session,
         [
-            posting_rules.second_movement(
+            posting_rules.duplicate_payment(
                 session,
                 payment=payment,
                 amount=KES("1500.00"),

@@ -110,7 +110,7 @@ class Walk:
             return
         amount = self.amount(500)
         attempt = books.pays_after_all(self.session, payment, amount)
-        entry = posting_rules.second_movement(
+        entry = posting_rules.duplicate_payment(
             self.session,
             payment=payment,
             amount=KES(amount),

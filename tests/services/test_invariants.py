@@ -82,7 +82,8 @@ def lived(servers: Servers, worker_number: int) -> Iterator[tuple[Database, Know
             ),
             (
                 "outbox_message",
-                ("SELECT id FROM obligations WHERE key = :attempt AND topic = 'payments.resolve'"),
+                """SELECT id FROM obligations
+                WHERE key = :attempt AND topic = 'payments.resolve'""",
             ),
         ):
             known[name_of] = session.execute(text(query), known).scalar_one()
@@ -246,13 +247,14 @@ def test_the_fast_part_asks_only_what_is_open(damaged: Session) -> None:
 
 
 def test_the_guards_are_those_of_the_schema(damaged: Session) -> None:
-    """A trigger that a later migration adds is watched over too."""
+    """A trigger that a later migration adds is watched over too; a time guards nothing."""
     ours = {
         (table, name)
         for table, name in damaged.execute(
             text(
                 "SELECT c.relname, g.tgname FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid"
                 " WHERE NOT g.tgisinternal AND NOT c.relispartition"
+                " AND g.tgname <> 'updated_at'"
                 " AND c.relnamespace = 'public'::regnamespace"
             )
         )

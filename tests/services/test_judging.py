@@ -235,7 +235,7 @@ class TestNotPaid:
     ) -> None:
         payment, case = in_doubt(session)
 
-        shown = case_resolutions.rails_word(session, case=case, now=session.info["now"])
+        shown = case_resolutions.rails_report(session, case=case, now=session.info["now"])
 
         attempt = making.attempt_of(session, payment)
         assert shown is not None

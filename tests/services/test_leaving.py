@@ -71,7 +71,7 @@ def hand_over(session: Session, who: UUID) -> None:
     for payment_id in leaving.releases_of(session, user_id=who, now=now):
         leaving.give_back_release(session, payment_id=payment_id, user_id=who)
     leaving.give_back_cases(session, user_id=who, now=now)
-    leaving.tell_manager(session, user_id=who, now=now)
+    leaving.notify_manager(session, user_id=who, now=now)
     session.flush()
 
 

@@ -99,7 +99,7 @@ def test_what_is_cut_off_or_stands_still_is_told(session: Session) -> None:
 
     (was_cut,) = lines(session, "attempt.cut_off")
     assert was_cut["payment_id"] == str(cut.id)
-    (paused,) = lines(session, "attempt.stands_still")
+    (paused,) = lines(session, "attempt.paused")
     assert (paused["payment_id"], paused["why"]) == (str(still.id), "paused")
     assert [each["outcome"] for each in lines(session, "pause.paused")] == ["ok"]
 

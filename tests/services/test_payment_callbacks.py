@@ -195,7 +195,7 @@ def test_a_second_movement_is_recoverable_from_the_payee(session: Session) -> No
 
     making.said(session, payment, late, Source.QUERY, attempt=first)
 
-    assert making.entries(session, payment) == ["expense", "second_movement"]
+    assert making.entries(session, payment) == ["expense", "duplicate_payment"]
     assert books.balance(session, owed.id)[0] == payment.amount
     assert payment.provider_reference == "RKT1234567"
     assert making.open_cases(session, payment.id) == ["contradiction"]
@@ -210,7 +210,7 @@ def test_a_proof_of_a_cancelled_payment_is_booked_too(session: Session) -> None:
     making.said(session, payment, proven(session, payment), Source.QUERY)
 
     assert payment.status is S.CANCELLED
-    assert making.entries(session, payment) == ["second_movement"]
+    assert making.entries(session, payment) == ["duplicate_payment"]
     assert making.open_cases(session, payment.id) == ["contradiction"]
 
 

@@ -184,7 +184,7 @@ def test_a_fee_leaves_the_account_that_the_rail_takes_it_from(
 def test_a_second_movement_is_owed_by_the_payee(session: Session) -> None:
     payment = books.pay(session)
 
-    entry = posting_rules.second_movement(
+    entry = posting_rules.duplicate_payment(
         session,
         payment=payment,
         amount=KES("1500.00"),

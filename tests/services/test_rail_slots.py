@@ -32,7 +32,7 @@ def account(live: Database) -> Iterator[UUID]:
 def take(account: UUID, holder: UUID) -> bool:
     with db.transaction() as session:
         now = session.info["now"]
-        return rail_slots.take(session, account_id=account, holder=holder, now=now)
+        return rail_slots.acquire(session, account_id=account, holder=holder, now=now)
 
 
 def free(account: UUID, holder: UUID) -> None:

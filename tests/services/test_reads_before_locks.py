@@ -15,7 +15,7 @@ from pettycash.models.releases import ChallengeState, ReleaseChallenge
 from pettycash.models.requisitions import Requisition
 from pettycash.services import releases, variances
 from pettycash.services.identity import sessions, signing_in
-from pettycash.services.identity.people import ClientInfo, place
+from pettycash.services.identity.people import ClientInfo, active_member
 from pettycash.services.identity.throttles import LoginSubjects
 from pettycash.services.variances import VarianceKind
 from tests import books
@@ -61,16 +61,16 @@ def test_a_token_that_is_refreshed_while_all_sessions_end_ends_too() -> None:
             person = user_id(session, "treasury")
         with db.system_transaction() as session:
             now = session.info["now"]
-            placed = place(session, user_id=person, company_id=company_id("DEMO"), now=now)
-            assert placed is not None
-            tokens = sessions.start(session, placed=placed, origin=HERE, now=now)
+            member = active_member(session, user_id=person, company_id=company_id("DEMO"), now=now)
+            assert member is not None
+            tokens = sessions.start(session, member=member, client_info=HERE, now=now)
 
         with (
             held(
                 lambda other: sessions.refresh(
                     other,
                     refresh_token=tokens.refresh_token,
-                    origin=HERE,
+                    client_info=HERE,
                     now=other.info["now"],
                 ),
                 then=lambda other: other.flush(),
@@ -82,7 +82,7 @@ def test_a_token_that_is_refreshed_while_all_sessions_end_ends_too() -> None:
                 session,
                 user_id=person,
                 new_hash="$argon2id$new",
-                actor=placed.actor(HERE),
+                actor=member.actor(HERE),
                 now=session.info["now"],
             )
 
@@ -113,7 +113,7 @@ def test_a_password_that_was_replaced_while_it_was_compared_signs_nobody_in() ->
                 totp_code=None,
                 company="DEMO",
                 subjects=LoginSubjects.of(username=username, ip_address="192.0.2.1"),
-                origin=HERE,
+                client_info=HERE,
                 now=session.info["now"],
             )
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from pettycash.models.releases import ChallengeState, DeathCause
+from pettycash.models.releases import ChallengeState, EndCause
 from pettycash.services import payments, releases
 from tests.factories import payments as making
 from tests.factories.codes import dead_challenges, other_than, request, verify
@@ -79,7 +79,7 @@ def test_expiry_is_counted_whoever_looks(session: Session) -> None:
     late = session.info["now"] + timedelta(minutes=6)
     releases.expire(session, challenge_id=challenge.id, now=late)
 
-    assert (challenge.state, challenge.death_cause) == (ChallengeState.DEAD, DeathCause.EXPIRED)
+    assert (challenge.state, challenge.death_cause) == (ChallengeState.DEAD, EndCause.EXPIRED)
     assert payment.executor_id is None
     done = making.outbox_message(session, "otp.expire", challenge.id)
     assert done is not None

@@ -104,12 +104,12 @@ def test_a_hold_is_placed_once_and_lifted_once(session: Session) -> None:
     treasury, now = acting(session, "treasury"), session.info["now"]
     at = {"requisition_id": requisition.id, "actor": treasury, "now": now}
 
-    requisitions.hold(session, comment="Receipt unreadable", **at)
+    requisitions.put_on_hold(session, comment="Receipt unreadable", **at)
     with pytest.raises(lifecycle.HoldUnchanged):
-        requisitions.hold(session, comment="Again", **at)
-    requisitions.lift_hold(session, comment="Seen", **at)
+        requisitions.put_on_hold(session, comment="Again", **at)
+    requisitions.take_off_hold(session, comment="Seen", **at)
     with pytest.raises(lifecycle.HoldUnchanged):
-        requisitions.lift_hold(session, comment="Again", **at)
+        requisitions.take_off_hold(session, comment="Again", **at)
 
     assert requisition.held_at is None
     assert actions(session, requisition)[-2:] == [
@@ -139,7 +139,9 @@ def test_returning_sends_it_back_through_approval(session: Session) -> None:
     assert waiting_for(session, requisition) == "branch_manager"
 
 
-@pytest.mark.parametrize("verb", ["hold", "lift_hold", "return_to_requester", "close_short"])
+@pytest.mark.parametrize(
+    "verb", ["put_on_hold", "take_off_hold", "return_to_requester", "close_short"]
+)
 def test_treasury_says_why_and_is_no_party(session: Session, verb: str) -> None:
     own = approved(session, by="treasury")
     act: Any = getattr(requisitions, verb)
@@ -154,7 +156,7 @@ def test_treasury_says_why_and_is_no_party(session: Session, verb: str) -> None:
         with pytest.raises(IllegalRequisitionState):
             act(session, requisition_id=others.id, comment="Why", actor=treasury, **more)
         return
-    if verb == "lift_hold":
+    if verb == "take_off_hold":
         others.held_at = session.info["now"]
     with pytest.raises(texts.InvalidText):
         act(session, requisition_id=others.id, comment="  ", actor=treasury, **more)

@@ -117,8 +117,8 @@ ACTS: dict[str, tuple[int, Act]] = {
     "edit": (5, _edit),
     "recall": (1, _do("recall", "staff")),
     "cancel": (1, _do("cancel", "staff", comment="No")),
-    "hold": (1, _do("hold", "treasury", comment="Wait")),
-    "lift": (1, _do("lift_hold", "treasury", comment="Go on")),
+    "hold": (1, _do("put_on_hold", "treasury", comment="Wait")),
+    "lift": (1, _do("take_off_hold", "treasury", comment="Go on")),
     "return": (1, _do("return_to_requester", "treasury", comment="No")),
     "validate": (2, _validate),
 }

@@ -40,11 +40,11 @@ from tests.factories.people import acting
 from tests.factories.policies import switch
 from tests.factories.requisitions import (
     NORMALISED_PHONE,
+    a_draft,
     brought_to,
     change,
     line,
     raised,
-    stated,
 )
 
 R = RequisitionStatus
@@ -255,9 +255,9 @@ def test_every_state_has_a_row_and_final_states_lead_nowhere() -> None:
 def test_stated_round_trips(session: Session) -> None:
     draft = raised(session, metadata={"k": "v"}, external_reference="E1")
 
-    said = validation.stated(draft, rounds.lines_of(session, draft.id))
+    said = validation.draft_of(draft, rounds.lines_of(session, draft.id))
 
-    assert said == stated(
+    assert said == a_draft(
         origin=Origin.BRANCH,
         metadata={"k": "v"},
         external_reference="E1",

@@ -121,11 +121,11 @@ def test_after_a_restore_everything_is_paused_until_two_people_resume(
 def test_a_restore_ends_every_session(live: Database, company: UUID) -> None:
     with db.system_transaction() as session:
         now = session.info["now"]
-        placed = people.place(
+        member = people.active_member(
             session, user_id=user_id(session, "treasury"), company_id=company, now=now
         )
-        assert placed is not None
-        tokens = sessions.start(session, placed=placed, origin=people.ClientInfo(), now=now)
+        assert member is not None
+        tokens = sessions.start(session, member=member, client_info=people.ClientInfo(), now=now)
 
     assert lose(live).sessions == 1
 
@@ -134,7 +134,7 @@ def test_a_restore_ends_every_session(live: Database, company: UUID) -> None:
     with db.system_transaction() as session:
         now = session.info["now"]
         refused = sessions.refresh(
-            session, refresh_token=tokens.refresh_token, origin=people.ClientInfo(), now=now
+            session, refresh_token=tokens.refresh_token, client_info=people.ClientInfo(), now=now
         )
         assert isinstance(refused, sessions.SessionEnded)
         reasons = set(session.execute(select(AuthSession.revoked_reason)).scalars())

@@ -159,7 +159,7 @@ def test_cash_needs_a_custodian_who_is_no_party(session: Session) -> None:
 
 def test_what_is_on_hold_is_not_validated(session: Session) -> None:
     requisition = approved(session)
-    requisitions.hold(
+    requisitions.put_on_hold(
         session,
         requisition_id=requisition.id,
         comment="Wait",

@@ -13,7 +13,7 @@ from pettycash.tasks.periodic import periodic_task
 from pettycash.worker_app import create_worker
 
 if "PROBE_DEAF_AFTER" in os.environ:
-    broker_watchdog.DEAF_AFTER_SECONDS = float(os.environ["PROBE_DEAF_AFTER"])
+    broker_watchdog.UNRESPONSIVE_AFTER_SECONDS = float(os.environ["PROBE_DEAF_AFTER"])
     broker_watchdog.LOOKS_SECONDS = 1.5
 
 

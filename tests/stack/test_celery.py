@@ -24,7 +24,7 @@ from tests.patience import budget
 from tests.servers import Database, wait_until
 
 BEATS_A_SECOND = 2
-DEAF_AFTER_SECONDS = 4.0
+UNRESPONSIVE_AFTER_SECONDS = 4.0
 """In the tests that wait for it."""
 SOFT_SECONDS = 8.0
 """The soft shutdown of a busy worker: long, so as to be told from what else a stop takes."""
@@ -233,12 +233,12 @@ def test_half_open_redis_a_worker_that_hears_nothing_ends(live: Database, tmp_pa
     probe = tmp_path / "probe"
     probe.touch()
     sender = celery_app.create_celery(config.read(live.environ))
-    environ = live.environ | {"PROBE_DEAF_AFTER": str(DEAF_AFTER_SECONDS)}
+    environ = live.environ | {"PROBE_DEAF_AFTER": str(UNRESPONSIVE_AFTER_SECONDS)}
     with celery(tmp_path, environ, "worker", "-Q", "payments", "-c", "1") as worker:
         for name in ("first", "second"):  # the second waits for longer than a deaf worker may
             sender.send_task("payments.slow", kwargs={"message_id": name})
         assert wait_until(lambda: "ended second" in probe.read_text(), 30)
-        time.sleep(DEAF_AFTER_SECONDS * 1.5)
+        time.sleep(UNRESPONSIVE_AFTER_SECONDS * 1.5)
         assert worker.exit_code() is None, "idle is not deaf"
 
         sender.control.cancel_consumer("payments", reply=True, timeout=10)
@@ -253,9 +253,9 @@ def test_half_open_redis_a_worker_that_hears_nothing_ends(live: Database, tmp_pa
 def test_a_worker_whose_loop_stands_still_ends(live: Database, tmp_path: Path) -> None:
     """Whatever holds it: nothing is taken, asked or stopped any more in such a worker."""
     sender = celery_app.create_celery(config.read(live.environ))
-    environ = live.environ | {"PROBE_DEAF_AFTER": str(DEAF_AFTER_SECONDS)}
+    environ = live.environ | {"PROBE_DEAF_AFTER": str(UNRESPONSIVE_AFTER_SECONDS)}
     with celery(tmp_path, environ, "worker", "-Q", "payments", "-c", "1") as worker:
-        time.sleep(DEAF_AFTER_SECONDS * 1.5)
+        time.sleep(UNRESPONSIVE_AFTER_SECONDS * 1.5)
         assert worker.exit_code() is None, "a loop that turns is let be"
         sender.control.broadcast("stand_still")
         assert wait_until(lambda: worker.exit_code() is not None, 30), worker.log_tail(30)

@@ -145,7 +145,7 @@ def test_time_that_passes_before_the_first_byte_is_taken_from_the_call(
             now = time.time()
             monkeypatch.setattr(time, "time", lambda: now + frozen)
 
-    monkeypatch.setattr(tasks, "reach", stand_still)
+    monkeypatch.setattr(tasks, "crash_point", stand_still)
     working.work("payments.submit")
 
     assert [each.amount for each in rail.sent] == [payment.amount]

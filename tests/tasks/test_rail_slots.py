@@ -202,7 +202,7 @@ def test_a_claim_that_was_lost_gives_its_slot_back(
                 attempt = session.get_one(PaymentAttempt, first)
                 making.set_attempt(session, attempt, claim=uuid4())
 
-    monkeypatch.setattr(tasks, "reach", take_over)
+    monkeypatch.setattr(tasks, "crash_point", take_over)
     working.run_one("payments.submit", first)
 
     assert not rail.sent

@@ -23,7 +23,7 @@ from pettycash.models.requisitions import Requisition
 from pettycash.services import company_settings, outbox, payments
 from pettycash.services import reconciliation as service
 from pettycash.services.payments.results import Source
-from pettycash.services.reconciliation.nightly import MAKES_UP_DAYS
+from pettycash.services.reconciliation.nightly import CATCH_UP_DAYS
 from pettycash.services.reconciliation.payment_proofs import match_day
 from pettycash.services.reconciliation.runs import DEADLINE
 from pettycash.tasks import reconciliation
@@ -406,8 +406,8 @@ class TestMadeUp:
         reconciliation.run_nightly()
 
         made_up = [each for each, _ in nights(demo)]
-        assert made_up[0] == day + (100 - MAKES_UP_DAYS - 1) * DAY
-        assert len(made_up) == MAKES_UP_DAYS + 1
+        assert made_up[0] == day + (100 - CATCH_UP_DAYS - 1) * DAY
+        assert len(made_up) == CATCH_UP_DAYS + 1
 
 
 def elsewhere(company: UUID, call: Callable[[], Any]) -> Future[Any]:

@@ -4,7 +4,7 @@
 -- was voided or sent back takes those before it with it. `payment` is the one that is asked about;
 -- what others of the requisition take there counts. That all of them together are no more than was
 -- approved is another rule, which says so by its name.
-CREATE FUNCTION approved_destination(
+CREATE OR REPLACE FUNCTION approved_destination(
     requisition uuid, method text, destination text, payment uuid, amount numeric
 ) RETURNS boolean LANGUAGE sql STABLE AS $body$
     SELECT coalesce(bool_or(seen.is_whole), false) OR coalesce(sum(seen.amount), 0) >= $5 + (
@@ -26,4 +26,7 @@ CREATE FUNCTION approved_destination(
                 AND n.status IN ('voided', 'rejected', 'changes_requested'))
         GROUP BY r.facts ->> 'payment_id'
     ) AS seen
-$body$
+$body$;
+
+REVOKE ALL ON FUNCTION approved_destination FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION approved_destination TO pettycash_app, pettycash_system;

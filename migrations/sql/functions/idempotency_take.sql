@@ -21,3 +21,6 @@ BEGIN
     RETURN taken;
 END
 $body$;
+
+REVOKE ALL ON FUNCTION idempotency_take FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION idempotency_take TO pettycash_app;

@@ -1,1 +1,1 @@
-"""What goes over the wire: shapes, not rules."""
+"""Shapes of requests and answers, no rules."""

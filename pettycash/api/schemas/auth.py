@@ -28,7 +28,7 @@ class TotpCode(Code):
 
 
 class LoginSchema(Schema):
-    """Who signs in."""
+    """A person who signs in."""
 
     username = ma.fields.String(required=True, validate=ma.validate.Length(min=1, max=200))
     password = secret_text()
@@ -40,7 +40,7 @@ class LoginSchema(Schema):
 
 
 class TokensSchema(Schema):
-    """What a session is used with; shown once."""
+    """The tokens of a session; shown once."""
 
     access_token = ma.fields.String(required=True)
     refresh_token = ma.fields.String(required=True)
@@ -93,7 +93,7 @@ class LinkSchema(Schema):
 
 
 class EnrolmentSchema(Schema):
-    """What the authenticator app needs; shown once."""
+    """The seed for the authenticator app; shown once."""
 
     secret = ma.fields.String(required=True)
     provisioning_uri = ma.fields.String(required=True)
@@ -106,7 +106,7 @@ class ConfirmSchema(Schema):
 
 
 class ResetSchema(Schema):
-    """Whose second factor is taken away."""
+    """The person whose second factor is reset."""
 
     user_id = ma.fields.UUID(required=True)
 
@@ -139,7 +139,7 @@ class MeCompanySchema(Schema):
 
 
 class MeSchema(Schema):
-    """Who is signed in, where, and as what."""
+    """The person who is signed in, with company, roles and units."""
 
     user = ma.fields.Nested(MeUserSchema, required=True)
     company = ma.fields.Nested(MeCompanySchema, required=True)

@@ -32,7 +32,7 @@ class CaseSchema(Schema):
     created_at = UtcDateTime(dump_only=True)
 
 
-class RailsWordSchema(Schema):
+class RailsReportSchema(Schema):
     """The rail's last answer about the newest attempt, or the reason why none came."""
 
     attempt_number = ma.fields.Integer(dump_only=True)
@@ -53,11 +53,11 @@ class RailsWordSchema(Schema):
 class CaseDetailSchema(CaseSchema):
     """A case, and what the rail says of the payment that it is about."""
 
-    rail = ma.fields.Nested(RailsWordSchema, dump_only=True, allow_none=True)
+    rail = ma.fields.Nested(RailsReportSchema, dump_only=True, allow_none=True)
 
 
 class CaseOwnerSchema(Schema):
-    """Who looks after a case; null for nobody."""
+    """The owner of a case; null for nobody."""
 
     owner_id = ma.fields.UUID(required=True, allow_none=True)
 

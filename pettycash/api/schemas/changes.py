@@ -60,7 +60,7 @@ def _digest() -> ma.fields.String:
 
 
 class ConfirmationSchema(Schema):
-    """The second person may add a word."""
+    """The second person may add a comment."""
 
     decision_digest = _digest()
     comment = Text(longest=1000, load_default=None, allow_none=True)

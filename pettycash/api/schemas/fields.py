@@ -70,7 +70,7 @@ class Amount(ma.fields.String):
 
 
 class Choice(ma.fields.Enum[E]):
-    """A word of an enum: any case in, the enum's own case out."""
+    """A value of an enum: any case in, the enum's own case out."""
 
     def __init__(
         self, enum: type[E], *, aliases: Mapping[str, E] | None = None, **kwargs: Any
@@ -93,7 +93,7 @@ class Choice(ma.fields.Enum[E]):
 
 
 class Choices(ma.fields.List[E]):
-    """A filter by words of an enum: it may stand several times, and any of them will do."""
+    """A filter by values of an enum: it may be given several times, and matches any of them."""
 
     def __init__(
         self, enum: type[E], *, aliases: Mapping[str, E] | None = None, **kwargs: Any

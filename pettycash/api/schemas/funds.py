@@ -19,7 +19,7 @@ from pettycash.money import Currency
 
 
 class FundLimitsSchema(Schema):
-    """What one treasury officer sets."""
+    """The fields of a fund that one treasury officer sets."""
 
     name = Name(shortest=1, longest=200, required=True)
     target_balance = Amount(required=True, metadata={"description": "The float."})
@@ -82,14 +82,14 @@ class StoreSchema(Schema):
 
 
 class StoreChangeSchema(Schema):
-    """What can be changed of a store. It is closed when nothing lies in it."""
+    """The fields of a store that can be changed. An empty store can be closed."""
 
     name = Name(shortest=1, longest=200)
     is_active = ma.fields.Boolean()
 
 
 class StoreBalanceSchema(Schema):
-    """What lies in one store."""
+    """The balance of one store."""
 
     store_id = ma.fields.UUID()
     code = ma.fields.String()
@@ -105,7 +105,7 @@ class StoreBalanceSchema(Schema):
 
 
 class FundBalanceSchema(Schema):
-    """What a fund holds, store by store, and the imprest identity."""
+    """The balance of a fund, store by store, and the imprest identity."""
 
     fund_id = ma.fields.UUID()
     currency = Choice(Currency)
@@ -128,7 +128,7 @@ class FundBalanceSchema(Schema):
 
 
 class OpeningBalanceSchema(Schema):
-    """What lay in a store when its books began."""
+    """The opening balance of a store."""
 
     store_id = ma.fields.UUID(required=True)
     amount = Amount(required=True)

@@ -14,7 +14,7 @@ from pettycash.services.outbox_lists import OutboxState
 
 
 class CallbackSchema(Schema):
-    """What a rail reported, with secrets cut out and phone numbers masked."""
+    """A stored report of a rail, with secrets cut out and phone numbers masked."""
 
     id = ma.fields.UUID(dump_only=True)
     payment_id = ma.fields.UUID(dump_only=True, allow_none=True)
@@ -41,7 +41,7 @@ class CallbackSchema(Schema):
 
 
 class CallbackAnswerSchema(Schema):
-    """What rails like to hear."""
+    """The answer that rails expect."""
 
     ResultCode = ma.fields.Integer(dump_only=True)
     ResultDesc = ma.fields.String(dump_only=True)

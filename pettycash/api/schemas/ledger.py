@@ -165,7 +165,7 @@ class LedgerAccountSchema(Schema):
 class CategorySchema(Schema):
     """A kind of expense."""
 
-    category = ma.fields.String(metadata={"description": "The word that lines name."})
+    category = ma.fields.String(metadata={"description": "The name that lines use."})
     name = ma.fields.String()
 
 

@@ -1,4 +1,4 @@
-"""What the books look like on the wire."""
+"""Examples of the books on the wire."""
 
 from typing import Any
 

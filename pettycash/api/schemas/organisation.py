@@ -32,13 +32,13 @@ class CompanySchema(Schema):
 
 
 class CompanyChangeSchema(Schema):
-    """What can be changed of a company."""
+    """The fields of a company that can be changed."""
 
     name = Name(shortest=1, longest=200, required=True)
 
 
 class UnitSchema(Schema):
-    """What every unit has."""
+    """The fields that every unit has."""
 
     id = ma.fields.UUID(dump_only=True)
     company_id = ma.fields.UUID(dump_only=True)

@@ -9,7 +9,7 @@ from pettycash.models.platform import PauseScope
 
 
 class PausedObjectSchema(Schema):
-    """What is paused or resumed."""
+    """The scope of a pause."""
 
     scope = Choice(PauseScope, required=True)
     object_id = ma.fields.UUID(

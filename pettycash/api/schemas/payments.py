@@ -14,9 +14,9 @@ from pettycash.api.schemas.fields import (
     Text,
     UtcDateTime,
 )
-from pettycash.models.attempts import AttemptState, ExchangeType
+from pettycash.models.attempts import AttemptState, GatewayExchangeType
 from pettycash.models.payments import EvidenceSource, PaymentStatus
-from pettycash.models.releases import ChallengeState, DeathCause
+from pettycash.models.releases import ChallengeState, EndCause
 from pettycash.models.requisitions import RequisitionKind
 from pettycash.money import Currency
 from pettycash.rails import Method
@@ -105,7 +105,7 @@ class ReleaseSchema(Schema):
     lines = _lines()
     executor_id = ma.fields.UUID(dump_only=True)
     state = Choice(ChallengeState, dump_only=True)
-    death_cause = Choice(DeathCause, dump_only=True, allow_none=True)
+    death_cause = Choice(EndCause, dump_only=True, allow_none=True)
     requested_at = UtcDateTime(dump_only=True)
     otp_sent_timestamp = UtcDateTime(dump_only=True, allow_none=True)
     expires_at = UtcDateTime(dump_only=True)
@@ -163,7 +163,7 @@ class NewPaymentSchema(Schema):
 
 
 class PaymentChangeSchema(Schema):
-    """What of a pending payment can be changed; who changes it is its maker."""
+    """A change of a pending payment; the person who makes it is its maker."""
 
     amount = Amount()
     store_id = ma.fields.UUID(metadata={"description": "Of the same method."})
@@ -185,7 +185,7 @@ class CodeSchema(Schema):
 
 
 class ExecutorSchema(Schema):
-    """Who shall release it."""
+    """The person named to release a payment."""
 
     executor_id = ma.fields.UUID(required=True)
 
@@ -225,7 +225,7 @@ class AcknowledgementSchema(Schema):
 
 
 class EvidenceSchema(Schema):
-    """What a person matched a payment with."""
+    """The evidence with which a person matched a payment."""
 
     provider_reference = Text(shortest=1, longest=REFERENCE_LENGTH_MAX, required=True)
     note = Text(
@@ -239,7 +239,7 @@ class EvidenceSchema(Schema):
 
 
 class ExecutionSchema(Schema):
-    """Who released an attempt, with which proof, and what became of it."""
+    """A release of an attempt: its releaser, the proof and the outcome."""
 
     id = ma.fields.UUID(dump_only=True)
     payment_id = ma.fields.UUID(dump_only=True)
@@ -274,7 +274,7 @@ class TransactionSchema(Schema):
     id = ma.fields.UUID(dump_only=True)
     payment_id = ma.fields.UUID(dump_only=True)
     gateway = ma.fields.String(dump_only=True)
-    request_type = Choice(ExchangeType, dump_only=True)
+    request_type = Choice(GatewayExchangeType, dump_only=True)
     status = ma.fields.String(dump_only=True)
     success = ma.fields.Boolean(dump_only=True)
     code = ma.fields.String(dump_only=True, allow_none=True)

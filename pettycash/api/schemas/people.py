@@ -96,7 +96,7 @@ class NewUserSchema(PlacesSchema):
 
 
 class UserChangeSchema(PlacesSchema):
-    """What can be changed of a person; what is left out stays."""
+    """The fields of a person that can be changed; those left out stay."""
 
     display_name = Name(shortest=1, longest=200)
     email = ma.fields.Email(validate=ma.validate.Length(max=254))

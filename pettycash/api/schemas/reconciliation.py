@@ -7,7 +7,7 @@ from pettycash.models.reconciliation import RunStatus
 
 
 class RunRequestSchema(Schema):
-    """Which day to reconcile."""
+    """The day to reconcile."""
 
     business_date = Day(
         required=True,

@@ -87,7 +87,7 @@ class TransferCodeSentSchema(Schema):
 
 
 class TransferGrantSchema(Schema):
-    """What a right code yields: one release by the same person."""
+    """The grant of a right code: one release by the same person."""
 
     executor_id = ma.fields.UUID(dump_only=True)
     verified_at = UtcDateTime(dump_only=True)
@@ -106,7 +106,7 @@ class TransferSchema(Schema):
 
 
 class DeliverySchema(Schema):
-    """What was counted."""
+    """The counted money."""
 
     amount = Amount(required=True)
 

@@ -59,8 +59,8 @@ class RequisitionLineSchema(Schema):
     tax_amount = Amount(dump_only=True, allow_none=True)
 
 
-class _StatedSchema(Schema):
-    """What a requester says, beside the currency."""
+class _DraftSchema(Schema):
+    """The facts of a requisition, beside the currency."""
 
     kind = Choice(RequisitionKind)
     origin = Choice(
@@ -112,7 +112,7 @@ class _StatedSchema(Schema):
 REQUIRED = ("kind", "amount", "purpose", "payee_name", "method", "destination", "lines")
 
 
-class RequisitionCreateSchema(_StatedSchema):
+class RequisitionCreateSchema(_DraftSchema):
     """A new requisition, as a draft."""
 
     currency = Choice(Currency, required=True)
@@ -122,14 +122,14 @@ class RequisitionCreateSchema(_StatedSchema):
     )
 
     def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
-        """What a change may leave out, a new one has to say."""
+        """Require in a new requisition the fields that a change may leave out."""
         super().on_bind_field(field_name, field_obj)
         if field_name in REQUIRED:
             field_obj.required = True
 
 
-class RequisitionChangeSchema(_StatedSchema):
-    """What shall be different; what is left out stays."""
+class RequisitionChangeSchema(_DraftSchema):
+    """A change of a requisition; fields left out stay."""
 
     @ma.validates_schema
     def _something(self, data: dict[str, Any], **_kwargs: Any) -> None:
@@ -275,7 +275,7 @@ class RequisitionDetailSchema(RequisitionSchema):
 
 
 class RequisitionCommentSchema(Schema):
-    """A word for the trail, if you like."""
+    """An optional comment for the trail."""
 
     comment = Text(longest=REASON_LONGEST, load_default=None, allow_none=True)
 
@@ -383,7 +383,7 @@ class AttachmentUploadSchema(Schema):
 
 
 class AttachmentSchema(Schema):
-    """What is attached; the bytes are read one by one."""
+    """An attachment; its bytes are read by themselves."""
 
     id = ma.fields.UUID(attribute="file.id")
     requisition_id = ma.fields.UUID(attribute="file.requisition_id", allow_none=True)

@@ -91,7 +91,7 @@ class GapSchema(Schema):
 
 
 class CoverageRowSchema(Schema):
-    """What the tiers of one currency and origin leave open."""
+    """The amounts that the tiers of one currency and origin leave open."""
 
     currency = Choice(Currency)
     origin = Choice(Origin)

@@ -16,7 +16,7 @@ from pettycash.money import Currency
 
 
 class VarianceRecordSchema(Schema):
-    """What really left, where the books say otherwise."""
+    """A variance: the amount that really left, where the books differ."""
 
     kind = Choice(
         VarianceKind,
@@ -40,7 +40,7 @@ class VarianceRecordSchema(Schema):
 
 
 class VarianceApprovalSchema(Schema):
-    """The cfo may add a word."""
+    """The cfo may add a comment."""
 
     comment = Text(longest=1000, load_default=None, allow_none=True)
 

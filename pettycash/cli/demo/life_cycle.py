@@ -35,7 +35,7 @@ IDENTITY_TERMS = (
     "vouchers_not_replenished",
     "float_not_put_in",
 )
-"""What adds up to the float."""
+"""The terms that add up to the float."""
 
 SIX_DIGITS = re.compile(r"(?<!\d)\d{6}(?!\d)")
 
@@ -122,7 +122,7 @@ class LifeCycle:
         return submitted
 
     def _approve(self, requisition_id: str) -> None:
-        self.say("\n2. Approvers decide, each in turn, never the maker.")
+        self.say("\n2. Approvers decide, each in turn, never the requester.")
         for _step in range(10):
             waiting = self._see(requisition_id)
             if waiting["status"] == "pending_treasury_validation":

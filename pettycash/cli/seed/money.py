@@ -25,7 +25,7 @@ SIMULATOR_CREDENTIALS = {
     "initiator_name": "testapi",
     "initiator_password": "Safaricom999!*!",
 }
-"""What the M-Pesa simulator accepts unless it is told otherwise."""
+"""Credentials that the M-Pesa simulator accepts by default."""
 
 SIMULATOR_URL = "http://127.0.0.1:8100"
 

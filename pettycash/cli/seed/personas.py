@@ -158,8 +158,8 @@ def load(path: Path) -> dict[str, PersonaCredentials] | None:
 def make() -> dict[str, PersonaCredentials]:
     """Sign-ins for every persona: fixed in tests, random elsewhere."""
     is_test = settings.current().environment == "test"
-    maker = fixed_credentials if is_test else _random_credentials
-    return {name: maker(name) for name in PERSONAS}
+    credentials = fixed_credentials if is_test else _random_credentials
+    return {name: credentials(name) for name in PERSONAS}
 
 
 def save(path: Path, known: Mapping[str, PersonaCredentials]) -> None:

@@ -39,7 +39,7 @@ class SyncAnswer:
 def read_answer(answer: RailAnswer, config: MpesaConfig) -> SyncAnswer:
     """Say what a complete answer proves about the request that it answers.
 
-    ACCEPTED is no word about the money; what is not listed, contradicts itself or mentions a
+    ACCEPTED says nothing of the money; what is not listed, contradicts itself or mentions a
     duplicate is IN_DOUBT.
     """
     parsed = read_object(answer.body)

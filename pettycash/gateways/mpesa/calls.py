@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from pettycash.gateways import exchanges
-from pettycash.gateways.base import Exchange, OutcomeKind, ProviderAccountView, RequestType
+from pettycash.gateways.base import GatewayExchange, OutcomeKind, ProviderAccountView, RequestType
 from pettycash.gateways.flight import Deadline
 from pettycash.gateways.http import RailSession, TransportFailure
 from pettycash.gateways.mpesa.answers import SyncAnswer, read_answer
@@ -27,19 +27,21 @@ _HEADER_SAFE = re.compile(r"[!-~]{1,4096}", re.ASCII)
 class TokenError(Exception):
     """No token, so nothing was sent; carries what the token endpoint said."""
 
-    def __init__(self, exchange: Exchange, *, configuration_fault: bool, throttled: bool) -> None:
+    def __init__(
+        self, exchange: GatewayExchange, *, configuration_fault: bool, throttled: bool
+    ) -> None:
         super().__init__(exchange.code)
         self.exchange = exchange
-        self.earlier: tuple[Exchange, ...] = ()
+        self.earlier: tuple[GatewayExchange, ...] = ()
         self.configuration_fault = configuration_fault
         self.throttled = throttled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What came of one business call: an answer read, or the way it was lost."""
+    """The end of one business call: an answer that was read, or the way it was lost."""
 
-    exchange: Exchange
+    exchange: GatewayExchange
     answer: SyncAnswer | None = None
     lost: TransportFailure | None = None
 
@@ -59,7 +61,7 @@ class DarajaClient:
         payload: Mapping[str, str],
         account: ProviderAccountView,
         leave_by: Deadline | None = None,
-    ) -> tuple[Reply, tuple[Exchange, ...]]:
+    ) -> tuple[Reply, tuple[GatewayExchange, ...]]:
         """Call with a token; where the token is refused, once more with a new one.
 
         After `leave_by` no first byte of the call leaves.

@@ -20,7 +20,7 @@ from pettycash.gateways.base import OutcomeKind
 
 @dataclass(frozen=True, slots=True)
 class CodeMeaning:
-    """What a code says about the one request that it answers."""
+    """The meaning of a code for the one request that it answers."""
 
     kind: OutcomeKind
     configuration_fault: bool = False
@@ -166,7 +166,7 @@ def success_unpadded(code: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MpesaConfig:
-    """What is known of Daraja and may change without a new release. Amounts in whole shillings."""
+    """Facts of Daraja that may change without a new release. Amounts in whole shillings."""
 
     amount_min: Decimal = Decimal(10)
     amount_max: Decimal = Decimal(250_000)

@@ -15,7 +15,7 @@ INITIATOR_NAME = "initiator_name"
 INITIATOR_PASSWORD = "initiator_password"  # noqa: S105 - the name of one
 CERTIFICATE_PEM = "certificate_pem"
 NAMES = (CONSUMER_KEY, CONSUMER_SECRET, INITIATOR_NAME, INITIATOR_PASSWORD, CERTIFICATE_PEM)
-"""What a provider account of this rail has to hold."""
+"""Credentials that a provider account of this rail needs."""
 
 
 class CredentialsUnusableError(ValueError):

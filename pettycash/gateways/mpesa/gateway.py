@@ -16,8 +16,8 @@ from pettycash.gateways.base import (
     Asked,
     CallbackKind,
     DestinationNotUnderstood,
-    Exchange,
     FieldError,
+    GatewayExchange,
     Outcome,
     OutcomeKind,
     PayoutInstruction,
@@ -300,9 +300,9 @@ def _ours(originator_id: str | None, instruction: PayoutInstruction) -> str | No
 
 def _outcome(
     kind: OutcomeKind,
-    exchange: Exchange,
+    exchange: GatewayExchange,
     *,
-    earlier: tuple[Exchange, ...] = (),
+    earlier: tuple[GatewayExchange, ...] = (),
     **facts: Any,
 ) -> Outcome:
     return Outcome(

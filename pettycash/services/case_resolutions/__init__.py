@@ -10,7 +10,7 @@ from pettycash.services.case_resolutions.proposals import (
     ReferenceTaken,
     TooEarly,
 )
-from pettycash.services.case_resolutions.reading import rails_word
+from pettycash.services.case_resolutions.reading import rails_report
 from pettycash.services.case_resolutions.resolving import confirm, decline, propose
 
 __all__ = [
@@ -27,5 +27,5 @@ __all__ = [
     "decline",
     "not_paid_from",
     "propose",
-    "rails_word",
+    "rails_report",
 ]

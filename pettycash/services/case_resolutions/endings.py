@@ -22,7 +22,7 @@ from pettycash.services.case_resolutions.proposals import (
 )
 from pettycash.services.duties import Duty, NotSeparate
 from pettycash.services.payments import facts, restored, settlement
-from pettycash.services.payments.facts import Matter
+from pettycash.services.payments.facts import LockedAttempt
 from pettycash.services.references import spelt_like
 
 ABOUT_MONEY = frozenset({CaseKind.IN_DOUBT, CaseKind.CONTRADICTION})
@@ -40,7 +40,7 @@ class CaseSubject:
     attempts: Sequence[PaymentAttempt]
 
 
-def matter_of(subject: CaseSubject | None, proposal: CaseProposal) -> Matter | None:
+def locked_attempt_of(subject: CaseSubject | None, proposal: CaseProposal) -> LockedAttempt | None:
     """The attempt that is meant: by default the newest that is not proven paid, or else the newest;
     what came back was proven paid.
     """
@@ -51,7 +51,9 @@ def matter_of(subject: CaseSubject | None, proposal: CaseProposal) -> Matter | N
     candidates.sort(key=lambda each: (each.state is AttemptState.SETTLED) is not is_back)
     if not candidates:
         return None
-    return Matter(requisition=subject.requisition, payment=subject.payment, attempt=candidates[0])
+    return LockedAttempt(
+        requisition=subject.requisition, payment=subject.payment, attempt=candidates[0]
+    )
 
 
 def check(
@@ -61,7 +63,7 @@ def check(
     proposal: CaseProposal,
     now: datetime,
 ) -> None:
-    matter = matter_of(subject, proposal)
+    locked = locked_attempt_of(subject, proposal)
     if not proposal.note.strip():
         raise EvidenceMissing(errors={"note": ["Say what you found, and where."]})
     _check_kind(case, proposal)
@@ -71,9 +73,9 @@ def check(
         # What never left is not in doubt: the case is about another attempt, and blocks this one.
         if (
             case.kind in ABOUT_MONEY
-            and matter is not None
-            and restored.may_have_left(matter.attempt)
-            and _is_undecided(matter)
+            and locked is not None
+            and restored.may_have_left(locked.attempt)
+            and _is_undecided(locked)
         ):
             raise EndingDoesNotFit(
                 "The outcome of the payment is still open: decide paid or not paid first."
@@ -81,21 +83,21 @@ def check(
         if case.kind in ABOUT_MONEY and subject is not None:
             _check_no_doubt(subject)
         return
-    if case.kind not in ABOUT_MONEY or matter is None:
+    if case.kind not in ABOUT_MONEY or locked is None:
         raise EndingDoesNotFit(f"A case of {case.kind} can only be noted.")
     match proposal.ending:
         case Ending.PAID:
-            _check_paid(session, matter, proposal)
+            _check_paid(session, locked, proposal)
         case Ending.NOT_PAID:
-            _check_not_paid(matter, now)
+            _check_not_paid(locked, now)
         case Ending.RETURNED:
-            _check_returned(session, matter, proposal)
-    _check_time(matter, proposal, now)
-    _check_file(session, case, matter, proposal)
+            _check_returned(session, locked, proposal)
+    _check_time(locked, proposal, now)
+    _check_file(session, case, locked, proposal)
 
 
 def _check_no_doubt(subject: CaseSubject) -> None:
-    """What becomes of the newest attempt does not end the doubt about one before it."""
+    """Refuse while the outcome of any attempt is open, also of one before the newest."""
     for each in subject.attempts:
         if _is_unconfirmed(each):
             raise EndingDoesNotFit(f"The outcome of attempt {each.number} is still open.")
@@ -109,22 +111,22 @@ def _check_kind(case: Case, proposal: CaseProposal) -> None:
         raise EndingDoesNotFit("A short delivery ends with its receipt, or is lost.")
 
 
-def _check_paid(session: Session, matter: Matter, proposal: CaseProposal) -> None:
-    if matter.attempt.state is AttemptState.SETTLED:
+def _check_paid(session: Session, locked: LockedAttempt, proposal: CaseProposal) -> None:
+    if locked.attempt.state is AttemptState.SETTLED:
         raise EndingDoesNotFit("The payment is proven paid already.")
-    if not restored.may_have_left(matter.attempt):
+    if not restored.may_have_left(locked.attempt):
         raise EndingDoesNotFit("The payment was not sent yet.")
-    _check_reference(session, matter, proposal, what="The rail's receipt or reference.")
+    _check_reference(session, locked, proposal, what="The rail's receipt or reference.")
     if proposal.occurred_at is None:
         raise EvidenceMissing(errors={"occurred_at": ["Say when it happened."]})
 
 
-def _check_not_paid(matter: Matter, now: datetime) -> None:
-    if not _is_undecided(matter):
-        raise EndingDoesNotFit(f"The attempt is {matter.attempt.state} already.")
-    if not restored.may_have_left(matter.attempt):
+def _check_not_paid(locked: LockedAttempt, now: datetime) -> None:
+    if not _is_undecided(locked):
+        raise EndingDoesNotFit(f"The attempt is {locked.attempt.state} already.")
+    if not restored.may_have_left(locked.attempt):
         raise EndingDoesNotFit("The payment was not sent yet.")
-    possible = not_paid_from(matter.attempt, now)
+    possible = not_paid_from(locked.attempt, now)
     if possible > now:
         raise TooEarly(
             f"It can be called unpaid from {possible.isoformat()} on: after its decide-by time,"
@@ -132,22 +134,22 @@ def _check_not_paid(matter: Matter, now: datetime) -> None:
         )
 
 
-def _check_returned(session: Session, matter: Matter, proposal: CaseProposal) -> None:
-    is_paid = matter.payment.status is PaymentStatus.SUCCESS
-    if not is_paid or matter.attempt.state is not AttemptState.SETTLED:
+def _check_returned(session: Session, locked: LockedAttempt, proposal: CaseProposal) -> None:
+    is_paid = locked.payment.status is PaymentStatus.SUCCESS
+    if not is_paid or locked.attempt.state is not AttemptState.SETTLED:
         raise EndingDoesNotFit("Only what is booked as paid comes back.")
-    _check_reference(session, matter, proposal, what="The provider's reference of the return.")
+    _check_reference(session, locked, proposal, what="The provider's reference of the return.")
 
 
 def _check_reference(
-    session: Session, matter: Matter, proposal: CaseProposal, *, what: str
+    session: Session, locked: LockedAttempt, proposal: CaseProposal, *, what: str
 ) -> None:
     reference = (proposal.provider_reference or "").strip()
     if not reference:
         raise EvidenceMissing(errors={"provider_reference": [what]})
-    account_id = matter.payment.provider_account_id
+    account_id = locked.payment.provider_account_id
     paid = select(PaymentAttempt.id).where(
-        PaymentAttempt.provider_account_id == matter.attempt.provider_account_id,
+        PaymentAttempt.provider_account_id == locked.attempt.provider_account_id,
         spelt_like(PaymentAttempt.provider_reference, reference),
     )
     back = select(Payment.id).where(
@@ -160,33 +162,35 @@ def _check_reference(
         )
 
 
-def _check_time(matter: Matter, proposal: CaseProposal, now: datetime) -> None:
+def _check_time(locked: LockedAttempt, proposal: CaseProposal, now: datetime) -> None:
     """It happened after the first byte (statements are exact to the minute) and before now."""
-    since = settlement.first_possible(matter).replace(second=0, microsecond=0)
+    since = settlement.first_possible(locked).replace(second=0, microsecond=0)
     if proposal.occurred_at is not None and not since <= proposal.occurred_at <= now:
         raise EvidenceMissing(
             errors={"occurred_at": [f"The time must lie between {since.isoformat()} and now."]}
         )
 
 
-def _check_file(session: Session, case: Case, matter: Matter, proposal: CaseProposal) -> None:
+def _check_file(
+    session: Session, case: Case, locked: LockedAttempt, proposal: CaseProposal
+) -> None:
     """Evidence is a file of the case, or one that came to the requisition after it was sent."""
     found = session.get(Attachment, proposal.evidence_id) if proposal.evidence_id else None
     is_of_the_case = found is not None and found.case_id == case.id
     is_of_the_requisition = (
         found is not None
-        and found.requisition_id == matter.requisition.id
-        and found.created_at >= restored.asked_since(matter.attempt)
+        and found.requisition_id == locked.requisition.id
+        and found.created_at >= restored.asked_since(locked.attempt)
     )
     if found is None or not (is_of_the_case or is_of_the_requisition):
         raise EvidenceMissing(
             errors={"evidence_id": ["Name a file that was uploaded to the case as evidence."]}
         )
     if found.uploaded_by in duties.barred(
-        session, duty=Duty.RECORDER, requisition_id=matter.requisition.id
+        session, duty=Duty.RECORDER, requisition_id=locked.requisition.id
     ):
         raise NotSeparate("The requester or recipient of money can't record evidence of it.")
-    if found.uploaded_by in facts.custodians(session, matter.payment):
+    if found.uploaded_by in facts.custodians(session, locked.payment):
         raise NotSeparate(
             "A custodian of the fund may file receipts, but no evidence of an outcome."
         )
@@ -210,8 +214,8 @@ def not_paid_from(attempt: PaymentAttempt, now: datetime) -> datetime:
     return possible
 
 
-def _is_undecided(matter: Matter) -> bool:
-    return matter.attempt.state in LIVE or _is_unconfirmed(matter.attempt)
+def _is_undecided(locked: LockedAttempt) -> bool:
+    return locked.attempt.state in LIVE or _is_unconfirmed(locked.attempt)
 
 
 def _is_unconfirmed(attempt: PaymentAttempt) -> bool:

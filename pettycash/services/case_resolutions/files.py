@@ -56,7 +56,7 @@ def record(
     )
 
 
-def shown(file: Attachment) -> attachments.ShownFile:
+def to_response(file: Attachment) -> attachments.ShownFile:
     """A file with its mark: no approval was about what shows how a case ended."""
     return attachments.ShownFile(file=file, is_later=True)
 
@@ -67,7 +67,7 @@ CASE_EVIDENCE = Listing(
     filters={"case_id": exact(Attachment.case_id), **days(Attachment.created_at)},
     find=Find(words=(Attachment.filename,), text="Words of the file's name, in any case."),
     orders={"oldest": (Attachment.id,), "newest": (Attachment.id.desc(),)},
-    show=lambda _reader, rows: [shown(each) for each in rows],
+    show=lambda _reader, rows: [to_response(each) for each in rows],
 )
 """Of a case that the caller has found to be in scope; without the bytes."""
 

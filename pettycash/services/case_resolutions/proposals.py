@@ -11,7 +11,7 @@ from pettycash import errors
 
 
 class Ending(StrEnum):
-    """What two people say about a case."""
+    """The ending that two people give a case."""
 
     PAID = "paid"  # the money reached the payee
     NOT_PAID = "not_paid"  # it never left
@@ -46,7 +46,7 @@ class TooEarly(errors.Conflict):
 
 @dataclass(frozen=True, kw_only=True)
 class CaseProposal:
-    """What one person proposes and another one confirms."""
+    """An ending that one person proposes and another one confirms."""
 
     ending: Ending
     note: str
@@ -55,7 +55,7 @@ class CaseProposal:
     evidence_id: UUID | None = None
     """A file of a case, or of the requisition."""
     attempt_number: int | None = None
-    """Which attempt is meant; None: the newest that is not proven paid."""
+    """The attempt that is meant; None: the newest that is not proven paid."""
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -12,7 +12,7 @@ from pettycash.services.case_resolutions.endings import ABOUT_MONEY, not_paid_fr
 from pettycash.services.payments import gateway_exchanges, restored
 
 
-def rails_word(session: Session, *, case: Case, now: datetime) -> dict[str, Any] | None:
+def rails_report(session: Session, *, case: Case, now: datetime) -> dict[str, Any] | None:
     """The rail's last answer about the newest attempt, or why none came; None where nothing left.
 
     With the time from which two people may call it unpaid.

@@ -13,8 +13,8 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash.crash_points import reach
-from pettycash.models.attempts import AttemptState, ExchangeType, PaymentAttempt
+from pettycash.crash_points import crash_point
+from pettycash.models.attempts import AttemptState, GatewayExchangeType, PaymentAttempt
 from pettycash.models.funds import Fund
 from pettycash.models.people import Role
 from pettycash.models.platform import Case, CaseKind
@@ -22,11 +22,11 @@ from pettycash.models.requisitions import Attachment
 from pettycash.services import cases, company_settings, funds, outbox, pauses, replenishments
 from pettycash.services.actors import Actor
 from pettycash.services.case_resolutions import judging
-from pettycash.services.case_resolutions.endings import CaseSubject, check, matter_of
+from pettycash.services.case_resolutions.endings import CaseSubject, check, locked_attempt_of
 from pettycash.services.case_resolutions.proposals import CaseProposal, Ending
 from pettycash.services.duties import NotSeparate
 from pettycash.services.payments import facts, gateway_exchanges, restored, settlement
-from pettycash.services.payments.facts import Matter
+from pettycash.services.payments.facts import LockedAttempt
 
 
 def propose(
@@ -59,7 +59,7 @@ def propose(
     )
     if among is not None and among.is_escalated(actor.user_id):
         case.owner_id = among.stand_in  # who sees and ends nothing but what is theirs
-    reach("cases.proposed")
+    crash_point("cases.proposed")
     return case
 
 
@@ -82,7 +82,7 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
     case = cases.to_confirm(session, case_id=case_id, version=version, actor=actor)
     assert case.proposal is not None
     proposal = CaseProposal.of_json(case.proposal)
-    matter = matter_of(subject, proposal)
+    locked = locked_attempt_of(subject, proposal)
     among = _bench(session, case, subject, proposal, now)
     if subject is not None and among is not None:
         assert case.proposed_by is not None
@@ -97,23 +97,23 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
     # Written once it is allowed: the database refuses the same, and could not say why.
     cases.confirm(session, case_id=case_id, version=version, actor=actor, now=now)
     session.flush()  # a further case of this kind may be opened by what follows
-    reach("cases.confirmed")
+    crash_point("cases.confirmed")
     if proposal.ending is Ending.LOST:
         replenishments.write_off_rest(
             session, replenishment_id=case.object_id, actor=actor, now=now
         )
-    if matter is not None:
+    if locked is not None:
         if proposal.ending is not Ending.NOTED:
-            _carry_out(session, matter=matter, proposal=proposal, case=case, now=now)
-        if matter.payment.blocked_by_case_id == case.id:
-            matter.payment.blocked_by_case_id = None
-            matter.payment.version += 1
+            _carry_out(session, locked=locked, proposal=proposal, case=case, now=now)
+        if locked.payment.blocked_by_case_id == case.id:
+            locked.payment.blocked_by_case_id = None
+            locked.payment.version += 1
             queued = select(PaymentAttempt.id).where(
-                PaymentAttempt.payment_id == matter.payment.id,
+                PaymentAttempt.payment_id == locked.payment.id,
                 PaymentAttempt.state == AttemptState.QUEUED,
             )
             outbox.wake(session, topic=pauses.SENDING, keys=queued)
-    reach("cases.carried_out")
+    crash_point("cases.carried_out")
     return case
 
 
@@ -174,16 +174,16 @@ def _heads(
     session: Session, case: Case, subject: CaseSubject, proposal: CaseProposal, now: datetime
 ) -> frozenset[Role]:
     """One of whom has to be a judge of it; empty: any two."""
-    payment, matter = subject.payment, matter_of(subject, proposal)
+    payment, locked = subject.payment, locked_attempt_of(subject, proposal)
     # Until a statement or a balance can tell that the store has the money again.
     if proposal.ending is Ending.RETURNED and not (
-        matter is not None and gateway_exchanges.denies(session, matter.attempt)
+        locked is not None and gateway_exchanges.denies(session, locked.attempt)
     ):
         return judging.CFO
     limit = company_settings.cfo_limit(session, currency=payment.currency, now=now)
     if (
         proposal.ending is Ending.NOT_PAID  # what the rail confirms needs no judges
-        or (proposal.ending is Ending.NOTED and _is_unpaid_by_word(session, subject))
+        or (proposal.ending is Ending.NOTED and _is_unpaid_by_people(session, subject))
         or payment.amount > limit
         or _is_about_an_amount(case)
     ):
@@ -191,7 +191,7 @@ def _heads(
     return frozenset()
 
 
-def _is_unpaid_by_word(session: Session, subject: CaseSubject) -> bool:
+def _is_unpaid_by_people(session: Session, subject: CaseSubject) -> bool:
     """Whether people alone say of an attempt that it failed: what speaks against it is not noted
     by less than those who said so."""
     return any(
@@ -226,17 +226,17 @@ def _lock_delivery(session: Session, case: Case, actor: Actor) -> None:
 
 
 def _carry_out(
-    session: Session, *, matter: Matter, proposal: CaseProposal, case: Case, now: datetime
+    session: Session, *, locked: LockedAttempt, proposal: CaseProposal, case: Case, now: datetime
 ) -> None:
     is_paid = proposal.ending is Ending.PAID
     is_back = proposal.ending is Ending.RETURNED
     message = f"Two people settled the case: {proposal.note}"[:500]
-    asked_at = matter.attempt.last_query_at
+    asked_at = locked.attempt.last_query_at
     gateway_exchanges.log_own(
         session,
-        payment=matter.payment,
-        attempt=matter.attempt,
-        request_type=ExchangeType.REFUND if is_back else ExchangeType.CONFIRM,
+        payment=locked.payment,
+        attempt=locked.attempt,
+        request_type=GatewayExchangeType.REFUND if is_back else GatewayExchangeType.CONFIRM,
         status="settled" if is_paid or is_back else "rejected",
         code=f"people.{proposal.ending.value}",
         message=message,
@@ -251,7 +251,7 @@ def _carry_out(
     )
     proof = settlement.Proof(
         # What the rail does not prove is never another amount than what was released.
-        amount=(matter.payment.paid_amount if is_back else None) or matter.attempt.amount,
+        amount=(locked.payment.paid_amount if is_back else None) or locked.attempt.amount,
         provider_reference=proposal.provider_reference,
         occurred_at=proposal.occurred_at,
         code=f"people.{proposal.ending.value}",
@@ -259,8 +259,8 @@ def _carry_out(
         by_people=True,
     )
     if is_paid:
-        settlement.settle(session, matter=matter, proof=proof, now=now)
+        settlement.settle(session, locked=locked, proof=proof, now=now)
     elif is_back:
-        settlement.reverse(session, matter=matter, proof=proof, now=now)
+        settlement.reverse(session, locked=locked, proof=proof, now=now)
     else:
-        settlement.call_unpaid(session, matter=matter, message=message, now=now)
+        settlement.call_unpaid(session, locked=locked, message=message, now=now)

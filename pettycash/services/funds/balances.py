@@ -1,4 +1,4 @@
-"""What a fund and its stores hold, read from the ledger accounts as they are now."""
+"""The balances of a fund and its stores, read from the ledger accounts as they are now."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class StoreBalance:
 
     @property
     def available(self) -> Decimal:
-        """What further holds may take, down to the floor."""
+        """The money that further holds may take, down to the floor."""
         return self.balance - self.held
 
 
@@ -50,12 +50,12 @@ class FundBalance:
 
     @property
     def balance(self) -> Decimal:
-        """What lies in the stores."""
+        """The money in the stores."""
         return sum((each.balance for each in self.stores), Decimal(0))
 
     @property
     def held(self) -> Decimal:
-        """What is reserved for payments on their way."""
+        """The money reserved for payments on their way."""
         return sum((each.held for each in self.stores), Decimal(0))
 
     @property
@@ -65,7 +65,7 @@ class FundBalance:
 
     @property
     def floor(self) -> Decimal:
-        """What has to stay in the stores."""
+        """The money that has to stay in the stores."""
         return sum((each.floor for each in self.stores), Decimal(0))
 
 

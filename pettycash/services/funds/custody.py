@@ -1,4 +1,4 @@
-"""Who keeps a fund: the custodian and an alternate, changed by two people (domain.md §3, §5)."""
+"""Custody of a fund: custodian and alternate, changed by two people (domain.md §3, §5)."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta

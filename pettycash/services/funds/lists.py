@@ -14,7 +14,7 @@ from pettycash.services.funds.balances import sums
 from pettycash.services.listings import Condition, Find, Listing, Reader, exact, flag, many
 
 
-def shown(session: Session, found: Sequence[Fund]) -> list[dict[str, Any]]:
+def to_response(session: Session, found: Sequence[Fund]) -> list[dict[str, Any]]:
     """Funds with what they hold."""
     totals = sums(session, [each.id for each in found])
     answers = []
@@ -32,7 +32,7 @@ def shown(session: Session, found: Sequence[Fund]) -> list[dict[str, Any]]:
 
 
 def _shown(reader: Reader, rows: Sequence[Fund]) -> list[dict[str, Any]]:
-    return shown(reader.session, rows)
+    return to_response(reader.session, rows)
 
 
 FUNDS = Listing(

@@ -24,7 +24,7 @@ from pettycash.models.platform import Change
 from pettycash.services import changes, organisation, permissions, secrets_box
 from pettycash.services.actors import REPORT, Actor, HeldRole
 from pettycash.services.identity import people, usernames
-from pettycash.services.identity.people import ClientInfo, Placed
+from pettycash.services.identity.people import ActiveMember, ClientInfo
 from pettycash.services.resolution.loading import live_assignments
 
 KIND = "api_key"
@@ -105,21 +105,21 @@ class Client:
 
     key: ApiKey
     company: Company
-    placed: Placed | None
+    member: ActiveMember | None
 
-    def actor(self, origin: ClientInfo) -> Actor:
+    def actor(self, client_info: ClientInfo) -> Actor:
         """The actor for services."""
         scopes = frozenset(self.key.scopes)
-        if self.placed is not None:
-            return self.placed.actor(origin, client_id=self.key.id, client_scopes=scopes)
+        if self.member is not None:
+            return self.member.actor(client_info, client_id=self.key.id, client_scopes=scopes)
         return Actor(
             user_id=self.key.created_by,
             company_id=self.company.id,
             roles=(HeldRole(Role.AUDITOR, ScopeKind.COMPANY),),
             client_id=self.key.id,
             client_scopes=scopes,
-            ip_address=origin.ip_address,
-            user_agent=origin.user_agent,
+            ip_address=client_info.ip_address,
+            user_agent=client_info.user_agent,
         )
 
 
@@ -227,7 +227,7 @@ def revoke(session: Session, *, api_key_id: UUID, actor: Actor, now: datetime) -
 
 
 def authenticate(session: Session, *, text: str, on_behalf_of: str, now: datetime) -> Client:
-    """Whose key this is and for whom it acts (system role).
+    """Authenticate an API key and the person for whom it acts (system role).
 
     Raises:
         KeyRefused, KeyUnconfirmed, OnBehalfOfMissing, OnBehalfOfUnknown.
@@ -245,17 +245,19 @@ def authenticate(session: Session, *, text: str, on_behalf_of: str, now: datetim
         company = session.get_one(Company, key.company_id)
         if not company.is_active:
             raise KeyRefused
-        return Client(key=key, company=company, placed=None)
+        return Client(key=key, company=company, member=None)
     if not on_behalf_of:
         raise OnBehalfOfMissing
     matches = [User.username == usernames.spelling(on_behalf_of)]
     with contextlib.suppress(ValueError):  # else it is a username
         matches.append(User.id == UUID(on_behalf_of))
     user_id = session.execute(select(User.id).where(or_(*matches)).limit(1)).scalar_one_or_none()
-    placed = user_id and people.place(session, user_id=user_id, company_id=key.company_id, now=now)
-    if not placed or not _serves(key, placed.membership):
+    member = user_id and people.active_member(
+        session, user_id=user_id, company_id=key.company_id, now=now
+    )
+    if not member or not _serves(key, member.membership):
         raise OnBehalfOfUnknown
-    return Client(key=key, company=placed.company, placed=placed)
+    return Client(key=key, company=member.company, member=member)
 
 
 def _serves(key: ApiKey, membership: Membership) -> bool:

@@ -1,4 +1,4 @@
-"""Which passwords are refused: too short, too common, or made of who and where one is.
+"""Refused passwords: too short, too common, or made of the person's own names and units.
 
 No composition rules, no expiry, any character, checked in NFKC, otherwise as typed (security.md
 row 1; NIST SP 800-63B-4 §3.1.1.2: 15 characters, or 8 beside a second factor).

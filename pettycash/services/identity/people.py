@@ -16,14 +16,14 @@ from pettycash.services.actors import Actor, HeldRole
 
 @dataclass(frozen=True, kw_only=True)
 class ClientInfo:
-    """Where a request comes from, as audit rows keep it."""
+    """Address and agent of a client, as audit rows keep them."""
 
     ip_address: str | None = None
     user_agent: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placed:
+class ActiveMember:
     """An active person in an active company."""
 
     user: User
@@ -43,7 +43,7 @@ class Placed:
 
     def actor(
         self,
-        origin: ClientInfo,
+        client_info: ClientInfo,
         *,
         session_id: UUID | None = None,
         client_id: UUID | None = None,
@@ -57,8 +57,8 @@ class Placed:
             session_id=session_id,
             client_id=client_id,
             client_scopes=client_scopes,
-            ip_address=origin.ip_address,
-            user_agent=origin.user_agent,
+            ip_address=client_info.ip_address,
+            user_agent=client_info.user_agent,
             branch_id=self.membership.branch_id,
             department_id=self.membership.department_id,
             region_id=self.membership.region_id,
@@ -66,7 +66,7 @@ class Placed:
         )
 
 
-def placed_where(*conditions: ColumnElement[bool], at: ColumnElement[datetime]) -> Select[Any]:
+def active_members(*conditions: ColumnElement[bool], at: ColumnElement[datetime]) -> Select[Any]:
     """Select active people in active companies, with the roles that are live at an instant, and
     the company's escalation approver.
 
@@ -108,18 +108,18 @@ def placed_where(*conditions: ColumnElement[bool], at: ColumnElement[datetime]) 
     )
 
 
-PLACED = placed_where(
+ACTIVE_MEMBER = active_members(
     User.id == bindparam("user_id"), Company.id == bindparam("company_id"), at=bindparam("at")
 )
 
 
-def read_placed(row: Row[Any]) -> Placed:
+def read_member(row: Row[Any]) -> ActiveMember:
     """The person of one row of `placed_where`."""
     roles = tuple(
         HeldRole(Role(role), ScopeKind(kind), None if scope_id is None else UUID(scope_id))
         for role, kind, scope_id in row.roles or ()
     )
-    return Placed(
+    return ActiveMember(
         user=row.User,
         membership=row.Membership,
         company=row.Company,
@@ -128,15 +128,17 @@ def read_placed(row: Row[Any]) -> Placed:
     )
 
 
-def place(session: Session, *, user_id: UUID, company_id: UUID, now: datetime) -> Placed | None:
+def active_member(
+    session: Session, *, user_id: UUID, company_id: UUID, now: datetime
+) -> ActiveMember | None:
     """The person in that company with the roles that are live now (system role, any company).
 
     None where person, membership or company is unknown or not active.
     """
     row = session.execute(
-        PLACED, {"user_id": user_id, "company_id": company_id, "at": now}
+        ACTIVE_MEMBER, {"user_id": user_id, "company_id": company_id, "at": now}
     ).one_or_none()
-    return None if row is None else read_placed(row)
+    return None if row is None else read_member(row)
 
 
 def companies_of(session: Session, *, user_id: UUID) -> list[Company]:

@@ -20,7 +20,7 @@ from pettycash.models.organisation import Company
 from pettycash.models.people import Role, User
 from pettycash.services import secrets_box, security_log
 from pettycash.services.identity import people
-from pettycash.services.identity.people import ClientInfo, Placed
+from pettycash.services.identity.people import ActiveMember, ClientInfo
 
 GIVEN = datetime.fromtimestamp(0, UTC)
 """`password_changed_at` of a password that its owner has not chosen yet: somebody gave it."""
@@ -46,7 +46,7 @@ class SessionNotFound(errors.NotFound):
 
 @dataclass(frozen=True, kw_only=True)
 class Tokens:
-    """What a client is given, once."""
+    """The tokens that a client is given, once."""
 
     access_token: str
     refresh_token: str
@@ -60,7 +60,7 @@ class Authenticated:
     """A live session and whose it is."""
 
     auth: AuthSession
-    placed: Placed
+    member: ActiveMember
     at: datetime
     """PostgreSQL's clock when it was asked."""
 
@@ -70,21 +70,23 @@ class Authenticated:
         return self.auth.last_seen_at < self.at - SEEN_EVERY
 
 
-def start(session: Session, *, placed: Placed, origin: ClientInfo, now: datetime) -> Tokens:
+def start(
+    session: Session, *, member: ActiveMember, client_info: ClientInfo, now: datetime
+) -> Tokens:
     """Begin a family (system role): 12 hours at most, 8 for treasury."""
     limits = settings.current()
-    hours = limits.session_hours_treasury if placed.has(Role.TREASURY) else limits.session_hours
+    hours = limits.session_hours_treasury if member.has(Role.TREASURY) else limits.session_hours
     return _issue(
         session,
         secrets_box.new_token("at"),
         secrets_box.new_token("rt"),
-        placed=placed,
+        member=member,
         family_id=new_id(),
         generation=0,
         family_started_at=now,
         ends_at=now + timedelta(hours=hours),
         authenticated_at=now,
-        origin=origin,
+        client_info=client_info,
         now=now,
     )
 
@@ -94,21 +96,21 @@ def _issue(
     access: str,
     refresh: str,
     *,
-    placed: Placed,
+    member: ActiveMember,
     family_id: UUID,
     generation: int,
     family_started_at: datetime,
     ends_at: datetime,
     authenticated_at: datetime,
-    origin: ClientInfo,
+    client_info: ClientInfo,
     now: datetime,
 ) -> Tokens:
     access_ends = min(now + timedelta(minutes=settings.current().access_token_minutes), ends_at)
-    purpose = purpose_of(placed)
+    purpose = purpose_of(member)
     session.add(
         AuthSession(
-            company_id=placed.company.id,
-            user_id=placed.user.id,
+            company_id=member.company.id,
+            user_id=member.user.id,
             family_id=family_id,
             generation=generation,
             purpose=purpose,
@@ -119,8 +121,8 @@ def _issue(
             ends_at=ends_at,
             authenticated_at=authenticated_at,
             last_seen_at=now,
-            ip_address=origin.ip_address,
-            user_agent=(origin.user_agent or "")[:400] or None,
+            ip_address=client_info.ip_address,
+            user_agent=(client_info.user_agent or "")[:400] or None,
         )
     )
     return Tokens(
@@ -131,10 +133,10 @@ def _issue(
     )
 
 
-def purpose_of(placed: Placed) -> SessionPurpose:
-    """What a session of this person is good for now: roles and passwords change under it."""
-    lacks_totp = placed.must_have_totp and placed.user.totp_enrolled_at is None
-    if lacks_totp or has_temporary_password(placed.user.password_changed_at):
+def purpose_of(member: ActiveMember) -> SessionPurpose:
+    """The purpose of a session of this person now: roles and passwords change under it."""
+    lacks_totp = member.must_have_totp and member.user.totp_enrolled_at is None
+    if lacks_totp or has_temporary_password(member.user.password_changed_at):
         return SessionPurpose.ENROLMENT
     return SessionPurpose.FULL
 
@@ -145,7 +147,7 @@ def has_temporary_password(password_changed_at: datetime) -> bool:
 
 
 SIGNED_IN = (
-    people.placed_where(AuthSession.access_digest == bindparam("access_digest"), at=db.instant())
+    people.active_members(AuthSession.access_digest == bindparam("access_digest"), at=db.instant())
     .join(AuthSession, (AuthSession.user_id == User.id) & (AuthSession.company_id == Company.id))
     .add_columns(AuthSession, db.instant().label("at"))
     .execution_options(**db.PREPARED)
@@ -154,9 +156,9 @@ SIGNED_IN = (
 
 
 def authenticate(session: Session, *, access_token: str) -> Authenticated:
-    """Whose access token this is, in one statement (system role, `db.system_glance`).
+    """Authenticate an access token in one statement (system role, `db.system_autocommit`).
 
-    Nothing is remembered between two calls: what was revoked, rotated or taken from a person a
+    Nothing is kept between two calls: what was revoked, rotated or taken from a person a
     moment ago does not open the door any more. The caller has `saw` written where `is_stale`.
 
     Raises:
@@ -170,11 +172,11 @@ def authenticate(session: Session, *, access_token: str) -> Authenticated:
     auth, now = row.AuthSession, row.at
     if not _lives(auth, now) or auth.access_expires_at <= now:
         raise SessionEnded
-    return Authenticated(auth=auth, placed=people.read_placed(row), at=now)
+    return Authenticated(auth=auth, member=people.read_member(row), at=now)
 
 
 def saw(session: Session, *, session_id: UUID, now: datetime) -> None:
-    """Remember that a session is in use (system role)."""
+    """Record that a session is in use (system role)."""
     session.execute(
         update(AuthSession).where(AuthSession.id == session_id).values(last_seen_at=now)
     )
@@ -191,7 +193,7 @@ def _lives(auth: AuthSession, now: datetime) -> bool:
 
 
 def refresh(
-    session: Session, *, refresh_token: str, origin: ClientInfo, now: datetime
+    session: Session, *, refresh_token: str, client_info: ClientInfo, now: datetime
 ) -> Tokens | SessionEnded:
     """Rotate both tokens (system role); the same token at once again gets the same ones.
 
@@ -217,7 +219,7 @@ def refresh(
     if found.rotated_at is not None and found.revoked_at is None:
         repeated = _repeated(session, found, successor, now=now)
         if repeated is not None:
-            return _again(session, repeated, access, successor, origin=origin, now=now)
+            return _again(session, repeated, access, successor, client_info=client_info, now=now)
         end_family(session, family_id=found.family_id, reason="refresh_reused", now=now)
         security_log.record(
             session,
@@ -226,24 +228,26 @@ def refresh(
             detail={"reason": "reused", "family_id": str(found.family_id)},
             user_id=found.user_id,
             company_id=found.company_id,
-            ip_address=origin.ip_address,
+            ip_address=client_info.ip_address,
         )
         return SessionEnded("A refresh token was used twice; the session has ended for safety.")
-    placed = people.place(session, user_id=found.user_id, company_id=found.company_id, now=now)
-    if placed is None or not _lives(found, now):
+    member = people.active_member(
+        session, user_id=found.user_id, company_id=found.company_id, now=now
+    )
+    if member is None or not _lives(found, now):
         return SessionEnded()
     found.rotated_at = now
     return _issue(
         session,
         access,
         successor,
-        placed=placed,
+        member=member,
         family_id=found.family_id,
         generation=found.generation + 1,
         family_started_at=found.family_started_at,
         ends_at=found.ends_at,
         authenticated_at=found.authenticated_at,
-        origin=origin,
+        client_info=client_info,
         now=now,
     )
 
@@ -266,11 +270,13 @@ def _again(
     access: str,
     refresh: str,
     *,
-    origin: ClientInfo,
+    client_info: ClientInfo,
     now: datetime,
 ) -> Tokens | SessionEnded:
-    placed = people.place(session, user_id=auth.user_id, company_id=auth.company_id, now=now)
-    if placed is None or not _lives(auth, now):
+    member = people.active_member(
+        session, user_id=auth.user_id, company_id=auth.company_id, now=now
+    )
+    if member is None or not _lives(auth, now):
         return SessionEnded()
     security_log.record(
         session,
@@ -279,7 +285,7 @@ def _again(
         detail={"reason": "repeated", "family_id": str(auth.family_id)},
         user_id=auth.user_id,
         company_id=auth.company_id,
-        ip_address=origin.ip_address,
+        ip_address=client_info.ip_address,
     )
     return Tokens(
         access_token=access,

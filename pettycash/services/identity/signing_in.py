@@ -55,7 +55,7 @@ class PasswordWrong(errors.RuleViolation):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredLogin:
-    """What is needed of a user to compare; None of it leaves this module."""
+    """The facts of a user that sign-in compares; none of them leaves this module."""
 
     user_id: UUID | None
     password_hash: str | None
@@ -71,7 +71,7 @@ def find(session: Session, *, username: str) -> StoredLogin:
     return StoredLogin(user_id=row[0] if row else None, password_hash=row[1] if row else None)
 
 
-def companies_to_tell(session: Session, *, username: str) -> list[tuple[UUID, UUID]]:
+def companies_to_notify(session: Session, *, username: str) -> list[tuple[UUID, UUID]]:
     """The owner of a closed account, with each company where they work (system role)."""
     user_id = find(session, username=username).user_id
     if user_id is None:
@@ -97,7 +97,7 @@ def complete(
     totp_code: str | None,
     company: str | None,
     subjects: throttles.LoginSubjects,
-    origin: ClientInfo,
+    client_info: ClientInfo,
     now: datetime,
 ) -> Tokens | errors.PettycashError:
     """Note how an attempt ended and begin the session (system role).
@@ -106,30 +106,30 @@ def complete(
     """
     user_id = known.user_id
     if not password_is_right or user_id is None:
-        return _refused(session, WrongCredentials(), origin=origin, user_id=user_id)
+        return _refused(session, WrongCredentials(), client_info=client_info, user_id=user_id)
     # What was compared is what stands there still: a new password ends all sessions, and this one
     # would begin after it.
     user = db.lock(session, User, user_id)
     if user is None or user.password_hash != known.password_hash:
-        return _refused(session, WrongCredentials(), origin=origin, user_id=user_id)
+        return _refused(session, WrongCredentials(), client_info=client_info, user_id=user_id)
     if user.totp_enrolled_at is not None and not totp_code:
-        throttles.take_back(session, subjects=subjects, now=now)
-        return _refused(session, MfaRequired(), origin=origin, user_id=user_id)
+        throttles.uncount(session, subjects=subjects, now=now)
+        return _refused(session, MfaRequired(), client_info=client_info, user_id=user_id)
     # Before the code is spent, so that it still serves once the company is named.
     chosen = _company(session, user_id=user_id, company=company)
     if isinstance(chosen, errors.PettycashError):
         if isinstance(chosen, CompanyRequired):
-            throttles.take_back(session, subjects=subjects, now=now)
-        return _refused(session, chosen, origin=origin, user_id=user_id)
+            throttles.uncount(session, subjects=subjects, now=now)
+        return _refused(session, chosen, client_info=client_info, user_id=user_id)
     if user.totp_enrolled_at is not None and not totp.verify_totp(
         session, user_id=user_id, code=totp_code or "", now=now
     ):
-        return _refused(session, WrongCredentials(), origin=origin, user_id=user_id)
-    placed = people.place(session, user_id=user_id, company_id=chosen.id, now=now)
-    if placed is None:
-        return _refused(session, WrongCredentials(), origin=origin, user_id=user_id)
+        return _refused(session, WrongCredentials(), client_info=client_info, user_id=user_id)
+    member = people.active_member(session, user_id=user_id, company_id=chosen.id, now=now)
+    if member is None:
+        return _refused(session, WrongCredentials(), client_info=client_info, user_id=user_id)
     throttles.succeeded(session, subjects=subjects)
-    tokens = sessions.start(session, placed=placed, origin=origin, now=now)
+    tokens = sessions.start(session, member=member, client_info=client_info, now=now)
     security_log.record(
         session,
         event="auth.login",
@@ -137,7 +137,7 @@ def complete(
         detail={"purpose": tokens.purpose.value},
         user_id=user_id,
         company_id=chosen.id,
-        ip_address=origin.ip_address,
+        ip_address=client_info.ip_address,
     )
     return tokens
 
@@ -165,7 +165,11 @@ def _company(
 
 
 def _refused(
-    session: Session, refusal: errors.PettycashError, *, origin: ClientInfo, user_id: UUID | None
+    session: Session,
+    refusal: errors.PettycashError,
+    *,
+    client_info: ClientInfo,
+    user_id: UUID | None,
 ) -> errors.PettycashError:
     # Asked for unknown users as well: the same work, the same time.
     companies = session.execute(
@@ -179,7 +183,7 @@ def _refused(
         detail={"code": refusal.code},
         user_id=user_id,
         company_id=known[0] if len(known) == 1 else None,
-        ip_address=origin.ip_address,
+        ip_address=client_info.ip_address,
     )
     return refusal
 

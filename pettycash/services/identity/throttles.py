@@ -35,7 +35,7 @@ class TooManyAttempts(errors.TooManyRequests):
 
 @dataclass(frozen=True)
 class Count:
-    """What stands in a counter after an attempt was added."""
+    """A counter after an attempt was added."""
 
     attempts: int
     consecutive_failures: int
@@ -194,7 +194,7 @@ def succeeded(session: Session, *, subjects: LoginSubjects) -> None:
     forget(session, subjects=[subjects.account, subjects.account_at_address])
 
 
-def take_back(session: Session, *, subjects: LoginSubjects, now: datetime) -> None:
+def uncount(session: Session, *, subjects: LoginSubjects, now: datetime) -> None:
     """The attempt was neither right nor wrong (a second factor is missing): undo its count only.
 
     What was counted before stays, or somebody who knows the password could guess codes for ever.

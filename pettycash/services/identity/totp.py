@@ -61,7 +61,7 @@ class SharedLogin(errors.NotAllowed):
 
 @dataclass(frozen=True, kw_only=True)
 class Enrolment:
-    """What the app needs, shown once."""
+    """The seed that the app needs, shown once."""
 
     secret: str
     provisioning_uri: str
@@ -92,12 +92,12 @@ def verify_totp(session: Session, *, user_id: UUID, code: str, now: datetime) ->
 
 def _step_of(seed: str, user_id: UUID, code: str, now: datetime) -> int | None:
     """The 30-second step that a code belongs to, of the current one and its neighbours."""
-    maker = pyotp.TOTP(secrets_box.decrypt(seed, bound_to=user_id), interval=STEP_SECONDS)
+    totp = pyotp.TOTP(secrets_box.decrypt(seed, bound_to=user_id), interval=STEP_SECONDS)
     current = int(now.timestamp()) // STEP_SECONDS
     given = code.strip().encode()
     matching = None
     for step in (current - 1, current, current + 1):  # all are always compared
-        if hmac.compare_digest(maker.generate_otp(step).encode(), given):
+        if hmac.compare_digest(totp.generate_otp(step).encode(), given):
             matching = step
     return matching
 

@@ -1,4 +1,4 @@
-"""What signing in leaves behind, and when it may go."""
+"""Upkeep of what signing in leaves behind."""
 
 from datetime import datetime, timedelta
 
@@ -11,7 +11,7 @@ from pettycash.services.identity.throttles import CONSECUTIVE_FAILURES_MAX
 COUNTER_DAYS = 1
 FAILURES_DAYS = 90
 SESSION_DAYS = 30
-"""Who was signed in from where can be looked up for so long; the security log keeps it for good."""
+"""How long ended sessions can be looked up; the security log keeps sign-ins for good."""
 
 
 def remove_old(session: Session, *, limit: int, now: datetime) -> int:

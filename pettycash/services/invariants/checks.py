@@ -12,7 +12,7 @@ Rows = Callable[[Session], Iterable[Mapping[str, Any]]]
 
 
 class Invariant(StrEnum):
-    """What has to hold whatever dies."""
+    """An invariant of the books."""
 
     I1 = "I1"  # money moves once: per reference, and per payment
     I2 = "I2"  # every movement has its success, every success its movement and its entry
@@ -43,7 +43,7 @@ class Check:
     name: str
     invariant: Invariant
     object_type: str
-    """What its rows are; `table` and `periodic_job` are of no company."""
+    """The kind of its rows; `table` and `periodic_job` are of no company."""
     query: str | Rows
     holds: Holds = Holds.ALWAYS
     fast: bool = False
@@ -67,7 +67,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """What one check found, and how long it took."""
+    """The findings of one check, and how long it took."""
 
     check: str
     invariant: Invariant

@@ -57,4 +57,4 @@ LIMITS = (
         """,
     ),
 )
-"""What may not be exceeded, and what says so where it was."""
+"""Limits that may not be exceeded, and the cases that report it where one was."""

@@ -2,7 +2,7 @@
 
 The ledger is read elsewhere, since services do not talk to the network. Our side is read twice,
 before the ledger and after it: a success must have moved by the time that the ledger is read, and
-what the ledger has must be known by the time that we look again.
+what the ledger has must be known by the next look.
 """
 
 import time
@@ -39,7 +39,7 @@ class Movement:
 
 @dataclass(frozen=True, kw_only=True)
 class KnownAttempt:
-    """What we know of one attempt of a payment."""
+    """The facts of one attempt of a payment."""
 
     company_id: UUID
     payment_id: UUID
@@ -105,7 +105,7 @@ class _Comparison:
     settled: bool
 
     def references_moved_once(self) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
-        """A second movement under one reference is a double payment."""
+        """A duplicate payment: two movements under one reference."""
         counted = Counter(each.originator_reference for each in self.movements)
         for reference, count in counted.items():
             if count > 1:
@@ -131,7 +131,7 @@ class _Comparison:
                 yield "movement", each.originator_reference, shown
 
     def movements_are_successes(self) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
-        """What moved is booked as paid with the same amount and payee, or may yet be."""
+        """Money that moved is booked as paid with the same amount and payee, or may yet be."""
         attempt_of = {each.originator_reference: each for each in self.after}
         for each in self.movements:
             found = attempt_of.get(each.originator_reference)
@@ -156,7 +156,7 @@ class _Comparison:
             )
 
     def successes_moved(self) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
-        """What is booked as paid did move, unless people look into it or it was given back."""
+        """Money that is booked as paid did move, unless a case is open or it was returned."""
         moved = {each.originator_reference for each in self.movements}
         for each in self.before:
             is_excused = each.has_case or each.status is PaymentStatus.REVERSED

@@ -110,7 +110,7 @@ ON_RECORD = (
         """,
     ),
 )
-"""What left for a rail or was answered to a client is on record."""
+"""Whatever left for a rail or was answered to a client is on record."""
 
 LOOKED_AFTER = (
     # Every attempt that may still move money is asked about until its end is proven.
@@ -163,7 +163,7 @@ LOOKED_AFTER = (
         WHERE c.id IS NULL OR h.id IS NULL
         """,
     ),
-    # However it was lifted: nobody may find payments that stand still without a word.
+    # However it was lifted: nobody may find payments paused without a reason.
     Check(
         name="refused_accounts_have_a_case",
         invariant=Invariant.I6,
@@ -191,7 +191,7 @@ LOOKED_AFTER = (
         """,
     ),
     Check(
-        name="unpaid_by_word_is_asked_about",
+        name="unpaid_by_people_is_asked_about",
         invariant=Invariant.I6,
         object_type="payment",
         # Daily for a month, until the rail says so too; the last question is a day before its end.
@@ -246,7 +246,8 @@ LOOKED_AFTER = (
         fast=True,
         query=f"""
         SELECT id AS object_id, topic, due_at, attempts, failures
-        FROM obligations o WHERE done_at IS NULL AND parked_at IS NULL AND due_at < :late
+        FROM obligations o
+        WHERE done_at IS NULL AND parked_at IS NULL AND due_at < :late
             AND NOT ({WAITS_ITS_TURN})
         """,  # noqa: S608 - a condition of ours
     ),

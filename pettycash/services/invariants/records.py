@@ -189,4 +189,4 @@ RECORDS = (
         """,
     ),
 )
-"""What a deletion, or a guard that was taken away, leaves behind."""
+"""Checks for deleted rows and guards that were taken away."""

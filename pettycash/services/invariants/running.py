@@ -70,7 +70,7 @@ def check_all(
 def check_books(
     session: Session, *, only: frozenset[str] | None = None, since: datetime = EVER
 ) -> list[Finding]:
-    """What breaks a promise that holds at any instant, whatever is dead; empty where all is well.
+    """Find what breaks an invariant that holds at any instant; empty where all is well.
 
     Says nothing of how late things are: see `check_all`. What people decided is proven from what
     has changed since an instant, from all of history by default.

@@ -1,7 +1,7 @@
 """Payments: made, released, sent, proven (domain.md §6).
 
 `creation` and `changing` shape a payment, `releasing` and `execution` release it, `claiming` and
-`recording` send it, `resolving` asks, `evidence` weighs what is said, and `settlement` alone moves
+`recording` send it, `status_queries` asks, `results` applies reports, and `settlement` alone moves
 payment and books. `cash` and `signatures` are the one method without
 a rail.
 """

@@ -13,8 +13,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, money, settings
-from pettycash.crash_points import reach
-from pettycash.models.attempts import ExchangeType, PaymentAttempt
+from pettycash.crash_points import crash_point
+from pettycash.models.attempts import GatewayExchangeType, PaymentAttempt
 from pettycash.models.base import new_id
 from pettycash.models.payments import (
     IllegalTransition,
@@ -27,7 +27,7 @@ from pettycash.rails import Method
 from pettycash.services import outbox, releases, security_log, visibility
 from pettycash.services.actors import Actor
 from pettycash.services.payments import facts, gateway_exchanges, settlement
-from pettycash.services.payments.facts import Matter
+from pettycash.services.payments.facts import LockedAttempt
 
 TOPIC = "notifications.acknowledgement_code"
 
@@ -69,7 +69,7 @@ class NotTheRecipient(errors.NotAllowed):
 
 
 def begin(session: Session, *, payment: Payment, execution_id: UUID) -> CashAcknowledgement:
-    """Await the recipient's word on cash that was just released; a code is sent to them."""
+    """Await the acknowledgement of cash that was just released; its recipient is sent a code."""
     row = CashAcknowledgement(
         id=new_id(),
         company_id=payment.company_id,
@@ -81,7 +81,7 @@ def begin(session: Session, *, payment: Payment, execution_id: UUID) -> CashAckn
     session.add(row)
     session.flush()  # the outbox message's key is the row's
     outbox.enqueue(session, topic=TOPIC, key=row.id)
-    reach("cash.offered")
+    crash_point("cash.offered")
     return row
 
 
@@ -150,12 +150,12 @@ def acknowledgement_not_delivered(
 def resend_acknowledgement(
     session: Session, *, payment_id: UUID, actor: Actor, now: datetime
 ) -> Payment:
-    """Have the recipient sent a new code; the old one dies, its tries stay counted.
+    """Have the recipient sent a new code; the old one ends, its tries stay counted.
 
     Raises:
         as `acknowledge`; TooManyAcknowledgementCodes: too many within the window.
     """
-    matter, row = kept(session, payment_id=payment_id, actor=actor)
+    locked, row = kept(session, payment_id=payment_id, actor=actor)
     limits = settings.current()
     window = timedelta(seconds=limits.code_sends_window_seconds)
     began = row.sent_at or row.created_at
@@ -167,7 +167,7 @@ def resend_acknowledgement(
     row.claimed_at = None
     row.expires_at = None
     outbox.enqueue(session, topic=TOPIC, key=row.id)
-    return matter.payment
+    return locked.payment
 
 
 def acknowledge(
@@ -182,7 +182,7 @@ def acknowledge(
         NotCash: it is no cash, or nobody has released it.
         NotSeparate: the actor does not keep this fund.
     """
-    matter, row = kept(session, payment_id=payment_id, actor=actor)
+    locked, row = kept(session, payment_id=payment_id, actor=actor)
     tries, expected, expires_at = session.execute(
         update(CashAcknowledgement)
         .where(CashAcknowledgement.id == row.id)
@@ -209,7 +209,7 @@ def acknowledge(
             actor=actor,
         )
         return refusal
-    pay_out(session, matter=matter, row=row, proof="code", actor=actor, now=now)
+    pay_out(session, locked=locked, row=row, proof="code", actor=actor, now=now)
     return None
 
 
@@ -224,20 +224,20 @@ def acknowledge_by_sign_in(
         NotTheRecipient: it is somebody else's money.
         IllegalTransition: nobody has released it, or it was acknowledged.
     """
-    matter, row = offered(session, payment_id=payment_id, actor=actor)
-    if matter.payment.payee_user_id != actor.user_id:
+    locked, row = offered(session, payment_id=payment_id, actor=actor)
+    if locked.payment.payee_user_id != actor.user_id:
         raise NotTheRecipient
-    pay_out(session, matter=matter, row=row, proof="sign_in", actor=actor, now=now)
-    return matter.payment
+    pay_out(session, locked=locked, row=row, proof="sign_in", actor=actor, now=now)
+    return locked.payment
 
 
 def log_void(session: Session, *, payment: Payment, attempt: PaymentAttempt) -> None:
-    """The exchange log's row for cash that nobody collected."""
+    """The gateway exchange log's row for cash that nobody collected."""
     gateway_exchanges.log_own(
         session,
         payment=payment,
         attempt=attempt,
-        request_type=ExchangeType.CANCEL,
+        request_type=GatewayExchangeType.CANCEL,
         status="rejected",
         code="cash.not_collected",
         message="Voided by the custodian.",
@@ -248,8 +248,8 @@ def log_void(session: Session, *, payment: Payment, attempt: PaymentAttempt) -> 
 
 def offered(
     session: Session, *, payment_id: UUID, actor: Actor
-) -> tuple[Matter, CashAcknowledgement]:
-    """Cash that was released and waits for its recipient's word, locked.
+) -> tuple[LockedAttempt, CashAcknowledgement]:
+    """Cash that was released and waits for its recipient's acknowledgement, locked.
 
     Raises:
         PaymentNotFound, NotCash, IllegalTransition: there is none such within scope.
@@ -266,10 +266,12 @@ def offered(
         .where(CashAcknowledgement.execution_id == attempt.execution_id)
         .with_for_update(key_share=True)
     ).scalar_one()
-    return Matter(requisition=requisition, payment=payment, attempt=attempt), row
+    return LockedAttempt(requisition=requisition, payment=payment, attempt=attempt), row
 
 
-def kept(session: Session, *, payment_id: UUID, actor: Actor) -> tuple[Matter, CashAcknowledgement]:
+def kept(
+    session: Session, *, payment_id: UUID, actor: Actor
+) -> tuple[LockedAttempt, CashAcknowledgement]:
     """The same for who pays it out.
 
     Raises:
@@ -291,14 +293,14 @@ def kept(session: Session, *, payment_id: UUID, actor: Actor) -> tuple[Matter, C
 def pay_out(
     session: Session,
     *,
-    matter: Matter,
+    locked: LockedAttempt,
     row: CashAcknowledgement,
     proof: str,
     actor: Actor,
     now: datetime,
 ) -> None:
     """With the recipient's acknowledgement it is paid."""
-    payment, attempt = matter.payment, matter.attempt
+    payment, attempt = locked.payment, locked.attempt
     released = session.get_one(PaymentExecution, attempt.execution_id)
     row.acknowledged_at = now
     row.proof = proof
@@ -308,7 +310,7 @@ def pay_out(
         session,
         payment=payment,
         attempt=attempt,
-        request_type=ExchangeType.CONFIRM,
+        request_type=GatewayExchangeType.CONFIRM,
         status="settled",
         code=f"cash.{proof}",
         message="Acknowledged by the recipient.",
@@ -320,7 +322,7 @@ def pay_out(
     )
     settlement.settle(
         session,
-        matter=matter,
+        locked=locked,
         proof=settlement.Proof(
             amount=attempt.amount,
             provider_reference=attempt.originator_reference,
@@ -337,7 +339,7 @@ def pay_out(
         detail={"payment_id": str(payment.id), "proof": proof},
         actor=actor,
     )
-    reach("cash.acknowledged")
+    crash_point("cash.acknowledged")
 
 
 def _keyed(code: str, acknowledgement_id: UUID) -> bytes:

@@ -12,7 +12,7 @@ from pettycash import money
 from pettycash.models.funds import Store
 from pettycash.models.payments import IllegalTransition, Payment, PaymentStatus
 from pettycash.models.people import Role
-from pettycash.models.releases import DeathCause
+from pettycash.models.releases import EndCause
 from pettycash.models.requisitions import Requisition
 from pettycash.models.workflow import TrailAction
 from pettycash.rails import Method
@@ -98,7 +98,7 @@ def change(
             session, requisition=requisition, payment=payment, maker_id=actor.user_id, actor=actor
         )
         void_release(
-            session, payment=payment, requisition=requisition, cause=DeathCause.CHANGED, now=now
+            session, payment=payment, requisition=requisition, cause=EndCause.CHANGED, now=now
         )
     security_log.record(
         session,
@@ -178,7 +178,7 @@ def cancel(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -
         assert attempt is not None, "an executing payment has a live attempt"
         settlement.fail(
             session,
-            matter=facts.Matter(requisition=requisition, payment=payment, attempt=attempt),
+            locked=facts.LockedAttempt(requisition=requisition, payment=payment, attempt=attempt),
             code="cash.not_collected",
             message="Not collected; voided by the custodian.",
             confirmed=True,
@@ -197,7 +197,7 @@ def cancel(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -
         )
         payment.move_to(PaymentStatus.CANCELLED, at=now)
         void_release(
-            session, payment=payment, requisition=requisition, cause=DeathCause.CHANGED, now=now
+            session, payment=payment, requisition=requisition, cause=EndCause.CHANGED, now=now
         )
         session.flush()  # progress counts what stands in the table
         requisitions.payment_progress(session, requisition_id=requisition.id, now=now)
@@ -216,7 +216,7 @@ def void_release(
     *,
     payment: Payment,
     requisition: Requisition,
-    cause: DeathCause,
+    cause: EndCause,
     now: datetime,
 ) -> None:
     """Nobody claims the payment any more, and no code of it counts."""

@@ -13,11 +13,11 @@ from sqlalchemy import Interval, bindparam, case, cast, func, or_, update
 from sqlalchemy.orm import Session
 
 from pettycash import db, settings
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.gateways import registry
 from pettycash.gateways.base import PayoutInstruction
 from pettycash.gateways.flight import Deadline
-from pettycash.models.attempts import AttemptState, ExchangeType, PaymentAttempt
+from pettycash.models.attempts import AttemptState, GatewayExchangeType, PaymentAttempt
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import ON_THE_WAY
 from pettycash.rails import Rail
@@ -31,18 +31,18 @@ from pettycash.services.payments import (
     rules,
     settlement,
 )
-from pettycash.services.payments.facts import Matter
+from pettycash.services.payments.facts import LockedAttempt
 from pettycash.services.payments.settlement import RESOLVE, SUBMIT
 
 CUT_OFF, WITHDRAWN = "local.cut_off", "local.withdrawn"
 TOO_LATE = "local.too_late"
-"""What we say of an attempt ourselves, where no rail could."""
+"""Codes of outcomes that we record ourselves, where no rail could."""
 
 SENDING_SHARE = 3 / 4
 """In how much of a claim's lease its first byte leaves: 34 of 45 seconds by default."""
 
 PAUSE_RECHECK_SECONDS = (450.0, 900.0)
-"""How soon a payment that stands still is looked at again, where nobody wakes it before."""
+"""How soon a paused payment is looked at again, where nothing wakes it before."""
 
 
 class ClaimLost(Exception):
@@ -67,17 +67,17 @@ def claim(session: Session, *, attempt_id: UUID, now: datetime) -> Claim | None:
     off, blocked by a case, in the hands of a worker that may have died, no slot of its account
     free.
     """
-    matter = facts.matter(session, attempt_id=attempt_id)
-    if matter is None:
+    locked = facts.lock_attempt(session, attempt_id=attempt_id)
+    if locked is None:
         outbox.complete(session, topic=SUBMIT, key=attempt_id)
         return None
     lease = timedelta(seconds=settings.current().claim_lease_seconds)
-    attempt = matter.attempt
-    if not _waits(session, matter, lease=lease, now=now):
+    attempt = locked.attempt
+    if not _waits(session, locked, lease=lease, now=now):
         return None
     token = uuid4()
     instruction = instructions.of(session, attempt)
-    if not rail_slots.take(session, account_id=instruction.account.id, holder=token, now=now):
+    if not rail_slots.acquire(session, account_id=instruction.account.id, holder=token, now=now):
         outbox.reschedule(session, topic=SUBMIT, key=attempt_id, due_at=rail_slots.next_look(now))
         return None
     wanted = {"attempt": attempt_id, "token": token, "now": now, "gone_before": now - lease}
@@ -88,16 +88,16 @@ def claim(session: Session, *, attempt_id: UUID, now: datetime) -> Claim | None:
     outbox.reschedule(session, topic=SUBMIT, key=attempt_id, due_at=now + lease)
     first_look = timedelta(seconds=settings.current().query_first_seconds)
     if attempt.first_sent_at is None and attempt.created_at + first_look / 2 < now:
-        # It was put off while the attempt waited (`resolving`).
+        # It was put off while the attempt waited (`status_queries`).
         lane = attempt.provider_account_id
         due_at = now + first_look
         outbox.enqueue(session, topic=RESOLVE, key=attempt_id, due_at=due_at, lane=lane)
-    log_event(session, "attempt.claimed", payment_id=matter.payment.id, attempt_id=attempt_id)
+    log_event(session, "attempt.claimed", payment_id=locked.payment.id, attempt_id=attempt_id)
     return Claim(
         token=token,
         attempt_id=attempt_id,
-        payment_id=matter.payment.id,
-        rail=matter.payment.method,
+        payment_id=locked.payment.id,
+        rail=locked.payment.method,
         instruction=instruction,
     )
 
@@ -125,7 +125,7 @@ TAKE = (
 
 
 def mark_sending(session: Session, *, claim: Claim, now: datetime) -> None:
-    """Commit that bytes are about to leave. From here on a silence is unknown, never nothing.
+    """Commit that bytes are about to leave. From here on no answer means unknown.
 
     Raises:
         ClaimLost: the token is not valid any more.
@@ -191,9 +191,9 @@ def repeat_window() -> timedelta:
     return timedelta(seconds=settings.current().resend_until_seconds)
 
 
-def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime) -> bool:
+def _waits(session: Session, locked: LockedAttempt, *, lease: timedelta, now: datetime) -> bool:
     """Whether the attempt may be taken now; its outbox message is put where it belongs if not."""
-    attempt, payment = matter.attempt, matter.payment
+    attempt, payment = locked.attempt, locked.payment
     match attempt.state:
         case AttemptState.QUEUED:
             pass
@@ -207,7 +207,7 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
         case AttemptState.SENDING:
             assert attempt.last_sent_at is not None, "a sending attempt knows since when"
             if attempt.last_sent_at < now - lease:
-                lose_track(session, matter=matter, now=now)
+                mark_unknown(session, locked=locked, now=now)
             else:
                 due_at = attempt.last_sent_at + lease + timedelta(seconds=1)
                 outbox.reschedule(session, topic=SUBMIT, key=attempt.id, due_at=due_at)
@@ -222,9 +222,9 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
             outbox.enqueue(session, topic=RESOLVE, key=attempt.id)
         return False
     if is_too_late(attempt, now):
-        give_up_sending(session, matter=matter, now=now)
+        give_up_sending(session, locked=locked, now=now)
         return False
-    overcommitted = rules.is_overcommitted(session, matter.requisition)
+    overcommitted = rules.is_overcommitted(session, locked.requisition)
     if overcommitted and not attempt.ever_unknown:
         # A failed payment was proven paid meanwhile: what has not left for this one stays here.
         message = "The approved amount is paid or on its way without it."
@@ -232,7 +232,7 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
             session,
             payment=payment,
             attempt=attempt,
-            request_type=ExchangeType.CANCEL,
+            request_type=GatewayExchangeType.CANCEL,
             status="rejected",
             code=WITHDRAWN,
             message=message,
@@ -240,17 +240,17 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
             success=False,
         )
         settlement.fail(
-            session, matter=matter, code=WITHDRAWN, message=message, confirmed=True, now=now
+            session, locked=locked, code=WITHDRAWN, message=message, confirmed=True, now=now
         )
         return False
-    if overcommitted or _why_it_stands_still(session, matter):
+    if overcommitted or _why_paused(session, locked):
         outbox.before_putting_off(session)
-        session.expire(db.known(session, ProviderAccount, attempt.provider_account_id))
-        why = "overcommitted" if overcommitted else _why_it_stands_still(session, matter)
+        session.expire(db.get_cached(session, ProviderAccount, attempt.provider_account_id))
+        why = "overcommitted" if overcommitted else _why_paused(session, locked)
         if why:
             log_event(
                 session,
-                "attempt.stands_still",
+                "attempt.paused",
                 level=logging.WARNING,
                 payment_id=payment.id,
                 attempt_id=attempt.id,
@@ -263,18 +263,18 @@ def _waits(session: Session, matter: Matter, *, lease: timedelta, now: datetime)
     return True
 
 
-def _why_it_stands_still(session: Session, matter: Matter) -> str | None:
-    """Paused, switched off, or waiting for people: not claimed, only looked at."""
-    payment = matter.payment
+def _why_paused(session: Session, locked: LockedAttempt) -> str | None:
+    """The reason why an attempt can't be sent now: blocked, switched off or paused."""
+    payment = locked.payment
     if payment.blocked_by_case_id is not None:
         return "blocked"
-    if not db.known(session, ProviderAccount, matter.attempt.provider_account_id).is_active:
+    if not db.get_cached(session, ProviderAccount, locked.attempt.provider_account_id).is_active:
         return "switched_off"
     try:
         pauses.check(
             session,
             store_id=payment.store_id,
-            provider_account_id=matter.attempt.provider_account_id,
+            provider_account_id=locked.attempt.provider_account_id,
         )
     except pauses.Paused:
         return "paused"
@@ -290,42 +290,42 @@ def is_too_late(attempt: PaymentAttempt, now: datetime) -> bool:
     )
 
 
-def give_up_sending(session: Session, *, matter: Matter, now: datetime) -> None:
+def give_up_sending(session: Session, *, locked: LockedAttempt, now: datetime) -> None:
     """A repeat waited until it could pay twice: nothing more leaves, and the rail is asked on."""
-    matter.attempt.claim = None
-    matter.attempt.outcome_code = TOO_LATE
-    matter.attempt.outcome_message = "The repeat waited for longer than the rail recognises it."
-    settlement.move(matter, AttemptState.UNKNOWN, now)
-    outbox.complete(session, topic=SUBMIT, key=matter.attempt.id)
-    settlement.ask_at_once(session, matter=matter, now=now)
+    locked.attempt.claim = None
+    locked.attempt.outcome_code = TOO_LATE
+    locked.attempt.outcome_message = "The repeat waited for longer than the rail recognises it."
+    settlement.move(locked, AttemptState.UNKNOWN, now)
+    outbox.complete(session, topic=SUBMIT, key=locked.attempt.id)
+    settlement.ask_at_once(session, locked=locked, now=now)
 
 
-def lose_track(session: Session, *, matter: Matter, now: datetime) -> None:
-    """Whoever was sending is gone, and what became of it is unknown: ask, don't send again."""
+def mark_unknown(session: Session, *, locked: LockedAttempt, now: datetime) -> None:
+    """Mark an attempt whose sender is gone as unknown: it is queried, never sent again blindly."""
     log_event(
         session,
         "attempt.cut_off",
         level=logging.WARNING,
-        payment_id=matter.payment.id,
-        attempt_id=matter.attempt.id,
+        payment_id=locked.payment.id,
+        attempt_id=locked.attempt.id,
     )
-    matter.attempt.ever_unknown = True
-    matter.attempt.outcome_code = CUT_OFF
-    matter.attempt.outcome_message = "The worker ended while it was sending."
-    # No payment leaves `executing` without a row of the exchange log, and its time may be up before
-    # the rail has answered anything (reliability.md §2, I4).
+    locked.attempt.ever_unknown = True
+    locked.attempt.outcome_code = CUT_OFF
+    locked.attempt.outcome_message = "The worker ended while it was sending."
+    # No payment leaves `executing` without a row of the gateway exchange log, and its time may be
+    # up before the rail has answered anything (reliability.md §2, I4).
     gateway_exchanges.log_own(
         session,
-        payment=matter.payment,
-        attempt=matter.attempt,
-        request_type=ExchangeType.INITIATE,
+        payment=locked.payment,
+        attempt=locked.attempt,
+        request_type=GatewayExchangeType.INITIATE,
         status="unknown",
         code=CUT_OFF,
-        message=matter.attempt.outcome_message,
+        message=locked.attempt.outcome_message,
         request={},
         success=False,
     )
-    settlement.move(matter, AttemptState.UNKNOWN, now)
-    outbox.complete(session, topic=SUBMIT, key=matter.attempt.id)
-    settlement.ask_at_once(session, matter=matter, now=now)
-    reach("payments.losing")
+    settlement.move(locked, AttemptState.UNKNOWN, now)
+    outbox.complete(session, topic=SUBMIT, key=locked.attempt.id)
+    settlement.ask_at_once(session, locked=locked, now=now)
+    crash_point("payments.marking_unknown")

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from pettycash import db, settings
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.gateways import registry
 from pettycash.models.attempts import AttemptState, PaymentAttempt
 from pettycash.models.base import new_id
@@ -46,7 +46,7 @@ CASH_COLLECTED_WITHIN = timedelta(days=7)
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """What releases one attempt: a spent grant, or the company's policy where it asks for none."""
+    """The permission for one attempt: a spent grant, or the policy where no code is needed."""
 
     grant_id: UUID | None
     proof: str
@@ -69,7 +69,7 @@ def execute(
         ReleaseLocked: a second person unlocks first.
         RedirectOpen, RedirectNeeded: where it goes is not decided, or was never approved.
         CodeRequired, SubjectChanged, GrantExpired, GrantUsed: no code releases it as it stands.
-        Paused: company, store or provider account stand still.
+        Paused: company, store or provider account is paused.
         BlockedByLostCallback, MayHaveBeenPaid: it may be paid already, in a time that a restore
             has lost.
         InsufficientFunds: the store has not enough that is free.
@@ -87,7 +87,7 @@ def execute(
         session, store_id=payment.store_id, provider_account_id=payment.provider_account_id
     )
     account = (
-        db.known(session, ProviderAccount, payment.provider_account_id)
+        db.get_cached(session, ProviderAccount, payment.provider_account_id)
         if payment.provider_account_id is not None
         else None
     )
@@ -159,7 +159,7 @@ def execute(
         asks_first=asks_first,
         now=now,
     )
-    reach("releases.recorded")
+    crash_point("releases.recorded")
     if rules.is_overcommitted(session, requisition):
         raise rules.ExceedsApproved
     if payment.method is Method.CASH:
@@ -193,7 +193,7 @@ def execute(
         actor=actor,
     )
     # Late, since whoever else releases from this store waits from here until the commit.
-    reach("releases.holding")
+    crash_point("releases.holding")
     ledger.hold(
         session,
         account_id=store.account_id,
@@ -202,9 +202,9 @@ def execute(
         amount=payment.amount,
         expected_fee=_expected_fee(payment),
     )
-    reach("releases.held")
+    crash_point("releases.held")
     replenishments.consider(session, fund_id=store.fund_id, now=now, store_id=store.id)
-    reach("releases.executed")
+    crash_point("releases.executed")
     return payment, execution
 
 

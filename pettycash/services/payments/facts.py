@@ -1,4 +1,4 @@
-"""What a payment is bound to, whom segregation rules out of it, and in which order it is locked."""
+"""Facts of a payment: digest, people whom segregation rules out, and the order of its locks."""
 
 import hashlib
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ from pettycash.services.releases import lines
 
 
 @dataclass(frozen=True)
-class Matter:
-    """An attempt with the payment and requisition that it is about, all three locked."""
+class LockedAttempt:
+    """An attempt with its payment and requisition, all three locked."""
 
     requisition: Requisition
     payment: Payment
@@ -107,16 +107,16 @@ def locked(
     return requisition, payment
 
 
-def matter(session: Session, *, attempt_id: UUID) -> Matter | None:
+def lock_attempt(session: Session, *, attempt_id: UUID) -> LockedAttempt | None:
     """Lock requisition, payment and attempt, in this order; None where there is no such attempt."""
-    row = session.execute(MATTER, {"attempt_id": attempt_id}).one_or_none()
+    row = session.execute(LOCKED_ATTEMPT, {"attempt_id": attempt_id}).one_or_none()
     if row is None:
         return None
     requisition, payment, attempt = row
-    return Matter(requisition=requisition, payment=payment, attempt=attempt)
+    return LockedAttempt(requisition=requisition, payment=payment, attempt=attempt)
 
 
-MATTER = (
+LOCKED_ATTEMPT = (
     select(Requisition, Payment, PaymentAttempt)
     .join(Payment, Payment.requisition_id == Requisition.id)
     .join(PaymentAttempt, PaymentAttempt.payment_id == Payment.id)

@@ -1,4 +1,4 @@
-"""The exchange log: one append-only row for every conversation with a rail, sanitised by it."""
+"""The gateway exchange log: an append-only row for every call of or by a rail, sanitised by it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from pettycash.gateways.base import Asked, Exchange, Outcome, OutcomeKind, RequestType
-from pettycash.models.attempts import ExchangeType, PaymentAttempt, PaymentTransaction
+from pettycash.gateways.base import Asked, GatewayExchange, Outcome, OutcomeKind, RequestType
+from pettycash.models.attempts import GatewayExchangeType, PaymentAttempt, PaymentTransaction
 from pettycash.models.payments import Payment
 from pettycash.rails import Method
 from pettycash.services.log_events import log_event
@@ -26,14 +26,14 @@ SUCCESSFUL = frozenset({OutcomeKind.ACCEPTED, OutcomeKind.SETTLED})
 
 
 def log(
-    session: Session, *, payment: Payment, attempt: PaymentAttempt, said: Outcome | Asked
+    session: Session, *, payment: Payment, attempt: PaymentAttempt, outcome: Outcome | Asked
 ) -> None:
     """Write what was said, the exchanges before the decisive one first."""
-    kind = "asked" if isinstance(said, Asked) else said.kind.value
-    success = isinstance(said, Asked) or said.kind in SUCCESSFUL
-    for earlier in said.earlier_exchanges:
+    kind = "asked" if isinstance(outcome, Asked) else outcome.kind.value
+    success = isinstance(outcome, Asked) or outcome.kind in SUCCESSFUL
+    for earlier in outcome.earlier_exchanges:
         _write(session, payment, attempt, earlier, status="superseded", success=False)
-    _write(session, payment, attempt, said.exchange, status=kind, success=success)
+    _write(session, payment, attempt, outcome.exchange, status=kind, success=success)
 
 
 def log_own(
@@ -41,7 +41,7 @@ def log_own(
     *,
     payment: Payment,
     attempt: PaymentAttempt,
-    request_type: ExchangeType,
+    request_type: GatewayExchangeType,
     status: str,
     code: str,
     message: str,
@@ -70,9 +70,9 @@ def log_own(
     )
 
 
-def as_unasked(said: Outcome) -> Outcome:
+def as_unasked(outcome: Outcome) -> Outcome:
     """An answer that names no question that is known: logged as any callback is."""
-    return replace(said, exchange=replace(said.exchange, request_type=RequestType.CONFIRM))
+    return replace(outcome, exchange=replace(outcome.exchange, request_type=RequestType.CONFIRM))
 
 
 def has_answered(session: Session, attempt: PaymentAttempt) -> bool:
@@ -81,7 +81,7 @@ def has_answered(session: Session, attempt: PaymentAttempt) -> bool:
         select(PaymentTransaction.id)
         .where(
             *_of(attempt),
-            PaymentTransaction.request_type != ExchangeType.CONFIRM,
+            PaymentTransaction.request_type != GatewayExchangeType.CONFIRM,
             PaymentTransaction.status == OutcomeKind.SETTLED.value,
         )
         .limit(1)
@@ -96,7 +96,7 @@ def is_from_callbacks_alone(session: Session, attempt: PaymentAttempt) -> bool:
 
 
 def last_heard(session: Session, attempt: PaymentAttempt) -> PaymentTransaction | None:
-    """The newest word from the rail about an attempt, or the note that none came."""
+    """The newest report of the rail about an attempt, or the note that none came."""
     return session.execute(
         select(PaymentTransaction)
         .where(*_of(attempt), PaymentTransaction.gateway != EVIDENCE)
@@ -112,7 +112,7 @@ def denies(session: Session, attempt: PaymentAttempt) -> bool:
         .where(
             *_of(attempt),
             PaymentTransaction.gateway != EVIDENCE,
-            PaymentTransaction.request_type == ExchangeType.QUERY,
+            PaymentTransaction.request_type == GatewayExchangeType.QUERY,
             PaymentTransaction.status.in_((OutcomeKind.SETTLED.value, OutcomeKind.REJECTED.value)),
         )
         .order_by(PaymentTransaction.id.desc())
@@ -123,7 +123,7 @@ def denies(session: Session, attempt: PaymentAttempt) -> bool:
 
 def people_knew_it_accepted(session: Session, attempt: PaymentAttempt) -> bool:
     """Whether the rail had said that it has the instruction before two people called it unpaid."""
-    said = (
+    by_people = (
         select(PaymentTransaction.id)
         .where(*_of(attempt), PaymentTransaction.code == NOT_PAID)
         .order_by(PaymentTransaction.id.desc())
@@ -135,7 +135,7 @@ def people_knew_it_accepted(session: Session, attempt: PaymentAttempt) -> bool:
         .where(
             *_of(attempt),
             PaymentTransaction.status == OutcomeKind.ACCEPTED.value,
-            PaymentTransaction.id < said,
+            PaymentTransaction.id < by_people,
         )
         .limit(1)
     )
@@ -153,7 +153,7 @@ def _write(
     session: Session,
     payment: Payment,
     attempt: PaymentAttempt,
-    exchange: Exchange,
+    exchange: GatewayExchange,
     *,
     status: str,
     success: bool,
@@ -165,7 +165,7 @@ def _write(
             payment_id=payment.id,
             attempt_id=attempt.id,
             gateway=payment.method.value,
-            request_type=ExchangeType(exchange.request_type.value),
+            request_type=GatewayExchangeType(exchange.request_type.value),
             request=dict(exchange.request),
             response=dict(exchange.response or {}),
             http_status=exchange.http_status,

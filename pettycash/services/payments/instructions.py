@@ -1,4 +1,4 @@
-"""What a gateway is told about an attempt: built anew for each call, kept nowhere."""
+"""Instructions to a gateway about an attempt: built anew for each call, kept nowhere."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 def of(session: Session, attempt: PaymentAttempt) -> PayoutInstruction:
     """The same for every repeat of one attempt, wherever its account points to by now."""
-    account = db.known(session, ProviderAccount, attempt.provider_account_id)
+    account = db.get_cached(session, ProviderAccount, attempt.provider_account_id)
     return PayoutInstruction(
         originator_reference=attempt.originator_reference,
         amount=attempt.amount,
@@ -33,7 +33,7 @@ def of(session: Session, attempt: PaymentAttempt) -> PayoutInstruction:
 
 def of_nothing(session: Session, account_id: UUID) -> PayoutInstruction:
     """For reading what is said of an attempt of the account that is gone: it agrees with none."""
-    account = db.known(session, ProviderAccount, account_id)
+    account = db.get_cached(session, ProviderAccount, account_id)
     return PayoutInstruction(
         originator_reference="",
         amount=Decimal(0),

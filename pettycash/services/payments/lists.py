@@ -29,8 +29,8 @@ from pettycash.services.listings import (
 )
 from pettycash.services.payments.reading import LISTED, summary
 
-SEES_ORIGINS = frozenset({Role.AUDITOR, Role.CFO})
-"""Who sees from which address and program a release came."""
+SEES_CLIENT_INFO = frozenset({Role.AUDITOR, Role.CFO})
+"""Roles that see the client info of a release."""
 
 REFERENCE_LENGTH_MAX = 100
 
@@ -126,12 +126,12 @@ PAYMENTS = Listing(
 def _executions(
     reader: Reader, rows: Sequence[tuple[PaymentExecution, PaymentAttempt]]
 ) -> list[dict[str, Any]]:
-    with_origin = reader.actor.has(*SEES_ORIGINS)
-    return [_execution(*row, with_origin=with_origin) for row in rows]
+    with_client_info = reader.actor.has(*SEES_CLIENT_INFO)
+    return [_execution(*row, with_client_info=with_client_info) for row in rows]
 
 
 def _execution(
-    released: PaymentExecution, attempt: PaymentAttempt, *, with_origin: bool
+    released: PaymentExecution, attempt: PaymentAttempt, *, with_client_info: bool
 ) -> dict[str, Any]:
     return {
         "id": released.id,
@@ -143,8 +143,8 @@ def _execution(
         "currency": released.currency,
         "proof": released.proof,
         "otp_verified_at": released.verified_at,
-        "ip_address": released.ip_address if with_origin else None,
-        "user_agent": released.user_agent if with_origin else None,
+        "ip_address": released.ip_address if with_client_info else None,
+        "user_agent": released.user_agent if with_client_info else None,
         "executed_at": released.created_at,
         "state": attempt.state,
         "tries": attempt.tries,

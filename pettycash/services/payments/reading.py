@@ -101,7 +101,7 @@ def detail(
 
 
 def version_tag(session: Session, payment: Payment) -> str:
-    """What changes whenever anything that `detail` shows does: also with codes and evidence."""
+    """A version that changes with anything that `detail` shows, also with codes and evidence."""
     session.flush()
     fact = session.execute(
         select(PaymentReconciliation.id).where(PaymentReconciliation.payment_id == payment.id)

@@ -11,8 +11,8 @@ from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
 from pettycash.services import credential_refusals, jitter, outbox, rail_slots
 from pettycash.services.payments import facts, gateway_exchanges, results, settlement
 from pettycash.services.payments.claiming import Claim
-from pettycash.services.payments.facts import Matter
-from pettycash.services.payments.results import ReportEffect, Source, Word
+from pettycash.services.payments.facts import LockedAttempt
+from pettycash.services.payments.results import RailReport, ReportEffect, Source
 from pettycash.services.payments.settlement import RESOLVE, SUBMIT
 
 RETRY_SECONDS = 5.0
@@ -29,26 +29,28 @@ def record_outcome(
     as a fact does whoever brings it, and so it does where the rail has what was called unpaid or
     waits to be repeated; but it moves no state that another claim is sending in.
     """
-    matter = facts.matter(session, attempt_id=claim.attempt_id)
-    assert matter is not None, "attempts are never deleted"
-    attempt = matter.attempt
+    locked = facts.lock_attempt(session, attempt_id=claim.attempt_id)
+    assert locked is not None, "attempts are never deleted"
+    attempt = locked.attempt
     account_id = claim.instruction.account.id
     refused = rail_slots.free(session, account_id=account_id, holder=claim.token)
-    credential_refusals.weigh(session, account_id=account_id, said=outcome, refused_before=refused)
+    credential_refusals.weigh(
+        session, account_id=account_id, outcome=outcome, refused_before=refused
+    )
     owns = attempt.claim == claim.token and attempt.state in (
         AttemptState.SENDING,
         AttemptState.UNKNOWN,
     )
     if not owns and not _counts_all_the_same(attempt, outcome):
-        gateway_exchanges.log(session, payment=matter.payment, attempt=attempt, said=outcome)
+        gateway_exchanges.log(session, payment=locked.payment, attempt=attempt, outcome=outcome)
         return ReportEffect.IGNORED
     if outcome.kind is OutcomeKind.NOT_SENT:
-        return _not_sent(session, matter, outcome, now)
+        return _not_sent(session, locked, outcome, now)
     gateway = registry.for_rail(claim.rail)
-    verdict = results.take(
+    verdict = results.apply(
         session,
-        matter=matter,
-        word=Word(
+        locked=locked,
+        report=RailReport(
             outcome=outcome,
             agreement=outcome.agreement(claim.instruction, conversation_id=attempt.conversation_id),
             source=Source.SENDING,
@@ -79,25 +81,27 @@ def _counts_all_the_same(attempt: PaymentAttempt, outcome: Outcome) -> bool:
             return False
 
 
-def _not_sent(session: Session, matter: Matter, outcome: Outcome, now: datetime) -> ReportEffect:
+def _not_sent(
+    session: Session, locked: LockedAttempt, outcome: Outcome, now: datetime
+) -> ReportEffect:
     """Provably never processed: again under the same reference, later, and not for ever."""
-    attempt = matter.attempt
-    gateway_exchanges.log(session, payment=matter.payment, attempt=attempt, said=outcome)
+    attempt = locked.attempt
+    gateway_exchanges.log(session, payment=locked.payment, attempt=attempt, outcome=outcome)
     attempt.outcome_code, attempt.outcome_message = outcome.code, outcome.message
-    matter.payment.last_error = f"{outcome.code}: {outcome.message}"[:500]
+    locked.payment.last_error = f"{outcome.code}: {outcome.message}"[:500]
     is_last_try = attempt.tries >= settings.current().send_tries_max
     is_unknown = attempt.ever_unknown or attempt.state is AttemptState.UNKNOWN
     if is_unknown or (is_last_try and attempt.asks_first):
         # Only this one was not sent. What became of an earlier sending, ours or one that a restore
         # has lost, the rail has to say.
-        settlement.move(matter, AttemptState.UNKNOWN, now)
+        settlement.move(locked, AttemptState.UNKNOWN, now)
         outbox.complete(session, topic=SUBMIT, key=attempt.id)
-        settlement.ask_at_once(session, matter=matter, now=now)
+        settlement.ask_at_once(session, locked=locked, now=now)
         return ReportEffect.ASKED
     if is_last_try:
         settlement.fail(
             session,
-            matter=matter,
+            locked=locked,
             code=outcome.code,
             message=outcome.message,
             confirmed=True,
@@ -105,7 +109,7 @@ def _not_sent(session: Session, matter: Matter, outcome: Outcome, now: datetime)
         )
         return ReportEffect.REJECTED
     attempt.claim = None
-    settlement.move(matter, AttemptState.QUEUED, now)
+    settlement.move(locked, AttemptState.QUEUED, now)
     base = THROTTLED_SECONDS if outcome.throttled else RETRY_SECONDS
     wait = jitter.doubling(base, attempt.tries, longest=RETRY_SECONDS_MAX)
     outbox.reschedule(session, topic=SUBMIT, key=attempt.id, due_at=now + wait)

@@ -23,7 +23,7 @@ def send_code(
         PaymentNotFound: none such within scope.
         IllegalTransition, RequisitionNotPayable, FailureUnconfirmed, BlockedByCase,
         RetriesExhausted, RedirectOpen: it can't be released now.
-        Paused: company, store or provider account stand still.
+        Paused: company, store or provider account is paused.
         and what `releases.request_code` refuses.
     """
     payment, subject = _releasable(session, payment_id=payment_id, actor=actor)
@@ -58,12 +58,12 @@ def assign_executor(
 
 
 def unlock_release(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -> Payment:
-    """Let a payment be released again after too many dead codes.
+    """Unlock the release of a payment after too many failed codes.
 
     Raises:
         PaymentNotFound: none such within scope.
         NotLocked: it is not locked.
-        NotSeparate: the dead codes were the actor's own.
+        NotSeparate: the failed codes were the actor's own.
     """
     requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
     subject = facts.subject_of(session, payment=payment, requisition=requisition)

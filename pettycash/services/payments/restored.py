@@ -1,4 +1,4 @@
-"""After a restore: what the rail may have had in the time that this database does not remember.
+"""After a restore: what the rail may have had in the time that this database has lost.
 
 References are derived, so a release of an old requisition meets the reference that was sent then.
 Such an attempt asks before its first byte; and what the rail tells of an attempt that is gone keeps
@@ -18,14 +18,14 @@ from pettycash.models.payments import UNPAID, Payment, PaymentStatus
 from pettycash.models.platform import Case, CaseKind, CaseStatus, Restore
 from pettycash.services import cases, duties
 from pettycash.services.payments import facts
-from pettycash.services.payments.facts import Matter
+from pettycash.services.payments.facts import LockedAttempt
 
 PAYMENTS_AHEAD = 2
 """How many payments of one requisition, beyond those that are here, the lost time is taken to have
 made at most."""
 
 CALLBACK = "callback"
-"""What a case about a lost callback is about."""
+"""The object type of a case about a lost callback."""
 
 
 NOBODY = ""
@@ -56,24 +56,24 @@ def must_ask(attempt: PaymentAttempt) -> bool:
     return attempt.asks_first and attempt.not_known_at is None and waits
 
 
-def reference_to_ask(session: Session, matter: Matter) -> str:
-    """Which of our references the next question is about: as a rule the attempt's own.
+def reference_to_ask(session: Session, locked: LockedAttempt) -> str:
+    """The reference of the next question: as a rule the attempt's own.
 
     Before the first byte that one, too, comes first. One that the rail refused at its door left no
     trace there, so the lost time may have gone on to a further attempt, or to another payment of
     the requisition.
     """
-    if not must_ask(matter.attempt):
-        return matter.attempt.originator_reference
-    place = _place_to_ask(session, matter)
-    if place == (matter.payment.ordinal, matter.attempt.number):
-        return matter.attempt.originator_reference
-    return _reference(matter.payment, place)
+    if not must_ask(locked.attempt):
+        return locked.attempt.originator_reference
+    place = _place_to_ask(session, locked)
+    if place == (locked.payment.ordinal, locked.attempt.number):
+        return locked.attempt.originator_reference
+    return _reference(locked.payment, place)
 
 
-def goes_on(session: Session, matter: Matter) -> bool:
+def goes_on(session: Session, locked: LockedAttempt) -> bool:
     """The rail knows nothing of what it was asked about: whether there is more to ask about."""
-    payment, attempt = matter.payment, matter.attempt
+    payment, attempt = locked.payment, locked.attempt
     places = _places(session, payment, attempt.number)
     here = _ordinals(session, payment)
     known = {
@@ -98,19 +98,19 @@ def goes_on(session: Session, matter: Matter) -> bool:
     return attempt.asked_ahead < len(places)
 
 
-def is_of_another(session: Session, matter: Matter) -> bool:
+def is_of_another(session: Session, locked: LockedAttempt) -> bool:
     """Whether the newest question is about a payment that is here beside this one, and over."""
-    ordinal, _ = _place_to_ask(session, matter)
-    return ordinal != matter.payment.ordinal and ordinal in _ordinals(session, matter.payment)
+    ordinal, _ = _place_to_ask(session, locked)
+    return ordinal != locked.payment.ordinal and ordinal in _ordinals(session, locked.payment)
 
 
 Place = tuple[int, int]
-"""Which payment of its requisition, and which attempt of it."""
+"""The number of a payment within its requisition, and of the attempt within it."""
 
 
-def _place_to_ask(session: Session, matter: Matter) -> Place:
-    attempt = matter.attempt
-    return _places(session, matter.payment, attempt.number)[attempt.asked_ahead]
+def _place_to_ask(session: Session, locked: LockedAttempt) -> Place:
+    attempt = locked.attempt
+    return _places(session, locked.payment, attempt.number)[attempt.asked_ahead]
 
 
 def _ordinals(session: Session, payment: Payment) -> dict[int, PaymentStatus]:
@@ -124,7 +124,7 @@ def _ordinals(session: Session, payment: Payment) -> dict[int, PaymentStatus]:
 
 
 def _places(session: Session, payment: Payment, number: int) -> list[Place]:
-    """What the lost time can have come to: this payment from an attempt on, then the others.
+    """References that the lost time may have used: this payment from an attempt on, then others.
 
     Only its end grows, when a payment is made meanwhile: `asked_ahead` counts along it.
     """
@@ -145,9 +145,9 @@ def _reference(payment: Payment, place: Place) -> str:
     return registry.for_rail(payment.method).shape_reference(derived)
 
 
-def asks_ahead(matter: Matter) -> bool:
+def asks_ahead(locked: LockedAttempt) -> bool:
     """Whether the newest question is about another reference than the attempt's own."""
-    return must_ask(matter.attempt) and matter.attempt.asked_ahead > 0
+    return must_ask(locked.attempt) and locked.attempt.asked_ahead > 0
 
 
 def is_asked(session: Session, payment: Payment) -> bool:

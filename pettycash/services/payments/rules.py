@@ -1,4 +1,4 @@
-"""What a payment has to satisfy before money may be promised to it."""
+"""Rules that a payment satisfies before money is held for it."""
 
 from decimal import Decimal
 from uuid import UUID
@@ -163,7 +163,7 @@ def check_amount(
     """
     money.checked(amount, Currency(store.currency))
     if method is not Method.CASH:
-        account = db.known(session, ProviderAccount, store.provider_account_id)
+        account = db.get_cached(session, ProviderAccount, store.provider_account_id)
         if not account.is_active:
             raise AccountInactive
     rail_limits.check(
@@ -199,7 +199,7 @@ def check_payable(session: Session, *, requisition: Requisition) -> None:
 
 
 def remainder(session: Session, *, requisition: Requisition) -> Decimal:
-    """What is approved and not committed to any payment: the failed and cancelled don't count,
+    """The approved amount that no payment has: the failed and cancelled don't count,
     unless the rail may have paid them all the same.
 
     Negative where more was proven paid than anybody decided.
@@ -228,17 +228,17 @@ def is_overcommitted(session: Session, requisition: Requisition) -> bool:
 def _leaves_by(session: Session, *, store: Store, method: Method) -> bool:
     if store.kind is StoreKind.DRAWER:
         return method is Method.CASH
-    account = db.known(session, ProviderAccount, store.provider_account_id)
+    account = db.get_cached(session, ProviderAccount, store.provider_account_id)
     return account.method is method
 
 
 def _store_by_place(session: Session, *, requisition: Requisition, method: Method) -> Store:
-    place = rail_limits.SpendingUnits(
+    units = rail_limits.SpendingUnits(
         department_id=requisition.department_id,
         branch_id=requisition.branch_id,
         region_id=requisition.region_id,
     )
-    store = rail_limits.store_of_place(session, place, currency=requisition.currency, method=method)
+    store = rail_limits.store_of_units(session, units, currency=requisition.currency, method=method)
     if store is None:
         raise StoreUnknown(
             f"No fund of this unit pays {requisition.currency} by {method.facts.label}.",

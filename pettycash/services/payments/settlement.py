@@ -1,4 +1,4 @@
-"""What a proof does to attempt, payment and books: one place, one transaction, one lock order.
+"""Settlement: a proof changes attempt, payment and books in one transaction and lock order.
 
 Decisions may be refused, facts never: a settlement posts below a floor, after a failure, and a
 second time (then the payee owes it back). Every surprise opens a case.
@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, object_session
 
 from pettycash import db, settings
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
 from pettycash.models.funds import Store
 from pettycash.models.payments import ON_THE_WAY, UNPAID, Payment, PaymentStatus
@@ -30,7 +30,7 @@ from pettycash.services import (
 )
 from pettycash.services.log_events import log_event
 from pettycash.services.payments import facts, gateway_exchanges, restored
-from pettycash.services.payments.facts import Matter
+from pettycash.services.payments.facts import LockedAttempt
 
 SUBMIT, RESOLVE = "payments.submit", "payments.resolve"
 """The two outbox messages of an attempt; both have its id as key."""
@@ -60,33 +60,33 @@ class Proof:
     """True: two people settled a case with it, so what it contradicts needs no further one."""
 
 
-def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> None:
+def settle(session: Session, *, locked: LockedAttempt, proof: Proof, now: datetime) -> None:
     """Record that an attempt moved money, whatever the payment's state says by now.
 
     A payment that is on its way or had failed becomes a success. Where another attempt has paid it
     already, or another payment in its place, or it or its requisition was cancelled or closed, this
-    is a second movement: recoverable from the payee.
+    is a duplicate payment: recoverable from the payee.
     """
-    payment, attempt = matter.payment, matter.attempt
+    payment, attempt = locked.payment, locked.attempt
     if attempt.state is AttemptState.SETTLED:
         return
-    occurred_at = _dated(matter, proof, now)
+    occurred_at = _dated(locked, proof, now)
     holds = [facts.hold_source(attempt.id)] if attempt.state in LIVE else []
     before = payment.status
     pays = before in ON_THE_WAY or (
-        before is PaymentStatus.FAILED and _leaves_room(session, matter=matter)
+        before is PaymentStatus.FAILED and _leaves_room(session, locked=locked)
     )
     if pays:
         entry = posting_rules.settlement(
             session,
             payment=payment,
-            requisition=matter.requisition,
+            requisition=locked.requisition,
             occurred_at=occurred_at,
             amount=proof.amount,
             execution_id=attempt.execution_id,
         )
     else:
-        entry = posting_rules.second_movement(
+        entry = posting_rules.duplicate_payment(
             session,
             payment=payment,
             amount=proof.amount,
@@ -97,24 +97,24 @@ def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> 
     attempt.settled_amount = proof.amount
     attempt.provider_reference = proof.provider_reference
     attempt.outcome_code, attempt.outcome_message = proof.code, proof.message
-    entries = [entry, *_fee_entries(session, matter=matter, proof=proof, occurred_at=occurred_at)]
-    _move(matter, AttemptState.SETTLED, now)
-    _after_sending(session, matter=matter, fee_known=attempt.fee is not None, now=now)
+    entries = [entry, *_fee_entries(session, locked=locked, proof=proof, occurred_at=occurred_at)]
+    _move(locked, AttemptState.SETTLED, now)
+    _after_sending(session, locked=locked, fee_known=attempt.fee is not None, now=now)
     if pays:
-        _paid(matter, proof, occurred_at=occurred_at, now=now)
+        _paid(locked, proof, occurred_at=occurred_at, now=now)
         if not holds and _next_may_have_left(session, payment):
             contradict(
                 session,
                 payment=payment,
                 summary=f"{payment.number} was proven paid, and its next attempt may be paid too.",
-                evidence=_evidence(matter, proof),
+                evidence=_evidence(locked, proof),
             )
         elif before is PaymentStatus.FAILED and not proof.by_people:
             contradict(
                 session,
                 payment=payment,
                 summary=f"{payment.number} was proven paid after it had failed.",
-                evidence=_evidence(matter, proof),
+                evidence=_evidence(locked, proof),
             )
     else:
         payment.failure_confirmed = True
@@ -122,28 +122,28 @@ def settle(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> 
             session,
             payment=payment,
             summary=f"{payment.number} moved money twice; the payee owes it back.",
-            evidence=_evidence(matter, proof),
+            evidence=_evidence(locked, proof),
         )
     if attempt.asks_first:
         restored.close_told(session, attempt=attempt, now=now)
     _after_decision(session, payment=payment, now=now)
-    reach("settlement.posting")
+    crash_point("settlement.posting")
     # Last of what is written: everybody who pays from this store, or for this category, waits for
     # the accounts' locks until the commit.
     fulfils = ledger.Fulfilled(topic=SUBMIT, keys=[attempt.id])
     ledger.post(session, entries, close_holds=holds, fulfils=fulfils)
-    reach("settlement.posted")
+    crash_point("settlement.posted")
     if pays:
         # Its hold lies on an account that is locked by now, in the order of all accounts.
-        _withdraw_unsent(session, payment=payment, matter=matter, now=now)
+        _withdraw_unsent(session, payment=payment, locked=locked, now=now)
     _consider_replenishment(session, payment=payment, now=now)
-    reach("settlement.settled")
+    crash_point("settlement.settled")
 
 
 def fail(
     session: Session,
     *,
-    matter: Matter,
+    locked: LockedAttempt,
     code: str,
     message: str,
     confirmed: bool,
@@ -154,17 +154,17 @@ def fail(
     `confirmed` is False where a callback alone says so: until the rail's own answer, nothing new is
     released and nothing else is paid instead.
     """
-    payment, attempt = matter.payment, matter.attempt
+    payment, attempt = locked.payment, locked.attempt
     assert attempt.state in LIVE, "only a live attempt fails"
     ledger.void_hold(session, source=facts.hold_source(attempt.id))
-    reach("settlement.voided")
+    crash_point("settlement.voided")
     attempt.outcome_code, attempt.outcome_message = code, message
     attempt.failure_confirmed_at = now if confirmed else None
-    _move(matter, AttemptState.REJECTED, now)
+    _move(locked, AttemptState.REJECTED, now)
     if payment.status in ON_THE_WAY:
         payment.last_error = f"{code}: {message}"[:500]
         payment.gateway_status = AttemptState.REJECTED.value
-        payment.failure_confirmed = confirmed and not _is_unconfirmed(session, matter)
+        payment.failure_confirmed = confirmed and not _is_unconfirmed(session, locked)
         payment.executor_id = None
         payment.move_to(PaymentStatus.FAILED, at=now)
     outbox.complete(session, topic=SUBMIT, key=attempt.id)
@@ -172,49 +172,49 @@ def fail(
         outbox.complete(session, topic=RESOLVE, key=attempt.id)
         _end_doubt(session, payment=payment, now=now)
     else:
-        ask_at_once(session, matter=matter, now=now)
+        ask_at_once(session, locked=locked, now=now)
     session.flush()  # progress counts what stands in the table
     requisitions.payment_progress(session, requisition_id=payment.requisition_id, now=now)
-    reach("settlement.failed")
+    crash_point("settlement.failed")
 
 
-def call_unpaid(session: Session, *, matter: Matter, message: str, now: datetime) -> None:
+def call_unpaid(session: Session, *, locked: LockedAttempt, message: str, now: datetime) -> None:
     """Record that two people say that an attempt was not paid, which the rail has not said.
 
     It goes on being asked about: it may be tried again a day later, or as soon as the rail denies
-    it. Where no rail can be asked, their word is the last one.
+    it. Where no rail can be queried, their decision is final.
     """
-    payment, attempt = matter.payment, matter.attempt
+    payment, attempt = locked.payment, locked.attempt
     can_be_asked = attempt.provider_account_id is not None
     if attempt.state in LIVE:
         fail(
             session,
-            matter=matter,
+            locked=locked,
             code=gateway_exchanges.NOT_PAID,
             message=message,
             confirmed=not can_be_asked,
             now=now,
         )
     elif can_be_asked:
-        ask_at_once(session, matter=matter, now=now)
+        ask_at_once(session, locked=locked, now=now)
     attempt.called_unpaid_at = now
     _end_doubt(session, payment=payment, now=now)
 
 
-def reverse(session: Session, *, matter: Matter, proof: Proof, now: datetime) -> None:
+def reverse(session: Session, *, locked: LockedAttempt, proof: Proof, now: datetime) -> None:
     """Record that a paid payment's money came back, or never left: a new entry of that day.
 
     The attempt stays settled and its fee stands; the requisition may be paid again.
     """
-    payment = matter.payment
-    occurred_at = _dated(matter, proof, now)
+    payment = locked.payment
+    occurred_at = _dated(locked, proof, now)
     entry = posting_rules.returned(
         session,
         payment=payment,
         amount=proof.amount,
         occurred_at=occurred_at,
         source=f"payment:{payment.id}:returned",
-        execution_id=matter.attempt.execution_id,
+        execution_id=locked.attempt.execution_id,
     )
     payment.return_reference = proof.provider_reference
     payment.gateway_status = PaymentStatus.REVERSED.value
@@ -222,38 +222,38 @@ def reverse(session: Session, *, matter: Matter, proof: Proof, now: datetime) ->
     payment.move_to(PaymentStatus.REVERSED, at=now)
     _after_decision(session, payment=payment, now=now)
     ledger.post(session, [entry])
-    reach("settlement.returned")
+    crash_point("settlement.returned")
     _consider_replenishment(session, payment=payment, now=now)
-    reach("settlement.reversed")
+    crash_point("settlement.reversed")
 
 
 def confirm_failure(
-    session: Session, *, matter: Matter, now: datetime, asks_on: bool = False
+    session: Session, *, locked: LockedAttempt, now: datetime, asks_on: bool = False
 ) -> None:
     """The rail's own answer says what a callback or people had said: it may be tried again.
 
-    `asks_on`: it has not, but their word has stood for long enough, and it is asked on.
+    `asks_on`: it has not, but their decision is old enough, and queries go on.
     """
-    payment, attempt = matter.payment, matter.attempt
+    payment, attempt = locked.payment, locked.attempt
     attempt.failure_confirmed_at = now
     if payment.status in UNPAID:
-        payment.failure_confirmed = not _is_unconfirmed(session, matter)
+        payment.failure_confirmed = not _is_unconfirmed(session, locked)
         payment.version += 1
         _end_doubt(session, payment=payment, now=now)
     if not asks_on:
         outbox.complete(session, topic=RESOLVE, key=attempt.id)
     session.flush()  # progress counts what stands in the table
     requisitions.payment_progress(session, requisition_id=payment.requisition_id, now=now)
-    reach("settlement.confirmed")
+    crash_point("settlement.confirmed")
 
 
-def _is_unconfirmed(session: Session, matter: Matter) -> bool:
-    """Whether another attempt of the payment counts as failed without the rail's own word."""
+def _is_unconfirmed(session: Session, locked: LockedAttempt) -> bool:
+    """Whether another attempt of the payment counts as failed without the rail's own report."""
     other = session.execute(
         select(PaymentAttempt.id)
         .where(
-            PaymentAttempt.payment_id == matter.payment.id,
-            PaymentAttempt.id != matter.attempt.id,
+            PaymentAttempt.payment_id == locked.payment.id,
+            PaymentAttempt.id != locked.attempt.id,
             PaymentAttempt.state == AttemptState.REJECTED,
             PaymentAttempt.failure_confirmed_at.is_(None),
         )
@@ -262,53 +262,53 @@ def _is_unconfirmed(session: Session, matter: Matter) -> bool:
     return other.first() is not None
 
 
-def unconfirm_failure(session: Session, *, matter: Matter, now: datetime) -> None:
+def unconfirm_failure(session: Session, *, locked: LockedAttempt, now: datetime) -> None:
     """The rail's answer to a sending allows for payment although it counts as failed.
 
     Until the rail itself says what became of it, nothing new is released: of this payment, or of
     one made in its place.
     """
-    payment, attempt = matter.payment, matter.attempt
+    payment, attempt = locked.payment, locked.attempt
     attempt.failure_confirmed_at = attempt.called_unpaid_at = None
     if payment.status in UNPAID:
         payment.failure_confirmed = False
         payment.version += 1
-    ask_at_once(session, matter=matter, now=now)
+    ask_at_once(session, locked=locked, now=now)
 
 
 def learn_fee(
-    session: Session, *, matter: Matter, fee: Decimal, evidence: str, now: datetime
+    session: Session, *, locked: LockedAttempt, fee: Decimal, evidence: str, now: datetime
 ) -> None:
     """Post a fee that was proven after the settlement; a second proof of it changes nothing."""
-    attempt = matter.attempt
+    attempt = locked.attempt
     if attempt.fee is not None:
         return
     proof = Proof(
         amount=attempt.settled_amount or attempt.amount,
         provider_reference=attempt.provider_reference,
-        occurred_at=matter.payment.paid_at,
+        occurred_at=locked.payment.paid_at,
         code="",
         message="",
         fee=fee,
         fee_evidence=evidence,
     )
     entries = _fee_entries(
-        session, matter=matter, proof=proof, occurred_at=_dated(matter, proof, now)
+        session, locked=locked, proof=proof, occurred_at=_dated(locked, proof, now)
     )
-    _after_decision(session, payment=matter.payment, now=now)
+    _after_decision(session, payment=locked.payment, now=now)
     fulfils = ledger.Fulfilled(topic=RESOLVE, keys=[attempt.id])
     if entries:
         ledger.post(session, entries, fulfils=fulfils)
-        _consider_replenishment(session, payment=matter.payment, now=now)
+        _consider_replenishment(session, payment=locked.payment, now=now)
     else:
         outbox.complete(session, topic=RESOLVE, key=attempt.id)
-    reach("settlement.fee_learnt")
+    crash_point("settlement.fee_learnt")
 
 
 def contradict(
     session: Session, *, payment: Payment, summary: str, evidence: dict[str, object]
 ) -> None:
-    """Two words about one payment don't agree: no further attempt until two people settled it."""
+    """Two reports of one payment contradict each other: no attempt until two people decide."""
     case = cases.open_case(
         session,
         kind=CaseKind.CONTRADICTION,
@@ -323,27 +323,27 @@ def contradict(
     payment.version += 1
 
 
-def ask_at_once(session: Session, *, matter: Matter, now: datetime) -> None:
+def ask_at_once(session: Session, *, locked: LockedAttempt, now: datetime) -> None:
     """Owe the question to the rail now, whatever its next turn was."""
-    if matter.attempt.state not in LIVE:
-        matter.attempt.queries = 0
-    matter.attempt.next_query_at = now
-    lane = matter.attempt.provider_account_id
-    outbox.enqueue(session, topic=RESOLVE, key=matter.attempt.id, lane=lane)
+    if locked.attempt.state not in LIVE:
+        locked.attempt.queries = 0
+    locked.attempt.next_query_at = now
+    lane = locked.attempt.provider_account_id
+    outbox.enqueue(session, topic=RESOLVE, key=locked.attempt.id, lane=lane)
 
 
-def move(matter: Matter, state: AttemptState, now: datetime) -> None:
+def move(locked: LockedAttempt, state: AttemptState, now: datetime) -> None:
     """Bring an attempt to another state that decides nothing."""
-    _move(matter, state, now)
-    if matter.payment.status in ON_THE_WAY:
-        matter.payment.gateway_status = state.value
-        matter.payment.version += 1
+    _move(locked, state, now)
+    if locked.payment.status in ON_THE_WAY:
+        locked.payment.gateway_status = state.value
+        locked.payment.version += 1
 
 
-def _move(matter: Matter, state: AttemptState, now: datetime) -> None:
-    matter.attempt.state = state
-    matter.attempt.state_changed_at = now
-    _log(matter.attempt)
+def _move(locked: LockedAttempt, state: AttemptState, now: datetime) -> None:
+    locked.attempt.state = state
+    locked.attempt.state_changed_at = now
+    _log(locked.attempt)
 
 
 def _log(attempt: PaymentAttempt) -> None:
@@ -359,21 +359,21 @@ def _log(attempt: PaymentAttempt) -> None:
     )
 
 
-def _paid(matter: Matter, proof: Proof, *, occurred_at: datetime, now: datetime) -> None:
-    payment = matter.payment
+def _paid(locked: LockedAttempt, proof: Proof, *, occurred_at: datetime, now: datetime) -> None:
+    payment = locked.payment
     payment.paid_at = occurred_at
     payment.paid_amount = proof.amount
     payment.provider_reference = proof.provider_reference
-    payment.originator_reference = matter.attempt.originator_reference
+    payment.originator_reference = locked.attempt.originator_reference
     payment.gateway_status = AttemptState.SETTLED.value
     payment.failure_confirmed = True
     payment.last_error = None
     payment.move_to(PaymentStatus.SUCCESS, at=now)
 
 
-def _leaves_room(session: Session, *, matter: Matter) -> bool:
+def _leaves_room(session: Session, *, locked: LockedAttempt) -> bool:
     """Whether nothing else has paid what a failed payment was for, and it is still to be paid."""
-    requisition, payment = matter.requisition, matter.payment
+    requisition, payment = locked.requisition, locked.payment
     if requisition.status is not RequisitionStatus.IN_PAYMENT:
         return False
     paid = session.execute(
@@ -396,7 +396,9 @@ def _next_may_have_left(session: Session, payment: Payment) -> bool:
     )
 
 
-def _withdraw_unsent(session: Session, *, payment: Payment, matter: Matter, now: datetime) -> None:
+def _withdraw_unsent(
+    session: Session, *, payment: Payment, locked: LockedAttempt, now: datetime
+) -> None:
     """Another attempt paid it: one that waits to be sent (again) is taken back before it is."""
     session.flush()  # the attempt just settled is not live any more
     other = facts.live_attempt(session, payment_id=payment.id)
@@ -413,14 +415,16 @@ def _withdraw_unsent(session: Session, *, payment: Payment, matter: Matter, now:
     other.state = AttemptState.REJECTED
     other.failure_confirmed_at = now
     other.outcome_code = "local.withdrawn"
-    other.outcome_message = f"Attempt {matter.attempt.number} was proven paid."
+    other.outcome_message = f"Attempt {locked.attempt.number} was proven paid."
     _log(other)
     outbox.complete(session, topic=RESOLVE, key=other.id)
 
 
-def _after_sending(session: Session, *, matter: Matter, fee_known: bool, now: datetime) -> None:
-    attempt = matter.attempt
-    if fee_known or matter.payment.method is Method.CASH:
+def _after_sending(
+    session: Session, *, locked: LockedAttempt, fee_known: bool, now: datetime
+) -> None:
+    attempt = locked.attempt
+    if fee_known or locked.payment.method is Method.CASH:
         outbox.complete(session, topic=RESOLVE, key=attempt.id)
         return
     # The rail's own answer names the fee, which the callback does not.
@@ -438,7 +442,7 @@ def _after_decision(session: Session, *, payment: Payment, now: datetime) -> Non
 
 
 def _consider_replenishment(session: Session, *, payment: Payment, now: datetime) -> None:
-    store = db.known(session, Store, payment.store_id)
+    store = db.get_cached(session, Store, payment.store_id)
     replenishments.consider(session, fund_id=store.fund_id, now=now, store_id=store.id)
 
 
@@ -455,10 +459,10 @@ def _end_doubt(session: Session, *, payment: Payment, now: datetime) -> None:
 
 
 def _fee_entries(
-    session: Session, *, matter: Matter, proof: Proof, occurred_at: datetime
+    session: Session, *, locked: LockedAttempt, proof: Proof, occurred_at: datetime
 ) -> list[ledger.Entry]:
     """The entry of a fee that is proven for the first time; none for a fee of nothing."""
-    attempt = matter.attempt
+    attempt = locked.attempt
     if proof.fee is None or attempt.fee is not None:
         return []
     attempt.fee = proof.fee
@@ -468,7 +472,7 @@ def _fee_entries(
     return [
         posting_rules.fee(
             session,
-            payment=matter.payment,
+            payment=locked.payment,
             fee=proof.fee,
             occurred_at=occurred_at,
             source=f"attempt:{attempt.id}:fee",
@@ -477,26 +481,26 @@ def _fee_entries(
     ]
 
 
-def first_possible(matter: Matter) -> datetime:
+def first_possible(locked: LockedAttempt) -> datetime:
     """Before this the rail can't have paid an attempt: nothing of it had left."""
-    attempt = matter.attempt
+    attempt = locked.attempt
     # What asks first may have been sent in a time that a restore has lost.
-    since = matter.requisition.created_at if attempt.asks_first else attempt.first_sent_at
+    since = locked.requisition.created_at if attempt.asks_first else attempt.first_sent_at
     return since or attempt.created_at
 
 
-def _dated(matter: Matter, proof: Proof, now: datetime) -> datetime:
+def _dated(locked: LockedAttempt, proof: Proof, now: datetime) -> datetime:
     """When it happened in the world, if the rail's clock can be believed."""
     if proof.occurred_at is None:
         return now
-    earliest = first_possible(matter) - CLOCK_TOLERANCE
+    earliest = first_possible(locked) - CLOCK_TOLERANCE
     return proof.occurred_at if earliest <= proof.occurred_at <= now + CLOCK_TOLERANCE else now
 
 
-def _evidence(matter: Matter, proof: Proof) -> dict[str, object]:
+def _evidence(locked: LockedAttempt, proof: Proof) -> dict[str, object]:
     return {
-        "attempt": matter.attempt.number,
-        "originator_reference": matter.attempt.originator_reference,
+        "attempt": locked.attempt.number,
+        "originator_reference": locked.attempt.originator_reference,
         "provider_reference": proof.provider_reference,
         "amount": str(proof.amount),
         "code": proof.code,

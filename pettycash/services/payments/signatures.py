@@ -21,7 +21,7 @@ from pettycash.services import attachments, duties, images, rail_limits, securit
 from pettycash.services.actors import Actor
 from pettycash.services.duties import Duty
 from pettycash.services.payments import cash, facts
-from pettycash.services.payments.facts import Matter
+from pettycash.services.payments.facts import LockedAttempt
 
 BYTES_MAX = 500_000
 
@@ -73,9 +73,9 @@ def sign(
         AboveCashLimit: it takes a code, or the recipient's own sign-in.
         UploadQuotaUsed: the actor has stored too much this company day.
     """
-    matter, row = cash.kept(session, payment_id=payment_id, actor=actor)
-    _check_limit(session, matter)
-    if not _may_witness(session, matter, user_id=witness_id):
+    locked, row = cash.kept(session, payment_id=payment_id, actor=actor)
+    _check_limit(session, locked)
+    if not _may_witness(session, locked, user_id=witness_id):
         raise WitnessDoesNotFit(errors={"witness_id": ["Name another member who stood by."]})
     if len(image) > BYTES_MAX:
         raise NotASignature(errors={"signature": ["Send a picture of at most 500 kB."]})
@@ -83,11 +83,11 @@ def sign(
         content_type = images.check(image)
         kept = attachments.keep(
             session,
-            filename=f"signature-{matter.payment.number}.{content_type.rpartition('/')[2]}",
+            filename=f"signature-{locked.payment.number}.{content_type.rpartition('/')[2]}",
             content=image,
             actor=actor,
             now=now,
-            payment_id=matter.payment.id,
+            payment_id=locked.payment.id,
         )
     except images.NotAnImage as error:
         raise NotASignature(errors={"signature": [error.detail]}) from error
@@ -95,15 +95,15 @@ def sign(
         raise SignatureUsed from error
     row.attachment_id = kept.id
     row.witness_id = witness_id
-    matter.payment.version += 1
+    locked.payment.version += 1
     security_log.record(
         session,
         event="payment.signed",
         outcome="ok",
-        detail={"payment_id": str(matter.payment.id), "witness_id": str(witness_id)},
+        detail={"payment_id": str(locked.payment.id), "witness_id": str(witness_id)},
         actor=actor,
     )
-    return matter.payment
+    return locked.payment
 
 
 def witness(
@@ -116,18 +116,18 @@ def witness(
         NotTheWitness: the actor was not named, or has a part in it by now.
         SignatureReplaced: another picture was kept since they looked.
     """
-    matter, row = cash.offered(session, payment_id=payment_id, actor=actor)
+    locked, row = cash.offered(session, payment_id=payment_id, actor=actor)
     if row.attachment_id is None or row.witness_id != actor.user_id:
         raise NotTheWitness
-    if not _may_witness(session, matter, user_id=actor.user_id):
+    if not _may_witness(session, locked, user_id=actor.user_id):
         raise NotTheWitness(
             "You keep the fund, raised the requisition or get the money: you can't be its witness."
         )
     if row.attachment_id != attachment_id:
         raise SignatureReplaced
     row.witnessed_at = now
-    cash.pay_out(session, matter=matter, row=row, proof="signature", actor=actor, now=now)
-    return matter.payment
+    cash.pay_out(session, locked=locked, row=row, proof="signature", actor=actor, now=now)
+    return locked.payment
 
 
 def by_custodian(
@@ -159,10 +159,10 @@ def by_custodian(
     return [(row[0], row[1], row[2], row[3], Decimal(row[4] or 0)) for row in rows]
 
 
-def _may_witness(session: Session, matter: Matter, *, user_id: UUID) -> bool:
-    known = duties.holders(session, requisition_id=matter.requisition.id)
+def _may_witness(session: Session, locked: LockedAttempt, *, user_id: UUID) -> bool:
+    known = duties.holders(session, requisition_id=locked.requisition.id)
     # Also who released it, though somebody else keeps the fund by now.
-    out = facts.custodians(session, matter.payment).union(
+    out = facts.custodians(session, locked.payment).union(
         *(known[each] for each in (Duty.REQUESTER, Duty.RECIPIENT, Duty.RELEASER))
     )
     member = session.execute(
@@ -173,15 +173,15 @@ def _may_witness(session: Session, matter: Matter, *, user_id: UUID) -> bool:
     return user_id not in out and member.first() is not None
 
 
-def _check_limit(session: Session, matter: Matter) -> None:
+def _check_limit(session: Session, locked: LockedAttempt) -> None:
     """The fund's cash limit holds for all cash of a requisition together, however it is split."""
-    store = session.get_one(Store, matter.payment.store_id)
+    store = session.get_one(Store, locked.payment.store_id)
     limit = session.get_one(Fund, store.fund_id).cash_limit
     together = session.execute(
         select(func.sum(Payment.amount))
         .join(Store, Store.id == Payment.store_id)
         .where(
-            Payment.requisition_id == matter.requisition.id,
+            Payment.requisition_id == locked.requisition.id,
             Payment.method == Method.CASH,
             Store.fund_id == store.fund_id,
             Payment.status.not_in(
@@ -190,7 +190,7 @@ def _check_limit(session: Session, matter: Matter) -> None:
         )
     ).scalar_one()
     if limit is not None and together > limit:
-        shown = money.text(limit, matter.payment.currency)
+        shown = money.text(limit, locked.payment.currency)
         raise rail_limits.AboveCashLimit(
             f"Against a signature, at most {shown} of a requisition can be paid in cash.",
             errors={"signature": ["Use a code, or the recipient's own sign-in."]},

@@ -14,10 +14,10 @@ from uuid import UUID, uuid4
 from sqlalchemy.orm import Session
 
 from pettycash import db, settings
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.gateways import registry
 from pettycash.gateways.base import Asked, Outcome, PayoutInstruction
-from pettycash.models.attempts import LIVE, AttemptState, ExchangeType, PaymentAttempt
+from pettycash.models.attempts import LIVE, AttemptState, GatewayExchangeType, PaymentAttempt
 from pettycash.models.funds import ProviderAccount
 from pettycash.models.payments import ON_THE_WAY, Payment, PaymentStatus
 from pettycash.models.platform import CaseKind, Severity
@@ -42,9 +42,9 @@ from pettycash.services.payments import (
     rules,
     settlement,
 )
-from pettycash.services.payments.claiming import is_too_late, lose_track
-from pettycash.services.payments.facts import Matter
-from pettycash.services.payments.results import ReportEffect, Source, Word
+from pettycash.services.payments.claiming import is_too_late, mark_unknown
+from pettycash.services.payments.facts import LockedAttempt
+from pettycash.services.payments.results import RailReport, ReportEffect, Source
 from pettycash.services.payments.rules import RequisitionNotPayable
 from pettycash.services.payments.settlement import RESOLVE, SUBMIT
 
@@ -56,7 +56,7 @@ QUESTIONS_AFTER_THE_END = 100
 day, by the usual intervals."""
 
 TRIED_AGAIN_AFTER = timedelta(days=1)
-"""So long the word of two people stands before a further attempt, if the rail does not deny it."""
+"""How long before a further attempt, after two people called one unpaid and the rail is silent."""
 
 ASKED_DAILY, ASKED_ON = timedelta(days=1), timedelta(days=30)
 """How often and how long the rail is asked about what two people called unpaid."""
@@ -73,7 +73,7 @@ class NothingToAsk(RequisitionNotPayable):
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What to ask the rail, outside any transaction."""
+    """A question to the rail, asked outside any transaction."""
 
     token: UUID
     """Holds the account's slot until the answer is recorded."""
@@ -87,49 +87,49 @@ class Question:
 
 def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Question | None:
     """Do what time asks of an attempt, and say what the rail shall be asked now, if anything."""
-    matter = facts.matter(session, attempt_id=attempt_id)
-    if matter is None or matter.attempt.provider_account_id is None:
+    locked = facts.lock_attempt(session, attempt_id=attempt_id)
+    if locked is None or locked.attempt.provider_account_id is None:
         outbox.complete(session, topic=RESOLVE, key=attempt_id)
         return None
-    attempt = matter.attempt
-    _notice_silence(session, matter, now)
+    attempt = locked.attempt
+    _notice_silence(session, locked, now)
     # Where the rail has not, only a callback says that money moved; anybody may have sent that.
     answered = attempt.state is AttemptState.SETTLED and gateway_exchanges.has_answered(
         session, attempt
     )
     if _stands_unpaid(attempt) and _tried_again_at(attempt) <= now:
-        settlement.confirm_failure(session, matter=matter, now=now, asks_on=True)
-    if not _is_open(matter, answered=answered, now=now):
-        _notice_no_answer(session, matter)
+        settlement.confirm_failure(session, locked=locked, now=now, asks_on=True)
+    if not _is_open(locked, answered=answered, now=now):
+        _notice_no_answer(session, locked)
         outbox.complete(session, topic=RESOLVE, key=attempt_id)
         return None
-    _notice_time(session, matter, now)
+    _notice_time(session, locked, now)
     if not restored.may_have_left(attempt):
         # Nothing has left, so nothing can be asked; the sending has its own message, and whoever
         # claims it has this looked at in time.
         if attempt.state is AttemptState.QUEUED:
             outbox.reschedule(session, topic=RESOLVE, key=attempt.id, due_at=now + UNSENT_LOOKS)
         else:
-            _look_again(session, matter, now)
+            _reschedule_query(session, locked, now)
         return None
     if attempt.next_query_at is not None and attempt.next_query_at > now:
-        _look_again(session, matter, now)
+        _reschedule_query(session, locked, now)
         return None
     if attempt.state in LEAVING and not restored.must_ask(attempt):
         # What the rail says while the instruction is on its way to it is about what came before.
-        _look_again(session, matter, now)
+        _reschedule_query(session, locked, now)
         return None
     token = uuid4()
     instruction = instructions.of(session, attempt)
     if credential_refusals.is_stopped(session, account_id=instruction.account.id):
         # The rail would refuse the question too, and count it: nothing goes over the account.
-        _look_again(session, matter, now, at_the_latest=now + UNSENT_LOOKS)
+        _reschedule_query(session, locked, now, at_the_latest=now + UNSENT_LOOKS)
         return None
-    if not rail_slots.take(session, account_id=instruction.account.id, holder=token, now=now):
+    if not rail_slots.acquire(session, account_id=instruction.account.id, holder=token, now=now):
         outbox.reschedule(session, topic=RESOLVE, key=attempt.id, due_at=rail_slots.next_look(now))
         return None
-    _send_again(session, matter, now)
-    reference = restored.reference_to_ask(session, matter)
+    _send_again(session, locked, now)
+    reference = restored.reference_to_ask(session, locked)
     instruction = replace(instruction, originator_reference=reference)
     attempt.queries += 1
     attempt.last_query_at = now
@@ -137,11 +137,11 @@ def next_question(session: Session, *, attempt_id: UUID, now: datetime) -> Quest
     is_rejected = attempt.state is AttemptState.REJECTED
     is_asked_on = is_rejected and attempt.called_unpaid_at is not None
     attempt.next_query_at = now + (ASKED_DAILY if is_asked_on else _interval(attempt.queries))
-    _look_again(session, matter, now)
+    _reschedule_query(session, locked, now)
     return Question(
         token=token,
         attempt_id=attempt.id,
-        rail=matter.payment.method,
+        rail=locked.payment.method,
         instruction=instruction,
         conversation_id=attempt.conversation_id,
         # A receipt that only a callback named may be nobody's: asked by that, the rail would know
@@ -155,30 +155,34 @@ def record_answer(
     session: Session, *, question: Question, answer: Outcome | Asked, now: datetime
 ) -> ReportEffect:
     """Record what the rail said; `Asked` means that its answer will be a callback."""
-    matter = facts.matter(session, attempt_id=question.attempt_id)
-    assert matter is not None, "attempts are never deleted"
+    locked = facts.lock_attempt(session, attempt_id=question.attempt_id)
+    assert locked is not None, "attempts are never deleted"
     account_id = question.instruction.account.id
     refused = rail_slots.free(session, account_id=account_id, holder=question.token)
-    credential_refusals.weigh(session, account_id=account_id, said=answer, refused_before=refused)
+    credential_refusals.weigh(
+        session, account_id=account_id, outcome=answer, refused_before=refused
+    )
     if isinstance(answer, Asked):
-        gateway_exchanges.log(session, payment=matter.payment, attempt=matter.attempt, said=answer)
-        if matter.attempt.last_query_at == question.asked_at:
-            matter.attempt.asked_reference = answer.reference
+        gateway_exchanges.log(
+            session, payment=locked.payment, attempt=locked.attempt, outcome=answer
+        )
+        if locked.attempt.last_query_at == question.asked_at:
+            locked.attempt.asked_reference = answer.reference
         return ReportEffect.ASKED
     gateway = registry.for_rail(question.rail)
-    attempt, asked_about = matter.attempt, question.instruction.originator_reference
+    attempt, asked_about = locked.attempt, question.instruction.originator_reference
     own = replace(question.instruction, originator_reference=attempt.originator_reference)
-    return results.take(
+    return results.apply(
         session,
-        matter=matter,
-        word=Word(
+        locked=locked,
+        report=RailReport(
             outcome=answer,
             agreement=answer.agreement(own, conversation_id=attempt.conversation_id),
             source=Source.QUERY,
             confirms_failure_by_query=gateway.confirms_failure_by_query,
             # Meanwhile another reference may have its turn, which this says nothing of.
             asked_at=question.asked_at
-            if asked_about == restored.reference_to_ask(session, matter)
+            if asked_about == restored.reference_to_ask(session, locked)
             else None,
         ),
         now=now,
@@ -198,8 +202,8 @@ def requery(
     attempt = facts.newest_attempt(session, payment_id=payment.id)
     if attempt is None or not restored.may_have_left(attempt):
         raise NothingToAsk
-    matter = facts.Matter(requisition=requisition, payment=payment, attempt=attempt)
-    settlement.ask_at_once(session, matter=matter, now=now)
+    locked = facts.LockedAttempt(requisition=requisition, payment=payment, attempt=attempt)
+    settlement.ask_at_once(session, locked=locked, now=now)
     security_log.record(
         session,
         event="payment.requeried",
@@ -218,10 +222,10 @@ def ask_within(
     At some moment before `longest` is over, so that many questions are no storm. Locks requisition,
     payment and attempt. None where it was decided in the meantime.
     """
-    matter = facts.matter(session, attempt_id=attempt_id)
-    if matter is None or matter.attempt.state not in LIVE:
+    locked = facts.lock_attempt(session, attempt_id=attempt_id)
+    if locked is None or locked.attempt.state not in LIVE:
         return None
-    attempt = matter.attempt
+    attempt = locked.attempt
     due_at = now + longest * random.random()
     attempt.next_query_at = min(attempt.next_query_at or due_at, due_at)
     outbox.enqueue(
@@ -231,23 +235,23 @@ def ask_within(
         due_at=due_at,
         lane=attempt.provider_account_id,
     )
-    return matter.payment
+    return locked.payment
 
 
-def _notice_silence(session: Session, matter: Matter, now: datetime) -> None:
+def _notice_silence(session: Session, locked: LockedAttempt, now: datetime) -> None:
     lease = timedelta(seconds=settings.current().claim_lease_seconds)
-    attempt = matter.attempt
+    attempt = locked.attempt
     if (
         attempt.state is AttemptState.SENDING
         and attempt.last_sent_at is not None
         and attempt.last_sent_at < now - lease
     ):
-        lose_track(session, matter=matter, now=now)
+        mark_unknown(session, locked=locked, now=now)
 
 
-def _is_open(matter: Matter, *, answered: bool, now: datetime) -> bool:
+def _is_open(locked: LockedAttempt, *, answered: bool, now: datetime) -> bool:
     """Whether the rail could still tell us something that we need."""
-    attempt, payment = matter.attempt, matter.payment
+    attempt, payment = locked.attempt, locked.payment
     if attempt.state in LIVE:
         return True
     timing = settings.current()
@@ -256,7 +260,7 @@ def _is_open(matter: Matter, *, answered: bool, now: datetime) -> bool:
         if attempt.fee is not None:
             return False
         # The fee, which the settling callback did not name; what is never told is not asked for
-        # for ever: statements name it too. The rail's own word is waited for longer.
+        # for ever: statements name it too. The rail's own report is waited for longer.
         longest = timing.query_interval_max_seconds if answered else timing.resend_until_seconds
         is_contradicted = not answered and payment.blocked_by_case_id is not None
         return since.total_seconds() < longest or (
@@ -276,9 +280,9 @@ def _is_open(matter: Matter, *, answered: bool, now: datetime) -> bool:
     return (was_asked_for or is_contradicted) and attempt.queries < QUESTIONS_AFTER_THE_END
 
 
-def _notice_no_answer(session: Session, matter: Matter) -> None:
+def _notice_no_answer(session: Session, locked: LockedAttempt) -> None:
     """Asked for as long as it is asked, the rail never said that what a callback told is true."""
-    attempt, payment = matter.attempt, matter.payment
+    attempt, payment = locked.attempt, locked.payment
     if (
         attempt.state is AttemptState.SETTLED
         and attempt.fee is None
@@ -298,9 +302,9 @@ def _notice_no_answer(session: Session, matter: Matter) -> None:
         )
 
 
-def _notice_time(session: Session, matter: Matter, now: datetime) -> None:
+def _notice_time(session: Session, locked: LockedAttempt, now: datetime) -> None:
     """Past decide-by it is in doubt; past that, people are told."""
-    attempt, payment = matter.attempt, matter.payment
+    attempt, payment = locked.attempt, locked.payment
     if not restored.may_have_left(attempt):
         return
     has_failed = attempt.failure_confirmed_at is not None or attempt.called_unpaid_at is not None
@@ -312,7 +316,7 @@ def _notice_time(session: Session, matter: Matter, now: datetime) -> None:
         and attempt.decide_by <= now
     ):
         if attempt.first_sent_at is None:
-            _say_why_it_is_in_doubt(session, matter)
+            _say_why_it_is_in_doubt(session, locked)
         log_event(
             session,
             "payment.in_doubt",
@@ -341,13 +345,13 @@ def _notice_time(session: Session, matter: Matter, now: datetime) -> None:
         )
 
 
-def _say_why_it_is_in_doubt(session: Session, matter: Matter) -> None:
+def _say_why_it_is_in_doubt(session: Session, locked: LockedAttempt) -> None:
     """No payment leaves `executing` without a row of the exchange log (reliability.md §2, I4)."""
     gateway_exchanges.log_own(
         session,
-        payment=matter.payment,
-        attempt=matter.attempt,
-        request_type=ExchangeType.INITIATE,
+        payment=locked.payment,
+        attempt=locked.attempt,
+        request_type=GatewayExchangeType.INITIATE,
         status="unknown",
         code="local.restored",
         message="It may have been sent in the time that a restore has lost.",
@@ -356,9 +360,9 @@ def _say_why_it_is_in_doubt(session: Session, matter: Matter) -> None:
     )
 
 
-def _send_again(session: Session, matter: Matter, now: datetime) -> None:
+def _send_again(session: Session, locked: LockedAttempt, now: datetime) -> None:
     """Send the same instruction again where that can't pay twice, and the rail stays silent."""
-    attempt, payment = matter.attempt, matter.payment
+    attempt, payment = locked.attempt, locked.payment
     timing = settings.current()
     if (
         attempt.state is not AttemptState.UNKNOWN
@@ -370,8 +374,8 @@ def _send_again(session: Session, matter: Matter, now: datetime) -> None:
         or attempt.last_sent_at + timedelta(seconds=timing.resend_after_seconds) > now
         or is_too_late(attempt, now)
         or not registry.for_rail(payment.method).same_id_is_safe
-        or not db.known(session, ProviderAccount, attempt.provider_account_id).is_active
-        or rules.is_overcommitted(session, matter.requisition)
+        or not db.get_cached(session, ProviderAccount, attempt.provider_account_id).is_active
+        or rules.is_overcommitted(session, locked.requisition)
     ):
         return
     try:
@@ -381,16 +385,16 @@ def _send_again(session: Session, matter: Matter, now: datetime) -> None:
     except pauses.Paused:
         return
     attempt.claim = None
-    settlement.move(matter, AttemptState.QUEUED, now)
+    settlement.move(locked, AttemptState.QUEUED, now)
     outbox.enqueue(session, topic=SUBMIT, key=attempt.id, lane=attempt.provider_account_id)
-    reach("payments.requeueing")
+    crash_point("payments.requeueing")
 
 
-def _look_again(
-    session: Session, matter: Matter, now: datetime, *, at_the_latest: datetime | None = None
+def _reschedule_query(
+    session: Session, locked: LockedAttempt, now: datetime, *, at_the_latest: datetime | None = None
 ) -> None:
-    """Be due when the next thing happens: a question, the decide-by time, the case."""
-    attempt, payment = matter.attempt, matter.payment
+    """Make the query due at the next event: a question, the decide-by time, the case."""
+    attempt, payment = locked.attempt, locked.payment
     moments = [attempt.next_query_at or now + _interval(1)]
     if payment.status is PaymentStatus.EXECUTING and restored.may_have_left(attempt):
         moments.append(attempt.decide_by)
@@ -407,7 +411,7 @@ def _look_again(
 
 
 def _stands_unpaid(attempt: PaymentAttempt) -> bool:
-    """Whether only two people have said that it failed, and it can't be tried again yet."""
+    """Whether only two people called it failed, and it can't be tried again yet."""
     return (
         attempt.state is AttemptState.REJECTED
         and attempt.called_unpaid_at is not None

@@ -45,7 +45,7 @@ def settlement(
 
     An expense is split over the requisition's lines in proportion to them, exactly to the cent.
     """
-    store = db.known(session, Store, payment.store_id)
+    store = db.get_cached(session, Store, payment.store_id)
     shared = dimensions(store, requisition)
     if requisition.kind in ADVANCE_KINDS:
         person = accountable_person(requisition)
@@ -81,7 +81,7 @@ def fee(
     execution_id: UUID | None = None,
 ) -> Entry:
     """A proven fee: from the provider's charges account, or from the store where the rail does."""
-    store = db.known(session, Store, payment.store_id)
+    store = db.get_cached(session, Store, payment.store_id)
     shared = dimensions(store, session.get_one(Requisition, payment.requisition_id))
     expense = accounts.find(session, kind=K.FEES, currency=payment.currency)
     return entry(
@@ -99,7 +99,7 @@ def fee(
     )
 
 
-def second_movement(
+def duplicate_payment(
     session: Session,
     *,
     payment: Payment,
@@ -109,13 +109,13 @@ def second_movement(
     execution_id: UUID | None = None,
 ) -> Entry:
     """Another attempt moved money although the payment is paid: the payee owes it back."""
-    store = db.known(session, Store, payment.store_id)
+    store = db.get_cached(session, Store, payment.store_id)
     shared = dimensions(store, session.get_one(Requisition, payment.requisition_id))
     owed = accounts.find(session, kind=K.RECOVERABLE, currency=payment.currency)
     return entry(
-        "second_movement",
+        "duplicate_payment",
         source=source,
-        description=f"Second movement of {payment.number}",
+        description=f"Duplicate payment of {payment.number}",
         occurred_at=occurred_at,
         currency=payment.currency,
         payment_id=payment.id,
@@ -141,7 +141,7 @@ def returned(
     Raises:
         SettlementMissing: the books know of no settlement.
     """
-    store = db.known(session, Store, payment.store_id)
+    store = db.get_cached(session, Store, payment.store_id)
     settled = session.execute(
         select(Posting)
         .join(JournalSource, JournalSource.entry_id == Posting.entry_id)
@@ -185,7 +185,7 @@ def returned(
 
 
 def accountable_person(requisition: Requisition) -> UUID:
-    """Who has to retire an advance: the member who got it, else who asked for it."""
+    """The person who has to retire an advance: the member who got it, else the requester."""
     return requisition.payee_user_id or requisition.requester_id
 
 
@@ -239,7 +239,7 @@ def _expense_lines(
 
 
 def dimensions(store: Store, requisition: Requisition) -> dict[str, Any]:
-    """What every posting of a payment says about where its money came from and went."""
+    """The references that every posting of a payment carries."""
     return {
         "fund_id": store.fund_id,
         "branch_id": requisition.branch_id,

@@ -36,7 +36,7 @@ RULES: Mapping[str, Rule] = {
         credit=(K.STORE,),
         source="payment:<id>:settled",
     ),
-    "second_movement": Rule(
+    "duplicate_payment": Rule(
         event="A further attempt of a payment that is paid already is proven to have moved money",
         debit=(K.RECOVERABLE,),
         credit=(K.STORE,),

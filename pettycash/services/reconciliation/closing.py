@@ -10,7 +10,7 @@ from sqlalchemy import Row, case, func, select, update
 from sqlalchemy.orm import Session
 
 from pettycash import money
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.models.payments import Payment, PaymentReconciliation, PaymentStatus
 from pettycash.models.platform import CaseKind, Severity
 from pettycash.models.reconciliation import (
@@ -28,7 +28,7 @@ from pettycash.services.reconciliation.payment_proofs import match_day, unproven
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What the books say at one instant."""
+    """The figures of the books at one instant."""
 
     unproven: Sequence[Row[Any]]
     findings: Sequence[Finding]
@@ -40,7 +40,7 @@ def match(session: Session, *, run_id: UUID) -> None:
     """Match what has settled by the end of the run's day with its proof."""
     _, until = runs.bounds(session, runs.find_run(session, run_id))
     match_day(session, run_id=run_id, until=until)
-    reach("reconciliation.matched")
+    crash_point("reconciliation.matched")
 
 
 def examine(session: Session, *, run_id: UUID) -> Report:
@@ -80,7 +80,7 @@ def close(session: Session, *, run_id: UUID, report: Report, now: datetime) -> R
     run = runs.locked(session, run_id)
     if run.status is RunStatus.CLOSED:
         return run
-    runs.take_answers(session, run, now=now)
+    runs.apply_answers(session, run, now=now)
     session.execute(
         update(ReconciliationItem)
         .where(ReconciliationItem.run_id == run.id, ReconciliationItem.state.in_(UNANSWERED))
@@ -97,7 +97,7 @@ def close(session: Session, *, run_id: UUID, report: Report, now: datetime) -> R
             detail=runs.detail_of(payment),
             now=now,
         )
-    reach("reconciliation.closing")
+    crash_point("reconciliation.closing")
     broken = (
         session.execute(
             select(ReconciliationItem)
@@ -127,7 +127,7 @@ def close(session: Session, *, run_id: UUID, report: Report, now: datetime) -> R
     run.closed_at = now
     _open_cases(session, run, report.findings, broken)
     outbox.complete(session, topic=runs.RUN_TOPIC, key=run.id)
-    reach("reconciliation.closed")
+    crash_point("reconciliation.closed")
     return run
 
 

@@ -9,30 +9,30 @@ from pettycash import clock
 from pettycash.models.organisation import Company
 from pettycash.models.reconciliation import ReconciliationRun
 from pettycash.services import company_settings
-from pettycash.services.reconciliation.runs import DEADLINE, start, take_turn
+from pettycash.services.reconciliation.runs import DEADLINE, lock_turn, start
 
-NIGHT_BEGINS_HOUR = 1
+NIGHTLY_HOUR = 1
 """Company time (domain.md §8)."""
 
-MAKES_UP_DAYS = 31
-"""How far back nights that nobody was there for are made up."""
+CATCH_UP_DAYS = 31
+"""How far back missed days are caught up."""
 
 
 def start_due(session: Session, *, now: datetime) -> list[ReconciliationRun]:
-    """Start a run of the business day before once its night has come, and of each day missed.
+    """Start the runs of yesterday, once the nightly hour has come, and of each missed day.
 
     Harmless however often and by however many it is called. A run that asked while its day still
     lasted does not count: it could not see what came after it.
     """
     timezone = company_settings.current(session).timezone
     today = clock.business_date(now, timezone)
-    if now < clock.at_local(today, NIGHT_BEGINS_HOUR, timezone):
+    if now < clock.at_local(today, NIGHTLY_HOUR, timezone):
         return []
-    take_turn(session)
+    lock_turn(session)
     yesterday = today - clock.ONE_DAY
     runs = session.execute(
         select(ReconciliationRun.business_date, ReconciliationRun.deadline_at).where(
-            ReconciliationRun.business_date >= yesterday - timedelta(days=MAKES_UP_DAYS),
+            ReconciliationRun.business_date >= yesterday - timedelta(days=CATCH_UP_DAYS),
             ReconciliationRun.business_date <= yesterday,
         )
     ).all()
@@ -43,8 +43,8 @@ def start_due(session: Session, *, now: datetime) -> list[ReconciliationRun]:
     }
     began_at = session.get_one(Company, session.info["scope"].company_id).created_at
     began = clock.business_date(began_at, timezone)
-    # A company that began today had nothing to reconcile, and its first night says so.
-    day = min(max(began, yesterday - timedelta(days=MAKES_UP_DAYS)), yesterday)
+    # A company that began today had nothing to reconcile, and its first run says so.
+    day = min(max(began, yesterday - timedelta(days=CATCH_UP_DAYS)), yesterday)
     started = []
     while day <= yesterday:
         if day not in whole:

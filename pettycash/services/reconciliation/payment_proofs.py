@@ -1,4 +1,4 @@
-"""Which proof a settled payment has, matched in one statement for a whole day."""
+"""Proofs of settled payments, matched in one statement for a whole day."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -51,7 +51,7 @@ MATCH = text(
         WHERE p.status = 'success' AND p.paid_at < :until
             AND NOT EXISTS (SELECT FROM payment_reconciliations k WHERE k.payment_id = p.id)
     ), proven AS (
-        -- By the oldest answer to a question, or else the oldest word of any other kind.
+        -- By the oldest answer to a question, or else the oldest report of any other kind.
         SELECT DISTINCT ON (due.attempt_id) due.*, x.id AS exchange_id, x.request_type
         FROM due JOIN payment_transactions x
             ON x.attempt_id = due.attempt_id AND x.payment_id = due.payment_id
@@ -69,7 +69,7 @@ MATCH = text(
     ON CONFLICT (payment_id) DO NOTHING
     """
 )
-"""A success whose exchange log holds the rail's own proof of reference and amount.
+"""A success whose gateway exchange log holds the rail's own proof of reference and amount.
 
 What is due meets the log once, so that the work grows with either and never with their product."""
 
@@ -95,7 +95,7 @@ UNPROVEN = text(
             AND NOT EXISTS (SELECT FROM payment_reconciliations k WHERE k.payment_id = p.id)
     )
     SELECT id, number, amount, currency, status FROM unmatched p
-    -- What settled since the matching has its proof, and is matched by the night after.
+    -- What settled since the matching has its proof, and is matched by the next nightly run.
     WHERE NOT EXISTS (
         SELECT FROM payment_attempts t JOIN payment_transactions x
             ON x.attempt_id = t.id AND x.payment_id = t.payment_id
@@ -109,7 +109,7 @@ UNPROVEN = text(
 
 
 def unproven(session: Session, *, until: datetime) -> Sequence[Row[Any]]:
-    """The payments up to the end of a day that settled, and whose exchange log proves nothing."""
+    """The settled payments up to the end of a day whose gateway exchange log proves nothing."""
     return session.execute(UNPROVEN, {"until": until}).all()
 
 

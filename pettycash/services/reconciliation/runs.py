@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from pettycash import clock, db, errors, money, settings
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.models.attempts import LIVE, PaymentAttempt
 from pettycash.models.payments import ON_THE_WAY, Payment, PaymentStatus
 from pettycash.models.reconciliation import (
@@ -35,7 +35,7 @@ PACE, SPREAD = timedelta(seconds=0.1), timedelta(minutes=5)
 """So much time for each question of a run, and for all of them at most."""
 
 TURN = "reconciliation.start:"
-"""What the advisory lock of `take_turn` is named after."""
+"""The name of the advisory lock of `lock_turn`."""
 
 
 class RunNotFound(errors.NotFound):
@@ -66,7 +66,7 @@ def start(
     timezone = company_settings.current(session).timezone
     if business_date > clock.business_date(now, timezone):
         raise DayNotOver(f"{business_date} has not begun in {timezone}.")
-    take_turn(session)
+    lock_turn(session)
     last = newest(session, business_date)
     if last is not None and last.status is not RunStatus.CLOSED:
         run = last
@@ -85,15 +85,15 @@ def start(
         session.add(run)
         session.flush()
     outbox.enqueue(session, topic=RUN_TOPIC, key=run.id)
-    reach("reconciliation.started")
+    crash_point("reconciliation.started")
     return run
 
 
-def take_turn(session: Session) -> None:
+def lock_turn(session: Session) -> None:
     """Let one unit of work at a time decide which runs of this company to start.
 
     Unique constraints alone would let a run that closes in between become the loser's error, or a
-    second run of the same night.
+    second run of the same day.
     """
     company_id = session.info["scope"].company_id
     name = func.hashtextextended(f"{TURN}{company_id}", 0)
@@ -101,7 +101,7 @@ def take_turn(session: Session) -> None:
 
 
 class Step(StrEnum):
-    """What a run's last step leaves to be done."""
+    """The next step of a run."""
 
     ASKED = "asked"  # one payment; the next step asks the next one
     WAITS = "waits"  # for rails to answer
@@ -125,10 +125,10 @@ def advance(session: Session, *, run_id: UUID, now: datetime) -> Step:
             return Step.ASKED
         run.status = RunStatus.WAITING
         run.deadline_at = now + DEADLINE
-        reach("reconciliation.asked")
+        crash_point("reconciliation.asked")
     if run.status is RunStatus.CLOSED:
         return Step.CLOSED
-    take_answers(session, run, now=now)
+    apply_answers(session, run, now=now)
     return Step.WAITS if _waits(session, run, now=now) else Step.DUE
 
 
@@ -216,7 +216,7 @@ def _ask_next(session: Session, run: ReconciliationRun, *, now: datetime) -> boo
 
 
 def detail_of(payment: Any) -> dict[str, str]:
-    """What a mismatch says of a payment, or of a row with its columns."""
+    """The facts of a payment, or of a row with its columns, for a mismatch."""
     return {
         "number": payment.number,
         "amount": money.text(payment.amount, payment.currency),
@@ -253,7 +253,7 @@ def note(
     )
 
 
-def take_answers(session: Session, run: ReconciliationRun, *, now: datetime) -> None:
+def apply_answers(session: Session, run: ReconciliationRun, *, now: datetime) -> None:
     """See which questions have been answered since: a final status is an answer."""
     is_open = Payment.status.in_(ON_THE_WAY)
     session.execute(
@@ -271,7 +271,7 @@ def take_answers(session: Session, run: ReconciliationRun, *, now: datetime) -> 
         )
         .execution_options(synchronize_session=False)
     )
-    reach("reconciliation.answered")
+    crash_point("reconciliation.answered")
 
 
 def _waits(session: Session, run: ReconciliationRun, *, now: datetime) -> bool:

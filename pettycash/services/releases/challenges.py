@@ -1,4 +1,4 @@
-"""Challenges: who claims a release, and when a challenge dies."""
+"""Challenges: who claims a release, and when a challenge ends."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -8,13 +8,13 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, settings
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.models.people import ContactKind
 from pettycash.models.platform import CaseKind, Severity
 from pettycash.models.releases import (
     ChallengeSend,
     ChallengeState,
-    DeathCause,
+    EndCause,
     ReleaseChallenge,
     ReleaseGrant,
 )
@@ -36,8 +36,8 @@ from pettycash.services.releases.subjects import (
 EXPIRY_TOPIC = "otp.expire"
 """Enqueued with every challenge: one that expires ends its claim and counts, whoever looks next."""
 
-COUNTED_DEATHS = (DeathCause.TRIES, DeathCause.EXPIRED)
-"""Deaths that may be somebody guessing. Others are it too where wrong codes were tried before."""
+COUNTED_FAILURES = (EndCause.TRIES, EndCause.EXPIRED)
+"""Ends that may be somebody guessing. Others count too where wrong codes were tried before."""
 
 
 class ReleaseClaimed(errors.Conflict):
@@ -73,7 +73,7 @@ def request_code(
 
     Raises:
         NotSeparate, TreasuryFirst: the actor may not release this.
-        ReleaseLocked: too many challenges died; a second person unlocks.
+        ReleaseLocked: too many challenges failed; a second person unlocks.
         ReleaseClaimed: another executor's claim lives.
         TooManyCodes: three were asked for within 15 minutes.
     """
@@ -91,7 +91,7 @@ def request_code(
     timing = settings.current()
     bound = bound_digest(subject, actor.user_id)
     if live is not None and live.subject_digest != bound:
-        kill(session, challenge=live, cause=DeathCause.CHANGED, at=now)
+        end_challenge(session, challenge=live, cause=EndCause.CHANGED, at=now)
         live = None
     if live is None:
         _revoke_grants(session, subject=subject, now=now)
@@ -108,7 +108,7 @@ def request_code(
         )
         session.add(live)
     else:
-        # The old code dies now, not when the worker comes round; its tries stay counted.
+        # The old code ends now, not when the worker comes round; its tries stay counted.
         live.code_digest = None
         live.sent_at = None
         live.sends += 1
@@ -125,11 +125,11 @@ def request_code(
         detail=_detail(subject),
         actor=actor,
     )
-    reach("releases.asked")
+    crash_point("releases.asked")
     return live
 
 
-def void(session: Session, *, subject: ReleaseSubject, cause: DeathCause, now: datetime) -> None:
+def void(session: Session, *, subject: ReleaseSubject, cause: EndCause, now: datetime) -> None:
     """End whatever lives of a subject's release, since it changed or is cancelled.
 
     Wrong codes stay counted: nobody wins tries by naming another executor. The caller holds the
@@ -142,7 +142,7 @@ def void(session: Session, *, subject: ReleaseSubject, cause: DeathCause, now: d
         )
     ).scalars():
         if challenge.tries:
-            bury(
+            fail_challenge(
                 session,
                 subject=subject,
                 row=row,
@@ -152,7 +152,7 @@ def void(session: Session, *, subject: ReleaseSubject, cause: DeathCause, now: d
                 now=now,
             )
         else:
-            kill(session, challenge=challenge, cause=cause, at=now)
+            end_challenge(session, challenge=challenge, cause=cause, at=now)
     _revoke_grants(session, subject=subject, now=now, cause=cause)
 
 
@@ -180,7 +180,7 @@ def void_all(session: Session, *, now: datetime) -> int:
         (each.payment_id is None, each.payment_id or each.replenishment_id): each for each in rows
     }
     for key in sorted(subjects):
-        void(session, subject=_bare_subject(subjects[key]), cause=DeathCause.REASSIGNED, now=now)
+        void(session, subject=_bare_subject(subjects[key]), cause=EndCause.REASSIGNED, now=now)
     return len(subjects)
 
 
@@ -198,7 +198,7 @@ def assign(
         raise ReleaseLocked
     if not may_release(session, subject=subject, user_id=executor_id, now=now):
         raise CannotRelease(errors={"executor_id": ["This person can't release it."]})
-    void(session, subject=subject, cause=DeathCause.REASSIGNED, now=now)
+    void(session, subject=subject, cause=EndCause.REASSIGNED, now=now)
     row.executor_id = executor_id
     row.version += 1
     security_log.record(
@@ -211,16 +211,16 @@ def assign(
 
 
 def unlock(session: Session, *, subject: ReleaseSubject, actor: Actor, now: datetime) -> None:
-    """Let the release go on after too many dead challenges; the role is the permission table's.
+    """Unlock a release after too many failed challenges; the role is the permission table's.
 
     Raises:
         NotLocked: it is not locked.
-        NotSeparate: the challenges that died were this person's own.
+        NotSeparate: the challenges that failed were this person's own.
     """
     row = locked_row(session, subject)
     if row.release_locked_at is None:
         raise NotLocked
-    window = timedelta(seconds=settings.current().dead_challenges_window_seconds)
+    window = timedelta(seconds=settings.current().failed_codes_window_seconds)
     executors = session.execute(
         select(ReleaseChallenge.executor_id).where(
             about(subject),
@@ -247,7 +247,9 @@ def unlock(session: Session, *, subject: ReleaseSubject, actor: Actor, now: date
     )
 
 
-def kill(session: Session, *, challenge: ReleaseChallenge, cause: DeathCause, at: datetime) -> None:
+def end_challenge(
+    session: Session, *, challenge: ReleaseChallenge, cause: EndCause, at: datetime
+) -> None:
     """End a challenge; nothing revives it."""
     challenge.state = ChallengeState.DEAD
     challenge.death_cause = cause
@@ -257,36 +259,35 @@ def kill(session: Session, *, challenge: ReleaseChallenge, cause: DeathCause, at
     outbox.complete(session, topic=EXPIRY_TOPIC, key=challenge.id)
 
 
-def bury(
+def fail_challenge(
     session: Session,
     *,
     subject: ReleaseSubject,
     row: Releasable,
     challenge: ReleaseChallenge,
-    cause: DeathCause,
+    cause: EndCause,
     at: datetime,
     now: datetime,
 ) -> None:
-    """A challenge died that may have been a guess: its claim ends, too many lock the release."""
-    kill(session, challenge=challenge, cause=cause, at=at)
+    """End a challenge that may have been a guess, and its claim; too many lock the release."""
+    end_challenge(session, challenge=challenge, cause=cause, at=at)
     row.executor_id = None
     row.version += 1
     limits = settings.current()
-    dead = session.execute(
+    failed = session.execute(
         select(func.count())
         .select_from(ReleaseChallenge)
         .where(
             about(subject),
             ReleaseChallenge.state == ChallengeState.DEAD,
             or_(
-                ReleaseChallenge.death_cause.in_(COUNTED_DEATHS),
+                ReleaseChallenge.death_cause.in_(COUNTED_FAILURES),
                 and_(ReleaseChallenge.tries > 0, ReleaseChallenge.verified_at.is_(None)),
             ),
-            ReleaseChallenge.died_at
-            > now - timedelta(seconds=limits.dead_challenges_window_seconds),
+            ReleaseChallenge.died_at > now - timedelta(seconds=limits.failed_codes_window_seconds),
         )
     ).scalar_one()
-    if dead < limits.dead_challenges_max:
+    if failed < limits.failed_codes_max:
         return
     row.release_locked_at = now
     cases.open_case(
@@ -294,8 +295,8 @@ def bury(
         kind=CaseKind.RELEASE_LOCKED,
         object_type=subject.kind,
         object_id=subject.id,
-        summary=f"{dead} codes died within the hour; the release is locked.",
-        evidence={"challenges": dead, "last_executor_id": str(challenge.executor_id)},
+        summary=f"{failed} codes failed within the hour; the release is locked.",
+        evidence={"challenges": failed, "last_executor_id": str(challenge.executor_id)},
         severity=Severity.SEVERE,
     )
 
@@ -315,12 +316,12 @@ def expire(session: Session, *, challenge_id: UUID, now: datetime) -> None:
             session, topic=EXPIRY_TOPIC, key=challenge.id, due_at=challenge.expires_at
         )
     else:
-        bury(
+        fail_challenge(
             session,
             subject=subject,
             row=row,
             challenge=challenge,
-            cause=DeathCause.EXPIRED,
+            cause=EndCause.EXPIRED,
             at=challenge.expires_at,
             now=now,
         )
@@ -329,7 +330,7 @@ def expire(session: Session, *, challenge_id: UUID, now: datetime) -> None:
 def _settle(
     session: Session, *, subject: ReleaseSubject, row: Releasable, now: datetime
 ) -> ReleaseChallenge | None:
-    """Bury what has expired and end claims whose grant has; the challenge that lives, if any."""
+    """Expire what is due and end claims whose grant has expired; returns the live challenge."""
     live = session.execute(
         select(ReleaseChallenge).where(
             about(subject), ReleaseChallenge.state == ChallengeState.LIVE
@@ -338,12 +339,12 @@ def _settle(
     if live is not None:
         if live.expires_at > now:
             return live
-        bury(
+        fail_challenge(
             session,
             subject=subject,
             row=row,
             challenge=live,
-            cause=DeathCause.EXPIRED,
+            cause=EndCause.EXPIRED,
             at=live.expires_at,
             now=now,
         )
@@ -368,7 +369,7 @@ def _revoke_grants(
     *,
     subject: ReleaseSubject,
     now: datetime,
-    cause: DeathCause = DeathCause.REASSIGNED,
+    cause: EndCause = EndCause.REASSIGNED,
 ) -> None:
     """A verified code that was not spent releases nothing any more."""
     for challenge in session.execute(
@@ -380,7 +381,7 @@ def _revoke_grants(
             ReleaseGrant.spent_at.is_(None),
         )
     ).scalars():
-        kill(session, challenge=challenge, cause=cause, at=now)
+        end_challenge(session, challenge=challenge, cause=cause, at=now)
 
 
 def _count_sends(session: Session, *, subject: ReleaseSubject, now: datetime) -> None:

@@ -10,16 +10,16 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, settings
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.models.releases import (
     ChallengeState,
-    DeathCause,
+    EndCause,
     ReleaseChallenge,
     ReleaseGrant,
 )
 from pettycash.services import identity, outbox, security_log
 from pettycash.services.actors import Actor
-from pettycash.services.releases.challenges import EXPIRY_TOPIC, bury, kill
+from pettycash.services.releases.challenges import EXPIRY_TOPIC, end_challenge, fail_challenge
 from pettycash.services.releases.subjects import (
     NotTheExecutor,
     Releasable,
@@ -88,7 +88,7 @@ class GrantUsed(errors.RuleViolation):
 
 @dataclass(frozen=True, kw_only=True)
 class CodeResult:
-    """What became of one try. The caller commits, as the try counts, and then raises a refusal."""
+    """The result of one try. The caller commits, as the try counts, and then raises a refusal."""
 
     grant: ReleaseGrant | None = None
     refusal: errors.PettycashError | None = None
@@ -115,7 +115,7 @@ def check_code(
     if row.release_locked_at is not None:
         raise ReleaseLocked
     challenge = _counted(session, subject=subject, actor=actor)
-    reach("releases.counted")
+    crash_point("releases.counted")
     if challenge is None:
         return _nothing_to_count(session, subject=subject, row=row, actor=actor)
     refusal = _refusal(
@@ -150,7 +150,7 @@ def check_code(
         detail={"kind": subject.kind, "id": str(subject.id), "proof": refusal},
         actor=actor,
     )
-    reach("releases.verified")
+    crash_point("releases.verified")
     return CodeResult(grant=grant)
 
 
@@ -179,7 +179,7 @@ def spend_grant(
         raise NotTheExecutor
     if grant.spent_at is not None:
         raise GrantUsed
-    if challenge.death_cause is DeathCause.CHANGED or challenge.subject_digest != bound_digest(
+    if challenge.death_cause is EndCause.CHANGED or challenge.subject_digest != bound_digest(
         subject, actor.user_id
     ):
         raise SubjectChanged
@@ -196,12 +196,12 @@ def spend_grant(
     ).scalar_one_or_none()
     if spent is None:
         raise GrantUsed
-    reach("releases.spent")
+    crash_point("releases.spent")
     return spent
 
 
 def _counted(session: Session, *, subject: ReleaseSubject, actor: Actor) -> ReleaseChallenge | None:
-    """One statement counts the try on the actor's newest challenge, dead of tries or alive."""
+    """Count the try on the actor's newest challenge in one statement, ended by tries or live."""
     newest = (
         select(ReleaseChallenge.id)
         .where(about(subject), ReleaseChallenge.executor_id == actor.user_id)
@@ -215,7 +215,7 @@ def _counted(session: Session, *, subject: ReleaseSubject, actor: Actor) -> Rele
             ReleaseChallenge.id == newest,
             or_(
                 ReleaseChallenge.state == ChallengeState.LIVE,
-                ReleaseChallenge.death_cause == DeathCause.TRIES,
+                ReleaseChallenge.death_cause == EndCause.TRIES,
             ),
         )
         .values(tries=ReleaseChallenge.tries + 1)
@@ -240,9 +240,9 @@ def _nothing_to_count(
         return CodeResult(refusal=NoChallenge())
     if newest.state is ChallengeState.VERIFIED:
         return CodeResult(refusal=CodeUsed())
-    if newest.death_cause is DeathCause.EXPIRED:
+    if newest.death_cause is EndCause.EXPIRED:
         return CodeResult(refusal=CodeExpired())
-    if newest.death_cause is DeathCause.CHANGED:
+    if newest.death_cause is EndCause.CHANGED:
         return CodeResult(refusal=SubjectChanged())
     return CodeResult(refusal=NoChallenge())
 
@@ -262,18 +262,18 @@ def _refusal(
     if challenge.state is ChallengeState.DEAD or challenge.tries > tries_max:
         return TriesExhausted()
     if challenge.expires_at <= now:
-        bury(
+        fail_challenge(
             session,
             subject=subject,
             row=row,
             challenge=challenge,
-            cause=DeathCause.EXPIRED,
+            cause=EndCause.EXPIRED,
             at=challenge.expires_at,
             now=now,
         )
         return CodeExpired()
     if challenge.subject_digest != bound_digest(subject, actor.user_id):
-        kill(session, challenge=challenge, cause=DeathCause.CHANGED, at=now)
+        end_challenge(session, challenge=challenge, cause=EndCause.CHANGED, at=now)
         row.executor_id = None
         return SubjectChanged()
     sent = challenge.code_digest
@@ -282,12 +282,12 @@ def _refusal(
     if identity.verify_totp(session, user_id=actor.user_id, code=code, now=now):
         return "totp"
     if challenge.tries >= tries_max:
-        bury(
+        fail_challenge(
             session,
             subject=subject,
             row=row,
             challenge=challenge,
-            cause=DeathCause.TRIES,
+            cause=EndCause.TRIES,
             at=now,
             now=now,
         )

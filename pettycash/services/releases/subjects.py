@@ -1,4 +1,4 @@
-"""What is released, and who may release it."""
+"""Subjects of a release, and the people who may release them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ class SubjectGone(errors.NotFound):
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseSubject:
-    """What one code releases: the facts that the code's message shows, and who is ruled out.
+    """The subject of a code: the facts that its message shows, and the people ruled out.
 
     `digest` covers everything that may not change between code and release. `excluded` are people
     whom segregation of duties keeps from releasing it, and what they are told; `only`, where given,
@@ -74,7 +74,7 @@ Releasable = Payment | Replenishment
 
 
 def bound_digest(subject: ReleaseSubject, executor_id: UUID) -> bytes:
-    """What a challenge is bound to: the facts, as the message shows them, and the executor."""
+    """The digest that binds a challenge: the facts, as the message shows them, and the executor."""
     return digests.digest(
         {
             "kind": subject.kind,

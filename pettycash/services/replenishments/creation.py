@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors, money, settings
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.models.base import new_id
 from pettycash.models.funds import Fund, Store
 from pettycash.models.imprest import Replenishment, ReplenishmentStatus
@@ -57,7 +57,7 @@ def consider(
     Returns the fund's open replenishment where there is need, None where there is none: also while
     a rejection cools down.
     """
-    fund = _take_turn(session, fund_id)
+    fund = _lock_turn(session, fund_id)
     found = funds.balance(session, fund_id)
     funds.watch_floors(session, found)
     if fund is None or not fund.is_active or found.available >= found.reorder_level:
@@ -95,7 +95,7 @@ def raise_by_hand(
         AlreadyOpen: one is open.
     """
     visibility.fund(session, actor=actor, fund_id=fund_id)
-    fund = _take_turn(session, fund_id)
+    fund = _lock_turn(session, fund_id)
     if fund is None or not fund.is_active:
         raise InvalidReplenishment("The fund is closed.")
     if _open(session, fund_id) is not None:
@@ -147,12 +147,12 @@ def sweep(
     For what may have filled a store: a receipt, another floor, the passing of time.
     """
     # The turn before the cases, in the order of everybody who opens one.
-    _take_turn(session, fund_id)
+    _lock_turn(session, fund_id)
     funds.settle_floors(session, funds.balance(session, fund_id), now=now)
     return consider(session, fund_id=fund_id, now=now, store_id=store_id)
 
 
-def _take_turn(session: Session, fund_id: UUID) -> Fund | None:
+def _lock_turn(session: Session, fund_id: UUID) -> Fund | None:
     """Lock the fund's row: accounts first, the fund last, wherever both are locked."""
     return session.execute(TURN, {"fund_id": fund_id}).scalar_one_or_none()
 
@@ -264,5 +264,5 @@ def _raise(
     raised = _open(session, fund.id)
     if raised is None:
         raise AssertionError("an open replenishment was inserted or found")
-    reach("replenishments.raised")
+    crash_point("replenishments.raised")
     return raised

@@ -7,11 +7,11 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pettycash import errors
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.models.funds import Fund, StoreKind
 from pettycash.models.imprest import IllegalReplenishmentState, Replenishment, ReplenishmentStatus
 from pettycash.models.people import Role
-from pettycash.models.releases import DeathCause
+from pettycash.models.releases import EndCause
 from pettycash.services import funds, imprest, releases
 from pettycash.services.actors import Actor
 from pettycash.services.replenishments import ordinary
@@ -94,7 +94,7 @@ def approve(
     found.approved_at = now
     found.identity = state.as_json() | ({ASKED: asked} if asked is not None else {})
     found.move_to(ReplenishmentStatus.APPROVED, at=now)
-    reach("replenishments.approved")
+    crash_point("replenishments.approved")
     return found
 
 
@@ -137,7 +137,7 @@ def cancel(
     was_approved = found.status is ReplenishmentStatus.APPROVED
     found.move_to(ReplenishmentStatus.CANCELLED, at=now)
     if was_approved:
-        releases.void(session, subject=subject(session, found), cause=DeathCause.CHANGED, now=now)
+        releases.void(session, subject=subject(session, found), cause=EndCause.CHANGED, now=now)
     found.cancelled_by = actor.user_id
     found.cancelled_at = now
     found.decision_reason = reason.strip()

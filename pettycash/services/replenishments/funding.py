@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from pettycash import db, errors
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.models.funds import Fund
 from pettycash.models.imprest import IllegalReplenishmentState, Replenishment, ReplenishmentStatus
 from pettycash.models.ledger import AccountKind, LedgerAccount
@@ -33,7 +33,7 @@ class InvalidEvidence(errors.RuleViolation):
 
 
 def subject(session: Session, found: Replenishment) -> releases.ReleaseSubject:
-    """What a code releases: this amount to this store of this fund.
+    """The subject of a release: this amount to this store of this fund.
 
     Who asked for it, approved it or will receive it can't release it, nor who judged one of its
     vouchers.
@@ -109,7 +109,7 @@ def check_code(
 def unlock(
     session: Session, *, replenishment_id: UUID, actor: Actor, now: datetime
 ) -> Replenishment:
-    """Let the release go on after too many dead codes.
+    """Unlock the release after too many failed codes.
 
     Raises:
         ReplenishmentNotFound: none such within scope.
@@ -169,7 +169,7 @@ def fund(
         if db.constraint(error) == "uq_replenishments_bank_reference":
             raise BankReferenceUsed from error
         raise
-    reach("replenishments.funding")
+    crash_point("replenishments.funding")
     ledger.post(
         session,
         [
@@ -183,7 +183,7 @@ def fund(
             )
         ],
     )
-    reach("replenishments.funded")
+    crash_point("replenishments.funded")
     return found
 
 

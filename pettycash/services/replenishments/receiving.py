@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pettycash import errors, money
-from pettycash.crash_points import reach
+from pettycash.crash_points import crash_point
 from pettycash.models.funds import Fund
 from pettycash.models.imprest import IllegalReplenishmentState, Replenishment, ReplenishmentStatus
 from pettycash.models.platform import CaseKind, Severity
@@ -77,7 +77,7 @@ def receive(
         found.move_to(ReplenishmentStatus.RECEIVED, at=now)
     else:
         found.version += 1
-    reach("replenishments.receiving")
+    crash_point("replenishments.receiving")
     ledger.post(
         session,
         [
@@ -93,7 +93,7 @@ def receive(
     )
     _watch_delivery(session, found, actor=actor, now=now)
     sweep(session, fund_id=found.fund_id, now=now, store_id=found.store_id)
-    reach("replenishments.received")
+    crash_point("replenishments.received")
     return found
 
 
@@ -130,7 +130,7 @@ def write_off_rest(
         ],
     )
     consider(session, fund_id=found.fund_id, now=now, store_id=found.store_id)
-    reach("replenishments.written_off")
+    crash_point("replenishments.written_off")
     return found
 
 

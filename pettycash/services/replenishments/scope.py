@@ -1,4 +1,4 @@
-"""Which replenishments a person sees: those of the funds in their scope."""
+"""The replenishments that a person sees: those of the funds in their scope."""
 
 from uuid import UUID
 

@@ -1,33 +1,33 @@
 """Requisitions: raising, changing, submitting, and what becomes of them (domain.md §4)."""
 
-from pettycash.services.requisitions.creation import CHANGEABLE, create, draft, update
+from pettycash.services.requisitions.creation import CHANGEABLE, create, create_with_lines, update
 from pettycash.services.requisitions.lifecycle import (
     cancel,
     close_short,
-    hold,
-    lift_hold,
+    put_on_hold,
     recall,
     return_to_requester,
     review,
     submit,
+    take_off_hold,
 )
 from pettycash.services.requisitions.progress import payment_progress
-from pettycash.services.requisitions.validation import Stated, StatedLine
+from pettycash.services.requisitions.validation import DraftLine, RequisitionDraft
 
 __all__ = [
     "CHANGEABLE",
-    "Stated",
-    "StatedLine",
+    "DraftLine",
+    "RequisitionDraft",
     "cancel",
     "close_short",
     "create",
-    "draft",
-    "hold",
-    "lift_hold",
+    "create_with_lines",
     "payment_progress",
+    "put_on_hold",
     "recall",
     "return_to_requester",
     "review",
     "submit",
+    "take_off_hold",
     "update",
 ]

@@ -24,7 +24,7 @@ from pettycash.services import approved_facts, numbers, requesters, rounds, trai
 from pettycash.services.actors import Actor
 from pettycash.services.approved_facts import Materiality
 from pettycash.services.requisitions import validation
-from pettycash.services.requisitions.validation import Stated
+from pettycash.services.requisitions.validation import RequisitionDraft
 
 R = RequisitionStatus
 EXTERNAL_REFERENCE_UNIQUE = "uq_requisitions_external_reference"
@@ -52,7 +52,7 @@ CHANGEABLE = frozenset(
         "metadata",
     }
 )
-"""Fields of `Stated` that a change may name; the currency stays what it was."""
+"""Fields of `RequisitionDraft` that a change may name; the currency stays what it was."""
 
 
 class NotRequester(errors.NotAllowed):
@@ -67,13 +67,15 @@ class RequisitionReferenceTaken(errors.Conflict):
     code = "requisition.external_reference_taken"
 
 
-def create(session: Session, *, said: Stated, actor: Actor, now: datetime) -> Requisition:
-    """Raise a draft, as `draft` does, where nobody asks for its lines."""
-    return draft(session, said=said, actor=actor, now=now)[0]
+def create(
+    session: Session, *, draft: RequisitionDraft, actor: Actor, now: datetime
+) -> Requisition:
+    """Raise a draft, as `create_with_lines` does, where nobody asks for its lines."""
+    return create_with_lines(session, draft=draft, actor=actor, now=now)[0]
 
 
-def draft(
-    session: Session, *, said: Stated, actor: Actor, now: datetime
+def create_with_lines(
+    session: Session, *, draft: RequisitionDraft, actor: Actor, now: datetime
 ) -> tuple[Requisition, list[RequisitionLine]]:
     """Raise a draft; the actor is its requester. Returns it with its lines.
 
@@ -81,20 +83,22 @@ def draft(
         RequisitionReferenceTaken: the person or client used it before.
         InvalidRequisition and the other refusals of `validation.checked`.
     """
-    home = validation.home_of(session, actor.user_id)
-    said = validation.checked(session, validation.at_home(said, home), actor=actor, home=home)
+    units = validation.units_of(session, actor.user_id)
+    draft = validation.checked(
+        session, validation.with_own_units(draft, units), actor=actor, units=units
+    )
     requisition = Requisition(
         company_id=actor.company_id,
         requester_id=actor.user_id,
         client_id=actor.client_id,
-        currency=said.currency.value,
+        currency=draft.currency.value,
         status=R.DRAFT,
         status_changed_at=now,
         number=numbers.next_number(session, prefix="REQ", now=now),
     )
-    _say(requisition, said)
+    _write_draft(requisition, draft)
     _write_unique(session, requisition, actor)
-    return requisition, _write_lines(session, requisition, said)
+    return requisition, _write_lines(session, requisition, draft)
 
 
 def update(
@@ -105,7 +109,7 @@ def update(
     actor: Actor,
     now: datetime,
 ) -> Requisition:
-    """Change what a requisition says.
+    """Change a requisition.
 
     After submit a lower amount voids nothing; another destination of the same payee is seen by the
     last approver, and once they have approved it is a redirect; anything else that was approved
@@ -137,23 +141,23 @@ def update(
     if requisition.status not in BEFORE_SUBMIT:
         current = rounds.latest(session, requisition.id)
         before = rounds.facts_of(session, requisition, current)
-    said = validation.stated(requisition, lines)
+    draft = validation.draft_of(requisition, lines)
     if "branch_id" in changes and "region_id" not in changes:
-        said = replace(said, region_id=None)  # it follows the branch
+        draft = replace(draft, region_id=None)  # it follows the branch
     if changes.get("is_urgent") is False:
-        said = replace(said, urgency_reason=None)
-    home = validation.home_of(session, requisition.requester_id)
-    if changes.get("origin") is validation.own_origin(home):
-        said = replace(said, origin_reason=None)
-    said = validation.checked(session, replace(said, **changes), actor=actor, home=home)
-    _say(requisition, said)
+        draft = replace(draft, urgency_reason=None)
+    units = validation.units_of(session, requisition.requester_id)
+    if changes.get("origin") is validation.own_origin(units):
+        draft = replace(draft, origin_reason=None)
+    draft = validation.checked(session, replace(draft, **changes), actor=actor, units=units)
+    _write_draft(requisition, draft)
     requisition.version += 1
     _write_unique(session, requisition, actor)
     if "lines" in changes:
         session.execute(
             delete(RequisitionLine).where(RequisitionLine.requisition_id == requisition.id)
         )
-        _write_lines(session, requisition, said)
+        _write_lines(session, requisition, draft)
 
     if current is not None:
         after = rounds.facts_of(session, requisition, current)
@@ -161,10 +165,10 @@ def update(
     return requisition
 
 
-def _say(requisition: Requisition, said: Stated) -> None:
+def _write_draft(requisition: Requisition, draft: RequisitionDraft) -> None:
     for name in CHANGEABLE - {"lines", "metadata"}:
-        setattr(requisition, name, getattr(said, name))
-    requisition.client_metadata = dict(said.metadata)
+        setattr(requisition, name, getattr(draft, name))
+    requisition.client_metadata = dict(draft.metadata)
 
 
 def _write_unique(session: Session, requisition: Requisition, actor: Actor) -> None:
@@ -206,7 +210,9 @@ def _check_reference(session: Session, requisition: Requisition, actor: Actor) -
     )
 
 
-def _write_lines(session: Session, requisition: Requisition, said: Stated) -> list[RequisitionLine]:
+def _write_lines(
+    session: Session, requisition: Requisition, draft: RequisitionDraft
+) -> list[RequisitionLine]:
     lines = [
         RequisitionLine(
             company_id=requisition.company_id,
@@ -217,7 +223,7 @@ def _write_lines(session: Session, requisition: Requisition, said: Stated) -> li
             category=line.category,
             cost_center_id=line.cost_center_id,
         )
-        for position, line in enumerate(said.lines, start=1)
+        for position, line in enumerate(draft.lines, start=1)
     ]
     session.add_all(lines)
     session.flush()  # facts are read back from the table
@@ -240,10 +246,10 @@ def _reconsider(
     approved = current.status is RoundStatus.APPROVED
     if approved and materiality is Materiality.REDIRECTED:
         raise approved_facts.RedirectNeeded
-    _tell(session, requisition, before=before, after=after, actor=actor, what=materiality)
+    _write_trail(session, requisition, before=before, after=after, actor=actor, what=materiality)
     if materiality in (Materiality.LOWER, Materiality.REDIRECTED):
         # The last approver has yet to decide and will see it; everybody's digest is stale now.
-        rounds.take_facts(current, after)
+        rounds.set_facts(current, after)
         if approved:
             requisition.approved_amount = requisition.amount
             requisition.approved_digest = current.digest
@@ -253,7 +259,7 @@ def _reconsider(
     rounds.open_round(session, requisition=requisition, actor=actor, now=now)
 
 
-def _tell(
+def _write_trail(
     session: Session,
     requisition: Requisition,
     *,

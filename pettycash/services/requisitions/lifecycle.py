@@ -89,7 +89,7 @@ def submit(session: Session, *, requisition_id: UUID, actor: Actor, now: datetim
     requisition = _own(session, requisition_id=requisition_id, actor=actor)
     _expect(requisition, BEFORE_SUBMIT, "submitted")
     lines = rounds.lines_of(session, requisition.id)
-    validation.check_can_be_paid(session, validation.stated(requisition, lines))
+    validation.check_can_be_paid(session, validation.draft_of(requisition, lines))
     rounds.open_round(session, requisition=requisition, actor=actor, now=now)
     return requisition
 
@@ -206,10 +206,10 @@ def return_to_requester(
     return requisition
 
 
-def hold(
+def put_on_hold(
     session: Session, *, requisition_id: UUID, comment: str, actor: Actor, now: datetime
 ) -> Requisition:
-    """Keep an approved requisition from being validated until the hold is lifted.
+    """Put an approved requisition on hold: it can't be validated until that is lifted.
 
     Raises:
         RequisitionNotFound, PartyToIt, IllegalRequisitionState: see `return_to_requester`.
@@ -233,7 +233,7 @@ def hold(
     return requisition
 
 
-def lift_hold(
+def take_off_hold(
     session: Session, *, requisition_id: UUID, comment: str, actor: Actor, now: datetime
 ) -> Requisition:
     """Let a held requisition be validated again.

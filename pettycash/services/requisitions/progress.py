@@ -1,4 +1,4 @@
-"""What payments do to their requisition."""
+"""The progress of a requisition through its payments."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -18,7 +18,7 @@ R = RequisitionStatus
 
 
 def money_moved(session: Session, requisition_id: UUID) -> Decimal:
-    """What the rails proved to have paid and did not take back.
+    """The amount that the rails proved to have paid and did not take back.
 
     The proven amount counts where it differs from the instructed one.
     """

@@ -22,8 +22,8 @@ from pettycash.services.actors import Actor
 from pettycash.services.listings import Find, Listing, Reader, between, days, exact, flag, many
 from pettycash.services.requisitions import cautions
 
-SEES_ORIGINS = frozenset({Role.AUDITOR, Role.CFO})
-"""Who sees from which address and program a trail's rows came."""
+SEES_CLIENT_INFO = frozenset({Role.AUDITOR, Role.CFO})
+"""Roles that see the client info of a trail's rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,11 +221,11 @@ def detail(session: Session, requisition: Requisition, actor: Actor) -> tuple[di
 
 
 def _story(reader: Reader, rows: Sequence[ApprovalTrail]) -> list[dict[str, Any]]:
-    with_origin = reader.actor.has(*SEES_ORIGINS)
-    return [_told(row, with_origin=with_origin) for row in rows]
+    with_client_info = reader.actor.has(*SEES_CLIENT_INFO)
+    return [_told(row, with_client_info=with_client_info) for row in rows]
 
 
-def _told(row: ApprovalTrail, *, with_origin: bool) -> dict[str, Any]:
+def _told(row: ApprovalTrail, *, with_client_info: bool) -> dict[str, Any]:
     at: datetime = row.created_at
     return {
         "id": row.id,
@@ -240,8 +240,8 @@ def _told(row: ApprovalTrail, *, with_origin: bool) -> dict[str, Any]:
         "escalation_reason": row.escalation_reason,
         "skipped_roles": row.skipped_roles,
         "override": row.override,
-        "ip_address": row.ip_address if with_origin else None,
-        "user_agent": row.user_agent if with_origin else None,
+        "ip_address": row.ip_address if with_client_info else None,
+        "user_agent": row.user_agent if with_client_info else None,
     }
 
 

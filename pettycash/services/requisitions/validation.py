@@ -1,4 +1,4 @@
-"""What a requisition states, checked: texts, amounts, lines, destination, units."""
+"""Validation of a requisition's draft: texts, amounts, lines, destination, units."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ class OutsideYourUnits(errors.RuleViolation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatedLine:
+class DraftLine:
     """One thing that is bought; gross amount."""
 
     description: str
@@ -73,8 +73,8 @@ class StatedLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stated:
-    """Everything that the requester says. Null units are taken from the requester's membership."""
+class RequisitionDraft:
+    """A requisition as its requester writes it. Null units become those of the requester."""
 
     kind: RequisitionKind
     amount: Decimal
@@ -83,7 +83,7 @@ class Stated:
     payee_name: str
     method: Method
     destination: str
-    lines: Sequence[StatedLine]
+    lines: Sequence[DraftLine]
     origin: Origin | None = None
     """None: the requester's own."""
     origin_reason: str | None = None
@@ -98,9 +98,9 @@ class Stated:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-def stated(requisition: Requisition, lines: Sequence[RequisitionLine]) -> Stated:
-    """What a stored requisition states."""
-    return Stated(
+def draft_of(requisition: Requisition, lines: Sequence[RequisitionLine]) -> RequisitionDraft:
+    """The draft that a stored requisition holds."""
+    return RequisitionDraft(
         kind=requisition.kind,
         origin=requisition.origin,
         origin_reason=requisition.origin_reason,
@@ -111,7 +111,7 @@ def stated(requisition: Requisition, lines: Sequence[RequisitionLine]) -> Stated
         method=requisition.method,
         destination=requisition.destination,
         lines=[
-            StatedLine(
+            DraftLine(
                 description=line.description,
                 amount=line.amount,
                 category=line.category,
@@ -132,7 +132,7 @@ def stated(requisition: Requisition, lines: Sequence[RequisitionLine]) -> Stated
 
 
 @dataclass(frozen=True, kw_only=True)
-class Home:
+class RequesterUnits:
     """The requester's membership with the units that it names, loaded together.
 
     Holding it keeps them in the session: whoever asks for one of them again asks no database.
@@ -144,7 +144,7 @@ class Home:
     cost_center: CostCenter | None
 
 
-HOME = (
+REQUESTER_UNITS = (
     select(Membership, Branch, Department, CostCenter)
     .outerjoin(Branch, Branch.id == Membership.branch_id)
     .outerjoin(Department, Department.id == Membership.department_id)
@@ -154,90 +154,94 @@ HOME = (
 )
 
 
-def home_of(session: Session, user_id: UUID) -> Home:
-    """Where a requester belongs."""
-    membership, branch, department, cost_center = session.execute(HOME, {"user_id": user_id}).one()
-    return Home(
+def units_of(session: Session, user_id: UUID) -> RequesterUnits:
+    """The units of a requester."""
+    membership, branch, department, cost_center = session.execute(
+        REQUESTER_UNITS, {"user_id": user_id}
+    ).one()
+    return RequesterUnits(
         membership=membership, branch=branch, department=department, cost_center=cost_center
     )
 
 
-def own_origin(home: Home) -> Origin:
+def own_origin(units: RequesterUnits) -> Origin:
     """Where a person's requisitions come from: the branch that they are in, else region or HQ."""
-    if home.branch is not None:
-        return Origin.HQ if home.branch.is_head_office else Origin.BRANCH
-    if home.membership.region_id is not None and home.membership.department_id is None:
+    if units.branch is not None:
+        return Origin.HQ if units.branch.is_head_office else Origin.BRANCH
+    if units.membership.region_id is not None and units.membership.department_id is None:
         return Origin.FIELD
     return Origin.HQ
 
 
-def at_home(said: Stated, home: Home) -> Stated:
+def with_own_units(draft: RequisitionDraft, units: RequesterUnits) -> RequisitionDraft:
     """Fill what was not named, origin and units, with that of the requester's own membership."""
-    membership = home.membership
-    if said.origin is None:
-        said = replace(said, origin=own_origin(home))
-    is_at_head_office = home.branch is not None and home.branch.is_head_office
-    if said.branch_id is None and (
-        said.origin is Origin.BRANCH or (said.origin is Origin.HQ and is_at_head_office)
+    membership = units.membership
+    if draft.origin is None:
+        draft = replace(draft, origin=own_origin(units))
+    is_at_head_office = units.branch is not None and units.branch.is_head_office
+    if draft.branch_id is None and (
+        draft.origin is Origin.BRANCH or (draft.origin is Origin.HQ and is_at_head_office)
     ):
-        said = replace(said, branch_id=membership.branch_id)
-    if said.region_id is None and said.origin is Origin.FIELD and said.branch_id is None:
+        draft = replace(draft, branch_id=membership.branch_id)
+    if draft.region_id is None and draft.origin is Origin.FIELD and draft.branch_id is None:
         region_id = membership.region_id
-        if region_id is None and home.branch is not None:
-            region_id = home.branch.region_id
-        said = replace(said, region_id=region_id)
-    if said.department_id is None:
-        said = replace(said, department_id=membership.department_id)
-    center = home.cost_center
+        if region_id is None and units.branch is not None:
+            region_id = units.branch.region_id
+        draft = replace(draft, region_id=region_id)
+    if draft.department_id is None:
+        draft = replace(draft, department_id=membership.department_id)
+    center = units.cost_center
     if (
-        said.cost_center_id is None
+        draft.cost_center_id is None
         and center is not None
         and center.is_active
-        and _fits(center, said)
+        and _fits(center, draft)
     ):
-        said = replace(said, cost_center_id=center.id)
-    return said
+        draft = replace(draft, cost_center_id=center.id)
+    return draft
 
 
-def checked(session: Session, said: Stated, *, actor: Actor, home: Home) -> Stated:
-    """Everything in its stored form.
+def checked(
+    session: Session, draft: RequisitionDraft, *, actor: Actor, units: RequesterUnits
+) -> RequisitionDraft:
+    """Validate a draft; returns it in its stored form.
 
     Raises:
         InvalidText, InvalidAmount, InvalidRequisition, LinesDoNotAddUp, OutsideYourUnits,
         InvalidDestination, MethodNotAvailable, RailNotServed: what is wrong.
         and what `check_can_be_paid` refuses.
     """
-    reason = texts.optional(said.urgency_reason, field="urgency_reason")
-    if said.is_urgent and reason is None:
+    reason = texts.optional(draft.urgency_reason, field="urgency_reason")
+    if draft.is_urgent and reason is None:
         raise _invalid("urgency_reason", "An urgent requisition needs a reason.")
-    if not said.is_urgent and reason is not None:
+    if not draft.is_urgent and reason is not None:
         raise _invalid("urgency_reason", "Only an urgent requisition may have it.")
-    said = replace(
-        said,
-        origin_reason=_origin_reason(said, home),
-        amount=_amount(said.amount, said.currency, field="amount"),
-        purpose=texts.required(said.purpose, field="purpose"),
-        payee_name=texts.name(said.payee_name, field="payee_name", longest=140),
+    draft = replace(
+        draft,
+        origin_reason=_origin_reason(draft, units),
+        amount=_amount(draft.amount, draft.currency, field="amount"),
+        purpose=texts.required(draft.purpose, field="purpose"),
+        payee_name=texts.name(draft.payee_name, field="payee_name", longest=140),
         urgency_reason=reason,
         external_reference=texts.optional(
-            said.external_reference, field="external_reference", longest=100
+            draft.external_reference, field="external_reference", longest=100
         ),
-        metadata=texts.metadata(said.metadata),
-        lines=_lines(session, said),
+        metadata=texts.metadata(draft.metadata),
+        lines=_lines(session, draft),
         destination=destinations.normalise(
-            texts.required(said.destination, field="destination", longest=254),
-            method=said.method,
-            currency=said.currency,
+            texts.required(draft.destination, field="destination", longest=254),
+            method=draft.method,
+            currency=draft.currency,
         ),
     )
-    if said.payee_user_id is not None:
-        _check_payee(session, said.payee_user_id)
-    said = _placed(session, said, actor=actor, home=home)
-    check_can_be_paid(session, said)
-    return said
+    if draft.payee_user_id is not None:
+        _check_payee(session, draft.payee_user_id)
+    draft = _with_units(session, draft, actor=actor, units=units)
+    check_can_be_paid(session, draft)
+    return draft
 
 
-def check_can_be_paid(session: Session, said: Stated) -> None:
+def check_can_be_paid(session: Session, draft: RequisitionDraft) -> None:
     """Refuse before the first approval what would be refused after the last one.
 
     Also at submit: the list of categories, limits and the setting may have changed since.
@@ -247,27 +251,27 @@ def check_can_be_paid(session: Session, said: Stated) -> None:
         UnknownCategory: a line's category is not the company's.
         RailRefuses, AboveCashLimit: the rail, or the store that would pay, can't carry it.
     """
-    if said.kind is RequisitionKind.ADVANCE and not company_settings.current(session).advances:
+    if draft.kind is RequisitionKind.ADVANCE and not company_settings.current(session).advances:
         raise AdvancesOff(errors={"kind": ["Advances are switched off."]})
-    known = accounts.categories(session, among={line.category for line in said.lines})
+    known = accounts.categories(session, among={line.category for line in draft.lines})
     unknown = {
         f"lines.{position}.category": [f"{line.category} is none of the company's categories."]
-        for position, line in enumerate(said.lines)
+        for position, line in enumerate(draft.lines)
         if line.category not in known
     }
     if unknown:
         raise UnknownCategory(errors=unknown)
-    place = rail_limits.SpendingUnits(
-        department_id=said.department_id, branch_id=said.branch_id, region_id=said.region_id
+    units = rail_limits.SpendingUnits(
+        department_id=draft.department_id, branch_id=draft.branch_id, region_id=draft.region_id
     )
     rail_limits.check(
         session,
-        method=said.method,
-        amount=said.amount,
-        currency=said.currency.value,
-        destination=said.destination,
-        store=rail_limits.store_of_place(
-            session, place, currency=said.currency.value, method=said.method
+        method=draft.method,
+        amount=draft.amount,
+        currency=draft.currency.value,
+        destination=draft.destination,
+        store=rail_limits.store_of_units(
+            session, units, currency=draft.currency.value, method=draft.method
         ),
         payments=rail_limits.PARTS_MAX,
     )
@@ -277,12 +281,12 @@ def _invalid(name: str, message: str) -> InvalidRequisition:
     return InvalidRequisition(f"{name}: {message}", errors={name: [message]})
 
 
-def _origin_reason(said: Stated, home: Home) -> str | None:
-    reason = texts.optional(said.origin_reason, field="origin_reason")
-    own = own_origin(home)
-    if said.origin is not own and reason is None:
+def _origin_reason(draft: RequisitionDraft, units: RequesterUnits) -> str | None:
+    reason = texts.optional(draft.origin_reason, field="origin_reason")
+    own = own_origin(units)
+    if draft.origin is not own and reason is None:
         raise _invalid("origin_reason", f"Yours is {own.value}: another origin needs a reason.")
-    if said.origin is own and reason is not None:
+    if draft.origin is own and reason is not None:
         raise _invalid("origin_reason", "Only another origin than your own may have it.")
     return reason
 
@@ -296,21 +300,21 @@ def _amount(amount: Decimal, currency: Currency, *, field: str) -> Decimal:
         raise money.InvalidAmount(refusal.detail, errors={field: [refusal.detail]}) from refusal
 
 
-def _lines(session: Session, said: Stated) -> list[StatedLine]:
-    if not 1 <= len(said.lines) <= LINES_MAX:
+def _lines(session: Session, draft: RequisitionDraft) -> list[DraftLine]:
+    if not 1 <= len(draft.lines) <= LINES_MAX:
         raise _invalid("lines", f"There are 1 to {LINES_MAX} of them.")
     lines = []
-    for position, line in enumerate(said.lines):
+    for position, line in enumerate(draft.lines):
         at = f"lines.{position}"
         category = line.category.strip().lower()
         if _CATEGORY.fullmatch(category) is None:
             raise _invalid(f"{at}.category", "It must be a word such as travel.")
         lines.append(
-            StatedLine(
+            DraftLine(
                 description=texts.required(
                     line.description, field=f"{at}.description", longest=500
                 ),
-                amount=_amount(line.amount, said.currency, field=f"{at}.amount"),
+                amount=_amount(line.amount, draft.currency, field=f"{at}.amount"),
                 category=category,
                 cost_center_id=line.cost_center_id,
             )
@@ -319,10 +323,10 @@ def _lines(session: Session, said: Stated) -> list[StatedLine]:
         session, {line.cost_center_id for line in lines if line.cost_center_id is not None}
     )
     total = sum((line.amount for line in lines), Decimal(0))
-    if total != said.amount:
+    if total != draft.amount:
         raise LinesDoNotAddUp(
-            f"The lines add up to {money.text(total, said.currency)},"
-            f" the requisition says {money.text(said.amount, said.currency)}.",
+            f"The lines add up to {money.text(total, draft.currency)},"
+            f" the requisition says {money.text(draft.amount, draft.currency)}.",
             errors={"lines": ["Their sum must be the requisition's amount."]},
         )
     return lines
@@ -348,48 +352,50 @@ def _check_payee(session: Session, user_id: UUID) -> None:
         raise _invalid("payee_user_id", "There is no such active person in the company.")
 
 
-def _placed(session: Session, said: Stated, *, actor: Actor, home: Home) -> Stated:
+def _with_units(
+    session: Session, draft: RequisitionDraft, *, actor: Actor, units: RequesterUnits
+) -> RequisitionDraft:
     """Check that units exist, agree with each other and are the requester's to charge."""
-    membership = home.membership
+    membership = units.membership
     everywhere = visibility.sees_company(actor)
     regions = actor.scope_ids(Role.REGIONAL_MANAGER)
-    branch = _branch(session, said)
+    branch = _branch(session, draft)
     if branch is not None:
-        said = replace(said, region_id=branch.region_id)
+        draft = replace(draft, region_id=branch.region_id)
         theirs = branch.id == membership.branch_id or branch.id in actor.scope_ids(
             Role.BRANCH_MANAGER
         )
         if not (everywhere or theirs or branch.region_id in regions):
             raise _outside("branch_id")
-    elif said.region_id is not None:
-        _active(session, Region, said.region_id, field="region_id")
+    elif draft.region_id is not None:
+        _active(session, Region, draft.region_id, field="region_id")
         own = {membership.region_id}
-        if home.branch is not None:
-            own.add(home.branch.region_id)
-        if not (everywhere or said.region_id in own or said.region_id in regions):
+        if units.branch is not None:
+            own.add(units.branch.region_id)
+        if not (everywhere or draft.region_id in own or draft.region_id in regions):
             raise _outside("region_id")
-    if said.origin is Origin.BRANCH and said.branch_id is None:
+    if draft.origin is Origin.BRANCH and draft.branch_id is None:
         raise _invalid("branch_id", "A requisition of origin branch must name its branch.")
-    if said.origin is Origin.FIELD and said.region_id is None:
+    if draft.origin is Origin.FIELD and draft.region_id is None:
         raise _invalid("region_id", "A requisition of origin field must name its region.")
-    if said.department_id is not None:
-        _active(session, Department, said.department_id, field="department_id")
+    if draft.department_id is not None:
+        _active(session, Department, draft.department_id, field="department_id")
         heads = actor.scope_ids(Role.DEPARTMENT_HEAD)
-        theirs = said.department_id == membership.department_id or said.department_id in heads
+        theirs = draft.department_id == membership.department_id or draft.department_id in heads
         if not (everywhere or theirs):
             raise _outside("department_id")
-    if said.cost_center_id is not None:
-        center = _active(session, CostCenter, said.cost_center_id, field="cost_center_id")
-        if not _fits(center, said):
+    if draft.cost_center_id is not None:
+        center = _active(session, CostCenter, draft.cost_center_id, field="cost_center_id")
+        if not _fits(center, draft):
             raise _invalid("cost_center_id", "It belongs to another branch or department.")
-    return said
+    return draft
 
 
-def _branch(session: Session, said: Stated) -> Branch | None:
-    if said.branch_id is None:
+def _branch(session: Session, draft: RequisitionDraft) -> Branch | None:
+    if draft.branch_id is None:
         return None
-    branch = _active(session, Branch, said.branch_id, field="branch_id")
-    if said.region_id is not None and said.region_id != branch.region_id:
+    branch = _active(session, Branch, draft.branch_id, field="branch_id")
+    if draft.region_id is not None and draft.region_id != branch.region_id:
         raise _invalid("region_id", "The branch belongs to another region.")
     return branch
 
@@ -401,10 +407,10 @@ def _active(session: Session, model: type[Unit], unit_id: UUID, *, field: str) -
     return unit
 
 
-def _fits(center: CostCenter, said: Stated) -> bool:
-    return center.branch_id in (None, said.branch_id) and center.department_id in (
+def _fits(center: CostCenter, draft: RequisitionDraft) -> bool:
+    return center.branch_id in (None, draft.branch_id) and center.department_id in (
         None,
-        said.department_id,
+        draft.department_id,
     )
 
 

@@ -49,7 +49,7 @@ class MissingScope(errors.RuleViolation):
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """What the threshold says, as far as resolution cares."""
+    """The facts of a threshold that resolution needs."""
 
     tier: int
     roles_sequence: Sequence[str]
@@ -68,7 +68,7 @@ class OwnUnit:
 
 @dataclass(frozen=True, kw_only=True)
 class ApprovalSubject:
-    """What is to be approved: whose it is and where it belongs."""
+    """The subject of an approval: its requester and its units."""
 
     requester_id: UUID
     barred: frozenset[UUID] = frozenset()
@@ -194,7 +194,7 @@ def _own_step(
     own: OwnUnit, policy: Policy, subject: ApprovalSubject, *, people: People, taken: set[UUID]
 ) -> ChainStep:
     """The step of the requester's own unit, which comes before all others."""
-    at_home = replace(
+    own_units = replace(
         subject,
         department_id=own.department_id,
         branch_id=own.branch_id,
@@ -203,12 +203,12 @@ def _own_step(
     step = _step(
         own.role,
         policy=replace(policy, requires_cfo=False),
-        subject=at_home,
+        subject=own_units,
         people=people,
         taken=taken,
     )
     unit = None if step.role == ESCALATION_APPROVER else _UNIT_OF.get(Role(step.role))
-    return replace(step, scope_id=getattr(at_home, unit) if unit is not None else None)
+    return replace(step, scope_id=getattr(own_units, unit) if unit is not None else None)
 
 
 def _is_own(role: Role, own: OwnUnit, subject: ApprovalSubject) -> bool:
@@ -218,7 +218,7 @@ def _is_own(role: Role, own: OwnUnit, subject: ApprovalSubject) -> bool:
 
 
 def _treasury_sequence(tier: int) -> tuple[Role, ...]:
-    """What replaces the sequence where treasury asks for money; keyed on the tier's number."""
+    """The sequence where treasury asks for money, by the tier's number."""
     if tier <= 1:
         return (Role.DEPARTMENT_HEAD, Role.GROUP_FINANCE_MANAGER)
     if tier <= 3:

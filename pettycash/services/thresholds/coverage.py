@@ -1,4 +1,4 @@
-"""Which amounts no published tier serves: gaps per currency and origin (defect D27)."""
+"""Amounts that no published tier serves: gaps per currency and origin (defect D27)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Gap:
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """What the tiers of one currency and origin leave open."""
+    """The amounts that the tiers of one currency and origin leave open."""
 
     currency: Currency
     origin: Origin
@@ -39,7 +39,7 @@ class Coverage:
 
 
 def gaps(ranges: Iterable[tuple[Decimal, Decimal | None]]) -> list[Gap]:
-    """What half-open ranges `(min, max]` leave uncovered above nought, rising."""
+    """The gaps above nought that half-open ranges `(min, max]` leave, rising."""
     found = []
     covered: Decimal | None = Decimal(0)
     for low, high in sorted(ranges, key=lambda pair: pair[0]):

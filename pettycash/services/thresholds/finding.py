@@ -1,4 +1,4 @@
-"""Which published tier serves an amount (domain.md §4, "Resolution" point 1)."""
+"""Finding the published tier of an amount (domain.md §4, "Resolution" point 1)."""
 
 from datetime import datetime
 from decimal import Decimal

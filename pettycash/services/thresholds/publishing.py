@@ -61,7 +61,7 @@ class ThresholdEnded(errors.Conflict):
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """What a new tier shall say. `replaces_id`: the tier that it supersedes when published."""
+    """A new tier. `replaces_id`: the tier that it supersedes when published."""
 
     name: str
     currency: Currency

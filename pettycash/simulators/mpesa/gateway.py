@@ -78,7 +78,7 @@ class DarajaWire:
             handled = self._handle(call, body, subject)
         except UnknownScenario as error:
             handled = _Handled(answers.refusal(400, "sim.unknown_scenario", str(error)))
-        self._remember(call, body, subject, handled, identifiers.iso(received_at))
+        self._keep(call, body, subject, handled, identifiers.iso(received_at))
         return handled.answer
 
     def _handle(self, call: Call, body: Body | None, subject: SelectionFacts) -> _Handled:
@@ -151,7 +151,7 @@ class DarajaWire:
                 return gates.answer("no_api_product")
         return None
 
-    def _remember(
+    def _keep(
         self, call: Call, body: Body | None, subject: SelectionFacts, handled: _Handled, at: str
     ) -> None:
         if call.path == TOKEN_PATH:

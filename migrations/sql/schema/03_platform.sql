@@ -1,0 +1,213 @@
+-- What is owed, answers that are kept, decisions of two people, cases, pauses and heartbeats.
+
+-- Something that must happen. A message is only a hint to look at this row. `topic` is the name of
+-- the Celery task; `key` the thing it is about. `done_at` is set in the transaction of the effect,
+-- never when a message was published.
+CREATE TABLE obligations (
+    id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    topic text NOT NULL,
+    key uuid NOT NULL,
+    lane uuid,
+    due_at timestamptz NOT NULL,
+    attempts integer NOT NULL,
+    handed_at timestamptz,
+    failures integer NOT NULL,
+    last_error text,
+    done_at timestamptz,
+    parked_at timestamptz,
+    parked_by_hand boolean NOT NULL DEFAULT false,
+    request_id text DEFAULT nullif(current_setting('app.request_id', true), ''),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_obligations PRIMARY KEY (id),
+    CONSTRAINT uq_obligations_company_id_id UNIQUE (company_id, id),
+    CONSTRAINT uq_obligations_company_id_topic_key UNIQUE (company_id, topic, key),
+    CONSTRAINT ck_obligations_lane CHECK (lane IS NOT NULL OR done_at IS NOT NULL),
+    CONSTRAINT fk_obligations_company_id FOREIGN KEY (company_id)
+        REFERENCES companies (id) ON DELETE RESTRICT
+);
+CREATE INDEX ix_obligations_company ON obligations (company_id, id);
+CREATE INDEX ix_obligations_lane
+    ON obligations (topic, lane, due_at) WHERE done_at IS NULL AND parked_at IS NULL;
+
+-- The stored answer of a request that carried an Idempotency-Key; kept 30 days.
+CREATE TABLE idempotency_keys (
+    id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    principal text NOT NULL,
+    method text NOT NULL,
+    route text NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    status integer,
+    headers jsonb NOT NULL,
+    body bytea,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_idempotency_keys PRIMARY KEY (id),
+    CONSTRAINT uq_idempotency_keys_company_id_principal_method_route_key
+        UNIQUE (company_id, principal, method, route, key),
+    CONSTRAINT fk_idempotency_keys_company_id FOREIGN KEY (company_id)
+        REFERENCES companies (id) ON DELETE RESTRICT
+);
+CREATE INDEX ix_idempotency_keys_created ON idempotency_keys (created_at);
+
+-- A proposal by one person that a second holder of the same right makes effective.
+CREATE TABLE changes (
+    id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    kind text NOT NULL,
+    object_id uuid,
+    payload jsonb NOT NULL,
+    reason text NOT NULL,
+    digest bytea,
+    decider_id uuid,
+    status varchar(40) NOT NULL,
+    proposed_by uuid NOT NULL,
+    decided_by uuid,
+    decided_at timestamptz,
+    comment text,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_changes PRIMARY KEY (id),
+    CONSTRAINT uq_changes_company_id_id UNIQUE (company_id, id),
+    CONSTRAINT ck_changes_decided CHECK (status = 'proposed' OR decided_by IS NOT NULL),
+    CONSTRAINT ck_changes_status
+        CHECK (status IN ('proposed', 'effective', 'rejected', 'withdrawn')),
+    CONSTRAINT ck_changes_two_people
+        CHECK (decided_by IS NULL OR status = 'withdrawn' OR decided_by <> proposed_by),
+    CONSTRAINT fk_changes_company_id FOREIGN KEY (company_id)
+        REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_changes_company_id_decided_by FOREIGN KEY (company_id, decided_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
+    CONSTRAINT fk_changes_company_id_decider_id FOREIGN KEY (company_id, decider_id)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
+    CONSTRAINT fk_changes_company_id_proposed_by FOREIGN KEY (company_id, proposed_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
+);
+CREATE INDEX ix_changes_decider ON changes (company_id, decider_id, id);
+CREATE INDEX ix_changes_redirects ON changes (object_id) WHERE kind = 'redirect';
+CREATE INDEX ix_changes_status ON changes (company_id, status, id);
+
+-- Something that the system can't decide alone. One open case per kind and object.
+CREATE TABLE cases (
+    id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    kind varchar(40) NOT NULL,
+    severity varchar(40) NOT NULL,
+    status varchar(40) NOT NULL,
+    object_type text NOT NULL,
+    object_id uuid NOT NULL,
+    summary text NOT NULL,
+    evidence jsonb NOT NULL,
+    owner_id uuid,
+    due_at timestamptz,
+    alerted_at timestamptz,
+    proposal jsonb,
+    proposed_by uuid,
+    proposed_at timestamptz,
+    resolved_by uuid,
+    resolved_at timestamptz,
+    version integer NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_cases PRIMARY KEY (id),
+    CONSTRAINT uq_cases_company_id_id UNIQUE (company_id, id),
+    CONSTRAINT ck_cases_kind
+        CHECK (kind IN ('in_doubt', 'contradiction', 'mismatch', 'unmatched_callback',
+            'short_delivery', 'late_fact', 'below_floor', 'parked_obligation', 'release_locked',
+            'credentials_refused')),
+    CONSTRAINT ck_cases_severity CHECK (severity IN ('notice', 'warning', 'severe')),
+    CONSTRAINT ck_cases_status CHECK (status IN ('open', 'proposed', 'resolved')),
+    CONSTRAINT ck_cases_two_people CHECK (resolved_by IS NULL OR resolved_by <> proposed_by),
+    CONSTRAINT fk_cases_company_id FOREIGN KEY (company_id)
+        REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_cases_company_id_owner_id FOREIGN KEY (company_id, owner_id)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
+    CONSTRAINT fk_cases_company_id_proposed_by FOREIGN KEY (company_id, proposed_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
+    CONSTRAINT fk_cases_company_id_resolved_by FOREIGN KEY (company_id, resolved_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
+);
+CREATE INDEX ix_cases_object ON cases (company_id, object_type, object_id);
+CREATE INDEX ix_cases_status ON cases (company_id, status, id);
+CREATE UNIQUE INDEX uq_cases_open
+    ON cases (company_id, kind, object_type, object_id) WHERE status <> 'resolved';
+
+-- Nothing new is released or sent within it; queries and callbacks go on. Two people end it.
+CREATE TABLE pauses (
+    id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    scope varchar(40) NOT NULL,
+    object_id uuid,
+    reason text NOT NULL,
+    paused_by uuid,
+    resume_requested_by uuid,
+    resumed_by uuid,
+    resumed_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_pauses PRIMARY KEY (id),
+    CONSTRAINT uq_pauses_company_id_id UNIQUE (company_id, id),
+    CONSTRAINT ck_pauses_object CHECK ((scope = 'company') = (object_id IS NULL)),
+    CONSTRAINT ck_pauses_scope CHECK (scope IN ('company', 'provider_account', 'store')),
+    CONSTRAINT ck_pauses_two_people CHECK (resumed_by IS NULL OR resumed_by <> resume_requested_by),
+    CONSTRAINT fk_pauses_company_id FOREIGN KEY (company_id)
+        REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_pauses_company_id_paused_by FOREIGN KEY (company_id, paused_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
+    CONSTRAINT fk_pauses_company_id_resume_requested_by
+        FOREIGN KEY (company_id, resume_requested_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
+    CONSTRAINT fk_pauses_company_id_resumed_by FOREIGN KEY (company_id, resumed_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
+);
+CREATE UNIQUE INDEX uq_pauses_open
+    ON pauses (company_id, scope, object_id) NULLS NOT DISTINCT WHERE resumed_at IS NULL;
+
+-- The whole installation stands still (`pettycash pause --all`). Not a business row.
+CREATE TABLE platform_pauses (
+    id uuid NOT NULL,
+    scope text NOT NULL,
+    reason text NOT NULL,
+    paused_by text NOT NULL,
+    resume_requested_by text,
+    resumed_by text,
+    resumed_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_platform_pauses PRIMARY KEY (id),
+    CONSTRAINT ck_platform_pauses_two_people
+        CHECK (resumed_by IS NULL OR resumed_by <> resume_requested_by)
+);
+CREATE UNIQUE INDEX uq_platform_pauses_open ON platform_pauses (scope) WHERE resumed_at IS NULL;
+
+-- The last sign of life of a background part: canary per queue, relay, beat.
+CREATE TABLE heartbeats (
+    name text NOT NULL,
+    beaten_at timestamptz NOT NULL,
+    CONSTRAINT pk_heartbeats PRIMARY KEY (name)
+);
+
+-- A job that beat starts: counted as it begins, so that one that kills its process is known.
+CREATE TABLE periodic_jobs (
+    name text NOT NULL,
+    begun_at timestamptz NOT NULL,
+    failures integer NOT NULL,
+    last_error text,
+    CONSTRAINT pk_periodic_jobs PRIMARY KEY (name)
+);
+
+-- This database was restored, or its replica promoted; what came after `taken_at` is lost. Attempts
+-- whose requisition is as old as `covers_until` may have been sent before (`asks_first`). Written
+-- by `pettycash restore`, as the owner; not a business row.
+CREATE TABLE restores (
+    number integer NOT NULL,
+    taken_at timestamptz NOT NULL,
+    stamped_at timestamptz NOT NULL,
+    covers_until timestamptz NOT NULL,
+    counters jsonb NOT NULL,
+    stamped_by text NOT NULL,
+    CONSTRAINT pk_restores PRIMARY KEY (number),
+    CONSTRAINT ck_restores_number CHECK (number > 0),
+    CONSTRAINT ck_restores_order CHECK (taken_at <= covers_until)
+);
