@@ -106,6 +106,7 @@ class Payment(Updated, Tenanted):
         Index("ix_payments_status", "company_id", "status", "id"),
         Index("ix_payments_store", "company_id", "store_id", "id"),
         Index("ix_payments_paid", "company_id", "paid_at"),
+        Index("ix_payments_updated", "updated_at", postgresql_using="brin"),
         Index(
             "ix_payments_open_redirect",
             "open_redirect_id",

@@ -19,6 +19,7 @@ from pettycash.services.listings import (
     exact,
     flag,
     many,
+    since,
 )
 
 WORDS = ("summary", "evidence", "proposal")
@@ -57,6 +58,7 @@ CASES = Listing(
         **days(Case.created_at),
         **days(Case.due_at, "due"),
         **days(Case.resolved_at, "resolved"),
+        "updated_since": since(Case.updated_at),
     },
     find=Find(payees=(Case.summary,), text="Words of the summary, in any case."),
     orders={"newest": (Case.id.desc(),), "oldest": (Case.id,)},

@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from pettycash.models.platform import Change
 from pettycash.services import changes
-from pettycash.services.listings import Find, Listing, days, exact, many
+from pettycash.services.listings import Find, Listing, days, exact, many, since
 
 CHANGES = Listing(
     name="changes.list",
@@ -18,6 +18,7 @@ CHANGES = Listing(
         "decided_by_id": many(Change.decided_by),
         **days(Change.created_at),
         **days(Change.decided_at, "decided"),
+        "updated_since": since(Change.updated_at),
     },
     find=Find(words=(Change.kind, Change.reason), text="Words of kind and reason, in any case."),
     orders={"newest": (Change.id.desc(),), "oldest": (Change.id,)},

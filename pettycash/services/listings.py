@@ -175,7 +175,11 @@ def days(
 
 def since(column: Any) -> Filter:
     """Rows whose instant is this one or a later one."""
-    return Filter(kind=datetime, where=lambda value, _reader: column >= value)
+    return Filter(
+        kind=datetime,
+        where=lambda value, _reader: column >= value,
+        description="At this instant or later; of an update, made or changed.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

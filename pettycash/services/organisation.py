@@ -26,7 +26,7 @@ from pettycash.models.organisation import (
 from pettycash.models.people import Membership
 from pettycash.services import security_log
 from pettycash.services.actors import Actor
-from pettycash.services.listings import Find, Listing, exact, flag, many
+from pettycash.services.listings import Find, Listing, exact, flag, many, since
 
 U = TypeVar("U", Region, Branch, Department, CostCenter, Position)
 Unit = Region | Branch | Department | CostCenter | Position
@@ -236,6 +236,7 @@ def _units(operations: str, kind: type[Unit], *, name: Any, filters: Sequence[st
         filters={
             "code": exact(kind.code, longest=32),
             "is_active": flag(kind.is_active),
+            "updated_since": since(kind.updated_at),
             **{each: many(getattr(kind, each)) for each in filters},
         },
         find=Find(words=(kind.code, name), text="Words of code and name, in any case."),

@@ -22,7 +22,7 @@ from pettycash.models.people import Role
 from pettycash.models.platform import Pause, PauseScope, PlatformPause
 from pettycash.services import outbox, security_log
 from pettycash.services.actors import Actor
-from pettycash.services.listings import Find, Listing, days, exact, flag, many
+from pettycash.services.listings import Find, Listing, days, exact, flag, many, since
 
 SENDING, ASKING = "payments.submit", "payments.resolve"
 """Work that pauses stop, and work that stops where a rail has refused the credentials."""
@@ -325,6 +325,7 @@ PAUSES = Listing(
         "is_open": flag(Pause.resumed_at.is_(None)),
         **days(Pause.created_at),
         **days(Pause.resumed_at, "resumed"),
+        "updated_since": since(Pause.updated_at),
     },
     find=Find(words=(Pause.reason,), text="Words of the reason, in any case."),
     orders={"newest": (Pause.id.desc(),), "oldest": (Pause.id,)},

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 
 from pettycash.gateways.sanitising import mask_phone
 from pettycash.models.organisation import Position
@@ -20,6 +20,7 @@ from pettycash.services.listings import (
     Reader,
     flag,
     many,
+    since,
 )
 
 ROLE_ALIASES = {"fp&a": Role.FPA}
@@ -120,6 +121,7 @@ USERS = Listing(
         },
         "role": Filter(kind=Role, several=True, aliases=ROLE_ALIASES, where=_holds),
         "is_active": flag(and_(Membership.is_active, User.is_active)),
+        "updated_since": since(func.greatest(Membership.updated_at, User.updated_at)),
     },
     find=Find(
         words=(User.username, User.display_name, User.email),
@@ -138,6 +140,7 @@ ROLE_ASSIGNMENTS = Listing(
         "role": many(RoleAssignment.role, aliases=ROLE_ALIASES),
         "scope_id": many(RoleAssignment.scope_id),
         "is_live": flag(is_live, text="Begun and not ended, or the opposite."),
+        "updated_since": since(RoleAssignment.updated_at),
     },
     find=Find(words=(User.username, User.display_name), text="Words of names, in any case."),
     orders={"newest": (RoleAssignment.id.desc(),), "oldest": (RoleAssignment.id,)},

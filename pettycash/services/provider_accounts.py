@@ -24,7 +24,7 @@ from pettycash.money import Currency
 from pettycash.rails import Method
 from pettycash.services import callback_sources, outbox, pauses, secrets_box, security_log
 from pettycash.services.actors import Actor
-from pettycash.services.listings import Find, Listing, flag, many
+from pettycash.services.listings import Find, Listing, flag, many, since
 
 CHANGEABLE = frozenset(
     {
@@ -257,6 +257,7 @@ PROVIDER_ACCOUNTS = Listing(
     filters={
         "method": many(ProviderAccount.method),
         "is_active": flag(ProviderAccount.is_active),
+        "updated_since": since(ProviderAccount.updated_at),
     },
     find=Find(
         words=(ProviderAccount.code, ProviderAccount.name),

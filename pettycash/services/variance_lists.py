@@ -5,7 +5,7 @@ from sqlalchemy import func, select
 from pettycash.models.funds import Fund, Store
 from pettycash.models.imprest import VarianceAdjustment
 from pettycash.money import Currency
-from pettycash.services.listings import Find, Listing, between, days, exact, many
+from pettycash.services.listings import Find, Listing, between, days, exact, many, since
 
 VARIANCES = Listing(
     name="variances.list",
@@ -23,6 +23,7 @@ VARIANCES = Listing(
         **between("amount", func.abs(VarianceAdjustment.variance_amount)),
         **days(VarianceAdjustment.created_at),
         **days(VarianceAdjustment.decided_at, "decided"),
+        "updated_since": since(VarianceAdjustment.updated_at),
     },
     find=Find(
         words=(VarianceAdjustment.reason,),

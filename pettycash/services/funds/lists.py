@@ -11,7 +11,7 @@ from pettycash.money import Currency
 from pettycash.services import visibility
 from pettycash.services.actors import Actor
 from pettycash.services.funds.balances import sums
-from pettycash.services.listings import Condition, Find, Listing, Reader, exact, flag, many
+from pettycash.services.listings import Condition, Find, Listing, Reader, exact, flag, many, since
 
 
 def to_response(session: Session, found: Sequence[Fund]) -> list[dict[str, Any]]:
@@ -44,6 +44,7 @@ FUNDS = Listing(
         **{name: many(getattr(Fund, name)) for name in ("region_id", "branch_id", "department_id")},
         "custodian_id": exact(Fund.custodian_id),
         "is_active": flag(Fund.is_active),
+        "updated_since": since(Fund.updated_at),
     },
     find=Find(words=(Fund.code, Fund.name), text="Words of code and name, in any case."),
     orders={"code": (Fund.code, Fund.id), "newest": (Fund.id.desc(),)},
@@ -78,6 +79,7 @@ STORES = Listing(
         "kind": many(Store.kind),
         "provider_account_id": exact(Store.provider_account_id),
         "is_active": flag(Store.is_active),
+        "updated_since": since(Store.updated_at),
     },
     find=Find(words=(Store.code, Store.name), text="Words of code and name, in any case."),
     orders={"code": (Store.code, Store.id), "newest": (Store.id.desc(),)},

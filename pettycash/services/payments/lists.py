@@ -26,6 +26,7 @@ from pettycash.services.listings import (
     exact,
     flag,
     many,
+    since,
 )
 from pettycash.services.payments.reading import LISTED, summary
 
@@ -86,6 +87,7 @@ PAYMENTS = Listing(
         **days(Payment.created_at),
         **days(Payment.paid_at, "paid"),
         **days(Payment.status_changed_at, "failed", where=Payment.status == PaymentStatus.FAILED),
+        "updated_since": since(Payment.updated_at),
     },
     find=Find(
         words=(

@@ -21,7 +21,7 @@ from pettycash.models.reconciliation import (
     RunStatus,
 )
 from pettycash.services import company_settings, outbox, payments
-from pettycash.services.listings import Listing, days, exact, many
+from pettycash.services.listings import Listing, days, exact, many, since
 
 RUN_TOPIC = "reconciliation.run"
 
@@ -308,6 +308,7 @@ RUNS = Listing(
         "business_date": exact(ReconciliationRun.business_date),
         "status": many(ReconciliationRun.status),
         **days(ReconciliationRun.business_date),
+        "updated_since": since(ReconciliationRun.updated_at),
     },
     orders={"newest": (ReconciliationRun.id.desc(),), "oldest": (ReconciliationRun.id,)},
     columns=("business_date", "sequence", "status", "created_at", "closed_at", "started_by"),

@@ -5,7 +5,7 @@ from sqlalchemy import func, select
 from pettycash.models.funds import Fund
 from pettycash.models.imprest import Replenishment, ReplenishmentStatus
 from pettycash.money import Currency
-from pettycash.services.listings import Find, Listing, between, days, exact, flag, many
+from pettycash.services.listings import Find, Listing, between, days, exact, flag, many, since
 from pettycash.services.replenishments.scope import visible
 
 STATUS_ALIASES = {"completed": ReplenishmentStatus.RECEIVED}
@@ -31,6 +31,7 @@ REPLENISHMENTS = Listing(
         **days(func.coalesce(Replenishment.approved_at, Replenishment.rejected_at), "decided"),
         **days(Replenishment.funded_at, "funded"),
         **days(Replenishment.received_at, "received"),
+        "updated_since": since(Replenishment.updated_at),
     },
     find=Find(
         exact=(Replenishment.number, Replenishment.bank_reference),

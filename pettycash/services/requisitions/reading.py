@@ -19,7 +19,17 @@ from pettycash.models.workflow import ApprovalStep, ApprovalTrail
 from pettycash.money import Currency
 from pettycash.services import approved_facts, rail_limits, requesters, rounds, visibility
 from pettycash.services.actors import Actor
-from pettycash.services.listings import Find, Listing, Reader, between, days, exact, flag, many
+from pettycash.services.listings import (
+    Find,
+    Listing,
+    Reader,
+    between,
+    days,
+    exact,
+    flag,
+    many,
+    since,
+)
 from pettycash.services.requisitions import cautions
 
 SEES_CLIENT_INFO = frozenset({Role.AUDITOR, Role.CFO})
@@ -87,6 +97,7 @@ REQUISITIONS = Listing(
         **days(Requisition.submitted_at, "submitted"),
         **days(Requisition.approved_at, "approved"),
         **days(Requisition.paid_at, "paid"),
+        "updated_since": since(Requisition.updated_at),
     },
     find=Find(
         words=(Requisition.number, Requisition.external_reference),
