@@ -13,7 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from pettycash import api, composition, config, db, foundation
 from pettycash.api import access, docs, errors, etags, limits, metrics
-from pettycash.api.blueprints import Blueprint
+from pettycash.api.blueprints import Blueprint, KeyConverter
 from pettycash.settings import Settings
 
 API_DESCRIPTION = """\
@@ -79,7 +79,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     application.before_request(access.admit)
     limits.install(application, settings)
     metrics.install(application)
+    application.url_map.converters["key"] = KeyConverter
     rest = errors.Api(application)
+    rest.register_converter(KeyConverter, KeyConverter.schema)
     for blueprint in blueprints(api):
         rest.register_blueprint(blueprint)
     docs.install(application, rest)

@@ -159,6 +159,19 @@ class OpeningBalance(MethodView):
             return change, {"Location": f"/api/changes/{change.id}/"}
 
 
+@blp.route("/stores/")
+class AllStores(MethodView):
+    """The stores of all funds in scope."""
+
+    @operation("stores.list_all")
+    @blp.arguments(query_of(STORES), location="query")
+    @blp.response(200, page_of(StoreSchema), example=example_page(EXAMPLE_STORE))
+    def get(self, arguments: dict[str, Any]) -> ListPage:
+        """List the stores of the funds in your scope by code."""
+        with transaction() as session:
+            return page(session, STORES, current_actor(), arguments)
+
+
 @blp.route("/<uuid:fund_id>/stores/")
 class Stores(MethodView):
     """A fund's stores."""

@@ -35,6 +35,32 @@ blp = Blueprint(
 )
 
 
+@blp.route("/executions/")
+class AllExecutions(MethodView):
+    """The releases of all payments in scope."""
+
+    @operation("executions.list")
+    @blp.arguments(query_of(EXECUTIONS), location="query")
+    @blp.response(200, page_of(ExecutionSchema), example=example_page(EXAMPLE_EXECUTION))
+    def get(self, arguments: dict[str, Any]) -> ListPage:
+        """List releases with who released, which proof, and what became of each attempt."""
+        with transaction() as session:
+            return page(session, EXECUTIONS, current_actor(), arguments)
+
+
+@blp.route("/exchanges/")
+class AllExchanges(MethodView):
+    """The gateway exchanges of all payments in scope."""
+
+    @operation("exchanges.list")
+    @blp.arguments(query_of(TRANSACTIONS), location="query")
+    @blp.response(200, page_of(TransactionSchema), example=example_page(EXAMPLE_TRANSACTION))
+    def get(self, arguments: dict[str, Any]) -> ListPage:
+        """List gateway exchanges, the newest first."""
+        with transaction() as session:
+            return page(session, TRANSACTIONS, current_actor(), arguments)
+
+
 @blp.route("/<uuid:payment_id>/executions/")
 class Executions(MethodView):
     """Its releases."""

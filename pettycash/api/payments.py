@@ -20,7 +20,7 @@ from pettycash.api.schemas.payments import (
 )
 from pettycash.db import transaction
 from pettycash.models.requisitions import Requisition
-from pettycash.services import payments, treasury_validation
+from pettycash.services import numbers, payments, treasury_validation
 from pettycash.services.listings import ListPage, page
 from pettycash.services.payments import reading
 from pettycash.services.payments.lists import PAYMENTS
@@ -91,15 +91,16 @@ class Payments(MethodView):
             return to_response(session, made.id), {"Location": f"/api/payments/{made.id}/"}
 
 
-@blp.route("/<uuid:payment_id>/")
+@blp.route("/<key:payment_id>/")
 class OnePayment(MethodView):
     """One payment."""
 
     @operation("payments.get")
     @blp.response(200, PaymentDetailSchema, example=EXAMPLE_DETAIL)
-    def get(self, payment_id: UUID) -> dict[str, Any]:
+    def get(self, payment_id: UUID | str) -> dict[str, Any]:
         """Read a payment and where its release stands."""
         with transaction() as session:
+            payment_id = numbers.id_of(session, "PAY", payment_id)
             return to_response(session, payment_id)
 
     @operation("payments.update")
@@ -113,13 +114,14 @@ class OnePayment(MethodView):
         " redirect.needed",
     )
     @blp.alt_response(422, description=WHAT_RULES_REFUSE)
-    def patch(self, body: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
+    def patch(self, body: dict[str, Any], payment_id: UUID | str) -> dict[str, Any]:
         """Change amount, store or metadata of a pending payment; another destination is a redirect.
 
         You become its maker, and any code for it ends.
         """
         actor = current_actor()
         with transaction() as session:
+            payment_id = numbers.id_of(session, "PAY", payment_id)
             requisition, payment = payments.locked(session, payment_id=payment_id, actor=actor)
             check_etag(reading.version_tag(session, payment))
             before, now = payment.maker_id, session.info["now"]

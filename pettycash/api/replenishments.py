@@ -30,7 +30,7 @@ from pettycash.api.schemas.replenishments import (
 from pettycash.db import transaction
 from pettycash.models.imprest import Replenishment
 from pettycash.models.releases import ReleaseChallenge, ReleaseGrant
-from pettycash.services import replenishments
+from pettycash.services import numbers, replenishments
 from pettycash.services.listings import ListPage, page
 from pettycash.services.replenishments.lists import REPLENISHMENTS
 
@@ -55,15 +55,16 @@ class Replenishments(MethodView):
             return page(session, REPLENISHMENTS, current_actor(), arguments)
 
 
-@blp.route("/<uuid:replenishment_id>/")
+@blp.route("/<key:replenishment_id>/")
 class OneReplenishment(MethodView):
     """One of them."""
 
     @operation("replenishments.get")
     @blp.response(200, ReplenishmentSchema, example=EXAMPLE_REPLENISHMENT)
-    def get(self, replenishment_id: UUID) -> Replenishment:
+    def get(self, replenishment_id: UUID | str) -> Replenishment:
         """Read a replenishment with the imprest identity printed on it."""
         with transaction() as session:
+            replenishment_id = numbers.id_of(session, "REP", replenishment_id)
             found = replenishments.get(
                 session, actor=current_actor(), replenishment_id=replenishment_id
             )

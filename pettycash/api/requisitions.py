@@ -32,6 +32,7 @@ from pettycash.db import transaction
 from pettycash.models.requisitions import Requisition
 from pettycash.services import (
     adoption,
+    numbers,
     requisitions,
     visibility,
 )
@@ -109,16 +110,17 @@ class Requisitions(MethodView):
             return found, {"Location": f"/api/requisitions/{raised.id}/"}
 
 
-@blp.route("/<uuid:requisition_id>/")
+@blp.route("/<key:requisition_id>/")
 class OneRequisition(MethodView):
     """One requisition."""
 
     @operation("requisitions.get")
     @blp.response(200, RequisitionDetailSchema, example=EXAMPLE_DETAIL)
-    def get(self, requisition_id: UUID) -> dict[str, Any]:
+    def get(self, requisition_id: UUID | str) -> dict[str, Any]:
         """Read a requisition with its lines, its newest round and its payments."""
         actor = current_actor()
         with transaction() as session:
+            requisition_id = numbers.id_of(session, "REQ", requisition_id)
             found = visibility.requisition(session, actor=actor, requisition_id=requisition_id)
             return to_response(session, found)
 
@@ -136,7 +138,7 @@ class OneRequisition(MethodView):
         description="requisition.invalid, requisition.lines_do_not_add_up, money.invalid_amount,"
         " workflow.no_threshold, workflow.no_approver, workflow.missing_scope",
     )
-    def patch(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
+    def patch(self, body: dict[str, Any], requisition_id: UUID | str) -> dict[str, Any]:
         """Change a requisition of yours.
 
         After submit a lower amount voids nothing; another destination of the same payee is for the
@@ -147,6 +149,7 @@ class OneRequisition(MethodView):
         if "lines" in body:
             body["lines"] = draft_lines(body["lines"])
         with transaction() as session:
+            requisition_id = numbers.id_of(session, "REQ", requisition_id)
             found = visibility.requisition(
                 session, actor=actor, requisition_id=requisition_id, lock=True
             )

@@ -22,7 +22,7 @@ from pettycash.api.schemas.variances import (
 )
 from pettycash.db import transaction
 from pettycash.models.imprest import VarianceAdjustment
-from pettycash.services import variances
+from pettycash.services import numbers, variances
 from pettycash.services.listings import ListPage, page
 from pettycash.services.variance_lists import VARIANCES
 
@@ -73,15 +73,16 @@ class Variances(MethodView):
             return page(session, VARIANCES, current_actor(), arguments)
 
 
-@blp.route("/variances/<uuid:variance_id>/")
+@blp.route("/variances/<key:variance_id>/")
 class OneVariance(MethodView):
     """One of them."""
 
     @operation("variances.get")
     @blp.response(200, VarianceSchema, example=EXAMPLE_VARIANCE)
-    def get(self, variance_id: UUID) -> VarianceAdjustment:
+    def get(self, variance_id: UUID | str) -> VarianceAdjustment:
         """Read a variance."""
         with transaction() as session:
+            variance_id = numbers.id_of(session, "VAR", variance_id)
             found = variances.get(session, variance_id=variance_id)
             set_etag(found.version)
             return found

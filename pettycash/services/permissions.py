@@ -132,6 +132,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "funds.opening_balance": _roles(R.TREASURY, R.GROUP_FINANCE_MANAGER),
     "funds.replenish": _roles(R.TREASURY, R.CUSTODIAN, R.BRANCH_MANAGER, R.GROUP_FINANCE_MANAGER),
     "stores.list": FUND_READERS,
+    "stores.list_all": FUND_READERS,
     "stores.get": FUND_READERS,
     "stores.create": _roles(R.TREASURY),
     "stores.update": _roles(R.TREASURY),
@@ -143,6 +144,8 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "payments.list": ANYONE,
     "payments.get": ANYONE,
     "payments.transactions": FINANCE_READERS | {R.CUSTODIAN, R.OPERATOR},
+    "executions.list": FINANCE_READERS | {R.CUSTODIAN, R.OPERATOR},
+    "exchanges.list": FINANCE_READERS | {R.CUSTODIAN, R.OPERATOR},
     "payments.executions": FINANCE_READERS | {R.CUSTODIAN, R.OPERATOR},
     "payments.create": _roles(R.TREASURY),
     "payments.update": _roles(R.TREASURY),
@@ -264,7 +267,7 @@ CLIENT_SCOPES: Mapping[str, frozenset[str]] = {
         name
         for name, roles in PERMISSIONS.items()
         if R.AUDITOR in roles
-        and name.rpartition(".")[2] in ("list", "get", "trail", "balance")
+        and name.rpartition(".")[2] in ("list", "list_all", "get", "trail", "balance")
         and name not in ("approvals.list", "security_events.list", "sessions.list")
     ),
 }

@@ -202,3 +202,24 @@ def test_a_change_leaves_somebody_who_can_release_it(
     rest = {"requisition_id": own.get_json()["requisition_id"]}
     made = officer.post("/api/payments/", json=rest, key=True)
     refused(made, 422, "payment.nobody_left_to_release")
+
+
+def test_a_number_stands_where_an_id_does(api: ApiClient, make: Callable[..., str]) -> None:
+    payment_id = make(making.pending)
+    treasury = api.as_("treasury")
+    number = treasury.get(f"/api/payments/{payment_id}/").json["number"]
+
+    assert treasury.get(f"/api/payments/{number.lower()}/").json["id"] == payment_id
+    found = api.as_("other_treasury").get(f"/api/payments/{number}/")
+    assert (found.status_code, found.json["code"]) == (404, "payment.not_found")
+    nobodys = treasury.get("/api/payments/PAY-2026-999999999/")
+    assert (nobodys.status_code, nobodys.json["code"]) == (404, "payment.not_found")
+
+
+def test_releases_and_exchanges_of_the_company_stand_in_lists(api: ApiClient) -> None:
+    for path in ("executions", "exchanges"):
+        assert api.as_("cfo").get(f"/api/payments/{path}/").status_code == 200
+        assert api.as_("staff").get(f"/api/payments/{path}/").status_code == 403
+    everywhere = api.as_("auditor").get("/api/funds/stores/?q=drawer").json["items"]
+    kept = api.as_("custodian").get("/api/funds/stores/?q=drawer").json["items"]
+    assert {each["id"] for each in kept} < {each["id"] for each in everywhere}
