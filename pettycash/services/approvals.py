@@ -129,8 +129,7 @@ def approve(
         UrgencyUnanswered: the step asks whether it is urgent.
     """
     turn = _turn(session, requisition_id=requisition_id, digest=digest, actor=actor, now=now)
-    if turn.requisition.status is R.PENDING_URGENCY_CONFIRMATION:
-        raise UrgencyUnanswered
+    check_urgency_answered(turn.requisition)
     _decide(session, turn, StepDecision.APPROVED, comment=comment, actor=actor)
     _write_trail(session, turn, TrailAction.APPROVED, comment=comment, actor=actor)
     rounds.close_step(turn.step, StepStatus.APPROVED, now=now)
@@ -209,8 +208,7 @@ def confirm_urgency(
         The refusals of `approve`, but UrgencyUnanswered.
     """
     turn = _turn(session, requisition_id=requisition_id, digest=digest, actor=actor, now=now)
-    if turn.requisition.status is not R.PENDING_URGENCY_CONFIRMATION:
-        raise NoUrgencyQuestion
+    check_urgency_asked(turn.requisition)
     if urgency is Urgency.REFUSED:
         _decide(session, turn, StepDecision.URGENCY_REFUSED, comment=comment, actor=actor)
         _write_trail(session, turn, TrailAction.URGENCY_REFUSED, comment=comment, actor=actor)
@@ -233,6 +231,26 @@ def confirm_urgency(
     )
     _advance(session, turn, now=now)
     return turn.requisition
+
+
+def check_urgency_answered(requisition: Requisition) -> None:
+    """Refuse an approval while it is asked whether the requisition is urgent.
+
+    Raises:
+        UrgencyUnanswered: it is asked.
+    """
+    if requisition.status is R.PENDING_URGENCY_CONFIRMATION:
+        raise UrgencyUnanswered
+
+
+def check_urgency_asked(requisition: Requisition) -> None:
+    """Refuse an answer to what is not asked.
+
+    Raises:
+        NoUrgencyQuestion: it is not urgent, or that was answered.
+    """
+    if requisition.status is not R.PENDING_URGENCY_CONFIRMATION:
+        raise NoUrgencyQuestion
 
 
 def check_digest(
@@ -259,6 +277,19 @@ def _turn(
     requisition = visibility.requisition(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
+    turn = waiting_step(session, requisition, actor=actor, now=now)
+    check_digest(session, requisition=requisition, approval_round=turn.round, digest=digest)
+    return turn
+
+
+def waiting_step(
+    session: Session, requisition: Requisition, *, actor: Actor, now: datetime
+) -> WaitingStep:
+    """The open step of a requisition that waits for the actor's decision as it stands.
+
+    Raises:
+        the refusals of `approve`, but StaleDigest and UrgencyUnanswered.
+    """
     if requisition.requester_id == actor.user_id:
         raise OwnRequisition
     if requisition.status not in IN_APPROVAL:
@@ -290,7 +321,6 @@ def _turn(
         now=now,
     ):
         raise RoleLost(f"You no longer hold the role {own.role}.")
-    check_digest(session, requisition=requisition, approval_round=current, digest=digest)
     return WaitingStep(requisition=requisition, round=current, step=own, steps=steps, known=known)
 
 

@@ -20,10 +20,13 @@ from pettycash.services.actors import Actor
 from pettycash.services.listings import Find, Listing, Reader, between, days, flag, many
 from pettycash.services.requisitions import cautions, reading
 
+KEY = func.coalesce(ApprovalStep.id, Change.id)
+"""Of the step or of the redirect: it sorts by age."""
+
 Row = tuple[ApprovalStep | None, ApprovalRound | None, Change | None, Requisition]
 
 
-def _waiting(reader: Reader) -> Select[*tuple[Any, ...]]:
+def waiting(reader: Reader) -> Select[*tuple[Any, ...]]:
     """An open step with its round, or a redirect; each of a requisition."""
     actor = reader.actor
     redirects = (
@@ -35,7 +38,7 @@ def _waiting(reader: Reader) -> Select[*tuple[Any, ...]]:
         )
         .subquery()
     )
-    waiting = union_all(
+    items = union_all(
         select(
             ApprovalStep.id.label("id"),
             ApprovalStep.requisition_id.label("requisition_id"),
@@ -48,14 +51,14 @@ def _waiting(reader: Reader) -> Select[*tuple[Any, ...]]:
         select(redirects.c.id, Payment.requisition_id).join(
             Payment, Payment.id == redirects.c.object_id
         ),
-    ).subquery("waiting")
+    ).subquery("items")
     return (
         select(ApprovalStep, ApprovalRound, Change, Requisition)
-        .select_from(waiting)
-        .join(Requisition, Requisition.id == waiting.c.requisition_id)
-        .outerjoin(ApprovalStep, ApprovalStep.id == waiting.c.id)
+        .select_from(items)
+        .join(Requisition, Requisition.id == items.c.requisition_id)
+        .outerjoin(ApprovalStep, ApprovalStep.id == items.c.id)
         .outerjoin(ApprovalRound, ApprovalRound.id == ApprovalStep.round_id)
-        .outerjoin(Change, Change.id == waiting.c.id)
+        .outerjoin(Change, Change.id == items.c.id)
     )
 
 
@@ -97,7 +100,7 @@ def _digest(of_round: ApprovalRound | None, redirect: Change | None) -> str | No
 
 INBOX = Listing(
     name="approvals.list",
-    query=_waiting,
+    query=waiting,
     filters={
         "currency": many(Requisition.currency, Currency),
         "is_urgent": flag(Requisition.is_urgent),
@@ -112,7 +115,7 @@ INBOX = Listing(
         words=(Requisition.number, Requisition.purpose, Requisition.payee_name),
         text="Words of number, purpose and payee, in any case.",
     ),
-    orders={"oldest": (func.coalesce(ApprovalStep.id, Change.id),)},
+    orders={"oldest": (KEY,)},
     show=_shown,
     people=("requester_id",),
     hides_people=True,

@@ -185,19 +185,29 @@ def resume(session: Session, *, pause_id: UUID, actor: Actor, now: datetime) -> 
     row = db.lock(session, Pause, pause_id)
     if row is None:
         raise PauseNotFound
-    if row.resumed_at is not None:
-        raise AlreadyResumed
+    check_resuming(row, actor=actor)
     if row.resume_requested_by is None:
         row.resume_requested_by = actor.user_id
         _log_event(session, row, "resume_requested", actor)
         return row
-    if row.resume_requested_by == actor.user_id:
-        raise OwnResumption
     row.resumed_by = actor.user_id
     row.resumed_at = now
     _log_event(session, row, "resumed", actor)
     _wake(session, row)
     return row
+
+
+def check_resuming(row: Pause, *, actor: Actor) -> None:
+    """Refuse who may not resume, nor ask for it, as things stand.
+
+    Raises:
+        NotAPauser, AlreadyResumed, OwnResumption: see `resume`.
+    """
+    _check_pauser(actor)
+    if row.resumed_at is not None:
+        raise AlreadyResumed
+    if row.resume_requested_by == actor.user_id:
+        raise OwnResumption
 
 
 def open_pause(session: Session, *, scope: PauseScope, object_id: UUID | None) -> Pause:

@@ -217,9 +217,9 @@ def test_a_number_stands_where_an_id_does(api: ApiClient, make: Callable[..., st
 
 
 def test_releases_and_exchanges_of_the_company_stand_in_lists(api: ApiClient) -> None:
-    for path in ("executions", "exchanges"):
-        assert api.as_("cfo").get(f"/api/payments/{path}/").status_code == 200
-        assert api.as_("staff").get(f"/api/payments/{path}/").status_code == 403
+    for what in ("executions", "exchanges"):
+        assert api.as_("cfo").get(f"/api/payments/{what}/").status_code == 200
+        assert api.as_("staff").get(f"/api/payments/{what}/").status_code == 403
     everywhere = api.as_("auditor").get("/api/funds/stores/?q=drawer").json["items"]
     kept = api.as_("custodian").get("/api/funds/stores/?q=drawer").json["items"]
     assert {each["id"] for each in kept} < {each["id"] for each in everywhere}
