@@ -451,7 +451,7 @@ CREATE TABLE cases (
     CONSTRAINT pk_cases PRIMARY KEY (id),
     CONSTRAINT uq_cases_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_cases_kind CHECK (kind IN ('in_doubt', 'contradiction', 'mismatch',
-        'unmatched_callback', 'short_delivery', 'late_fact', 'below_floor', 'parked_obligation',
+        'unmatched_callback', 'short_delivery', 'late_fact', 'below_floor', 'dead_letter',
         'release_locked', 'credentials_refused')),
     CONSTRAINT ck_cases_severity CHECK (severity IN ('notice', 'warning', 'severe')),
     CONSTRAINT ck_cases_status CHECK (status IN ('open', 'proposed', 'resolved')),
@@ -1155,7 +1155,7 @@ CREATE TRIGGER word_stands BEFORE UPDATE OF company_id, user_id, created_at
     ON memberships FOR EACH ROW
     EXECUTE FUNCTION word_stands('', 'company_id', 'user_id', 'created_at');
 
-CREATE TABLE obligations (
+CREATE TABLE outbox_messages (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
     topic text NOT NULL,
@@ -1166,31 +1166,34 @@ CREATE TABLE obligations (
     handed_at timestamptz,
     failures integer NOT NULL,
     last_error text,
-    done_at timestamptz,
-    parked_at timestamptz,
-    parked_by_hand boolean NOT NULL DEFAULT false,
+    completed_at timestamptz,
+    dead_lettered_at timestamptz,
+    dead_lettered_by_hand boolean NOT NULL DEFAULT false,
     request_id text DEFAULT NULLIF(current_setting('app.request_id', true), ''),
     created_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT pk_obligations PRIMARY KEY (id),
-    CONSTRAINT uq_obligations_company_id_id UNIQUE (company_id, id),
-    CONSTRAINT uq_obligations_company_id_topic_key UNIQUE (company_id, topic, key),
-    CONSTRAINT ck_obligations_lane CHECK (lane IS NOT NULL OR done_at IS NOT NULL),
-    CONSTRAINT fk_obligations_company_id FOREIGN KEY (company_id)
+    CONSTRAINT pk_outbox_messages PRIMARY KEY (id),
+    CONSTRAINT uq_outbox_messages_company_id_id UNIQUE (company_id, id),
+    CONSTRAINT uq_outbox_messages_company_id_topic_key UNIQUE (company_id, topic, key),
+    CONSTRAINT ck_outbox_messages_lane CHECK (lane IS NOT NULL OR completed_at IS NOT NULL),
+    CONSTRAINT fk_outbox_messages_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT
 );
-CREATE INDEX ix_obligations_company ON obligations (company_id, id);
-CREATE INDEX ix_obligations_lane
-    ON obligations (topic, lane, due_at) WHERE done_at IS NULL AND parked_at IS NULL;
-ALTER TABLE obligations FORCE ROW LEVEL SECURITY;
-CREATE POLICY across_companies ON obligations TO pettycash_system USING (true) WITH CHECK (true);
-CREATE POLICY own_company ON obligations TO pettycash_app
+CREATE INDEX ix_outbox_messages_company ON outbox_messages (company_id, id);
+CREATE INDEX ix_outbox_messages_lane
+    ON outbox_messages (topic, lane, due_at) WHERE completed_at IS NULL AND dead_lettered_at IS
+        NULL;
+ALTER TABLE outbox_messages FORCE ROW LEVEL SECURITY;
+CREATE POLICY across_companies ON outbox_messages TO pettycash_system
+    USING (true)
+    WITH CHECK (true);
+CREATE POLICY own_company ON outbox_messages TO pettycash_app
     USING (company_id = current_company())
     WITH CHECK (company_id = current_company());
-GRANT INSERT, SELECT, UPDATE ON obligations TO pettycash_app;
-GRANT DELETE, INSERT, SELECT, UPDATE ON obligations TO pettycash_system;
+GRANT INSERT, SELECT, UPDATE ON outbox_messages TO pettycash_app;
+GRANT DELETE, INSERT, SELECT, UPDATE ON outbox_messages TO pettycash_system;
 CREATE TRIGGER own_lane BEFORE INSERT OR UPDATE
-    ON obligations FOR EACH ROW WHEN (new.lane IS NULL AND new.done_at IS NULL)
-    EXECUTE FUNCTION obligation_lane();
+    ON outbox_messages FOR EACH ROW WHEN (new.lane IS NULL AND new.completed_at IS NULL)
+    EXECUTE FUNCTION outbox_lane();
 
 CREATE TABLE partitioned_tables (
     name text NOT NULL,
@@ -1835,19 +1838,19 @@ CREATE TABLE release_challenges (
     subject_digest bytea NOT NULL,
     code_digest bytea,
     state varchar(40) NOT NULL,
-    death_cause varchar(40),
+    end_cause varchar(40),
     tries integer NOT NULL,
     sends integer NOT NULL,
     sent_at timestamptz,
     expires_at timestamptz NOT NULL,
-    died_at timestamptz,
+    ended_at timestamptz,
     verified_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_release_challenges PRIMARY KEY (id),
     CONSTRAINT uq_release_challenges_company_id_id UNIQUE (company_id, id),
-    CONSTRAINT ck_release_challenges_death_cause CHECK (death_cause IN ('tries', 'expired',
-        'changed', 'reassigned')),
+    CONSTRAINT ck_release_challenges_end_cause CHECK (end_cause IN ('tries', 'expired', 'changed',
+        'reassigned')),
     CONSTRAINT ck_release_challenges_state CHECK (state IN ('live', 'verified', 'dead')),
     CONSTRAINT ck_release_challenges_subject CHECK ((payment_id IS NULL) <> (replenishment_id IS
         NULL)),
@@ -2509,8 +2512,8 @@ CREATE TRIGGER word_stands BEFORE UPDATE OF adjusted_amount, initiated_by, decid
 --     DEFAULT '{}'::uuid[]) RETURNS TABLE(posted uuid, rolled_to date)
 -- lines_add_up() RETURNS trigger
 -- new_key() RETURNS uuid
--- obligation_lane() RETURNS trigger
 -- otp_floor(p_company uuid, p_currency text, p_at timestamptz) RETURNS numeric
+-- outbox_lane() RETURNS trigger
 -- payment_digest(p_payment payments) RETURNS bytea
 -- payment_duties() RETURNS trigger
 -- reconciler_duties() RETURNS trigger

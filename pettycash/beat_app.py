@@ -58,7 +58,7 @@ class LeaderScheduler(Scheduler):
         return float(min(wait, self.retry_seconds))
 
     def _begin_with_everything(self) -> None:
-        """Nobody may have beaten for long: every entry is due, since each does all that is due."""
+        """Make every entry due, since beat may have been away and each does all that is due."""
         for entry in self.schedule.values():
             entry.last_run_at = entry.default_now() - LONG_AGO
         self._heap = None

@@ -42,7 +42,7 @@ OWNED = {
     "reconciliation_items": {"reconciliation_runs"},
     "contacts": {"memberships", "users"},
     "cases": {"requisitions", "payments", "replenishments", "funds", "reconciliation_runs"},
-    "obligations": {
+    "outbox_messages": {
         *("requisitions", "payments", "cases", "callbacks", "replenishments", "funds"),
         *("users", "memberships", "role_assignments"),  # what waits for somebody who leaves
     },

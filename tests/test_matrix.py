@@ -60,7 +60,7 @@ MATRIX: Mapping[str, tuple[str, ...]] = {
     "beat twice, dead for a day, killed each minute": (
         "beat_killed",
         "two_beats",
-        "nights_that_nobody_was_there_for",
+        "missed_days",
     ),
     "poison message": ("poison_message",),
     "OTP brute force, resend flood, the right code in parallel": (

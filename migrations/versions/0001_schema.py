@@ -109,7 +109,7 @@ def _secure_tables() -> None:
     secure("idempotency_keys", app="SELECT, INSERT", system="SELECT, DELETE")
     op.execute(f"GRANT UPDATE (status, headers, body) ON idempotency_keys TO {APP}")
     secure("memberships", system="SELECT")
-    secure("obligations", system="SELECT, INSERT, UPDATE, DELETE")
+    secure("outbox_messages", system="SELECT, INSERT, UPDATE, DELETE")
     secure("payment_attempts", system="SELECT")
     secure("provider_accounts", system="SELECT")
     secure("rail_slots", system="SELECT")

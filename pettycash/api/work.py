@@ -20,6 +20,6 @@ class WaitingWork(MethodView):
     @operation("work.list")
     @blp.response(200, WorkSchema, example=EXAMPLE_WORK)
     def get(self) -> dict[str, Sequence[work.Work]]:
-        """List what waits for you and may be done now: decisions, releases, cash, cases, changes."""
+        """List what waits for you: decisions, releases, cash, cases, changes and the rest."""
         with transaction() as session:
             return {"items": work.waiting(session, actor=current_actor())}

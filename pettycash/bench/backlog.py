@@ -69,11 +69,11 @@ class Backlog:
             ),
         )
         self._copy(
-            "obligations (id, company_id, topic, key, due_at, attempts, failures)",
+            "outbox_messages (id, company_id, topic, key, due_at, attempts, failures)",
             ((new_id(), self.company_id, TOPIC, each.attempt_id, "now", 1, 0) for each in made),
         )
         # A live database knows how large its tables are; plans of an empty one would be kept.
-        self.cursor.execute("ANALYZE holds, obligations, journal_entries, postings")
+        self.cursor.execute("ANALYZE holds, outbox_messages, journal_entries, postings")
         return [made[start : start + batch] for start in range(0, count, batch)]
 
     def _copy(self, table: str, rows: Iterable[Sequence[object]]) -> None:

@@ -47,8 +47,8 @@ HOLD = """
     WHERE company_id = %(company)s AND source = %(hold)s AND state = 'open'
 """
 
-OBLIGATION = """
-    UPDATE obligations SET done_at = now()
+MESSAGE = """
+    UPDATE outbox_messages SET completed_at = now()
     WHERE company_id = %(company)s AND topic = %(topic)s AND key = %(attempt)s
 """
 
@@ -74,7 +74,7 @@ def _settle(cursor: Any, facts: dict[str, object]) -> None:
     facts["store_balance"], facts["store_sequence"] = cursor.fetchone()
     cursor.execute(POSTINGS, facts)
     cursor.execute(HOLD, facts)
-    cursor.execute(OBLIGATION, facts)
+    cursor.execute(MESSAGE, facts)
 
 
 def _facts(settlement: Settlement, company_id: UUID) -> dict[str, object]:

@@ -59,7 +59,9 @@ class HeldStack:
 
     def forget_questions(self) -> None:
         """Complete what is due later (a fee is asked for), so that no round works for another."""
-        self.cursor.execute("UPDATE obligations SET done_at = now() WHERE done_at IS NULL")
+        self.cursor.execute(
+            "UPDATE outbox_messages SET completed_at = now() WHERE completed_at IS NULL"
+        )
 
     def _count(self, statement: str, paid: Sequence[Paid]) -> int:
         self.cursor.execute(statement, ([str(each.id) for each in paid],))

@@ -275,7 +275,7 @@ def _owed(session: Session) -> list[str]:
     )
     rows = session.execute(
         select(OutboxMessage.topic, OutboxMessage.key, OutboxMessage.last_error).where(
-            OutboxMessage.done_at.is_(None), OutboxMessage.topic.in_(MONEY_TOPICS), ~has_case
+            OutboxMessage.completed_at.is_(None), OutboxMessage.topic.in_(MONEY_TOPICS), ~has_case
         )
     )
     return [f"{row.topic} {row.key} is open: {row.last_error}" for row in rows]

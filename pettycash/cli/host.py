@@ -1,4 +1,4 @@
-"""Whoever runs a command on the host: their name for the security log."""
+"""The name of the person who runs a command on the host, for the security log."""
 
 import getpass
 import os

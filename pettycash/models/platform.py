@@ -23,23 +23,23 @@ from pettycash.models.base import (
 class OutboxMessage(Tenanted):
     """Something that must happen. A message is only a hint to look at this row.
 
-    `topic` is the name of the Celery task; `key` the thing it is about. `done_at` is set
+    `topic` is the name of the Celery task; `key` the thing it is about. `completed_at` is set
     in the transaction of the effect, never when a message was published.
     """
 
-    __tablename__ = "obligations"
+    __tablename__ = "outbox_messages"
     __table_args__ = (
         own_key(),
         UniqueConstraint("company_id", "topic", "key"),
         Index(
-            "ix_obligations_lane",
+            "ix_outbox_messages_lane",
             "topic",
             "lane",
             "due_at",
-            postgresql_where="done_at IS NULL AND parked_at IS NULL",
+            postgresql_where="completed_at IS NULL AND dead_lettered_at IS NULL",
         ),
-        Index("ix_obligations_company", "company_id", "id"),
-        CheckConstraint("lane IS NOT NULL OR done_at IS NOT NULL", name="lane"),
+        Index("ix_outbox_messages_company", "company_id", "id"),
+        CheckConstraint("lane IS NOT NULL OR completed_at IS NOT NULL", name="lane"),
     )
 
     topic: Mapped[str]
@@ -55,9 +55,9 @@ class OutboxMessage(Tenanted):
     failures: Mapped[int] = mapped_column(default=0)
     """How often its task ended in an error; dead-lettered after a bound."""
     last_error: Mapped[str | None]
-    done_at: Mapped[datetime | None]
-    parked_at: Mapped[datetime | None]
-    parked_by_hand: Mapped[bool] = mapped_column(default=False, server_default="false")
+    completed_at: Mapped[datetime | None]
+    dead_lettered_at: Mapped[datetime | None]
+    dead_lettered_by_hand: Mapped[bool] = mapped_column(default=False, server_default="false")
     """A person dead-lettered it, and only a person may retry it."""
     request_id: Mapped[str | None] = mapped_column(server_default=REQUEST_ID)
     """Of the request that it began with; its task goes on under it."""
@@ -137,7 +137,7 @@ class CaseKind(StrEnum):
     SHORT_DELIVERY = "short_delivery"
     LATE_FACT = "late_fact"
     BELOW_FLOOR = "below_floor"
-    DEAD_LETTER = "parked_obligation"
+    DEAD_LETTER = "dead_letter"
     RELEASE_LOCKED = "release_locked"
     CREDENTIALS_REFUSED = "credentials_refused"
 

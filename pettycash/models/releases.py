@@ -76,12 +76,12 @@ class ReleaseChallenge(Updated, Tenanted):
     code_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
     """HMAC-SHA-256 of the code with a server key and this id; null until the worker made it."""
     state: Mapped[ChallengeState] = mapped_column(choice(ChallengeState, "state"))
-    death_cause: Mapped[EndCause | None] = mapped_column(choice(EndCause, "death_cause"))
+    end_cause: Mapped[EndCause | None] = mapped_column(choice(EndCause, "end_cause"))
     tries: Mapped[int] = mapped_column(default=0)
     sends: Mapped[int] = mapped_column(default=1)
     sent_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
-    died_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
     verified_at: Mapped[datetime | None]
 
 

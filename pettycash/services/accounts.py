@@ -235,7 +235,7 @@ ACCOUNTS = Listing(
 
 
 def categories(session: Session, *, among: Collection[str]) -> set[str]:
-    """Those of the words that are categories of the company."""
+    """The given names that are categories of the company."""
     found = session.execute(
         CATEGORY.where(LedgerAccount.category.in_(among)), execution_options=db.PREPARED
     )

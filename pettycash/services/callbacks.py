@@ -340,7 +340,7 @@ def _speaks_of_credentials(attempt: PaymentAttempt, report: RailReport) -> bool:
 def _is_early(
     attempt: PaymentAttempt, callback: Callback, report: RailReport, *, now: datetime
 ) -> bool:
-    """It came before the answer that names the ids by which it could be matched."""
+    """Whether a callback came before the answer that names the ids to match it by."""
     if callback.created_at <= now - timedelta(seconds=settings.current().claim_lease_seconds):
         return False
     if report.source is Source.QUERY_CALLBACK:

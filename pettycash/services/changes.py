@@ -143,7 +143,7 @@ class ChangeKind:
     alerts: bool = False
     """Whether the cfo and the auditors are told once it holds."""
     benefits: bool = False
-    """Whether whom it is about gains by it: they don't propose it either."""
+    """Whether the person it is about gains by it, and so can't propose it either."""
 
 
 _KINDS: dict[str, ChangeKind] = {}

@@ -38,7 +38,7 @@ def companies(session: Session) -> list[UUID]:
         session.execute(
             select(OutboxMessage.company_id)
             .distinct()
-            .where(OutboxMessage.done_at.is_(None), _for_a_while(session.info["now"]))
+            .where(OutboxMessage.completed_at.is_(None), _for_a_while(session.info["now"]))
             .order_by(OutboxMessage.company_id)
         ).scalars()
     )
@@ -52,15 +52,15 @@ def open_missing_cases(session: Session, *, now: datetime) -> list[UUID]:
     has_case = exists().where(
         Case.kind == CaseKind.DEAD_LETTER,
         Case.object_id == OutboxMessage.id,
-        or_(Case.status != CaseStatus.RESOLVED, Case.resolved_at >= OutboxMessage.parked_at),
+        or_(Case.status != CaseStatus.RESOLVED, Case.resolved_at >= OutboxMessage.dead_lettered_at),
     )
     found = session.execute(
         select(OutboxMessage)
         .where(
-            OutboxMessage.done_at.is_(None),
+            OutboxMessage.completed_at.is_(None),
             _for_a_while(now),
             ~has_case,
-            ~OutboxMessage.parked_by_hand,
+            ~OutboxMessage.dead_lettered_by_hand,
         )
         .order_by(OutboxMessage.id)
         .with_for_update(of=OutboxMessage, key_share=True, skip_locked=True)
@@ -73,4 +73,4 @@ def open_missing_cases(session: Session, *, now: datetime) -> list[UUID]:
 
 
 def _for_a_while(now: datetime) -> ColumnElement[bool]:
-    return OutboxMessage.parked_at < now - TELLS_ITSELF
+    return OutboxMessage.dead_lettered_at < now - TELLS_ITSELF

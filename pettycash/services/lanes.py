@@ -91,14 +91,14 @@ def waiting(autocommit: Session) -> list[Lane]:
 WAITING = text(
     """
     WITH RECURSIVE lanes (topic, lane, due_at) AS (
-        (SELECT topic, lane, due_at FROM obligations
-         WHERE done_at IS NULL AND parked_at IS NULL
+        (SELECT topic, lane, due_at FROM outbox_messages
+         WHERE completed_at IS NULL AND dead_lettered_at IS NULL
          ORDER BY topic, lane, due_at LIMIT 1)
         UNION ALL
         SELECT next.topic, next.lane, next.due_at
         FROM lanes, LATERAL (
-            SELECT topic, lane, due_at FROM obligations o
-            WHERE done_at IS NULL AND parked_at IS NULL
+            SELECT topic, lane, due_at FROM outbox_messages o
+            WHERE completed_at IS NULL AND dead_lettered_at IS NULL
                 AND (o.topic, o.lane) > (lanes.topic, lanes.lane)
             ORDER BY topic, lane, due_at LIMIT 1) AS next
     )
@@ -192,20 +192,20 @@ CLAIM = text(
         SELECT o.id, o.due_at, w.room,
             row_number() OVER (PARTITION BY w.turn ORDER BY o.due_at, o.id) AS round
         FROM wanted w, LATERAL (
-            SELECT id, due_at FROM obligations
+            SELECT id, due_at FROM outbox_messages
             WHERE topic = w.topic AND lane = w.lane AND due_at <= :now
-                AND done_at IS NULL AND parked_at IS NULL
+                AND completed_at IS NULL AND dead_lettered_at IS NULL
                 AND (attempts = 0 OR w.since IS NULL OR handed_at < w.since)
             ORDER BY due_at LIMIT w.room) AS o
     ), chosen AS MATERIALIZED (
         SELECT id, round FROM ranked WHERE round <= room ORDER BY round, due_at LIMIT :limit
     ), due AS MATERIALIZED (
-        SELECT o.id, o.due_at, chosen.round FROM chosen JOIN obligations o ON o.id = chosen.id
-        WHERE coalesce(o.done_at, o.parked_at) IS NULL
+        SELECT o.id, o.due_at, chosen.round FROM chosen JOIN outbox_messages o ON o.id = chosen.id
+        WHERE coalesce(o.completed_at, o.dead_lettered_at) IS NULL
             AND o.due_at - :now <= interval '0'
         FOR NO KEY UPDATE OF o SKIP LOCKED
     )
-    UPDATE obligations o SET attempts = o.attempts + 1, handed_at = :now,
+    UPDATE outbox_messages o SET attempts = o.attempts + 1, handed_at = :now,
         due_at = CAST(:now AS timestamptz) + {BACKOFF}
     FROM due WHERE o.id = due.id
     RETURNING o.id, o.topic, o.lane, due.due_at AS was_due_at, due.round
@@ -237,21 +237,22 @@ def following(autocommit: Session, *, ended: UUID) -> Begun | None:
 FOLLOWING = text(
     f"""
     WITH ended AS (
-        UPDATE obligations SET failures = 0, last_error = NULL
-        WHERE id = :ended AND done_at IS NULL AND parked_at IS NULL
+        UPDATE outbox_messages SET failures = 0, last_error = NULL
+        WHERE id = :ended AND completed_at IS NULL AND dead_lettered_at IS NULL
     ), next AS (
-        SELECT next.id FROM obligations before, LATERAL (
-            SELECT id FROM obligations
+        SELECT next.id FROM outbox_messages before, LATERAL (
+            SELECT id FROM outbox_messages
             WHERE topic = before.topic AND lane = before.lane AND id <> before.id
-                AND due_at <= now() + :clock_shift AND done_at IS NULL AND parked_at IS NULL
+                AND due_at <= now() + :clock_shift
+                AND completed_at IS NULL AND dead_lettered_at IS NULL
             ORDER BY due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS next
         WHERE before.id = :ended
     )
-    UPDATE obligations o SET attempts = o.attempts + 1, handed_at = now() + :clock_shift,
+    UPDATE outbox_messages o SET attempts = o.attempts + 1, handed_at = now() + :clock_shift,
         due_at = now() + :clock_shift + {BACKOFF}, failures = o.failures + 1,
-        parked_at = CASE WHEN o.failures >= :bound THEN now() + :clock_shift END
+        dead_lettered_at = CASE WHEN o.failures >= :bound THEN now() + :clock_shift END
     FROM next WHERE o.id = next.id
-    RETURNING o.id, o.topic, o.key, o.company_id, o.request_id, o.parked_at
+    RETURNING o.id, o.topic, o.key, o.company_id, o.request_id, o.dead_lettered_at
     """  # noqa: S608 - an expression of ours
 )
 
@@ -269,7 +270,7 @@ def unpublish(session: Session, message_ids: Sequence[UUID], *, due_at: datetime
     """The broker did not take them (system role): due again soon, not counted as published."""
     session.execute(
         update(OutboxMessage)
-        .where(OutboxMessage.id.in_(message_ids), OutboxMessage.done_at.is_(None))
+        .where(OutboxMessage.id.in_(message_ids), OutboxMessage.completed_at.is_(None))
         .values(due_at=due_at, attempts=func.greatest(OutboxMessage.attempts - 1, 0))
     )
 

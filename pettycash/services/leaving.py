@@ -1,4 +1,4 @@
-"""Somebody leaves, or loses a role: what waits for them goes to others (control.md §6).
+"""Leaving: the work of a person who leaves or loses a role goes to others (control.md §6).
 
 Leaving is never refused. A worker does it, requisition by requisition, so that a busy approver's
 leaving keeps nobody's locks; `audit books --running` finds what still waits for somebody who can't

@@ -61,7 +61,7 @@ class FirstRole:
 
 @dataclass(frozen=True, kw_only=True)
 class FirstPerson:
-    """Somebody who is there from the start. The password comes hashed, the seed encrypted.
+    """A first person of a company. The password comes hashed, the seed encrypted.
 
     Without a password its owner is sent a link with which to set one.
     """

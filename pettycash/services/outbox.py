@@ -90,23 +90,23 @@ def _enqueue(session: Session, messages: Sequence[NewMessage], *, moves: bool) -
 
 ENQUEUE = text(
     """
-    INSERT INTO obligations AS o (id, company_id, topic, key, lane, due_at, attempts, failures)
+    INSERT INTO outbox_messages AS o (id, company_id, topic, key, lane, due_at, attempts, failures)
     SELECT id, :company, topic, key, lane, due_at, 0, 0
     FROM unnest(CAST(:ids AS uuid[]), CAST(:topics AS text[]), CAST(:keys AS uuid[]),
                 CAST(:lanes AS uuid[]), CAST(:dues AS timestamptz[]))
         AS given (id, topic, key, lane, due_at)
     ON CONFLICT (company_id, topic, key) DO UPDATE SET lane = coalesce(o.lane, excluded.lane),
-        due_at = CASE WHEN :moves OR o.done_at IS NOT NULL OR o.parked_at IS NOT NULL
+        due_at = CASE WHEN :moves OR o.completed_at IS NOT NULL OR o.dead_lettered_at IS NOT NULL
                       THEN excluded.due_at ELSE least(o.due_at, excluded.due_at) END,
-        attempts = CASE WHEN :moves OR o.done_at IS NOT NULL OR o.parked_at IS NOT NULL
+        attempts = CASE WHEN :moves OR o.completed_at IS NOT NULL OR o.dead_lettered_at IS NOT NULL
                         THEN 0 ELSE o.attempts END,
-        failures = CASE WHEN o.done_at IS NOT NULL OR o.parked_at IS NOT NULL
+        failures = CASE WHEN o.completed_at IS NOT NULL OR o.dead_lettered_at IS NOT NULL
                         THEN 0 ELSE o.failures END,
-        request_id = CASE WHEN o.done_at IS NULL AND o.parked_at IS NULL
+        request_id = CASE WHEN o.completed_at IS NULL AND o.dead_lettered_at IS NULL
                           THEN coalesce(o.request_id, excluded.request_id)
                           ELSE excluded.request_id END,
-        done_at = NULL, last_error = NULL,
-        parked_at = CASE WHEN o.parked_by_hand THEN o.parked_at END
+        completed_at = NULL, last_error = NULL,
+        dead_lettered_at = CASE WHEN o.dead_lettered_by_hand THEN o.dead_lettered_at END
     """
 )
 """Written out: a statement with as many rows as messages would be compiled anew each time."""
@@ -123,7 +123,7 @@ class Begun:
     request_id: str | None
     """Of the request that it began with."""
     is_dead_lettered: bool
-    """It has just been dead-lettered, since it began too often without an end."""
+    """Whether it has just been dead-lettered, since it began too often without an end."""
 
 
 NEVER_DEAD_LETTERED = ("notifications.alert", "notifications.security")
@@ -131,10 +131,10 @@ NEVER_DEAD_LETTERED = ("notifications.alert", "notifications.security")
 
 _UNDER_WAY = (
     OutboxMessage.id == bindparam("outbox_message"),
-    OutboxMessage.done_at.is_(None),
-    OutboxMessage.parked_at.is_(None),
+    OutboxMessage.completed_at.is_(None),
+    OutboxMessage.dead_lettered_at.is_(None),
 )
-"""Neither completed nor dead-lettered."""
+"""Conditions of an open message: neither completed nor dead-lettered."""
 
 
 def begin(autocommit: Session, *, message_id: UUID) -> Begun | None:
@@ -160,7 +160,7 @@ def begun(row: Any) -> Begun:
         key=row.key,
         company_id=row.company_id,
         request_id=row.request_id,
-        is_dead_lettered=row.parked_at is not None,
+        is_dead_lettered=row.dead_lettered_at is not None,
     )
 
 
@@ -169,7 +169,7 @@ BEGIN = (
     .where(*_UNDER_WAY)
     .values(
         failures=OutboxMessage.failures + 1,
-        parked_at=case(
+        dead_lettered_at=case(
             (
                 (OutboxMessage.failures >= bindparam("bound"))
                 & OutboxMessage.topic.not_in(NEVER_DEAD_LETTERED),
@@ -184,7 +184,7 @@ BEGIN = (
         OutboxMessage.key,
         OutboxMessage.company_id,
         OutboxMessage.request_id,
-        OutboxMessage.parked_at,
+        OutboxMessage.dead_lettered_at,
     )
     .execution_options(synchronize_session=False)
 )
@@ -220,8 +220,8 @@ def complete_all(session: Session, *, topic: str, keys: Sequence[UUID]) -> None:
 
 
 COMPLETE = text(
-    "UPDATE obligations SET done_at = :now, failures = 0, last_error = NULL"
-    " WHERE topic = :topic AND key = ANY(:keys) AND done_at IS NULL"
+    "UPDATE outbox_messages SET completed_at = :now, failures = 0, last_error = NULL"
+    " WHERE topic = :topic AND key = ANY(:keys) AND completed_at IS NULL"
 )
 
 
@@ -232,8 +232,8 @@ def reschedule(session: Session, *, topic: str, key: UUID, due_at: datetime) -> 
 
 
 RESCHEDULE = text(
-    "UPDATE obligations SET due_at = :due_at, attempts = 0"
-    " WHERE topic = :topic AND key = :key AND done_at IS NULL"
+    "UPDATE outbox_messages SET due_at = :due_at, attempts = 0"
+    " WHERE topic = :topic AND key = :key AND completed_at IS NULL"
 )
 
 
@@ -252,10 +252,10 @@ def lease(session: Session, *, topic: str, key: UUID, until: datetime) -> dateti
 LEASE = text(
     """
     WITH before AS MATERIALIZED (
-        SELECT id, due_at FROM obligations
-        WHERE topic = :topic AND key = :key AND done_at IS NULL FOR NO KEY UPDATE
+        SELECT id, due_at FROM outbox_messages
+        WHERE topic = :topic AND key = :key AND completed_at IS NULL FOR NO KEY UPDATE
     )
-    UPDATE obligations o SET due_at = greatest(o.due_at, CAST(:until AS timestamptz))
+    UPDATE outbox_messages o SET due_at = greatest(o.due_at, CAST(:until AS timestamptz))
     FROM before WHERE o.id = before.id RETURNING before.due_at
     """
 )
@@ -266,7 +266,9 @@ def end_lease(session: Session, *, topic: str, key: UUID, due_at: datetime | Non
     session.execute(
         update(OutboxMessage)
         .where(
-            OutboxMessage.topic == topic, OutboxMessage.key == key, OutboxMessage.done_at.is_(None)
+            OutboxMessage.topic == topic,
+            OutboxMessage.key == key,
+            OutboxMessage.completed_at.is_(None),
         )
         .values(due_at=func.coalesce(due_at, OutboxMessage.due_at))
         .execution_options(synchronize_session=False)
@@ -316,16 +318,16 @@ def failed(session: Session, *, message_id: UUID, error: str) -> bool:
     person has dead-lettered meanwhile stays so.
     """
     bound = settings.current().outbox_attempts_max
-    parked_at = session.execute(
+    dead_lettered_at = session.execute(
         update(OutboxMessage)
         .where(
             OutboxMessage.id == message_id,
-            OutboxMessage.done_at.is_(None),
-            OutboxMessage.parked_at.is_(None),
+            OutboxMessage.completed_at.is_(None),
+            OutboxMessage.dead_lettered_at.is_(None),
         )
         .values(
             last_error=error[:500],
-            parked_at=case(
+            dead_lettered_at=case(
                 (
                     (OutboxMessage.failures >= bound)
                     & OutboxMessage.topic.not_in(NEVER_DEAD_LETTERED),
@@ -334,9 +336,9 @@ def failed(session: Session, *, message_id: UUID, error: str) -> bool:
                 else_=None,
             ),
         )
-        .returning(OutboxMessage.parked_at)
+        .returning(OutboxMessage.dead_lettered_at)
     ).scalar_one_or_none()
-    return parked_at is not None
+    return dead_lettered_at is not None
 
 
 def remove_old(session: Session, *, days: int, limit: int) -> int:
@@ -346,7 +348,7 @@ def remove_old(session: Session, *, days: int, limit: int) -> int:
     """
     before = session.info["now"] - timedelta(days=days)
     counts = []
-    for table, column in (("obligations", "done_at"), ("idempotency_keys", "created_at")):
+    for table, column in (("outbox_messages", "completed_at"), ("idempotency_keys", "created_at")):
         gone = session.execute(
             text(
                 f"DELETE FROM {table} WHERE id IN"  # noqa: S608 - names are ours

@@ -23,9 +23,9 @@ class OutboxState(StrEnum):
 def to_response(row: OutboxMessage, now: datetime) -> dict[str, Any]:
     """An outbox message with where it stands."""
     facts = {column.key: getattr(row, column.key) for column in OutboxMessage.__table__.columns}
-    if row.done_at is not None:
+    if row.completed_at is not None:
         state = OutboxState.COMPLETED
-    elif row.parked_at is not None:
+    elif row.dead_lettered_at is not None:
         state = OutboxState.DEAD_LETTERED
     else:
         state = OutboxState.DUE if row.due_at <= now else OutboxState.WAITING
@@ -33,12 +33,14 @@ def to_response(row: OutboxMessage, now: datetime) -> dict[str, Any]:
 
 
 def _in_state(state: OutboxState, reader: Reader) -> Condition:
-    is_open = OutboxMessage.done_at.is_(None) & OutboxMessage.parked_at.is_(None)
+    is_open = OutboxMessage.completed_at.is_(None) & OutboxMessage.dead_lettered_at.is_(None)
     match state:
         case OutboxState.COMPLETED:
-            return OutboxMessage.done_at.is_not(None)
+            return OutboxMessage.completed_at.is_not(None)
         case OutboxState.DEAD_LETTERED:
-            return OutboxMessage.parked_at.is_not(None) & OutboxMessage.done_at.is_(None)
+            return OutboxMessage.dead_lettered_at.is_not(None) & OutboxMessage.completed_at.is_(
+                None
+            )
         case OutboxState.DUE:
             return is_open & (OutboxMessage.due_at <= reader.now)
         case OutboxState.WAITING:

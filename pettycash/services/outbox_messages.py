@@ -26,7 +26,7 @@ INFORMS_PEOPLE = frozenset(
         "approvals.hand_over",
     }
 )
-"""Nor these: without them others would not hear of a change, or not take a step over."""
+"""More such topics: without them others would not learn of a change, or not take over a step."""
 
 
 LATE = timedelta(seconds=60)
@@ -71,8 +71,8 @@ def retry(
     """
     row = _open(session, message_id)
     row.due_at = now
-    row.parked_at = None
-    row.parked_by_hand = False
+    row.dead_lettered_at = None
+    row.dead_lettered_by_hand = False
     row.attempts = row.failures = 0
     session.info[ENQUEUED] = True
     _log_event(session, row, "retried", actor)
@@ -95,8 +95,8 @@ def dead_letter(
         raise OutboxMessageGuardsMoney
     if row.topic in INFORMS_PEOPLE:
         raise OutboxMessageInformsPeople
-    row.parked_at = now
-    row.parked_by_hand = True
+    row.dead_lettered_at = now
+    row.dead_lettered_by_hand = True
     _log_event(session, row, "dead_lettered", actor)
     return row
 
@@ -138,14 +138,14 @@ def counts(session: Session) -> list[TopicCount]:
 COUNTS = text(
     f"""
     SELECT topic, count(*) FILTER (WHERE is_due) AS due,
-        count(*) FILTER (WHERE parked_at IS NULL AND NOT is_due) AS waiting,
-        count(*) FILTER (WHERE parked_at IS NOT NULL) AS dead_lettered,
-        count(*) FILTER (WHERE parked_at IS NULL AND failures >= {FAILING}) AS failing,
+        count(*) FILTER (WHERE dead_lettered_at IS NULL AND NOT is_due) AS waiting,
+        count(*) FILTER (WHERE dead_lettered_at IS NOT NULL) AS dead_lettered,
+        count(*) FILTER (WHERE dead_lettered_at IS NULL AND failures >= {FAILING}) AS failing,
         CAST(extract(epoch FROM :now - min(due_at) FILTER (
             WHERE is_due AND NOT waits)) AS float8) AS late_seconds
-    FROM (SELECT *, parked_at IS NULL AND due_at <= :now AS is_due,
+    FROM (SELECT *, dead_lettered_at IS NULL AND due_at <= :now AS is_due,
             ({WAITS_ITS_TURN}) AS waits
-        FROM obligations o WHERE done_at IS NULL) AS open
+        FROM outbox_messages o WHERE completed_at IS NULL) AS open
     GROUP BY topic ORDER BY topic
     """  # noqa: S608 - a condition of ours
 )
@@ -169,7 +169,7 @@ def _open(session: Session, message_id: UUID) -> OutboxMessage:
     row = db.lock(session, OutboxMessage, message_id)
     if row is None:
         raise OutboxMessageNotFound
-    if row.done_at is not None:
+    if row.completed_at is not None:
         raise OutboxMessageCompleted
     return row
 

@@ -31,7 +31,7 @@ BEGIN = text(
 
 
 def failed(autocommit: Session, *, name: str, error: str) -> None:
-    """It ended in an error (`db.system_autocommit`); `begin` has counted it."""
+    """Record that a job ended in an error (`db.system_autocommit`); `begin` has counted it."""
     autocommit.execute(
         text("UPDATE periodic_jobs SET last_error = :error WHERE name = :name"),
         {"name": name, "error": error[:500]},
@@ -39,7 +39,7 @@ def failed(autocommit: Session, *, name: str, error: str) -> None:
 
 
 def ended(autocommit: Session, *, name: str) -> None:
-    """It came to its end (`db.system_autocommit`): what was counted is forgotten."""
+    """Record that a job came to its end (`db.system_autocommit`), and reset its count."""
     autocommit.execute(
         text("UPDATE periodic_jobs SET failures = 0, last_error = NULL WHERE name = :name"),
         {"name": name},

@@ -68,7 +68,7 @@ TAKE = text(
     ) AS made
     """
 )
-"""Nobody waits: a slot that is being taken, or given back, at this moment is not free."""
+"""Without waiting: a slot that is being taken or given back at this moment is not free."""
 
 MAKE = text(
     """

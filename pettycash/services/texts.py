@@ -20,7 +20,7 @@ INVISIBLE = re.compile(
 UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs", "Co"})
 """Control, format and bidirectional characters, line ends, and what no font agrees on."""
 EMOJI_MARKS = frozenset("\u200d\ufe0e\ufe0f")
-"""They join emoji and choose their look; after one they are seen, alone they are not."""
+"""Characters that join emoji and choose their look; visible after one, invisible alone."""
 ONE_WRITING = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO"})
 """Scripts that stand together in a name as a matter of course."""
 

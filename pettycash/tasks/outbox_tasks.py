@@ -110,7 +110,6 @@ def run(
         with db.system_autocommit() as autocommit:
             row = outbox.begin(autocommit, message_id=message_id)
         if row is None:
-            crash_point("tasks.begun")
             logger.info("the message is completed already", extra={"message_id": str(message_id)})
             return
         if row.topic != topic:

@@ -127,7 +127,7 @@ def test_metrics_name_no_paths(common: ApiClient) -> None:
     assert "secret-looking" not in common.anonymous.get("/metrics").text
 
 
-def test_metrics_tell_what_is_owed_and_who_was_heard_of(api: ApiClient) -> None:
+def test_metrics_count_open_messages_and_signs_of_life(api: ApiClient) -> None:
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
         now = session.info["now"]
         for due_at in (now - timedelta(seconds=90), now + timedelta(days=1)):

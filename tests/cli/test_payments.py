@@ -67,7 +67,7 @@ def test_the_rail_is_asked_by_hand(command: Command, company: UUID) -> None:
     assert strange.exit_code == 1
 
 
-def test_what_is_owed_is_counted_retried_and_parked(command: Command, company: UUID) -> None:
+def test_messages_are_counted_retried_and_dead_lettered(command: Command, company: UUID) -> None:
     key = uuid4()
     with db.transaction() as session:
         outbox.enqueue(session, topic="otp.send", key=key)

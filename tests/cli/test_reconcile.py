@@ -95,7 +95,7 @@ def test_a_rail_that_has_not_answered_yet_has_its_own_exit_code(
         assert attempt.next_query_at <= session.info["now"], "asked now"
         enqueued = making.outbox_message(session, reconciliation.RUN_TOPIC, UUID(run["id"]))
         assert enqueued is not None
-        assert enqueued.done_at is None, "workers go on with it"
+        assert enqueued.completed_at is None, "workers go on with it"
     again = command("reconcile", *options, "--json")
     assert again.json["runs"][0]["id"] == run["id"]
     assert again.exit_code == STILL_WAITING

@@ -89,7 +89,7 @@ def test_what_is_due_is_published_and_due_again_later(company: UUID) -> None:
     assert len(broker.taken) == 3
     waiting = [row for row in rows() if row.attempts]
     assert {row.attempts for row in waiting} == {1}
-    assert {row.done_at for row in waiting} == {None}, "only its effect ends an outbox message"
+    assert {row.completed_at for row in waiting} == {None}, "only its effect ends an outbox message"
     assert all(row.due_at > row.created_at for row in waiting)
 
 
@@ -141,12 +141,12 @@ def test_two_relays_share_what_is_due(company: UUID) -> None:
     assert not set(first.taken) & set(second.taken)
 
 
-def test_what_is_done_or_parked_is_not_published(company: UUID) -> None:
+def test_completed_messages_and_dead_letters_are_not_published(company: UUID) -> None:
     done, dead = enqueue(2)
     with db.transaction() as session:
         outbox.complete(session, topic=TOPIC, key=done)
         row = session.execute(select(OutboxMessage).where(OutboxMessage.key == dead)).scalar_one()
-        row.parked_at = session.info["now"]
+        row.dead_lettered_at = session.info["now"]
     broker = Broker()
 
     Relay(broker).turn()
@@ -154,7 +154,7 @@ def test_what_is_done_or_parked_is_not_published(company: UUID) -> None:
     assert broker.taken == []
 
 
-def test_done_and_owed_again_is_due_again(company: UUID) -> None:
+def test_completed_and_enqueued_again_is_due_again(company: UUID) -> None:
     (key,) = enqueue()
     with db.transaction() as session:
         outbox.complete(session, topic=TOPIC, key=key)
@@ -361,11 +361,11 @@ def test_a_backlog_costs_the_claim_nothing(company: UUID, live: Database) -> Non
     engine = create_engine(live.superuser_url)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         # Whatever they have left, the table begins as one that was small for long.
-        connection.execute(text("VACUUM (FULL, ANALYZE) obligations"))
+        connection.execute(text("VACUUM (FULL, ANALYZE) outbox_messages"))
     with engine.begin() as connection:
         connection.execute(
             text(
-                "INSERT INTO obligations"
+                "INSERT INTO outbox_messages"
                 " (id, company_id, topic, key, lane, due_at, attempts, failures)"
                 " SELECT gen_random_uuid(), :company, :topic, gen_random_uuid(), :company,"
                 " now() - interval '1 hour' + number * interval '10 ms', 0, 0"
@@ -377,7 +377,7 @@ def test_a_backlog_costs_the_claim_nothing(company: UUID, live: Database) -> Non
     read: list[float] = []
     broker = Broker()
     relay = Relay(broker)
-    for statistics in (None, "ANALYZE obligations"):
+    for statistics in (None, "ANALYZE outbox_messages"):
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             if statistics:
                 connection.execute(text(statistics))
@@ -398,7 +398,7 @@ def rows_read(connection: Connection) -> int:
     found: int = connection.execute(
         text(
             "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0)"
-            " FROM pg_stat_user_tables WHERE relname = 'obligations'"
+            " FROM pg_stat_user_tables WHERE relname = 'outbox_messages'"
         )
     ).scalar_one()
     return found

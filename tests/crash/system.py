@@ -281,7 +281,7 @@ class System(Processes):
         with self.session() as session:
             rows = session.execute(
                 select(OutboxMessage.topic, OutboxMessage.last_error).where(
-                    OutboxMessage.done_at.is_(None),
+                    OutboxMessage.completed_at.is_(None),
                     OutboxMessage.topic.in_(MONEY_TOPICS),
                 )
             )

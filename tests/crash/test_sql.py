@@ -134,7 +134,7 @@ def test_a_partition_is_no_back_door(system: System, lived: Paid) -> None:
         ("UPDATE payment_attempts SET state = 'queued' WHERE id = '{attempt}'", "PC007"),
         ("DELETE FROM payments WHERE id = '{payment}'", NO_PRIVILEGE),
         ("DELETE FROM payment_attempts WHERE id = '{attempt}'", NO_PRIVILEGE),
-        ("DELETE FROM obligations", NO_PRIVILEGE),
+        ("DELETE FROM outbox_messages", NO_PRIVILEGE),
         ("DELETE FROM callbacks", NO_PRIVILEGE),
         ("DELETE FROM cases", NO_PRIVILEGE),
         ("UPDATE holds SET state = 'open'", NO_PRIVILEGE),
@@ -216,7 +216,7 @@ def test_another_companys_rows_are_neither_seen_nor_touched(system: System, live
 LIVED_IN = {
     "approval_rounds", "approval_steps", "approval_trail", "callbacks", "company_settings",
     "decisions", "funds", "holds", "journal_entries", "journal_sources", "ledger_accounts",
-    "memberships", "obligations", "payment_attempts", "payment_executions",
+    "memberships", "outbox_messages", "payment_attempts", "payment_executions",
     "payment_transactions", "payments", "postings", "provider_accounts", "release_challenges",
     "release_grants", "requisition_lines", "requisitions", "role_assignments", "security_events",
     "step_assignees", "stores",

@@ -273,7 +273,7 @@ class Game:
     def _key_of(message_id: UUID) -> UUID:
         with db.system_transaction() as session:
             key: UUID = session.execute(
-                text("SELECT key FROM obligations WHERE id = :id"), {"id": message_id}
+                text("SELECT key FROM outbox_messages WHERE id = :id"), {"id": message_id}
             ).scalar_one()
         return key
 

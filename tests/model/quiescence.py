@@ -33,8 +33,8 @@ WITHOUT_MAIL = frozenset({"outbox_is_on_time"})
 UNDECIDED = text("""
     SELECT p.number, p.status, t.state, t.failure_confirmed_at, t.outcome_code, t.first_sent_at,
         p.blocked_by_case_id IS NOT NULL AS is_blocked,
-        ARRAY(SELECT o.topic || ' due ' || o.due_at || ' dead ' || (o.parked_at IS NOT NULL)
-            FROM obligations o WHERE o.key = t.id AND o.done_at IS NULL) AS owed,
+        ARRAY(SELECT o.topic || ' due ' || o.due_at || ' dead ' || (o.dead_lettered_at IS NOT NULL)
+            FROM outbox_messages o WHERE o.key = t.id AND o.completed_at IS NULL) AS owed,
         ARRAY(SELECT c.kind || ' ' || c.status || ': ' || c.summary
             FROM cases c WHERE c.object_id = p.id) AS cases
     FROM payments p JOIN payment_attempts t ON t.payment_id = p.id
@@ -43,8 +43,8 @@ UNDECIDED = text("""
 """)
 
 OVERDUE = text("""
-    SELECT topic, key FROM obligations
-    WHERE done_at IS NULL AND parked_at IS NULL
+    SELECT topic, key FROM outbox_messages
+    WHERE completed_at IS NULL AND dead_lettered_at IS NULL
         AND topic = ANY (:topics) AND due_at <= :now
 """)
 

@@ -40,7 +40,7 @@ OF_THE_INSTALLATION = {
 
 LISTED = {
     "auth_sessions",
-    "obligations",
+    "outbox_messages",
     "pauses",
     "reconciliation_items",
     "role_assignments",

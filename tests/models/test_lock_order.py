@@ -47,7 +47,7 @@ def locks(database: Database) -> Locks:
         ),
         ("SELECT 'UPDATE cases SET x' FROM cases -- FOR UPDATE", []),
         ("UPDATE cases SET owner_id = NULL", ["cases"]),
-        ("UPDATE obligations o SET attempts = 1 FROM due", ["obligations"]),
+        ("UPDATE outbox_messages o SET attempts = 1 FROM due", ["outbox_messages"]),
         ("DELETE FROM throttles WHERE true", ["throttles"]),
         ("INSERT INTO cases (id) VALUES (1) ON CONFLICT DO NOTHING", []),
         ("INSERT INTO counters (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET n = 2", ["counters"]),
@@ -55,7 +55,7 @@ def locks(database: Database) -> Locks:
         ("UPDATE payments SET version = 2", ["payments", "requisitions"]),
         ("SELECT hold_place(1)", ["ledger_accounts"]),
         ("SELECT * FROM ledger_post('[]', '{}')",
-         ["obligations", "(posting gate)", "ledger_accounts", "holds"]),
+         ["outbox_messages", "(posting gate)", "ledger_accounts", "holds"]),
     ],
 )  # fmt: skip
 def test_what_a_statement_locks(locks: Locks, statement: str, tables: list[str]) -> None:

@@ -56,7 +56,7 @@ SEEN_BY_THE_SYSTEM = {
     "idempotency_keys",
     "incompatible_roles",
     "memberships",
-    "obligations",
+    "outbox_messages",
     "partitioned_tables",
     "payment_attempts",
     "periodic_jobs",

@@ -6,12 +6,12 @@ from tests.models.catalogue import connected, rows
 from tests.servers import Database
 
 ENQUEUE = """
-    INSERT INTO obligations AS o (id, company_id, topic, key, due_at, attempts, failures)
+    INSERT INTO outbox_messages AS o (id, company_id, topic, key, due_at, attempts, failures)
     VALUES (%s, %s, 'callbacks.process', %s, now(), 0, 0)
-    ON CONFLICT (company_id, topic, key) DO UPDATE SET due_at = excluded.due_at, done_at = NULL
+    ON CONFLICT (company_id, topic, key) DO UPDATE SET due_at = excluded.due_at, completed_at = NULL
     RETURNING lane::text
 """
-DONE = "UPDATE obligations SET done_at = now(), lane = NULL WHERE key = %s RETURNING lane"
+DONE = "UPDATE outbox_messages SET completed_at = now(), lane = NULL WHERE key = %s RETURNING lane"
 
 
 def test_what_is_enqueued_without_a_lane_takes_turns_with_its_company(live: Database) -> None:

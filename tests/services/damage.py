@@ -342,7 +342,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "live_attempts_are_enqueued",
         "going",
         (
-            "UPDATE obligations SET done_at = now() WHERE key = :attempt AND topic = "
+            "UPDATE outbox_messages SET completed_at = now() WHERE key = :attempt AND topic = "
             "'payments.resolve'"
         ),
     ),
@@ -368,7 +368,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "callbacks_alone_are_asked_about",
         "paid",
         (
-            "UPDATE obligations SET done_at = now()"
+            "UPDATE outbox_messages SET completed_at = now()"
             " WHERE topic = 'payments.resolve'"
             " AND key IN (SELECT id FROM payment_attempts WHERE payment_id = :paid)"
         ),
@@ -377,7 +377,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "unconfirmed_failures_are_owed",
         "going",
         (
-            "UPDATE obligations SET done_at = now() WHERE key = :attempt; UPDATE "
+            "UPDATE outbox_messages SET completed_at = now() WHERE key = :attempt; UPDATE "
             "payment_attempts SET state = 'rejected' WHERE id = :attempt; UPDATE payments SET"
             " status = 'failed', failure_confirmed = false WHERE id = :going"
         ),
@@ -387,7 +387,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "outbox_is_on_time",
         "outbox_message",
         (
-            "UPDATE obligations SET due_at = now() - interval '2 minutes', lane = company_id"
+            "UPDATE outbox_messages SET due_at = now() - interval '2 minutes', lane = company_id"
             " WHERE id = :outbox_message"
         ),
     ),
@@ -395,7 +395,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "dead_letters_are_known",
         "outbox_message",
         (
-            "UPDATE obligations SET parked_at = now() - interval '2 minutes'"
+            "UPDATE outbox_messages SET dead_lettered_at = now() - interval '2 minutes'"
             " WHERE id = :outbox_message"
         ),
     ),
@@ -403,7 +403,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "alerts_reach_people",
         "key",
         (
-            "INSERT INTO obligations"
+            "INSERT INTO outbox_messages"
             " (id, company_id, topic, key, lane, due_at, attempts, failures)"
             " VALUES (:key, :company, 'notifications.alert', :key, :company, now(), 1, 5)"
         ),
@@ -610,7 +610,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
     (
         "unpaid_by_people_is_asked_about",
         "unpaid",
-        "UPDATE obligations SET done_at = now() WHERE key = :unpaid_attempt",
+        "UPDATE outbox_messages SET completed_at = now() WHERE key = :unpaid_attempt",
     ),
     *(
         (

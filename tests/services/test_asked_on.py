@@ -60,7 +60,7 @@ def answer(session: Session, payment: Payment, said: rails.Outcome) -> None:
 def enqueued(session: Session, payment: Payment) -> bool:
     row = making.outbox_message(session, "payments.resolve", making.attempt_of(session, payment).id)
     assert row is not None
-    return row.done_at is None
+    return row.completed_at is None
 
 
 def another(session: Session, payment: Payment) -> Payment:

@@ -105,7 +105,7 @@ def test_a_case_that_alerted_and_is_met_again_does_not_alert_again(session: Sess
 
     (alert,) = _alerts(session, case)
     session.refresh(alert)
-    assert alert.done_at is not None
+    assert alert.completed_at is not None
 
 
 def test_two_people_end_a_case(session: Session) -> None:

@@ -106,7 +106,7 @@ def test_a_connection_lost_while_preparing_is_known_as_lost(
         assert session.execute(statement).first() is not None
 
 
-def test_a_glance_is_no_transaction(live: Database) -> None:
+def test_autocommit_is_no_transaction(live: Database) -> None:
     with db.system_autocommit() as autocommit:
         first = autocommit.execute(text("SELECT now()")).scalar_one()
         assert autocommit.execute(text("SELECT now()")).scalar_one() > first

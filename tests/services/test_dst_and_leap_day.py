@@ -81,7 +81,7 @@ def test_dst_and_leap_day_figures_of_a_night_are_those_of_its_day(
 
 
 @pytest.mark.parametrize("last_night", [date(2027, 3, 29), date(2027, 11, 2), date(2028, 3, 1)])
-def test_dst_and_leap_day_nights_are_made_up_one_for_each_day(
+def test_dst_and_leap_day_missed_days_are_caught_up_one_by_one(
     berlin: Session, last_night: date
 ) -> None:
     begins = clock.at_local(last_night, 1, BERLIN)

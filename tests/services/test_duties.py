@@ -340,7 +340,7 @@ def test_who_released_or_gets_it_matches_nothing(session: Session) -> None:
     match = {"payment_id": payment.id, "evidence": {"statement": "line 1"}}
     asked = text(
         "INSERT INTO release_challenges (id, company_id, payment_id, executor_id, subject_digest,"
-        " state, death_cause, died_at, tries, sends, expires_at) SELECT new_key(),"
+        " state, end_cause, ended_at, tries, sends, expires_at) SELECT new_key(),"
         " company_id, id, :person, '', 'dead', 'expired', now(), 0, 1, now()"
         " FROM payments WHERE id = :payment"
     )

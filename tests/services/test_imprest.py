@@ -87,7 +87,7 @@ def test_money_on_its_way_counts_as_vouchers(session: Session) -> None:
     )
 
 
-def test_a_second_movement_is_gone_from_the_stores(session: Session) -> None:
+def test_a_duplicate_payment_is_gone_from_the_stores(session: Session) -> None:
     payment = books.pay(session, "1500.00", failures=1)
     again = books.pays_after_all(session, payment, "1500.00")
     ledger.post(

@@ -82,13 +82,13 @@ def lived(servers: Servers, worker_number: int) -> Iterator[tuple[Database, Know
             ),
             (
                 "outbox_message",
-                """SELECT id FROM obligations
+                """SELECT id FROM outbox_messages
                 WHERE key = :attempt AND topic = 'payments.resolve'""",
             ),
         ):
             known[name_of] = session.execute(text(query), known).scalar_one()
         # Nobody works here, and the tests may take longer than a minute.
-        session.execute(text("UPDATE obligations SET due_at = now() + interval '1 hour'"))
+        session.execute(text("UPDATE outbox_messages SET due_at = now() + interval '1 hour'"))
     db.dispose()
     yield own, known
     servers.drop(name)
@@ -156,7 +156,7 @@ def damaged(lived: tuple[Database, Known]) -> Iterator[Session]:
         )
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         # However long the tests before this one took, nothing is late.
-        connection.execute(text("UPDATE obligations SET due_at = now() WHERE due_at < now()"))
+        connection.execute(text("UPDATE outbox_messages SET due_at = now() WHERE due_at < now()"))
         with Session(bind=connection, join_transaction_mode="create_savepoint") as session:
             yield session
         outer.rollback()

@@ -225,11 +225,11 @@ def test_each_end_of_a_role_is_seen_to(session: Session) -> None:
     leaving.done(session, user_id=who, now=now)
     enqueued = making.outbox_message(session, leaving.TOPIC, who)
     assert enqueued is not None
-    assert (enqueued.done_at, enqueued.due_at) == (None, end)
+    assert (enqueued.completed_at, enqueued.due_at) == (None, end)
 
     leaving.done(session, user_id=who, now=end)
     session.refresh(enqueued)
-    assert enqueued.done_at is not None
+    assert enqueued.completed_at is not None
 
 
 def redirected(session: Session, requisition: Requisition) -> Change:

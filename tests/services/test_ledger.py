@@ -273,7 +273,7 @@ def test_a_refused_posting_leaves_its_hold_open(session: Session) -> None:
     assert books.balance(session, where.account_id)[1] == KES("70.00")
 
 
-def test_what_an_entry_was_owed_by_is_done_in_the_same_call(session: Session) -> None:
+def test_an_entry_completes_its_message_in_the_same_call(session: Session) -> None:
     kept, done, other = new_id(), new_id(), new_id()
     for topic, key in (("fees.learn", done), ("fees.learn", kept), ("fees.tell", other)):
         outbox.enqueue(session, topic=topic, key=key)
@@ -285,7 +285,7 @@ def test_what_an_entry_was_owed_by_is_done_in_the_same_call(session: Session) ->
     assert done not in still_owed(session)
 
 
-def test_a_refused_posting_is_still_owed(session: Session) -> None:
+def test_a_refused_posting_leaves_its_message_open(session: Session) -> None:
     key = new_id()
     outbox.enqueue(session, topic="fees.learn", key=key)
     fulfils = ledger.Fulfilled(topic="fees.learn", keys=[key])
@@ -299,7 +299,7 @@ def test_a_refused_posting_is_still_owed(session: Session) -> None:
 
 def still_owed(session: Session) -> set[UUID]:
     """The keys of the company's outbox messages."""
-    rows = session.execute(select(OutboxMessage.key).where(OutboxMessage.done_at.is_(None)))
+    rows = session.execute(select(OutboxMessage.key).where(OutboxMessage.completed_at.is_(None)))
     return set(rows.scalars())
 
 

@@ -183,7 +183,7 @@ def test_a_withdrawn_attempt_can_not_leave_under_its_old_claim(session: Session)
         payments.mark_sending(session, claim=claim, now=session.info["now"])
 
 
-def test_a_second_movement_is_recoverable_from_the_payee(session: Session) -> None:
+def test_a_duplicate_payment_is_recoverable_from_the_payee(session: Session) -> None:
     payment = failed(session)
     first = making.attempt_of(session, payment)
     late = proven(session, payment, receipt="LATE123456")

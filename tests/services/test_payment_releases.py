@@ -29,7 +29,7 @@ from tests.servers import Database
 S = PaymentStatus
 
 
-def test_a_release_holds_money_and_owes_the_sending(session: Session) -> None:
+def test_a_release_holds_money_and_enqueues_the_sending(session: Session) -> None:
     payment = making.pending(session)
     account = session.get_one(Store, payment.store_id).account_id
     balance, held, _ = books.balance(session, account)

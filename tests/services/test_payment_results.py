@@ -50,7 +50,7 @@ def test_accepted_is_no_proof(session: Session) -> None:
     assert making.open_holds(session, payment) == payment.amount
     submit = making.outbox_message(session, "payments.submit", attempt.id)
     assert submit is not None
-    assert submit.done_at is not None
+    assert submit.completed_at is not None
 
 
 def test_each_step_that_readers_see_is_a_new_version(session: Session) -> None:
@@ -94,7 +94,7 @@ def test_a_refused_sending_fails_and_frees_the_money(session: Session) -> None:
     for topic in ("payments.submit", "payments.resolve"):
         enqueued = making.outbox_message(session, topic, attempt.id)
         assert enqueued is not None
-        assert enqueued.done_at is not None
+        assert enqueued.completed_at is not None
 
 
 def test_a_lost_answer_is_asked_about_at_once(session: Session) -> None:
@@ -117,7 +117,7 @@ def test_provably_not_sent_goes_again_under_the_same_reference(session: Session)
     assert (attempt.state, attempt.ever_unknown) == (A.QUEUED, False)
     submit = making.outbox_message(session, "payments.submit", attempt.id)
     assert submit is not None
-    assert submit.done_at is None
+    assert submit.completed_at is None
     assert submit.due_at > session.info["now"]
     assert making.sending(session, payment).instruction.originator_reference == reference
 
@@ -245,7 +245,7 @@ def test_a_blocked_payment_is_not_sent(session: Session) -> None:
     assert payments.claim(session, attempt_id=attempt.id, now=session.info["now"]) is None
     submit = making.outbox_message(session, "payments.submit", attempt.id)
     assert submit is not None
-    assert submit.done_at is None
+    assert submit.completed_at is None
 
 
 def test_an_attempt_keeps_its_address_when_the_account_moves(session: Session) -> None:

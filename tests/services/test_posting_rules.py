@@ -181,7 +181,7 @@ def test_a_fee_leaves_the_account_that_the_rail_takes_it_from(
     assert posted(session, entry) == {AccountKind.FEES: 13, pays: -13}
 
 
-def test_a_second_movement_is_owed_by_the_payee(session: Session) -> None:
+def test_a_duplicate_payment_is_owed_by_the_payee(session: Session) -> None:
     payment = books.pay(session)
 
     entry = posting_rules.duplicate_payment(

@@ -102,7 +102,7 @@ class TestStart:
         assert start(session).id == first.id
         enqueued = making.outbox_message(session, reconciliation.RUN_TOPIC, first.id)
         assert enqueued is not None
-        assert enqueued.done_at is None
+        assert enqueued.completed_at is None
 
     def test_a_day_begins_at_midnight_of_the_company(self, session: Session) -> None:
         the_21st = date(2026, 11, 21)
@@ -180,7 +180,7 @@ class TestAtOnce:
             assert items(session, run) == {}
             enqueued = making.outbox_message(session, reconciliation.RUN_TOPIC, run.id)
             assert enqueued is not None
-            assert enqueued.done_at is None
+            assert enqueued.completed_at is None
         for _ in range(2):
             with db.transaction() as session:
                 assert advance(session, run).status is RunStatus.WAITING
@@ -265,7 +265,7 @@ class TestAsking:
         }
         enqueued = making.outbox_message(session, reconciliation.RUN_TOPIC, run.id)
         assert enqueued is not None
-        assert enqueued.done_at is not None
+        assert enqueued.completed_at is not None
 
     def test_silence_until_the_deadline_is_a_mismatch_with_a_case(self, session: Session) -> None:
         payment = in_doubt(session)

@@ -79,8 +79,8 @@ def test_expiry_is_counted_whoever_looks(session: Session) -> None:
     late = session.info["now"] + timedelta(minutes=6)
     releases.expire(session, challenge_id=challenge.id, now=late)
 
-    assert (challenge.state, challenge.death_cause) == (ChallengeState.DEAD, EndCause.EXPIRED)
+    assert (challenge.state, challenge.end_cause) == (ChallengeState.DEAD, EndCause.EXPIRED)
     assert payment.executor_id is None
     done = making.outbox_message(session, "otp.expire", challenge.id)
     assert done is not None
-    assert done.done_at is not None
+    assert done.completed_at is not None

@@ -39,7 +39,7 @@ def test_changing_the_payment_kills_the_code(session: Session) -> None:
 
     assert result.refusal is not None
     assert result.refusal.code == "release.subject_changed"
-    assert newest(session, payment).death_cause is EndCause.CHANGED
+    assert newest(session, payment).end_cause is EndCause.CHANGED
 
 
 def test_what_was_granted_releases_nothing_that_was_changed_since(session: Session) -> None:
@@ -104,7 +104,7 @@ def test_assigning_ends_the_claim_and_binds_the_release(session: Session) -> Non
         now=session.info["now"],
     )
 
-    assert newest(session, payment).death_cause is EndCause.REASSIGNED
+    assert newest(session, payment).end_cause is EndCause.REASSIGNED
     with pytest.raises(releases.NotTheExecutor):
         verify(session, payment, code)
     with pytest.raises(errors.Conflict):
@@ -181,4 +181,4 @@ def test_parallel_guesses_compare_five_at_most(live: Database) -> None:
             challenge = newest(session, payment)
     compared = [each for each in results if each == "release.wrong_code"]
     assert len(compared) == 5, results
-    assert challenge.death_cause is EndCause.TRIES
+    assert challenge.end_cause is EndCause.TRIES

@@ -197,7 +197,7 @@ def test_otp_brute_force_the_sixth_try_is_refused_although_right(session: Sessio
     assert sixth.refusal.code == "release.tries_exhausted"
     challenge = newest(session, payment)
     assert challenge.tries == 6
-    assert (challenge.state, challenge.death_cause) == (ChallengeState.DEAD, EndCause.TRIES)
+    assert (challenge.state, challenge.end_cause) == (ChallengeState.DEAD, EndCause.TRIES)
     assert payment.executor_id is None
 
 
@@ -210,7 +210,7 @@ def test_an_expired_code_is_counted_and_dead(session: Session) -> None:
     assert late.refusal is not None
     assert late.refusal.code == "release.code_expired"
     challenge = newest(session, payment)
-    assert (challenge.tries, challenge.death_cause) == (1, EndCause.EXPIRED)
+    assert (challenge.tries, challenge.end_cause) == (1, EndCause.EXPIRED)
 
 
 def test_a_used_code_is_used(session: Session) -> None:

@@ -252,7 +252,7 @@ def test_every_state_has_a_row_and_final_states_lead_nowhere() -> None:
     assert TRANSITIONS[R.REJECTED] == TRANSITIONS[R.CANCELLED] == frozenset()
 
 
-def test_stated_round_trips(session: Session) -> None:
+def test_a_draft_round_trips(session: Session) -> None:
     draft = raised(session, metadata={"k": "v"}, external_reference="E1")
 
     said = validation.draft_of(draft, rounds.lines_of(session, draft.id))

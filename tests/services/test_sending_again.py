@@ -123,7 +123,7 @@ class TestTheRailSpeaksAfterPeopleDid:
         assert making.open_cases(session, payment.id) == ["contradiction"]
         resolve = making.outbox_message(session, "payments.resolve", attempt.id)
         assert resolve is not None
-        assert resolve.done_at is None, "the rail is asked on"
+        assert resolve.completed_at is None, "the rail is asked on"
         with pytest.raises((rules.BlockedByCase, rules.FailureUnconfirmed)):
             making.released(session, payment)
 
@@ -180,7 +180,7 @@ class TestALateAnswer:
         assert attempt.state is A.ACCEPTED
         submit = making.outbox_message(session, "payments.submit", attempt.id)
         assert submit is not None
-        assert submit.done_at is not None
+        assert submit.completed_at is not None
         if again is not None:
             with pytest.raises(payments.ClaimLost):
                 payments.mark_sending(session, claim=again, now=later)

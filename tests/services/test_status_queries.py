@@ -34,7 +34,7 @@ def test_a_fee_posts_once_it_is_proven(session: Session) -> None:
     assert attempt.fee is None
     resolve = making.outbox_message(session, "payments.resolve", attempt.id)
     assert resolve is not None
-    assert resolve.done_at is None, "the rail is asked for the fee"
+    assert resolve.completed_at is None, "the rail is asked for the fee"
 
     for _ in range(2):
         making.said(session, payment, proven(session, payment, fee=Decimal("22.40")), Source.QUERY)
@@ -47,7 +47,7 @@ def test_a_fee_posts_once_it_is_proven(session: Session) -> None:
     assert attempt.fee == Decimal("22.40")
     resolve = making.outbox_message(session, "payments.resolve", attempt.id)
     assert resolve is not None
-    assert resolve.done_at is not None
+    assert resolve.completed_at is not None
 
 
 def test_a_fee_in_a_callback_is_not_believed(session: Session) -> None:
@@ -116,7 +116,7 @@ def test_what_the_rail_never_says_is_not_asked_for_ever(session: Session) -> Non
 
     resolve = making.outbox_message(session, "payments.resolve", attempt.id)
     assert resolve is not None
-    assert resolve.done_at is not None
+    assert resolve.completed_at is not None
     assert making.open_cases(session, payment.id) == ["contradiction"], "people have to look"
 
 

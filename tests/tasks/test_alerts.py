@@ -82,7 +82,7 @@ def test_a_severe_case_is_told_once_and_without_numbers(mailbox: Mailbox) -> Non
     assert "254712345678" not in message.text
     case, outbox_message = _read(case_id)
     assert case.alerted_at is not None
-    assert outbox_message.done_at is not None
+    assert outbox_message.completed_at is not None
 
 
 def test_a_closed_account_is_told_to_who_can_open_it_and_to_its_person(mailbox: Mailbox) -> None:
@@ -115,7 +115,7 @@ def test_a_mail_server_that_is_away_loses_nothing(mailbox: Mailbox) -> None:
 
     case, outbox_message = _read(case_id)
     assert case.alerted_at is None
-    assert outbox_message.done_at is None
+    assert outbox_message.completed_at is None
     composition.compose(reachable)
     alerts.send_alert(messages=[str(enqueued)])
     assert len(mailbox.messages()) == 1
@@ -135,7 +135,7 @@ def test_an_outage_of_mail_may_last_as_long_as_it_likes(mailbox: Mailbox) -> Non
     _, outbox_message = _read(case_id)
     with db.transaction() as session:
         now = session.info["now"]
-    assert outbox_message.parked_at is None
+    assert outbox_message.dead_lettered_at is None
     assert outbox_message.due_at <= now + timedelta(minutes=5), "soon after mail is back"
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
         assert invariants.count_fast(session, now=session.info["now"]) == {"alerts_reach_people": 1}
@@ -167,7 +167,7 @@ def test_a_case_that_is_over_is_not_told(mailbox: Mailbox) -> None:
     alerts.send_alert(messages=[str(enqueued)])
 
     assert mailbox.messages() == []
-    assert _read(case_id)[1].done_at is not None
+    assert _read(case_id)[1].completed_at is not None
 
 
 def test_only_who_holds_a_role_now_is_told(live: Database) -> None:

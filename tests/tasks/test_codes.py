@@ -156,12 +156,12 @@ def test_a_worker_that_lost_its_claim_closes_nothing() -> None:
         now = session.info["now"]
         releases.code_delivered(session, send_id=send_id, message=first, now=now)
         releases.code_not_delivered(session, send_id=send_id, message=first)
-    assert enqueued(OTP, send_id).done_at is None
+    assert enqueued(OTP, send_id).completed_at is None
     assert made(send_id) is None, "the second worker's claim stands"
 
     with db.transaction() as session:
         releases.code_delivered(session, send_id=send_id, message=second, now=now)
-    assert enqueued(OTP, send_id).done_at is not None
+    assert enqueued(OTP, send_id).completed_at is not None
 
 
 def test_mail_that_left_by_no_way_ends_the_claim_at_once(tmp_path: Path) -> None:

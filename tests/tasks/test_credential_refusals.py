@@ -386,5 +386,9 @@ def test_with_unreadable_credentials_a_question_is_asked_again_later(unreadable:
                 OutboxMessage.topic == "payments.resolve", OutboxMessage.key == key
             )
         ).scalar_one()
-        assert (enqueued.done_at, enqueued.parked_at, enqueued.last_error) == (None, None, None)
+        assert (enqueued.completed_at, enqueued.dead_lettered_at, enqueued.last_error) == (
+            None,
+            None,
+            None,
+        )
     assert the_account().id == unreadable

@@ -200,7 +200,7 @@ def test_what_is_retried_or_done_is_not_told_of(monkeypatch: pytest.MonkeyPatch)
     assert cases_of(retried) == cases_of(done) == []
 
 
-def test_what_a_person_parks_under_way_stays_parked_although_the_task_fails() -> None:
+def test_what_a_person_dead_letters_under_way_stays_so_although_the_task_fails() -> None:
     stopped = enqueue(failures=0, topic=BY_HAND)
 
     def work(job: Job) -> None:
@@ -211,11 +211,11 @@ def test_what_a_person_parks_under_way_stays_parked_although_the_task_fails() ->
         outbox_tasks.run(BY_HAND, stopped, work)
 
     with db.transaction() as session:
-        assert session.get_one(OutboxMessage, stopped).parked_at is not None
+        assert session.get_one(OutboxMessage, stopped).dead_lettered_at is not None
 
 
 @pytest.mark.parametrize("moves", [False, True], ids=["enqueued", "enqueued for another time"])
-def test_what_a_person_parked_comes_back_by_nobody_but_a_person(*, moves: bool) -> None:
+def test_what_a_person_dead_lettered_comes_back_by_a_person_alone(*, moves: bool) -> None:
     stopped = enqueue(failures=0, topic=BY_HAND)
     dead_letter_by_hand(stopped)
 
@@ -235,13 +235,13 @@ def test_what_a_person_parked_comes_back_by_nobody_but_a_person(*, moves: bool) 
     assert stopped in {each.id for each in working.claimed()}
 
     with db.transaction() as session:
-        session.get_one(OutboxMessage, stopped).parked_at = session.info["now"]
+        session.get_one(OutboxMessage, stopped).dead_lettered_at = session.info["now"]
     with db.transaction() as session:
         outbox.enqueue(session, topic=BY_HAND, key=key)
     assert stopped in {each.id for each in working.claimed()}, "given up by the system this time"
 
 
-def test_what_a_person_parked_stays_parked_although_it_was_done_meanwhile() -> None:
+def test_what_a_person_dead_lettered_stays_so_although_it_was_completed() -> None:
     stopped = enqueue(failures=0, topic=BY_HAND)
     dead_letter_by_hand(stopped)
     with db.transaction() as session:

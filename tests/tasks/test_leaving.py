@@ -51,7 +51,7 @@ def test_everything_finds_somebody_else(live: Database) -> None:
             enqueued = select(OutboxMessage).where(
                 OutboxMessage.topic == security_alerts.TOPIC, OutboxMessage.key == told.id
             )
-            assert session.execute(enqueued).scalar_one().done_at is None
+            assert session.execute(enqueued).scalar_one().completed_at is None
             assert requesters.has_left(session, user_id(session, "staff"))
             only = frozenset({"nothing_waits_for_who_left"})
             (result,) = invariants.check_all(session, now=session.info["now"], only=only)

@@ -62,9 +62,9 @@ def test_an_error_of_one_keeps_no_other_from_running(three: list[UUID]) -> None:
 
     assert ran == three
     first, second, third = read(three)
-    assert first.done_at is not None
-    assert third.done_at is not None
-    assert (second.done_at, second.failures) == (None, 1)
+    assert first.completed_at is not None
+    assert third.completed_at is not None
+    assert (second.completed_at, second.failures) == (None, 1)
     assert second.last_error == "RuntimeError: the second"
 
     with pytest.raises(RuntimeError, match="the second"):
@@ -73,7 +73,7 @@ def test_an_error_of_one_keeps_no_other_from_running(three: list[UUID]) -> None:
     assert read(three)[1].failures == 2
 
 
-def test_one_that_uses_up_the_time_leaves_the_others_owed(three: list[UUID]) -> None:
+def test_one_that_uses_up_the_time_leaves_the_others_open(three: list[UUID]) -> None:
     ids, ran = [working.message_id(TOPIC, key) for key in three], list[UUID]()
 
     with pytest.raises(SoftTimeLimitExceeded):
@@ -81,7 +81,7 @@ def test_one_that_uses_up_the_time_leaves_the_others_owed(three: list[UUID]) -> 
 
     assert ran == three[:2]
     third = read(three)[2]
-    assert (third.done_at, third.failures) == (None, 0)
+    assert (third.completed_at, third.failures) == (None, 0)
 
 
 def test_messages_of_before_are_understood(three: list[UUID]) -> None:
@@ -91,7 +91,7 @@ def test_messages_of_before_are_understood(three: list[UUID]) -> None:
     payments.submit(message_id=one)
     payments.submit(messages=[two, other], from_a_newer_publisher=True)
 
-    assert all(each.done_at is not None for each in read(three))
+    assert all(each.completed_at is not None for each in read(three))
 
 
 def test_a_worker_goes_on_in_the_lane_of_its_call(
@@ -106,12 +106,12 @@ def test_a_worker_goes_on_in_the_lane_of_its_call(
 
     payments.submit(messages=[str(working.message_id(TOPIC, three[0]))])
 
-    assert all(each.done_at is not None for each in read(three))
+    assert all(each.completed_at is not None for each in read(three))
     assert [each.attempts for each in read(three)] == [0, 1, 1], "as the relay would have counted"
-    assert [each.done_at for each in read([elsewhere, later])] == [None, None]
+    assert [each.completed_at for each in read([elsewhere, later])] == [None, None]
 
 
 def test_a_worker_lets_others_have_their_turn(three: list[UUID]) -> None:
     payments.submit(messages=[str(working.message_id(TOPIC, three[0]))])
 
-    assert [each.done_at is not None for each in read(three)] == [True, False, False]
+    assert [each.completed_at is not None for each in read(three)] == [True, False, False]

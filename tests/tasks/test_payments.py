@@ -610,7 +610,7 @@ def test_killed_while_asking_it_is_paid_once(
     check_books(payment, rail)
 
 
-def test_poison_message_is_parked_and_told(payment: Payment, rail: HonestRail) -> None:
+def test_poison_message_is_dead_lettered_with_a_case(payment: Payment, rail: HonestRail) -> None:
     rail.dies = "before"
     key = attempt_id(payment)
     job = working.message_id("payments.resolve", key)
@@ -633,8 +633,8 @@ def test_poison_message_is_parked_and_told(payment: Payment, rail: HonestRail) -
     with db.transaction() as session:
         dead = making.outbox_message(session, "payments.resolve", key)
         assert dead is not None
-        assert dead.parked_at is not None
-        assert "parked_obligation" in making.open_cases(session, dead.id)
+        assert dead.dead_lettered_at is not None
+        assert "dead_letter" in making.open_cases(session, dead.id)
 
 
 def test_an_error_is_kept_and_comes_again(payment: Payment, rail: HonestRail) -> None:

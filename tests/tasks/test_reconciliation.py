@@ -110,7 +110,7 @@ def set_timezone(company: UUID, timezone: str) -> None:
         )
 
 
-def test_the_night_begins_at_one_in_company_time(demo: UUID) -> None:
+def test_the_nightly_run_begins_at_one_in_company_time(demo: UUID) -> None:
     day = tomorrow()
     travel(day, 0, 59)
 
@@ -122,7 +122,7 @@ def test_the_night_begins_at_one_in_company_time(demo: UUID) -> None:
     assert nights(demo) == [(day - DAY, 1)]
 
 
-def test_each_company_has_its_own_night(companies: dict[str, UUID]) -> None:
+def test_each_company_has_its_own_nightly_hour(companies: dict[str, UUID]) -> None:
     set_timezone(companies["DEMO"], AUCKLAND)
     set_timezone(companies["OTHER"], LOS_ANGELES)
     day = tomorrow(AUCKLAND)
@@ -172,7 +172,7 @@ def test_a_beat_that_comes_when_the_run_has_closed_makes_no_second(demo: UUID) -
     assert len(nights(demo)) == 1
 
 
-def test_a_late_call_makes_up_for_the_night(demo: UUID) -> None:
+def test_a_late_call_catches_up(demo: UUID) -> None:
     day = tomorrow()
     travel(day, 23, 30)
 
@@ -181,7 +181,7 @@ def test_a_late_call_makes_up_for_the_night(demo: UUID) -> None:
     assert nights(demo) == [(day - DAY, 1)]
 
 
-def test_nights_that_nobody_was_there_for_are_made_up(demo: UUID) -> None:
+def test_missed_days_are_caught_up(demo: UUID) -> None:
     day = tomorrow()
     travel(day, 1, 0)
     reconciliation.run_nightly()
@@ -193,7 +193,7 @@ def test_nights_that_nobody_was_there_for_are_made_up(demo: UUID) -> None:
     assert nights(demo) == [(day + offset * DAY, 1) for offset in (-1, 0, 1, 2)]
 
 
-def test_a_run_while_the_day_still_lasted_is_not_its_night(demo: UUID) -> None:
+def test_a_run_while_the_day_still_lasted_is_not_its_nightly_run(demo: UUID) -> None:
     day = tomorrow()
     travel(day, 12, 0)
     with db.transaction() as session:
@@ -258,7 +258,7 @@ def test_the_task_asks_waits_and_closes(demo: UUID) -> None:
         enqueued = making.outbox_message(session, service.RUN_TOPIC, run.id)
         assert waiting.status is RunStatus.WAITING
         assert enqueued is not None
-        assert enqueued.done_at is None
+        assert enqueued.completed_at is None
         assert enqueued.due_at > session.info["now"], "it looks again in a moment"
     gateway.queries = [rails.proof]
     assert working.work("payments.resolve", limit=20)
@@ -370,7 +370,7 @@ class TestDeadline:
 
 
 class TestMadeUp:
-    def test_nights_before_one_that_was_run_by_hand_are_made_up(self, demo: UUID) -> None:
+    def test_days_before_one_that_was_run_by_hand_are_caught_up(self, demo: UUID) -> None:
         day = tomorrow()
         travel(day, 1, 0)
         reconciliation.run_nightly()
@@ -385,9 +385,7 @@ class TestMadeUp:
 
         assert nights(demo) == [(day + offset * DAY, 1) for offset in (-1, 0, 1, 2, 3)]
 
-    def test_nights_of_a_company_that_was_never_there_at_night_are_made_up(
-        self, demo: UUID
-    ) -> None:
+    def test_days_of_a_company_without_a_nightly_run_are_caught_up(self, demo: UUID) -> None:
         first = tomorrow() - DAY
         travel(first + 4 * DAY, 23, 0)
         with db.transaction() as session:
@@ -399,7 +397,7 @@ class TestMadeUp:
 
         assert nights(demo) == [(first + offset * DAY, 1) for offset in range(5)]
 
-    def test_no_night_is_made_up_from_before_a_month_ago(self, demo: UUID) -> None:
+    def test_no_day_is_caught_up_from_before_a_month_ago(self, demo: UUID) -> None:
         day = tomorrow()
         travel(day + 100 * DAY, 1, 0)
 

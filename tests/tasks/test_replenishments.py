@@ -75,7 +75,7 @@ def test_one_fund_in_trouble_does_not_keep_the_others_waiting(
     assert raised()["OTHER"] == ["31000.00"]
 
 
-def test_beat_owes_it_and_a_worker_knows_it(live: Database) -> None:
+def test_beat_starts_it_and_a_worker_knows_it(live: Database) -> None:
     celery = create_worker(live.settings)
     celery.loader.import_default_modules()
 

@@ -41,7 +41,7 @@ def topics() -> set[str]:
     return set(ENQUEUED.findall(text)) | {"payments.submit", "payments.resolve"}
 
 
-def test_what_is_owed_has_a_task(registered: set[str]) -> None:
+def test_every_topic_has_a_task(registered: set[str]) -> None:
     assert len(topics()) > 5
     assert topics() <= registered
 

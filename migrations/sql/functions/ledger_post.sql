@@ -25,9 +25,9 @@ BEGIN
 
     -- Before any account is locked: nobody waits for this.
     IF cardinality(p_fulfilled) > 0 THEN
-        UPDATE obligations SET done_at = now(), failures = 0, last_error = NULL
+        UPDATE outbox_messages SET completed_at = now(), failures = 0, last_error = NULL
             WHERE company_id = company AND topic = p_topic AND key = ANY (p_fulfilled)
-                AND done_at IS NULL;
+                AND completed_at IS NULL;
     END IF;
 
     -- The gate that the closing of a period takes alone; then every account of the call, and of

@@ -1,9 +1,9 @@
 -- What is owed, answers that are kept, decisions of two people, cases, pauses and heartbeats.
 
 -- Something that must happen. A message is only a hint to look at this row. `topic` is the name of
--- the Celery task; `key` the thing it is about. `done_at` is set in the transaction of the effect,
+-- the Celery task; `key` the thing it is about. `completed_at` is set in the transaction of the effect,
 -- never when a message was published.
-CREATE TABLE obligations (
+CREATE TABLE outbox_messages (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
     topic text NOT NULL,
@@ -14,21 +14,21 @@ CREATE TABLE obligations (
     handed_at timestamptz,
     failures integer NOT NULL,
     last_error text,
-    done_at timestamptz,
-    parked_at timestamptz,
-    parked_by_hand boolean NOT NULL DEFAULT false,
+    completed_at timestamptz,
+    dead_lettered_at timestamptz,
+    dead_lettered_by_hand boolean NOT NULL DEFAULT false,
     request_id text DEFAULT nullif(current_setting('app.request_id', true), ''),
     created_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT pk_obligations PRIMARY KEY (id),
-    CONSTRAINT uq_obligations_company_id_id UNIQUE (company_id, id),
-    CONSTRAINT uq_obligations_company_id_topic_key UNIQUE (company_id, topic, key),
-    CONSTRAINT ck_obligations_lane CHECK (lane IS NOT NULL OR done_at IS NOT NULL),
-    CONSTRAINT fk_obligations_company_id FOREIGN KEY (company_id)
+    CONSTRAINT pk_outbox_messages PRIMARY KEY (id),
+    CONSTRAINT uq_outbox_messages_company_id_id UNIQUE (company_id, id),
+    CONSTRAINT uq_outbox_messages_company_id_topic_key UNIQUE (company_id, topic, key),
+    CONSTRAINT ck_outbox_messages_lane CHECK (lane IS NOT NULL OR completed_at IS NOT NULL),
+    CONSTRAINT fk_outbox_messages_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT
 );
-CREATE INDEX ix_obligations_company ON obligations (company_id, id);
-CREATE INDEX ix_obligations_lane
-    ON obligations (topic, lane, due_at) WHERE done_at IS NULL AND parked_at IS NULL;
+CREATE INDEX ix_outbox_messages_company ON outbox_messages (company_id, id);
+CREATE INDEX ix_outbox_messages_lane
+    ON outbox_messages (topic, lane, due_at) WHERE completed_at IS NULL AND dead_lettered_at IS NULL;
 
 -- The stored answer of a request that carried an Idempotency-Key; kept 30 days.
 CREATE TABLE idempotency_keys (
@@ -114,7 +114,7 @@ CREATE TABLE cases (
     CONSTRAINT uq_cases_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_cases_kind
         CHECK (kind IN ('in_doubt', 'contradiction', 'mismatch', 'unmatched_callback',
-            'short_delivery', 'late_fact', 'below_floor', 'parked_obligation', 'release_locked',
+            'short_delivery', 'late_fact', 'below_floor', 'dead_letter', 'release_locked',
             'credentials_refused')),
     CONSTRAINT ck_cases_severity CHECK (severity IN ('notice', 'warning', 'severe')),
     CONSTRAINT ck_cases_status CHECK (status IN ('open', 'proposed', 'resolved')),

@@ -12,19 +12,19 @@ CREATE TABLE release_challenges (
     subject_digest bytea NOT NULL,
     code_digest bytea,
     state varchar(40) NOT NULL,
-    death_cause varchar(40),
+    end_cause varchar(40),
     tries integer NOT NULL,
     sends integer NOT NULL,
     sent_at timestamptz,
     expires_at timestamptz NOT NULL,
-    died_at timestamptz,
+    ended_at timestamptz,
     verified_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_release_challenges PRIMARY KEY (id),
     CONSTRAINT uq_release_challenges_company_id_id UNIQUE (company_id, id),
-    CONSTRAINT ck_release_challenges_death_cause
-        CHECK (death_cause IN ('tries', 'expired', 'changed', 'reassigned')),
+    CONSTRAINT ck_release_challenges_end_cause
+        CHECK (end_cause IN ('tries', 'expired', 'changed', 'reassigned')),
     CONSTRAINT ck_release_challenges_state CHECK (state IN ('live', 'verified', 'dead')),
     CONSTRAINT ck_release_challenges_subject
         CHECK ((payment_id IS NULL) <> (replenishment_id IS NULL)),

@@ -62,8 +62,8 @@ class OutboxMessageSchema(Schema):
         dump_only=True, metadata={"description": "Begun and not brought to an end, in a row."}
     )
     last_error = ma.fields.String(dump_only=True, allow_none=True)
-    completed_at = UtcDateTime(attribute="done_at", dump_only=True, allow_none=True)
-    dead_lettered_at = UtcDateTime(attribute="parked_at", dump_only=True, allow_none=True)
+    completed_at = UtcDateTime(dump_only=True, allow_none=True)
+    dead_lettered_at = UtcDateTime(dump_only=True, allow_none=True)
     created_at = UtcDateTime(dump_only=True)
 
 

@@ -57,7 +57,7 @@ EXAMPLE_RELEASE: dict[str, Any] = {
     "lines": EXAMPLE_LINES,
     "executor_id": ID.format(6),
     "state": "live",
-    "death_cause": None,
+    "end_cause": None,
     "requested_at": "2026-11-20T08:01:00+00:00",
     "otp_sent_timestamp": "2026-11-20T08:01:01+00:00",
     "expires_at": "2026-11-20T08:06:01+00:00",

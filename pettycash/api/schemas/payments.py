@@ -105,7 +105,7 @@ class ReleaseSchema(Schema):
     lines = _lines()
     executor_id = ma.fields.UUID(dump_only=True)
     state = Choice(ChallengeState, dump_only=True)
-    death_cause = Choice(EndCause, dump_only=True, allow_none=True)
+    end_cause = Choice(EndCause, dump_only=True, allow_none=True)
     requested_at = UtcDateTime(dump_only=True)
     otp_sent_timestamp = UtcDateTime(dump_only=True, allow_none=True)
     expires_at = UtcDateTime(dump_only=True)

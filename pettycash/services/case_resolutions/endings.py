@@ -28,7 +28,7 @@ from pettycash.services.references import spelt_like
 ABOUT_MONEY = frozenset({CaseKind.IN_DOUBT, CaseKind.CONTRADICTION})
 
 A_DAY = timedelta(days=1)
-"""So long a rail is tried, at least, before people may say in its place that nothing was paid."""
+"""How long a rail is tried, at least, before people may declare a payment unpaid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +163,7 @@ def _check_reference(
 
 
 def _check_time(locked: LockedAttempt, proposal: CaseProposal, now: datetime) -> None:
-    """It happened after the first byte (statements are exact to the minute) and before now."""
+    """Require a time after the first byte (statements are exact to the minute) and before now."""
     since = settlement.first_possible(locked).replace(second=0, microsecond=0)
     if proposal.occurred_at is not None and not since <= proposal.occurred_at <= now:
         raise EvidenceMissing(

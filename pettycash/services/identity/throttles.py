@@ -47,7 +47,7 @@ class Attempt:
 
     refusal: TooManyAttempts | None = None
     closes: bool = False
-    """So many had failed before it that the account is closed: people have to be told."""
+    """Whether this failure closes the account, so that people are notified."""
 
 
 @dataclass(frozen=True, kw_only=True)

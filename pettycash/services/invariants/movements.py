@@ -112,7 +112,7 @@ class _Comparison:
                 yield "movement", reference, {"movements": count}
 
     def payments_moved_once(self) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
-        """So is one under another reference of the same payment."""
+        """A duplicate payment too: a movement under another reference of the same payment."""
         payment_of = {each.originator_reference: each.payment_id for each in self.after}
         moved: dict[UUID, set[str]] = defaultdict(set)
         for each in self.movements:
@@ -123,7 +123,7 @@ class _Comparison:
                 yield "payment", str(payment_id), {"references": ", ".join(sorted(references))}
 
     def movements_are_ours(self) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
-        """Nothing moved under a reference that was never given out."""
+        """No money moved under a reference that was never given out."""
         ours = {each.originator_reference for each in self.after}
         for each in self.movements:
             if each.originator_reference not in ours:

@@ -124,13 +124,13 @@ LOOKED_AFTER = (
         FROM payments p JOIN payment_attempts t ON t.payment_id = p.id
             AND t.state NOT IN ('settled', 'rejected')
         WHERE p.status IN ('executing', 'in_doubt') AND t.provider_account_id IS NOT NULL
-            AND (NOT EXISTS (SELECT FROM obligations o WHERE o.company_id = t.company_id
-                    AND o.topic = 'payments.resolve' AND o.key = t.id AND o.done_at IS NULL)
+            AND (NOT EXISTS (SELECT FROM outbox_messages o WHERE o.company_id = t.company_id
+                    AND o.topic = 'payments.resolve' AND o.key = t.id AND o.completed_at IS NULL)
                 -- What asks first has its question enqueued; the answer enqueues the sending.
                 OR t.state IN ('queued', 'claimed')
                     AND NOT (t.asks_first AND t.not_known_at IS NULL) AND NOT EXISTS (
-                    SELECT FROM obligations o WHERE o.company_id = t.company_id
-                    AND o.topic = 'payments.submit' AND o.key = t.id AND o.done_at IS NULL))
+                    SELECT FROM outbox_messages o WHERE o.company_id = t.company_id
+                    AND o.topic = 'payments.submit' AND o.key = t.id AND o.completed_at IS NULL))
         """,
     ),
     Check(
@@ -186,8 +186,8 @@ LOOKED_AFTER = (
         FROM payments p JOIN payment_attempts t ON t.payment_id = p.id
             AND t.state = 'rejected' AND t.failure_confirmed_at IS NULL
         WHERE p.status IN ('failed', 'cancelled') AND NOT p.failure_confirmed AND NOT EXISTS (
-            SELECT FROM obligations o WHERE o.company_id = t.company_id
-                AND o.topic = 'payments.resolve' AND o.key = t.id AND o.done_at IS NULL)
+            SELECT FROM outbox_messages o WHERE o.company_id = t.company_id
+                AND o.topic = 'payments.resolve' AND o.key = t.id AND o.completed_at IS NULL)
         """,
     ),
     Check(
@@ -201,8 +201,8 @@ LOOKED_AFTER = (
         WHERE t.called_unpaid_at IS NOT NULL AND t.state = 'rejected'
             AND t.provider_account_id IS NOT NULL
             AND coalesce(t.last_query_at < t.called_unpaid_at + interval '29 days', true)
-            AND NOT EXISTS (SELECT FROM obligations o WHERE o.company_id = t.company_id
-                AND o.topic = 'payments.resolve' AND o.key = t.id AND o.done_at IS NULL)
+            AND NOT EXISTS (SELECT FROM outbox_messages o WHERE o.company_id = t.company_id
+                AND o.topic = 'payments.resolve' AND o.key = t.id AND o.completed_at IS NULL)
             AND NOT EXISTS (SELECT FROM payment_transactions x
                 WHERE x.payment_id = t.payment_id AND x.attempt_id = t.id
                     AND x.request_type = 'QUERY' AND x.status = 'rejected')
@@ -220,8 +220,8 @@ LOOKED_AFTER = (
             AND NOT EXISTS (SELECT FROM payment_transactions x
                 WHERE x.payment_id = t.payment_id AND x.attempt_id = t.id
                     AND x.status = 'settled' AND x.request_type <> 'CONFIRM')
-            AND NOT EXISTS (SELECT FROM obligations o WHERE o.company_id = t.company_id
-                AND o.topic = 'payments.resolve' AND o.key = t.id AND o.done_at IS NULL)
+            AND NOT EXISTS (SELECT FROM outbox_messages o WHERE o.company_id = t.company_id
+                AND o.topic = 'payments.resolve' AND o.key = t.id AND o.completed_at IS NULL)
             AND NOT EXISTS (SELECT FROM cases c
                 WHERE c.object_id = t.payment_id AND c.kind = 'contradiction')
         """,
@@ -234,8 +234,8 @@ LOOKED_AFTER = (
         SELECT k.id AS object_id, k.purpose, k.created_at AS stored_at
         FROM callbacks k
         WHERE k.processed_at IS NULL AND NOT EXISTS (
-            SELECT FROM obligations o WHERE o.company_id = k.company_id
-                AND o.topic = 'callbacks.process' AND o.key = k.id AND o.done_at IS NULL)
+            SELECT FROM outbox_messages o WHERE o.company_id = k.company_id
+                AND o.topic = 'callbacks.process' AND o.key = k.id AND o.completed_at IS NULL)
         """,
     ),
     Check(
@@ -246,8 +246,8 @@ LOOKED_AFTER = (
         fast=True,
         query=f"""
         SELECT id AS object_id, topic, due_at, attempts, failures
-        FROM obligations o
-        WHERE done_at IS NULL AND parked_at IS NULL AND due_at < :late
+        FROM outbox_messages o
+        WHERE completed_at IS NULL AND dead_lettered_at IS NULL AND due_at < :late
             AND NOT ({WAITS_ITS_TURN})
         """,  # noqa: S608 - a condition of ours
     ),
@@ -258,11 +258,11 @@ LOOKED_AFTER = (
         holds=Holds.RUNNING,
         # By a case, or because a person dead-lettered it.
         query="""
-        SELECT o.id AS object_id, o.topic, o.parked_at, o.failures
-        FROM obligations o
-        WHERE o.done_at IS NULL AND o.parked_at < :late
+        SELECT o.id AS object_id, o.topic, o.dead_lettered_at, o.failures
+        FROM outbox_messages o
+        WHERE o.completed_at IS NULL AND o.dead_lettered_at < :late
             AND NOT EXISTS (SELECT FROM cases c WHERE c.object_id = o.id
-                AND c.kind = 'parked_obligation')
+                AND c.kind = 'dead_letter')
             AND NOT EXISTS (SELECT FROM security_events e WHERE e.event = 'outbox.dead_lettered'
                 AND e.detail ->> 'message_id' = o.id::text)
         """,
@@ -276,8 +276,8 @@ LOOKED_AFTER = (
         # Whoever would be told of it by mail is not: see `outbox.NEVER_PARKED`.
         query=f"""
         SELECT id AS object_id, failures, last_error
-        FROM obligations
-        WHERE topic = 'notifications.alert' AND done_at IS NULL AND parked_at IS NULL
+        FROM outbox_messages
+        WHERE topic = 'notifications.alert' AND completed_at IS NULL AND dead_lettered_at IS NULL
             AND failures >= {FAILING}
         """,  # noqa: S608 - a number of ours
     ),
@@ -333,4 +333,4 @@ LOOKED_AFTER = (
         """,
     ),
 )
-"""Nothing that was begun is forgotten."""
+"""Everything that was begun has a message or a case."""

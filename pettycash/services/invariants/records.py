@@ -45,7 +45,7 @@ GUARDS = (
     ("journal_sources", "entry_balances"),
     ("memberships", "contacts"),
     ("memberships", "contacts_begin"),
-    ("obligations", "own_lane"),
+    ("outbox_messages", "own_lane"),
     ("payment_attempts", "facts"),
     ("payment_attempts", "where_approved"),
     ("payment_executions", "duties"),

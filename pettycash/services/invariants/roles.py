@@ -70,9 +70,9 @@ WAITS = """
                     m.region_id, b.region_id)))
     )
     SELECT w.object_id, w.what, w.user_id FROM waits w
-    WHERE NOT EXISTS (SELECT FROM obligations o WHERE o.topic = 'approvals.hand_over'
-            AND o.key = w.user_id AND o.done_at IS NULL AND o.due_at <= :now
-            AND o.parked_at IS NULL)
+    WHERE NOT EXISTS (SELECT FROM outbox_messages o WHERE o.topic = 'approvals.hand_over'
+            AND o.key = w.user_id AND o.completed_at IS NULL AND o.due_at <= :now
+            AND o.dead_lettered_at IS NULL)
         AND NOT EXISTS (SELECT FROM cases c WHERE c.status <> 'resolved' AND c.kind = 'mismatch'
             AND (c.object_id IN (w.object_id, w.user_id)
                 OR c.evidence ->> 'change_id' = w.object_id::text))

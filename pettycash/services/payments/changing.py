@@ -246,7 +246,7 @@ def void_release(
     cause: EndCause,
     now: datetime,
 ) -> None:
-    """Nobody claims the payment any more, and no code of it counts."""
+    """End the claim on a payment and void its codes."""
     payment.executor_id = None
     subject = facts.subject_of(session, payment=payment, requisition=requisition)
     releases.void(session, subject=subject, cause=cause, now=now)

@@ -144,7 +144,7 @@ def _told(release: _Release, *, what: tuple[str, str, str], now: datetime) -> di
         "lines": what,
         "executor_id": challenge.executor_id,
         "state": challenge.state,
-        "death_cause": challenge.death_cause,
+        "end_cause": challenge.end_cause,
         "requested_at": challenge.created_at,
         "otp_sent_timestamp": challenge.sent_at,
         "expires_at": challenge.expires_at,
@@ -154,7 +154,7 @@ def _told(release: _Release, *, what: tuple[str, str, str], now: datetime) -> di
         "grant_expires_at": grant.expires_at if grant else None,
         "is_spendable": grant is not None
         and grant.spent_at is None
-        and challenge.death_cause is None
+        and challenge.end_cause is None
         and grant.expires_at > now,
     }
 

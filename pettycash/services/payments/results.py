@@ -359,7 +359,7 @@ def _doubt_failure(
 def _unknown(
     session: Session, locked: LockedAttempt, report: RailReport, now: datetime
 ) -> ReportEffect:
-    """Nothing is proven. What was sent is unknown from now on; the rail is asked."""
+    """Apply a report that proves nothing: what was sent is unknown, and the rail is queried."""
     attempt = locked.attempt
     if report.source is Source.SENDING and attempt.state is AttemptState.REJECTED:
         return _doubt_failure(session, locked, report, now)

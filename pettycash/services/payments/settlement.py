@@ -46,7 +46,7 @@ CLOCK_TOLERANCE = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """That money moved: what the rail, a statement or two people say of it."""
+    """A proof that money moved, from the rail, a statement or two people."""
 
     amount: Decimal
     provider_reference: str | None

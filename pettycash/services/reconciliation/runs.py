@@ -32,7 +32,7 @@ LONGEST = timedelta(hours=2)
 """How long a question that could not leave (no worker, no rail) keeps a run waiting."""
 
 PACE, SPREAD = timedelta(seconds=0.1), timedelta(minutes=5)
-"""So much time for each question of a run, and for all of them at most."""
+"""The time for each question of a run, and for all of them at most."""
 
 TURN = "reconciliation.start:"
 """The name of the advisory lock of `lock_turn`."""

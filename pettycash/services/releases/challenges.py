@@ -276,7 +276,7 @@ def check_unlocking(
         select(ReleaseChallenge.executor_id).where(
             about(subject),
             ReleaseChallenge.state == ChallengeState.DEAD,
-            ReleaseChallenge.died_at > row.release_locked_at - window,
+            ReleaseChallenge.ended_at > row.release_locked_at - window,
         )
     ).scalars()
     if actor.user_id in set(executors) | {row.executor_id}:
@@ -288,8 +288,8 @@ def end_challenge(
 ) -> None:
     """End a challenge; nothing revives it."""
     challenge.state = ChallengeState.DEAD
-    challenge.death_cause = cause
-    challenge.died_at = at
+    challenge.end_cause = cause
+    challenge.ended_at = at
     challenge.code_digest = None
     session.flush()  # the next look at the living must not find it
     outbox.complete(session, topic=EXPIRY_TOPIC, key=challenge.id)
@@ -317,10 +317,10 @@ def fail_challenge(
             about(subject),
             ReleaseChallenge.state == ChallengeState.DEAD,
             or_(
-                ReleaseChallenge.death_cause.in_(COUNTED_FAILURES),
+                ReleaseChallenge.end_cause.in_(COUNTED_FAILURES),
                 and_(ReleaseChallenge.tries > 0, ReleaseChallenge.verified_at.is_(None)),
             ),
-            ReleaseChallenge.died_at > now - timedelta(seconds=limits.failed_codes_window_seconds),
+            ReleaseChallenge.ended_at > now - timedelta(seconds=limits.failed_codes_window_seconds),
         )
     ).scalar_one()
     if failed < limits.failed_codes_max:

@@ -201,7 +201,7 @@ def find_grant(
         raise NotTheExecutor
     if grant.spent_at is not None:
         raise GrantUsed
-    if challenge.death_cause is EndCause.CHANGED or challenge.subject_digest != bound_digest(
+    if challenge.end_cause is EndCause.CHANGED or challenge.subject_digest != bound_digest(
         subject, actor.user_id
     ):
         raise SubjectChanged
@@ -228,7 +228,7 @@ def _counted(session: Session, *, subject: ReleaseSubject, actor: Actor) -> Rele
             ReleaseChallenge.id == newest,
             or_(
                 ReleaseChallenge.state == ChallengeState.LIVE,
-                ReleaseChallenge.death_cause == EndCause.TRIES,
+                ReleaseChallenge.end_cause == EndCause.TRIES,
             ),
         )
         .values(tries=ReleaseChallenge.tries + 1)
@@ -253,9 +253,9 @@ def _nothing_to_count(
         return CodeResult(refusal=NoChallenge())
     if newest.state is ChallengeState.VERIFIED:
         return CodeResult(refusal=CodeUsed())
-    if newest.death_cause is EndCause.EXPIRED:
+    if newest.end_cause is EndCause.EXPIRED:
         return CodeResult(refusal=CodeExpired())
-    if newest.death_cause is EndCause.CHANGED:
+    if newest.end_cause is EndCause.CHANGED:
         return CodeResult(refusal=SubjectChanged())
     return CodeResult(refusal=NoChallenge())
 

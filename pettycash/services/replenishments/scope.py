@@ -19,7 +19,7 @@ class ReplenishmentNotFound(errors.NotFound):
 
 
 def visible(actor: Actor) -> ColumnElement[bool]:
-    """Those of visible funds; the escalation approver sees what waits for a decision, or theirs."""
+    """Replenishments of visible funds; the escalation approver sees waiting ones and their own."""
     of_funds = Replenishment.fund_id.in_(select(Fund.id).where(visibility.funds(actor)))
     if not actor.is_escalation_approver:
         return of_funds

@@ -294,7 +294,7 @@ def _void(session: Session, current: ApprovalRound, *, now: datetime) -> None:
 
 
 def withdraw_approval(requisition: Requisition) -> None:
-    """Nothing of it is approved any more, so nothing of it can be paid."""
+    """Withdraw the approval, so that nothing of the requisition can be paid."""
     requisition.approved_amount = None
     requisition.approved_digest = None
     requisition.approved_at = None

@@ -72,7 +72,7 @@ class ApprovalSubject:
 
     requester_id: UUID
     barred: frozenset[UUID] = frozenset()
-    """Whoever has another duty about it: gets the money, made the key that raised it, pays it."""
+    """People with another duty about it: they get the money, made the key, or pay it."""
     department_id: UUID | None = None
     branch_id: UUID | None = None
     region_id: UUID | None = None
