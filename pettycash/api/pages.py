@@ -16,7 +16,7 @@ from uuid import UUID
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Amount, Choice, Day, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import Amount, Choice, Day, People, Schema, Text, UtcDateTime
 from pettycash.services import listings
 from pettycash.services.listings import Filter, Listing
 
@@ -108,23 +108,13 @@ def page_of(item: type[ma.Schema]) -> type[Schema]:
                 allow_none=True,
                 metadata={"description": "For `?cursor=`; null on the last page."},
             ),
-            "people": people_field(),
+            "people": People(),
         }
         _PAGES[item] = type(f"{name}PageSchema", (Schema,), fields)
     return _PAGES[item]
 
 
 _PAGES: dict[type[ma.Schema], type[Schema]] = {}
-
-
-def people_field() -> ma.fields.Dict:
-    """Names beside the ids of an answer."""
-    return ma.fields.Dict(
-        keys=ma.fields.UUID(),
-        values=ma.fields.String(),
-        required=True,
-        metadata={"description": "The names of the persons whose ids stand in the answer."},
-    )
 
 
 def example_page(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -101,7 +101,8 @@ class OnePayment(MethodView):
         """Read a payment and where its release stands."""
         with transaction() as session:
             payment_id = numbers.id_of(session, "PAY", payment_id)
-            return to_response(session, payment_id)
+            found = to_response(session, payment_id)
+            return found | {"people": reading.people(session, found, current_actor())}
 
     @operation("payments.update")
     @idempotent()

@@ -122,7 +122,8 @@ class OneRequisition(MethodView):
         with transaction() as session:
             requisition_id = numbers.id_of(session, "REQ", requisition_id)
             found = visibility.requisition(session, actor=actor, requisition_id=requisition_id)
-            return to_response(session, found)
+            body = to_response(session, found)
+            return body | {"people": reading.people(session, body, actor)}
 
     @operation("requisitions.update")
     @idempotent()

@@ -30,6 +30,7 @@ class CaseSchema(Schema):
     resolved_at = UtcDateTime(dump_only=True, allow_none=True)
     version = ma.fields.Integer(dump_only=True)
     created_at = UtcDateTime(dump_only=True)
+    updated_at = UtcDateTime(dump_only=True)
 
 
 class RailsReportSchema(Schema):
@@ -81,6 +82,7 @@ EXAMPLE_CASE: dict[str, Any] = {
     "resolved_at": None,
     "version": 1,
     "created_at": "2026-11-20T08:00:00+00:00",
+    "updated_at": "2026-11-20T08:00:00+00:00",
 }
 EXAMPLE_DETAIL: dict[str, Any] = {
     **EXAMPLE_CASE,

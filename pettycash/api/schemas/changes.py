@@ -34,6 +34,7 @@ class ChangeSchema(Schema):
     decided_at = UtcDateTime(dump_only=True, allow_none=True)
     comment = ma.fields.String(dump_only=True, allow_none=True)
     created_at = UtcDateTime(dump_only=True)
+    updated_at = UtcDateTime(dump_only=True)
     warnings = ma.fields.List(
         ma.fields.Nested(LeavingWarningSchema),
         dump_only=True,
@@ -90,6 +91,7 @@ EXAMPLE_CHANGE: dict[str, Any] = {
     "decided_at": None,
     "comment": None,
     "created_at": "2026-11-20T08:00:00+00:00",
+    "updated_at": "2026-11-20T08:00:00+00:00",
 }
 EXAMPLE_DECIDED = {
     **EXAMPLE_CHANGE,

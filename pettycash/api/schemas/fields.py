@@ -210,6 +210,21 @@ def _several(validate: Any) -> list[Any]:
     return list(validate) if isinstance(validate, list | tuple) else [validate]
 
 
+class People(ma.fields.Dict):
+    """Names beside the ids of an answer."""
+
+    def __init__(self, *, required: bool = True) -> None:
+        super().__init__(
+            keys=ma.fields.UUID(),
+            values=ma.fields.String(),
+            required=required,
+            metadata={
+                "description": "The names of the persons whose ids stand in the answer"
+                + ("." if required else "; where it is read, not where it was just changed.")
+            },
+        )
+
+
 class Metadata(ma.fields.Dict):
     """A client's own keys: up to 20 short texts by name. Never read by pettycash itself."""
 

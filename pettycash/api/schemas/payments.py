@@ -10,6 +10,7 @@ from pettycash.api.schemas.fields import (
     Code,
     Metadata,
     MixedScripts,
+    People,
     Schema,
     Text,
     UtcDateTime,
@@ -85,6 +86,7 @@ class PaymentSchema(Schema):
     external_reference = ma.fields.String(dump_only=True, allow_none=True)
     metadata = ma.fields.Dict(attribute="client_metadata", dump_only=True)
     created_at = UtcDateTime(dump_only=True)
+    updated_at = UtcDateTime(dump_only=True)
     version = ma.fields.Integer(dump_only=True)
 
 
@@ -141,6 +143,7 @@ class ShownAcknowledgementSchema(Schema):
 class PaymentDetailSchema(PaymentSchema):
     """A payment with the state of its release and, of cash, of its acknowledgement."""
 
+    people = People(required=False)
     lines = _lines()
     release = ma.fields.Nested(ReleaseSchema, dump_only=True, allow_none=True)
     acknowledgement = ma.fields.Nested(ShownAcknowledgementSchema, dump_only=True, allow_none=True)

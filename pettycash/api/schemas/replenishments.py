@@ -30,6 +30,7 @@ class ReplenishmentSchema(Schema):
     auto_triggered = ma.fields.Boolean(dump_only=True)
     requested_by_id = ma.fields.UUID(attribute="requested_by", dump_only=True, allow_none=True)
     requested_at = UtcDateTime(attribute="created_at", dump_only=True)
+    updated_at = UtcDateTime(dump_only=True)
     reason = ma.fields.String(dump_only=True, allow_none=True)
     current_balance = Amount(
         dump_only=True, metadata={"description": "Of the fund, when it was raised."}
@@ -124,6 +125,7 @@ EXAMPLE_REPLENISHMENT: dict[str, Any] = {
     "auto_triggered": False,
     "requested_by_id": _ID.format(4),
     "requested_at": "2026-11-20T08:00:00+00:00",
+    "updated_at": "2026-11-20T08:00:00+00:00",
     "reason": "The school trip next week",
     "current_balance": "38500.00",
     "available": "37000.00",

@@ -11,6 +11,7 @@ from pettycash.api.schemas.fields import (
     Choice,
     Metadata,
     MixedScripts,
+    People,
     Schema,
     Text,
     UtcDateTime,
@@ -179,6 +180,7 @@ class RequisitionSchema(Schema):
     )
     paid_at = UtcDateTime(allow_none=True)
     created_at = UtcDateTime()
+    updated_at = UtcDateTime(dump_only=True)
     version = ma.fields.Integer()
 
 
@@ -257,6 +259,7 @@ class WarningSchema(Schema):
 class RequisitionDetailSchema(RequisitionSchema):
     """A requisition with its lines, newest round and payments."""
 
+    people = People(required=False)
     warnings = ma.fields.List(ma.fields.Nested(WarningSchema))
     lines = ma.fields.List(ma.fields.Nested(RequisitionLineSchema))
     approval = ma.fields.Nested(ApprovalRoundSchema, allow_none=True)

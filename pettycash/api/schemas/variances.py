@@ -80,6 +80,7 @@ class VarianceSchema(Schema):
         metadata={"description": "The journal entry that approval posted."},
     )
     created_at = UtcDateTime(dump_only=True)
+    updated_at = UtcDateTime(dump_only=True)
 
 
 _ID = "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f3{:03d}"
@@ -110,6 +111,7 @@ EXAMPLE_VARIANCE: dict[str, Any] = {
     "decision_reason": None,
     "entry_id": None,
     "created_at": "2026-11-20T08:00:00+00:00",
+    "updated_at": "2026-11-20T08:00:00+00:00",
 }
 EXAMPLE_APPROVED_VARIANCE = EXAMPLE_VARIANCE | {
     "status": "approved",

@@ -1,5 +1,6 @@
 """A payment with what belongs to it, as somebody within scope reads it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,7 @@ from pettycash.models.releases import (
 )
 from pettycash.models.requisitions import Requisition
 from pettycash.rails import Method
-from pettycash.services import visibility
+from pettycash.services import listings, visibility
 from pettycash.services.actors import Actor
 from pettycash.services.payments import facts
 from pettycash.services.releases import lines
@@ -98,6 +99,19 @@ def detail(
     signed = _newest_acknowledgement(session, payment)
     shown["acknowledgement"] = _acknowledged(signed)
     return shown, _tag(payment, release, signed, is_matched=fact is not None)
+
+
+def people(session: Session, detail: Mapping[str, Any], actor: Actor) -> Mapping[UUID, str]:
+    """The names of those in `detail`, for readers who see payees: one of them may be it."""
+    if not visibility.sees_payees(actor):
+        return {}
+    named = {detail["maker_id"], detail["executor_id"], detail["reconciled_by"]}
+    release, signed = detail["release"], detail["acknowledgement"]
+    if release is not None:
+        named.add(release["executor_id"])
+    if signed is not None:
+        named.add(signed["witness_id"])
+    return listings.people(session, named - {None})
 
 
 def version_tag(session: Session, payment: Payment) -> str:

@@ -1,7 +1,7 @@
 """A requisition with what belongs to it, as somebody within scope reads it."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from pettycash.models.people import Role
 from pettycash.models.requisitions import Requisition, RequisitionLine
 from pettycash.models.workflow import ApprovalStep, ApprovalTrail
 from pettycash.money import Currency
-from pettycash.services import approved_facts, rail_limits, requesters, rounds, visibility
+from pettycash.services import approved_facts, listings, rail_limits, requesters, rounds, visibility
 from pettycash.services.actors import Actor
 from pettycash.services.listings import (
     Find,
@@ -229,6 +229,19 @@ def detail(session: Session, requisition: Requisition, actor: Actor) -> tuple[di
             ],
         }
     return shown, _version_tag(session, requisition, warned)
+
+
+def people(session: Session, detail: Mapping[str, Any], actor: Actor) -> Mapping[UUID, str]:
+    """The names of those in `detail`, for readers who see payees: one of them may be it."""
+    if not visibility.sees_payees(actor):
+        return {}
+    named = {detail["requester_id"], detail["validated_by"]}
+    for payment in detail["payments"]:
+        named |= {payment.maker_id, payment.executor_id}
+    if detail["approval"] is not None:
+        for shown in detail["approval"]["steps"]:
+            named.update(shown.assignee_ids)
+    return listings.people(session, named - {None})
 
 
 def _story(reader: Reader, rows: Sequence[ApprovalTrail]) -> list[dict[str, Any]]:
