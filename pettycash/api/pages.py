@@ -22,7 +22,7 @@ from pettycash.services.listings import Filter, Listing
 
 
 class ListQuery(Schema):
-    """What every list takes."""
+    """The parameters that every list takes."""
 
     limit = ma.fields.Integer(
         load_default=listings.PAGE_SIZE,

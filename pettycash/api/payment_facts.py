@@ -48,11 +48,11 @@ class AllExecutions(MethodView):
             return page(session, EXECUTIONS, current_actor(), arguments)
 
 
-@blp.route("/exchanges/")
-class AllExchanges(MethodView):
+@blp.route("/gateway-exchanges/")
+class AllGatewayExchanges(MethodView):
     """The gateway exchanges of all payments in scope."""
 
-    @operation("exchanges.list")
+    @operation("gateway_exchanges.list")
     @blp.arguments(query_of(TRANSACTIONS), location="query")
     @blp.response(200, page_of(TransactionSchema), example=example_page(EXAMPLE_TRANSACTION))
     def get(self, arguments: dict[str, Any]) -> ListPage:

@@ -1,4 +1,4 @@
-"""What waits for me, over all kinds."""
+"""Work that waits for me, over all kinds."""
 
 from collections.abc import Sequence
 

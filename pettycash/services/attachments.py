@@ -267,8 +267,8 @@ ATTACHMENTS = Listing(
     orders={"oldest": (Attachment.id,), "newest": (Attachment.id.desc(),)},
     show=_marked,
 )
-"""What is attached to a requisition that the caller has found to be in scope, and what was signed
-for its cash; without the bytes."""
+"""Files of a requisition that the caller has found to be in scope, those signed for its cash among
+them; without the bytes."""
 
 
 def list_for(session: Session, requisition: Requisition) -> list[Attachment]:

@@ -23,7 +23,7 @@ from pettycash.services.listings import (
 )
 
 WORDS = ("summary", "evidence", "proposal")
-"""What may hold a phone number or a payee."""
+"""Fields that may hold a phone number or a payee."""
 
 
 def to_response(case: Case, actor: Actor) -> dict[str, Any]:

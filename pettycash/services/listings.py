@@ -32,7 +32,7 @@ from uuid import UUID
 
 from itsdangerous import BadData, URLSafeSerializer
 from sqlakeyset import InvalidPage, select_page
-from sqlalchemy import ColumnElement, Enum, Select, and_, func, not_, or_, select, true
+from sqlalchemy import ColumnElement, Enum, Select, and_, false, not_, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from pettycash import clock, errors, settings
@@ -178,7 +178,7 @@ def since(column: Any) -> Filter:
     return Filter(
         kind=datetime,
         where=lambda value, _reader: column >= value,
-        description="At this instant or later; of an update, made or changed.",
+        description="Made or changed at this instant or later.",
     )
 
 
@@ -195,11 +195,13 @@ class Find:
     text: str = "Words to look for, in any case."
 
     def condition(self, q: str, actor: Actor) -> Condition:
-        """Rows in which `q` is found."""
+        """Rows in which `q` is found; a blank one is no search."""
+        if not q.strip():
+            return true()
         searched = [*self.words, *(self.payees if visibility.sees_payees(actor) else ())]
         whole = [column.in_({q, q.upper()}) for column in self.exact]
         if not searched:
-            return or_(*whole)
+            return or_(false(), *whole)
         each = [
             or_(*(column.icontains(word, autoescape=True) for column in searched))
             for word in q.split()[:WORDS_MAX]
@@ -211,7 +213,7 @@ Show = Callable[[Reader, Sequence[Any]], Sequence[Any]]
 
 
 def everything(_actor: Actor) -> Condition:
-    """The scope of what everybody who reaches a list may see; row security keeps the company."""
+    """No scope but the company, which row security keeps: readers of the list see all of it."""
     return true()
 
 
@@ -234,7 +236,7 @@ class Listing:
     show: Show = as_they_are
     """Makes items of a page's rows: entities where the query selects one thing, else tuples."""
     columns: Sequence[str] = ()
-    """What a table or an export shows of an item, in order."""
+    """Attributes of an item that a table or an export shows, in order."""
     people: Sequence[str] = ()
     """Attributes of an item that hold ids of persons, whose names the page gives."""
     hides_people: bool = False
@@ -304,20 +306,6 @@ def export(
             yield row
         if bookmark is None:
             return
-
-
-def count(
-    session: Session,
-    listing: Listing,
-    actor: Actor,
-    arguments: Mapping[str, Any] | None = None,
-    *,
-    most: int,
-) -> int:
-    """How many rows a list has, up to a bound: counting has a price, too."""
-    reader = Reader(session, actor)
-    found = _query(reader, listing, _given(arguments)).limit(most).subquery()
-    return session.execute(select(func.count()).select_from(found)).scalar_one()
 
 
 def names(reader: Reader, listing: Listing, items: Sequence[Any]) -> Mapping[UUID, str]:

@@ -60,7 +60,7 @@ class Offer:
 
 
 def refusal_of(guard: Guard) -> errors.PettycashError | None:
-    """What a guard raises; None where it lets pass."""
+    """The refusal of a guard; None where it lets pass."""
     try:
         guard()
     except errors.PettycashError as refusal:
@@ -69,7 +69,7 @@ def refusal_of(guard: Guard) -> errors.PettycashError | None:
 
 
 def of_payment(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -> list[Offer]:
-    """What the actor may do with a payment.
+    """List what the actor may do with a payment.
 
     Raises:
         PaymentNotFound: none such within scope.
@@ -104,7 +104,7 @@ def of_payment(session: Session, *, payment_id: UUID, actor: Actor, now: datetim
 def of_requisition(
     session: Session, *, requisition_id: UUID, actor: Actor, now: datetime
 ) -> list[Offer]:
-    """What the actor may do with a requisition.
+    """List what the actor may do with a requisition.
 
     Raises:
         RequisitionNotFound: none such within scope.
@@ -155,7 +155,7 @@ def of_requisition(
 def of_replenishment(
     session: Session, *, replenishment_id: UUID, actor: Actor, now: datetime
 ) -> list[Offer]:
-    """What the actor may do with a replenishment.
+    """List what the actor may do with a replenishment.
 
     Raises:
         ReplenishmentNotFound: none such within scope.
@@ -187,7 +187,7 @@ def of_replenishment(
 
 
 def of_variance(session: Session, *, variance_id: UUID, actor: Actor, now: datetime) -> list[Offer]:
-    """What the actor may do with a variance.
+    """List what the actor may do with a variance.
 
     Raises:
         VarianceNotFound: none such.
@@ -198,7 +198,7 @@ def of_variance(session: Session, *, variance_id: UUID, actor: Actor, now: datet
 
 
 def of_case(session: Session, *, case_id: UUID, actor: Actor, now: datetime) -> list[Offer]:
-    """What the actor may do with a case.
+    """List what the actor may do with a case.
 
     Raises:
         CaseNotFound: none such within scope.
@@ -216,7 +216,7 @@ def of_case(session: Session, *, case_id: UUID, actor: Actor, now: datetime) -> 
 
 
 def of_change(session: Session, *, change_id: UUID, actor: Actor, now: datetime) -> list[Offer]:
-    """What the actor may do with a two-person change.
+    """List what the actor may do with a two-person change.
 
     Raises:
         ChangeNotFound: none such within scope.

@@ -1,7 +1,7 @@
 """Permissions: every operation of the API and the roles that may do it.
 
 This table decides *function-level* access (403). Scope (404) is `visibility`, segregation of duties
-lies in the services and in the database. tests/architecture compares the table with a golden file
+lies in the services and in the database. tests/security compares the table with a golden file
 and with every route.
 """
 
@@ -149,7 +149,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "payments.offers": ANYONE,
     "payments.transactions": FINANCE_READERS | {R.CUSTODIAN, R.OPERATOR},
     "executions.list": FINANCE_READERS | {R.CUSTODIAN, R.OPERATOR},
-    "exchanges.list": FINANCE_READERS | {R.CUSTODIAN, R.OPERATOR},
+    "gateway_exchanges.list": FINANCE_READERS | {R.CUSTODIAN, R.OPERATOR},
     "payments.executions": FINANCE_READERS | {R.CUSTODIAN, R.OPERATOR},
     "payments.create": _roles(R.TREASURY),
     "payments.update": _roles(R.TREASURY),

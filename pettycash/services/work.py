@@ -1,4 +1,4 @@
-"""Everything that waits for a person, over all kinds, with the very guards that decide who may act.
+"""Work: everything that waits for a person, by the very guards that decide who may act.
 
 Of each kind the oldest are looked at, so that the list costs the same however much there is; where
 more may wait, it says so.
@@ -67,7 +67,7 @@ class WorkItem:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What waits of one kind."""
+    """Work of one kind."""
 
     kind: str
     operation: str
@@ -93,7 +93,7 @@ class WorkKind:
 
 
 def waiting(session: Session, *, actor: Actor) -> list[Work]:
-    """What waits for the actor, the oldest first; kinds of which nothing does are left out."""
+    """List what waits for the actor, the oldest first; kinds of which nothing does are left out."""
     reader = Reader(session, actor)
     found = []
     for kind in KINDS:

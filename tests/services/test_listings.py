@@ -16,6 +16,7 @@ from pettycash import services
 from pettycash.models.payments import PaymentStatus
 from pettycash.models.people import Role
 from pettycash.services import listings
+from pettycash.services.case_lists import CASES
 from pettycash.services.listings import Filter, Listing, export, page
 from pettycash.services.payments.lists import PAYMENTS
 from pettycash.services.requisitions.reading import REQUISITIONS
@@ -145,6 +146,8 @@ def test_who_sees_no_payees_finds_none(session: Session) -> None:
     assert draft.number in numbers(session, REQUISITIONS, "cfo", q=word)
     assert draft.number in numbers(session, REQUISITIONS, "operator", q=draft.number)
     assert numbers(session, REQUISITIONS, "operator", q=word) == []
+    assert page(session, CASES, acting(session, "operator"), {"q": word}).items == []
+    assert draft.number in numbers(session, REQUISITIONS, "operator", q=" ")
     paid = books.pay(session, "100.00")
     assert numbers(session, PAYMENTS, "cfo", destination=paid.destination) == [paid.number]
     assert numbers(session, PAYMENTS, "operator", destination=paid.destination) == []

@@ -1,4 +1,4 @@
-"""What waits for one, on the wire."""
+"""Work that waits for a person, on the wire."""
 
 from typing import Any
 
@@ -20,11 +20,11 @@ class WorkItemSchema(Schema):
 
 
 class WorkKindSchema(Schema):
-    """What waits of one kind, the oldest first."""
+    """Work of one kind, the oldest first."""
 
     kind = ma.fields.String(required=True, metadata={"enum": [each.kind for each in KINDS]})
     operation = ma.fields.String(
-        required=True, metadata={"description": "What waits to be done, or where it is done."}
+        required=True, metadata={"description": "The operation that is waited for."}
     )
     count = ma.fields.Integer(
         required=True,

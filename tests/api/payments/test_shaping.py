@@ -217,9 +217,23 @@ def test_a_number_stands_where_an_id_does(api: ApiClient, make: Callable[..., st
 
 
 def test_releases_and_exchanges_of_the_company_stand_in_lists(api: ApiClient) -> None:
-    for what in ("executions", "exchanges"):
+    for what in ("executions", "gateway-exchanges"):
         assert api.as_("cfo").get(f"/api/payments/{what}/").status_code == 200
         assert api.as_("staff").get(f"/api/payments/{what}/").status_code == 403
     everywhere = api.as_("auditor").get("/api/funds/stores/?q=drawer").json["items"]
     kept = api.as_("custodian").get("/api/funds/stores/?q=drawer").json["items"]
     assert {each["id"] for each in kept} < {each["id"] for each in everywhere}
+
+
+def test_a_search_finds_nothing_of_another_company(
+    api: ApiClient, make: Callable[..., str]
+) -> None:
+    number = api.as_("treasury").get(path(make(making.pending))).json["number"]
+    searched = f"/api/payments/?q={number}"
+
+    assert [each["number"] for each in api.as_("cfo").get(searched).json["items"]] == [number]
+    assert api.as_("other_company").get(searched).json["items"] == []
+    theirs = api.as_("other_company").get("/api/users/?q=staff&limit=200").json["items"]
+    ours = api.as_("cfo").get("/api/users/?q=staff&limit=200").json["items"]
+    assert ours
+    assert {each["id"] for each in ours}.isdisjoint(each["id"] for each in theirs)
