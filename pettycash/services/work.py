@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -59,6 +60,8 @@ class WorkItem:
 
     id: UUID
     link: str
+    what: str
+    """Its kind: of the money, of the case, of the change."""
     number: str | None
     amount: Decimal | None
     currency: str | None
@@ -120,10 +123,13 @@ def _look(reader: Reader, kind: WorkKind) -> Work:
     )
 
 
-def _item(row: Numbered, place: str, *, since: datetime, amount: Decimal) -> WorkItem:
+def _item(
+    row: Numbered, place: str, *, what: StrEnum | str, since: datetime, amount: Decimal
+) -> WorkItem:
     return WorkItem(
         id=row.id,
         link=f"/api/{place}/{row.id}/",
+        what=str(what),
         number=row.number,
         amount=amount,
         currency=row.currency,
@@ -132,26 +138,51 @@ def _item(row: Numbered, place: str, *, since: datetime, amount: Decimal) -> Wor
 
 
 def _requisition(row: Requisition) -> WorkItem:
-    return _item(row, "requisitions", since=row.status_changed_at, amount=row.amount)
+    since = row.status_changed_at
+    return _item(row, "requisitions", what=row.kind, since=since, amount=row.amount)
 
 
 def _payment(row: Payment) -> WorkItem:
-    return _item(row, "payments", since=row.status_changed_at, amount=row.amount)
+    since = row.status_changed_at
+    return _item(row, "payments", what=row.method, since=since, amount=row.amount)
 
 
 def _replenishment(row: Replenishment) -> WorkItem:
     amount = row.approved_amount or row.requested_amount
-    return _item(row, "replenishments", since=row.status_changed_at, amount=amount)
+    what = "automatic" if row.auto_triggered else "by_hand"
+    return _item(row, "replenishments", what=what, since=row.status_changed_at, amount=amount)
 
 
 def _variance(row: VarianceAdjustment) -> WorkItem:
-    return _item(row, "variances", since=row.created_at, amount=row.variance_amount)
+    amount = row.variance_amount
+    return _item(row, "variances", what=row.kind, since=row.created_at, amount=amount)
 
 
-def _unnumbered(row: Case | Change | Pause, place: str, since: datetime) -> WorkItem:
+def _unnumbered(
+    row: Case | Change | Pause, link: str, *, what: StrEnum | str, since: datetime
+) -> WorkItem:
     return WorkItem(
-        id=row.id, link=f"/api/{place}", number=None, amount=None, currency=None, since=since
+        id=row.id,
+        link=link,
+        what=str(what),
+        number=None,
+        amount=None,
+        currency=None,
+        since=since,
     )
+
+
+def _case(row: Case) -> WorkItem:
+    since = row.proposed_at or row.created_at
+    return _unnumbered(row, f"/api/cases/{row.id}/", what=row.kind, since=since)
+
+
+def _change(row: Change) -> WorkItem:
+    return _unnumbered(row, f"/api/changes/{row.id}/", what=row.kind, since=row.created_at)
+
+
+def _pause(row: Pause) -> WorkItem:
+    return _unnumbered(row, "/api/pause/", what=row.scope, since=row.created_at)
 
 
 def _requisitions(reader: Reader, *statuses: R) -> Select[Requisition]:
@@ -235,10 +266,15 @@ def _check_decision(reader: Reader, row: inbox.Row) -> None:
 def _decision(row: inbox.Row) -> WorkItem:
     step, _round, redirect, requisition = row
     if redirect is not None:
-        return _unnumbered(redirect, f"changes/{redirect.id}/", redirect.created_at)
+        return _change(redirect)
     assert step is not None, "an item of the inbox is a step or a redirect"
-    since = step.created_at
-    return _item(requisition, "requisitions", since=since, amount=requisition.amount)
+    return _item(
+        requisition,
+        "requisitions",
+        what=requisition.kind,
+        since=step.created_at,
+        amount=requisition.amount,
+    )
 
 
 def _cases(reader: Reader) -> Select[Case]:
@@ -403,7 +439,7 @@ KINDS: Sequence[WorkKind] = (
         guard=lambda reader, row: resolving.check_resolving(
             reader.session, row, actor=reader.actor, now=reader.now
         ),
-        item=lambda row: _unnumbered(row, f"cases/{row.id}/", row.proposed_at or row.created_at),
+        item=_case,
     ),
     WorkKind(
         kind="changes",
@@ -412,13 +448,13 @@ KINDS: Sequence[WorkKind] = (
         guard=lambda reader, row: changes.check_confirming(
             reader.session, row, actor=reader.actor, now=reader.now
         ),
-        item=lambda row: _unnumbered(row, f"changes/{row.id}/", row.created_at),
+        item=_change,
     ),
     WorkKind(
         kind="resumes",
         operation="pauses.resume",
         query=_resumes,
         guard=lambda reader, row: pauses.check_resuming(row, actor=reader.actor),
-        item=lambda row: _unnumbered(row, "pause/", row.created_at),
+        item=_pause,
     ),
 )

@@ -13,6 +13,13 @@ class WorkItemSchema(Schema):
 
     id = ma.fields.UUID(required=True)
     link = ma.fields.String(required=True, metadata={"description": "Where it is read."})
+    what = ma.fields.String(
+        required=True,
+        metadata={
+            "description": "Its kind: of a requisition, case, change or variance; a payment's"
+            " method; `automatic` or `by_hand`; what is paused."
+        },
+    )
     number = ma.fields.String(required=True, allow_none=True)
     amount = Amount(required=True, allow_none=True)
     currency = ma.fields.String(required=True, allow_none=True)
@@ -53,6 +60,7 @@ EXAMPLE_WORK: dict[str, Any] = {
                 {
                     "id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0c01",
                     "link": "/api/payments/0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0c01/",
+                    "what": "mpesa",
                     "number": "PAY-2026-000123",
                     "amount": "1500.00",
                     "currency": "KES",

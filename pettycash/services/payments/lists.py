@@ -87,6 +87,9 @@ PAYMENTS = Listing(
         **days(Payment.created_at),
         **days(Payment.paid_at, "paid"),
         **days(Payment.status_changed_at, "failed", where=Payment.status == PaymentStatus.FAILED),
+        **days(
+            Payment.status_changed_at, "reversed", where=Payment.status == PaymentStatus.REVERSED
+        ),
         "updated_since": since(Payment.updated_at),
     },
     find=Find(

@@ -14,7 +14,7 @@ from pettycash.gateways import registry
 from pettycash.gateways.sanitising import mask_phone, sanitise
 from pettycash.models.payments import Payment
 from pettycash.models.people import Role
-from pettycash.models.requisitions import Requisition, RequisitionLine
+from pettycash.models.requisitions import Requisition, RequisitionLine, RequisitionStatus
 from pettycash.models.workflow import ApprovalStep, ApprovalTrail
 from pettycash.money import Currency
 from pettycash.services import approved_facts, listings, rail_limits, requesters, rounds, visibility
@@ -97,6 +97,11 @@ REQUISITIONS = Listing(
         **days(Requisition.submitted_at, "submitted"),
         **days(Requisition.approved_at, "approved"),
         **days(Requisition.paid_at, "paid"),
+        **days(
+            Requisition.status_changed_at,
+            "rejected",
+            where=Requisition.status == RequisitionStatus.REJECTED,
+        ),
         "updated_since": since(Requisition.updated_at),
     },
     find=Find(
@@ -104,7 +109,11 @@ REQUISITIONS = Listing(
         payees=(Requisition.purpose, Requisition.payee_name),
         text="Words of number, purpose, payee and reference, in any case.",
     ),
-    orders={"newest": (Requisition.id.desc(),), "oldest": (Requisition.id,)},
+    orders={
+        "newest": (Requisition.id.desc(),),
+        "oldest": (Requisition.id,),
+        "largest": (Requisition.amount.desc(), Requisition.id.desc()),
+    },
     show=_summaries,
     columns=(
         "number",

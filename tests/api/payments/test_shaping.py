@@ -237,3 +237,24 @@ def test_a_search_finds_nothing_of_another_company(
     ours = api.as_("cfo").get("/api/users/?q=staff&limit=200").json["items"]
     assert ours
     assert {each["id"] for each in ours}.isdisjoint(each["id"] for each in theirs)
+
+
+def test_offers_and_work_say_who_may_release(api: ApiClient, make: Callable[..., str]) -> None:
+    payment_id = make(making.pending)
+
+    def offered(who: str) -> dict[str, tuple[bool, str | None]]:
+        items = api.as_(who).get(path(payment_id, "offers")).json["items"]
+        return {each["operation"]: (each["is_open"], each["code"]) for each in items}
+
+    def waits(who: str) -> list[str]:
+        kinds = api.as_(who).get("/api/work/").json["items"]
+        return [each["id"] for kind in kinds for each in kind["items"]]
+
+    assert offered(making.EXECUTOR)["payments.send_otp"] == (True, None)
+    assert offered(making.MAKER)["payments.send_otp"] == (False, "release.not_separate")
+    assert offered(making.MAKER)["payments.cancel"] == (True, None)
+    assert "payments.send_otp" not in offered("auditor")
+    refused(api.as_("other_treasury").get(path(payment_id, "offers")), 404, "payment.not_found")
+    assert payment_id in waits(making.EXECUTOR)
+    assert payment_id not in waits(making.MAKER)
+    assert payment_id not in waits("other_treasury")
