@@ -1,8 +1,8 @@
 """Entry point of the API for any WSGI server: `gunicorn wsgi:app`."""
 
-from pettycash import foundation
 from pettycash.app import create_app
+from pettycash.runtime import process
 
-foundation.log_as_json()
+process.log_as_json()
 app = create_app()
-foundation.refuse_poolers()
+process.refuse_poolers()

@@ -16,9 +16,9 @@ from sqlalchemy.exc import DBAPIError
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pettycash import config as pettycash_config
-from pettycash import db
 from pettycash.models import Base
+from pettycash.runtime import config as pettycash_config
+from pettycash.runtime import db
 
 LOCK_SECONDS = 1.0
 """Everybody queues behind an ALTER TABLE that waits: less than a request's statement waits."""

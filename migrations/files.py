@@ -10,7 +10,7 @@ from pathlib import Path
 from alembic import op
 from sqlalchemy.exc import ProgrammingError
 
-from pettycash import db
+from pettycash.runtime import db
 
 SQL = Path(__file__).parent / "sql"
 FOLDERS = ("functions", "triggers", "rows")

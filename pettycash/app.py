@@ -11,17 +11,18 @@ from typing import Any
 from flask import Flask, Response
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from pettycash import api, composition, config, db, foundation
-from pettycash.api import access, docs, errors, etags, limits, metrics
+from pettycash import api, composition
+from pettycash.api import admission, docs, door, errors, etags, limits, metrics, openapi
 from pettycash.api.blueprints import Blueprint, KeyConverter
-from pettycash.settings import Settings
+from pettycash.runtime import config, db, process
+from pettycash.runtime.settings import Settings
 
 API_DESCRIPTION = """\
 Petty cash, from a requisition to a reconciled payment.
 
-Amounts are strings such as `"1500.00"`. Instants are UTC. Errors are `application/problem+json`;
-branch on their `code` (docs/errors.md). Lists give `items` and `next_cursor`. A trailing slash is
-optional.
+Amounts are strings such as `"1500.00"`. Instants are UTC; `from` and `to` are days in the company's
+time zone. Errors are `application/problem+json`; branch on their `code` (docs/errors.md). Lists
+give `items` and `next_cursor`. A trailing slash is optional. All conventions: docs/api.md.
 """
 
 SECURITY_HEADERS = {
@@ -65,8 +66,8 @@ def create_app(settings: Settings | None = None) -> Flask:
             },
             "security": [{"token": []}],
         },
-        MAX_CONTENT_LENGTH=access.BODY_MAX_BYTES,
-        MAX_FORM_MEMORY_SIZE=access.BODY_MAX_BYTES,
+        MAX_CONTENT_LENGTH=door.BODY_MAX_BYTES,
+        MAX_FORM_MEMORY_SIZE=door.BODY_MAX_BYTES,
         MAX_FORM_PARTS=50,
         JSON_SORT_KEYS=False,
         PROPAGATE_EXCEPTIONS=False,
@@ -76,11 +77,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     application.url_map.strict_slashes = False
     application.url_map.merge_slashes = False
     errors.register(application)
-    application.before_request(access.admit)
+    application.before_request(admission.admit)
     limits.install(application, settings)
     metrics.install(application)
     application.url_map.converters["key"] = KeyConverter
-    rest = errors.Api(application)
+    rest = openapi.Api(application)
     rest.register_converter(KeyConverter, KeyConverter.schema)
     for blueprint in blueprints(api):
         rest.register_blueprint(blueprint)
@@ -114,7 +115,7 @@ def _check_routes(application: Flask) -> None:
     """No route without a row in the permission table: a forgotten decorator stops the start."""
     for rule in application.url_map.iter_rules():
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            if access.operation_of(application, rule.endpoint, method) is None:
+            if admission.operation_of(application, rule.endpoint, method) is None:
                 raise RuntimeError(f"{method} {rule.rule} stands under no @operation")
 
 
@@ -128,7 +129,7 @@ def _within_scope(inner: WsgiApp) -> WsgiApp:
             try:
                 return inner(environ, start_response)
             finally:
-                environ[ABOUT] = foundation.context() | environ.get(errors.ABOUT, {})
+                environ[ABOUT] = process.context() | environ.get(errors.ABOUT, {})
 
     return wsgi_app
 

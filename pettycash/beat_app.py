@@ -12,10 +12,10 @@ from celery.utils.log import get_multiprocessing_logger
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from pettycash import db, foundation, readiness
 from pettycash.celery_app import create_celery
-from pettycash.services import heartbeats
-from pettycash.settings import Settings
+from pettycash.runtime import db, process, readiness
+from pettycash.runtime.settings import Settings
+from pettycash.services.operations import heartbeats
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class LeaderScheduler(Scheduler):
 
 def create_beat(settings: Settings) -> Celery:
     """Lay the foundation of the process and build its Celery application."""
-    foundation.lay(settings)
+    process.lay(settings)
     celery = create_celery(settings)
     celery.conf.beat_scheduler = LeaderScheduler
     return celery
@@ -114,7 +114,7 @@ def create_beat(settings: Settings) -> Celery:
 @signals.setup_logging.connect
 def _log_as_json(**_rest: object) -> None:
     """Of a worker, too, which knows this module."""
-    foundation.log_as_json()
+    process.log_as_json()
     # It keeps to itself, and what nobody handles is written as it is: "Process … exited".
     pool = get_multiprocessing_logger()
     if pool is not None:
@@ -125,5 +125,5 @@ def _log_as_json(**_rest: object) -> None:
 
 @signals.beat_init.connect
 def _beat_is_ready(**_rest: object) -> None:
-    foundation.refuse_poolers()
+    process.refuse_poolers()
     readiness.announce()

@@ -11,8 +11,8 @@ from typing import Any
 from celery import Celery
 from kombu import Exchange, Queue
 
-from pettycash import broker_watchdog
-from pettycash.settings import Settings
+from pettycash.runtime import broker_watchdog
+from pettycash.runtime.settings import Settings
 from pettycash.tasks import schedule
 
 ROUTES = {

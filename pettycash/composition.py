@@ -1,18 +1,20 @@
-"""Composes a process that pays: the foundation of every process, and the rails' adapters.
+"""Composes a process that pays: the foundation of every process, the rails' adapters, the hooks.
 
 The API, the workers and the commands are composed alike, here, so that none of them can differ in
-which rails it serves.
+which rails it serves, or in what follows a payment.
 """
 
 from datetime import timedelta
 
-from pettycash import foundation
 from pettycash.gateways import registry
-from pettycash.gateways.http import HttpLimits, RailSession
+from pettycash.gateways.kit.http import HttpLimits, RailSession
+from pettycash.gateways.kit.tokens import TokenCache, connect
 from pettycash.gateways.mpesa import MpesaConfig, MpesaGateway
-from pettycash.gateways.tokens import TokenCache, connect
-from pettycash.rails import Rail
-from pettycash.settings import Settings
+from pettycash.runtime import process
+from pettycash.runtime.rails import Rail
+from pettycash.runtime.settings import Settings
+from pettycash.services.foundation import hooks
+from pettycash.services.imprest import replenishments
 
 
 def compose(settings: Settings) -> None:
@@ -21,8 +23,20 @@ def compose(settings: Settings) -> None:
     Opens no connection. A process that forks afterwards calls `db.dispose(close=False)` in the
     child.
     """
-    foundation.lay(settings)
+    process.lay(settings)
     registry.register(Rail.MPESA, lambda: _mpesa(settings))
+    attach()
+
+
+def attach() -> None:
+    """Say what follows from what other domains do, and in which order (`hooks`)."""
+    hooks.on_final_approval.attach()
+    hooks.on_released.attach(replenishments.consider_store)
+    hooks.on_settled.attach(replenishments.consider_store)
+    hooks.on_duplicate.attach(replenishments.consider_store)
+    hooks.on_charged.attach(replenishments.consider_store)
+    hooks.on_failed.attach()
+    hooks.on_returned.attach(replenishments.consider_store)
 
 
 def _mpesa(settings: Settings) -> MpesaGateway:

@@ -26,12 +26,13 @@ from celery import Celery
 from kombu import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from pettycash import config, db, foundation, pool, readiness, settings
 from pettycash.celery_app import create_celery
-from pettycash.crash_points import crash_point
-from pettycash.services import heartbeats, lanes, outbox
-from pettycash.services.lanes import Due, Queue
-from pettycash.settings import Settings
+from pettycash.runtime import config, db, pool, process, readiness, settings
+from pettycash.runtime.crash_points import crash_point
+from pettycash.runtime.settings import Settings
+from pettycash.services.foundation import outbox
+from pettycash.services.operations import heartbeats, lanes
+from pettycash.services.operations.lanes import Due, Queue
 from pettycash.tasks.schedule import QUEUE_HEARTBEAT_SECONDS, QUEUES
 
 logger = logging.getLogger("pettycash.relay")  # also where this is the main module
@@ -294,9 +295,9 @@ def _messages(due: Sequence[Due]) -> list[list[Due]]:
 
 def serve(configured: Settings) -> None:
     """Run the relay in this process until a signal stops it."""
-    foundation.lay(configured)
-    foundation.log_as_json()
-    foundation.refuse_poolers()
+    process.lay(configured)
+    process.log_as_json()
+    process.refuse_poolers()
     publisher = Publisher(create_celery(configured))
     running = Relay(publisher)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):

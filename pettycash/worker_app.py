@@ -10,10 +10,11 @@ from celery import Celery, current_app, signals
 from celery.apps import worker as celery_worker
 from sqlalchemy.orm import configure_mappers
 
-from pettycash import broker_watchdog, composition, db, foundation, log_lines, readiness
+from pettycash import composition
 from pettycash.beat_app import LeaderScheduler
 from pettycash.celery_app import create_celery
-from pettycash.settings import Settings
+from pettycash.runtime import broker_watchdog, db, log_lines, process, readiness
+from pettycash.runtime.settings import Settings
 from pettycash.tasks import outbox_tasks
 
 STUCK_AFTER_SECONDS = 3.0
@@ -47,7 +48,7 @@ def task_modules() -> list[str]:
 def _refuse_poolers(instance: Any, **_rest: object) -> None:
     instance.quiet = True  # its banner is no line of the log
     celery_worker.safe_say = _say  # type: ignore[attr-defined]
-    foundation.refuse_poolers()
+    process.refuse_poolers()
 
 
 def _say(message: str, _file: object = None) -> None:

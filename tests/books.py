@@ -9,17 +9,18 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash.models.attempts import (
+from pettycash.models.access import Branch, Department
+from pettycash.models.base import new_id
+from pettycash.models.imprest import Fund, Store
+from pettycash.models.ledger import AccountKind, LedgerAccount
+from pettycash.models.payments import (
     AttemptState,
     GatewayExchangeType,
+    Payment,
     PaymentAttempt,
+    PaymentStatus,
     PaymentTransaction,
 )
-from pettycash.models.base import new_id
-from pettycash.models.funds import Fund, Store
-from pettycash.models.ledger import AccountKind, LedgerAccount
-from pettycash.models.organisation import Branch, Department
-from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.releases import (
     ChallengeState,
     PaymentExecution,
@@ -33,8 +34,9 @@ from pettycash.models.requisitions import (
     RequisitionLine,
     RequisitionStatus,
 )
-from pettycash.rails import Method
-from pettycash.services import accounts, ledger, posting_rules, rounds
+from pettycash.runtime.rails import Method
+from pettycash.services.approvals import rounds
+from pettycash.services.ledger import accounts, posting, posting_rules
 from pettycash.services.payments import facts
 from tests.factories.people import acting, user_id
 from tests.factories.requisitions import approve_open
@@ -320,7 +322,7 @@ def prove(
     tried.state, tried.settled_amount = AttemptState.SETTLED, proven
     of.paid_at, of.paid_amount = occurred_at or now, proven
     of.move_to(PaymentStatus.SUCCESS, at=now)
-    ledger.post(
+    posting.post(
         session,
         [
             posting_rules.settlement(

@@ -22,9 +22,9 @@ from redis import Redis
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from pettycash import db
 from pettycash.app import create_app
-from tests import lock_order, patience
+from pettycash.runtime import db
+from tests import answers, lock_order, patience
 from tests import servers as test_servers
 from tests.restoring import Restored
 from tests.servers import Database, Servers
@@ -44,6 +44,7 @@ hypothesis.settings.load_profile("patient")
 def pytest_configure(config: pytest.Config) -> None:
     """One folder for the run's servers, made by the controller and told to its workers."""
     lock_order.RECORDER.listen()
+    answers.RECORDER.listen()
     worker = getattr(config, "workerinput", None)
     if worker is not None:
         config.stash[FOLDER] = Path(worker["servers_folder"])
@@ -112,14 +113,22 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Locks that were taken in a circle fail the run; each worker has seen a part of it."""
-    config = session.config
-    worker = getattr(config, "workerinput", {}).get("workerid")
-    lock_order.RECORDER.write(config.stash[FOLDER] / f"locks-{worker or 'alone'}.json")
-    found = [] if worker else lock_order.circle(lock_order.merged(config.stash[FOLDER]))
-    if found:
+    """Locks that were taken in a circle, and answers that the OpenAPI document does not declare,
+    fail the run; each worker has seen a part of it.
+    """
+    folder = session.config.stash[FOLDER]
+    worker = getattr(session.config, "workerinput", {}).get("workerid")
+    lock_order.RECORDER.write(folder / f"locks-{worker or 'alone'}.json")
+    answers.RECORDER.write(folder / f"answers-{worker or 'alone'}.json")
+    if worker:
+        return
+    if circle := lock_order.circle(lock_order.merged(folder)):
         print("\n\nTables are locked in a circle (docs/reliability.md, The order of locks):")
-        print(*found, sep="\n")
+        print(*circle, sep="\n")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if undeclared := answers.merged(folder):
+        print("\n\nThe API answers what its OpenAPI document does not declare (docs/api.md):")
+        print(*(f"{what} ({test})" for what, test in sorted(undeclared.items())), sep="\n")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -8,14 +8,14 @@ from enum import StrEnum
 from pathlib import Path
 
 import pettycash
-from pettycash import errors
-from pettycash.api.errors import CODE_BY_STATUS, status_of
+from pettycash.api.errors import CODE_BY_STATUS, MEANING_BY_STATUS, status_of
 from pettycash.models.imprest import REPLENISHMENT_TRANSITIONS, Replenishment
 from pettycash.models.payments import TRANSITIONS as PAYMENT_TRANSITIONS
 from pettycash.models.payments import Payment
 from pettycash.models.requisitions import TRANSITIONS as REQUISITION_TRANSITIONS
 from pettycash.models.requisitions import Requisition
-from pettycash.services import duties
+from pettycash.runtime import errors
+from pettycash.services.foundation import duties
 
 ROOT = Path(__file__).parent.parent
 ERRORS = ROOT / "docs" / "errors.md"
@@ -40,16 +40,6 @@ A 503 and a 429 carry `Retry-After`. A request that moves money is safe to send 
 
 Made from the error classes by `python -m tests.documents`; `tests/api/test_documents.py` compares.
 """
-
-BY_HTTP = {
-    400: "The request can't be read at all.",
-    405: "This path does not support that method; the Allow header lists those that it supports.",
-    406: "No answer is available in the media type that you asked for.",
-    411: "An upload needs a Content-Length header.",
-    415: "The body is of another media type than this operation takes.",
-    500: "An internal error occurred. The log holds the details under this `request_id`.",
-}
-"""Meanings of the codes that stand for a status and have no class of their own."""
 
 
 def load_everything() -> None:
@@ -81,8 +71,8 @@ def render_errors() -> str:
         meaning = " ".join((one.__doc__ or "").split())
         meanings.setdefault((int(status_of(one)), one.code), set()).add(meaning)
     for status, code in CODE_BY_STATUS.items():
-        if status in BY_HTTP:
-            meanings.setdefault((status, code), {BY_HTTP[status]})
+        if status in MEANING_BY_STATUS:
+            meanings.setdefault((status, code), {MEANING_BY_STATUS[status]})
     lines = [HEAD, "| status | code | meaning |", "| --- | --- | --- |"]
     for (status, code), found in sorted(meanings.items()):
         text = " · ".join(sorted(found)).replace("|", "\\|")

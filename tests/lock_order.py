@@ -30,9 +30,13 @@ Edges = dict[tuple[str, str], str]
 """(a table, one that was locked after it) → the test and statement that did so first."""
 
 PRODUCT = str(Path(pettycash.__file__).parent) + os.sep
-LAB = tuple(PRODUCT + room + os.sep for room in ("bench", "chaos"))
-"""Rooms that try the product: they write a past in one transaction, and nobody works beside it."""
-BETWEEN = (str(Path(PRODUCT, "db.py")), f"{os.sep}sqlalchemy{os.sep}", f"{os.sep}contextlib.py")
+LAB = PRODUCT + "lab" + os.sep
+"""What tries the product: it writes a past in one transaction, and nobody works beside it."""
+BETWEEN = (
+    str(Path(PRODUCT, "runtime", "db.py")),
+    f"{os.sep}sqlalchemy{os.sep}",
+    f"{os.sep}contextlib.py",
+)
 BEGIN = "SELECT now(), set_config('app.company'"
 """How every unit of work begins."""
 

@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import Connection, create_engine, event, select, text
 from sqlalchemy.orm import Session
 
+from pettycash.models.access import Company
 from pettycash.models.ledger import AccountKind
-from pettycash.models.organisation import Company
-from pettycash.services.ledger import Entry, credit, debit
+from pettycash.services.ledger.posting import Entry, credit, debit
 from tests import books
 from tests.servers import Database
 

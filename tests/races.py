@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from pettycash import db
+from pettycash.runtime import db
 from tests.patience import budget, wait_until
 
 WAITING = text(

@@ -5,10 +5,9 @@ from decimal import Decimal
 import pyotp
 from sqlalchemy.orm import Session
 
-from pettycash.cli.seed.personas import fixed_credentials
-from pettycash.models.funds import Fund
-from pettycash.models.imprest import Replenishment
-from pettycash.services import replenishments
+from pettycash.lab.seeds.personas import fixed_credentials
+from pettycash.models.imprest import Fund, Replenishment
+from pettycash.services.imprest import replenishments
 from tests import books
 from tests.factories.people import acting
 

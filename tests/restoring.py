@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg2
 
-from pettycash import db
+from pettycash.runtime import db
 from tests.servers import Database, Servers
 
 USES_MAX = 100

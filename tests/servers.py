@@ -22,9 +22,10 @@ from typing import Any
 
 from psycopg2 import sql
 
-from pettycash import composition, config, db
-from pettycash.cli import seed
-from pettycash.settings import Settings
+from pettycash import composition
+from pettycash.cli.lab import seed
+from pettycash.runtime import config, db
+from pettycash.runtime.settings import Settings
 from pettycash.stack import postgres, redis, schema
 from pettycash.stack.ports import Ports
 from pettycash.stack.processes import Child, ChildSpec, is_alive, start_time

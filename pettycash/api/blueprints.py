@@ -7,13 +7,17 @@ from uuid import UUID
 
 import flask_smorest
 import marshmallow as ma
+from apispec import APISpec
 from flask import Request
 from webargs import core
 from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import MultiDict
 from werkzeug.routing import BaseConverter
 
-from pettycash import errors
+from pettycash.api import headers, refusals
+from pettycash.api.schemas.fields import ListQuery, taken
+from pettycash.runtime import errors
+from pettycash.services.foundation.listings import CursorInvalid
 
 
 class BrokenJson(errors.BadRequest):
@@ -154,7 +158,37 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # flask-smorest 
 
     ARGUMENTS_PARSER = StrictParser()
 
+    def __init__(self, *names: str, **options: Any) -> None:
+        super().__init__(*names, **options)
+        self._prepare_doc_cbks.append(_finish)
+
+    def add_url_rule(self, rule: str, *rest: Any, **options: Any) -> None:
+        """As flask-smorest's; a path that names a thing may name one that does not exist."""
+        super().add_url_rule(rule, *rest, **options)
+        if "<" in rule:
+            for method, info in self._docs[self._endpoints[-1]].items():
+                if method != "parameters":
+                    refusals.at_door(info, (errors.NotFound,))
+
     def arguments(self, schema: Any, **options: Any) -> Any:
         """As flask-smorest's, with the schema made here once instead of for every request."""
         is_class = isinstance(schema, type) and issubclass(schema, ma.Schema)
-        return super().arguments(schema() if is_class else schema, **options)
+        made = taken(schema)() if is_class else schema
+        inner = super().arguments(made, **options)
+
+        def decorator(view: Any) -> Any:
+            taking = inner(view)
+            if isinstance(made, ListQuery):
+                refusals.at_door(taking._apidoc, (CursorInvalid,))
+            return taking
+
+        return decorator
+
+
+def _finish(
+    doc: dict[str, Any], info: dict[str, Any], *, method: str, spec: APISpec, **_context: Any
+) -> dict[str, Any]:
+    """Add refusals and headers to the document of an operation, last of all."""
+    headers.document(doc, info, method)
+    refusals.document(doc, info, spec)
+    return doc

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from flask import Blueprint, Flask, Response, abort, request
 
-from pettycash import settings
-from pettycash.api.access import operation
-from pettycash.api.errors import Api
+from pettycash.api.admission import operation
+from pettycash.api.openapi import Api
+from pettycash.runtime import settings
 
 STATIC = Path(__file__).parent / "static"
 

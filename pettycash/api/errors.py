@@ -11,17 +11,15 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-import flask_smorest
-import marshmallow as ma
-from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask, Response, request
-from flask_smorest.utils import prepare_response
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from pettycash import db, errors
-from pettycash.services import approved_facts, ledger, role_assignments
+from pettycash.runtime import db, errors
+from pettycash.services.access import role_assignments
+from pettycash.services.approvals import approved_facts
+from pettycash.services.ledger import posting
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +60,16 @@ CODE_BY_STATUS: Mapping[int, str] = {
     503: errors.Unavailable.code,
 }
 """For what Flask, werkzeug and webargs raise themselves."""
+
+MEANING_BY_STATUS: Mapping[int, str] = {
+    400: "The request can't be read at all.",
+    405: "This path does not support that method; the Allow header lists those that it supports.",
+    406: "No answer is available in the media type that you asked for.",
+    411: "An upload needs a Content-Length header.",
+    415: "The body is of another media type than this operation takes.",
+    500: "An internal error occurred. The log holds the details under this `request_id`.",
+}
+"""Of those codes that stand for a status and have no class of their own."""
 
 
 class ReadOnly(errors.Unavailable):
@@ -166,17 +174,17 @@ class SuccessUnproven(errors.Conflict):
 
 
 BY_SQLSTATE: Mapping[str, type[errors.PettycashError]] = {
-    "PC001": ledger.InsufficientFunds,
+    "PC001": posting.InsufficientFunds,
     "PC002": FactsStand,
-    "PC003": ledger.Unbalanced,
+    "PC003": posting.Unbalanced,
     "PC004": DutiesKeptApart,
     "PC005": MoreThanApproved,
     "PC006": FactsStand,
     "PC007": TransitionRefused,
-    "PC008": ledger.WrongAccount,
+    "PC008": posting.WrongAccount,
     "PC009": FactsStand,
-    "PC010": ledger.PeriodClosed,
-    "PC011": ledger.HoldNotOpen,
+    "PC010": posting.PeriodClosed,
+    "PC011": posting.HoldNotOpen,
     "PC013": NotReleased,
     "PC014": NotApproved,
     "PC015": SuccessUnproven,
@@ -214,67 +222,6 @@ class StoredRefusal(Exception):
     def __init__(self, refusal: errors.PettycashError) -> None:
         super().__init__(refusal.code)
         self.refusal = refusal
-
-
-class ProblemSchema(ma.Schema):
-    """A problem (RFC 9457)."""
-
-    type = ma.fields.String(required=True, metadata={"example": "urn:pettycash:request.invalid"})
-    title = ma.fields.String(required=True)
-    status = ma.fields.Integer(required=True)
-    detail = ma.fields.String(required=True)
-    code = ma.fields.String(
-        required=True, metadata={"description": "The stable code to branch on: docs/errors.md."}
-    )
-    errors = ma.fields.Dict(
-        keys=ma.fields.String(),
-        values=ma.fields.List(ma.fields.String()),
-        metadata={"description": "Field → what is wrong with it."},
-    )
-    request_id = ma.fields.String(required=True)
-
-
-def name_of(schema: type[ma.Schema] | ma.Schema) -> str:
-    """The name of a schema in the OpenAPI document; a variant is named by what differs."""
-    kind = schema if isinstance(schema, type) else type(schema)
-    name = kind.__name__.removesuffix("Schema")
-    if isinstance(schema, type):
-        return name
-    plain = kind()
-    if schema.partial:
-        name += "Partial"
-    for modifier, word in (("only", "With"), ("exclude", "Without")):
-        wanted = set(getattr(schema, modifier) or ())
-        if wanted and wanted != set(getattr(plain, modifier) or ()):
-            name += word + "".join(each.title().replace("_", "") for each in sorted(wanted))
-    return name
-
-
-class Api(flask_smorest.Api):  # type: ignore[misc] # flask-smorest is untyped
-    """flask-smorest whose errors are problems."""
-
-    ERROR_SCHEMA = ProblemSchema
-
-    def __init__(self, application: Flask) -> None:
-        plugin = MarshmallowPlugin(schema_name_resolver=name_of)
-        super().__init__(application, spec_kwargs={"marshmallow_plugin": plugin})
-
-    def _register_responses(self) -> None:
-        for status in HTTPStatus:
-            response: dict[str, Any] = {"description": status.phrase}
-            media_type = self.DEFAULT_RESPONSE_CONTENT_TYPE
-            if status >= HTTPStatus.BAD_REQUEST:
-                response["schema"] = self.ERROR_SCHEMA
-                media_type = PROBLEM
-            prepare_response(response, self.spec, media_type)
-            self.spec.components.response(status.name, response, lazy=True)
-        default: dict[str, Any] = {"description": "A problem.", "schema": self.ERROR_SCHEMA}
-        prepare_response(default, self.spec, PROBLEM)
-        self.spec.components.response("DEFAULT_ERROR", default, lazy=True)
-
-    def handle_http_exception(self, error: HTTPException) -> Response:
-        """Render what Flask, werkzeug and webargs raise."""
-        return _from_http(error)
 
 
 def status_of(kind: type[errors.PettycashError]) -> HTTPStatus:
@@ -331,7 +278,7 @@ def from_error(error: errors.PettycashError) -> Response:
     )
 
 
-def _from_http(error: HTTPException) -> Response:
+def from_http(error: HTTPException) -> Response:
     status = error.code or 500
     # werkzeug's own headers: Allow on 405, Retry-After, WWW-Authenticate.
     headers = {
@@ -411,7 +358,7 @@ def _handle_rest(error: Exception) -> Response:
     if isinstance(error, HTTPException):
         original = getattr(error, "original_exception", None)
         if not isinstance(error, InternalServerError) or original is None:
-            return _from_http(error)
+            return from_http(error)
         error = original
     if isinstance(error, StoredRefusal):
         error = error.refusal

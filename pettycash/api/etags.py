@@ -1,8 +1,20 @@
 """Versions of things over HTTP: If-Match on PATCH (412, 428), If-None-Match on GET (304)."""
 
+from typing import Any
+
 from flask import Response, g, request
 
-from pettycash import errors
+from pettycash.api import headers, refusals
+from pettycash.runtime import errors
+
+IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "required": True,
+    "description": "The ETag of the version that you change.",
+    "schema": {"type": "string"},
+    "example": '"v1"',
+}
 
 
 class IfMatchMissing(errors.PreconditionRequired):
@@ -46,6 +58,13 @@ def check_etag(version: int | str) -> None:
     tags = request.if_match
     if not (tags.star_tag or tags.contains_weak(f"v{version}")):
         raise ChangedMeanwhile
+
+
+def document_change(doc: dict[str, Any]) -> None:
+    """Declare what a PATCH asks for, refuses and answers."""
+    headers.declare(doc, "ETag")
+    doc.setdefault("arguments", {}).setdefault("parameters", []).append(dict(IF_MATCH))
+    refusals.at_door(doc, (IfMatchMissing, ChangedMeanwhile))
 
 
 def apply(response: Response) -> Response:

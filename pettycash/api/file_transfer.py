@@ -7,7 +7,8 @@ from flask import Response, send_file
 from werkzeug.datastructures import FileStorage
 
 from pettycash.models.requisitions import Attachment
-from pettycash.services import attachments
+from pettycash.services.foundation import images, text_validation
+from pettycash.services.requisitions import attachments
 
 BYTES: dict[str, Any] = {"type": "string", "format": "binary"}
 FILE: dict[str, Any] = {
@@ -18,10 +19,16 @@ FILE: dict[str, Any] = {
 """The answer of an operation that gives a file back, beside its schema `BYTES`."""
 
 REFUSED = (
-    "attachment.type_not_allowed, attachment.not_an_image, attachment.empty,"
-    " attachment.too_many, request.invalid_text"
+    attachments.AttachmentTooLarge,
+    attachments.DuplicateAttachment,
+    attachments.EmptyAttachment,
+    attachments.TooManyAttachments,
+    attachments.TypeNotAllowed,
+    attachments.UploadQuotaUsed,
+    images.NotAnImage,
+    text_validation.InvalidText,
 )
-"""Codes with which a file is refused as 422, whatever it belongs to."""
+"""Refusals of a file, whatever it belongs to."""
 
 
 def taken(files: dict[str, FileStorage]) -> dict[str, Any]:

@@ -14,13 +14,14 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 import pettycash
-from pettycash import db
 from pettycash.api import errors, metrics
-from pettycash.api.access import operation
+from pettycash.api.admission import operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.schemas.fields import Schema
-from pettycash.models.organisation import Company
-from pettycash.services import heartbeats, invariants
+from pettycash.models.access import Company
+from pettycash.runtime import db
+from pettycash.services.operations import heartbeats
+from pettycash.services.reconciliation import invariants
 
 logger = logging.getLogger(__name__)
 
@@ -78,9 +79,9 @@ class Ready(MethodView):
 
     @operation("health.ready")
     @blp.response(200, ReadySchema, example=READY_EXAMPLE)
-    @blp.alt_response(
+    @blp.response(
         503,
-        schema=ReadySchema,
+        ReadySchema,
         description="Something is missing.",
         example={
             "status": "not_ready",

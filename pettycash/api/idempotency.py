@@ -20,12 +20,13 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from pettycash import db, errors, settings
+from pettycash.api import headers, refusals
 from pettycash.api.blueprints import parse_json
 from pettycash.api.errors import StoredRefusal, from_error
-from pettycash.crash_points import crash_point
 from pettycash.models.base import new_id
-from pettycash.models.platform import IdempotencyKey
+from pettycash.models.operations import IdempotencyKey
+from pettycash.runtime import db, errors, settings
+from pettycash.runtime.crash_points import crash_point
 
 P = ParamSpec("P")
 
@@ -37,7 +38,7 @@ HEADER = {
     "name": "Idempotency-Key",
     "description": "A UUID, quoted or bare. The same key and request have one effect; the answer"
     " is kept for 30 days and comes again with `Idempotency-Replayed: true`.",
-    "schema": {"type": "string", "format": "uuid"},
+    "schema": {"type": "string"},
     "example": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0a01",
 }
 
@@ -117,7 +118,7 @@ def idempotent(
             raise AssertionError("unreachable")
 
         wrapper._apidoc = _documented(  # type: ignore[attr-defined]
-            deepcopy(getattr(view, "_apidoc", {})), required
+            deepcopy(getattr(view, "_apidoc", {})), required=required, secret=secret
         )
         wrapper.idempotency_required = required  # type: ignore[attr-defined]
         return wrapper
@@ -247,7 +248,7 @@ def _replay(stored: IdempotencyKey, claim: _Claim) -> Response:
     answer = current_app.response_class(
         bytes(stored.body), status=stored.status, headers=cast("dict[str, str]", stored.headers)
     )
-    answer.headers["Idempotency-Replayed"] = "true"
+    answer.headers[headers.REPLAYED] = "true"
     return answer
 
 
@@ -267,10 +268,11 @@ def _store(session: Session, key_id: UUID, answer: Response, secret: bool) -> No
     )
 
 
-def _documented(doc: dict[str, Any], required: bool) -> dict[str, Any]:
+def _documented(doc: dict[str, Any], *, required: bool, secret: bool) -> dict[str, Any]:
+    headers.declare(doc, headers.REPLAYED)
     parameters = doc.setdefault("arguments", {}).setdefault("parameters", [])
     parameters.append(HEADER | {"required": required})
-    responses = doc.setdefault("response", {}).setdefault("responses", {})
-    responses.setdefault(400, []).append("BAD_REQUEST")
-    responses.setdefault(409, []).append("CONFLICT")
+    refusals.at_door(doc, (KeyMalformed, KeyReused, KeyAtWork))
+    refusals.at_door(doc, (KeyMissing,) if required else ())
+    refusals.at_door(doc, (AnswerNotKept,) if secret else ())
     return doc

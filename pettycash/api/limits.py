@@ -1,7 +1,7 @@
 """How often a person may ask: Flask-Limiter on Redis, in memory while Redis is away.
 
 These limits guard capacity. Those that guard secrets (signing in, codes) are counted in PostgreSQL:
-`services.identity.throttles` (security.md row 14).
+`services.access.identity.throttles` (security.md row 14).
 """
 
 from typing import Any
@@ -9,9 +9,9 @@ from typing import Any
 from flask import Flask, Response, g, request
 from flask_limiter import ApplicationLimit, Limiter, RateLimitExceeded
 
-from pettycash import errors
 from pettycash.api.errors import from_error
-from pettycash.settings import Settings
+from pettycash.runtime import errors
+from pettycash.runtime.settings import Settings
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 WINDOW_SECONDS = 60
@@ -47,7 +47,7 @@ def _is_unlimited() -> bool:
 
 
 def install(application: Flask, settings: Settings) -> None:
-    """Count every request against its sender's limit, after `access.admit` knows the sender."""
+    """Count every request against its sender's limit, after `admission.admit` knows the sender."""
 
     def allowance() -> str:
         per_minute = (

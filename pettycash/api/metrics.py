@@ -15,8 +15,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
-from pettycash import db
-from pettycash.services import heartbeats, invariants, outbox_messages, periodic_jobs
+from pettycash.runtime import db
+from pettycash.services.operations import heartbeats, outbox_messages, periodic_jobs
+from pettycash.services.reconciliation import invariants
 
 logger = logging.getLogger(__name__)
 

@@ -9,12 +9,18 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.access import current_actor, operation
+from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.offers import EXAMPLE_OFFERS, OffersSchema
-from pettycash.db import transaction
-from pettycash.services import offers
-from pettycash.services.offers import Offer
+from pettycash.runtime.db import transaction
+from pettycash.services.foundation.visibility import PaymentNotFound, RequisitionNotFound
+from pettycash.services.imprest.replenishments import ReplenishmentNotFound
+from pettycash.services.imprest.variances import VarianceNotFound
+from pettycash.services.operations.cases import CaseNotFound
+from pettycash.services.operations.changes import ChangeNotFound
+from pettycash.services.reports import offers
+from pettycash.services.reports.offers import Offer
 
 blp = Blueprint(
     "offers",
@@ -36,6 +42,7 @@ class PaymentOffers(MethodView):
 
     @operation("payments.offers")
     @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
+    @refuses(PaymentNotFound)
     def get(self, payment_id: UUID) -> Answer:
         """List what you may do with the payment now, and why not the rest."""
         with transaction() as session:
@@ -50,6 +57,7 @@ class RequisitionOffers(MethodView):
 
     @operation("requisitions.offers")
     @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
+    @refuses(RequisitionNotFound)
     def get(self, requisition_id: UUID) -> Answer:
         """List what you may do with the requisition now, and why not the rest."""
         with transaction() as session:
@@ -66,6 +74,7 @@ class ReplenishmentOffers(MethodView):
 
     @operation("replenishments.offers")
     @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
+    @refuses(ReplenishmentNotFound)
     def get(self, replenishment_id: UUID) -> Answer:
         """List what you may do with the replenishment now, and why not the rest."""
         with transaction() as session:
@@ -84,6 +93,7 @@ class VarianceOffers(MethodView):
 
     @operation("variances.offers")
     @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
+    @refuses(VarianceNotFound)
     def get(self, variance_id: UUID) -> Answer:
         """List what you may do with the variance now, and why not the rest."""
         with transaction() as session:
@@ -100,6 +110,7 @@ class CaseOffers(MethodView):
 
     @operation("cases.offers")
     @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
+    @refuses(CaseNotFound)
     def get(self, case_id: UUID) -> Answer:
         """List what you may do with the case now, and why not the rest."""
         with transaction() as session:
@@ -114,6 +125,7 @@ class ChangeOffers(MethodView):
 
     @operation("changes.offers")
     @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
+    @refuses(ChangeNotFound)
     def get(self, change_id: UUID) -> Answer:
         """List what you may do with the change now, and why not the rest."""
         with transaction() as session:

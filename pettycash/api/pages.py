@@ -16,24 +16,17 @@ from uuid import UUID
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Amount, Choice, Day, People, Schema, Text, UtcDateTime
-from pettycash.services import listings
-from pettycash.services.listings import Filter, Listing
-
-
-class ListQuery(Schema):
-    """The parameters that every list takes."""
-
-    limit = ma.fields.Integer(
-        load_default=listings.PAGE_SIZE,
-        validate=ma.validate.Range(min=1, max=listings.PAGE_SIZE_MAX),
-        metadata={"description": f"Items on a page, {listings.PAGE_SIZE_MAX} at most."},
-    )
-    cursor = ma.fields.String(
-        load_default=None,
-        validate=ma.validate.Length(max=2000),
-        metadata={"description": "`next_cursor` of the page before; opaque."},
-    )
+from pettycash.api.schemas.fields import (
+    Amount,
+    Choice,
+    Day,
+    ListQuery,
+    People,
+    Schema,
+    Text,
+    UtcDateTime,
+)
+from pettycash.services.foundation.listings import Filter, Listing
 
 
 def query_of(

@@ -5,16 +5,17 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.access import current_actor, operation
+from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, page_of, query_of
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.reconciliation import EXAMPLE_RUN, RunRequestSchema, RunSchema
-from pettycash.db import transaction
 from pettycash.models.reconciliation import ReconciliationRun
+from pettycash.runtime.db import transaction
 from pettycash.services import reconciliation
-from pettycash.services.listings import ListPage, page
-from pettycash.services.reconciliation.runs import RUNS
+from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.reconciliation.runs import RUNS, DayNotOver, RunNotFound
 
 blp = Blueprint(
     "reconciliation",
@@ -40,6 +41,7 @@ class ReconciliationRuns(MethodView):
     @idempotent()
     @blp.arguments(RunRequestSchema, example={"business_date": "2026-11-20"})
     @blp.response(202, RunSchema, example={**EXAMPLE_RUN, "status": "running", "closed_at": None})
+    @refuses(DayNotOver)
     def post(self, body: dict[str, Any]) -> ReconciliationRun:
         """Start the next run of a day, or get the one that is still open.
 
@@ -60,6 +62,7 @@ class OneReconciliationRun(MethodView):
 
     @operation("reconciliation.get")
     @blp.response(200, RunSchema, example=EXAMPLE_RUN)
+    @refuses(RunNotFound)
     def get(self, run_id: UUID) -> ReconciliationRun:
         """Read one run with its counts, totals and mismatches."""
         with transaction() as session:

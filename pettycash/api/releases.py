@@ -7,11 +7,13 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.access import current_actor, operation
+from pettycash.api.admission import current_actor, operation
+from pettycash.api.approvals.conflicts import settled
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.conflicts import settled
+from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent, refuse_and_store
-from pettycash.api.payments import to_response
+from pettycash.api.payments.payments import to_response
+from pettycash.api.refusals import refuses
 from pettycash.api.schemas.payment_examples import (
     EXAMPLE_DETAIL,
     EXAMPLE_EXECUTING,
@@ -27,10 +29,59 @@ from pettycash.api.schemas.payments import (
     PaymentDetailSchema,
     ReleaseSchema,
 )
-from pettycash.db import transaction
+from pettycash.models.payments import IllegalTransition
+from pettycash.runtime.db import transaction
 from pettycash.services import payments
+from pettycash.services.approvals.approved_facts import RedirectNeeded, RedirectOpen
+from pettycash.services.foundation.duties import ApprovalVoid, NotSeparate
+from pettycash.services.foundation.rail_limits import AboveCashLimit
+from pettycash.services.foundation.visibility import PaymentNotFound
+from pettycash.services.ledger.posting import InsufficientFunds
+from pettycash.services.operations.pauses import Paused
 from pettycash.services.payments import reading
-from pettycash.services.payments.signatures import NotASignature
+from pettycash.services.payments.cash import (
+    AcknowledgementExpired,
+    AcknowledgementTriesExhausted,
+    NotCash,
+    NotTheRecipient,
+    TooManyAcknowledgementCodes,
+    WrongAcknowledgement,
+)
+from pettycash.services.payments.restored import BlockedByLostCallback, MayHaveBeenPaid
+from pettycash.services.payments.rules import (
+    UNFIT,
+    BlockedByCase,
+    ExceedsApproved,
+    FailureUnconfirmed,
+    RequisitionNotPayable,
+    RetriesExhausted,
+)
+from pettycash.services.payments.signatures import (
+    NotASignature,
+    NotTheWitness,
+    SignatureReplaced,
+    SignatureUsed,
+    WitnessDoesNotFit,
+)
+from pettycash.services.releases.challenges import (
+    CannotRelease,
+    NotLocked,
+    ReleaseClaimed,
+    TooManyCodes,
+)
+from pettycash.services.releases.checking import (
+    CodeExpired,
+    CodeRequired,
+    CodeUsed,
+    GrantExpired,
+    GrantUsed,
+    NoChallenge,
+    SubjectChanged,
+    TriesExhausted,
+    WrongCode,
+)
+from pettycash.services.releases.subjects import NotTheExecutor, ReleaseLocked, TreasuryFirst
+from pettycash.services.requisitions.attachments import UploadQuotaUsed
 
 blp = Blueprint(
     "releases",
@@ -39,12 +90,17 @@ blp = Blueprint(
     description="Who releases a payment, with which proof.",
 )
 
+NOT_YOU = (NotSeparate, TreasuryFirst)
 NOT_NOW = (
-    "payment.illegal_state, payment.requisition_not_payable, payment.failure_unconfirmed,"
-    " payment.blocked_by_case, payment.retries_exhausted, release.locked, approval.void,"
-    " redirect.open"
+    PaymentNotFound,
+    BlockedByCase,
+    FailureUnconfirmed,
+    IllegalTransition,
+    RedirectOpen,
+    ReleaseLocked,
+    RequisitionNotPayable,
+    RetriesExhausted,
 )
-NOT_YOU = "release.not_separate, release.treasury_first, release.not_executor"
 
 
 @blp.route("/<uuid:payment_id>/send_otp/")
@@ -54,10 +110,7 @@ class CodeSending(MethodView):
     @operation("payments.send_otp")
     @idempotent()
     @blp.response(202, ReleaseSchema, example={**EXAMPLE_RELEASE, "otp_sent_timestamp": None})
-    @blp.alt_response(403, description=NOT_YOU)
-    @blp.alt_response(409, description=f"{NOT_NOW}, release.claimed")
-    @blp.alt_response(429, description="release.too_many_codes, auth.throttled")
-    @blp.alt_response(503, description="platform.paused")
+    @refuses(*NOT_YOU, *NOT_NOW, ApprovalVoid, Paused, ReleaseClaimed, TooManyCodes)
     def post(self, payment_id: UUID) -> dict[str, Any] | None:
         """Become the executor and be sent a code with amount and payee; again replaces it."""
         with transaction() as session:
@@ -75,15 +128,19 @@ class CodeVerification(MethodView):
     @idempotent()
     @blp.arguments(CodeSchema, example={"code": "123456"})
     @blp.response(200, ReleaseSchema, example=EXAMPLE_VERIFIED)
-    @blp.alt_response(403, description=NOT_YOU)
-    @blp.alt_response(409, description=NOT_NOW)
-    @blp.alt_response(
-        422,
-        description="release.wrong_code, release.code_expired, release.code_used,"
-        " release.tries_exhausted, release.no_challenge, release.subject_changed",
+    @refuses(
+        *NOT_YOU,
+        *NOT_NOW,
+        ApprovalVoid,
+        CodeExpired,
+        CodeUsed,
+        NoChallenge,
+        NotTheExecutor,
+        Paused,
+        SubjectChanged,
+        TriesExhausted,
+        WrongCode,
     )
-    @blp.alt_response(429, description="auth.throttled")
-    @blp.alt_response(503, description="platform.paused")
     def post(self, body: dict[str, Any], payment_id: UUID) -> dict[str, Any] | None:
         """Verify the code, or one of your TOTP app. Each try counts; it releases for 5 minutes."""
         with transaction() as session:
@@ -109,16 +166,24 @@ class Execution(MethodView):
     @operation("payments.execute")
     @idempotent(required=True)
     @blp.response(202, PaymentDetailSchema, example=EXAMPLE_EXECUTING)
-    @blp.alt_response(403, description=NOT_YOU)
-    @blp.alt_response(
-        409, description=f"{NOT_NOW}, payment.provider_account_inactive, redirect.needed"
+    @refuses(
+        *NOT_YOU,
+        *NOT_NOW,
+        *UNFIT,
+        ApprovalVoid,
+        BlockedByLostCallback,
+        CodeRequired,
+        ExceedsApproved,
+        GrantExpired,
+        GrantUsed,
+        InsufficientFunds,
+        MayHaveBeenPaid,
+        NotTheExecutor,
+        Paused,
+        RedirectNeeded,
+        SubjectChanged,
     )
-    @blp.alt_response(
-        422,
-        description="release.code_required, release.grant_expired, release.grant_used,"
-        " release.subject_changed, ledger.insufficient_funds, payment.rail_refuses",
-    )
-    @blp.alt_response(503, description="platform.paused")
+    @sends("Location", "ETag")
     def post(self, payment_id: UUID) -> tuple[dict[str, Any], dict[str, str]]:
         """Release the payment: its money is held and workers send it. Read it at `Location`."""
         with transaction() as session:
@@ -144,8 +209,8 @@ class ExecutorAssignment(MethodView):
         PaymentDetailSchema,
         example={**EXAMPLE_DETAIL, "executor_id": EXAMPLE_RELEASE["executor_id"]},
     )
-    @blp.alt_response(409, description=NOT_NOW)
-    @blp.alt_response(422, description="release.cannot_release")
+    @refuses(*NOT_NOW, CannotRelease, NotSeparate)
+    @sends("ETag")
     def post(self, body: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
         """Name who releases the payment; whatever claim there was ends."""
         with transaction() as session:
@@ -166,8 +231,8 @@ class ReleaseUnlocking(MethodView):
     @operation("payments.unlock_release")
     @idempotent()
     @blp.response(200, PaymentDetailSchema, example=EXAMPLE_DETAIL)
-    @blp.alt_response(403, description="release.not_separate")
-    @blp.alt_response(409, description="release.not_locked")
+    @refuses(NotLocked, NotSeparate, PaymentNotFound)
+    @sends("ETag")
     def post(self, payment_id: UUID) -> dict[str, Any]:
         """Unlock a release after too many failed codes; their executor may not do it."""
         with transaction() as session:
@@ -199,25 +264,25 @@ class Acknowledgement(MethodView):
             "phone_number": None,
         },
     )
-    @blp.alt_response(
-        403,
-        description="release.not_separate, acknowledgement.not_the_recipient,"
-        " acknowledgement.not_the_witness",
+    @refuses(
+        AboveCashLimit,
+        AcknowledgementExpired,
+        AcknowledgementTriesExhausted,
+        IllegalTransition,
+        NotASignature,
+        NotCash,
+        NotSeparate,
+        NotTheRecipient,
+        NotTheWitness,
+        PaymentNotFound,
+        SignatureReplaced,
+        SignatureUsed,
+        TooManyAcknowledgementCodes,
+        UploadQuotaUsed,
+        WitnessDoesNotFit,
+        WrongAcknowledgement,
     )
-    @blp.alt_response(
-        409,
-        description="payment.illegal_state, acknowledgement.not_cash,"
-        " acknowledgement.signature_used, acknowledgement.signature_replaced",
-    )
-    @blp.alt_response(
-        422,
-        description="acknowledgement.wrong_code, acknowledgement.code_expired,"
-        " acknowledgement.tries_exhausted, acknowledgement.not_a_signature,"
-        " acknowledgement.witness_does_not_fit, payment.above_cash_limit",
-    )
-    @blp.alt_response(
-        429, description="acknowledgement.too_many_codes, attachment.quota_used, auth.throttled"
-    )
+    @sends("ETag")
     def post(self, body: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
         """Say that cash changed hands, or have a new code sent to the recipient.
 

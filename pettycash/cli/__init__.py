@@ -8,6 +8,7 @@ stack gave its own processes.
 """
 
 import importlib
+import importlib.util
 import os
 import sys
 from typing import Any
@@ -15,44 +16,53 @@ from typing import Any
 import click
 from flask.cli import FlaskGroup
 
-from pettycash.errors import PettycashError
+from pettycash.runtime.errors import PettycashError
 from pettycash.stack.state import StackError, StateFolder, folder_from
 
 COMMANDS = {
     "up": "pettycash.cli.stack:up",
-    "test": "pettycash.cli.checks:test",
+    "test": "pettycash.cli.lab.checks:test",
     "status": "pettycash.cli.stack:status",
     "secrets": "pettycash.cli.stack:show_secrets",
     "logs": "pettycash.cli.stack:logs",
-    "mailbox": "pettycash.cli.stack:mailbox",
+    "mailbox": "pettycash.cli.lab.mailbox:mailbox",
     "reset": "pettycash.cli.stack:reset",
     "doctor": "pettycash.cli.doctor:doctor",
     "db": "pettycash.cli.schema:db",
     "backup": "pettycash.cli.backups:backup",
     "restore": "pettycash.cli.backups:restore",
     "restore-drill": "pettycash.cli.backups:restore_drill",
-    "seed": "pettycash.cli.seed:seed",
-    "company": "pettycash.cli.company:company",
-    "users": "pettycash.cli.users:users",
-    "security": "pettycash.cli.security:security",
-    "cases": "pettycash.cli.cases:cases",
-    "pause": "pettycash.cli.pauses:pause",
-    "resume": "pettycash.cli.pauses:resume",
+    "seed": "pettycash.cli.lab.seed:seed",
+    "company": "pettycash.cli.access.company:company",
+    "users": "pettycash.cli.access.users:users",
+    "security": "pettycash.cli.access.security:security",
+    "cases": "pettycash.cli.operations.cases:cases",
+    "pause": "pettycash.cli.operations.pauses:pause",
+    "resume": "pettycash.cli.operations.pauses:resume",
     "relay": "pettycash.cli.relay:relay",
     "payments": "pettycash.cli.payments:payments",
-    "outbox": "pettycash.cli.outbox:outbox",
-    "rotate": "pettycash.cli.rotation:rotate",
-    "reconcile": "pettycash.cli.reconcile:reconcile",
-    "audit": "pettycash.cli.audit:audit",
-    "seeded-bugs": "pettycash.cli.seeded_bugs:seeded_bugs",
-    "demo": "pettycash.cli.demo:demo",
-    "crash-points": "pettycash.cli.crash_points:crash_points",
-    "bench": "pettycash.cli.bench:bench",
-    "chaos": "pettycash.cli.chaos:chaos",
-    "insider": "pettycash.cli.model:insider",
-    "model": "pettycash.cli.model:model",
+    "outbox": "pettycash.cli.operations.outbox:outbox",
+    "rotate": "pettycash.cli.access.rotation:rotate",
+    "reconcile": "pettycash.cli.reconciliation.reconcile:reconcile",
+    "audit": "pettycash.cli.reconciliation.audit:audit",
+    "seeded-bugs": "pettycash.cli.lab.seeded_bugs:seeded_bugs",
+    "demo": "pettycash.cli.lab.demo:demo",
+    "crash-points": "pettycash.cli.lab.crash_points:crash_points",
+    "bench": "pettycash.cli.lab.bench:bench",
+    "chaos": "pettycash.cli.lab.chaos:chaos",
+    "insider": "pettycash.cli.lab.model:insider",
+    "model": "pettycash.cli.lab.model:model",
 }
 """Command → "module:name of the click command"."""
+
+LAB = "pettycash.cli.lab"
+"""Commands of whoever develops; an image leaves them out, and what they need."""
+
+
+def installed() -> dict[str, str]:
+    """The commands that there are here."""
+    has_lab = importlib.util.find_spec(LAB) is not None
+    return {name: at for name, at in COMMANDS.items() if has_lab or not at.startswith(f"{LAB}.")}
 
 
 class CommandGroup(FlaskGroup):
@@ -60,12 +70,12 @@ class CommandGroup(FlaskGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Our commands; Flask's own (run, shell, routes) have no place in operations."""
-        return sorted(COMMANDS)
+        return sorted(installed())
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Load the module that has it."""
         del ctx  # click's signature
-        place = COMMANDS.get(name)
+        place = installed().get(name)
         if place is None:
             return None
         module, attribute = place.split(":")

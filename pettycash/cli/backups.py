@@ -14,13 +14,13 @@ from typing import Any
 import click
 from rich.console import Console
 
-from pettycash import config
-from pettycash import settings as installed
 from pettycash.cli import state_folder, tables
 from pettycash.cli.host import at_host, login_name
 from pettycash.cli.schema import owner_settings, told
-from pettycash.services import restores
-from pettycash.settings import Settings
+from pettycash.runtime import config
+from pettycash.runtime import settings as installed
+from pettycash.runtime.settings import Settings
+from pettycash.services.payments import restores
 from pettycash.stack import schema
 from pettycash.stack.backups import drill as drilling
 from pettycash.stack.backups import making, restoring

@@ -10,9 +10,10 @@ from typing import ParamSpec, TypeVar
 import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from pettycash import composition, config, db, foundation
+from pettycash import composition
 from pettycash.cli import adopt_running_stack, state_folder
-from pettycash.settings import Settings
+from pettycash.runtime import config, db, process
+from pettycash.runtime.settings import Settings
 from pettycash.stack.plan import KEYS
 
 P = ParamSpec("P")
@@ -28,7 +29,7 @@ def composed(function: Callable[P, R]) -> Callable[P, R]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         composition.compose(usable_settings())
         # Under a supervisor machines read the log; before a person it must not get in between.
-        foundation.log_as_json(logging.WARNING if sys.stderr.isatty() else logging.INFO)
+        process.log_as_json(logging.WARNING if sys.stderr.isatty() else logging.INFO)
         try:
             return function(*args, **kwargs)
         except OperationalError as error:

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import redis
 
-from pettycash import config, foundation
 from pettycash.api import health
-from pettycash.settings import Settings
+from pettycash.runtime import config, process
+from pettycash.runtime.settings import Settings
 from pettycash.stack import probes
 from pettycash.stack.state import StackError
 
@@ -48,7 +48,7 @@ def settings() -> Settings:
 
 def look(current: Settings) -> list[dict[str, Any]]:
     """Database, its schema, every background part, the books; Redis; the mail server."""
-    foundation.lay(current)
+    process.lay(current)
     with _silent(logging.getLogger(health.__name__)):
         checks = health.readiness()
     return [*checks, redis_answers(current.redis_url), mail_answers(current.smtp_url)]

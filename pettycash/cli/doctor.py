@@ -11,9 +11,9 @@ import click
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
-from pettycash import config, pool
 from pettycash.cli import deployed, names_servers, state_folder
-from pettycash.settings import Settings
+from pettycash.runtime import config, pool
+from pettycash.runtime.settings import Settings
 from pettycash.stack import postgres, redis
 from pettycash.stack.backups import container
 from pettycash.stack.plan import USUAL_PORTS

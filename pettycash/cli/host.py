@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pettycash import db
+from pettycash.runtime import db
 
 
 def login_name() -> str:

@@ -8,11 +8,11 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash import money
-from pettycash.cli import companies, tables
+from pettycash.cli import tables
+from pettycash.cli.access import companies
 from pettycash.cli.composed import composed
-from pettycash.models.attempts import LIVE, PaymentAttempt
-from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.payments import LIVE, Payment, PaymentAttempt, PaymentStatus
+from pettycash.runtime import money
 from pettycash.services import payments as service
 
 

@@ -9,9 +9,9 @@ from alembic.util import CommandError
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
-from pettycash import config
 from pettycash.cli import adopt_running_stack
-from pettycash.settings import Settings
+from pettycash.runtime import config
+from pettycash.runtime.settings import Settings
 from pettycash.stack import schema, schema_text
 
 

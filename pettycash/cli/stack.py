@@ -14,7 +14,6 @@ import click
 
 from pettycash.cli import names_servers, state_folder, tables
 from pettycash.stack import console
-from pettycash.stack.mailbox.store import Mailbox
 from pettycash.stack.plan import StackPlan, caller_environment
 from pettycash.stack.ports import Ports
 from pettycash.stack.processes import ChildState, is_alive
@@ -180,21 +179,6 @@ def _follow(files: dict[str, Path]) -> Iterator[tuple[str, str]]:
             for line in whole.decode("utf-8", errors="replace").splitlines():
                 yield name, line
         time.sleep(0.3)
-
-
-@click.command()
-@click.option("--to", default="", help="Only what was sent to this address.")
-@click.option("-n", "--limit", default=20, show_default=True, help="How many of the newest.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def mailbox(to: str, limit: int, as_json: bool) -> None:
-    """Print the newest messages of the development mailbox, one-time codes included."""
-    messages = Mailbox(state_folder().mailbox).messages(to, limit)
-    if as_json:
-        _print_json([message.as_dict() for message in messages])
-        return
-    for message in messages:
-        click.echo(f"{message.received_at}  to {', '.join(message.to)}: {message.subject}")
-        click.echo("".join(f"    {line}\n" for line in message.text.splitlines()))
 
 
 @click.command()

@@ -14,9 +14,9 @@ from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
-from pettycash import errors
 from pettycash.gateways.flight import Deadline
-from pettycash.rails import Rail
+from pettycash.runtime import errors
+from pettycash.runtime.rails import Rail
 
 
 class OutcomeKind(StrEnum):

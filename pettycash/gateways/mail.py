@@ -13,8 +13,8 @@ from contextlib import closing, suppress
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
-from pettycash import settings
 from pettycash.gateways.flight import Deadline, Flight
+from pettycash.runtime import settings
 
 TIMEOUT_SECONDS = 10.0
 TOTAL_SECONDS = 20.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Lock
 
-from pettycash import errors
 from pettycash.gateways.base import Gateway
-from pettycash.rails import Rail
+from pettycash.runtime import errors
+from pettycash.runtime.rails import Rail
 
 _lock = Lock()
 _factories: dict[Rail, Callable[[], Gateway]] = {}

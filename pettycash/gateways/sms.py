@@ -7,11 +7,11 @@ turns up in the development mailbox.
 
 import urllib.parse
 
-from pettycash import settings
 from pettycash.gateways import mail
 from pettycash.gateways.flight import Deadline
-from pettycash.gateways.http import RailSession, TransportFailure
-from pettycash.gateways.wire import read_object
+from pettycash.gateways.kit.http import RailSession, TransportFailure
+from pettycash.runtime import settings
+from pettycash.runtime.wire import read_object
 
 ACCEPTED_CODES = frozenset({100, 101, 102})
 """Processed, sent, queued: the provider has it (its documentation, status codes)."""

@@ -1,35 +1,27 @@
 """Every table, so that one import completes the metadata."""
 
 from pettycash.models import (
-    attempts,
-    funds,
-    identity,
+    access,
+    approvals,
     imprest,
     ledger,
-    organisation,
+    operations,
     payments,
-    people,
-    platform,
     reconciliation,
     releases,
     requisitions,
-    workflow,
 )
 from pettycash.models.base import Base
 
 __all__ = [
     "Base",
-    "attempts",
-    "funds",
-    "identity",
+    "access",
+    "approvals",
     "imprest",
     "ledger",
-    "organisation",
+    "operations",
     "payments",
-    "people",
-    "platform",
     "reconciliation",
     "releases",
     "requisitions",
-    "workflow",
 ]

@@ -9,7 +9,6 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint, func, inspect, text
 from sqlalchemy.orm import Mapped, mapped_column, object_session
 
-from pettycash import errors
 from pettycash.models.base import (
     CurrencyCode,
     Money,
@@ -20,7 +19,8 @@ from pettycash.models.base import (
     own_key,
     within_company,
 )
-from pettycash.rails import Method
+from pettycash.runtime import errors
+from pettycash.runtime.rails import Method
 
 
 class RequisitionKind(StrEnum):

@@ -8,7 +8,7 @@ import sys
 
 import psycopg2
 
-from pettycash import config
+from pettycash.runtime import config
 from pettycash.stack import probes
 
 SILENT_SECONDS_MAX = 60

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 from gunicorn.http.errors import LimitRequestHeaders
 
-from pettycash.api import access
+from pettycash.api import door
 
 HEAD_BYTES_MAX = 64 * 1024
-UPLOAD_BYTES_MAX = access.UPLOAD_MAX_BYTES + access.MULTIPART_OVERHEAD_BYTES
-CHUNKED_BYTES_MAX = 2 * access.BODY_MAX_BYTES
+UPLOAD_BYTES_MAX = door.UPLOAD_MAX_BYTES + door.MULTIPART_OVERHEAD_BYTES
+CHUNKED_BYTES_MAX = 2 * door.BODY_MAX_BYTES
 """Of a body in chunks, their headings included; uploads have to say their length."""
 
 LENGTH_DIGITS_MAX = 18
@@ -99,7 +99,7 @@ class Arrival:
                 return
             kind = fields.get(b"content-type", [b""])[0]
             is_upload = kind.startswith(b"multipart/form-data")
-            limit = UPLOAD_BYTES_MAX if is_upload else access.BODY_MAX_BYTES
+            limit = UPLOAD_BYTES_MAX if is_upload else door.BODY_MAX_BYTES
             if len(lengths[0]) > LENGTH_DIGITS_MAX or int(lengths[0]) > limit:
                 self.give_up()  # its head is enough to refuse it
                 return
@@ -112,7 +112,7 @@ class Arrival:
         if end is not None:
             self.is_whole, self.rest = True, data[end:]
         elif self._is_chunked and len(self.data) > CHUNKED_BYTES_MAX:
-            self.give_up(access.BodyTooLarge())
+            self.give_up(door.BodyTooLarge())
 
     def _end_of_length(self, data: bytes) -> int | None:
         missing = self._left or 0

@@ -13,8 +13,8 @@ import click
 from celery import Celery
 from celery.bin.base import CLIContext
 
-from pettycash import config, log_lines
-from pettycash.settings import Settings
+from pettycash.runtime import config, log_lines
+from pettycash.runtime.settings import Settings
 
 COMMANDS = {
     "worker": ("celery.bin.worker:worker", "pettycash.worker_app:create_worker"),

@@ -89,7 +89,7 @@ def outside(plan: StackPlan) -> list[ChildSpec]:
         url = plan.local_url("mailbox")
         command = _python(
             "-m",
-            "pettycash.stack.mailbox",
+            "pettycash.lab.mailbox",
             "--port",
             str(plan.port("mailbox")),
             "--smtp-port",
@@ -117,7 +117,7 @@ def _simulator(plan: StackPlan, rail: str) -> ChildSpec:
     state = plan.folder.simulators / rail
     command = _python(
         "-m",
-        f"pettycash.simulators.{rail}",
+        f"pettycash.lab.simulators.{rail}",
         "--host",
         LOOPBACK,
         "--port",

@@ -16,7 +16,7 @@ from typing import Any
 from gunicorn.http.parser import RequestParser
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
-from pettycash import errors
+from pettycash.runtime import errors
 from pettycash.stack.arrival import Arrival
 
 HEAD_SECONDS = 10.0

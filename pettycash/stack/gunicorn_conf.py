@@ -18,9 +18,10 @@ from gunicorn.workers.base import Worker
 from prometheus_client import multiprocess
 from sqlalchemy.orm import configure_mappers
 
-from pettycash import app, db, foundation
+from pettycash import app
+from pettycash.runtime import db, process
 
-foundation.log_as_json()
+process.log_as_json()
 
 SWITCH_SECONDS = 0.0005
 """How long a thread keeps the interpreter while others wait for it; 5 ms by default. A thread that

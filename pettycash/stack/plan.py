@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from pettycash import config
+from pettycash.runtime import config
 from pettycash.stack import postgres, redis
 from pettycash.stack.ports import LOOPBACK, Ports
 from pettycash.stack.state import StackError, StateFolder

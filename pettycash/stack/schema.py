@@ -11,8 +11,8 @@ from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from pettycash import db, pool
-from pettycash.db import APP_ROLE, SYSTEM_ROLE
+from pettycash.runtime import db, pool
+from pettycash.runtime.db import APP_ROLE, SYSTEM_ROLE
 from pettycash.stack.state import ROOT, StackError
 
 MIGRATION_LOCK = 0x6D69_6772_6174_6500

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, create_engine, text
 
-from pettycash import pool
+from pettycash.runtime import pool
 
 WIDTH = 100
 

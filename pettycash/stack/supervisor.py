@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from pettycash import config
+from pettycash.runtime import config
 from pettycash.stack import children, console, probes
 from pettycash.stack.plan import StackPlan
 from pettycash.stack.processes import Child, ChildSpec, ChildState, is_alive

@@ -1,11 +1,13 @@
 """Others take over from somebody who left."""
 
-from pettycash import db
-from pettycash.services import leaving, redirects
+from pettycash.runtime import db
+from pettycash.services.approvals import leaving
+from pettycash.services.foundation import departures
+from pettycash.services.payments import redirects
 from pettycash.tasks.outbox_tasks import Job, outbox_task
 
 
-@outbox_task(leaving.TOPIC)
+@outbox_task(departures.TOPIC)
 def hand_over(job: Job) -> None:
     """Requisitions, redirects, releases, each in a transaction of its own; then the rest."""
     with db.transaction() as session:

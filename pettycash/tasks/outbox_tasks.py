@@ -14,10 +14,11 @@ from uuid import UUID
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 
-from pettycash import db
-from pettycash.crash_points import crash_point
-from pettycash.services import dead_letters, lanes, outbox
-from pettycash.services.outbox import Begun
+from pettycash.runtime import db
+from pettycash.runtime.crash_points import crash_point
+from pettycash.services.foundation import outbox
+from pettycash.services.foundation.outbox import Begun
+from pettycash.services.operations import dead_letters, lanes
 
 logger = logging.getLogger(__name__)
 

@@ -1,13 +1,23 @@
-"""Sending a payment and asking what became of it; no transaction is open during a call."""
+"""Tasks of payments.
+
+Sending a payment and asking what became of it; no transaction is open during a call.
+
+The recipient's code for cash: made, kept as a digest, sent to them.
+
+Processing what rails reported, from the inbox.
+"""
 
 import logging
 
 from sqlalchemy.orm import Session
 
-from pettycash import db
-from pettycash.crash_points import crash_point
 from pettycash.gateways import registry
+from pettycash.gateways.flight import Deadline
+from pettycash.runtime import db
+from pettycash.runtime.crash_points import crash_point
 from pettycash.services import payments
+from pettycash.services.payments import callbacks
+from pettycash.tasks import delivery
 from pettycash.tasks.outbox_tasks import Job, outbox_task
 
 logger = logging.getLogger(__name__)
@@ -80,3 +90,43 @@ def resolve(job: Job) -> None:
 
     db.in_transaction(record)
     crash_point("payments.understood")
+
+
+@outbox_task("notifications.acknowledgement_code")
+def send_acknowledgement_code(job: Job) -> None:
+    """Make and send the code with which a recipient acknowledges cash."""
+    deadline = Deadline.after(delivery.SECONDS)
+    with db.transaction() as session:
+        message = payments.make_acknowledgement_code(
+            session, acknowledgement_id=job.key, now=session.info["now"]
+        )
+    if message is None:
+        return
+    crash_point("cash.code_made")
+    try:
+        delivery.deliver(
+            subject=message.subject,
+            text=message.text,
+            email=message.email,
+            phone=message.phone,
+            deadline=deadline,
+        )
+    except delivery.NobodyReached:
+        with db.transaction() as session:
+            payments.acknowledgement_not_delivered(
+                session, acknowledgement_id=job.key, message=message
+            )
+        raise
+    crash_point("cash.code_sent")
+    with db.transaction() as session:
+        payments.acknowledgement_delivered(session, acknowledgement_id=job.key, message=message)
+
+
+@outbox_task("callbacks.process")
+def process(job: Job) -> None:
+    """Do what one stored callback proves; in the order in which they are looked at."""
+    crash_point("callbacks.delivered")
+    db.in_transaction(
+        lambda session: callbacks.process(session, callback_id=job.key, now=session.info["now"])
+    )
+    crash_point("callbacks.processed")

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from celery import shared_task
 
-from pettycash import db
-from pettycash.services import periodic_jobs
+from pettycash.runtime import db
+from pettycash.services.operations import periodic_jobs
 from pettycash.tasks.outbox_tasks import without_values
 
 logger = logging.getLogger(__name__)

@@ -8,11 +8,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from pettycash import db, errors
-from pettycash.crash_points import crash_point
-from pettycash.models.organisation import Company
+from pettycash.models.access import Company
 from pettycash.models.reconciliation import ReconciliationRun, RunStatus
-from pettycash.services import outbox, reconciliation
+from pettycash.runtime import db, errors
+from pettycash.runtime.crash_points import crash_point
+from pettycash.services import reconciliation
+from pettycash.services.foundation import outbox
 from pettycash.tasks.outbox_tasks import Job, outbox_task
 from pettycash.tasks.periodic import periodic_task
 

@@ -12,11 +12,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from pettycash import db
-from pettycash.models.identity import AuthSession
-from pettycash.models.people import Membership, User
-from pettycash.services import secrets_box
-from pettycash.services.identity import people, sessions
+from pettycash.models.access import AuthSession, Membership, User
+from pettycash.runtime import db
+from pettycash.services.access.identity import people, sessions
+from pettycash.services.foundation import encryption
 
 ADDRESS = "192.0.2.7"
 
@@ -141,7 +140,7 @@ class ApiClient:
                 session.flush()
                 auth = session.execute(
                     select(AuthSession).where(
-                        AuthSession.access_digest == secrets_box.token_digest(tokens.access_token)
+                        AuthSession.access_digest == encryption.token_digest(tokens.access_token)
                     )
                 ).scalar_one()
                 auth.authenticated_at = now - ago

@@ -15,11 +15,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete
 
-from pettycash import db, settings
 from pettycash.api import errors
 from pettycash.app import create_app
-from pettycash.models.identity import Throttle
-from pettycash.settings import Settings
+from pettycash.models.access import Throttle
+from pettycash.runtime import db, settings
+from pettycash.runtime.settings import Settings
 from tests.api.client import ApiClient, Caller
 from tests.api.probe import Probe
 from tests.servers import Database, Servers, compose_for

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from pettycash import db
+from pettycash.runtime import db
 from tests.api.client import ApiClient
 from tests.factories.requisitions_http import NEW, PATH
 from tests.servers import Database, Servers

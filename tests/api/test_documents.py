@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pettycash import errors, production
 from pettycash.api.errors import STATUS_BY_KIND, status_of
-from pettycash.config import variable_of
-from pettycash.settings import Settings
+from pettycash.runtime import errors, production
+from pettycash.runtime.config import variable_of
+from pettycash.runtime.settings import Settings
 from tests import documents
 from tests.api.client import ApiClient
 

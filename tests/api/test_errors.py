@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from pettycash import db, errors
 from pettycash.api import errors as api_errors
+from pettycash.runtime import db, errors
 from tests.api.client import ApiClient
 from tests.api.probe import Probe
 from tests.servers import Database, Servers

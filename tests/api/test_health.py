@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from pettycash import db
 from pettycash.models.base import new_id
-from pettycash.services import cases, heartbeats, outbox
+from pettycash.runtime import db
+from pettycash.services.foundation import outbox
+from pettycash.services.operations import cases, heartbeats
 from tests.api.client import ApiClient
 from tests.factories.people import company_id
 from tests.servers import Database, Servers

@@ -11,8 +11,8 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from pettycash import db
-from pettycash.models.platform import IdempotencyKey
+from pettycash.models.operations import IdempotencyKey
+from pettycash.runtime import db
 from tests.api.client import ApiClient, in_thirty_days
 from tests.api.probe import Gate, Probe, departments
 

@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import text
 from werkzeug.test import create_environ
 
-from pettycash import app, db, foundation
-from pettycash.db import transaction
+from pettycash import app
+from pettycash.runtime import db, process
+from pettycash.runtime.db import transaction
 from tests.api.client import ApiClient
 from tests.factories.requisitions_http import raised
 
@@ -45,7 +46,7 @@ def test_it_names_the_person_and_the_code_of_a_refusal(common: ApiClient) -> Non
 def test_a_line_names_the_api_key_under_which_somebody_acts() -> None:
     key, person = uuid4(), uuid4()
     with db.scope(actor_id=person, api_key_id=key, request_id="r"):
-        assert foundation.context() == {
+        assert process.context() == {
             "request_id": "r",
             "person_id": str(person),
             "api_key_id": str(key),

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from pettycash import db
+from pettycash.models.access import Department
 from pettycash.models.base import new_id
-from pettycash.models.organisation import Department
+from pettycash.runtime import db
 from tests.api.client import ApiClient, Caller
 from tests.api.probe import Probe
 

@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from pettycash import clock, db
-from pettycash.models.platform import Case
+from pettycash.models.operations import Case
+from pettycash.runtime import clock, db
 from pettycash.tasks.reconciliation import advance
 from tests import books
 from tests.api.client import ApiClient, Caller

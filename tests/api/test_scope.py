@@ -2,8 +2,8 @@
 
 from flask import Flask, request_finished
 
-from pettycash import db
-from pettycash.db import Scope
+from pettycash.runtime import db
+from pettycash.runtime.db import Scope
 from tests.api.client import ApiClient
 
 

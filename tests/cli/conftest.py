@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from pettycash import foundation
 from pettycash.cli import cli
-from pettycash.errors import PettycashError
+from pettycash.runtime import process
+from pettycash.runtime.errors import PettycashError
 from tests.servers import Database
 
 
@@ -36,7 +36,7 @@ def command(live: Database, monkeypatch: pytest.MonkeyPatch) -> Command:
     for name, value in live.environ.items():
         monkeypatch.setenv(name, value)
     # The test's own log capture must stay in place.
-    monkeypatch.setattr(foundation, "log_as_json", lambda *_: None)
+    monkeypatch.setattr(process, "log_as_json", lambda *_: None)
 
     def run(*words: str, stdin: str | None = None) -> Ran:
         return _run(words, stdin)

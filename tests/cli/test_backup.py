@@ -19,10 +19,11 @@ from psycopg2 import sql
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from pettycash import db
-from pettycash.models.attempts import PaymentAttempt
-from pettycash.models.platform import PlatformPause
-from pettycash.services import ledger, pauses
+from pettycash.models.operations import PlatformPause
+from pettycash.models.payments import PaymentAttempt
+from pettycash.runtime import db
+from pettycash.services.ledger import posting
+from pettycash.services.operations import pauses
 from pettycash.stack import children, postgres, schema
 from pettycash.stack.backups import container, making, programs, restoring
 from pettycash.stack.state import ROOT, StackError
@@ -141,7 +142,7 @@ def test_a_backup_is_of_one_instant_while_others_post(
         """At every step of the backup somebody posts, and commits."""
         with db.transaction() as session:
             source = f"test:{len(posted)} {words}"
-            ledger.post(session, [transfer(session, source, "10.00")])
+            posting.post(session, [transfer(session, source, "10.00")])
         posted.append(source)
 
     post("before")

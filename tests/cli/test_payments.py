@@ -6,9 +6,10 @@ from uuid import UUID, uuid4
 import pytest
 from cryptography.fernet import Fernet
 
-from pettycash import db
 from pettycash.models.payments import Payment
-from pettycash.services import outbox, payments
+from pettycash.runtime import db
+from pettycash.services import payments
+from pettycash.services.foundation import outbox
 from tests.cli.conftest import Command
 from tests.factories import payments as making
 from tests.factories import rails

@@ -15,13 +15,15 @@ import pytest
 from redis import Redis
 from sqlalchemy import Connection, create_engine, select, text
 
-from pettycash import db, settings
 from pettycash.celery_app import create_celery
-from pettycash.models.funds import ProviderAccount
-from pettycash.models.platform import OutboxMessage
+from pettycash.models.imprest import ProviderAccount
+from pettycash.models.operations import OutboxMessage
 from pettycash.relay import Publisher, Relay
-from pettycash.services import heartbeats, invariants, lanes, outbox, outbox_messages
-from pettycash.services.lanes import Due, Queue
+from pettycash.runtime import db, settings
+from pettycash.services.foundation import outbox
+from pettycash.services.operations import heartbeats, lanes, outbox_messages
+from pettycash.services.operations.lanes import Due, Queue
+from pettycash.services.reconciliation import invariants
 from tests.factories import working
 from tests.factories.people import company_id
 from tests.patience import budget

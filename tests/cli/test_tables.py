@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from pettycash import db
 from pettycash.cli import cli
 from pettycash.models.base import new_id
-from pettycash.models.platform import CaseKind, Severity
-from pettycash.services import cases
+from pettycash.models.operations import CaseKind, Severity
+from pettycash.runtime import db
+from pettycash.services.operations import cases
 from tests.cli.conftest import Command
 from tests.factories.people import company_id
 

@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 
 from pettycash.models.imprest import Replenishment, VarianceAdjustment, VarianceStatus
 from pettycash.models.ledger import JournalEntry
+from pettycash.models.operations import Case, CaseStatus
 from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.models.platform import Case, CaseStatus
 from pettycash.models.reconciliation import ReconciliationRun, RunStatus
 from tests.crash.stage import ANSWER_SECONDS, Play, Stage
 from tests.factories.judging import evidence

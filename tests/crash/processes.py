@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pettycash import crash_points
+from pettycash.lab.mailbox.sink import Sink
+from pettycash.lab.mailbox.store import Mailbox
+from pettycash.runtime import crash_points
 from pettycash.stack import probes
-from pettycash.stack.mailbox.sink import Sink
-from pettycash.stack.mailbox.store import Mailbox
 from pettycash.stack.ports import LOOPBACK, Ports
 from pettycash.stack.processes import Child, ChildSpec
 from pettycash.stack.redis import RedisServer
@@ -140,7 +140,7 @@ class Processes:
     def _begin_simulator(self) -> None:
         command = [
             "-m",
-            "pettycash.simulators.mpesa",
+            "pettycash.lab.simulators.mpesa",
             "--host",
             LOOPBACK,
             "--callback-delay",

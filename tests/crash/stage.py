@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 import requests
 from sqlalchemy import select
 
-from pettycash.crash_points import Fault
-from pettycash.models.funds import Fund
+from pettycash.models.access import User
+from pettycash.models.imprest import Fund
 from pettycash.models.payments import Payment
-from pettycash.models.people import User
+from pettycash.runtime.crash_points import Fault
 from tests.crash.system import ONE_CODE, System
 from tests.patience import budget
 from tests.servers import wait_until

@@ -13,23 +13,30 @@ import requests
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from pettycash import composition, config, db
-from pettycash.cli.audit import ledgers
-from pettycash.cli.seed import money
-from pettycash.models.attempts import Callback, PaymentAttempt, PaymentTransaction
-from pettycash.models.funds import ProviderAccount
+from pettycash import composition
+from pettycash.cli.reconciliation.audit import ledgers
+from pettycash.lab.seeds import money
+from pettycash.lab.simulators.mpesa.configuration import Configuration
+from pettycash.lab.simulators.mpesa.credentials import OperatorCredentials
+from pettycash.models.access import User
+from pettycash.models.imprest import ProviderAccount
 from pettycash.models.ledger import Hold, JournalEntry
-from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.models.people import User
-from pettycash.models.platform import Case, CaseStatus, OutboxMessage
+from pettycash.models.operations import Case, CaseStatus, OutboxMessage
+from pettycash.models.payments import (
+    Callback,
+    Payment,
+    PaymentAttempt,
+    PaymentStatus,
+    PaymentTransaction,
+)
 from pettycash.models.releases import ChallengeSend, PaymentExecution
 from pettycash.models.requisitions import Requisition, RequisitionStatus
-from pettycash.rails import Method
-from pettycash.services import payments, releases, treasury_validation
-from pettycash.services.identity import people, sessions
-from pettycash.services.invariants import check_all, check_books, movements
-from pettycash.simulators.mpesa.configuration import Configuration
-from pettycash.simulators.mpesa.credentials import OperatorCredentials
+from pettycash.runtime import config, db
+from pettycash.runtime.rails import Method
+from pettycash.services import payments, releases
+from pettycash.services.access.identity import people, sessions
+from pettycash.services.payments import treasury_validation
+from pettycash.services.reconciliation.invariants import check_all, check_books, movements
 from pettycash.stack.ports import LOOPBACK
 from tests.crash.processes import SOLO, Processes
 from tests.factories import payments as making

@@ -7,8 +7,8 @@ from click.testing import CliRunner
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from pettycash import foundation
 from pettycash.cli import cli
+from pettycash.runtime import process
 from tests.crash.system import System
 
 pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.timeout(120)]
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.timeout(120)]
 def audited(system: System, monkeypatch: pytest.MonkeyPatch) -> System:
     for name, value in system.environ.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(foundation, "log_as_json", lambda *_: None)
+    monkeypatch.setattr(process, "log_as_json", lambda *_: None)
     return system
 
 

@@ -7,9 +7,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import create_engine, select, text
 
-from pettycash import clock, db
 from pettycash.models.reconciliation import ReconciliationRun
-from pettycash.services import company_settings, heartbeats
+from pettycash.runtime import clock, db
+from pettycash.services.foundation import company_settings
+from pettycash.services.operations import heartbeats
 from pettycash.services.reconciliation.nightly import NIGHTLY_HOUR
 from tests.crash.system import System
 from tests.factories.people import company_id

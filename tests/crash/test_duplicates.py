@@ -7,10 +7,10 @@ import requests
 from celery import Celery
 from sqlalchemy import func, select
 
-from pettycash import config
 from pettycash.celery_app import create_celery
-from pettycash.models.attempts import Callback
-from pettycash.services import callback_addresses
+from pettycash.models.payments import Callback
+from pettycash.runtime import config
+from pettycash.services.payments import callback_addresses
 from tests.crash.system import System
 from tests.races import together
 from tests.servers import wait_until

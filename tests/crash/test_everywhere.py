@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pettycash.crash_points import Fault
+from pettycash.runtime.crash_points import Fault
 from tests.crash import points
 from tests.crash.plays import PLAYS
 from tests.crash.stage import Stage

@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from pettycash import composition, config, crash_points, db
-from pettycash.crash_points import Fault, Injected, Order, crash_point
-from pettycash.models.platform import Heartbeat
-from pettycash.services import heartbeats
+from pettycash import composition
+from pettycash.models.operations import Heartbeat
+from pettycash.runtime import config, crash_points, db
+from pettycash.runtime.crash_points import Fault, Injected, Order, crash_point
+from pettycash.services.operations import heartbeats
 from tests.servers import Database
 
 Arm = Callable[[str], None]

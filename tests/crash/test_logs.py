@@ -12,12 +12,11 @@ import pytest
 import requests
 from sqlalchemy import select
 
-from pettycash import db
-from pettycash.cli.seed import fixed_credentials
-from pettycash.models.attempts import PaymentAttempt, PaymentTransaction
-from pettycash.models.funds import ProviderAccount
-from pettycash.models.payments import Payment
-from pettycash.services import callback_addresses
+from pettycash.cli.lab.seed import fixed_credentials
+from pettycash.models.imprest import ProviderAccount
+from pettycash.models.payments import Payment, PaymentAttempt, PaymentTransaction
+from pettycash.runtime import db
+from pettycash.services.payments import callback_addresses
 from tests.crash.system import ONE_CODE, Paid, System
 from tests.servers import wait_until
 

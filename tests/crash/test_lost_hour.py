@@ -14,13 +14,14 @@ import requests
 from psycopg2 import sql
 from sqlalchemy import select
 
-from pettycash import db
-from pettycash.models.attempts import PaymentAttempt
-from pettycash.models.platform import Case, CaseKind, CaseStatus
-from pettycash.services import case_resolutions, pauses, payments, treasury_validation
-from pettycash.services.case_resolutions import CaseProposal, Ending
-from pettycash.services.invariants import check_books
-from pettycash.services.payments import restored
+from pettycash.models.operations import Case, CaseKind, CaseStatus
+from pettycash.models.payments import PaymentAttempt
+from pettycash.runtime import db
+from pettycash.services import payments
+from pettycash.services.operations import pauses
+from pettycash.services.payments import case_resolutions, restored, treasury_validation
+from pettycash.services.payments.case_resolutions import CaseProposal, Ending
+from pettycash.services.reconciliation.invariants import check_books
 from pettycash.stack.backups import making, restoring
 from pettycash.stack.postgres import OWNER_ROLE
 from tests.crash.system import Paid, System

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from pettycash import config
-from pettycash.config import InvalidConfiguration
+from pettycash.runtime import config
+from pettycash.runtime.config import InvalidConfiguration
 from tests.patience import budget
 from tests.servers import Database
 
 PROGRAM = """
 from pettycash import config, settings
-from pettycash.crash_points import crash_point
+from pettycash.runtime.crash_points import crash_point
 settings.install(config.read())
 for name in ("payments.claimed", "payments.sending", "payments.claimed"):
     crash_point(name)

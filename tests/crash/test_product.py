@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pettycash.crash_points import Fault
+from pettycash.runtime.crash_points import Fault
 from tests.crash.plays import PLAYS
 from tests.crash.stage import Stage
 

@@ -6,9 +6,9 @@ import time
 import pytest
 from redis import Redis
 
-from pettycash import settings
-from pettycash.broker_watchdog import UNRESPONSIVE_AFTER_SECONDS
 from pettycash.models.payments import PaymentStatus
+from pettycash.runtime import settings
+from pettycash.runtime.broker_watchdog import UNRESPONSIVE_AFTER_SECONDS
 from tests.crash.client import Executor
 from tests.crash.system import SETTLED_SECONDS, Paid, System
 from tests.patience import budget

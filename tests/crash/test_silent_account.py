@@ -14,16 +14,18 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from pettycash import db
-from pettycash.cli.seed import money, organisation, personas, seed_demo
-from pettycash.cli.seed.personas import Persona
-from pettycash.models.attempts import AttemptState, PaymentAttempt
-from pettycash.models.funds import ProviderAccount
-from pettycash.models.people import Role
+from pettycash.cli.lab.seed import seed_demo
+from pettycash.lab.seeds import money, organisation, personas
+from pettycash.lab.seeds.personas import Persona
+from pettycash.lab.simulators.mpesa.configuration import Configuration
+from pettycash.lab.simulators.mpesa.credentials import OperatorCredentials
+from pettycash.models.access import Role
+from pettycash.models.imprest import ProviderAccount
+from pettycash.models.payments import AttemptState, PaymentAttempt
 from pettycash.models.releases import PaymentExecution
-from pettycash.services import payments, treasury_validation
-from pettycash.simulators.mpesa.configuration import Configuration
-from pettycash.simulators.mpesa.credentials import OperatorCredentials
+from pettycash.runtime import db
+from pettycash.services import payments
+from pettycash.services.payments import treasury_validation
 from tests.crash.processes import TIMINGS
 from tests.crash.system import System
 from tests.factories.payments import verified

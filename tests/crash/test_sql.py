@@ -1,7 +1,7 @@
 """Plain SQL against a database in which money has moved: what was written stays, and stays ours.
 
 As the application role unless a test says otherwise. tests/models/test_duties.py attacks the
-separation of duties, tests/services/test_ledger.py the posting of entries.
+separation of duties, tests/services/ledger/test_posting.py the posting of entries.
 """
 
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from pettycash import db
-from pettycash.services.invariants import check_books
+from pettycash.runtime import db
+from pettycash.services.reconciliation.invariants import check_books
 from tests.crash.system import Paid, System
 from tests.factories.people import company_id
 

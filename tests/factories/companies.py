@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from pettycash.services import company_settings
+from pettycash.services.foundation import company_settings
 
 
 def agree(session: Session, **values: Any) -> None:

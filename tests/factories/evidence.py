@@ -6,9 +6,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.gateways.base import Outcome
-from pettycash.models.attempts import PaymentTransaction
-from pettycash.models.funds import Store
-from pettycash.models.payments import Payment
+from pettycash.models.imprest import Store
+from pettycash.models.payments import Payment, PaymentTransaction
 from pettycash.services import payments
 from tests import books
 from tests.factories import payments as making

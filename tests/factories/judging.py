@@ -6,10 +6,11 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
+from pettycash.models.operations import Case
 from pettycash.models.payments import Payment
-from pettycash.models.platform import Case
-from pettycash.services import case_resolutions, payments
-from pettycash.services.case_resolutions import CaseProposal, Ending, files
+from pettycash.services import payments
+from pettycash.services.payments import case_resolutions
+from pettycash.services.payments.case_resolutions import CaseProposal, Ending, files
 from tests.factories import payments as making
 from tests.factories.people import acting
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from pettycash import settings
-from pettycash.stack.mailbox.sink import Sink
-from pettycash.stack.mailbox.store import Mailbox
+from pettycash.lab.mailbox.sink import Sink
+from pettycash.lab.mailbox.store import Mailbox
+from pettycash.runtime import settings
 from pettycash.stack.ports import LOOPBACK, Ports
 
 

@@ -9,14 +9,13 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from pettycash.gateways.base import Outcome
-from pettycash.models.attempts import PaymentAttempt
 from pettycash.models.ledger import Hold, JournalEntry
-from pettycash.models.payments import Payment
-from pettycash.models.platform import Case, CaseStatus, OutboxMessage
+from pettycash.models.operations import Case, CaseStatus, OutboxMessage
+from pettycash.models.payments import Payment, PaymentAttempt
 from pettycash.models.releases import ChallengeSend, PaymentExecution
-from pettycash.rails import Method
-from pettycash.services import case_resolutions, payments, releases, treasury_validation
-from pettycash.services.payments import facts, results
+from pettycash.runtime.rails import Method
+from pettycash.services import payments, releases
+from pettycash.services.payments import case_resolutions, facts, results, treasury_validation
 from pettycash.services.payments.results import RailReport, ReportEffect, Source
 from tests.factories.people import acting
 from tests.factories.requisitions import approved, digest

@@ -5,11 +5,10 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash import db
-from pettycash.models.organisation import Company
-from pettycash.models.people import SCOPE_OF, Membership, Role, RoleAssignment, User
-from pettycash.services import company_settings
-from pettycash.services.actors import Actor, HeldRole
+from pettycash.models.access import SCOPE_OF, Company, Membership, Role, RoleAssignment, User
+from pettycash.runtime import db
+from pettycash.services.foundation import company_settings
+from pettycash.services.foundation.actors import Actor, HeldRole
 
 
 def company_id(code: str) -> UUID:

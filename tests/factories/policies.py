@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from pettycash.services import company_settings
+from pettycash.services.foundation import company_settings
 
 
 def switch(session: Session, **values: object) -> None:

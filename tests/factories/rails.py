@@ -20,7 +20,7 @@ from pettycash.gateways.base import (
     RequestType,
 )
 from pettycash.gateways.flight import Deadline
-from pettycash.rails import Rail
+from pettycash.runtime.rails import Rail
 
 K = OutcomeKind
 

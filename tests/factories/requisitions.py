@@ -7,7 +7,14 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from pettycash.models.people import User
+from pettycash.models.access import User
+from pettycash.models.approvals import (
+    ApprovalStep,
+    ApprovalTrail,
+    StepAssignee,
+    StepStatus,
+    TrailAction,
+)
 from pettycash.models.requisitions import (
     IN_APPROVAL,
     TRANSITIONS,
@@ -15,16 +22,10 @@ from pettycash.models.requisitions import (
     RequisitionKind,
     RequisitionStatus,
 )
-from pettycash.models.workflow import (
-    ApprovalStep,
-    ApprovalTrail,
-    StepAssignee,
-    StepStatus,
-    TrailAction,
-)
-from pettycash.money import Currency
-from pettycash.rails import Method
-from pettycash.services import approvals, approved_facts, requisitions, rounds
+from pettycash.runtime.money import Currency
+from pettycash.runtime.rails import Method
+from pettycash.services import requisitions
+from pettycash.services.approvals import approved_facts, deciding, rounds
 from pettycash.services.requisitions import DraftLine, RequisitionDraft
 from tests.factories.people import acting, user_id
 
@@ -125,7 +126,7 @@ def approve_open(session: Session, requisition: Requisition) -> Requisition:
 
 def approve(session: Session, requisition: Requisition, by: str, **more: Any) -> Requisition:
     """One approval of what stands there."""
-    return approvals.approve(
+    return deciding.approve(
         session,
         **{
             "requisition_id": requisition.id,
@@ -205,7 +206,7 @@ def decide(session: Session, verb: str, requisition: Requisition, by: str, **mor
     }
     if "digest" not in more:
         facts["digest"] = digest(session, requisition.id)
-    return getattr(approvals, verb)(session, **(facts | more))
+    return getattr(deciding, verb)(session, **(facts | more))
 
 
 def end_roles(session: Session, *names: str) -> None:

@@ -6,20 +6,20 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from pettycash import db, settings
-from pettycash.models.platform import OutboxMessage
-from pettycash.services import lanes
-from pettycash.services.lanes import Due, Queue
-from pettycash.tasks import acknowledgements, approvals, callbacks, otp, payments
+from pettycash.models.operations import OutboxMessage
+from pettycash.runtime import db, settings
+from pettycash.services.operations import lanes
+from pettycash.services.operations.lanes import Due, Queue
+from pettycash.tasks import approvals, payments, releases
 
 TASKS: Mapping[str, Callable[..., None]] = {
     "payments.submit": payments.submit,
     "payments.resolve": payments.resolve,
-    "callbacks.process": callbacks.process,
-    "otp.send": otp.send,
-    "otp.expire": otp.expire,
+    "callbacks.process": payments.process,
+    "otp.send": releases.send,
+    "otp.expire": releases.expire,
     "approvals.hand_over": approvals.hand_over,
-    "notifications.acknowledgement_code": acknowledgements.send_acknowledgement_code,
+    "notifications.acknowledgement_code": payments.send_acknowledgement_code,
 }
 
 

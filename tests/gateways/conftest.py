@@ -19,17 +19,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from pettycash.gateways import tokens
 from pettycash.gateways.base import CallbackUrls, PayoutInstruction, ProviderAccountView
-from pettycash.gateways.http import RailSession
+from pettycash.gateways.kit import tokens
+from pettycash.gateways.kit.http import RailSession
+from pettycash.gateways.kit.tokens import TokenCache
 from pettycash.gateways.mpesa import MpesaGateway
-from pettycash.gateways.tokens import TokenCache
-from pettycash.rails import Rail
+from pettycash.runtime.rails import Rail
 from pettycash.stack.redis import program as redis_program
 from tests.gateways.loopback import Answer, ScriptedRail
 from tests.gateways.rig import QUICK, Rig
+from tests.lab.simulators.daraja import PASSWORD, SHORTCODE, Receiver, Simulator
 from tests.patience import budget
-from tests.simulators.daraja import PASSWORD, SHORTCODE, Receiver, Simulator
 
 TOKEN_PATH = "/oauth/v1/generate"
 PAYMENT_PATH = "/mpesa/b2c/v3/paymentrequest"

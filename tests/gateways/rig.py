@@ -14,9 +14,9 @@ from pettycash.gateways.base import (
     PayoutInstruction,
     ProviderAccountView,
 )
-from pettycash.gateways.http import HttpLimits
+from pettycash.gateways.kit.http import HttpLimits
 from pettycash.gateways.mpesa import MpesaGateway
-from tests.simulators.daraja import Receiver, Simulator, new_phone, until
+from tests.lab.simulators.daraja import Receiver, Simulator, new_phone, until
 
 QUICK = HttpLimits(connect_seconds=1, read_seconds=1, total_seconds=1.5)
 _numbers = itertools.count(int(time.time() * 1000) % 10**9 * 1000)

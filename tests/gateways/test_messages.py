@@ -11,11 +11,11 @@ import pytest
 import responses
 from requests import ConnectionError as NoConnection
 
-from pettycash import settings
 from pettycash.gateways import mail, sms
 from pettycash.gateways.flight import Deadline
-from pettycash.settings import Settings
-from pettycash.stack.mailbox.store import Mailbox
+from pettycash.lab.mailbox.store import Mailbox
+from pettycash.runtime import settings
+from pettycash.runtime.settings import Settings
 from pettycash.stack.ports import LOOPBACK, Ports
 from tests.factories import mailboxes
 from tests.gateways.loopback import raw_server

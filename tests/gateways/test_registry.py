@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pettycash.gateways import registry
-from pettycash.gateways.http import RailSession
+from pettycash.gateways.kit.http import RailSession
+from pettycash.gateways.kit.tokens import TokenCache
 from pettycash.gateways.mpesa import MpesaGateway
-from pettycash.gateways.tokens import TokenCache
-from pettycash.rails import FACTS, Rail
+from pettycash.runtime.rails import FACTS, Rail
 
 
 def make() -> MpesaGateway:

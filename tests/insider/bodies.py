@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 from uuid import uuid4
 
-from pettycash.models.people import SCOPE_OF, Role
+from pettycash.models.access import SCOPE_OF, Role
 from tests.factories.pictures import picture
 from tests.insider.company import PASSWORD, Person
 

@@ -8,13 +8,13 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pettycash import db
-from pettycash.cli.seed import money, organisation
-from pettycash.models.funds import StoreKind
-from pettycash.models.organisation import Company
-from pettycash.models.people import SCOPE_OF, Role, ScopeKind
-from pettycash.money import Currency
-from pettycash.services import duties, onboarding, secrets_box
+from pettycash.lab.seeds import money, organisation
+from pettycash.models.access import SCOPE_OF, Company, Role, ScopeKind
+from pettycash.models.imprest import StoreKind
+from pettycash.runtime import db
+from pettycash.runtime.money import Currency
+from pettycash.services.access import onboarding
+from pettycash.services.foundation import duties, encryption
 
 PASSWORD = "seven grey herons by the river"
 TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -125,7 +125,7 @@ def _first(person: Person, units: organisation.Units, password_hash: str) -> onb
         email=person.email,
         phone=person.phone,
         password_hash=password_hash,
-        totp_seed=secrets_box.encrypt(TOTP_SECRET, bound_to=person.user_id),
+        totp_seed=encryption.encrypt(TOTP_SECRET, bound_to=person.user_id),
         roles=tuple(
             onboarding.FirstRole(role=role, scope_id=units.reached_by(role, code))
             for role, code in person.roles

@@ -14,9 +14,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from pettycash import db, settings
+from pettycash.runtime import db, settings
 from pettycash.services import payments, releases
-from pettycash.services.identity import links
+from pettycash.services.access.identity import links
 from pettycash.tasks import payments as payment_tasks
 from tests.api.client import ApiClient, Caller
 from tests.factories import rails as fakes

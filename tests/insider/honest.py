@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 from uuid import uuid4
 
-from pettycash.models.people import Role
+from pettycash.models.access import Role
 from tests.factories.pictures import picture
 from tests.insider.company import Person
 from tests.insider.game import Answer, Game

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import pyotp
 
 from pettycash.models.base import Base
-from pettycash.services import permissions
+from pettycash.services.foundation import permissions
 from tests.factories.pictures import picture
 from tests.insider import company
 from tests.insider.bodies import Bodies

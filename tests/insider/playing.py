@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from random import Random
 
 from pettycash.app import create_app
-from pettycash.models.people import Role
-from pettycash.services import secrets_box
-from pettycash.tasks import replenishments as replenishment_tasks
+from pettycash.models.access import Role
+from pettycash.services.foundation import encryption
+from pettycash.tasks import imprest as replenishment_tasks
 from tests.api.client import ApiClient
 from tests.insider import company
 from tests.insider.game import HOUR, MINUTE, Game, Tally, Wrong
@@ -66,7 +66,7 @@ class Table:
         self.known: list[Operation] = operations(
             self.api.anonymous.get("/api/openapi.json").json or {}
         )
-        self.password_hash = secrets_box.hash_password(company.PASSWORD)
+        self.password_hash = encryption.hash_password(company.PASSWORD)
         tables = [name for (name,) in ground.read(TENANTED)]
         ids = " UNION ".join(f'SELECT id::text FROM "{each}"' for each in tables)
         self.foreign = frozenset(each for (each,) in ground.read(ids))

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from pettycash import db
-from pettycash.models.people import Role
-from pettycash.services import invariants
+from pettycash.models.access import Role
+from pettycash.runtime import db
+from pettycash.services.reconciliation import invariants
 from tests.insider.game import Game, Sight, Wrong
 
 MOVED = """

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from pettycash.services import invariants
+from pettycash.services.reconciliation import invariants
 from tests.model.memory import Player, Released
 
 OF_ROWS = frozenset(name for name, each in invariants.CHECKS.items() if not each.is_of_schema)

@@ -5,11 +5,11 @@ from hypothesis.stateful import precondition
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash import db
-from pettycash.models.attempts import Callback
-from pettycash.models.payments import Payment
-from pettycash.models.platform import Case, CaseStatus
-from pettycash.services import pauses, restores
+from pettycash.models.operations import Case, CaseStatus
+from pettycash.models.payments import Callback, Payment
+from pettycash.runtime import db
+from pettycash.services.operations import pauses
+from pettycash.services.payments import restores
 from pettycash.stack import schema
 from tests.model.memory import Player, play
 

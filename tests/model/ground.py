@@ -9,7 +9,7 @@ from typing import Any
 
 from psycopg2 import sql
 
-from pettycash import db, settings
+from pettycash.runtime import db, settings
 from tests import servers as test_servers
 from tests.servers import Servers
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
 
-from pettycash import db
+from pettycash.runtime import db
 from tests.factories.people import company_id
 from tests.model import checks
 from tests.model.ground import Ground

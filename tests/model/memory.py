@@ -16,14 +16,14 @@ from hypothesis.stateful import rule
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash import db, errors
 from pettycash.gateways.base import Asked, Outcome
-from pettycash.models.funds import Store
+from pettycash.models.imprest import Store
 from pettycash.models.ledger import LedgerAccount
 from pettycash.models.payments import ON_THE_WAY
-from pettycash.services.actors import Actor
-from pettycash.services.case_resolutions import CaseProposal
+from pettycash.runtime import db, errors
+from pettycash.services.foundation.actors import Actor
 from pettycash.services.payments import Claim, Question
+from pettycash.services.payments.case_resolutions import CaseProposal
 from tests.factories import people
 from tests.factories import rails as fakes
 from tests.model.ground import Ground

@@ -9,13 +9,14 @@ from hypothesis.stateful import precondition
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
-from pettycash.models.funds import Fund
-from pettycash.models.imprest import Replenishment
-from pettycash.models.platform import Case, CaseKind, CaseStatus, PauseScope
-from pettycash.services import case_resolutions, pauses, replenishments
-from pettycash.services.case_resolutions import CaseProposal, Ending
-from pettycash.services.replenishments.creation import OPEN
+from pettycash.models.imprest import Fund, Replenishment
+from pettycash.models.operations import Case, CaseKind, CaseStatus, PauseScope
+from pettycash.models.payments import LIVE, AttemptState, PaymentAttempt
+from pettycash.services.imprest import replenishments
+from pettycash.services.imprest.replenishments.creation import OPEN
+from pettycash.services.operations import pauses
+from pettycash.services.payments import case_resolutions
+from pettycash.services.payments.case_resolutions import CaseProposal, Ending
 from tests.factories import payments as making
 from tests.factories.judging import WITH_EVIDENCE, WITH_REFERENCE, evidence
 from tests.model.memory import Player, Released, pick, play, which

@@ -10,15 +10,16 @@ from hypothesis.stateful import precondition
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash import db
-from pettycash.models.attempts import PaymentAttempt
-from pettycash.models.funds import Store
+from pettycash.models.imprest import Store
 from pettycash.models.ledger import LedgerAccount
-from pettycash.models.payments import Payment
+from pettycash.models.payments import Payment, PaymentAttempt
 from pettycash.models.releases import CashAcknowledgement, PaymentExecution
 from pettycash.models.requisitions import IN_APPROVAL, Requisition
-from pettycash.rails import Method
-from pettycash.services import approvals, payments, requisitions, rounds, treasury_validation
+from pettycash.runtime import db
+from pettycash.runtime.rails import Method
+from pettycash.services import payments, requisitions
+from pettycash.services.approvals import deciding, rounds
+from pettycash.services.payments import treasury_validation
 from tests.factories import payments as making
 from tests.factories import requisitions as asking
 from tests.model.disaster import Disaster
@@ -242,7 +243,7 @@ class People(Disaster):
             return
         waits = requisition.status in IN_APPROVAL
         turn = asking.waiting_for(session, requisition) if waits else "branch_manager"
-        approvals.approve(
+        deciding.approve(
             session,
             requisition_id=requisition_id,
             digest=asking.digest(session, requisition_id),

@@ -5,10 +5,11 @@ from decimal import Decimal
 
 from sqlalchemy import text
 
-from pettycash import db
-from pettycash.models.attempts import CallbackPurpose
-from pettycash.models.platform import CaseStatus
-from pettycash.services import invariants, payments
+from pettycash.models.operations import CaseStatus
+from pettycash.models.payments import CallbackPurpose
+from pettycash.runtime import db
+from pettycash.services import payments
+from pettycash.services.reconciliation import invariants
 from tests.model import checks
 from tests.model.disaster import Disaster
 from tests.model.office import JUDGES, Office

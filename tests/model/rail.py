@@ -10,9 +10,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from pettycash import settings
 from pettycash.gateways.base import Asked, Outcome, OutcomeKind, PayoutInstruction
 from pettycash.gateways.flight import Deadline
+from pettycash.runtime import settings
 from tests.factories import payments as making
 from tests.factories import rails
 

@@ -5,10 +5,10 @@ Each is what somebody might play by chance in some thousand examples; here nobod
 
 import pytest
 
-from pettycash import db
-from pettycash.models.attempts import CallbackPurpose
-from pettycash.models.platform import CaseStatus
-from pettycash.services.case_resolutions import Ending
+from pettycash.models.operations import CaseStatus
+from pettycash.models.payments import CallbackPurpose
+from pettycash.runtime import db
+from pettycash.services.payments.case_resolutions import Ending
 from tests.model import checks
 from tests.model.ground import Ground
 from tests.model.machine import Machine, machine

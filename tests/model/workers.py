@@ -5,18 +5,17 @@ from hypothesis.stateful import precondition
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash import db, settings
 from pettycash.gateways.base import OutcomeKind
-from pettycash.models.attempts import AttemptState, PaymentAttempt
-from pettycash.models.payments import ON_THE_WAY, Payment
-from pettycash.models.platform import OutboxMessage
+from pettycash.models.operations import OutboxMessage
+from pettycash.models.payments import ON_THE_WAY, AttemptState, Payment, PaymentAttempt
+from pettycash.runtime import db, settings
 from pettycash.services import payments
 from pettycash.services.payments.claiming import SENDING_SHARE
 from pettycash.services.payments.results import ReportEffect
-from pettycash.tasks import callbacks as callback_tasks
-from pettycash.tasks import otp as otp_tasks
+from pettycash.tasks import payments as callback_tasks
 from pettycash.tasks import payments as payment_tasks
 from pettycash.tasks import reconciliation as night_tasks
+from pettycash.tasks import releases as otp_tasks
 from tests.factories import rails, working
 from tests.model.memory import Asking, Player, Released, Worker, pick, play, which
 from tests.model.rail import Answering, Submitting, now

@@ -8,19 +8,16 @@ from hypothesis.stateful import precondition
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash import clock, db
 from pettycash.gateways.base import PayoutInstruction
-from pettycash.models.attempts import AttemptState, CallbackPurpose, PaymentAttempt
-from pettycash.services import (
-    callback_addresses,
-    callbacks,
-    company_settings,
-    periods,
-    reconciliation,
-)
+from pettycash.models.payments import AttemptState, CallbackPurpose, PaymentAttempt
+from pettycash.runtime import clock, db
+from pettycash.services import reconciliation
+from pettycash.services.foundation import company_settings
+from pettycash.services.ledger import periods
+from pettycash.services.payments import callback_addresses, callbacks
+from pettycash.tasks import imprest as replenishment_tasks
+from pettycash.tasks import operations
 from pettycash.tasks import reconciliation as night_tasks
-from pettycash.tasks import replenishments as replenishment_tasks
-from pettycash.tasks import upkeep
 from tests.model.memory import Player, Released, pick, play, which
 from tests.model.rail import Calling
 
@@ -139,7 +136,7 @@ class World(Player):
             case "day":
                 self._reconcile(days_ago)
             case "outbox":
-                upkeep.sweep_out()
+                operations.sweep_out()
             case "replenishments":
                 replenishment_tasks.sweep()
             case _:

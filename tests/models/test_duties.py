@@ -12,10 +12,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from pettycash import db
 from pettycash.models.payments import Payment
 from pettycash.models.requisitions import Requisition
-from pettycash.services import rounds, treasury_validation
+from pettycash.runtime import db
+from pettycash.services.approvals import rounds
+from pettycash.services.payments import treasury_validation
 from tests import books
 from tests.factories.people import acting, company_id, user_id
 from tests.factories.requisitions import approve, approved, digest, submitted

@@ -14,18 +14,19 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from pettycash import db
 from pettycash.api.errors import BY_SQLSTATE
-from pettycash.models.attempts import AttemptState
 from pettycash.models.base import new_id
-from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.models.platform import Case, CaseKind, Severity
+from pettycash.models.operations import Case, CaseKind, Severity
+from pettycash.models.payments import AttemptState, Payment, PaymentStatus
 from pettycash.models.requisitions import Requisition
-from pettycash.money import Currency
-from pettycash.services import cases, changes, digests, duties, rounds, treasury_validation
-from pettycash.services.case_resolutions import Ending
-from pettycash.services.identity import api_keys
-from pettycash.services.payments import facts
+from pettycash.runtime import db
+from pettycash.runtime.money import Currency
+from pettycash.services.access.identity import api_keys
+from pettycash.services.approvals import rounds
+from pettycash.services.foundation import digests, duties
+from pettycash.services.operations import cases, changes
+from pettycash.services.payments import facts, treasury_validation
+from pettycash.services.payments.case_resolutions import Ending
 from pettycash.services.payments.results import Source
 from tests import books
 from tests.factories import payments as making
@@ -49,11 +50,11 @@ from tests.models.catalogue import connected, rows
 from tests.models.test_duties import ASSIGN, decide, execute, refused
 from tests.replenishing import by_hand
 from tests.servers import Database
-from tests.services.test_case_resolutions import in_doubt
-from tests.services.test_duties import gets_phone, settle
-from tests.services.test_leaving import leaves
-from tests.services.test_redirects import propose as elsewhere
-from tests.services.test_variances import record
+from tests.services.approvals.test_leaving import leaves
+from tests.services.foundation.test_duties import gets_phone, settle
+from tests.services.imprest.test_variances import record
+from tests.services.payments.test_case_resolutions import in_doubt
+from tests.services.payments.test_redirects import propose as elsewhere
 
 SEGREGATION, LIMIT, STATE, FACTS = "PC004", "PC005", "PC007", "PC009"
 NOT_RELEASED, NOT_APPROVED, NOT_PROVEN = "PC013", "PC014", "PC015"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from pettycash import db
 from pettycash.models.payments import Payment
 from pettycash.models.requisitions import Requisition
+from pettycash.runtime import db
 from tests import lock_order
 from tests.factories import payments as making
 from tests.factories.people import company_id

@@ -17,9 +17,9 @@ from alembic.util import CommandError
 from sqlalchemy import create_engine, text
 
 from migrations import files
-from pettycash import settings
 from pettycash.api import health
 from pettycash.models import Base
+from pettycash.runtime import settings
 from pettycash.stack import schema
 from pettycash.stack.state import ROOT
 from tests.models import catalogue

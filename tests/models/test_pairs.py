@@ -2,7 +2,7 @@
 
 import pytest
 
-from pettycash.services import duties
+from pettycash.services.foundation import duties
 from tests.models.catalogue import connected, refusal, rows
 from tests.security import golden
 from tests.servers import Database

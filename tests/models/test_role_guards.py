@@ -8,9 +8,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from pettycash import db
-from pettycash.models.people import SCOPE_OF, Role
-from pettycash.services import duties
+from pettycash.models.access import SCOPE_OF, Role
+from pettycash.runtime import db
+from pettycash.services.foundation import duties
 from tests.factories.people import company_id, user_id
 from tests.models.test_duties import refused
 from tests.races import together

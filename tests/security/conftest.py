@@ -7,9 +7,9 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from pettycash import db
 from pettycash.app import create_app
-from pettycash.cli.seed import fixed_credentials
+from pettycash.cli.lab.seed import fixed_credentials
+from pettycash.runtime import db
 from tests.api.client import ADDRESS, ApiClient
 from tests.api.conftest import api, common, common_database, probe, tune
 from tests.security.population import populate

@@ -5,22 +5,22 @@ A change of this file is a change of who may do what: it is read by a person bef
 
 from pathlib import Path
 
-from pettycash.models.people import Role
-from pettycash.services import duties, permissions
+from pettycash.models.access import Role
+from pettycash.services.foundation import duties, permissions
 
 FILE = Path(__file__).with_name("operations_by_role.txt")
 DUTIES = Path(__file__).with_name("duties.txt")
 
 HEADER = """\
 # Who may call which operation. Written by `python -m tests.security.golden` from
-# pettycash/services/permissions.py; compared by tests/security/test_api5_bfla.py. Scope (which
-# objects) and segregation of duties come on top.
+# pettycash/services/foundation/permissions.py; compared by tests/security/test_api5_bfla.py.
+# Scope (which objects) and segregation of duties come on top.
 """
 
 
 DUTIES_HEADER = """\
 # What one person never is about one sum of money, and never holds in one company. Written by
-# `python -m tests.security.golden` from pettycash/services/duties.py; compared by
+# `python -m tests.security.golden` from pettycash/services/foundation/duties.py; compared by
 # tests/models/test_pairs.py, with the tables that triggers join too.
 """
 

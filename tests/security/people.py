@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlalchemy import update
 
-from pettycash import db
-from pettycash.models.people import User
+from pettycash.models.access import User
+from pettycash.runtime import db
 from tests.api.client import Caller
 
 MINUTE = 60

@@ -5,10 +5,11 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
-from pettycash import db
-from pettycash.models.attempts import Callback, CallbackPurpose
-from pettycash.models.platform import CaseKind, Severity
-from pettycash.services import cases, replenishments
+from pettycash.models.operations import CaseKind, Severity
+from pettycash.models.payments import Callback, CallbackPurpose
+from pettycash.runtime import db
+from pettycash.services.imprest import replenishments
+from pettycash.services.operations import cases
 from tests import books
 from tests.api.client import ApiClient, Caller, in_thirty_days
 from tests.factories import payments as payment_factory

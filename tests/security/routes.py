@@ -13,8 +13,8 @@ from uuid import uuid4
 
 from werkzeug.test import TestResponse
 
-from pettycash.models.people import Role
-from pettycash.services import permissions
+from pettycash.models.access import Role
+from pettycash.services.foundation import permissions
 from tests.api.client import ApiClient, Caller
 
 METHODS = ("get", "post", "patch", "put", "delete")

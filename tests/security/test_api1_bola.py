@@ -6,7 +6,7 @@ company and of another branch.
 
 from uuid import uuid4
 
-from pettycash.models.people import Role
+from pettycash.models.access import Role
 from tests.api.client import ApiClient, Caller
 from tests.security.routes import PERSONA, Route, Samples, uuids, with_ids
 

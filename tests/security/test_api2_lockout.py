@@ -9,13 +9,12 @@ import pytest
 from redis import Redis
 from sqlalchemy import select
 
-from pettycash import db
-from pettycash.cli.seed import fixed_credentials
-from pettycash.models.identity import SecurityEvent, Throttle
-from pettycash.models.people import User
-from pettycash.models.platform import OutboxMessage
-from pettycash.services import security_alerts
-from pettycash.services.identity import throttles
+from pettycash.cli.lab.seed import fixed_credentials
+from pettycash.models.access import SecurityEvent, Throttle, User
+from pettycash.models.operations import OutboxMessage
+from pettycash.runtime import db
+from pettycash.services.access.identity import throttles
+from pettycash.services.operations import security_alerts
 from tests.api.client import ApiClient
 from tests.security.conftest import Login, code_of
 from tests.security.people import MINUTE

@@ -4,10 +4,10 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import select
 
-from pettycash import db, settings
-from pettycash.cli.seed import fixed_credentials
-from pettycash.models.people import User
-from pettycash.services.identity import sessions
+from pettycash.cli.lab.seed import fixed_credentials
+from pettycash.models.access import User
+from pettycash.runtime import db, settings
+from pettycash.services.access.identity import sessions
 from tests.api.client import ApiClient
 from tests.security.conftest import Login
 from tests.security.people import alive, change_user, without_totp

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from pettycash import db
-from pettycash.cli.seed import fixed_credentials
-from pettycash.models.people import RoleAssignment, User
-from pettycash.services import secrets_box
+from pettycash.cli.lab.seed import fixed_credentials
+from pettycash.models.access import RoleAssignment, User
+from pettycash.runtime import db
+from pettycash.services.foundation import encryption
 from tests.api.client import ApiClient, in_thirty_days
 from tests.factories.people import user_id
 from tests.security.conftest import Login, code_of
@@ -91,10 +91,10 @@ def test_the_seed_is_encrypted_and_bound_to_its_owner(api: ApiClient) -> None:
         )
         ids = dict(session.execute(select(User.username, User.id)).all())
     assert fixed_credentials("treasury").totp_secret not in found["treasury"]
-    plain = secrets_box.decrypt(found["treasury"], bound_to=ids["treasury"])
+    plain = encryption.decrypt(found["treasury"], bound_to=ids["treasury"])
     assert plain == fixed_credentials("treasury").totp_secret
-    with pytest.raises(secrets_box.Undecipherable):
-        secrets_box.decrypt(found["treasury"], bound_to=ids["staff"])
+    with pytest.raises(encryption.Undecipherable):
+        encryption.decrypt(found["treasury"], bound_to=ids["staff"])
 
 
 def test_an_administrator_resets_a_lost_factor_but_not_their_own(api: ApiClient) -> None:

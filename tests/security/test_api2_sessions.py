@@ -8,11 +8,10 @@ import pytest
 from sqlalchemy import select, text, update
 from werkzeug.test import TestResponse
 
-from pettycash import db
-from pettycash.models.identity import SecurityEvent
-from pettycash.models.people import RoleAssignment
-from pettycash.services import secrets_box
-from pettycash.services.identity.sessions import REPEATS_WITHIN
+from pettycash.models.access import RoleAssignment, SecurityEvent
+from pettycash.runtime import db
+from pettycash.services.access.identity.sessions import REPEATS_WITHIN
+from pettycash.services.foundation import encryption
 from tests.api.client import ApiClient
 from tests.security.conftest import Login
 from tests.security.people import HOUR, MINUTE, alive, change_user
@@ -29,7 +28,7 @@ def test_tokens_are_kept_as_digests_only(login: Login) -> None:
     for name in ("access_token", "refresh_token"):
         assert answer[name] not in row
         assert len(answer[name]) >= 43  # 256 bits
-        assert secrets_box.token_digest(answer[name]).hex() in row
+        assert encryption.token_digest(answer[name]).hex() in row
 
 
 def test_refreshing_rotates_both_tokens(api: ApiClient, login: Login) -> None:
@@ -133,10 +132,8 @@ def test_a_successor_can_t_be_made_from_what_is_stored(api: ApiClient, login: Lo
             text("SELECT family_id FROM auth_sessions WHERE generation = 1")
         ).scalar_one()
     assert after["refresh_token"] not in row
-    assert after["refresh_token"] == secrets_box.next_token(
-        "rt", first, family=family, generation=1
-    )
-    assert after["refresh_token"] != secrets_box.next_token(
+    assert after["refresh_token"] == encryption.next_token("rt", first, family=family, generation=1)
+    assert after["refresh_token"] != encryption.next_token(
         "rt", first[:-1], family=family, generation=1
     )
 

@@ -10,11 +10,10 @@ import pyotp
 import pytest
 from sqlalchemy import select, text
 
-from pettycash import db
-from pettycash.cli.seed import fixed_credentials
-from pettycash.models.identity import AuthSession, SecurityEvent
-from pettycash.models.people import Membership, User
-from pettycash.services import secrets_box
+from pettycash.cli.lab.seed import fixed_credentials
+from pettycash.models.access import AuthSession, Membership, SecurityEvent, User
+from pettycash.runtime import db
+from pettycash.services.foundation import encryption
 from tests.api.client import ApiClient
 from tests.patience import budget
 from tests.security.conftest import Login, code_of
@@ -165,7 +164,7 @@ def test_a_hash_is_renewed_when_its_price_rises(
 
     assert before != after
     assert ",t=2," in after
-    assert secrets_box.password_matches(fixed_credentials("staff").password, after)
+    assert encryption.password_matches(fixed_credentials("staff").password, after)
 
 
 def test_an_unknown_user_costs_as_much_as_a_known_one(
@@ -174,13 +173,13 @@ def test_an_unknown_user_costs_as_much_as_a_known_one(
     """The price is argon2id's, so its runs are counted: a clock would blame the neighbours."""
     tune(hash_rounds=1)
     runs: list[str] = []
-    matches = secrets_box.password_matches
+    matches = encryption.password_matches
 
     def counted(given: str, stored: str) -> bool:
         runs.append(stored.rsplit("$", 2)[0])
         return matches(given, stored)
 
-    monkeypatch.setattr(secrets_box, "password_matches", counted)
+    monkeypatch.setattr(encryption, "password_matches", counted)
     login("staff", password="wrong", totp_code=None)
     login("nobody", password="wrong", totp_code=None)
     login("nobody", password="x" * 128, totp_code=None)
@@ -194,10 +193,10 @@ def test_timing_of_unknown_and_known_users_is_within_ten_percent(
 ) -> None:
     """With a real hash, by the best of several runs: noise only ever adds, so it goes away."""
     tune(hash_memory_kib=19 * 1024, hash_rounds=2, hash_lanes=1)
-    change_user("staff", password_hash=secrets_box.hash_password("something else entirely"))
+    change_user("staff", password_hash=encryption.hash_password("something else entirely"))
 
     times: dict[str, list[float]] = {"staff": [], "nobody": []}
-    secrets_box.spend_the_same_time("x")  # makes the hash of nobody
+    encryption.spend_the_same_time("x")  # makes the hash of nobody
     for number in range(int(budget(60))):
         address = f"198.51.{number // 250}.{number % 250}"
         for username, found in times.items():
@@ -216,8 +215,8 @@ def test_no_more_hashes_at_once_than_allowed(
     login: Login, tune: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tune(hashes_at_once=1)
-    monkeypatch.setattr(secrets_box, "HASH_WAIT_SECONDS", 0.05)
-    with secrets_box._turns.one():
+    monkeypatch.setattr(encryption, "HASH_WAIT_SECONDS", 0.05)
+    with encryption._turns.one():
         answer = login("staff")
 
     assert (answer.status_code, answer.json["code"]) == (503, "auth.busy")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pettycash.models.people import Role
-from pettycash.services import permissions
+from pettycash.models.access import Role
+from pettycash.services.foundation import permissions
 from tests.api.client import ApiClient, Caller
 from tests.factories import requisitions_http
 from tests.security import golden

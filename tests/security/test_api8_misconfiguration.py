@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from pettycash import db
 from pettycash.api import docs
 from pettycash.app import create_app
-from pettycash.models.identity import SecurityEvent
+from pettycash.models.access import SecurityEvent
+from pettycash.runtime import db
 from tests.api.client import ApiClient
 from tests.servers import Database, compose_for
 

@@ -22,9 +22,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from pettycash import db
-from pettycash.models.people import Role
-from pettycash.services import heartbeats
+from pettycash.models.access import Role
+from pettycash.runtime import db
+from pettycash.services.operations import heartbeats
 from tests.api.client import ApiClient
 from tests.security.population import populate
 from tests.security.routes import PERSONA, SELF_SERVICE, Route, Samples, routes

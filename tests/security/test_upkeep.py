@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from sqlalchemy import select, update
 
-from pettycash import db
-from pettycash.models.identity import AuthSession, Throttle
-from pettycash.tasks.identity import sweep_out
+from pettycash.models.access import AuthSession, Throttle
+from pettycash.runtime import db
+from pettycash.tasks.access import sweep_out
 from tests.api.client import ApiClient
 
 

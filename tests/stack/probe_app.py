@@ -7,8 +7,8 @@ import time
 from celery import Celery, signals
 from celery.worker.control import control_command
 
-from pettycash import broker_watchdog, config
 from pettycash.beat_app import LeaderScheduler
+from pettycash.runtime import broker_watchdog, config
 from pettycash.tasks.periodic import periodic_task
 from pettycash.worker_app import create_worker
 

@@ -6,7 +6,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http.parser import RequestParser
 
-from pettycash.api import access
+from pettycash.api import door
 from pettycash.stack import arrival
 from pettycash.stack.arrival import Arrival
 from pettycash.stack.front import BufferingWorker
@@ -71,8 +71,8 @@ def test_a_body_that_is_too_large_is_not_waited_for() -> None:
     form = b"Content-Type: multipart/form-data; boundary=b\r\n"
     json = b"Content-Type: application/json\r\n"
     for kind, limit in (
-        (json, access.BODY_MAX_BYTES),
-        (b"", access.BODY_MAX_BYTES),
+        (json, door.BODY_MAX_BYTES),
+        (b"", door.BODY_MAX_BYTES),
         (form, arrival.UPLOAD_BYTES_MAX),
     ):
         taken, refused = Arrival(), Arrival()
@@ -90,7 +90,7 @@ def test_chunks_without_end_are_cut_off() -> None:
             found.take(chunk)
     assert found.must_close
     assert len(found.data) < arrival.CHUNKED_BYTES_MAX + 2 * len(chunk)
-    with pytest.raises(access.BodyTooLarge):
+    with pytest.raises(door.BodyTooLarge):
         list(found.stream())
 
 

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from kombu.exceptions import OperationalError
 
-from pettycash import celery_app, config
+from pettycash import celery_app
 from pettycash.cli import deployed
+from pettycash.runtime import config
 from pettycash.stack.ports import LOOPBACK
 from tests.servers import Database, Servers
 

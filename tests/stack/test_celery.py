@@ -15,8 +15,9 @@ from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from pettycash import broker_watchdog, celery_app, config, db, worker_app
-from pettycash.services import heartbeats, periodic_jobs
+from pettycash import celery_app, worker_app
+from pettycash.runtime import broker_watchdog, config, db
+from pettycash.services.operations import heartbeats, periodic_jobs
 from pettycash.stack.ports import Ports
 from pettycash.stack.processes import Child, ChildSpec
 from pettycash.stack.redis import RedisServer

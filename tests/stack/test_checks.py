@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from pettycash.cli import checks
+from pettycash.cli.lab import checks
 
 GOOD, BAD = ("-c", "print('fine')"), ("-c", "import sys; print('what is wrong'); sys.exit(1)")
 

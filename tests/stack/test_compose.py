@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from pettycash import celery_app, config, production, worker_app
+from pettycash import celery_app, worker_app
 from pettycash.gateways.mpesa.codes import MpesaConfig
-from pettycash.settings import Settings
+from pettycash.runtime import config, production
+from pettycash.runtime.settings import Settings
 from pettycash.stack import celery_command, supervisor
 from pettycash.stack.arrival import UPLOAD_BYTES_MAX
 from pettycash.stack.ports import LOOPBACK, Ports

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pettycash.services import heartbeats
+from pettycash.services.operations import heartbeats
 from pettycash.stack.state import ROOT
 from tests import production
 from tests.patience import budget

@@ -10,8 +10,9 @@ import pytest
 from psycopg2 import sql
 from sqlalchemy import func, select, text
 
-from pettycash import composition, db
-from pettycash.models.organisation import Company
+from pettycash import composition
+from pettycash.models.access import Company
+from pettycash.runtime import db
 from tests.servers import Database, Servers
 from tests.stack.running import Stack
 

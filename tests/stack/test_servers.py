@@ -3,7 +3,7 @@
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from pettycash import db
+from pettycash.runtime import db
 from pettycash.stack import schema
 from tests.servers import Database, Servers
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pettycash import db
 from pettycash.app import create_app
+from pettycash.runtime import db
 from pettycash.stack import children
 from pettycash.stack.plan import StackPlan
 from pettycash.stack.ports import Ports

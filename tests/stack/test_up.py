@@ -16,8 +16,8 @@ import pytest
 import redis
 import requests
 
-from pettycash import config
 from pettycash.celery_app import create_celery
+from pettycash.runtime import config
 from pettycash.stack import probes
 from pettycash.stack.children import WORKERS
 from pettycash.stack.plan import USUAL_PORTS

@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from pettycash import db
 from pettycash.models.base import new_id
-from pettycash.models.platform import OutboxMessage
-from pettycash.services import outbox
+from pettycash.models.operations import OutboxMessage
+from pettycash.runtime import db
+from pettycash.services.foundation import outbox
 from pettycash.tasks import outbox_tasks, payments
 from pettycash.tasks.outbox_tasks import Job
 from tests.factories import working

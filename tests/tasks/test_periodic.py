@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
-from pettycash import db
-from pettycash.models.platform import PeriodicJob
-from pettycash.services import invariants, periodic_jobs
+from pettycash.models.operations import PeriodicJob
+from pettycash.runtime import db
+from pettycash.services.operations import periodic_jobs
+from pettycash.services.reconciliation import invariants
 from pettycash.tasks import periodic
 from pettycash.tasks.schedule import SCHEDULE
 from pettycash.worker_app import create_worker

@@ -14,14 +14,14 @@ import pytest
 from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
-from pettycash import clock, db
-from pettycash.models.attempts import AttemptState
-from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.models.platform import Case, CaseKind
+from pettycash.models.operations import Case, CaseKind
+from pettycash.models.payments import AttemptState, Payment, PaymentStatus
 from pettycash.models.reconciliation import ReconciliationRun, RunStatus
 from pettycash.models.requisitions import Requisition
-from pettycash.services import company_settings, outbox, payments
+from pettycash.runtime import clock, db
+from pettycash.services import payments
 from pettycash.services import reconciliation as service
+from pettycash.services.foundation import company_settings, outbox
 from pettycash.services.payments.results import Source
 from pettycash.services.reconciliation.nightly import CATCH_UP_DAYS
 from pettycash.services.reconciliation.payment_proofs import match_day

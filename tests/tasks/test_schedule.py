@@ -8,14 +8,14 @@ import yaml
 from celery.exceptions import QueueNotFound
 
 import pettycash
-from pettycash import db
-from pettycash.bench import noop
 from pettycash.celery_app import create_celery
-from pettycash.services import heartbeats
-from pettycash.settings import Settings
+from pettycash.lab.bench import noop
+from pettycash.runtime import db
+from pettycash.runtime.settings import Settings
+from pettycash.services.operations import heartbeats
 from pettycash.stack.children import WORKERS
-from pettycash.tasks import heartbeats as tasks
-from pettycash.tasks import upkeep
+from pettycash.tasks import operations
+from pettycash.tasks import operations as tasks
 from pettycash.tasks.schedule import QUEUES, SCHEDULE
 from pettycash.worker_app import create_worker
 from tests.factories import working
@@ -107,7 +107,7 @@ def test_a_heartbeat_leaves_a_sign_of_its_queue(live: Database) -> None:
 
 def test_upkeep_may_run_at_any_time(live: Database) -> None:
     for _ in range(2):
-        upkeep.ensure_partitions()
-        upkeep.sweep_out()
+        operations.ensure_partitions()
+        operations.sweep_out()
     working.wait(40 * 86400)
-    upkeep.sweep_out()
+    operations.sweep_out()

@@ -1,4 +1,4 @@
--- As services/digests writes it: keys in the order of their code points, no spaces, UTF-8.
+-- As services/foundation/digests writes it: keys in the order of their code points, no spaces, UTF-8.
 CREATE OR REPLACE FUNCTION canonical_json(p_value jsonb) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = public, pg_temp AS $body$
 BEGIN

@@ -3,9 +3,8 @@
 import marshmallow as ma
 
 from pettycash.api.schemas.fields import Choice, Code, Name, Schema, Text, UtcDateTime
-from pettycash.models.identity import SessionPurpose
-from pettycash.models.people import Role, ScopeKind
-from pettycash.services.identity import passwords
+from pettycash.models.access import Role, ScopeKind, SessionPurpose
+from pettycash.services.access.identity import passwords
 
 CLIENT_SCOPES = ("raise", "read", "upload", "report")
 

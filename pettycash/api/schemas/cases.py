@@ -5,8 +5,8 @@ from typing import Any
 import marshmallow as ma
 
 from pettycash.api.schemas.fields import Choice, Schema, UtcDateTime
-from pettycash.models.attempts import AttemptState
-from pettycash.models.platform import CaseKind, CaseStatus, Severity
+from pettycash.models.operations import CaseKind, CaseStatus, Severity
+from pettycash.models.payments import AttemptState
 
 
 class CaseSchema(Schema):

@@ -4,10 +4,16 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import (
+    SOMETIMES,
+    Choice,
+    Schema,
+    Text,
+    UtcDateTime,
+)
 from pettycash.api.schemas.people import LeavingWarningSchema
-from pettycash.models.platform import ChangeStatus
-from pettycash.rails import Method
+from pettycash.models.operations import ChangeStatus
+from pettycash.runtime.rails import Method
 
 
 class ChangeSchema(Schema):
@@ -38,7 +44,10 @@ class ChangeSchema(Schema):
     warnings = ma.fields.List(
         ma.fields.Nested(LeavingWarningSchema),
         dump_only=True,
-        metadata={"description": "Of the end of a role alone, and not in lists."},
+        metadata={
+            SOMETIMES: True,
+            "description": "Of the end of a role alone, and not in lists.",
+        },
     )
 
 

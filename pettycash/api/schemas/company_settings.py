@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 
 from pettycash.api.schemas.fields import AMOUNT_OR_ZERO_PATTERN, Day, Schema
-from pettycash.services import company_settings
+from pettycash.services.foundation import company_settings
 
 AMOUNTS: dict[str, Any] = {
     "type": "object",

@@ -10,8 +10,8 @@ from unicodedata import category
 import marshmallow as ma
 from marshmallow.utils import get_value
 
-from pettycash import money
-from pettycash.services import texts
+from pettycash.runtime import money
+from pettycash.services.foundation import listings, text_validation
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -24,11 +24,25 @@ LATEST_DAY = date(2199, 12, 31)
 """Days outside of these are typing errors; they would leave what a time zone can reckon with."""
 
 
+SOMETIMES = "sometimes"
+"""In a field's metadata: answers may leave the field out; otherwise they have them all."""
+
+
 class Schema(ma.Schema):
     """Base of every shape: an unknown field is an error, not silence."""
 
     class Meta:
         unknown = ma.RAISE
+
+
+def taken(schema: type[ma.Schema], word: str = "Input") -> type[ma.Schema]:
+    """A shape as a request may send it: without what only answers show."""
+    shown = tuple(name for name, field in schema._declared_fields.items() if field.dump_only)
+    if not shown:
+        return schema
+    name = f"{schema.__name__.removesuffix('Schema')}{word}Schema"
+    options = type("Meta", (schema.Meta,), {"exclude": shown})
+    return type(name, (schema,), {"__doc__": schema.__doc__, "Meta": options})
 
 
 class Amount(ma.fields.String):
@@ -159,8 +173,8 @@ class Name(Text):
     ) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs)
         try:
-            texts.check_name(text, field=attr or "name")
-        except texts.InvalidText as error:
+            text_validation.check_name(text, field=attr or "name")
+        except text_validation.InvalidText as error:
             raise ma.ValidationError(list(*error.errors.values())) from error
         return text
 
@@ -177,7 +191,7 @@ class MixedScripts(ma.fields.Boolean):
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **_kwargs: Any) -> bool:
         del attr, obj
-        return texts.mixes_scripts(value or "")
+        return text_validation.mixes_scripts(value or "")
 
 
 class Code(ma.fields.String):
@@ -218,7 +232,8 @@ class People(ma.fields.Dict):
             keys=ma.fields.UUID(),
             values=ma.fields.String(),
             required=required,
-            metadata={
+            metadata=({} if required else {SOMETIMES: True})
+            | {
                 "description": "The names of the persons whose ids stand in the answer"
                 + ("." if required else "; where it is read, not where it was just changed.")
             },
@@ -235,3 +250,18 @@ class Metadata(ma.fields.Dict):
             validate=ma.validate.Length(max=20),
             **kwargs,
         )
+
+
+class ListQuery(Schema):
+    """The parameters that every list takes."""
+
+    limit = ma.fields.Integer(
+        load_default=listings.PAGE_SIZE,
+        validate=ma.validate.Range(min=1, max=listings.PAGE_SIZE_MAX),
+        metadata={"description": f"Items on a page, {listings.PAGE_SIZE_MAX} at most."},
+    )
+    cursor = ma.fields.String(
+        load_default=None,
+        validate=ma.validate.Length(max=2000),
+        metadata={"description": "`next_cursor` of the page before; opaque."},
+    )

@@ -14,8 +14,8 @@ from pettycash.api.schemas.fields import (
     UtcDateTime,
 )
 from pettycash.api.schemas.organisation import code_field
-from pettycash.models.funds import StoreKind
-from pettycash.money import Currency
+from pettycash.models.imprest import StoreKind
+from pettycash.runtime.money import Currency
 
 
 class FundLimitsSchema(Schema):
@@ -249,8 +249,11 @@ EXAMPLE_OPENING_CHANGE: dict[str, Any] = {
     "payload": {"amount": "50000.00", "day": "2026-11-02"},
     "reason": "Cut-over from the cash book",
     "proposed_by_id": _ID.format(8),
+    "decision_digest": None,
+    "decider_id": None,
     "decided_by_id": None,
     "decided_at": None,
     "comment": None,
     "created_at": "2026-11-02T07:00:00+00:00",
+    "updated_at": "2026-11-20T08:00:00+00:00",
 }

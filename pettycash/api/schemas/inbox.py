@@ -9,8 +9,8 @@ from pettycash.api.schemas.fields import (
     Schema,
     UtcDateTime,
 )
-from pettycash.models.attempts import CallbackPurpose
-from pettycash.services.outbox_lists import OutboxState
+from pettycash.models.payments import CallbackPurpose
+from pettycash.services.operations.outbox_lists import OutboxState
 
 
 class CallbackSchema(Schema):

@@ -13,9 +13,9 @@ from pettycash.api.schemas.fields import (
 )
 from pettycash.models.ledger import AccountKind, PeriodState, Side
 from pettycash.models.payments import EvidenceSource
-from pettycash.money import Currency
-from pettycash.services.accounts import FREE_KINDS
-from pettycash.services.fund_statements import Direction, LineType
+from pettycash.runtime.money import Currency
+from pettycash.services.ledger.accounts import FREE_KINDS
+from pettycash.services.ledger.fund_statements import Direction, LineType
 
 ACCOUNT_CODE = ma.validate.Regexp(
     r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
@@ -34,17 +34,15 @@ class LedgerLineSchema(Schema):
     fund_id = ma.fields.UUID(dump_only=True)
     store_id = ma.fields.UUID(dump_only=True)
     account_id = ma.fields.UUID(dump_only=True)
-    type = ma.fields.String(
+    type = Choice(
+        LineType,
         dump_only=True,
         metadata={
             "description": "`debit` is money out and `credit` money in, as treasurers say;"
-            " `adjustment` a cut-over entry or a variance.",
-            "enum": [each.value for each in LineType],
+            " `adjustment` a cut-over entry or a variance."
         },
     )
-    direction = ma.fields.String(
-        dump_only=True, metadata={"enum": [each.value for each in Direction]}
-    )
+    direction = Choice(Direction, dump_only=True)
     side = Choice(
         Side,
         dump_only=True,

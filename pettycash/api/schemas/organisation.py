@@ -2,7 +2,7 @@
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Name, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import Name, Schema, Text, UtcDateTime, taken
 
 CODE = ma.validate.Regexp(
     r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
@@ -91,9 +91,7 @@ class PositionSchema(Schema):
 
 def change_of(schema: type[ma.Schema]) -> ma.Schema:
     """The shape of a PATCH: every field may be left out."""
-    name = schema.__name__.removesuffix("Schema")
-    change: type[ma.Schema] = type(f"{name}ChangeSchema", (schema,), {})
-    return change(partial=True)
+    return taken(schema, "Change")(partial=True)
 
 
 ID = "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0b01"
@@ -131,4 +129,5 @@ EXAMPLE_POSITION = {"code": "OFFICER", "title": "Officer", "level": 1}
 
 def example_of(body: dict[str, object]) -> dict[str, object]:
     """The answer that belongs to a request's example."""
-    return {**_KEPT, **body}
+    of_branch = {"is_head_office": False} if "region_id" in body else {}
+    return {**_KEPT, **of_branch, **body}

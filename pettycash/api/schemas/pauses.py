@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 
 from pettycash.api.schemas.fields import Choice, Schema, Text, UtcDateTime
-from pettycash.models.platform import PauseScope
+from pettycash.models.operations import PauseScope
 
 
 class PausedObjectSchema(Schema):

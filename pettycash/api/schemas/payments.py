@@ -15,12 +15,16 @@ from pettycash.api.schemas.fields import (
     Text,
     UtcDateTime,
 )
-from pettycash.models.attempts import AttemptState, GatewayExchangeType
-from pettycash.models.payments import EvidenceSource, PaymentStatus
+from pettycash.models.payments import (
+    AttemptState,
+    EvidenceSource,
+    GatewayExchangeType,
+    PaymentStatus,
+)
 from pettycash.models.releases import ChallengeState, EndCause
 from pettycash.models.requisitions import RequisitionKind
-from pettycash.money import Currency
-from pettycash.rails import Method
+from pettycash.runtime.money import Currency
+from pettycash.runtime.rails import Method
 from pettycash.services.payments.lists import REFERENCE_LENGTH_MAX
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, Name, Schema, Text, UtcDateTime
-from pettycash.models.people import Role, ScopeKind
-from pettycash.services.people_lists import ROLE_ALIASES
+from pettycash.api.schemas.fields import SOMETIMES, Choice, Name, Schema, Text, UtcDateTime
+from pettycash.models.access import Role, ScopeKind
+from pettycash.services.access.people_lists import ROLE_ALIASES
 
 
 class HeldRoleSchema(Schema):
@@ -65,7 +65,7 @@ class ChangedUserSchema(UserSchema):
     warnings = ma.fields.List(
         ma.fields.Nested(LeavingWarningSchema),
         dump_only=True,
-        metadata={"description": "Where they were deactivated; else left out."},
+        metadata={SOMETIMES: True, "description": "Where they were deactivated; else left out."},
     )
 
 

@@ -14,7 +14,7 @@ from pettycash.api.schemas.fields import (
 )
 from pettycash.api.schemas.funds import EXAMPLE_IDENTITY
 from pettycash.models.imprest import ReplenishmentStatus
-from pettycash.money import Currency
+from pettycash.runtime.money import Currency
 
 
 class ReplenishmentSchema(Schema):

@@ -16,13 +16,13 @@ from pettycash.api.schemas.fields import (
     Text,
     UtcDateTime,
 )
+from pettycash.models.access import Role
+from pettycash.models.approvals import RoundStatus, StepStatus, TrailAction
 from pettycash.models.payments import PaymentStatus
-from pettycash.models.people import Role
 from pettycash.models.requisitions import Origin, RequisitionKind, RequisitionStatus
-from pettycash.models.workflow import RoundStatus, StepStatus, TrailAction
-from pettycash.money import Currency
-from pettycash.rails import Method
-from pettycash.services.approvals import Urgency
+from pettycash.runtime.money import Currency
+from pettycash.runtime.rails import Method
+from pettycash.services.approvals.deciding import Urgency
 
 REASON_LONGEST = 1000
 

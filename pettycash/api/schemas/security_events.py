@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 
 from pettycash.api.schemas.fields import Choice, Schema, UtcDateTime
-from pettycash.services.identity.lists import EventOutcome
+from pettycash.services.access.identity.lists import EventOutcome
 
 
 class SecurityEventSchema(Schema):

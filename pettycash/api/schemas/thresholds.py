@@ -12,10 +12,10 @@ from pettycash.api.schemas.fields import (
     Text,
     UtcDateTime,
 )
+from pettycash.models.approvals import ThresholdOrigin
 from pettycash.models.requisitions import Origin
-from pettycash.models.workflow import ThresholdOrigin
-from pettycash.money import Currency
-from pettycash.services.thresholds import PRIORITY_DEFAULT, STEPS_MAX
+from pettycash.runtime.money import Currency
+from pettycash.services.approvals.thresholds import PRIORITY_DEFAULT, STEPS_MAX
 
 
 class ThresholdDraftSchema(Schema):
@@ -143,10 +143,13 @@ EXAMPLE_PROPOSED: dict[str, Any] = {
     },
     "reason": "The new approval policy.",
     "proposed_by_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f1102",
+    "decision_digest": None,
+    "decider_id": None,
     "decided_by_id": None,
     "decided_at": None,
     "comment": None,
     "created_at": "2026-11-20T08:00:00+00:00",
+    "updated_at": "2026-11-20T08:00:00+00:00",
 }
 EXAMPLE_COVERAGE: dict[str, Any] = {
     "is_complete": False,

@@ -12,7 +12,7 @@ from pettycash.api.schemas.fields import (
     UtcDateTime,
 )
 from pettycash.models.imprest import VarianceKind, VarianceStatus
-from pettycash.money import Currency
+from pettycash.runtime.money import Currency
 
 
 class VarianceRecordSchema(Schema):

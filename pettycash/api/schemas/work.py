@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 
 from pettycash.api.schemas.fields import Amount, Schema, UtcDateTime
-from pettycash.services.work import KINDS, LOOKED_AT_MAX
+from pettycash.services.reports.work import KINDS, LOOKED_AT_MAX
 
 
 class WorkItemSchema(Schema):

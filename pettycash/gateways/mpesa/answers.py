@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pettycash.gateways.base import OutcomeKind
-from pettycash.gateways.http import RailAnswer
+from pettycash.gateways.kit.http import RailAnswer
 from pettycash.gateways.mpesa.codes import (
     ACCEPTED,
     MISCONFIGURED,
@@ -18,7 +18,7 @@ from pettycash.gateways.mpesa.codes import (
     MpesaConfig,
     success_unpadded,
 )
-from pettycash.gateways.wire import read_object, word_of
+from pettycash.runtime.wire import read_object, word_of
 
 _NO_PRODUCT = "no apiproduct match found"
 # what the gateway's own validation says; the core's descriptions never look like this

@@ -16,7 +16,7 @@ from typing import Any
 
 from pettycash.gateways.base import CallbackKind, OutcomeKind
 from pettycash.gateways.mpesa.codes import UNKNOWN, CodeMeaning, MpesaConfig, success_unpadded
-from pettycash.gateways.wire import amount_of, read_object, word_of
+from pettycash.runtime.wire import amount_of, read_object, word_of
 
 EAT = timezone(timedelta(hours=3), "EAT")  # no daylight saving
 CODE_LENGTH_MAX = 20

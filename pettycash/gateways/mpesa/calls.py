@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pettycash.gateways import exchanges
 from pettycash.gateways.base import GatewayExchange, OutcomeKind, ProviderAccountView, RequestType
 from pettycash.gateways.flight import Deadline
-from pettycash.gateways.http import RailSession, TransportFailure
+from pettycash.gateways.kit import exchanges
+from pettycash.gateways.kit.http import RailSession, TransportFailure
+from pettycash.gateways.kit.tokens import Token, TokenCache
 from pettycash.gateways.mpesa.answers import SyncAnswer, read_answer
 from pettycash.gateways.mpesa.codes import MpesaConfig
 from pettycash.gateways.mpesa.credentials import CONSUMER_KEY, CONSUMER_SECRET, required, secrets_of
-from pettycash.gateways.sanitising import sanitise
-from pettycash.gateways.tokens import Token, TokenCache
-from pettycash.gateways.wire import read_object
+from pettycash.runtime.sanitising import sanitise
+from pettycash.runtime.wire import read_object
 
 _HEADER_SAFE = re.compile(r"[!-~]{1,4096}", re.ASCII)
 

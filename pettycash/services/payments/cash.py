@@ -12,20 +12,22 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from pettycash import db, errors, money, settings
-from pettycash.crash_points import crash_point
-from pettycash.models.attempts import GatewayExchangeType, PaymentAttempt
 from pettycash.models.base import new_id
 from pettycash.models.payments import (
+    GatewayExchangeType,
     IllegalTransition,
     Payment,
+    PaymentAttempt,
     PaymentStatus,
 )
 from pettycash.models.releases import CashAcknowledgement, PaymentExecution
 from pettycash.models.requisitions import Requisition
-from pettycash.rails import Method
-from pettycash.services import outbox, releases, security_log, visibility
-from pettycash.services.actors import Actor
+from pettycash.runtime import db, errors, money, settings
+from pettycash.runtime.crash_points import crash_point
+from pettycash.runtime.rails import Method
+from pettycash.services import releases
+from pettycash.services.foundation import outbox, security_log, visibility
+from pettycash.services.foundation.actors import Actor
 from pettycash.services.payments import facts, gateway_exchanges, settlement
 from pettycash.services.payments.facts import LockedAttempt
 

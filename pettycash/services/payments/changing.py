@@ -8,25 +8,19 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pettycash import money
-from pettycash.models.funds import Store
+from pettycash.models.access import Role
+from pettycash.models.approvals import TrailAction
+from pettycash.models.imprest import Store
 from pettycash.models.payments import IllegalTransition, Payment, PaymentStatus
-from pettycash.models.people import Role
 from pettycash.models.releases import EndCause
 from pettycash.models.requisitions import Requisition
-from pettycash.models.workflow import TrailAction
-from pettycash.rails import Method
-from pettycash.services import (
-    approved_facts,
-    changes,
-    company_settings,
-    duties,
-    releases,
-    requisitions,
-    security_log,
-    trail,
-)
-from pettycash.services.actors import Actor
+from pettycash.runtime import money
+from pettycash.runtime.rails import Method
+from pettycash.services import releases, requisitions
+from pettycash.services.approvals import approved_facts, trail
+from pettycash.services.foundation import company_settings, duties, security_log
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.operations import changes
 from pettycash.services.payments import cash, facts, restored, rules, settlement
 from pettycash.services.payments.creation import check_maker
 

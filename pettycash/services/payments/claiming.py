@@ -12,21 +12,22 @@ from uuid import UUID, uuid4
 from sqlalchemy import Interval, bindparam, case, cast, func, or_, update
 from sqlalchemy.orm import Session
 
-from pettycash import db, settings
-from pettycash.crash_points import crash_point
 from pettycash.gateways import registry
 from pettycash.gateways.base import PayoutInstruction
 from pettycash.gateways.flight import Deadline
-from pettycash.models.attempts import AttemptState, GatewayExchangeType, PaymentAttempt
-from pettycash.models.funds import ProviderAccount
-from pettycash.models.payments import ON_THE_WAY
-from pettycash.rails import Rail
-from pettycash.services import jitter, outbox, pauses, rail_slots
-from pettycash.services.log_events import log_event
+from pettycash.models.imprest import ProviderAccount
+from pettycash.models.payments import ON_THE_WAY, AttemptState, GatewayExchangeType, PaymentAttempt
+from pettycash.runtime import db, settings
+from pettycash.runtime.crash_points import crash_point
+from pettycash.runtime.rails import Rail
+from pettycash.services.foundation import jitter, outbox
+from pettycash.services.foundation.log_events import log_event
+from pettycash.services.operations import pauses
 from pettycash.services.payments import (
     facts,
     gateway_exchanges,
     instructions,
+    rail_slots,
     restored,
     rules,
     settlement,

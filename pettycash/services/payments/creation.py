@@ -11,21 +11,21 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from pettycash import db, errors, money
 from pettycash.models.base import new_id
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.requisitions import Requisition
-from pettycash.money import Currency
-from pettycash.rails import Method
-from pettycash.services import (
+from pettycash.runtime import db, errors, money
+from pettycash.runtime.money import Currency
+from pettycash.runtime.rails import Method
+from pettycash.services.foundation import (
     company_settings,
     destinations,
     duties,
     numbers,
     visibility,
 )
-from pettycash.services.actors import Actor
-from pettycash.services.duties import Duty
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.duties import Duty
 from pettycash.services.payments import facts, rules
 
 

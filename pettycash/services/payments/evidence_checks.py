@@ -6,9 +6,9 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pettycash import errors, money
-from pettycash.services import visibility
-from pettycash.services.actors import Actor
+from pettycash.runtime import errors, money
+from pettycash.services.foundation import visibility
+from pettycash.services.foundation.actors import Actor
 
 
 class EvidenceDiffers(errors.RuleViolation):

@@ -10,33 +10,29 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
-from pettycash import db, settings
-from pettycash.crash_points import crash_point
 from pettycash.gateways import registry
-from pettycash.models.attempts import AttemptState, PaymentAttempt
 from pettycash.models.base import new_id
-from pettycash.models.funds import ProviderAccount, Store
+from pettycash.models.imprest import ProviderAccount, Store
+from pettycash.models.operations import Restore
 from pettycash.models.payments import (
     TRANSITIONS,
+    AttemptState,
     IllegalTransition,
     Payment,
+    PaymentAttempt,
     PaymentStatus,
 )
-from pettycash.models.platform import Restore
 from pettycash.models.releases import PaymentExecution
 from pettycash.models.requisitions import Requisition, RequisitionStatus
-from pettycash.rails import Method
-from pettycash.services import (
-    approved_facts,
-    company_settings,
-    ledger,
-    outbox,
-    pauses,
-    releases,
-    replenishments,
-    security_log,
-)
-from pettycash.services.actors import Actor
+from pettycash.runtime import db, settings
+from pettycash.runtime.crash_points import crash_point
+from pettycash.runtime.rails import Method
+from pettycash.services import releases
+from pettycash.services.approvals import approved_facts
+from pettycash.services.foundation import company_settings, hooks, outbox, security_log
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.ledger import posting
+from pettycash.services.operations import pauses
 from pettycash.services.payments import cash, facts, restored, rules
 from pettycash.services.payments.settlement import RESOLVE, SUBMIT
 
@@ -163,7 +159,7 @@ def execute(
     )
     # Late, since whoever else releases from this store waits from here until the commit.
     crash_point("releases.holding")
-    ledger.hold(
+    posting.hold(
         session,
         account_id=store.account_id,
         source=facts.hold_source(attempt.id),
@@ -172,7 +168,7 @@ def execute(
         expected_fee=_expected_fee(payment),
     )
     crash_point("releases.held")
-    replenishments.consider(session, fund_id=store.fund_id, now=now, store_id=store.id)
+    hooks.on_released(session, payment, now)
     crash_point("releases.executed")
     return payment, execution
 

@@ -7,16 +7,16 @@ from uuid import UUID
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from pettycash import db, money
-from pettycash.models.attempts import LIVE, PaymentAttempt
-from pettycash.models.funds import Fund, Store
-from pettycash.models.payments import Payment
+from pettycash.models.imprest import Fund, Store
+from pettycash.models.payments import LIVE, Payment, PaymentAttempt
 from pettycash.models.requisitions import Requisition
-from pettycash.money import Currency
-from pettycash.rails import Method
-from pettycash.services import digests, duties, releases, visibility
-from pettycash.services.actors import Actor
-from pettycash.services.duties import Duty
+from pettycash.runtime import db, money
+from pettycash.runtime.money import Currency
+from pettycash.runtime.rails import Method
+from pettycash.services import releases
+from pettycash.services.foundation import digests, duties, visibility
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.duties import Duty
 from pettycash.services.releases import lines
 
 

@@ -8,10 +8,14 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from pettycash.gateways.base import Asked, GatewayExchange, Outcome, OutcomeKind, RequestType
-from pettycash.models.attempts import GatewayExchangeType, PaymentAttempt, PaymentTransaction
-from pettycash.models.payments import Payment
-from pettycash.rails import Method
-from pettycash.services.log_events import log_event
+from pettycash.models.payments import (
+    GatewayExchangeType,
+    Payment,
+    PaymentAttempt,
+    PaymentTransaction,
+)
+from pettycash.runtime.rails import Method
+from pettycash.services.foundation.log_events import log_event
 
 BY_PEOPLE = "people."
 """Begins the code of what two people said (`case_resolutions`)."""

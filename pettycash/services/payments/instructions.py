@@ -7,11 +7,12 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pettycash import db
 from pettycash.gateways.base import CallbackUrls, PayoutInstruction, ProviderAccountView
-from pettycash.models.attempts import PaymentAttempt
-from pettycash.models.funds import ProviderAccount
-from pettycash.services import callback_addresses, secrets_box
+from pettycash.models.imprest import ProviderAccount
+from pettycash.models.payments import PaymentAttempt
+from pettycash.runtime import db
+from pettycash.services.foundation import encryption
+from pettycash.services.payments import callback_addresses
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +66,8 @@ def view(account: ProviderAccount, *, base_url: str) -> ProviderAccountView:
 
 def _credentials(sealed: str, account_id: UUID) -> dict[str, str]:
     try:
-        opened: dict[str, str] = json.loads(secrets_box.decrypt(sealed, bound_to=account_id))
-    except secrets_box.Undecipherable:
+        opened: dict[str, str] = json.loads(encryption.decrypt(sealed, bound_to=account_id))
+    except encryption.Undecipherable:
         extra = {"provider_account_id": str(account_id)}
         logger.warning("the credentials can't be read with the installed keys", extra=extra)
         return {}

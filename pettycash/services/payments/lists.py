@@ -7,16 +7,21 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, literal, select, true
 from sqlalchemy.orm import InstrumentedAttribute
 
-from pettycash.models.attempts import PaymentAttempt, PaymentTransaction
-from pettycash.models.funds import Store
-from pettycash.models.payments import Payment, PaymentReconciliation, PaymentStatus
-from pettycash.models.people import Role
+from pettycash.models.access import Role
+from pettycash.models.imprest import Store
+from pettycash.models.payments import (
+    Payment,
+    PaymentAttempt,
+    PaymentReconciliation,
+    PaymentStatus,
+    PaymentTransaction,
+)
 from pettycash.models.releases import PaymentExecution
 from pettycash.models.requisitions import Requisition
-from pettycash.money import Currency
-from pettycash.services import visibility
-from pettycash.services.actors import Actor
-from pettycash.services.listings import (
+from pettycash.runtime.money import Currency
+from pettycash.services.foundation import visibility
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.listings import (
     Filter,
     Find,
     Listing,

@@ -8,18 +8,21 @@ from uuid import UUID
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from pettycash import db, settings
-from pettycash.gateways.sanitising import mask_phone, sanitise
-from pettycash.models.payments import Payment, PaymentReconciliation
+from pettycash.models.payments import (
+    Payment,
+    PaymentReconciliation,
+)
 from pettycash.models.releases import (
     CashAcknowledgement,
     ReleaseChallenge,
     ReleaseGrant,
 )
 from pettycash.models.requisitions import Requisition
-from pettycash.rails import Method
-from pettycash.services import listings, visibility
-from pettycash.services.actors import Actor
+from pettycash.runtime import db, settings
+from pettycash.runtime.rails import Method
+from pettycash.runtime.sanitising import mask_phone, sanitise
+from pettycash.services.foundation import listings, visibility
+from pettycash.services.foundation.actors import Actor
 from pettycash.services.payments import facts
 from pettycash.services.releases import lines
 

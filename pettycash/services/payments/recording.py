@@ -4,12 +4,19 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from pettycash import settings
 from pettycash.gateways import registry
 from pettycash.gateways.base import Outcome, OutcomeKind
-from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
-from pettycash.services import credential_refusals, jitter, outbox, rail_slots
-from pettycash.services.payments import facts, gateway_exchanges, results, settlement
+from pettycash.models.payments import LIVE, AttemptState, PaymentAttempt
+from pettycash.runtime import settings
+from pettycash.services.foundation import jitter, outbox
+from pettycash.services.payments import (
+    credential_refusals,
+    facts,
+    gateway_exchanges,
+    rail_slots,
+    results,
+    settlement,
+)
 from pettycash.services.payments.claiming import Claim
 from pettycash.services.payments.facts import LockedAttempt
 from pettycash.services.payments.results import RailReport, ReportEffect, Source

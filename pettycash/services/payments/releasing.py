@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 from pettycash.models.payments import Payment
 from pettycash.models.releases import ReleaseChallenge
 from pettycash.models.requisitions import Requisition
-from pettycash.services import pauses, releases
-from pettycash.services.actors import Actor
+from pettycash.services import releases
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.operations import pauses
 from pettycash.services.payments import facts
 from pettycash.services.payments.execution import check_state
 

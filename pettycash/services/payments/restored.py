@@ -11,12 +11,19 @@ from uuid import UUID
 from sqlalchemy import Numeric, Text, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
-from pettycash import db, errors, settings
 from pettycash.gateways import registry
-from pettycash.models.attempts import AttemptState, Callback, PaymentAttempt
-from pettycash.models.payments import UNPAID, Payment, PaymentStatus
-from pettycash.models.platform import Case, CaseKind, CaseStatus, Restore
-from pettycash.services import cases, duties
+from pettycash.models.operations import Case, CaseKind, CaseStatus, Restore
+from pettycash.models.payments import (
+    UNPAID,
+    AttemptState,
+    Callback,
+    Payment,
+    PaymentAttempt,
+    PaymentStatus,
+)
+from pettycash.runtime import db, errors, settings
+from pettycash.services.foundation import duties
+from pettycash.services.operations import cases
 from pettycash.services.payments import facts
 from pettycash.services.payments.facts import LockedAttempt
 

@@ -16,12 +16,12 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash import db, settings
 from pettycash.gateways.base import Agreement, Outcome, OutcomeKind
-from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
-from pettycash.models.payments import ON_THE_WAY, PaymentStatus
-from pettycash.models.platform import CaseKind, Severity
-from pettycash.services import cases, outbox
+from pettycash.models.operations import CaseKind, Severity
+from pettycash.models.payments import LIVE, ON_THE_WAY, AttemptState, PaymentAttempt, PaymentStatus
+from pettycash.runtime import db, settings
+from pettycash.services.foundation import outbox
+from pettycash.services.operations import cases
 from pettycash.services.payments import gateway_exchanges, restored, settlement
 from pettycash.services.payments.facts import LockedAttempt
 

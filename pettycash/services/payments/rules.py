@@ -6,14 +6,16 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, or_, select, text
 from sqlalchemy.orm import Session
 
-from pettycash import db, errors, money
-from pettycash.models.funds import Fund, ProviderAccount, Store, StoreKind
+from pettycash.gateways import registry
+from pettycash.models.imprest import Fund, ProviderAccount, Store, StoreKind
 from pettycash.models.payments import UNPAID, Payment, PaymentStatus
 from pettycash.models.requisitions import Requisition, RequisitionStatus
-from pettycash.money import Currency
-from pettycash.rails import Method
-from pettycash.services import approved_facts, rail_limits, visibility
-from pettycash.services.actors import Actor
+from pettycash.runtime import db, errors, money
+from pettycash.runtime.money import Currency
+from pettycash.runtime.rails import Method
+from pettycash.services.approvals import approved_facts
+from pettycash.services.foundation import rail_limits, visibility
+from pettycash.services.foundation.actors import Actor
 
 
 class MethodReserved(errors.RuleViolation):
@@ -74,6 +76,20 @@ class RetriesExhausted(errors.Conflict):
     """The payment has failed too often; cancel it and make another one."""
 
     code = "payment.retries_exhausted"
+
+
+UNFIT = (
+    AccountInactive,
+    MethodDoesNotFit,
+    MethodReserved,
+    StoreUnknown,
+    WrongCurrency,
+    money.InvalidAmount,
+    rail_limits.AboveCashLimit,
+    rail_limits.RailRefuses,
+    registry.RailNotServed,
+)
+"""Refusals of an amount, a method and a store, whenever a payment gets them."""
 
 
 def fitting_store(

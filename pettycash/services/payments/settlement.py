@@ -12,23 +12,25 @@ from decimal import Decimal
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, object_session
 
-from pettycash import db, settings
-from pettycash.crash_points import crash_point
-from pettycash.models.attempts import LIVE, AttemptState, PaymentAttempt
-from pettycash.models.funds import Store
-from pettycash.models.payments import ON_THE_WAY, UNPAID, Payment, PaymentStatus
-from pettycash.models.platform import CaseKind, Severity
-from pettycash.models.requisitions import RequisitionStatus
-from pettycash.rails import Method
-from pettycash.services import (
-    cases,
-    ledger,
-    outbox,
-    posting_rules,
-    replenishments,
-    requisitions,
+from pettycash.models.operations import CaseKind, Severity
+from pettycash.models.payments import (
+    LIVE,
+    ON_THE_WAY,
+    UNPAID,
+    AttemptState,
+    Payment,
+    PaymentAttempt,
+    PaymentStatus,
 )
-from pettycash.services.log_events import log_event
+from pettycash.models.requisitions import RequisitionStatus
+from pettycash.runtime import settings
+from pettycash.runtime.crash_points import crash_point
+from pettycash.runtime.rails import Method
+from pettycash.services import requisitions
+from pettycash.services.foundation import hooks, outbox
+from pettycash.services.foundation.log_events import log_event
+from pettycash.services.ledger import posting, posting_rules
+from pettycash.services.operations import cases
 from pettycash.services.payments import facts, gateway_exchanges, restored
 from pettycash.services.payments.facts import LockedAttempt
 
@@ -130,13 +132,13 @@ def settle(session: Session, *, locked: LockedAttempt, proof: Proof, now: dateti
     crash_point("settlement.posting")
     # Last of what is written: everybody who pays from this store, or for this category, waits for
     # the accounts' locks until the commit.
-    fulfils = ledger.Fulfilled(topic=SUBMIT, keys=[attempt.id])
-    ledger.post(session, entries, close_holds=holds, fulfils=fulfils)
+    fulfils = posting.Fulfilled(topic=SUBMIT, keys=[attempt.id])
+    posting.post(session, entries, close_holds=holds, fulfils=fulfils)
     crash_point("settlement.posted")
     if pays:
         # Its hold lies on an account that is locked by now, in the order of all accounts.
         _withdraw_unsent(session, payment=payment, locked=locked, now=now)
-    _consider_replenishment(session, payment=payment, now=now)
+    (hooks.on_settled if pays else hooks.on_duplicate)(session, payment, now)
     crash_point("settlement.settled")
 
 
@@ -156,7 +158,7 @@ def fail(
     """
     payment, attempt = locked.payment, locked.attempt
     assert attempt.state in LIVE, "only a live attempt fails"
-    ledger.void_hold(session, source=facts.hold_source(attempt.id))
+    posting.void_hold(session, source=facts.hold_source(attempt.id))
     crash_point("settlement.voided")
     attempt.outcome_code, attempt.outcome_message = code, message
     attempt.failure_confirmed_at = now if confirmed else None
@@ -175,6 +177,7 @@ def fail(
         ask_at_once(session, locked=locked, now=now)
     session.flush()  # progress counts what stands in the table
     requisitions.payment_progress(session, requisition_id=payment.requisition_id, now=now)
+    hooks.on_failed(session, payment, now)
     crash_point("settlement.failed")
 
 
@@ -221,9 +224,9 @@ def reverse(session: Session, *, locked: LockedAttempt, proof: Proof, now: datet
     payment.last_error = f"{proof.code}: {proof.message}"[:500]
     payment.move_to(PaymentStatus.REVERSED, at=now)
     _after_decision(session, payment=payment, now=now)
-    ledger.post(session, [entry])
+    posting.post(session, [entry])
     crash_point("settlement.returned")
-    _consider_replenishment(session, payment=payment, now=now)
+    hooks.on_returned(session, payment, now)
     crash_point("settlement.reversed")
 
 
@@ -296,10 +299,10 @@ def learn_fee(
         session, locked=locked, proof=proof, occurred_at=_dated(locked, proof, now)
     )
     _after_decision(session, payment=locked.payment, now=now)
-    fulfils = ledger.Fulfilled(topic=RESOLVE, keys=[attempt.id])
+    fulfils = posting.Fulfilled(topic=RESOLVE, keys=[attempt.id])
     if entries:
-        ledger.post(session, entries, fulfils=fulfils)
-        _consider_replenishment(session, payment=locked.payment, now=now)
+        posting.post(session, entries, fulfils=fulfils)
+        hooks.on_charged(session, locked.payment, now)
     else:
         outbox.complete(session, topic=RESOLVE, key=attempt.id)
     crash_point("settlement.fee_learnt")
@@ -411,7 +414,7 @@ def _withdraw_unsent(
         other.state = AttemptState.UNKNOWN
         _log(other)
         return
-    ledger.void_hold(session, source=facts.hold_source(other.id))
+    posting.void_hold(session, source=facts.hold_source(other.id))
     other.state = AttemptState.REJECTED
     other.failure_confirmed_at = now
     other.outcome_code = "local.withdrawn"
@@ -441,11 +444,6 @@ def _after_decision(session: Session, *, payment: Payment, now: datetime) -> Non
     requisitions.payment_progress(session, requisition_id=payment.requisition_id, now=now)
 
 
-def _consider_replenishment(session: Session, *, payment: Payment, now: datetime) -> None:
-    store = db.get_cached(session, Store, payment.store_id)
-    replenishments.consider(session, fund_id=store.fund_id, now=now, store_id=store.id)
-
-
 def _end_doubt(session: Session, *, payment: Payment, now: datetime) -> None:
     cases.close(
         session,
@@ -460,7 +458,7 @@ def _end_doubt(session: Session, *, payment: Payment, now: datetime) -> None:
 
 def _fee_entries(
     session: Session, *, locked: LockedAttempt, proof: Proof, occurred_at: datetime
-) -> list[ledger.Entry]:
+) -> list[posting.Entry]:
     """The entry of a fee that is proven for the first time; none for a fee of nothing."""
     attempt = locked.attempt
     if proof.fee is None or attempt.fee is not None:

@@ -11,17 +11,18 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from pettycash import errors, money
-from pettycash.models.funds import Fund, Store
+from pettycash.models.access import Membership, User
+from pettycash.models.imprest import Fund, Store
 from pettycash.models.payments import Payment, PaymentStatus
-from pettycash.models.people import Membership, User
 from pettycash.models.releases import CashAcknowledgement, PaymentExecution
-from pettycash.rails import Method
-from pettycash.services import attachments, duties, images, rail_limits, security_log
-from pettycash.services.actors import Actor
-from pettycash.services.duties import Duty
+from pettycash.runtime import errors, money
+from pettycash.runtime.rails import Method
+from pettycash.services.foundation import duties, images, rail_limits, security_log
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.duties import Duty
 from pettycash.services.payments import cash, facts
 from pettycash.services.payments.facts import LockedAttempt
+from pettycash.services.requisitions import attachments
 
 BYTES_MAX = 500_000
 

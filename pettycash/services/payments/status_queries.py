@@ -13,30 +13,32 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
-from pettycash import db, settings
-from pettycash.crash_points import crash_point
 from pettycash.gateways import registry
 from pettycash.gateways.base import Asked, Outcome, PayoutInstruction
-from pettycash.models.attempts import LIVE, AttemptState, GatewayExchangeType, PaymentAttempt
-from pettycash.models.funds import ProviderAccount
-from pettycash.models.payments import ON_THE_WAY, Payment, PaymentStatus
-from pettycash.models.platform import CaseKind, Severity
-from pettycash.rails import Rail
-from pettycash.services import (
-    cases,
-    credential_refusals,
-    jitter,
-    outbox,
-    pauses,
-    rail_slots,
-    security_log,
+from pettycash.models.imprest import ProviderAccount
+from pettycash.models.operations import CaseKind, Severity
+from pettycash.models.payments import (
+    LIVE,
+    ON_THE_WAY,
+    AttemptState,
+    GatewayExchangeType,
+    Payment,
+    PaymentAttempt,
+    PaymentStatus,
 )
-from pettycash.services.actors import Actor
-from pettycash.services.log_events import log_event
+from pettycash.runtime import db, settings
+from pettycash.runtime.crash_points import crash_point
+from pettycash.runtime.rails import Rail
+from pettycash.services.foundation import jitter, outbox, security_log
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.log_events import log_event
+from pettycash.services.operations import cases, pauses
 from pettycash.services.payments import (
+    credential_refusals,
     facts,
     gateway_exchanges,
     instructions,
+    rail_slots,
     restored,
     results,
     rules,

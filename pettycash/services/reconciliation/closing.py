@@ -9,10 +9,8 @@ from uuid import UUID
 from sqlalchemy import Row, case, func, select, update
 from sqlalchemy.orm import Session
 
-from pettycash import money
-from pettycash.crash_points import crash_point
+from pettycash.models.operations import CaseKind, Severity
 from pettycash.models.payments import Payment, PaymentReconciliation, PaymentStatus
-from pettycash.models.platform import CaseKind, Severity
 from pettycash.models.reconciliation import (
     UNANSWERED,
     ItemState,
@@ -20,9 +18,12 @@ from pettycash.models.reconciliation import (
     ReconciliationRun,
     RunStatus,
 )
-from pettycash.services import cases, outbox
-from pettycash.services.invariants import CHECKS, EVER, Finding, check_books
+from pettycash.runtime import money
+from pettycash.runtime.crash_points import crash_point
+from pettycash.services.foundation import outbox
+from pettycash.services.operations import cases
 from pettycash.services.reconciliation import runs
+from pettycash.services.reconciliation.invariants import CHECKS, EVER, Finding, check_books
 from pettycash.services.reconciliation.payment_proofs import match_day, unproven
 
 

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash import clock
-from pettycash.models.organisation import Company
+from pettycash.models.access import Company
 from pettycash.models.reconciliation import ReconciliationRun
-from pettycash.services import company_settings
+from pettycash.runtime import clock
+from pettycash.services.foundation import company_settings
 from pettycash.services.reconciliation.runs import DEADLINE, lock_turn, start
 
 NIGHTLY_HOUR = 1

@@ -9,16 +9,16 @@ from sqlalchemy import Row, func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from pettycash import db, errors
 from pettycash.models.payments import (
     EvidenceSource,
     Payment,
     PaymentReconciliation,
     PaymentStatus,
 )
-from pettycash.services import duties, visibility
-from pettycash.services.actors import Actor
-from pettycash.services.duties import Duty
+from pettycash.runtime import db, errors
+from pettycash.services.foundation import duties, visibility
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.duties import Duty
 
 
 class NotSettled(errors.Conflict):

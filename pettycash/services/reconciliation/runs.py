@@ -9,10 +9,7 @@ from sqlalchemy import case, func, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from pettycash import clock, db, errors, money, settings
-from pettycash.crash_points import crash_point
-from pettycash.models.attempts import LIVE, PaymentAttempt
-from pettycash.models.payments import ON_THE_WAY, Payment, PaymentStatus
+from pettycash.models.payments import LIVE, ON_THE_WAY, Payment, PaymentAttempt, PaymentStatus
 from pettycash.models.reconciliation import (
     UNANSWERED,
     ItemState,
@@ -20,8 +17,11 @@ from pettycash.models.reconciliation import (
     ReconciliationRun,
     RunStatus,
 )
-from pettycash.services import company_settings, outbox, payments
-from pettycash.services.listings import Listing, days, exact, many, since
+from pettycash.runtime import clock, db, errors, money, settings
+from pettycash.runtime.crash_points import crash_point
+from pettycash.services import payments
+from pettycash.services.foundation import company_settings, outbox
+from pettycash.services.foundation.listings import Listing, days, exact, many, since
 
 RUN_TOPIC = "reconciliation.run"
 

@@ -4,7 +4,7 @@ Generic for what is released: payments and replenishments hand in a `ReleaseSubj
 rules: domain.md §6 (release), security.md rows 5 to 7.
 """
 
-from pettycash.services.duties import NotSeparate
+from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.releases.challenges import (
     assign,
     check_claim,

@@ -7,10 +7,8 @@ from uuid import UUID
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from pettycash import db, errors, settings
-from pettycash.crash_points import crash_point
-from pettycash.models.people import ContactKind
-from pettycash.models.platform import CaseKind, Severity
+from pettycash.models.access import ContactKind
+from pettycash.models.operations import CaseKind, Severity
 from pettycash.models.releases import (
     ChallengeSend,
     ChallengeState,
@@ -18,9 +16,13 @@ from pettycash.models.releases import (
     ReleaseChallenge,
     ReleaseGrant,
 )
-from pettycash.services import cases, company_settings, contacts, outbox, security_log
-from pettycash.services.actors import Actor
-from pettycash.services.duties import NotSeparate
+from pettycash.runtime import db, errors, settings
+from pettycash.runtime.crash_points import crash_point
+from pettycash.services.access import contacts
+from pettycash.services.foundation import company_settings, outbox, security_log
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.operations import cases
 from pettycash.services.releases.subjects import (
     Releasable,
     ReleaseLocked,
@@ -82,7 +84,7 @@ def request_code(
     check_unlocked(row)
     live = _settle(session, subject=subject, row=row, now=now)
     if row.release_locked_at is not None:
-        # What has just expired was one too many; `otp.expire` keeps what this refusal undoes.
+        # What has just expired was one too many; `releases.expire` keeps what this refusal undoes.
         raise ReleaseLocked
     _check_unclaimed(row, actor)
     _count_sends(session, subject=subject, now=now)

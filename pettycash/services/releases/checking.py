@@ -9,16 +9,17 @@ from uuid import UUID
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from pettycash import db, errors, settings
-from pettycash.crash_points import crash_point
 from pettycash.models.releases import (
     ChallengeState,
     EndCause,
     ReleaseChallenge,
     ReleaseGrant,
 )
-from pettycash.services import identity, outbox, security_log
-from pettycash.services.actors import Actor
+from pettycash.runtime import db, errors, settings
+from pettycash.runtime.crash_points import crash_point
+from pettycash.services.access import identity
+from pettycash.services.foundation import outbox, security_log
+from pettycash.services.foundation.actors import Actor
 from pettycash.services.releases.challenges import EXPIRY_TOPIC, end_challenge, fail_challenge
 from pettycash.services.releases.subjects import (
     NotTheExecutor,

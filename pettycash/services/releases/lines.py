@@ -7,8 +7,8 @@ stands in quotation marks: nothing that is written in it can look like another l
 import unicodedata
 from decimal import Decimal
 
-from pettycash import money
-from pettycash.rails import Method
+from pettycash.runtime import money
+from pettycash.runtime.rails import Method
 
 UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")

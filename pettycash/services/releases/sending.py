@@ -11,13 +11,13 @@ import pyotp
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash import db, money, settings
-from pettycash.models.funds import Fund, Store
-from pettycash.models.imprest import Replenishment
+from pettycash.models.access import ContactKind, Membership, User
+from pettycash.models.imprest import Fund, Replenishment, Store
 from pettycash.models.payments import Payment
-from pettycash.models.people import ContactKind, Membership, User
 from pettycash.models.releases import ChallengeSend, ChallengeState, ReleaseChallenge
-from pettycash.services import contacts, outbox
+from pettycash.runtime import db, money, settings
+from pettycash.services.access import contacts
+from pettycash.services.foundation import outbox
 from pettycash.services.releases import lines
 from pettycash.services.releases.challenges import EXPIRY_TOPIC
 from pettycash.services.releases.checking import keyed_digest

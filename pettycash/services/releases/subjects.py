@@ -10,15 +10,15 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, bindparam, or_, select
 from sqlalchemy.orm import Session
 
-from pettycash import db, errors
+from pettycash.models.access import Membership, Role, RoleAssignment, User
 from pettycash.models.imprest import Replenishment
 from pettycash.models.payments import Payment
-from pettycash.models.people import Membership, Role, RoleAssignment, User
 from pettycash.models.releases import ReleaseChallenge
 from pettycash.models.requisitions import Requisition
-from pettycash.services import digests, duties
-from pettycash.services.actors import Actor
-from pettycash.services.duties import NotSeparate
+from pettycash.runtime import db, errors
+from pettycash.services.foundation import digests, duties
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.duties import NotSeparate
 
 SubjectKind = Literal["payment", "replenishment"]
 

@@ -9,8 +9,9 @@ from sqlalchemy import Date, Select, cast, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
 from pettycash.models.requisitions import Requisition, RequisitionStatus
-from pettycash.services import attachments, company_settings, visibility
-from pettycash.services.actors import Actor
+from pettycash.services.foundation import company_settings, visibility
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.requisitions import attachments
 
 IDENTICAL = "requisition.identical_of_day"
 LATER_FILES = "requisition.later_files"

@@ -10,8 +10,8 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from pettycash import db, errors
-from pettycash.models.people import Role
+from pettycash.models.access import Role
+from pettycash.models.approvals import ApprovalRound, RoundStatus, TrailAction
 from pettycash.models.requisitions import (
     IN_APPROVAL,
     IllegalRequisitionState,
@@ -19,10 +19,11 @@ from pettycash.models.requisitions import (
     RequisitionLine,
     RequisitionStatus,
 )
-from pettycash.models.workflow import ApprovalRound, RoundStatus, TrailAction
-from pettycash.services import approved_facts, numbers, requesters, rounds, trail, visibility
-from pettycash.services.actors import Actor
-from pettycash.services.approved_facts import Materiality
+from pettycash.runtime import db, errors
+from pettycash.services.approvals import approved_facts, rounds, trail
+from pettycash.services.approvals.approved_facts import Materiality
+from pettycash.services.foundation import numbers, requesters, visibility
+from pettycash.services.foundation.actors import Actor
 from pettycash.services.requisitions import validation
 from pettycash.services.requisitions.validation import RequisitionDraft
 
@@ -121,7 +122,7 @@ def update(
         IllegalRequisitionState: it is in payment, or ended.
         RedirectNeeded: an approved one would go elsewhere.
         RedirectOpen: the last approver has yet to decide where it goes.
-        ExternalReferenceTaken and the refusals of `validation.checked`.
+        RequisitionReferenceTaken and the refusals of `validation.checked`.
         NoThreshold, MissingScope, NoApprover: it can't be resolved as it would stand.
     """
     requisition = visibility.requisition(

@@ -6,28 +6,21 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash import errors
+from pettycash.models.access import Role
+from pettycash.models.approvals import RoundStatus, TrailAction
 from pettycash.models.payments import UNPAID, Payment, PaymentStatus
-from pettycash.models.people import Role
 from pettycash.models.requisitions import (
     IN_APPROVAL,
     IllegalRequisitionState,
     Requisition,
     RequisitionStatus,
 )
-from pettycash.models.workflow import RoundStatus, TrailAction
-from pettycash.services import (
-    changes,
-    duties,
-    leaving,
-    requesters,
-    rounds,
-    texts,
-    trail,
-    visibility,
-)
-from pettycash.services.actors import Actor
-from pettycash.services.duties import Duty
+from pettycash.runtime import errors
+from pettycash.services.approvals import leaving, rounds, trail
+from pettycash.services.foundation import duties, requesters, text_validation, visibility
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.duties import Duty
+from pettycash.services.operations import changes
 from pettycash.services.requisitions import validation
 from pettycash.services.requisitions.creation import (
     BEFORE_SUBMIT,
@@ -118,7 +111,7 @@ def recall(
         TrailAction.RECALLED,
         actor=actor,
         role=Role.STAFF.value,
-        comment=texts.optional(comment, field="comment"),
+        comment=text_validation.optional(comment, field="comment"),
     )
     return requisition
 
@@ -142,9 +135,9 @@ def cancel(
     """
     requisition = _locked(session, requisition_id=requisition_id, actor=actor)
     role = check_cancelling(session, requisition, actor=actor, now=now)
-    reason = texts.optional(comment, field="comment")
+    reason = text_validation.optional(comment, field="comment")
     if role != Role.STAFF.value:
-        reason = texts.required(comment, field="comment")
+        reason = text_validation.required(comment, field="comment")
     if requisition.status is not R.IN_PAYMENT:
         withdraw_approval(requisition)  # with payments it stays: a late proof may still post
         _drop_redirect(session, requisition, actor=actor, now=now)
@@ -217,7 +210,7 @@ def return_to_requester(
     """
     requisition = _locked(session, requisition_id=requisition_id, actor=actor)
     check_returning(session, requisition, actor=actor)
-    reason = texts.required(comment, field="comment")
+    reason = text_validation.required(comment, field="comment")
     approved = rounds.latest(session, requisition.id)
     if approved is not None:
         rounds.close_round(session, approved, RoundStatus.CHANGES_REQUESTED, now=now)
@@ -251,7 +244,7 @@ def put_on_hold(
     if requisition.held_at is not None:
         raise HoldUnchanged("It is on hold already.")
     requisition.held_at = now
-    requisition.hold_reason = texts.required(comment, field="comment")
+    requisition.hold_reason = text_validation.required(comment, field="comment")
     requisition.version += 1
     trail.write(
         session,
@@ -287,7 +280,7 @@ def take_off_hold(
         TrailAction.RELEASED_FROM_HOLD,
         actor=actor,
         role=Role.TREASURY.value,
-        comment=texts.required(comment, field="comment"),
+        comment=text_validation.required(comment, field="comment"),
     )
     return requisition
 
@@ -311,7 +304,7 @@ def close_short(
         TrailAction.CLOSED_SHORT,
         actor=actor,
         role=Role.TREASURY.value,
-        comment=texts.required(comment, field="comment"),
+        comment=text_validation.required(comment, field="comment"),
     )
     return requisition
 
@@ -340,7 +333,7 @@ def review(
         TrailAction.REVIEWED,
         actor=actor,
         role=Role.FPA.value,
-        comment=texts.optional(comment, field="comment"),
+        comment=text_validation.optional(comment, field="comment"),
     )
     return requisition
 

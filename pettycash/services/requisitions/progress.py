@@ -7,12 +7,12 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from pettycash import db, money
+from pettycash.models.approvals import TrailAction
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.requisitions import Requisition, RequisitionStatus
-from pettycash.models.workflow import TrailAction
-from pettycash.services import trail
-from pettycash.services.visibility import RequisitionNotFound
+from pettycash.runtime import db, money
+from pettycash.services.approvals import trail
+from pettycash.services.foundation.visibility import RequisitionNotFound
 
 R = RequisitionStatus
 

@@ -11,15 +11,16 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pettycash.gateways import registry
-from pettycash.gateways.sanitising import mask_phone, sanitise
+from pettycash.models.access import Role
+from pettycash.models.approvals import ApprovalStep, ApprovalTrail
 from pettycash.models.payments import Payment
-from pettycash.models.people import Role
 from pettycash.models.requisitions import Requisition, RequisitionLine, RequisitionStatus
-from pettycash.models.workflow import ApprovalStep, ApprovalTrail
-from pettycash.money import Currency
-from pettycash.services import approved_facts, listings, rail_limits, requesters, rounds, visibility
-from pettycash.services.actors import Actor
-from pettycash.services.listings import (
+from pettycash.runtime.money import Currency
+from pettycash.runtime.sanitising import mask_phone, sanitise
+from pettycash.services.approvals import approved_facts, rounds
+from pettycash.services.foundation import listings, rail_limits, requesters, visibility
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.listings import (
     Find,
     Listing,
     Reader,

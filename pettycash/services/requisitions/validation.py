@@ -10,21 +10,20 @@ from uuid import UUID
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from pettycash import db, errors, money
-from pettycash.models.organisation import Branch, CostCenter, Department, Region
-from pettycash.models.people import Membership, Role, User
+from pettycash.models.access import Branch, CostCenter, Department, Membership, Region, Role, User
 from pettycash.models.requisitions import Origin, Requisition, RequisitionKind, RequisitionLine
-from pettycash.money import Currency
-from pettycash.rails import Method
-from pettycash.services import (
-    accounts,
+from pettycash.runtime import db, errors, money
+from pettycash.runtime.money import Currency
+from pettycash.runtime.rails import Method
+from pettycash.services.foundation import (
     company_settings,
     destinations,
     rail_limits,
-    texts,
+    text_validation,
     visibility,
 )
-from pettycash.services.actors import Actor
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.ledger import accounts
 
 Unit = TypeVar("Unit", Region, Branch, Department, CostCenter)
 
@@ -211,7 +210,7 @@ def checked(
         InvalidDestination, MethodNotAvailable, RailNotServed: what is wrong.
         and what `check_can_be_paid` refuses.
     """
-    reason = texts.optional(draft.urgency_reason, field="urgency_reason")
+    reason = text_validation.optional(draft.urgency_reason, field="urgency_reason")
     if draft.is_urgent and reason is None:
         raise _invalid("urgency_reason", "An urgent requisition needs a reason.")
     if not draft.is_urgent and reason is not None:
@@ -220,16 +219,16 @@ def checked(
         draft,
         origin_reason=_origin_reason(draft, units),
         amount=_amount(draft.amount, draft.currency, field="amount"),
-        purpose=texts.required(draft.purpose, field="purpose"),
-        payee_name=texts.name(draft.payee_name, field="payee_name", longest=140),
+        purpose=text_validation.required(draft.purpose, field="purpose"),
+        payee_name=text_validation.name(draft.payee_name, field="payee_name", longest=140),
         urgency_reason=reason,
-        external_reference=texts.optional(
+        external_reference=text_validation.optional(
             draft.external_reference, field="external_reference", longest=100
         ),
-        metadata=texts.metadata(draft.metadata),
+        metadata=text_validation.metadata(draft.metadata),
         lines=_lines(session, draft),
         destination=destinations.normalise(
-            texts.required(draft.destination, field="destination", longest=254),
+            text_validation.required(draft.destination, field="destination", longest=254),
             method=draft.method,
             currency=draft.currency,
         ),
@@ -282,7 +281,7 @@ def _invalid(name: str, message: str) -> InvalidRequisition:
 
 
 def _origin_reason(draft: RequisitionDraft, units: RequesterUnits) -> str | None:
-    reason = texts.optional(draft.origin_reason, field="origin_reason")
+    reason = text_validation.optional(draft.origin_reason, field="origin_reason")
     own = own_origin(units)
     if draft.origin is not own and reason is None:
         raise _invalid("origin_reason", f"Yours is {own.value}: another origin needs a reason.")
@@ -311,7 +310,7 @@ def _lines(session: Session, draft: RequisitionDraft) -> list[DraftLine]:
             raise _invalid(f"{at}.category", "It must be a word such as travel.")
         lines.append(
             DraftLine(
-                description=texts.required(
+                description=text_validation.required(
                     line.description, field=f"{at}.description", longest=500
                 ),
                 amount=_amount(line.amount, draft.currency, field=f"{at}.amount"),

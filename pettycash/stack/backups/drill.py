@@ -13,9 +13,9 @@ from pathlib import Path
 from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session
 
-from pettycash import db
-from pettycash.models.organisation import Company
-from pettycash.services import invariants
+from pettycash.models.access import Company
+from pettycash.runtime import db
+from pettycash.services.reconciliation import invariants
 from pettycash.stack import postgres, schema
 from pettycash.stack.backups import facts
 from pettycash.stack.backups.facts import Compared

@@ -13,8 +13,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from pettycash import db
-from pettycash.services import restores
+from pettycash.runtime import db
+from pettycash.services.payments import restores
 from pettycash.stack import schema
 from pettycash.stack.backups import container, facts, programs
 from pettycash.stack.backups.facts import Compared

@@ -1,0 +1,1 @@
+"""People, units, keys and sign-ins over HTTP."""

@@ -1,0 +1,34 @@
+"""My inbox: the requisitions and redirects that wait for my decision."""
+
+from typing import Any
+
+from flask.views import MethodView
+
+from pettycash.api.admission import current_actor, operation
+from pettycash.api.blueprints import Blueprint
+from pettycash.api.pages import example_page, page_of, query_of
+from pettycash.api.schemas.approvals import InboxItemSchema
+from pettycash.api.schemas.requisition_examples import EXAMPLE_INBOX
+from pettycash.runtime.db import transaction
+from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.requisitions.inbox import INBOX
+
+blp = Blueprint(
+    "approvals",
+    __name__,
+    url_prefix="/api/approvals",
+    description="What waits for my decision.",
+)
+
+
+@blp.route("/")
+class ApprovalInbox(MethodView):
+    """Open steps and redirects of mine."""
+
+    @operation("approvals.list")
+    @blp.arguments(query_of(INBOX), location="query")
+    @blp.response(200, page_of(InboxItemSchema), example=example_page(EXAMPLE_INBOX))
+    def get(self, arguments: dict[str, Any]) -> ListPage:
+        """List the requisitions and redirects that wait for you, the oldest first."""
+        with transaction() as session:
+            return page(session, INBOX, current_actor(), arguments)

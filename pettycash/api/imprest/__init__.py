@@ -1,0 +1,1 @@
+"""Funds, replenishments and variances over HTTP."""

@@ -1,0 +1,1 @@
+"""Cases, pauses, changes, settings, the outbox and the security log over HTTP."""

@@ -1,0 +1,1 @@
+"""Payments, what is known of them, and the rails' callbacks over HTTP."""

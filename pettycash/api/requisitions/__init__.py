@@ -1,0 +1,1 @@
+"""Requisitions, decisions on them and their attachments over HTTP."""

@@ -1,0 +1,1 @@
+"""Commands about companies, people, keys and the security log."""

@@ -1,0 +1,1 @@
+"""Commands of whoever develops: tests, seeds, demo, bench, chaos."""

@@ -1,0 +1,1 @@
+"""Commands about cases, pauses and the outbox."""

@@ -1,0 +1,1 @@
+"""Simulators, mailbox, seeds, demo, benchmarks, chaos: not in the production image."""

@@ -1,0 +1,1 @@
+"""The demo: one requisition from its draft to the proof, as a client sees it."""

@@ -1,0 +1,1 @@
+"""Small words, and what every process stands on; imports no other room."""

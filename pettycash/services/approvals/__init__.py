@@ -1,0 +1,1 @@
+"""Thresholds, who must approve, in which order, and what they decided."""

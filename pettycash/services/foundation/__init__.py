@@ -1,0 +1,1 @@
+"""What every domain stands on: actors, permissions, scope, duties, outbox, encryption."""

@@ -1,0 +1,1 @@
+"""Funds with a fixed float: stores, custodians, limits, replenishments, variances."""

@@ -1,0 +1,195 @@
+"""Receiving: the fund's keeper counts what came; what did not come stays in transit, as a case."""
+
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from pettycash.models.imprest import (
+    Fund,
+    IllegalReplenishmentState,
+    Replenishment,
+    ReplenishmentStatus,
+)
+from pettycash.models.operations import CaseKind, Severity
+from pettycash.runtime import errors, money
+from pettycash.runtime.crash_points import crash_point
+from pettycash.runtime.money import Currency
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.imprest import funds
+from pettycash.services.imprest.replenishments import ordinary
+from pettycash.services.imprest.replenishments.creation import InvalidReplenishment, consider, sweep
+from pettycash.services.imprest.replenishments.scope import ReplenishmentNotFound, locked
+from pettycash.services.ledger import posting, posting_rules
+from pettycash.services.operations import cases
+
+
+class NotTheKeeper(errors.NotAllowed):
+    """Only a custodian of the fund who had no other part in the replenishment may receive it."""
+
+    code = "replenishment.not_the_keeper"
+
+
+class MoreThanFunded(errors.RuleViolation):
+    """The amount exceeds what was funded and is not yet received."""
+
+    code = "replenishment.more_than_funded"
+
+
+class NothingMissing(errors.Conflict):
+    """All of the replenishment has been received or given up."""
+
+    code = "replenishment.nothing_missing"
+
+
+def receive(
+    session: Session, *, replenishment_id: UUID, actor: Actor, amount: Decimal, now: datetime
+) -> Replenishment:
+    """Record what reached the store: all of it, a part, or later the rest of a short delivery.
+
+    Raises:
+        ReplenishmentNotFound: none such within scope.
+        NotTheKeeper: see the class.
+        IllegalReplenishmentState: it is not funded.
+        NothingMissing: it was received in full.
+        MoreThanFunded: the amount is more than what is in transit.
+        InvalidReplenishment: the amount is not one of the fund's currency.
+    """
+    found = locked(session, actor=actor, replenishment_id=replenishment_id)
+    missing = check_receipt(session, found, actor=actor, now=now)
+    try:
+        money.checked(amount, Currency(found.currency))
+    except money.InvalidAmount as error:
+        raise InvalidReplenishment(errors={"amount": [error.detail]}) from error
+    if amount > missing:
+        raise MoreThanFunded(f"{money.text(missing, found.currency)} is in transit.")
+    total = (found.received_amount or Decimal(0)) + amount
+    found.received_amount = total
+    if found.status is ReplenishmentStatus.FUNDED:
+        found.received_by = actor.user_id
+        found.received_at = now
+        found.move_to(ReplenishmentStatus.RECEIVED, at=now)
+    else:
+        found.version += 1
+    crash_point("replenishments.receiving")
+    posting.post(
+        session,
+        [
+            posting_rules.top_up_received(
+                session,
+                replenishment=found,
+                amount=amount,
+                total_received=total,
+                occurred_at=now,
+                by=actor.user_id,
+            )
+        ],
+    )
+    _watch_delivery(session, found, actor=actor, now=now)
+    sweep(session, fund_id=found.fund_id, now=now, store_id=found.store_id)
+    crash_point("replenishments.received")
+    return found
+
+
+def check_receipt(
+    session: Session, found: Replenishment, *, actor: Actor, now: datetime
+) -> Decimal:
+    """Refuse who may not receive a replenishment as it stands; the amount that is in transit.
+
+    Raises:
+        NotTheKeeper, IllegalReplenishmentState, NothingMissing: see `receive`.
+    """
+    fund = session.get_one(Fund, found.fund_id)
+    if not funds.is_keeper(fund, actor.user_id):
+        raise NotTheKeeper
+    if actor.user_id in (found.approved_by, found.funded_by):
+        raise NotTheKeeper("You approved or funded it, so the other keeper receives it.")
+    if actor.user_id in ordinary.story(session, found, now=now).judges:
+        raise NotTheKeeper("You judged one of its vouchers, so the other keeper receives it.")
+    if found.status not in (ReplenishmentStatus.FUNDED, ReplenishmentStatus.RECEIVED):
+        raise IllegalReplenishmentState(f"The replenishment is {found.status.value}.")
+    missing = _missing(found)
+    if missing == 0:
+        raise NothingMissing
+    return missing
+
+
+def write_off_rest(
+    session: Session, *, replenishment_id: UUID, actor: Actor, now: datetime
+) -> Replenishment:
+    """Two people agreed that the rest will not come: it leaves the float for differences pending.
+
+    Called when the case of a short delivery is resolved so; the case is closed by the caller.
+
+    Raises:
+        ReplenishmentNotFound: none such within scope.
+        IllegalReplenishmentState: nothing of it was received yet.
+        NothingMissing: nothing is in transit.
+    """
+    found = locked(session, actor=actor, replenishment_id=replenishment_id)
+    if found.status is not ReplenishmentStatus.RECEIVED:
+        raise IllegalReplenishmentState(f"The replenishment is {found.status.value}.")
+    missing = _missing(found)
+    if missing == 0:
+        raise NothingMissing
+    found.lost_amount = missing
+    found.version += 1
+    posting.post(
+        session,
+        [
+            posting_rules.transit_loss(
+                session,
+                replenishment=found,
+                amount=missing,
+                occurred_at=now,
+                by=actor.user_id,
+            )
+        ],
+    )
+    consider(session, fund_id=found.fund_id, now=now, store_id=found.store_id)
+    crash_point("replenishments.written_off")
+    return found
+
+
+def _missing(found: Replenishment) -> Decimal:
+    funded = found.approved_amount
+    if funded is None:
+        raise ReplenishmentNotFound
+    return funded - (found.received_amount or Decimal(0)) - found.lost_amount
+
+
+def _watch_delivery(session: Session, found: Replenishment, *, actor: Actor, now: datetime) -> None:
+    missing = _missing(found)
+    if missing == 0:
+        cases.close(
+            session,
+            kind=CaseKind.SHORT_DELIVERY,
+            object_type="replenishment",
+            object_id=found.id,
+            resolved_by=actor.user_id,
+            note="The rest was received.",
+            now=now,
+        )
+        return
+    shown = {
+        "funded": found.approved_amount,
+        "received": found.received_amount,
+        "missing": missing,
+    }
+    cases.open_case(
+        session,
+        kind=CaseKind.SHORT_DELIVERY,
+        object_type="replenishment",
+        object_id=found.id,
+        summary=f"{found.number}: {found.currency} {money.text(missing, found.currency)} missing.",
+        evidence={
+            "currency": found.currency,
+            "bank_reference": found.bank_reference,
+            **{
+                name: money.text(value or Decimal(0), found.currency)
+                for name, value in shown.items()
+            },
+        },
+        severity=Severity.SEVERE,
+    )

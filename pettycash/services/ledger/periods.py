@@ -1,0 +1,229 @@
+"""Ledger periods: months that close softly for people, then hard for everyone (domain.md §7).
+
+A month without a row is open. Months close in order and when they are over. Closing waits behind
+the ledger's gate for postings under way, so that no entry dated by the old state arrives later.
+"""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Date, Select, String, bindparam, cast, func, select, text
+from sqlalchemy.orm import Session
+
+from pettycash.models.base import new_id
+from pettycash.models.ledger import JournalEntry, LedgerPeriod, PeriodState
+from pettycash.runtime import clock, errors
+from pettycash.services.foundation import company_settings, security_log
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.listings import Filter, Listing, Reader, days
+from pettycash.services.ledger import posting
+
+S = PeriodState
+
+
+class PeriodNotOver(errors.RuleViolation):
+    """A month can be closed only when it is over in the company's time zone."""
+
+    code = "period.not_over"
+
+
+class NotInOrder(errors.Conflict):
+    """Months close from the earliest on, and reopen from the latest back."""
+
+    code = "period.not_in_order"
+
+
+class IllegalPeriodState(errors.Conflict):
+    """Open months close softly, soft ones close hard or reopen, hard ones stay closed."""
+
+    code = "period.illegal_state"
+
+
+class OwnSoftClose(errors.NotAllowed):
+    """You closed this month softly; another person must close it hard."""
+
+    code = "period.second_person_needed"
+
+
+def soft_close(session: Session, *, month: date, actor: Actor, now: datetime) -> LedgerPeriod:
+    """Stop people's decisions in a month that is over; facts are still dated in it.
+
+    Raises:
+        PeriodNotOver: it is not over yet.
+        IllegalPeriodState: it is closed.
+        NotInOrder: an earlier month with postings is open.
+    """
+    period = _locked(session, month, actor=actor)
+    _check_state(period, S.OPEN)
+    _check_over(session, month, now)
+    _check_earlier(session, month, closed=(S.SOFT_CLOSED, S.HARD_CLOSED))
+    period.state = S.SOFT_CLOSED
+    period.soft_closed_by = actor.user_id
+    period.soft_closed_at = now
+    return _changed(session, period, actor)
+
+
+def hard_close(session: Session, *, month: date, actor: Actor, now: datetime) -> LedgerPeriod:
+    """Close a month for good: what still comes rolls forward to the next open one.
+
+    Raises:
+        IllegalPeriodState: it is not softly closed.
+        OwnSoftClose: the same person closed it softly.
+        NotInOrder: an earlier month is not closed for good.
+    """
+    period = _locked(session, month, actor=actor)
+    _check_state(period, S.SOFT_CLOSED)
+    if period.soft_closed_by == actor.user_id:
+        raise OwnSoftClose
+    _check_earlier(session, month, closed=(S.HARD_CLOSED,))
+    period.state = S.HARD_CLOSED
+    period.hard_closed_by = actor.user_id
+    period.hard_closed_at = now
+    return _changed(session, period, actor)
+
+
+def reopen(session: Session, *, month: date, actor: Actor, now: datetime) -> LedgerPeriod:
+    """Let people decide in the newest softly closed month again.
+
+    Raises:
+        IllegalPeriodState: it is open, or closed for good.
+        NotInOrder: a later month is closed.
+    """
+    del now
+    period = _locked(session, month, actor=actor)
+    _check_state(period, S.SOFT_CLOSED)
+    later = select(LedgerPeriod.id).where(LedgerPeriod.month > month, LedgerPeriod.state != S.OPEN)
+    if session.execute(later.limit(1)).first() is not None:
+        raise NotInOrder("A later month is closed: reopen it first.")
+    period.state = S.OPEN
+    period.soft_closed_by = None
+    period.soft_closed_at = None
+    return _changed(session, period, actor)
+
+
+def month_after(month: date) -> date:
+    """The first day of the next month."""
+    return (month.replace(day=28) + timedelta(days=4)).replace(day=1)
+
+
+MONTHS = (
+    func.generate_series(
+        bindparam("first_month", type_=Date), bindparam("last_month", type_=Date), text("'1 month'")
+    )
+    .table_valued("month")
+    .render_derived(name="months")
+)
+MONTH: Any = cast(MONTHS.c.month, Date)
+"""The months of `months`, by their first days."""
+
+
+STATE = func.coalesce(LedgerPeriod.state, PeriodState.OPEN.value, type_=String)
+"""A month without a row is open."""
+
+
+def _months(reader: Reader) -> Select[*tuple[Any, ...]]:
+    """The months from the first entry until now, with the state that each is in."""
+    today = clock.business_date(reader.now, reader.timezone)
+    return (
+        select(
+            MONTH.label("month"),
+            STATE.label("state"),
+            LedgerPeriod.soft_closed_by,
+            LedgerPeriod.soft_closed_at,
+            LedgerPeriod.hard_closed_by,
+            LedgerPeriod.hard_closed_at,
+        )
+        .select_from(MONTHS)
+        .outerjoin(LedgerPeriod, LedgerPeriod.month == MONTH)
+        .params(
+            first_month=first_month(reader.session, reader.now), last_month=today.replace(day=1)
+        )
+    )
+
+
+PERIODS = Listing(
+    name="periods.list",
+    query=_months,
+    filters={
+        "state": Filter(kind=PeriodState, where=lambda state, _reader: state.value == STATE),
+        **days(MONTH),
+    },
+    orders={"newest": (MONTH.desc(),), "oldest": (MONTH,)},
+    columns=("month", "state", "soft_closed_by", "hard_closed_by"),
+    people=("soft_closed_by", "hard_closed_by"),
+)
+"""A month counts where its first day lies between the days."""
+
+
+def first_month(session: Session, now: datetime) -> date:
+    """The month of the earliest entry or period; this month where there is none."""
+    today = clock.business_date(now, company_settings.current(session).timezone)
+    earliest = [
+        session.execute(select(func.min(JournalEntry.accounting_date))).scalar_one(),
+        session.execute(select(func.min(LedgerPeriod.month))).scalar_one(),
+        today,
+    ]
+    return min(each for each in earliest if each is not None).replace(day=1)
+
+
+def _locked(session: Session, month: date, *, actor: Actor) -> LedgerPeriod:
+    """The month's row, made where there is none. The gate also makes closers take turns."""
+    if month.day != 1:
+        raise ValueError("a period is named by its first day")
+    posting.hold_period_gate(session)
+    found = session.execute(
+        select(LedgerPeriod)
+        .where(LedgerPeriod.month == month)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).scalar_one_or_none()
+    if found is None:
+        found = LedgerPeriod(
+            id=new_id(), company_id=actor.company_id, month=month, state=S.OPEN, version=0
+        )
+        session.add(found)
+    return found
+
+
+def _check_state(period: LedgerPeriod, wanted: PeriodState) -> None:
+    if period.state is not wanted:
+        raise IllegalPeriodState(f"The month is {period.state.value.replace('_', ' ')}.")
+
+
+def _check_over(session: Session, month: date, now: datetime) -> None:
+    today = clock.business_date(now, company_settings.current(session).timezone)
+    if today < month_after(month):
+        raise PeriodNotOver
+
+
+def _check_earlier(session: Session, month: date, *, closed: tuple[PeriodState, ...]) -> None:
+    first: date | None = session.execute(
+        select(func.min(JournalEntry.accounting_date))
+    ).scalar_one()
+    if first is None:
+        return
+    done = set(
+        session.execute(
+            select(LedgerPeriod.month).where(
+                LedgerPeriod.month < month, LedgerPeriod.state.in_(closed)
+            )
+        ).scalars()
+    )
+    each = first.replace(day=1)
+    while each < month:
+        if each not in done:
+            raise NotInOrder(f"Close {each:%Y-%m} first.")
+        each = month_after(each)
+
+
+def _changed(session: Session, period: LedgerPeriod, actor: Actor) -> LedgerPeriod:
+    period.version += 1
+    session.flush()  # the database's own check of the two people
+    security_log.record(
+        session,
+        event=f"period.{period.state.value}",
+        outcome="ok",
+        detail={"month": period.month.isoformat()},
+        actor=actor,
+    )
+    return period

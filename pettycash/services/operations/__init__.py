@@ -1,0 +1,1 @@
+"""Cases, alerts, pauses, changes by two people, the outbox's lanes, signs of life."""

@@ -1,0 +1,494 @@
+"""Two-person changes: proposed by one, made effective by a second holder of the same right.
+
+One mechanism for everything that no one may change alone (domain.md §3). The module of a domain
+registers its kinds when it is imported; a proposal keeps the checked payload, and confirming it
+calls the kind's `apply` in the same transaction.
+"""
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, false, or_, select, true
+from sqlalchemy.orm import Session
+
+from pettycash.models.access import Role
+from pettycash.models.base import new_id
+from pettycash.models.operations import Change, ChangeStatus
+from pettycash.models.payments import Payment
+from pettycash.models.requisitions import Requisition
+from pettycash.runtime import db, errors
+from pettycash.runtime.sanitising import sanitise
+from pettycash.services.foundation import security_log
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.operations import security_alerts
+
+Apply = Callable[[Session, Change, Actor, datetime], None]
+Subject = Callable[[Change], UUID | None]
+Lock = Callable[[Session, Change], None]
+
+REASON_LENGTH_MAX = 1000
+
+READERS = frozenset(
+    {
+        Role.ADMIN,
+        Role.CFO,
+        Role.TREASURY,
+        Role.GROUP_FINANCE_MANAGER,
+        Role.OPERATOR,
+        Role.AUDITOR,
+    }
+)
+"""Readers of the proposals of others, and of their ends."""
+
+
+class ChangeNotFound(errors.NotFound):
+    """There is no such proposed change in this company."""
+
+    code = "change.not_found"
+
+
+class UnknownChange(errors.RuleViolation):
+    """This kind of change does not exist, or is proposed at an endpoint of its own."""
+
+    code = "change.unknown_kind"
+
+
+class ReasonMissing(errors.RuleViolation):
+    """A proposal needs a reason, and so does its rejection."""
+
+    code = "change.reason_required"
+
+
+class AlreadyDecided(errors.Conflict):
+    """The change was confirmed, rejected or withdrawn already."""
+
+    code = "change.already_decided"
+
+
+class OwnChange(errors.NotAllowed):
+    """You proposed this change; a second person must confirm it."""
+
+    code = "change.own"
+
+
+class OwnBenefit(errors.NotAllowed):
+    """You can't confirm a change about yourself, nor propose one that gives you a duty."""
+
+    code = "change.about_yourself"
+
+
+class NotAProposer(errors.NotAllowed):
+    """Your roles do not let you propose this kind of change."""
+
+    code = "change.not_a_proposer"
+
+
+class NotAConfirmer(errors.NotAllowed):
+    """Your roles do not let you decide this kind of change."""
+
+    code = "change.not_a_confirmer"
+
+
+class StaleChange(errors.Conflict):
+    """The change was altered since you read it; read it again, then decide."""
+
+    code = "change.stale_digest"
+
+
+class DigestMissing(errors.RuleViolation):
+    """A decision on this change needs the decision_digest of what you read."""
+
+    code = "change.digest_required"
+
+
+class NotTheProposer(errors.NotAllowed):
+    """Only the person who proposed a change can withdraw it; others can reject it."""
+
+    code = "change.not_the_proposer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeProposal:
+    """A change that is to be proposed, as it came over the wire."""
+
+    object_id: UUID | None
+    payload: Mapping[str, Any]
+
+
+Read = Callable[[Session, ChangeProposal, datetime], ChangeProposal]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeKind:
+    """One kind of change and who may take part in it."""
+
+    proposers: frozenset[Role]
+    confirmers: frozenset[Role]
+    apply: Apply
+    read: Read | None
+    """Checks a proposal that comes through the general endpoint; None: it has its own endpoint."""
+    about: Subject | None
+    """The person whom the change is about, if any: they can't confirm it."""
+    check_decider: Apply | None
+    """Refuses who may not decide this very proposal; None: confirmers and the cfo may."""
+    ended: Apply | None
+    """Called where it is rejected or withdrawn."""
+    lock: Lock | None
+    """Locks what the proposal is about, which everybody locks before the proposal."""
+    names_payees: bool
+    """Whether a proposal shows where money goes, which those who only run the system don't see."""
+    alerts: bool = False
+    """Whether the cfo and the auditors are told once it holds."""
+    benefits: bool = False
+    """Whether the person it is about gains by it, and so can't propose it either."""
+
+
+_KINDS: dict[str, ChangeKind] = {}
+
+
+def register(
+    kind: str,
+    *,
+    proposers: frozenset[Role],
+    confirmers: frozenset[Role],
+    apply: Apply,
+    read: Read | None = None,
+    about: Subject | None = None,
+    check_decider: Apply | None = None,
+    ended: Apply | None = None,
+    lock: Lock | None = None,
+    names_payees: bool = False,
+    alerts: bool = False,
+    benefits: bool = False,
+) -> None:
+    """Make a kind of change known. Called once, when the domain's module is imported."""
+    if kind in _KINDS:
+        raise RuntimeError(f"the change {kind} is registered twice")
+    _KINDS[kind] = ChangeKind(
+        proposers=proposers,
+        confirmers=confirmers,
+        apply=apply,
+        read=read,
+        about=about,
+        check_decider=check_decider,
+        ended=ended,
+        lock=lock,
+        names_payees=names_payees,
+        alerts=alerts,
+        benefits=benefits,
+    )
+
+
+def kinds() -> Mapping[str, ChangeKind]:
+    """Every registered kind by name."""
+    return _KINDS
+
+
+def propose(
+    session: Session,
+    *,
+    kind: str,
+    object_id: UUID | None,
+    payload: Mapping[str, Any],
+    reason: str,
+    digest: bytes | None = None,
+    decider_id: UUID | None = None,
+    actor: Actor,
+    now: datetime,
+) -> Change:
+    """Keep a proposal whose payload the caller has checked; JSON values only.
+
+    With a digest, who decides sends it back; with a decider, it is in their inbox.
+
+    Raises:
+        UnknownChange: nobody registered the kind.
+        NotAProposer: the actor lacks the role.
+        OwnBenefit: the actor would gain by it.
+        ReasonMissing: the reason is blank or longer than REASON_LENGTH_MAX.
+    """
+    del now  # the row carries the database's own time
+    known = _known(kind)
+    if not actor.has(*known.proposers):
+        raise NotAProposer
+    change = Change(
+        id=new_id(),
+        company_id=actor.company_id,
+        kind=kind,
+        object_id=object_id,
+        payload=dict(payload),
+        reason=_reason(reason),
+        digest=digest,
+        decider_id=decider_id,
+        status=ChangeStatus.PROPOSED,
+        proposed_by=actor.user_id,
+    )
+    if known.benefits and known.about is not None and known.about(change) == actor.user_id:
+        raise OwnBenefit
+    session.add(change)
+    session.flush()  # its time is the database's, and the answer shows it
+    _log_event(session, change, "proposed", actor)
+    return change
+
+
+def propose_any(
+    session: Session,
+    *,
+    kind: str,
+    object_id: UUID | None,
+    payload: Mapping[str, Any],
+    reason: str,
+    actor: Actor,
+    now: datetime,
+) -> Change:
+    """Propose a change of a kind that reads its own payload.
+
+    Raises:
+        UnknownChange: no such kind, or it is proposed at its own endpoint.
+        NotAProposer, ReasonMissing: see `propose`; and what the kind itself refuses.
+    """
+    known = _known(kind)
+    if known.read is None:
+        raise UnknownChange(f"A change of kind {kind} is proposed at its own endpoint.")
+    if not actor.has(*known.proposers):
+        raise NotAProposer
+    checked = known.read(session, ChangeProposal(object_id=object_id, payload=payload), now)
+    return propose(
+        session,
+        kind=kind,
+        object_id=checked.object_id,
+        payload=checked.payload,
+        reason=reason,
+        actor=actor,
+        now=now,
+    )
+
+
+def visible(actor: Actor) -> ColumnElement[bool]:
+    """Own proposals, those that the actor decides, for readers all; payees for who sees them."""
+    named = [name for name, kind in _KINDS.items() if kind.names_payees]
+    others: ColumnElement[bool] = true() if actor.has(*READERS) else false()
+    if not actor.has(*READERS - {Role.ADMIN, Role.OPERATOR}):
+        others = others & Change.kind.not_in(named)
+    return or_(Change.proposed_by == actor.user_id, Change.decider_id == actor.user_id, others)
+
+
+def get(session: Session, *, change_id: UUID, actor: Actor, now: datetime) -> Change:
+    """One change that the actor may read or decide, whatever became of it.
+
+    Raises:
+        ChangeNotFound: none such.
+    """
+    found = session.execute(
+        select(Change, visible(actor)).where(Change.id == change_id)
+    ).one_or_none()
+    if found is None:
+        raise ChangeNotFound
+    change, is_visible = found
+    if not is_visible:
+        kind = _KINDS.get(change.kind)
+        check_decider = kind.check_decider if kind is not None else None
+        if check_decider is None or change.status is not ChangeStatus.PROPOSED:
+            raise ChangeNotFound
+        try:
+            check_decider(session, change, actor, now)
+        except errors.PettycashError as refusal:
+            raise ChangeNotFound from refusal
+    return change
+
+
+def confirm(
+    session: Session,
+    *,
+    change_id: UUID,
+    digest: str | None = None,
+    actor: Actor,
+    now: datetime,
+    comment: str | None = None,
+) -> Change:
+    """Make a proposal effective, as the second person.
+
+    Raises:
+        ChangeNotFound, AlreadyDecided: there is nothing to decide.
+        OwnChange: the proposer confirms.
+        NotAConfirmer: neither a holder of the kind's right nor the cfo, or not who is asked.
+        OwnBenefit: the change is about the confirmer.
+        DigestMissing, StaleChange: the proposal has a digest, and another one was sent, or none.
+        Whatever the kind refuses when it is applied.
+    """
+    change = _open(session, change_id)
+    kind = check_confirming(session, change, actor=actor, now=now)
+    _check_digest(change, digest)
+    _decide(change, ChangeStatus.EFFECTIVE, actor, comment=comment, now=now)
+    kind.apply(session, change, actor, now)
+    event_id = _log_event(session, change, "confirmed", actor)
+    if kind.alerts:
+        security_alerts.enqueue(session, event_id=event_id)
+    return change
+
+
+def reject(
+    session: Session,
+    *,
+    change_id: UUID,
+    digest: str | None = None,
+    actor: Actor,
+    now: datetime,
+    comment: str,
+) -> Change:
+    """Refuse a proposal, with a reason, as the second person.
+
+    Raises:
+        ChangeNotFound, AlreadyDecided, OwnChange, NotAConfirmer, DigestMissing, StaleChange: see
+            `confirm`.
+        ReasonMissing: no comment.
+    """
+    change = _open(session, change_id)
+    kind = check_rejecting(session, change, actor=actor, now=now)
+    _check_digest(change, digest)
+    _decide(change, ChangeStatus.REJECTED, actor, comment=_reason(comment), now=now)
+    if kind.ended is not None:
+        kind.ended(session, change, actor, now)
+    _log_event(session, change, "rejected", actor)
+    return change
+
+
+def withdraw(session: Session, *, change_id: UUID, actor: Actor, now: datetime) -> Change:
+    """Take one's own proposal back.
+
+    Raises:
+        ChangeNotFound, AlreadyDecided: there is nothing to withdraw.
+        NotTheProposer: it is somebody else's.
+    """
+    change = _open(session, change_id)
+    check_withdrawing(change, actor=actor)
+    _decide(change, ChangeStatus.WITHDRAWN, actor, comment=None, now=now)
+    ended = _known(change.kind).ended
+    if ended is not None:
+        ended(session, change, actor, now)
+    _log_event(session, change, "withdrawn", actor)
+    return change
+
+
+def drop_redirect(
+    session: Session, of: Payment | Requisition, *, comment: str, actor: Actor, now: datetime
+) -> None:
+    """End the open redirect of what has ended, if there is one; the caller has locked it."""
+    if of.open_redirect_id is None:
+        return
+    change = db.lock(session, Change, of.open_redirect_id)
+    assert change is not None, "an open proposal is never deleted"
+    _decide(change, ChangeStatus.WITHDRAWN, actor, comment=comment, now=now)
+    _log_event(session, change, "withdrawn", actor)
+    of.open_redirect_id = None
+
+
+def _known(kind: str) -> ChangeKind:
+    known = _KINDS.get(kind)
+    if known is None:
+        raise UnknownChange(f"There is no change of kind {kind}.")
+    return known
+
+
+def _open(session: Session, change_id: UUID) -> Change:
+    change = session.get(Change, change_id)
+    if change is None:
+        raise ChangeNotFound
+    lock = _known(change.kind).lock
+    if lock is not None:
+        lock(session, change)
+    change = db.lock(session, Change, change_id)
+    if change is None:
+        raise ChangeNotFound
+    _check_open(change)
+    return change
+
+
+def check_confirming(
+    session: Session, change: Change, *, actor: Actor, now: datetime
+) -> ChangeKind:
+    """Refuse who may not confirm a change as it stands; its kind.
+
+    Raises:
+        AlreadyDecided, OwnChange, NotAConfirmer, OwnBenefit: see `confirm`.
+    """
+    kind = check_rejecting(session, change, actor=actor, now=now)
+    if kind.about is not None and kind.about(change) == actor.user_id:
+        raise OwnBenefit
+    return kind
+
+
+def check_withdrawing(change: Change, *, actor: Actor) -> None:
+    """Refuse who may not withdraw a change as it stands.
+
+    Raises:
+        AlreadyDecided, NotTheProposer: see `withdraw`.
+    """
+    _check_open(change)
+    if change.proposed_by != actor.user_id:
+        raise NotTheProposer
+
+
+def _check_open(change: Change) -> None:
+    if change.status is not ChangeStatus.PROPOSED:
+        raise AlreadyDecided(f"The change is {change.status.value}.")
+
+
+def check_rejecting(session: Session, change: Change, *, actor: Actor, now: datetime) -> ChangeKind:
+    """Refuse who may not reject a change as it stands; its kind.
+
+    Raises:
+        AlreadyDecided, OwnChange, NotAConfirmer: see `reject`.
+    """
+    _check_open(change)
+    kind = _known(change.kind)
+    if change.proposed_by == actor.user_id:
+        raise OwnChange
+    if kind.check_decider is not None:
+        kind.check_decider(session, change, actor, now)
+    elif not actor.has(*kind.confirmers, Role.CFO):
+        raise NotAConfirmer
+    return kind
+
+
+def _check_digest(change: Change, digest: str | None) -> None:
+    if change.digest is not None:
+        if digest is None:
+            raise DigestMissing(errors={"decision_digest": ["Send back what you read."]})
+        sent = digest.strip().lower().encode("ascii", "replace")
+        if not hmac.compare_digest(change.digest.hex().encode(), sent):
+            raise StaleChange
+
+
+def _decide(
+    change: Change, status: ChangeStatus, actor: Actor, *, comment: str | None, now: datetime
+) -> None:
+    change.status = status
+    change.decided_by = actor.user_id
+    change.decided_at = now
+    change.comment = comment
+
+
+def _reason(text: str) -> str:
+    stripped = text.strip()
+    if not stripped or len(stripped) > REASON_LENGTH_MAX:
+        raise ReasonMissing(f"A reason has 1 to {REASON_LENGTH_MAX} characters.")
+    return stripped
+
+
+def _log_event(session: Session, change: Change, outcome: str, actor: Actor) -> UUID:
+    return security_log.record(
+        session,
+        event=f"change.{outcome}",
+        outcome="ok",
+        detail={
+            "change_id": str(change.id),
+            "kind": change.kind,
+            "object_id": str(change.object_id) if change.object_id else None,
+            "payload": sanitise(change.payload),
+        },
+        actor=actor,
+    )

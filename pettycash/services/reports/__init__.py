@@ -1,0 +1,1 @@
+"""What reads every domain and is read by none: offers, work."""
