@@ -82,6 +82,11 @@ def _check_text(text: str) -> None:
         raise UnreadableText
 
 
+def _parts(req: Request) -> MultiDict[str, Any]:
+    """Files and fields of a multipart form."""
+    return MultiDict([*req.files.items(multi=True), *req.form.items(multi=True)])
+
+
 class StrictParser(FlaskParser):
     """webargs with our JSON, and nothing ignored: unknown names are refused everywhere."""
 
@@ -102,6 +107,10 @@ class StrictParser(FlaskParser):
         raw = req.get_data(cache=True)
         return parse_json(raw) if raw else core.missing
 
+    def load_files(self, req: Request, schema: ma.Schema) -> Any:
+        """Read the parts of a form, those without a file too, so that none goes unseen."""
+        return self._makeproxy(_parts(req), schema)
+
     def pre_load(
         self, location_data: Any, *, schema: ma.Schema, req: Request, location: str
     ) -> Any:
@@ -113,7 +122,7 @@ class StrictParser(FlaskParser):
             "query": req.args,
             "querystring": req.args,
             "form": req.form,
-            "files": req.files,
+            "files": _parts(req),
         }
         if location not in sources:
             return location_data

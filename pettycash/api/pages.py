@@ -50,9 +50,8 @@ def query_of(
     ends = {name: each.not_before for name, each in taken.items() if each.not_before}
     if ends:
         fields["check_days"] = ma.validates_schema(_in_order(ends))
-    return type(
-        f"{listing.name.title().replace('.', '').replace('_', '')}Query", (ListQuery,), fields
-    )
+    words = listing.name.replace(".", "_").split("_")
+    return type(f"{''.join(word.title() for word in words)}Query", (ListQuery,), fields)
 
 
 def _in_order(ends: Mapping[str, str]) -> Any:

@@ -35,6 +35,7 @@ COMMANDS = {
     "seed": "pettycash.cli.lab.seed:seed",
     "company": "pettycash.cli.access.company:company",
     "users": "pettycash.cli.access.users:users",
+    "import": "pettycash.cli.imports:imports_group",
     "security": "pettycash.cli.access.security:security",
     "cases": "pettycash.cli.operations.cases:cases",
     "pause": "pettycash.cli.operations.pauses:pause",

@@ -333,8 +333,8 @@ def _with_file(options: dict[str, Any]) -> dict[str, Any]:
         return options
     content, name = options["file"]
     return {
-        **{key: value for key, value in options.items() if key != "file"},
-        "data": {"file": (io.BytesIO(content), name)},
+        **{key: value for key, value in options.items() if key not in ("file", "form")},
+        "data": {"file": (io.BytesIO(content), name), **options.get("form", {})},
         "content_type": "multipart/form-data",
     }
 

@@ -14,9 +14,11 @@ from uuid import UUID, uuid4
 
 import pyotp
 
+from pettycash.models.access import Role
 from pettycash.models.base import Base
 from pettycash.services.foundation import permissions
 from tests.factories.pictures import picture
+from tests.factories.sheets import row, sheet
 from tests.insider import company
 from tests.insider.bodies import Bodies
 from tests.insider.company import Person
@@ -162,8 +164,10 @@ class Insider:
         with self.game.reading():
             operation, path = self._choice(dice, person)
         read = self._read(who, operation, path)
-        if operation.is_upload:
-            options: dict[str, Any] = self._file(dice)
+        if operation.name.startswith("people_import."):
+            options: dict[str, Any] = self._sheet(dice, who, operation)
+        elif operation.is_upload:
+            options = self._file(dice)
         elif operation.schema is not None:
             with self.game.reading():
                 options = {"json": self._body(dice, person, operation, read)}
@@ -360,6 +364,22 @@ class Insider:
         )
         name = dice.choice(("page.png", "a\u202egnp.exe", "Ng'ang'a.pdf"))
         return {"file": (content, name)}
+
+    def _sheet(self, dice: Random, who: str, operation: Operation) -> dict[str, Any]:
+        """A role, a name or an address for somebody, of the house or new, and what was checked."""
+        if not operation.is_upload:
+            return {}
+        name = dice.choice([*self.game.organisation.people, f"new.{dice.randint(1, 3)}"])
+        cells = {"roles": dice.choice(list(Role)).value, "email": f"{name}@demo.example"}
+        chosen = dict(each for each in cells.items() if dice.random() < 0.7)
+        content = sheet(row("person", name, dice.choice((name, "Somebody else")), **chosen))
+        file = (content, "people.csv")
+        if operation.verb == "check":
+            return {"file": file}
+        other = (sheet(row("region", "NEW")), "people.csv") if dice.random() < 0.2 else file
+        checked = self.game.ask(who, "post", operation.path.replace("propose", "check"), file=other)
+        digest = (checked["digest"] if checked.ok else None) or "0" * 64
+        return {"file": file, "form": {"digest": digest, "reason": "As it should be."}}
 
     def _now(self) -> datetime:
         (found,) = self.game.rows("SELECT kept.now() AS now")

@@ -132,7 +132,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "fund_limits": frozenset({"fund_limits"}),
     "custodian": frozenset({"custodian"}),
     "threshold": frozenset({"threshold", "threshold_retirement"}),
-    "role": frozenset({"role_assignment", "role_end"}),
+    "role": frozenset({"role_assignment", "role_end", "people_import"}),
     "api_key": frozenset({"api_key"}),
     "contact": frozenset({"contact"}),
     "secret": frozenset({"second_factor", "contact"}),

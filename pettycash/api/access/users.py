@@ -36,7 +36,6 @@ from pettycash.services.access.people import (
 )
 from pettycash.services.access.people_lists import USERS, to_response
 from pettycash.services.approvals import indispensable
-from pettycash.services.foundation.encryption import TooManyHashes
 from pettycash.services.foundation.listings import ListPage, Reader, page
 from pettycash.services.foundation.text_validation import InvalidText
 
@@ -67,7 +66,7 @@ class Users(MethodView):
     @idempotent()
     @blp.arguments(NewUserSchema, example=EXAMPLE_NEW_USER)
     @blp.response(201, UserSchema, example={**EXAMPLE_USER, "roles": []})
-    @refuses(InvalidPerson, InvalidText, TooManyHashes, UnknownUnit, UsernameTaken)
+    @refuses(InvalidPerson, InvalidText, UnknownUnit, UsernameTaken)
     @sends("Location", "ETag")
     def post(self, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Admit somebody. A link with which they set a password goes to their own address."""

@@ -3,7 +3,9 @@
 from typing import Any
 from uuid import UUID
 
+from flask import Response
 from flask.views import MethodView
+from sqlalchemy.orm import Session
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
@@ -11,6 +13,7 @@ from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
+from pettycash.api.report_files import FILES, report_file
 from pettycash.api.schemas.ledger import (
     CategorySchema,
     JournalEntrySchema,
@@ -29,11 +32,12 @@ from pettycash.api.schemas.ledger_examples import (
     EXAMPLE_TRIAL_BALANCE,
 )
 from pettycash.models.ledger import LedgerAccount
-from pettycash.runtime.db import transaction
+from pettycash.runtime.db import snapshot, transaction
+from pettycash.services import reports
 from pettycash.services.foundation import visibility
 from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.visibility import FundNotFound
-from pettycash.services.ledger import accounts, fund_statements, journal, trial_balance
+from pettycash.services.ledger import accounts, fund_statements, journal
 from pettycash.services.ledger.accounts import (
     ACCOUNTS,
     CATEGORIES,
@@ -43,6 +47,7 @@ from pettycash.services.ledger.accounts import (
 )
 from pettycash.services.ledger.fund_statements import LEDGER, LineNotFound
 from pettycash.services.ledger.journal import JOURNAL, EntryNotFound
+from pettycash.services.reports import TRIAL_BALANCE, ReportTooLong
 
 blp = Blueprint(
     "ledger",
@@ -175,13 +180,27 @@ class Categories(MethodView):
 class TrialBalances(MethodView):
     """Do the books balance?"""
 
-    @operation("trial_balance.get")
+    @operation(TRIAL_BALANCE.permission)
     @blp.arguments(TrialBalanceQuery, location="query")
     @blp.response(200, TrialBalanceSchema, example=EXAMPLE_TRIAL_BALANCE)
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Add up all postings, account by account; the two sides of each currency are equal."""
-        with transaction() as session:
-            return {
-                "as_of": arguments["as_of"],
-                "currencies": trial_balance.trial_balance(session, **arguments),
-            }
+    @refuses(ReportTooLong)
+    @blp.doc(**FILES)
+    def get(self, arguments: dict[str, Any]) -> dict[str, Any] | Response:
+        """Add up all postings, account by account; the two sides of each currency are equal.
+
+        With `format` it comes as a file, with its head and totals.
+        """
+        file_format = arguments.pop("format")
+        if file_format is not None:
+            return report_file(TRIAL_BALANCE, arguments, file_format)
+        with snapshot() as session:
+            return {"as_of": arguments["as_of"], "currencies": _balances(session, arguments)}
+
+
+def _balances(session: Session, values: dict[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for part in reports.parts(session, TRIAL_BALANCE, values):
+        rows = [{**row, "links": reports.drill(TRIAL_BALANCE, row, values)} for row in part]
+        balance = {"currency": part.currency, "accounts": rows, "is_balanced": part.foots}
+        found.append(balance | part.totals)
+    return found

@@ -20,6 +20,7 @@ from pettycash.api.schemas.changes import (
     EXAMPLE_PROPOSAL,
     ChangeSchema,
     ConfirmationSchema,
+    OneChangeSchema,
     ProposalSchema,
     RejectionSchema,
 )
@@ -61,6 +62,7 @@ from pettycash.services.foundation.company_settings import (
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.visibility import FundNotFound
+from pettycash.services.imports.runs import RowsRefused, StaleImport
 from pettycash.services.imprest import fund_limits
 from pettycash.services.imprest.funds.custody import InvalidCustodian
 from pettycash.services.imprest.funds.keeping import InvalidFund
@@ -169,7 +171,7 @@ class OneChange(MethodView):
     """One change."""
 
     @operation("changes.get")
-    @blp.response(200, ChangeSchema, example=EXAMPLE_CHANGE)
+    @blp.response(200, OneChangeSchema, example=EXAMPLE_CHANGE)
     @refuses(ChangeNotFound)
     def get(self, change_id: UUID) -> Shown:
         """Read a change."""
@@ -222,9 +224,11 @@ class ChangeConfirmation(MethodView):
         RoleEnded,
         RoleHeldAlready,
         RolesIncompatible,
+        RowsRefused,
         SettingsChanged,
         SharedLogin,
         StaleChange,
+        StaleImport,
         StoreNotFound,
         ThresholdEnded,
         ThresholdNotFound,

@@ -14,6 +14,7 @@ from pettycash.api.schemas.fields import (
 from pettycash.api.schemas.people import LeavingWarningSchema
 from pettycash.models.operations import ChangeStatus
 from pettycash.runtime.rails import Method
+from pettycash.services.operations import changes
 
 
 class ChangeSchema(Schema):
@@ -23,7 +24,13 @@ class ChangeSchema(Schema):
     kind = ma.fields.String(dump_only=True)
     status = Choice(ChangeStatus, dump_only=True)
     object_id = ma.fields.UUID(dump_only=True, allow_none=True)
-    payload = ma.fields.Dict(dump_only=True, metadata={"description": "What would be so then."})
+    payload: ma.fields.Field[Any] = ma.fields.Function(
+        changes.without_rows,
+        metadata={
+            "type": "object",
+            "description": "What would be so then; rows of an import are left out in lists.",
+        },
+    )
     reason = ma.fields.String(dump_only=True)
     decision_digest = ma.fields.Function(
         lambda change: change.digest.hex() if change.digest else None,
@@ -49,6 +56,12 @@ class ChangeSchema(Schema):
             "description": "Of the end of a role alone, and not in lists.",
         },
     )
+
+
+class OneChangeSchema(ChangeSchema):
+    """A proposal with all that it holds."""
+
+    payload = ma.fields.Dict(dump_only=True, metadata={"description": "What would be so then."})
 
 
 class ProposalSchema(Schema):

@@ -11,11 +11,13 @@ from pettycash.api.schemas.fields import (
     Text,
     UtcDateTime,
 )
+from pettycash.api.schemas.reports import query_of, row_of
 from pettycash.models.ledger import AccountKind, PeriodState, Side
 from pettycash.models.payments import EvidenceSource
 from pettycash.runtime.money import Currency
 from pettycash.services.ledger.accounts import FREE_KINDS
 from pettycash.services.ledger.fund_statements import Direction, LineType
+from pettycash.services.reports import TRIAL_BALANCE
 
 ACCOUNT_CODE = ma.validate.Regexp(
     r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
@@ -167,26 +169,8 @@ class CategorySchema(Schema):
     name = ma.fields.String()
 
 
-class TrialBalanceQuery(Schema):
-    """As of which day, in which currency."""
-
-    as_of = Day(
-        load_default=None,
-        metadata={"description": "Accounting dates up to this day, inclusive; default: all."},
-    )
-    currency = Choice(Currency, load_default=None)
-
-
-class AccountBalanceSchema(Schema):
-    """One account on the side of its balance."""
-
-    account_id = ma.fields.UUID(dump_only=True)
-    code = ma.fields.String(dump_only=True)
-    name = ma.fields.String(dump_only=True)
-    kind = Choice(AccountKind, dump_only=True)
-    currency = Choice(Currency, dump_only=True)
-    debit = Amount(dump_only=True)
-    credit = Amount(dump_only=True)
+TrialBalanceQuery = query_of(TRIAL_BALANCE, "TrialBalanceQuery")
+AccountBalanceSchema = row_of(TRIAL_BALANCE, "AccountBalance")
 
 
 class CurrencyBalanceSchema(Schema):

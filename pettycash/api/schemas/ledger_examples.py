@@ -95,6 +95,7 @@ EXAMPLE_ACCOUNT: dict[str, Any] = {
     "is_active": True,
     "created_at": "2026-11-02T06:00:00+00:00",
 }
+_POSTINGS = f"/api/journal/?account_id={_ID}&to=2026-11-20&currency=KES"
 EXAMPLE_TRIAL_BALANCE: dict[str, Any] = {
     "as_of": "2026-11-20",
     "currencies": [
@@ -112,6 +113,10 @@ EXAMPLE_TRIAL_BALANCE: dict[str, Any] = {
                     "currency": "KES",
                     "debit": debit,
                     "credit": credit,
+                    "links": {
+                        "debit": _POSTINGS.format(20 + number),
+                        "credit": _POSTINGS.format(20 + number),
+                    },
                 }
                 for number, (code, name, kind, debit, credit) in enumerate(
                     (

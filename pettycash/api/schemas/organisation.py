@@ -3,16 +3,14 @@
 import marshmallow as ma
 
 from pettycash.api.schemas.fields import Name, Schema, Text, UtcDateTime, taken
+from pettycash.services.access import organisation
 
-CODE = ma.validate.Regexp(
-    r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
-    error="Letters, digits, dots, hyphens and underscores, beginning with a letter or digit.",
-)
+CODE = ma.validate.Regexp(organisation.CODE, error=organisation.CODE_RULE)
 
 
 def code_field(**kwargs: object) -> Text:
     """A unit's code: unique within the company, kept as it is typed."""
-    return Text(shortest=1, longest=32, validate=CODE, **kwargs)
+    return Text(shortest=1, longest=organisation.CODE_MAX, validate=CODE, **kwargs)
 
 
 class CompanySchema(Schema):

@@ -3,7 +3,6 @@
 from typing import Any
 
 import marshmallow as ma
-from flask import request
 from flask_smorest.fields import Upload
 
 from pettycash.api.schemas.fields import (
@@ -376,13 +375,6 @@ class AttachmentUploadSchema(Schema):
     """The file."""
 
     file = Upload(required=True)
-
-    @ma.pre_load
-    def _nothing_beside_it(self, files: Any, **_kwargs: Any) -> Any:
-        # Fields without a file come apart from the files, where no schema would see them.
-        if request.form:
-            raise ma.ValidationError({name: ["Unknown field."] for name in request.form})
-        return files
 
 
 class AttachmentSchema(Schema):

@@ -31,6 +31,10 @@ from pettycash.services.foundation.listings import Find, Listing, exact, flag, m
 U = TypeVar("U", Region, Branch, Department, CostCenter, Position)
 Unit = Region | Branch | Department | CostCenter | Position
 
+CODE = r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z"
+CODE_RULE = "Letters, digits, dots, hyphens and underscores, beginning with a letter or digit."
+CODE_MAX = 32
+
 
 class UnitNotFound(errors.NotFound):
     """There is no such unit in this company."""
@@ -131,15 +135,15 @@ def get(session: Session, kind: type[U], *, unit_id: UUID, lock: bool = False) -
     return found
 
 
-def create(session: Session, kind: type[U], *, values: Mapping[str, Any], actor: Actor) -> U:
-    """Make a unit.
+def create(session: Session, kind: type[U], *, values: Mapping[str, Any], actor: Actor | None) -> U:
+    """Make a unit. `actor` is None on the host's command line, here and below.
 
     Raises:
         CodeTaken: the code is another one's.
         UnknownUnit: a unit that it names does not exist here or is not active.
     """
     _check_parents(session, values)
-    unit = kind(id=new_id(), company_id=actor.company_id, **values)
+    unit = kind(id=new_id(), company_id=session.info["scope"].company_id, **values)
     try:
         with session.begin_nested():
             session.add(unit)
@@ -150,7 +154,7 @@ def create(session: Session, kind: type[U], *, values: Mapping[str, Any], actor:
     return unit
 
 
-def update(session: Session, unit: U, *, values: Mapping[str, Any], actor: Actor) -> U:
+def update(session: Session, unit: U, *, values: Mapping[str, Any], actor: Actor | None) -> U:
     """Change a (locked) unit; what `values` does not name stays.
 
     Raises:
@@ -212,7 +216,7 @@ def _refusal(error: IntegrityError) -> errors.PettycashError:
 
 
 def _log_event(
-    session: Session, event: str, unit_id: UUID, detail: Mapping[str, Any], actor: Actor
+    session: Session, event: str, unit_id: UUID, detail: Mapping[str, Any], actor: Actor | None
 ) -> None:
     security_log.record(
         session,

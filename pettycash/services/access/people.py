@@ -124,10 +124,12 @@ def admit(
     phone: str | None,
     places: Mapping[str, UUID | None],
     actor: Actor | None,
+    is_invited: bool = True,
 ) -> Person:
     """Make a login and place it in the company, without any role; its owner is sent a link.
 
-    `actor` is None on the host's command line, here and below.
+    `actor` is None on the host's command line, here and below. Without `is_invited` the caller
+    sends the link: who admits several does so after the last of them, for the order of locks.
 
     Raises:
         InvalidPerson: username, e-mail or phone can't be used.
@@ -163,7 +165,8 @@ def admit(
         raise UsernameTaken(errors={"username": ["The username is taken."]}) from error
     _log_event(session, "user.created", user.id, {"username": name}, actor)
     _log_shared_contacts(session, user.id, actor)
-    links.enqueue(session, user_id=user.id, actor=actor)
+    if is_invited:
+        links.enqueue(session, user_id=user.id, actor=actor)
     return Person(user=user, membership=membership)
 
 

@@ -97,7 +97,7 @@ def propose(
         RoleHeldAlready: they hold it in that time.
         RolesIncompatible: they hold one then that excludes it.
     """
-    _check_role(
+    check(
         session,
         user_id=user_id,
         role=role,
@@ -162,15 +162,22 @@ PLACE_OF_SCOPE = {
 }
 
 
-def _check_role(
+def check(
     session: Session,
     *,
     user_id: UUID,
     role: Role,
     scope_id: UUID | None,
     start: datetime,
-    end: datetime | None,
+    end: datetime | None = None,
 ) -> None:
+    """Refuse a role that a person can't hold for this scope in this time.
+
+    Raises:
+        InvalidRole: scope, dates or person do not fit.
+        RoleHeldAlready: they hold it in that time.
+        RolesIncompatible: they hold one then that excludes it.
+    """
     wrong: dict[str, list[str]] = {}
     person = session.execute(
         select(User.id)
@@ -201,7 +208,7 @@ def _check_role(
             RoleAssignment.user_id == user_id,
             RoleAssignment.role == role,
             same_scope,
-            *_overlaps(start, end),
+            *overlaps(start, end),
         )
     )
     if held.first() is not None:
@@ -219,7 +226,7 @@ def check_compatible(
     """
     held = session.execute(
         select(RoleAssignment.role)
-        .where(RoleAssignment.user_id == user_id, *_overlaps(start, end))
+        .where(RoleAssignment.user_id == user_id, *overlaps(start, end))
         .order_by(RoleAssignment.id)
     ).scalars()
     for other in held:
@@ -230,7 +237,7 @@ def check_compatible(
             )
 
 
-def _overlaps(start: datetime, end: datetime | None) -> list[ColumnElement[bool]]:
+def overlaps(start: datetime, end: datetime | None) -> list[ColumnElement[bool]]:
     """Assignments that are in force at some time between two instants."""
     found = [or_(RoleAssignment.valid_until.is_(None), RoleAssignment.valid_until > start)]
     if end is not None:
@@ -250,20 +257,48 @@ def _assign(session: Session, change: Change, actor: Actor, now: datetime) -> No
     scope_id = UUID(said["scope_id"]) if said["scope_id"] else None
     start = max(_instant(said["valid_from"]) or now, now)
     end = _instant(said["valid_until"])
+    assign(
+        session,
+        user_id=user_id,
+        role=role,
+        scope_id=scope_id,
+        start=start,
+        end=end,
+        proposed_by=change.proposed_by,
+        confirmed_by=actor.user_id,
+    )
+
+
+def assign(
+    session: Session,
+    *,
+    user_id: UUID,
+    role: Role,
+    scope_id: UUID | None,
+    start: datetime,
+    end: datetime | None = None,
+    proposed_by: UUID,
+    confirmed_by: UUID,
+) -> None:
+    """Give a role that one person proposed and another confirmed.
+
+    Raises:
+        InvalidRole, RoleHeldAlready, RolesIncompatible: see `check`.
+    """
     # One at a time per person: two confirmations of the same role must not miss each other.
     people.find(session, user_id=user_id, lock=True)
-    _check_role(session, user_id=user_id, role=role, scope_id=scope_id, start=start, end=end)
+    check(session, user_id=user_id, role=role, scope_id=scope_id, start=start, end=end)
     session.add(
         RoleAssignment(
-            company_id=change.company_id,
+            company_id=session.info["scope"].company_id,
             user_id=user_id,
             role=role,
             scope_kind=SCOPE_OF[role],
             scope_id=scope_id,
             valid_from=start,
             valid_until=end,
-            proposed_by=change.proposed_by,
-            confirmed_by=actor.user_id,
+            proposed_by=proposed_by,
+            confirmed_by=confirmed_by,
         )
     )
     if end is not None:

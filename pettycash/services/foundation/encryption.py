@@ -88,8 +88,17 @@ def hash_password(text: str) -> str:
 
 
 def hash_of_nobodys() -> str:
-    """The hash of a password that nobody knows: its owner sets another one by a link."""
-    return hash_password(secrets.token_urlsafe(TOKEN_BYTES))
+    """The hash of a password that nobody knows: its owner sets another one by a link.
+
+    One for everybody of this process: hashing takes as long as it does to keep guessers out, which
+    an import of hundreds can't wait for.
+    """
+    return _hash_of_nobodys(_current_hasher())
+
+
+@lru_cache(maxsize=4)
+def _hash_of_nobodys(hasher: PasswordHasher) -> str:
+    return hasher.hash(secrets.token_urlsafe(TOKEN_BYTES))
 
 
 def password_matches(text: str, stored: str) -> bool:

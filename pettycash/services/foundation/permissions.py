@@ -94,6 +94,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "changes.confirm": CHANGERS | APPROVERS | {R.OPERATOR},
     "changes.reject": CHANGERS | APPROVERS | {R.OPERATOR},
     "changes.withdraw": REQUESTERS | CHANGERS,
+    **{f"people_import.{verb}": _roles(R.ADMIN) for verb in ("template", "check", "propose")},
     # workflow
     "thresholds.list": ANYONE,
     "thresholds.get": ANYONE,

@@ -31,6 +31,8 @@ Subject = Callable[[Change], UUID | None]
 Lock = Callable[[Session, Change], None]
 
 REASON_LENGTH_MAX = 1000
+ROWS = "rows"
+"""The part of a payload that is read with the one change alone: lists and logs leave it out."""
 
 READERS = frozenset(
     {
@@ -267,6 +269,11 @@ def propose_any(
     )
 
 
+def without_rows(change: Change) -> dict[str, Any]:
+    """The payload as lists and logs have it."""
+    return {name: value for name, value in change.payload.items() if name != ROWS}
+
+
 def visible(actor: Actor) -> ColumnElement[bool]:
     """Own proposals, those that the actor decides, for readers all; payees for who sees them."""
     named = [name for name, kind in _KINDS.items() if kind.names_payees]
@@ -488,7 +495,7 @@ def _log_event(session: Session, change: Change, outcome: str, actor: Actor) -> 
             "change_id": str(change.id),
             "kind": change.kind,
             "object_id": str(change.object_id) if change.object_id else None,
-            "payload": sanitise(change.payload),
+            "payload": sanitise(without_rows(change)),
         },
         actor=actor,
     )

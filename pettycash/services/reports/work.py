@@ -311,7 +311,7 @@ def _resumes(reader: Reader) -> Select[Pause]:
 KINDS: Sequence[WorkKind] = (
     WorkKind(
         kind="decisions",
-        operation="deciding.list",
+        operation="approvals.list",
         query=_to_decide,
         guard=_check_decision,
         item=_decision,

@@ -1,9 +1,13 @@
 """The books over HTTP: statements, journal, accounts, trial balance, periods."""
 
+import csv
+import io
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from openpyxl import load_workbook
 
 from pettycash.runtime import db
 from tests import books
@@ -222,6 +226,47 @@ def test_the_trial_balance_is_equal_in_each_currency(api: ApiClient, paid: dict[
     assert past["as_of"] == "2026-10-31"
     [kes] = past["currencies"]
     assert {each["code"]: each["debit"] for each in kes["accounts"]}["5000.travel"] == "1500.00"
+
+
+def test_each_figure_is_what_the_list_behind_its_link_adds_up_to(
+    api: ApiClient, paid: dict[str, str]
+) -> None:
+    cfo = api.as_("cfo")
+    for query in ("", "?as_of=2026-10-31&currency=KES"):
+        for part in cfo.get(f"/api/trial-balance/{query}").json["currencies"]:
+            for row in part["accounts"]:
+                for name, sign in (("debit", 1), ("credit", -1)):
+                    balance = sum(
+                        Decimal(each["amount"]) * (1 if each["side"] == "debit" else -1)
+                        for entry in cfo.get(row["links"][name]).json["items"]
+                        for each in entry["postings"]
+                        if each["account_id"] == row["account_id"]
+                    )
+                    assert Decimal(row[name]) == max(balance * sign, 0), row
+
+
+def test_the_trial_balance_comes_as_a_file(api: ApiClient, paid: dict[str, str]) -> None:
+    cfo = api.as_("cfo")
+
+    as_csv = cfo.get("/api/trial-balance/?format=csv&as_of=2026-10-31&currency=KES")
+    assert as_csv.status_code == 200, as_csv.text
+    assert as_csv.mimetype == "text/csv"
+    assert as_csv.headers["Content-Disposition"].startswith("attachment; filename=trial-balance-2")
+    lines = list(csv.reader(io.StringIO(as_csv.data.decode("utf-8-sig"), newline="")))
+    assert ["As of", "2026-10-31"] in lines
+    assert ["5000.travel", "Expense: travel", "expense", "KES", "1500.00", "0.00"] in lines
+    [kes] = cfo.get("/api/trial-balance/?as_of=2026-10-31&currency=KES").json["currencies"]
+    assert ["Total KES", "", "", "", kes["debit"], kes["credit"]] in lines
+
+    as_xlsx = cfo.get("/api/trial-balance/?format=XLSX")
+    assert as_xlsx.mimetype.endswith("spreadsheetml.sheet")
+    values = list(load_workbook(io.BytesIO(as_xlsx.data)).worksheets[0].values)
+    assert ("5000.travel", "Expense: travel", "expense", "KES", 1523, 0) in values
+    assert ("As of", "all postings", None, None, None, None) in values
+
+    refused = cfo.get("/api/trial-balance/?format=pdf")
+    assert (refused.status_code, list(refused.json["errors"])) == (422, ["format"])
+    assert api.as_("staff").get("/api/trial-balance/?format=csv").status_code == 403
 
 
 # Periods

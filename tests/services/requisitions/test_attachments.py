@@ -97,8 +97,8 @@ NOT_TAKEN: list[tuple[bytes, str]] = [
     (b"PK\x03\x04 no archive", "can't be read"),
     (package("word/document.xml", "[Content_Types].xml"), "no XLSX workbook"),
     (package(*WORKBOOK, "xl/vbaProject.bin"), "macros"),
-    (package(*WORKBOOK, *(f"{number}.xml" for number in range(2000))), "unpacks"),
-    (package(*WORKBOOK, "bomb.xml", size=34 * 1024 * 1024), "unpacks"),
+    (package(*WORKBOOK, *(f"{number}.xml" for number in range(2000))), "unpacked"),
+    (package(*WORKBOOK, "bomb.xml", size=34 * 1024 * 1024), "unpacked"),
 ]
 
 

@@ -6,6 +6,7 @@ replaces the link of the one before.
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -45,22 +46,36 @@ def enqueue(session: Session, *, user_id: UUID, actor: Actor | None) -> None:
 
     `actor` is None on the host's command line. Links that were made before are worthless at once.
     """
-    void(session, user_id=user_id)
-    link = SignInLink(
-        id=new_id(),
-        company_id=session.info["scope"].company_id,
-        user_id=user_id,
-        made_by=None if actor is None else actor.user_id,
-    )
-    session.add(link)
-    outbox.enqueue(session, topic=TOPIC, key=link.id)
+    enqueue_all(session, user_ids=[user_id], actor=actor)
+
+
+def enqueue_all(session: Session, *, user_ids: Sequence[UUID], actor: Actor | None) -> None:
+    """Owe several people each a link; see `enqueue`."""
+    if not user_ids:
+        return
+    _void(session, user_ids)
+    made = [
+        SignInLink(
+            id=new_id(),
+            company_id=session.info["scope"].company_id,
+            user_id=user_id,
+            made_by=None if actor is None else actor.user_id,
+        )
+        for user_id in user_ids
+    ]
+    session.add_all(made)
+    outbox.enqueue_all(session, [outbox.NewMessage(topic=TOPIC, key=each.id) for each in made])
 
 
 def void(session: Session, *, user_id: UUID) -> None:
     """Make the links of a person worthless, those that are still to be sent too."""
+    _void(session, [user_id])
+
+
+def _void(session: Session, user_ids: Sequence[UUID]) -> None:
     session.execute(
         update(SignInLink)
-        .where(SignInLink.user_id == user_id, SignInLink.used_at.is_(None))
+        .where(SignInLink.user_id.in_(user_ids), SignInLink.used_at.is_(None))
         .values(digest=None, used_at=session.info["now"])
     )
 

@@ -177,8 +177,13 @@ CONTROL = (
                 AND a.user_id NOT IN (a.proposed_by, a.confirmed_by) AND EXISTS (
                 SELECT FROM changes d WHERE d.status = 'effective'
                     AND (d.proposed_by, d.decided_by) = (a.proposed_by, a.confirmed_by)
-                    AND a.user_id::text IN (d.payload ->> 'user_id', d.payload ->> 'custodian_id',
-                        d.payload ->> 'alternate_custodian_id'))
+                    AND (a.user_id::text IN (d.payload ->> 'user_id',
+                            d.payload ->> 'custodian_id', d.payload ->> 'alternate_custodian_id')
+                        OR d.kind = 'people_import' AND d.payload -> 'rows' @> (
+                            SELECT jsonb_build_array(jsonb_build_object('values',
+                                jsonb_build_object('kind', 'person', 'code', u.username,
+                                    'roles', jsonb_build_array(a.role))))
+                            FROM users u WHERE u.id = a.user_id)))
             END, false)
         """,
     ),

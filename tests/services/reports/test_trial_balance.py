@@ -2,23 +2,36 @@
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.models.ledger import AccountKind, LedgerAccount
-from pettycash.services.ledger import trial_balance
+from pettycash.services import reports
+from pettycash.services.reports import TRIAL_BALANCE
 from tests import books
 
 KES = Decimal
 
 
-def of(session: Session, currency: str = "KES", as_of: date | None = None) -> dict[str, Decimal]:
+def read(
+    session: Session, *, as_of: date | None = None, currency: str | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    """Currency → rows; in each the sides are equal."""
+    found = {}
+    values = {"as_of": as_of, "currency": currency}
+    for part in reports.parts(session, TRIAL_BALANCE, values):
+        found[part.currency] = [dict(row) for row in part]
+        assert part.foots
+        assert part.totals["debit"] == part.totals["credit"] > 0
+    return found
+
+
+def of(session: Session, as_of: date | None = None) -> dict[str, Decimal]:
     """Code of account → debit balance (credit below nought)."""
-    [found] = trial_balance.trial_balance(session, as_of=as_of, currency=currency)
-    assert found.is_balanced
-    assert found.debit == found.credit
-    return {each.code: each.debit - each.credit for each in found.accounts}
+    found = read(session, as_of=as_of, currency="KES")
+    return {each["code"]: each["debit"] - each["credit"] for each in found["KES"]}
 
 
 def test_it_is_what_the_accounts_carry(session: Session) -> None:
@@ -38,16 +51,16 @@ def test_it_is_what_the_accounts_carry(session: Session) -> None:
 def test_each_account_stands_on_one_side(session: Session) -> None:
     books.pay(session, "1500.00")
 
-    for each in trial_balance.trial_balance(session):
-        for line in each.accounts:
-            assert min(line.debit, line.credit) == 0
+    for rows in read(session).values():
+        for each in rows:
+            assert min(each["debit"], each["credit"]) == 0
 
 
 def test_currencies_are_not_added_up(session: Session) -> None:
-    found = {each.currency: each for each in trial_balance.trial_balance(session)}
+    found = read(session)
 
     assert set(found) == {"KES", "UGX"}
-    assert found["UGX"].debit == found["UGX"].credit == KES("2000000.00")
+    assert sum(each["debit"] for each in found["UGX"]) == KES("2000000.00")
 
 
 def test_it_looks_back_to_a_day(session: Session) -> None:
@@ -57,7 +70,7 @@ def test_it_looks_back_to_a_day(session: Session) -> None:
 
     assert of(session, as_of=date(2026, 1, 31))["5000.travel"] == KES("40.00")
     assert of(session, as_of=date(2026, 2, 1))["5000.travel"] == KES("42.00")
-    assert trial_balance.trial_balance(session, as_of=date(2025, 12, 31)) == []
+    assert read(session, as_of=date(2025, 12, 31)) == {}
     assert "5000.travel" not in before
 
 
