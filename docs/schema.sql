@@ -1537,6 +1537,7 @@ CREATE INDEX ix_payments_open_redirect
 CREATE INDEX ix_payments_paid ON payments (company_id, paid_at);
 CREATE INDEX ix_payments_status ON payments (company_id, status, id);
 CREATE INDEX ix_payments_store ON payments (company_id, store_id, id);
+CREATE INDEX ix_payments_updated ON payments USING brin (updated_at);
 CREATE UNIQUE INDEX uq_payments_external_reference
     ON payments (company_id, client_id, external_reference) NULLS NOT DISTINCT WHERE
         external_reference IS NOT NULL AND status <> 'cancelled';
@@ -2133,6 +2134,7 @@ CREATE INDEX ix_requisitions_open_redirect
     ON requisitions (open_redirect_id) WHERE open_redirect_id IS NOT NULL;
 CREATE INDEX ix_requisitions_requester ON requisitions (company_id, requester_id, id);
 CREATE INDEX ix_requisitions_status ON requisitions (company_id, status, id);
+CREATE INDEX ix_requisitions_updated ON requisitions USING brin (updated_at);
 CREATE UNIQUE INDEX uq_requisitions_external_reference
     ON requisitions (company_id, COALESCE(client_id, requester_id), external_reference) WHERE
         external_reference IS NOT NULL AND (status NOT IN ('rejected', 'cancelled'));

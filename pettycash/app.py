@@ -13,7 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from pettycash import api, composition
 from pettycash.api import admission, docs, door, errors, etags, limits, metrics, openapi
-from pettycash.api.blueprints import Blueprint
+from pettycash.api.blueprints import Blueprint, KeyConverter
 from pettycash.runtime import config, db, process
 from pettycash.runtime.settings import Settings
 
@@ -80,7 +80,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     application.before_request(admission.admit)
     limits.install(application, settings)
     metrics.install(application)
+    application.url_map.converters["key"] = KeyConverter
     rest = openapi.Api(application)
+    rest.register_converter(KeyConverter, KeyConverter.schema)
     for blueprint in blueprints(api):
         rest.register_blueprint(blueprint)
     docs.install(application, rest)

@@ -14,9 +14,10 @@
             with transaction() as session: …
 
 `Blueprint` comes from `pettycash.api.blueprints`, `operation` and `current_actor` from `admission`,
-`idempotent` from `idempotency`, `page` and `page_of` from `pages`, `check_etag` and `set_etag` from
-`etags`, `refuses` from `refusals`, `sends` from `headers`, `Schema` and the fields from
-`schemas.fields`. `pettycash.app` finds every module here that has a `blp`, packages included; there
-is no list to edit. A view reads one body schema and one query schema at most (list views inherit
-theirs from `ListQuery`); what neither names is refused.
+`idempotent` from `idempotency`, `query_of` and `page_of` from `pages`, `page` from
+`services.foundation.listings`, `check_etag` and `set_etag` from `etags`, `refuses` from `refusals`,
+`sends` from `headers`, `Schema` and the fields from `schemas.fields`. `pettycash.app` finds every
+module here that has a `blp`, packages included; there is no list to edit. A view reads one body
+schema and one query schema at most (that of a list is made of its `Listing`); what neither names is
+refused.
 """

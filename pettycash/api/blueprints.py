@@ -1,7 +1,9 @@
 """Blueprints that read requests strictly: what can be read in two ways is not read at all."""
 
 import json
+import re
 from typing import Any, NoReturn
+from uuid import UUID
 
 import flask_smorest
 import marshmallow as ma
@@ -10,10 +12,12 @@ from flask import Request
 from webargs import core
 from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import MultiDict
+from werkzeug.routing import BaseConverter
 
 from pettycash.api import headers, refusals
-from pettycash.api.schemas.fields import CursorInvalid, ListQuery, taken
+from pettycash.api.schemas.fields import ListQuery, taken
 from pettycash.runtime import errors
+from pettycash.services.foundation.listings import CursorInvalid
 
 
 class BrokenJson(errors.BadRequest):
@@ -135,6 +139,27 @@ class StrictParser(FlaskParser):
         if twice:
             raise given_twice(*twice)
         return location_data
+
+
+class KeyConverter(BaseConverter):
+    """An object in a path: its id, or the number that people see (`PAY-2026-000123`)."""
+
+    UUIDS = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+    NUMBERS = r"[A-Za-z]{3}-[0-9]{4}-[0-9]{1,12}"
+    regex = f"(?:{UUIDS}|{NUMBERS})"
+
+    def to_python(self, value: str) -> UUID | str:
+        """The id, or the number in capitals."""
+        return UUID(value) if re.fullmatch(self.UUIDS, value) else value.upper()
+
+    @staticmethod
+    def schema(_converter: BaseConverter) -> dict[str, Any]:
+        """The parameter in the OpenAPI document."""
+        return {
+            "type": "string",
+            "pattern": f"^{KeyConverter.regex}$",
+            "description": "Its id or its number.",
+        }
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # flask-smorest is untyped

@@ -1,87 +1,92 @@
-"""Lists by cursor: a page costs the same wherever it stands in the table.
+"""Lists over HTTP: the query schema and the page schema follow from a `services.listings.Listing`.
 
+@blp.arguments(query_of(PAYMENTS), location="query")
+@blp.response(200, page_of(PaymentSchema), example=example_page(EXAMPLE_PAYMENT))
+def get(self, arguments):
     with transaction() as session:
-        query = select(Payment).where(visibility.payments(actor))
-        return page(session, query, order=(Payment.id.desc(),), arguments=arguments)
-
-`order` ends with a unique column and holds no nullable one. Newest first by id (UUIDv7) is the
-order of every list that has no better one.
+        return page(session, PAYMENTS, current_actor(), arguments)
 """
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 import marshmallow as ma
-from flask import request
-from itsdangerous import BadData, URLSafeSerializer
-from sqlakeyset import InvalidPage, select_page
-from sqlalchemy import ColumnElement, Select, and_, or_, true
-from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from pettycash.api.admission import current_actor
-from pettycash.api.schemas.fields import CursorInvalid, Schema
-from pettycash.runtime import clock, settings
+from pettycash.api.schemas.fields import (
+    Amount,
+    Choice,
+    Day,
+    ListQuery,
+    People,
+    Schema,
+    Text,
+    UtcDateTime,
+)
+from pettycash.services.foundation.listings import Filter, Listing
 
-LIMIT_DEFAULT = 50
 
-
-def page(
-    session: Session,
-    query: Select[*tuple[Any, ...]],
-    *,
-    order: Sequence[Any],
-    arguments: Mapping[str, Any],
-) -> dict[str, Any]:
-    """One page: `items` (entities where the query selects one thing, else rows), `next_cursor`.
-
-    Raises:
-        CursorInvalid: tampered with, of another list, other filters, or another company.
-    """
-    signer = _signer(arguments)
-    marker = None
-    if arguments.get("cursor"):
-        try:
-            marker = signer.loads(arguments["cursor"])
-        except BadData as error:
-            raise CursorInvalid from error
-    try:
-        found = select_page(
-            session,
-            query.order_by(*order),
-            per_page=arguments.get("limit") or LIMIT_DEFAULT,
-            page=marker,
+def query_of(
+    listing: Listing, *, without: tuple[str, ...] = (), required: tuple[str, ...] = ()
+) -> type[Schema]:
+    """The schema of a list's query; `without` is what the path says, `required` what must stand."""
+    taken = {name: each for name, each in listing.filters.items() if name not in without}
+    fields: dict[str, Any] = {
+        name: _field(each, required=name in required) for name, each in taken.items()
+    }
+    if listing.find is not None:
+        fields["q"] = Text(
+            longest=100, load_default=None, metadata={"description": listing.find.text}
         )
-    except (InvalidPage, ValueError) as error:
-        raise CursorInvalid from error
-    single = len(query.column_descriptions) == 1
-    return {
-        "items": [row[0] if single else row for row in found],
-        "next_cursor": (
-            signer.dumps(found.paging.bookmark_next) if found.paging.has_next else None
-        ),
-    }
+    if len(listing.orders) > 1:
+        fields["order"] = ma.fields.String(
+            load_default=None,
+            validate=ma.validate.OneOf(list(listing.orders)),
+            metadata={"description": f"`{next(iter(listing.orders))}` unless it is given."},
+        )
+    ends = {name: each.not_before for name, each in taken.items() if each.not_before}
+    if ends:
+        fields["check_days"] = ma.validates_schema(_in_order(ends))
+    words = listing.name.replace(".", "_").split("_")
+    return type(f"{''.join(word.title() for word in words)}Query", (ListQuery,), fields)
 
 
-def _signer(arguments: Mapping[str, Any]) -> URLSafeSerializer:
-    """A signature over bookmark, list, filters and company: a cursor is good where it was given."""
-    filters = {
-        name: value for name, value in sorted(arguments.items()) if name not in ("limit", "cursor")
-    }
-    place = [
-        request.url_rule.rule if request.url_rule else request.path,
-        request.view_args,
-        filters,
-        current_actor().company_id,
-    ]
-    digest = hashlib.sha256(json.dumps(place, sort_keys=True, default=str).encode()).hexdigest()
-    return URLSafeSerializer(
-        settings.current().cursor_key,
-        salt=f"cursor:{digest}",
-        signer_kwargs={"digest_method": hashlib.sha256},
-    )
+def _in_order(ends: Mapping[str, str]) -> Any:
+    def check_days(_schema: Schema, data: Mapping[str, Any], **_kwargs: Any) -> None:
+        for last, first in ends.items():
+            if data.get(first) and data.get(last) and data[first] > data[last]:
+                raise ma.ValidationError(f"It can't be before `{first}`.", last)
+
+    return check_days
+
+
+_FIELDS: Mapping[type, type[ma.fields.Field[Any]]] = {
+    UUID: ma.fields.UUID,
+    bool: ma.fields.Boolean,
+    int: ma.fields.Integer,
+    date: Day,
+    datetime: UtcDateTime,
+}
+
+
+def _field(taken: Filter, *, required: bool) -> ma.fields.Field[Any]:
+    options: dict[str, Any] = {"required": True} if required else {"load_default": None}
+    if taken.description:
+        options["metadata"] = {"description": taken.description}
+    inner = {} if taken.several else options
+    found: ma.fields.Field[Any]
+    if issubclass(taken.kind, StrEnum):
+        found = Choice(taken.kind, aliases=taken.aliases, **inner)
+    elif taken.kind is str:
+        found = Text(longest=taken.longest, **inner)
+    elif taken.kind is Decimal:
+        found = Amount(zero=True, **inner)
+    else:
+        found = _FIELDS[taken.kind](**inner)
+    return ma.fields.List(found, **options) if taken.several else found
 
 
 def page_of(item: type[ma.Schema]) -> type[Schema]:
@@ -95,6 +100,7 @@ def page_of(item: type[ma.Schema]) -> type[Schema]:
                 allow_none=True,
                 metadata={"description": "For `?cursor=`; null on the last page."},
             ),
+            "people": People(),
         }
         _PAGES[item] = type(f"{name}PageSchema", (Schema,), fields)
     return _PAGES[item]
@@ -103,40 +109,6 @@ def page_of(item: type[ma.Schema]) -> type[Schema]:
 _PAGES: dict[type[ma.Schema], type[Schema]] = {}
 
 
-def matches(words: str | None, *columns: Any) -> ColumnElement[bool]:
-    """`?q=`: every word stands in one of the columns, in any case; % and _ mean themselves."""
-    if not words:
-        return true()
-    return and_(
-        *(
-            or_(*(column.icontains(word, autoescape=True) for column in columns))
-            for word in words.split()[:10]
-        )
-    )
-
-
-def within_days(
-    column: ColumnElement[Any] | InstrumentedAttribute[Any],
-    arguments: Mapping[str, Any],
-    timezone: str,
-) -> ColumnElement[bool]:
-    """`?from=` and `?to=`: company-time days, both inclusive, on a column that holds an instant."""
-    conditions: list[ColumnElement[bool]] = []
-    if arguments.get("from_"):
-        conditions.append(column >= clock.day_bounds(arguments["from_"], timezone)[0])
-    if arguments.get("to"):
-        conditions.append(column < clock.day_bounds(arguments["to"], timezone)[1])
-    return and_(true(), *conditions)
-
-
 def example_page(item: Mapping[str, Any]) -> dict[str, Any]:
     """The example of a page in the OpenAPI document."""
-    return {"items": [dict(item)], "next_cursor": None}
-
-
-def optional(column: Any, value: UUID | object | None) -> ColumnElement[bool]:
-    """A filter that counts only where it is given; of several values any will do."""
-    if isinstance(value, list):
-        several: ColumnElement[bool] = column.in_(value)
-        return several
-    return true() if value is None else column == value
+    return {"items": [dict(item)], "next_cursor": None, "people": {}}

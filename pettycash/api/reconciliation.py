@@ -4,18 +4,18 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import select
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, optional, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
-from pettycash.api.schemas.reconciliation import EXAMPLE_RUN, RunQuery, RunRequestSchema, RunSchema
+from pettycash.api.schemas.reconciliation import EXAMPLE_RUN, RunRequestSchema, RunSchema
 from pettycash.models.reconciliation import ReconciliationRun
 from pettycash.runtime.db import transaction
 from pettycash.services import reconciliation
-from pettycash.services.reconciliation.runs import DayNotOver, RunNotFound
+from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.reconciliation.runs import RUNS, DayNotOver, RunNotFound
 
 blp = Blueprint(
     "reconciliation",
@@ -30,16 +30,12 @@ class ReconciliationRuns(MethodView):
     """All runs."""
 
     @operation("reconciliation.list")
-    @blp.arguments(RunQuery, location="query")
+    @blp.arguments(query_of(RUNS), location="query")
     @blp.response(200, page_of(RunSchema), example=example_page(EXAMPLE_RUN))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List runs, the newest first."""
         with transaction() as session:
-            query = select(ReconciliationRun).where(
-                optional(ReconciliationRun.business_date, arguments["business_date"]),
-                optional(ReconciliationRun.status, arguments["status"]),
-            )
-            return page(session, query, order=(ReconciliationRun.id.desc(),), arguments=arguments)
+            return page(session, RUNS, current_actor(), arguments)
 
     @operation("reconciliation.start")
     @idempotent()

@@ -306,8 +306,8 @@ class Replenishment(Updated, Tenanted):
     release_locked_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=1)
 
-    def move_to(self, status: ReplenishmentStatus, *, at: datetime) -> None:
-        """Step along REPLENISHMENT_TRANSITIONS. Nothing else assigns `status`.
+    def check_step(self, status: ReplenishmentStatus) -> None:
+        """Refuse a step that REPLENISHMENT_TRANSITIONS does not have.
 
         Raises:
             IllegalReplenishmentState: no such step.
@@ -316,6 +316,14 @@ class Replenishment(Updated, Tenanted):
             raise IllegalReplenishmentState(
                 f"A replenishment that is {self.status} can't become {status}."
             )
+
+    def move_to(self, status: ReplenishmentStatus, *, at: datetime) -> None:
+        """Step along REPLENISHMENT_TRANSITIONS. Nothing else assigns `status`.
+
+        Raises:
+            IllegalReplenishmentState: no such step.
+        """
+        self.check_step(status)
         self.status = status
         self.status_changed_at = at
         self.version += 1

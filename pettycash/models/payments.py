@@ -121,6 +121,7 @@ class Payment(Updated, Tenanted):
         Index("ix_payments_status", "company_id", "status", "id"),
         Index("ix_payments_store", "company_id", "store_id", "id"),
         Index("ix_payments_paid", "company_id", "paid_at"),
+        Index("ix_payments_updated", "updated_at", postgresql_using="brin"),
         Index(
             "ix_payments_open_redirect",
             "open_redirect_id",
@@ -181,14 +182,22 @@ class Payment(Updated, Tenanted):
     """The provider's reference of what came back."""
     version: Mapped[int] = mapped_column(default=1)
 
-    def move_to(self, status: PaymentStatus, *, at: datetime) -> None:
-        """Step along TRANSITIONS. Nothing else assigns `status`.
+    def check_step(self, status: PaymentStatus) -> None:
+        """Refuse a step that TRANSITIONS does not have.
 
         Raises:
             IllegalTransition: no such step.
         """
         if status not in TRANSITIONS[self.status]:
             raise IllegalTransition(f"A payment that is {self.status} can't become {status}.")
+
+    def move_to(self, status: PaymentStatus, *, at: datetime) -> None:
+        """Step along TRANSITIONS. Nothing else assigns `status`.
+
+        Raises:
+            IllegalTransition: no such step.
+        """
+        self.check_step(status)
         self.status = status
         self.status_changed_at = at
         self.version += 1

@@ -149,6 +149,7 @@ class Requisition(Updated, Tenanted):
             postgresql_where="open_redirect_id IS NOT NULL",
         ),
         Index("ix_requisitions_amount", "company_id", "amount", "submitted_at"),
+        Index("ix_requisitions_updated", "updated_at", postgresql_using="brin"),
     )
 
     number: Mapped[str]

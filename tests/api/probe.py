@@ -8,19 +8,20 @@ from uuid import UUID
 import marshmallow as ma
 from flask import Flask
 from flask.views import MethodView
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 from sqlalchemy.orm import Session
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
 from pettycash.api.idempotency import idempotent, refuse_and_store
-from pettycash.api.pages import matches, page, page_of, within_days
-from pettycash.api.schemas.fields import Amount, Choice, Metadata, Schema, SearchQuery, Text
+from pettycash.api.pages import page_of, query_of
+from pettycash.api.schemas.fields import Amount, Choice, Metadata, Schema, Text
 from pettycash.models.access import Department
 from pettycash.models.base import new_id
 from pettycash.runtime import db, errors
 from pettycash.runtime.money import Currency
+from pettycash.services.foundation.listings import Filter, Find, Listing, days, page
 
 
 class ProbeRefused(errors.RuleViolation):
@@ -43,8 +44,16 @@ class ProbeSchema(Schema):
     metadata = Metadata(attribute="client_metadata")
 
 
-class ProbeQuery(SearchQuery):
-    name = Text(longest=60, load_default=None)
+DEPARTMENTS = Listing(
+    name="probe.list",
+    query=select(Department),
+    filters={
+        "name": Filter(kind=str, where=lambda _value, _reader: true(), longest=60),
+        **days(Department.created_at),
+    },
+    find=Find(words=(Department.code, Department.name)),
+    orders={"name": (Department.name, Department.id.desc())},
+)
 
 
 class Gate:
@@ -97,19 +106,11 @@ class Probe:
         @blp.route("/")
         class Things(MethodView):
             @operation("departments.list")
-            @blp.arguments(ProbeQuery, location="query")
+            @blp.arguments(query_of(DEPARTMENTS), location="query")
             @blp.response(200, page_of(ProbeSchema))
             def get(self, arguments: dict[str, Any]) -> Any:
                 with db.transaction() as session:
-                    return page(
-                        session,
-                        select(Department).where(
-                            matches(arguments["q"], Department.code, Department.name),
-                            within_days(Department.created_at, arguments, "Africa/Nairobi"),
-                        ),
-                        order=(Department.name, Department.id.desc()),
-                        arguments=arguments,
-                    )
+                    return page(session, DEPARTMENTS, current_actor(), arguments)
 
             @operation("auth.me")
             @idempotent(required=True)

@@ -91,6 +91,7 @@ CREATE INDEX ix_requisitions_open_redirect
     ON requisitions (open_redirect_id) WHERE open_redirect_id IS NOT NULL;
 CREATE INDEX ix_requisitions_requester ON requisitions (company_id, requester_id, id);
 CREATE INDEX ix_requisitions_status ON requisitions (company_id, status, id);
+CREATE INDEX ix_requisitions_updated ON requisitions USING brin (updated_at);
 CREATE UNIQUE INDEX uq_requisitions_external_reference ON requisitions (company_id,
     coalesce(client_id, requester_id), external_reference) WHERE external_reference IS NOT NULL
     AND status NOT IN ('rejected', 'cancelled');

@@ -85,6 +85,7 @@ CREATE INDEX ix_payments_open_redirect
 CREATE INDEX ix_payments_paid ON payments (company_id, paid_at);
 CREATE INDEX ix_payments_status ON payments (company_id, status, id);
 CREATE INDEX ix_payments_store ON payments (company_id, store_id, id);
+CREATE INDEX ix_payments_updated ON payments USING brin (updated_at);
 CREATE UNIQUE INDEX uq_payments_external_reference ON payments (company_id, client_id,
     external_reference) NULLS NOT DISTINCT WHERE external_reference IS NOT NULL
     AND status <> 'cancelled';

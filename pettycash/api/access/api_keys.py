@@ -4,15 +4,13 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import select
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, optional, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.auth import (
-    ApiKeyQuery,
     ApiKeySchema,
     MadeApiKeySchema,
     NewApiKeySchema,
@@ -27,8 +25,10 @@ from pettycash.services.access.identity.api_keys import (
     ScopeUnknown,
     TwoUnits,
 )
+from pettycash.services.access.identity.lists import API_KEYS
 from pettycash.services.access.organisation import UnknownUnit
 from pettycash.services.foundation import security_log
+from pettycash.services.foundation.listings import ListPage, page
 
 blp = Blueprint(
     "api_keys",
@@ -63,17 +63,12 @@ class ApiKeys(MethodView):
     """All of them."""
 
     @operation("api_keys.list")
-    @blp.arguments(ApiKeyQuery, location="query")
+    @blp.arguments(query_of(API_KEYS), location="query")
     @blp.response(200, page_of(ApiKeySchema), example=example_page(EXAMPLE))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List the company's API keys, revoked ones included, the newest first."""
         with transaction() as session:
-            return page(
-                session,
-                select(ApiKey).where(optional(ApiKey.name, arguments["name"])),
-                order=(ApiKey.id.desc(),),
-                arguments=arguments,
-            )
+            return page(session, API_KEYS, current_actor(), arguments)
 
     @operation("api_keys.create", step_up=True)
     @idempotent(secret=True)

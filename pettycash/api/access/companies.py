@@ -5,24 +5,23 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import select
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
 from pettycash.api.headers import sends
-from pettycash.api.pages import example_page, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.organisation import (
     EXAMPLE_COMPANY,
     CompanyChangeSchema,
-    CompanyQuery,
     CompanySchema,
 )
 from pettycash.models.access import Company
 from pettycash.runtime.db import transaction
 from pettycash.services.access import organisation
-from pettycash.services.access.organisation import CompanyNameTaken, UnitNotFound
+from pettycash.services.access.organisation import COMPANIES, CompanyNameTaken, UnitNotFound
+from pettycash.services.foundation.listings import ListPage, page
 
 blp = Blueprint(
     "companies", __name__, url_prefix="/api/companies", description="The company you act in."
@@ -40,12 +39,12 @@ class Companies(MethodView):
     """A list of one."""
 
     @operation("companies.list")
-    @blp.arguments(CompanyQuery, location="query")
+    @blp.arguments(query_of(COMPANIES), location="query")
     @blp.response(200, page_of(CompanySchema), example=example_page(EXAMPLE_COMPANY))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List the company that you act in."""
         with transaction() as session:
-            return page(session, select(Company), order=(Company.id,), arguments=arguments)
+            return page(session, COMPANIES, current_actor(), arguments)
 
 
 @blp.route("/<uuid:company_id>/")

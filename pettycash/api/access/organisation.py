@@ -10,20 +10,20 @@ from uuid import UUID
 
 import marshmallow as ma
 from flask.views import MethodView
-from sqlalchemy import select
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, matches, optional, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas import organisation as shapes
 from pettycash.models.access import Branch, CostCenter, Department, Position, Region
 from pettycash.runtime.db import transaction
 from pettycash.services.access import organisation
 from pettycash.services.access.organisation import CodeTaken, UnitInUse, UnitNotFound, UnknownUnit
+from pettycash.services.foundation.listings import ListPage, page
 
 blp = Blueprint(
     "organisation",
@@ -42,34 +42,27 @@ class UnitView:
     one: str
     model: Any
     schema: type[ma.Schema]
-    query: type[shapes.UnitQuery]
     example: Mapping[str, Any]
-    name: Any
-    """The column that a search looks at beside the code."""
-    filters: tuple[str, ...] = ()
 
 
 KINDS = (
     UnitView(
-        "regions", "regions", "region", Region, shapes.RegionSchema, shapes.UnitQuery,
-        shapes.EXAMPLE_REGION, Region.name,
+        "regions", "regions", "region", Region, shapes.RegionSchema, shapes.EXAMPLE_REGION
     ),
     UnitView(
-        "branches", "branches", "branch", Branch, shapes.BranchSchema, shapes.BranchQuery,
-        shapes.EXAMPLE_BRANCH, Branch.name, ("region_id",),
+        "branches", "branches", "branch", Branch, shapes.BranchSchema, shapes.EXAMPLE_BRANCH
     ),
     UnitView(
         "departments", "departments", "department", Department, shapes.DepartmentSchema,
-        shapes.UnitQuery, shapes.EXAMPLE_DEPARTMENT, Department.name,
+        shapes.EXAMPLE_DEPARTMENT,
     ),
     UnitView(
         "cost-centers", "cost_centers", "cost centre", CostCenter, shapes.CostCenterSchema,
-        shapes.CostCenterQuery, shapes.EXAMPLE_COST_CENTER, CostCenter.name,
-        ("branch_id", "department_id"),
+        shapes.EXAMPLE_COST_CENTER,
     ),
     UnitView(
-        "positions", "positions", "position", Position, shapes.PositionSchema, shapes.UnitQuery,
-        shapes.EXAMPLE_POSITION, Position.title,
+        "positions", "positions", "position", Position, shapes.PositionSchema,
+        shapes.EXAMPLE_POSITION,
     ),
 )  # fmt: skip
 
@@ -78,24 +71,18 @@ def _serve(kind: UnitView) -> None:
     """Add the views of one kind to the blueprint."""
     answer = shapes.example_of(dict(kind.example))
     change = shapes.change_of(kind.schema)
+    listing = organisation.UNITS[kind.operations]
 
     class Units(MethodView):
         """All of a kind."""
 
         @operation(f"{kind.operations}.list")
-        @blp.arguments(kind.query, location="query")
+        @blp.arguments(query_of(listing), location="query")
         @blp.response(200, page_of(kind.schema), example=example_page(answer))
         @blp.doc(summary=f"List {kind.path.replace('-', ' ')} by code.")
-        def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
-            model = kind.model
+        def get(self, arguments: dict[str, Any]) -> ListPage:
             with transaction() as session:
-                query = select(model).where(
-                    matches(arguments["q"], model.code, kind.name),
-                    optional(model.code, arguments["code"]),
-                    optional(model.is_active, arguments["is_active"]),
-                    *(optional(getattr(model, each), arguments[each]) for each in kind.filters),
-                )
-                return page(session, query, order=(model.code, model.id), arguments=arguments)
+                return page(session, listing, current_actor(), arguments)
 
         @operation(f"{kind.operations}.create")
         @idempotent()

@@ -4,27 +4,25 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import not_, or_, select
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.operations.changes import Located, located, warned
-from pettycash.api.pages import example_page, optional, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.changes import EXAMPLE_CHANGE, ChangeSchema
 from pettycash.api.schemas.people import (
     EXAMPLE_ASSIGNMENT,
     EXAMPLE_NEW_ROLE,
     NewRoleSchema,
-    RoleAssignmentQuery,
     RoleAssignmentSchema,
     RoleEndSchema,
 )
-from pettycash.models.access import RoleAssignment
 from pettycash.runtime.db import transaction
 from pettycash.services.access import role_assignments
+from pettycash.services.access.people_lists import ROLE_ASSIGNMENTS
 from pettycash.services.access.role_assignments import (
     InvalidRole,
     RoleAssignmentNotFound,
@@ -32,6 +30,7 @@ from pettycash.services.access.role_assignments import (
     RoleHeldAlready,
     RolesIncompatible,
 )
+from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.operations.changes import OwnBenefit
 
 blp = Blueprint(
@@ -58,22 +57,12 @@ class RoleAssignments(MethodView):
     """All role assignments."""
 
     @operation("role_assignments.list")
-    @blp.arguments(RoleAssignmentQuery, location="query")
+    @blp.arguments(query_of(ROLE_ASSIGNMENTS), location="query")
     @blp.response(200, page_of(RoleAssignmentSchema), example=example_page(EXAMPLE_ASSIGNMENT))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List role assignments, the newest first, those that have ended included."""
         with transaction() as session:
-            now = session.info["now"]
-            query = select(RoleAssignment).where(
-                optional(RoleAssignment.user_id, arguments["user_id"]),
-                optional(RoleAssignment.role, arguments["role"]),
-                optional(RoleAssignment.scope_id, arguments["scope_id"]),
-            )
-            if arguments["is_live"] is not None:
-                ends = RoleAssignment.valid_until
-                live = (RoleAssignment.valid_from <= now) & or_(ends.is_(None), ends > now)
-                query = query.where(live if arguments["is_live"] else not_(live))
-            return page(session, query, order=(RoleAssignment.id.desc(),), arguments=arguments)
+            return page(session, ROLE_ASSIGNMENTS, current_actor(), arguments)
 
     @operation("role_assignments.propose", step_up=True)
     @idempotent()

@@ -1,31 +1,28 @@
 """One's own sessions."""
 
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from flask import g
 from flask.views import MethodView
-from sqlalchemy import select
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.pages import page, page_of
+from pettycash.api.pages import page_of, query_of
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.auth import SessionSchema
-from pettycash.api.schemas.fields import ListQuery
-from pettycash.models.access import AuthSession
-from pettycash.runtime import settings
 from pettycash.runtime.db import transaction
 from pettycash.services.access.identity import sessions
+from pettycash.services.access.identity.lists import SESSIONS
 from pettycash.services.access.identity.sessions import SessionNotFound
 from pettycash.services.foundation import security_log
+from pettycash.services.foundation.listings import ListPage, page
 
 blp = Blueprint(
     "sessions", __name__, url_prefix="/api/auth/sessions", description="Where one is signed in."
 )
 
-EXAMPLE = {
+EXAMPLE: dict[str, Any] = {
     "items": [
         {
             "id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0a01",
@@ -39,6 +36,7 @@ EXAMPLE = {
         }
     ],
     "next_cursor": None,
+    "people": {},
 }
 
 
@@ -47,26 +45,13 @@ class Sessions(MethodView):
     """All of them."""
 
     @operation("sessions.list")
-    @blp.arguments(ListQuery, location="query")
+    @blp.arguments(query_of(SESSIONS), location="query")
     @blp.response(200, page_of(SessionSchema), example=EXAMPLE)
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List one's own live sessions in this company, the newest first."""
         with transaction() as session:
-            now = session.info["now"]
-            idle = timedelta(minutes=settings.current().session_idle_minutes)
-            found = page(
-                session,
-                select(AuthSession).where(
-                    AuthSession.user_id == current_actor().user_id,
-                    AuthSession.revoked_at.is_(None),
-                    AuthSession.rotated_at.is_(None),
-                    AuthSession.ends_at > now,
-                    AuthSession.last_seen_at > now - idle,
-                ),
-                order=(AuthSession.id.desc(),),
-                arguments=arguments,
-            )
-        for each in found["items"]:
+            found = page(session, SESSIONS, current_actor(), arguments)
+        for each in found.items:
             each.is_current = each.family_id == g.get("auth_family_id")
         return found
 

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import not_, select
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
@@ -16,7 +15,7 @@ from pettycash.api.etags import set_etag
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
 from pettycash.api.operations.changes import Located, located
-from pettycash.api.pages import example_page, matches, optional, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.changes import ChangeSchema
 from pettycash.api.schemas.thresholds import (
@@ -28,13 +27,13 @@ from pettycash.api.schemas.thresholds import (
     CoverageSchema,
     RetirementSchema,
     ThresholdDraftSchema,
-    ThresholdQuery,
     ThresholdSchema,
 )
 from pettycash.models.approvals import ApprovalThreshold
 from pettycash.runtime.db import transaction
 from pettycash.runtime.money import InvalidAmount
 from pettycash.services.approvals import thresholds
+from pettycash.services.approvals.threshold_lists import THRESHOLDS
 from pettycash.services.approvals.thresholds import Draft
 from pettycash.services.approvals.thresholds.finding import ThresholdNotFound
 from pettycash.services.approvals.thresholds.publishing import (
@@ -43,6 +42,7 @@ from pettycash.services.approvals.thresholds.publishing import (
     ThresholdEnded,
     ThresholdsOverlap,
 )
+from pettycash.services.foundation.listings import ListPage, page
 
 blp = Blueprint(
     "thresholds",
@@ -57,23 +57,12 @@ class Thresholds(MethodView):
     """All published tiers."""
 
     @operation("thresholds.list")
-    @blp.arguments(ThresholdQuery, location="query")
+    @blp.arguments(query_of(THRESHOLDS), location="query")
     @blp.response(200, page_of(ThresholdSchema), example=example_page(EXAMPLE_THRESHOLD))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List published tiers, also those that ended, by currency, origin and range."""
-        model = ApprovalThreshold
         with transaction() as session:
-            query = select(model).where(
-                optional(model.currency, arguments["currency"]),
-                optional(model.origin, arguments["origin"]),
-                optional(model.tier, arguments["tier"]),
-                matches(arguments["q"], model.name),
-            )
-            if arguments["is_live"] is not None:
-                live = thresholds.live(session.info["now"])
-                query = query.where(live if arguments["is_live"] else not_(live))
-            order = (model.currency, model.origin, model.min_amount, model.id)
-            return page(session, query, order=order, arguments=arguments)
+            return page(session, THRESHOLDS, current_actor(), arguments)
 
     @operation("thresholds.draft", step_up=True)
     @idempotent()

@@ -1,19 +1,16 @@
 """Funds: open them, set their limits, look into them, ask for their replenishment."""
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, matches, optional, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.changes import ChangeSchema
 from pettycash.api.schemas.funds import (
@@ -26,23 +23,23 @@ from pettycash.api.schemas.funds import (
     EXAMPLE_STORE,
     FundBalanceSchema,
     FundChangeSchema,
-    FundQuery,
     FundSchema,
     OpeningBalanceSchema,
     ReplenishSchema,
     StoreChangeSchema,
-    StoreQuery,
     StoreSchema,
 )
 from pettycash.api.schemas.replenishments import EXAMPLE_REPLENISHMENT, ReplenishmentSchema
-from pettycash.models.imprest import Fund, Replenishment, Store
+from pettycash.models.imprest import Replenishment, Store
 from pettycash.models.operations import Change
 from pettycash.runtime.db import transaction
 from pettycash.runtime.money import InvalidAmount
 from pettycash.services.foundation import visibility
+from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.visibility import FundNotFound
 from pettycash.services.imprest import float_identity, funds, replenishments
 from pettycash.services.imprest.funds.keeping import FundExists, FundInUse, InvalidFund
+from pettycash.services.imprest.funds.lists import FUNDS, STORES, to_response
 from pettycash.services.imprest.funds.opening import InvalidOpening
 from pettycash.services.imprest.funds.stores import (
     InvalidStore,
@@ -66,43 +63,17 @@ blp = Blueprint(
 )
 
 
-def to_response(session: Session, found: Sequence[Fund]) -> list[dict[str, Any]]:
-    """Funds with what they hold."""
-    sums = funds.sums(session, [each.id for each in found])
-    answers = []
-    for fund in found:
-        balance, held = sums.get(fund.id, (0, 0))
-        answers.append(
-            {column.key: getattr(fund, column.key) for column in Fund.__mapper__.column_attrs}
-            | {
-                "current_balance": balance,
-                "available": balance - held,
-                "needs_replenishment": balance - held < fund.reorder_level,
-            }
-        )
-    return answers
-
-
 @blp.route("/")
 class Funds(MethodView):
     """All funds in scope."""
 
     @operation("funds.list")
-    @blp.arguments(FundQuery, location="query")
+    @blp.arguments(query_of(FUNDS), location="query")
     @blp.response(200, page_of(FundSchema), example=example_page(EXAMPLE_FUND))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List the funds in your scope by code."""
         with transaction() as session:
-            query = select(Fund).where(
-                visibility.funds(current_actor()),
-                matches(arguments["q"], Fund.code, Fund.name),
-                *(
-                    optional(getattr(Fund, name), arguments[name])
-                    for name in ("currency", "region_id", "branch_id", "department_id", "is_active")
-                ),
-            )
-            found = page(session, query, order=(Fund.code, Fund.id), arguments=arguments)
-            return found | {"items": to_response(session, found["items"])}
+            return page(session, FUNDS, current_actor(), arguments)
 
     @operation("funds.create")
     @idempotent()
@@ -216,24 +187,32 @@ class OpeningBalance(MethodView):
             return change, {"Location": f"/api/changes/{change.id}/"}
 
 
+@blp.route("/stores/")
+class AllStores(MethodView):
+    """The stores of all funds in scope."""
+
+    @operation("stores.list_all")
+    @blp.arguments(query_of(STORES), location="query")
+    @blp.response(200, page_of(StoreSchema), example=example_page(EXAMPLE_STORE))
+    def get(self, arguments: dict[str, Any]) -> ListPage:
+        """List the stores of the funds in your scope by code."""
+        with transaction() as session:
+            return page(session, STORES, current_actor(), arguments)
+
+
 @blp.route("/<uuid:fund_id>/stores/")
 class Stores(MethodView):
     """A fund's stores."""
 
     @operation("stores.list")
-    @blp.arguments(StoreQuery, location="query")
+    @blp.arguments(query_of(STORES, without=("fund_id",)), location="query")
     @blp.response(200, page_of(StoreSchema), example=example_page(EXAMPLE_STORE))
     @refuses(FundNotFound)
-    def get(self, arguments: dict[str, Any], fund_id: UUID) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any], fund_id: UUID) -> ListPage:
         """List the stores of a fund by code."""
         with transaction() as session:
             visibility.fund(session, actor=current_actor(), fund_id=fund_id)
-            query = select(Store).where(
-                Store.fund_id == fund_id,
-                optional(Store.kind, arguments["kind"]),
-                optional(Store.is_active, arguments["is_active"]),
-            )
-            return page(session, query, order=(Store.code, Store.id), arguments=arguments)
+            return page(session, STORES, current_actor(), arguments, fund_id=[fund_id])
 
     @operation("stores.create")
     @idempotent()

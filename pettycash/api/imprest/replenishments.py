@@ -4,14 +4,13 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import select
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import set_etag
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent, refuse_and_store
-from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.replenishments import (
     EXAMPLE_APPROVED,
@@ -23,7 +22,6 @@ from pettycash.api.schemas.replenishments import (
     EXAMPLE_REPLENISHMENT,
     EXAMPLE_SENT,
     DeliverySchema,
-    ReplenishmentQuery,
     ReplenishmentReasonSchema,
     ReplenishmentSchema,
     TransferCodeSchema,
@@ -34,8 +32,9 @@ from pettycash.api.schemas.replenishments import (
 from pettycash.models.imprest import IllegalReplenishmentState, Replenishment
 from pettycash.models.releases import ReleaseChallenge, ReleaseGrant
 from pettycash.runtime.db import transaction
-from pettycash.services.foundation import company_settings
+from pettycash.services.foundation import numbers
 from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.imprest import replenishments
 from pettycash.services.imprest.replenishments.creation import (
     InvalidReplenishment,
@@ -49,6 +48,7 @@ from pettycash.services.imprest.replenishments.deciding import (
     ReplenishmentNeedsCfo,
 )
 from pettycash.services.imprest.replenishments.funding import BankReferenceUsed, InvalidEvidence
+from pettycash.services.imprest.replenishments.lists import REPLENISHMENTS
 from pettycash.services.imprest.replenishments.receiving import (
     MoreThanFunded,
     NothingMissing,
@@ -84,23 +84,15 @@ class Replenishments(MethodView):
     """All of them in scope."""
 
     @operation("replenishments.list")
-    @blp.arguments(ReplenishmentQuery, location="query")
+    @blp.arguments(query_of(REPLENISHMENTS), location="query")
     @blp.response(200, page_of(ReplenishmentSchema), example=example_page(EXAMPLE_REPLENISHMENT))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List replenishments of the funds in your scope, the newest first."""
         with transaction() as session:
-            timezone = company_settings.current(session).timezone
-            query = select(Replenishment).where(
-                replenishments.visible(current_actor()),
-                optional(Replenishment.fund_id, arguments["fund_id"]),
-                optional(Replenishment.status, arguments["status"]),
-                optional(Replenishment.auto_triggered, arguments["auto_triggered"]),
-                within_days(Replenishment.created_at, arguments, timezone),
-            )
-            return page(session, query, order=(Replenishment.id.desc(),), arguments=arguments)
+            return page(session, REPLENISHMENTS, current_actor(), arguments)
 
 
-@blp.route("/<uuid:replenishment_id>/")
+@blp.route("/<key:replenishment_id>/")
 class OneReplenishment(MethodView):
     """One of them."""
 
@@ -108,9 +100,10 @@ class OneReplenishment(MethodView):
     @blp.response(200, ReplenishmentSchema, example=EXAMPLE_REPLENISHMENT)
     @refuses(ReplenishmentNotFound)
     @sends("ETag")
-    def get(self, replenishment_id: UUID) -> Replenishment:
+    def get(self, replenishment_id: UUID | str) -> Replenishment:
         """Read a replenishment with the imprest identity printed on it."""
         with transaction() as session:
+            replenishment_id = numbers.id_of(session, "REP", replenishment_id)
             found = replenishments.get(
                 session, actor=current_actor(), replenishment_id=replenishment_id
             )

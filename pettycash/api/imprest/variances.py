@@ -4,14 +4,13 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import select
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import set_etag
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.variances import (
     EXAMPLE_APPROVED_VARIANCE,
@@ -19,7 +18,6 @@ from pettycash.api.schemas.variances import (
     EXAMPLE_REJECTED_VARIANCE,
     EXAMPLE_VARIANCE,
     VarianceApprovalSchema,
-    VarianceQuery,
     VarianceRecordSchema,
     VarianceRejectionSchema,
     VarianceSchema,
@@ -27,10 +25,12 @@ from pettycash.api.schemas.variances import (
 from pettycash.models.imprest import VarianceAdjustment
 from pettycash.runtime.db import transaction
 from pettycash.runtime.money import InvalidAmount
-from pettycash.services.foundation import company_settings
+from pettycash.services.foundation import numbers
 from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.visibility import PaymentNotFound
 from pettycash.services.imprest import variances
+from pettycash.services.imprest.variance_lists import VARIANCES
 from pettycash.services.imprest.variances import (
     AlreadyPending,
     InvalidVariance,
@@ -92,23 +92,15 @@ class Variances(MethodView):
     """All of them."""
 
     @operation("variances.list")
-    @blp.arguments(VarianceQuery, location="query")
+    @blp.arguments(query_of(VARIANCES), location="query")
     @blp.response(200, page_of(VarianceSchema), example=example_page(EXAMPLE_VARIANCE))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List variances, the newest first."""
         with transaction() as session:
-            timezone = company_settings.current(session).timezone
-            query = select(VarianceAdjustment).where(
-                *(
-                    optional(getattr(VarianceAdjustment, name), arguments[name])
-                    for name in ("status", "kind", "payment_id", "store_id")
-                ),
-                within_days(VarianceAdjustment.created_at, arguments, timezone),
-            )
-            return page(session, query, order=(VarianceAdjustment.id.desc(),), arguments=arguments)
+            return page(session, VARIANCES, current_actor(), arguments)
 
 
-@blp.route("/variances/<uuid:variance_id>/")
+@blp.route("/variances/<key:variance_id>/")
 class OneVariance(MethodView):
     """One of them."""
 
@@ -116,9 +108,10 @@ class OneVariance(MethodView):
     @blp.response(200, VarianceSchema, example=EXAMPLE_VARIANCE)
     @refuses(VarianceNotFound)
     @sends("ETag")
-    def get(self, variance_id: UUID) -> VarianceAdjustment:
+    def get(self, variance_id: UUID | str) -> VarianceAdjustment:
         """Read a variance."""
         with transaction() as session:
+            variance_id = numbers.id_of(session, "VAR", variance_id)
             found = variances.get(session, variance_id=variance_id)
             set_etag(found.version)
             return found

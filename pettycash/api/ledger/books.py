@@ -5,26 +5,20 @@ from uuid import UUID
 
 from flask import Response
 from flask.views import MethodView
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, matches, optional, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
 from pettycash.api.report_files import FILES, report_file
-from pettycash.api.schemas.fields import ListQuery
 from pettycash.api.schemas.ledger import (
-    AccountQuery,
     CategorySchema,
-    EntryQuery,
-    FundLedgerQuery,
     JournalEntrySchema,
     LedgerAccountSchema,
     LedgerLineSchema,
-    LedgerQuery,
     NewLedgerAccountSchema,
     TrialBalanceQuery,
     TrialBalanceSchema,
@@ -37,16 +31,22 @@ from pettycash.api.schemas.ledger_examples import (
     EXAMPLE_NEW_ACCOUNT,
     EXAMPLE_TRIAL_BALANCE,
 )
-from pettycash.models.imprest import Store
-from pettycash.models.ledger import JournalEntry, LedgerAccount, Posting
+from pettycash.models.ledger import LedgerAccount
 from pettycash.runtime.db import snapshot, transaction
 from pettycash.services import reports
 from pettycash.services.foundation import visibility
+from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.visibility import FundNotFound
 from pettycash.services.ledger import accounts, fund_statements, journal
-from pettycash.services.ledger.accounts import AccountExists, AccountNeedsOwner, AccountNotFound
-from pettycash.services.ledger.fund_statements import LineNotFound
-from pettycash.services.ledger.journal import EntryNotFound
+from pettycash.services.ledger.accounts import (
+    ACCOUNTS,
+    CATEGORIES,
+    AccountExists,
+    AccountNeedsOwner,
+    AccountNotFound,
+)
+from pettycash.services.ledger.fund_statements import LEDGER, LineNotFound
+from pettycash.services.ledger.journal import JOURNAL, EntryNotFound
 from pettycash.services.reports import TRIAL_BALANCE, ReportTooLong
 
 blp = Blueprint(
@@ -57,36 +57,17 @@ blp = Blueprint(
 )
 
 
-def _lines(arguments: dict[str, Any]) -> dict[str, Any]:
-    with transaction() as session:
-        query = fund_statements.lines(
-            current_actor(),
-            since=arguments["from_"],
-            until=arguments["to"],
-            line_type=arguments["type"],
-            direction=arguments["direction"],
-            reconciled=arguments["reconciled"],
-        ).where(
-            optional(Store.fund_id, arguments["fund_id"]),
-            optional(Store.id, arguments["store_id"]),
-            optional(Posting.currency, arguments["currency"]),
-            optional(JournalEntry.payment_id, arguments["payment_id"]),
-            matches(arguments["q"], JournalEntry.description, JournalEntry.source),
-        )
-        found = page(session, query, order=fund_statements.ORDER, arguments=arguments)
-        return found | {"items": fund_statements.to_response(session, found["items"])}
-
-
 @blp.route("/ledger/")
 class Ledger(MethodView):
     """Statement lines."""
 
     @operation("ledger.list")
-    @blp.arguments(LedgerQuery, location="query")
+    @blp.arguments(query_of(LEDGER), location="query")
     @blp.response(200, page_of(LedgerLineSchema), example=example_page(EXAMPLE_LINE))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List what came into and left the stores in your scope, the newest first."""
-        return _lines(arguments)
+        with transaction() as session:
+            return page(session, LEDGER, current_actor(), arguments)
 
 
 @blp.route("/ledger/by_fund/")
@@ -94,14 +75,14 @@ class LedgerByFund(MethodView):
     """The statement of one fund."""
 
     @operation("ledger.by_fund")
-    @blp.arguments(FundLedgerQuery, location="query")
+    @blp.arguments(query_of(LEDGER, required=("fund_id",)), location="query")
     @blp.response(200, page_of(LedgerLineSchema), example=example_page(EXAMPLE_LINE))
     @refuses(FundNotFound)
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List the lines of one fund, the newest first; 404 where the fund is not in scope."""
         with transaction() as session:
-            visibility.fund(session, actor=current_actor(), fund_id=arguments["fund_id"])
-        return _lines(arguments)
+            visibility.fund(session, actor=current_actor(), fund_id=arguments["fund_id"][0])
+            return page(session, LEDGER, current_actor(), arguments)
 
 
 @blp.route("/ledger/<uuid:line_id>/")
@@ -122,23 +103,12 @@ class Journal(MethodView):
     """Entries."""
 
     @operation("journal.list")
-    @blp.arguments(EntryQuery, location="query")
+    @blp.arguments(query_of(JOURNAL), location="query")
     @blp.response(200, page_of(JournalEntrySchema), example=example_page(EXAMPLE_ENTRY))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List journal entries with their postings, the newest first."""
         with transaction() as session:
-            query = journal.entries(
-                since=arguments["from_"],
-                until=arguments["to"],
-                account_id=arguments["account_id"],
-            ).where(
-                optional(JournalEntry.rule, arguments["rule"]),
-                optional(JournalEntry.payment_id, arguments["payment_id"]),
-                optional(JournalEntry.currency, arguments["currency"]),
-                matches(arguments["q"], JournalEntry.description, JournalEntry.source),
-            )
-            found = page(session, query, order=(JournalEntry.id.desc(),), arguments=arguments)
-            return found | {"items": journal.to_response(session, found["items"])}
+            return page(session, JOURNAL, current_actor(), arguments)
 
 
 @blp.route("/journal/<uuid:entry_id>/")
@@ -159,20 +129,12 @@ class Accounts(MethodView):
     """The chart of accounts."""
 
     @operation("accounts.list")
-    @blp.arguments(AccountQuery, location="query")
+    @blp.arguments(query_of(ACCOUNTS), location="query")
     @blp.response(200, page_of(LedgerAccountSchema), example=example_page(EXAMPLE_ACCOUNT))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List the ledger accounts by code."""
         with transaction() as session:
-            query = select(LedgerAccount).where(
-                matches(arguments["q"], LedgerAccount.code, LedgerAccount.name),
-                *(
-                    optional(getattr(LedgerAccount, name), arguments[name])
-                    for name in ("kind", "currency", "fund_id", "is_active")
-                ),
-            )
-            order = (LedgerAccount.code, LedgerAccount.id)
-            return page(session, query, order=order, arguments=arguments)
+            return page(session, ACCOUNTS, current_actor(), arguments)
 
     @operation("accounts.create")
     @idempotent()
@@ -206,13 +168,12 @@ class Categories(MethodView):
     """The categories that requisition lines may name."""
 
     @operation("categories.list")
-    @blp.arguments(ListQuery, location="query")
+    @blp.arguments(query_of(CATEGORIES), location="query")
     @blp.response(200, page_of(CategorySchema), example=example_page(EXAMPLE_CATEGORY))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List the company's categories of expense; cfo and group finance manager open more."""
         with transaction() as session:
-            order = (accounts.CATEGORY_WORD,)
-            return page(session, accounts.CATEGORY, order=order, arguments=arguments)
+            return page(session, CATEGORIES, current_actor(), arguments)
 
 
 @blp.route("/trial-balance/")

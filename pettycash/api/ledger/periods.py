@@ -9,11 +9,10 @@ from flask.views import MethodView
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.ledger import (
     LedgerPeriodSchema,
-    PeriodQuery,
 )
 from pettycash.api.schemas.ledger_examples import (
     EXAMPLE_HARD,
@@ -23,8 +22,10 @@ from pettycash.api.schemas.ledger_examples import (
 from pettycash.models.ledger import LedgerPeriod
 from pettycash.runtime import errors
 from pettycash.runtime.db import transaction
+from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.ledger import periods
 from pettycash.services.ledger.periods import (
+    PERIODS,
     IllegalPeriodState,
     NotInOrder,
     OwnSoftClose,
@@ -58,19 +59,12 @@ class Periods(MethodView):
     """The months."""
 
     @operation("periods.list")
-    @blp.arguments(PeriodQuery, location="query")
+    @blp.arguments(query_of(PERIODS), location="query")
     @blp.response(200, page_of(LedgerPeriodSchema), example=example_page(EXAMPLE_PERIOD))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List the months from the first entry until now, the newest first."""
         with transaction() as session:
-            query = periods.months(
-                session,
-                now=session.info["now"],
-                since=arguments["from_"],
-                until=arguments["to"],
-                state=arguments["state"],
-            )
-            return page(session, query, order=(periods.MONTH.desc(),), arguments=arguments)
+            return page(session, PERIODS, current_actor(), arguments)
 
 
 @blp.route("/<month>/soft_close/")

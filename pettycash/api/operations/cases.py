@@ -4,28 +4,25 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import not_, select
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import set_etag
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.cases import (
     EXAMPLE_CASE,
     EXAMPLE_DETAIL,
     CaseDetailSchema,
     CaseOwnerSchema,
-    CaseQuery,
     CaseSchema,
 )
-from pettycash.models.operations import Case, CaseStatus
 from pettycash.runtime.db import transaction
-from pettycash.runtime.sanitising import sanitise
-from pettycash.services.foundation import company_settings, permissions
+from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.operations import cases
+from pettycash.services.operations.case_lists import CASES, to_response
 from pettycash.services.operations.cases import CaseNotFound, CaseResolved, NotAnOwner
 from pettycash.services.payments import case_resolutions
 
@@ -36,48 +33,18 @@ blp = Blueprint(
     description="What the system can't decide alone, with evidence.",
 )
 
-WORDS = ("summary", "evidence", "proposal")
-"""Fields that may hold a phone number or a payee."""
-
-
-def to_response(case: Case) -> dict[str, Any]:
-    """A case as its reader may see it: operators see masked data."""
-    facts = {column.key: getattr(case, column.key) for column in Case.__table__.columns}
-    actor = current_actor()
-    if not actor.has(*permissions.FINANCE_READERS) and not actor.is_escalation_approver:
-        facts |= {name: sanitise(facts[name]) for name in WORDS}
-    return facts
-
 
 @blp.route("/")
 class Cases(MethodView):
     """All cases."""
 
     @operation("cases.list")
-    @blp.arguments(CaseQuery, location="query")
+    @blp.arguments(query_of(CASES), location="query")
     @blp.response(200, page_of(CaseSchema), example=example_page(EXAMPLE_CASE))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List cases, the newest first."""
         with transaction() as session:
-            query = select(Case).where(
-                cases.visible(current_actor()),
-                optional(Case.kind, arguments["kind"]),
-                optional(Case.status, arguments["status"]),
-                optional(Case.severity, arguments["severity"]),
-                optional(Case.object_type, arguments["object_type"]),
-                optional(Case.object_id, arguments["object_id"]),
-                optional(Case.owner_id, arguments["owner_id"]),
-                within_days(Case.created_at, arguments, company_settings.current(session).timezone),
-            )
-            if arguments["is_overdue"] is not None:
-                overdue = (
-                    (Case.status != CaseStatus.RESOLVED)
-                    & Case.due_at.is_not(None)
-                    & (Case.due_at < session.info["now"])
-                )
-                query = query.where(overdue if arguments["is_overdue"] else not_(overdue))
-            found = page(session, query, order=(Case.id.desc(),), arguments=arguments)
-            return {**found, "items": [to_response(each) for each in found["items"]]}
+            return page(session, CASES, current_actor(), arguments)
 
 
 @blp.route("/<uuid:case_id>/")
@@ -94,7 +61,7 @@ class OneCase(MethodView):
             case = cases.get(session, case_id=case_id, actor=current_actor())
             rail = case_resolutions.rails_report(session, case=case, now=session.info["now"])
             set_etag(case.version)
-            return {**to_response(case), "rail": rail}
+            return {**to_response(case, current_actor()), "rail": rail}
 
 
 @blp.route("/<uuid:case_id>/assign/")
@@ -122,4 +89,4 @@ class CaseAssignment(MethodView):
                 now=session.info["now"],
             )
             set_etag(case.version)
-            return to_response(case)
+            return to_response(case, current_actor())

@@ -6,20 +6,18 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.changes import (
     EXAMPLE_CHANGE,
     EXAMPLE_DECIDED,
     EXAMPLE_PROPOSAL,
-    ChangeQuery,
     ChangeSchema,
     ConfirmationSchema,
     OneChangeSchema,
@@ -55,7 +53,6 @@ from pettycash.services.approvals.thresholds.publishing import (
     ThresholdsOverlap,
     ThresholdsOverlapNow,
 )
-from pettycash.services.foundation import company_settings
 from pettycash.services.foundation.company_settings import (
     InvalidSetting,
     SettingNeedsTwoPeople,
@@ -63,6 +60,7 @@ from pettycash.services.foundation.company_settings import (
     UnknownSetting,
 )
 from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.visibility import FundNotFound
 from pettycash.services.imports.runs import RowsRefused, StaleImport
 from pettycash.services.imprest import fund_limits
@@ -72,6 +70,7 @@ from pettycash.services.imprest.funds.opening import InvalidOpening
 from pettycash.services.imprest.funds.stores import StoreNotFound
 from pettycash.services.ledger.posting import PeriodClosed
 from pettycash.services.operations import changes, setting_changes
+from pettycash.services.operations.change_lists import CHANGES
 from pettycash.services.operations.changes import (
     AlreadyDecided,
     ChangeNotFound,
@@ -127,21 +126,12 @@ class Changes(MethodView):
     """All changes."""
 
     @operation("changes.list")
-    @blp.arguments(ChangeQuery, location="query")
+    @blp.arguments(query_of(CHANGES), location="query")
     @blp.response(200, page_of(ChangeSchema), example=example_page(EXAMPLE_CHANGE))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List changes that you may read, proposed or decide, the newest first."""
         with transaction() as session:
-            timezone = company_settings.current(session).timezone
-            query = select(Change).where(
-                changes.visible(current_actor()),
-                optional(Change.kind, arguments["kind"]),
-                optional(Change.status, arguments["status"]),
-                optional(Change.object_id, arguments["object_id"]),
-                optional(Change.proposed_by, arguments["proposed_by_id"]),
-                within_days(Change.created_at, arguments, timezone),
-            )
-            return page(session, query, order=(Change.id.desc(),), arguments=arguments)
+            return page(session, CHANGES, current_actor(), arguments)
 
     @operation("changes.propose", step_up=True)
     @idempotent()

@@ -1,26 +1,23 @@
 """The outbox: what must happen and has not happened; operators retry it or give it up."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import ColumnElement, select, true
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, optional, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.inbox import (
     EXAMPLE_OUTBOX_MESSAGE,
     OutboxMessageSchema,
-    OutboxQuery,
-    OutboxState,
 )
-from pettycash.models.operations import OutboxMessage
 from pettycash.runtime.db import transaction
+from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.operations import outbox_messages
+from pettycash.services.operations.outbox_lists import OUTBOX_MESSAGES, to_response
 from pettycash.services.operations.outbox_messages import (
     OutboxMessageCompleted,
     OutboxMessageGuardsMoney,
@@ -36,53 +33,17 @@ blp = Blueprint(
 )
 
 
-def to_response(row: OutboxMessage, now: datetime) -> dict[str, Any]:
-    """An outbox message with where it stands."""
-    facts = {column.key: getattr(row, column.key) for column in OutboxMessage.__table__.columns}
-    if row.completed_at is not None:
-        state = OutboxState.COMPLETED
-    elif row.dead_lettered_at is not None:
-        state = OutboxState.DEAD_LETTERED
-    else:
-        state = OutboxState.DUE if row.due_at <= now else OutboxState.WAITING
-    return {**facts, "state": state}
-
-
-def _in_state(state: OutboxState | None, now: datetime) -> ColumnElement[bool]:
-    is_open = OutboxMessage.completed_at.is_(None) & OutboxMessage.dead_lettered_at.is_(None)
-    match state:
-        case None:
-            return true()
-        case OutboxState.COMPLETED:
-            return OutboxMessage.completed_at.is_not(None)
-        case OutboxState.DEAD_LETTERED:
-            return OutboxMessage.dead_lettered_at.is_not(None) & OutboxMessage.completed_at.is_(
-                None
-            )
-        case OutboxState.DUE:
-            return is_open & (OutboxMessage.due_at <= now)
-        case OutboxState.WAITING:
-            return is_open & (OutboxMessage.due_at > now)
-
-
 @blp.route("/")
 class OutboxMessages(MethodView):
     """All outbox messages of the company."""
 
     @operation("outbox.list")
-    @blp.arguments(OutboxQuery, location="query")
+    @blp.arguments(query_of(OUTBOX_MESSAGES), location="query")
     @blp.response(200, page_of(OutboxMessageSchema), example=example_page(EXAMPLE_OUTBOX_MESSAGE))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List outbox messages, the newest first."""
         with transaction() as session:
-            now = session.info["now"]
-            query = select(OutboxMessage).where(
-                optional(OutboxMessage.topic, arguments["topic"]),
-                optional(OutboxMessage.key, arguments["key"]),
-                _in_state(arguments["state"], now),
-            )
-            found = page(session, query, order=(OutboxMessage.id.desc(),), arguments=arguments)
-            return {**found, "items": [to_response(row, now) for row in found["items"]]}
+            return page(session, OUTBOX_MESSAGES, current_actor(), arguments)
 
 
 @blp.route("/<uuid:message_id>/retry/")

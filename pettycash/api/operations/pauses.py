@@ -3,26 +3,25 @@
 from typing import Any
 
 from flask.views import MethodView
-from sqlalchemy import select
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.pauses import (
     EXAMPLE_NEW_PAUSE,
     EXAMPLE_PAUSE,
     NewPauseSchema,
     PausedObjectSchema,
-    PauseQuery,
     PauseSchema,
 )
 from pettycash.models.operations import Pause
 from pettycash.runtime.db import transaction
-from pettycash.services.foundation import company_settings
+from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.operations import pauses
 from pettycash.services.operations.pauses import (
+    PAUSES,
     AlreadyPaused,
     AlreadyResumed,
     NotAPauser,
@@ -44,21 +43,12 @@ class Pauses(MethodView):
     """All pauses."""
 
     @operation("pauses.list")
-    @blp.arguments(PauseQuery, location="query")
+    @blp.arguments(query_of(PAUSES), location="query")
     @blp.response(200, page_of(PauseSchema), example=example_page(EXAMPLE_PAUSE))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List pauses, the newest first, those that are over included."""
         with transaction() as session:
-            timezone = company_settings.current(session).timezone
-            query = select(Pause).where(
-                optional(Pause.scope, arguments["scope"]),
-                optional(Pause.object_id, arguments["object_id"]),
-                within_days(Pause.created_at, arguments, timezone),
-            )
-            if arguments["is_open"] is not None:
-                over = Pause.resumed_at
-                query = query.where(over.is_(None) if arguments["is_open"] else over.is_not(None))
-            return page(session, query, order=(Pause.id.desc(),), arguments=arguments)
+            return page(session, PAUSES, current_actor(), arguments)
 
     @operation("pauses.pause")
     @idempotent()

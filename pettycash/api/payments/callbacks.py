@@ -10,28 +10,26 @@ from uuid import UUID
 
 from flask import request
 from flask.views import MethodView
-from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import NotFound
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, optional, page, page_of, within_days
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.inbox import (
     EXAMPLE_CALLBACK,
     CallbackAnswerSchema,
-    CallbackQuery,
     CallbackSchema,
 )
-from pettycash.models.payments import Callback, PaymentAttempt
+from pettycash.models.payments import PaymentAttempt
 from pettycash.runtime import db
 from pettycash.runtime.crash_points import crash_point
 from pettycash.runtime.db import transaction
-from pettycash.runtime.sanitising import sanitise_body
-from pettycash.services.foundation import company_settings
+from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.payments import callback_addresses, callback_sources, callbacks
+from pettycash.services.payments.callback_lists import CALLBACKS, to_response
 from pettycash.services.payments.callbacks import CallbackNotFound, InboxBusy
 
 logger = logging.getLogger(__name__)
@@ -44,23 +42,6 @@ blp = Blueprint(
 )
 
 THANKS = {"ResultCode": 0, "ResultDesc": "Accepted"}
-
-
-def to_response(callback: Callback, payment_id: UUID | None) -> dict[str, Any]:
-    """A stored callback, sanitised: its secrets were cut out before, numbers are masked now."""
-    return {
-        "id": callback.id,
-        "payment_id": payment_id,
-        "lost_attempt_id": callback.lost_attempt_id,
-        "purpose": callback.purpose,
-        "content_type": callback.content_type,
-        "remote_address": callback.remote_address,
-        "body": sanitise_body(bytes(callback.body)),
-        "deliveries": callback.deliveries,
-        "processed_at": callback.processed_at,
-        "verdict": callback.verdict,
-        "created_at": callback.created_at,
-    }
 
 
 @blp.route("/<string:slug>/<string(length=64):secret>")  # not /<uuid>/replay/
@@ -127,26 +108,12 @@ class Callbacks(MethodView):
     """The inbox."""
 
     @operation("callbacks.list")
-    @blp.arguments(CallbackQuery, location="query")
+    @blp.arguments(query_of(CALLBACKS), location="query")
     @blp.response(200, page_of(CallbackSchema), example=example_page(EXAMPLE_CALLBACK))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List stored callbacks, the newest first."""
         with transaction() as session:
-            query = (
-                select(Callback, PaymentAttempt.payment_id)
-                .outerjoin(PaymentAttempt, PaymentAttempt.id == Callback.attempt_id)
-                .where(
-                    optional(PaymentAttempt.payment_id, arguments["payment_id"]),
-                    optional(Callback.purpose, arguments["purpose"]),
-                    optional(Callback.verdict, arguments["verdict"]),
-                    optional(Callback.processed_at.is_not(None), arguments["is_processed"]),
-                    within_days(
-                        Callback.created_at, arguments, company_settings.current(session).timezone
-                    ),
-                )
-            )
-            found = page(session, query, order=(Callback.id.desc(),), arguments=arguments)
-            return {**found, "items": [to_response(row, about) for row, about in found["items"]]}
+            return page(session, CALLBACKS, current_actor(), arguments)
 
 
 @blp.route("/<uuid:callback_id>/replay/")

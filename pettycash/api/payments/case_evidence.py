@@ -12,17 +12,17 @@ from pettycash.api.blueprints import Blueprint
 from pettycash.api.file_transfer import BYTES, FILE, REFUSED, sent, taken
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
-from pettycash.api.schemas.fields import ListQuery
 from pettycash.api.schemas.requisition_examples import EXAMPLE_ATTACHMENT
 from pettycash.api.schemas.requisitions import AttachmentSchema, AttachmentUploadSchema
-from pettycash.models.requisitions import Attachment
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.operations import cases
 from pettycash.services.operations.cases import CaseNotFound, CaseResolved
 from pettycash.services.payments.case_resolutions import files
+from pettycash.services.payments.case_resolutions.files import CASE_EVIDENCE
 from pettycash.services.requisitions import attachments
 from pettycash.services.requisitions.attachments import AttachmentNotFound
 
@@ -46,16 +46,14 @@ class CaseEvidence(MethodView):
     """The files of a case."""
 
     @operation("case_evidence.list")
-    @blp.arguments(ListQuery, location="query")
+    @blp.arguments(query_of(CASE_EVIDENCE, without=("case_id",)), location="query")
     @blp.response(200, page_of(AttachmentSchema), example=example_page(EXAMPLE_EVIDENCE))
     @refuses(CaseNotFound)
-    def get(self, arguments: dict[str, Any], case_id: UUID) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any], case_id: UUID) -> ListPage:
         """List a case's evidence, without the bytes."""
         with transaction() as session:
-            case = cases.get(session, case_id=case_id, actor=current_actor())
-            query = files.of_case(case.id)
-            listed = page(session, query, order=(Attachment.id,), arguments=arguments)
-            return {**listed, "items": [files.to_response(each) for each in listed["items"]]}
+            cases.get(session, case_id=case_id, actor=current_actor())
+            return page(session, CASE_EVIDENCE, current_actor(), arguments, case_id=case_id)
 
     @operation("case_evidence.upload", uploads=True)
     @idempotent()

@@ -11,13 +11,13 @@ from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import set_etag
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
-from pettycash.api.operations.cases import to_response
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.cases import EXAMPLE_CASE, CaseSchema
 from pettycash.api.schemas.fields import Choice, Schema, Text, UtcDateTime
 from pettycash.models.operations import Case
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.operations.case_lists import to_response
 from pettycash.services.operations.cases import (
     CaseChanged,
     CaseNotFound,
@@ -193,4 +193,4 @@ class CaseResolution(MethodView):
                     actor=actor,
                 )
             set_etag(case.version)
-            return to_response(case)
+            return to_response(case, current_actor())

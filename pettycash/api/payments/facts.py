@@ -9,10 +9,9 @@ from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.payments.payments import to_response
 from pettycash.api.refusals import refuses
-from pettycash.api.schemas.fields import ListQuery
 from pettycash.api.schemas.payment_examples import (
     EXAMPLE_EXECUTING,
     EXAMPLE_EXECUTION,
@@ -25,15 +24,14 @@ from pettycash.api.schemas.payments import (
     PaymentDetailSchema,
     TransactionSchema,
 )
-from pettycash.models.payments import PaymentTransaction
-from pettycash.models.releases import PaymentExecution
 from pettycash.runtime.db import transaction
 from pettycash.services import payments, reconciliation
 from pettycash.services.foundation import visibility
 from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.visibility import PaymentNotFound
-from pettycash.services.payments import reading
 from pettycash.services.payments.evidence_checks import EvidenceDiffers
+from pettycash.services.payments.lists import EXECUTIONS, TRANSACTIONS
 from pettycash.services.payments.status_queries import NothingToAsk
 from pettycash.services.reconciliation.payment_proofs import (
     AlreadyReconciled,
@@ -49,29 +47,45 @@ blp = Blueprint(
 )
 
 
+@blp.route("/executions/")
+class AllExecutions(MethodView):
+    """The releases of all payments in scope."""
+
+    @operation("executions.list")
+    @blp.arguments(query_of(EXECUTIONS), location="query")
+    @blp.response(200, page_of(ExecutionSchema), example=example_page(EXAMPLE_EXECUTION))
+    def get(self, arguments: dict[str, Any]) -> ListPage:
+        """List releases with who released, which proof, and what became of each attempt."""
+        with transaction() as session:
+            return page(session, EXECUTIONS, current_actor(), arguments)
+
+
+@blp.route("/gateway-exchanges/")
+class AllGatewayExchanges(MethodView):
+    """The gateway exchanges of all payments in scope."""
+
+    @operation("gateway_exchanges.list")
+    @blp.arguments(query_of(TRANSACTIONS), location="query")
+    @blp.response(200, page_of(TransactionSchema), example=example_page(EXAMPLE_TRANSACTION))
+    def get(self, arguments: dict[str, Any]) -> ListPage:
+        """List gateway exchanges, the newest first."""
+        with transaction() as session:
+            return page(session, TRANSACTIONS, current_actor(), arguments)
+
+
 @blp.route("/<uuid:payment_id>/executions/")
 class Executions(MethodView):
     """Its releases."""
 
     @operation("payments.executions")
-    @blp.arguments(ListQuery, location="query")
+    @blp.arguments(query_of(EXECUTIONS, without=("payment_id",)), location="query")
     @blp.response(200, page_of(ExecutionSchema), example=example_page(EXAMPLE_EXECUTION))
     @refuses(PaymentNotFound)
-    def get(self, arguments: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any], payment_id: UUID) -> ListPage:
         """List who released the payment, with which proof, and what became of each attempt."""
-        actor = current_actor()
         with transaction() as session:
-            visibility.payment(session, actor=actor, payment_id=payment_id)
-            found = page(
-                session,
-                reading.executions(payment_id),
-                order=(PaymentExecution.id.desc(),),
-                arguments=arguments,
-            )
-            items = [
-                reading.execution(released, attempt, actor) for released, attempt in found["items"]
-            ]
-            return {**found, "items": items}
+            visibility.payment(session, actor=current_actor(), payment_id=payment_id)
+            return page(session, EXECUTIONS, current_actor(), arguments, payment_id=payment_id)
 
 
 @blp.route("/<uuid:payment_id>/transactions/")
@@ -79,19 +93,14 @@ class Transactions(MethodView):
     """Its gateway exchange log."""
 
     @operation("payments.transactions")
-    @blp.arguments(ListQuery, location="query")
+    @blp.arguments(query_of(TRANSACTIONS, without=("payment_id",)), location="query")
     @blp.response(200, page_of(TransactionSchema), example=example_page(EXAMPLE_TRANSACTION))
     @refuses(PaymentNotFound)
-    def get(self, arguments: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any], payment_id: UUID) -> ListPage:
         """List every conversation with the rail about the payment, the newest first."""
         with transaction() as session:
             visibility.payment(session, actor=current_actor(), payment_id=payment_id)
-            return page(
-                session,
-                reading.transactions(payment_id),
-                order=(PaymentTransaction.id.desc(),),
-                arguments=arguments,
-            )
+            return page(session, TRANSACTIONS, current_actor(), arguments, payment_id=payment_id)
 
 
 @blp.route("/<uuid:payment_id>/requery/")

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.api.admission import current_actor, operation
@@ -12,28 +11,28 @@ from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, matches, optional, page, page_of, within_days
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.payment_examples import EXAMPLE_DETAIL, EXAMPLE_PAYMENT
 from pettycash.api.schemas.payments import (
     NewPaymentSchema,
     PaymentChangeSchema,
     PaymentDetailSchema,
-    PaymentQuery,
     PaymentSchema,
 )
-from pettycash.models.imprest import Store
-from pettycash.models.payments import IllegalTransition, Payment, PaymentReconciliation
+from pettycash.models.payments import IllegalTransition
 from pettycash.models.requisitions import Requisition
 from pettycash.runtime.db import transaction
 from pettycash.services import payments
 from pettycash.services.approvals.approved_facts import RedirectNeeded, RedirectOpen
-from pettycash.services.foundation import company_settings
+from pettycash.services.foundation import numbers
 from pettycash.services.foundation.destinations import InvalidDestination
 from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.visibility import PaymentNotFound, RequisitionNotFound
 from pettycash.services.payments import reading, treasury_validation
 from pettycash.services.payments.creation import NothingLeft, PaymentReferenceTaken
+from pettycash.services.payments.lists import PAYMENTS
 from pettycash.services.payments.restored import MayHaveBeenPaid
 from pettycash.services.payments.rules import (
     UNFIT,
@@ -51,20 +50,6 @@ blp = Blueprint(
     description="Movements of money, from their making to their proof.",
 )
 
-EQUAL = (
-    "status",
-    "method",
-    "currency",
-    "requisition_id",
-    "store_id",
-    "provider_account_id",
-    "maker_id",
-    "executor_id",
-    "originator_reference",
-    "provider_reference",
-    "external_reference",
-)
-
 
 def to_response(session: Session, payment_id: UUID) -> dict[str, Any]:
     """A payment with the state of its release, and its ETag."""
@@ -80,38 +65,12 @@ class Payments(MethodView):
     """All payments within scope."""
 
     @operation("payments.list")
-    @blp.arguments(PaymentQuery, location="query")
+    @blp.arguments(query_of(PAYMENTS), location="query")
     @blp.response(200, page_of(PaymentSchema), example=example_page(EXAMPLE_PAYMENT))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List payments within your scope, the newest first."""
-        actor = current_actor()
         with transaction() as session:
-            query = reading.listed(actor).where(
-                *(optional(getattr(Payment, name), arguments[name]) for name in EQUAL),
-                matches(
-                    arguments["q"],
-                    Payment.number,
-                    Payment.payee_name,
-                    Payment.originator_reference,
-                    Payment.provider_reference,
-                    Payment.external_reference,
-                ),
-                within_days(
-                    Payment.created_at, arguments, company_settings.current(session).timezone
-                ),
-            )
-            if arguments["fund_id"] is not None:
-                of_fund = select(Store.id).where(Store.fund_id == arguments["fund_id"])
-                query = query.where(Payment.store_id.in_(of_fund))
-            if arguments["reconciled"] is not None:
-                is_matched = PaymentReconciliation.id.is_not(None)
-                query = query.where(is_matched if arguments["reconciled"] else ~is_matched)
-            found = page(session, query, order=(Payment.id.desc(),), arguments=arguments)
-            items = [
-                reading.summary(payment, requisition, fact, actor)
-                for payment, requisition, fact in found["items"]
-            ]
-            return {**found, "items": items}
+            return page(session, PAYMENTS, current_actor(), arguments)
 
     @operation("payments.create")
     @idempotent(required=True)
@@ -150,7 +109,7 @@ class Payments(MethodView):
             return to_response(session, made.id), {"Location": f"/api/payments/{made.id}/"}
 
 
-@blp.route("/<uuid:payment_id>/")
+@blp.route("/<key:payment_id>/")
 class OnePayment(MethodView):
     """One payment."""
 
@@ -158,10 +117,12 @@ class OnePayment(MethodView):
     @blp.response(200, PaymentDetailSchema, example=EXAMPLE_DETAIL)
     @refuses(PaymentNotFound)
     @sends("ETag")
-    def get(self, payment_id: UUID) -> dict[str, Any]:
+    def get(self, payment_id: UUID | str) -> dict[str, Any]:
         """Read a payment and where its release stands."""
         with transaction() as session:
-            return to_response(session, payment_id)
+            payment_id = numbers.id_of(session, "PAY", payment_id)
+            found = to_response(session, payment_id)
+            return found | {"people": reading.people(session, found, current_actor())}
 
     @operation("payments.update")
     @idempotent()
@@ -178,13 +139,14 @@ class OnePayment(MethodView):
         RedirectNeeded,
         RedirectOpen,
     )
-    def patch(self, body: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
+    def patch(self, body: dict[str, Any], payment_id: UUID | str) -> dict[str, Any]:
         """Change amount, store or metadata of a pending payment; another destination is a redirect.
 
         You become its maker, and any code for it ends.
         """
         actor = current_actor()
         with transaction() as session:
+            payment_id = numbers.id_of(session, "PAY", payment_id)
             requisition, payment = payments.locked(session, payment_id=payment_id, actor=actor)
             check_etag(reading.version_tag(session, payment))
             before, now = payment.maker_id, session.info["now"]

@@ -5,20 +5,17 @@ from uuid import UUID
 
 import marshmallow as ma
 from flask.views import MethodView
-from sqlalchemy import select
 
 from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, optional, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
-    Choices,
-    ListQuery,
     Name,
     Schema,
     Text,
@@ -28,8 +25,10 @@ from pettycash.models.imprest import ProviderAccount
 from pettycash.runtime.db import transaction
 from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
+from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.payments import provider_accounts
 from pettycash.services.payments.provider_accounts import (
+    PROVIDER_ACCOUNTS,
     InvalidProviderAccount,
     ProviderAccountExists,
     ProviderAccountNotFound,
@@ -44,13 +43,6 @@ blp = Blueprint(
 
 CREDENTIAL_LONGEST = 10_000
 ENVIRONMENTS = ("sandbox", "production")
-
-
-class ProviderAccountQuery(ListQuery):
-    """Filters of the list of provider accounts."""
-
-    method = Choices(Method)
-    is_active = ma.fields.Boolean(load_default=None)
 
 
 class _Limits(Schema):
@@ -165,16 +157,12 @@ class ProviderAccounts(MethodView):
     """All provider accounts."""
 
     @operation("provider_accounts.list")
-    @blp.arguments(ProviderAccountQuery, location="query")
+    @blp.arguments(query_of(PROVIDER_ACCOUNTS), location="query")
     @blp.response(200, page_of(ProviderAccountSchema), example=example_page(EXAMPLE))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List provider accounts by code."""
         with transaction() as session:
-            query = select(ProviderAccount).where(
-                optional(ProviderAccount.method, arguments["method"]),
-                optional(ProviderAccount.is_active, arguments["is_active"]),
-            )
-            return page(session, query, order=(ProviderAccount.code,), arguments=arguments)
+            return page(session, PROVIDER_ACCOUNTS, current_actor(), arguments)
 
     @operation("provider_accounts.create", step_up=True)
     @idempotent()

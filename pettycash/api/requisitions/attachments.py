@@ -12,17 +12,17 @@ from pettycash.api.blueprints import Blueprint
 from pettycash.api.file_transfer import BYTES, FILE, REFUSED, sent, taken
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page, page_of
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
-from pettycash.api.schemas.fields import ListQuery
 from pettycash.api.schemas.requisition_examples import EXAMPLE_ATTACHMENT
 from pettycash.api.schemas.requisitions import AttachmentSchema, AttachmentUploadSchema
-from pettycash.models.requisitions import Attachment, IllegalRequisitionState
+from pettycash.models.requisitions import IllegalRequisitionState
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation import visibility
+from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.visibility import RequisitionNotFound
 from pettycash.services.requisitions import attachments
-from pettycash.services.requisitions.attachments import AttachmentNotFound
+from pettycash.services.requisitions.attachments import ATTACHMENTS, AttachmentNotFound
 
 blp = Blueprint(
     "attachments",
@@ -38,18 +38,19 @@ class Attachments(MethodView):
     """What is attached to a requisition."""
 
     @operation("attachments.list")
-    @blp.arguments(ListQuery, location="query")
+    @blp.arguments(query_of(ATTACHMENTS, without=("requisition_id",)), location="query")
     @blp.response(200, page_of(AttachmentSchema), example=example_page(EXAMPLE_ATTACHMENT))
     @refuses(RequisitionNotFound)
-    def get(self, arguments: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any], requisition_id: UUID) -> ListPage:
         """List what is attached, without the bytes."""
         with transaction() as session:
-            found = visibility.requisition(
-                session, actor=current_actor(), requisition_id=requisition_id
+            visibility.requisition(session, actor=current_actor(), requisition_id=requisition_id)
+            return page(
+                session,
+                ATTACHMENTS,
+                current_actor(),
+                arguments | {"requisition_id": requisition_id},
             )
-            query = attachments.of_requisition(found.id)
-            listed = page(session, query, order=(Attachment.id,), arguments=arguments)
-            return {**listed, "items": attachments.to_response(session, found, listed["items"])}
 
     @operation("attachments.upload", uploads=True)
     @idempotent()

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.api.admission import current_actor, operation
@@ -12,9 +11,8 @@ from pettycash.api.blueprints import Blueprint
 from pettycash.api.etags import check_etag, set_etag
 from pettycash.api.headers import sends
 from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, matches, optional, page, page_of, within_days
+from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.refusals import refuses
-from pettycash.api.schemas.fields import DatedListQuery
 from pettycash.api.schemas.requisition_examples import (
     EXAMPLE_DETAIL,
     EXAMPLE_NEW,
@@ -28,13 +26,11 @@ from pettycash.api.schemas.requisitions import (
     RequisitionCommentSchema,
     RequisitionCreateSchema,
     RequisitionDetailSchema,
-    RequisitionQuery,
     RequisitionReasonSchema,
     RequisitionSchema,
 )
 from pettycash.gateways.base import DestinationNotUnderstood
 from pettycash.gateways.registry import RailNotServed
-from pettycash.models.approvals import ApprovalTrail
 from pettycash.models.requisitions import IllegalRequisitionState, Requisition
 from pettycash.runtime import errors
 from pettycash.runtime.db import transaction
@@ -43,9 +39,10 @@ from pettycash.services import requisitions
 from pettycash.services.approvals.approved_facts import RedirectNeeded, RedirectOpen
 from pettycash.services.approvals.resolution.core import MissingScope, NoApprover
 from pettycash.services.approvals.thresholds.finding import NoThreshold
-from pettycash.services.foundation import company_settings, requesters, visibility
+from pettycash.services.foundation import numbers, visibility
 from pettycash.services.foundation.destinations import InvalidDestination, MethodNotAvailable
 from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.rail_limits import AboveCashLimit, RailRefuses
 from pettycash.services.foundation.text_validation import InvalidText
 from pettycash.services.foundation.visibility import RequisitionNotFound
@@ -54,6 +51,7 @@ from pettycash.services.payments.adoption import NotManager, RequesterAnswers
 from pettycash.services.requisitions import DraftLine, RequisitionDraft, reading
 from pettycash.services.requisitions.creation import NotRequester, RequisitionReferenceTaken
 from pettycash.services.requisitions.lifecycle import MoneyHasMoved, PaymentsUnderWay
+from pettycash.services.requisitions.reading import REQUISITIONS, TRAIL
 from pettycash.services.requisitions.validation import (
     AdvancesOff,
     InvalidRequisition,
@@ -67,20 +65,6 @@ blp = Blueprint(
     __name__,
     url_prefix="/api/requisitions",
     description="Requests to spend, from a draft to a reviewed payment.",
-)
-
-EQUAL = (
-    "status",
-    "kind",
-    "origin",
-    "currency",
-    "method",
-    "requester_id",
-    "region_id",
-    "branch_id",
-    "department_id",
-    "is_urgent",
-    "external_reference",
 )
 
 
@@ -126,30 +110,12 @@ class Requisitions(MethodView):
     """All requisitions within scope."""
 
     @operation("requisitions.list")
-    @blp.arguments(RequisitionQuery, location="query")
+    @blp.arguments(query_of(REQUISITIONS), location="query")
     @blp.response(200, page_of(RequisitionSchema), example=example_page(EXAMPLE_REQUISITION))
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any]) -> ListPage:
         """List requisitions within your scope, the newest first."""
-        actor = current_actor()
         with transaction() as session:
-            query = select(Requisition).where(
-                visibility.requisitions(actor),
-                *(optional(getattr(Requisition, name), arguments[name]) for name in EQUAL),
-                optional(Requisition.held_at.is_not(None), arguments["is_held"]),
-                optional(requesters.left_behind(), arguments["is_left_behind"]),
-                matches(
-                    arguments["q"],
-                    Requisition.number,
-                    Requisition.purpose,
-                    Requisition.payee_name,
-                    Requisition.external_reference,
-                ),
-                within_days(
-                    Requisition.created_at, arguments, company_settings.current(session).timezone
-                ),
-            )
-            found = page(session, query, order=(Requisition.id.desc(),), arguments=arguments)
-            return {**found, "items": [reading.summary(each, actor) for each in found["items"]]}
+            return page(session, REQUISITIONS, current_actor(), arguments)
 
     @operation("requisitions.create")
     @idempotent(required=True)
@@ -178,7 +144,7 @@ class Requisitions(MethodView):
             return found, {"Location": f"/api/requisitions/{raised.id}/"}
 
 
-@blp.route("/<uuid:requisition_id>/")
+@blp.route("/<key:requisition_id>/")
 class OneRequisition(MethodView):
     """One requisition."""
 
@@ -186,12 +152,14 @@ class OneRequisition(MethodView):
     @blp.response(200, RequisitionDetailSchema, example=EXAMPLE_DETAIL)
     @refuses(RequisitionNotFound)
     @sends("ETag")
-    def get(self, requisition_id: UUID) -> dict[str, Any]:
+    def get(self, requisition_id: UUID | str) -> dict[str, Any]:
         """Read a requisition with its lines, its newest round and its payments."""
         actor = current_actor()
         with transaction() as session:
+            requisition_id = numbers.id_of(session, "REQ", requisition_id)
             found = visibility.requisition(session, actor=actor, requisition_id=requisition_id)
-            return to_response(session, found)
+            body = to_response(session, found)
+            return body | {"people": reading.people(session, body, actor)}
 
     @operation("requisitions.update")
     @idempotent()
@@ -208,7 +176,7 @@ class OneRequisition(MethodView):
         RedirectOpen,
         RequisitionNotFound,
     )
-    def patch(self, body: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
+    def patch(self, body: dict[str, Any], requisition_id: UUID | str) -> dict[str, Any]:
         """Change a requisition of yours.
 
         After submit a lower amount voids nothing; another destination of the same payee is for the
@@ -219,6 +187,7 @@ class OneRequisition(MethodView):
         if "lines" in body:
             body["lines"] = draft_lines(body["lines"])
         with transaction() as session:
+            requisition_id = numbers.id_of(session, "REQ", requisition_id)
             found = visibility.requisition(
                 session, actor=actor, requisition_id=requisition_id, lock=True
             )
@@ -361,16 +330,11 @@ class RequisitionTrail(MethodView):
     """Its story."""
 
     @operation("requisitions.trail")
-    @blp.arguments(DatedListQuery, location="query")
+    @blp.arguments(query_of(TRAIL, without=("requisition_id",)), location="query")
     @blp.response(200, page_of(ApprovalTrailSchema), example=example_page(EXAMPLE_TRAIL))
     @refuses(RequisitionNotFound)
-    def get(self, arguments: dict[str, Any], requisition_id: UUID) -> dict[str, Any]:
+    def get(self, arguments: dict[str, Any], requisition_id: UUID) -> ListPage:
         """Read what happened to a requisition, in order."""
-        actor = current_actor()
         with transaction() as session:
-            query, with_origin = reading.trail(session, requisition_id=requisition_id, actor=actor)
-            timezone = company_settings.current(session).timezone
-            query = query.where(within_days(ApprovalTrail.created_at, arguments, timezone))
-            found = page(session, query, order=(ApprovalTrail.id,), arguments=arguments)
-            told = [reading.to_response(row, with_origin=with_origin) for row in found["items"]]
-            return {**found, "items": told}
+            visibility.requisition(session, actor=current_actor(), requisition_id=requisition_id)
+            return page(session, TRAIL, current_actor(), arguments, requisition_id=requisition_id)

@@ -3,18 +3,8 @@
 import marshmallow as ma
 
 from pettycash.api.schemas.changes import ChangeSchema
-from pettycash.api.schemas.fields import Choices, Schema, SearchQuery
+from pettycash.api.schemas.fields import Schema
 from pettycash.api.schemas.requisitions import ApprovalStepSchema, RequisitionSchema, WarningSchema
-from pettycash.runtime.money import Currency
-
-
-class InboxQuery(SearchQuery):
-    """Filters of the inbox; days are those of the submission."""
-
-    currency = Choices(Currency)
-    is_urgent = ma.fields.Boolean(load_default=None)
-    branch_id = ma.fields.UUID(load_default=None)
-    department_id = ma.fields.UUID(load_default=None)
 
 
 class InboxItemSchema(Schema):

@@ -2,7 +2,7 @@
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, Code, ListQuery, Name, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import Choice, Code, Name, Schema, Text, UtcDateTime
 from pettycash.models.access import Role, ScopeKind, SessionPurpose
 from pettycash.services.access.identity import passwords
 
@@ -161,12 +161,6 @@ class SessionSchema(Schema):
     ip_address = ma.fields.String(required=True, allow_none=True)
     user_agent = ma.fields.String(required=True, allow_none=True)
     is_current = ma.fields.Boolean(required=True)
-
-
-class ApiKeyQuery(ListQuery):
-    """Filters of the list of API keys."""
-
-    name = Text(longest=100, load_default=None)
 
 
 class NewApiKeySchema(Schema):

@@ -4,23 +4,9 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, Choices, DatedListQuery, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import Choice, Schema, UtcDateTime
 from pettycash.models.operations import CaseKind, CaseStatus, Severity
 from pettycash.models.payments import AttemptState
-
-
-class CaseQuery(DatedListQuery):
-    """Filters of the list of cases."""
-
-    kind = Choices(CaseKind)
-    status = Choices(CaseStatus)
-    severity = Choices(Severity)
-    object_type = Text(longest=64, load_default=None)
-    object_id = ma.fields.UUID(load_default=None)
-    owner_id = ma.fields.UUID(load_default=None)
-    is_overdue = ma.fields.Boolean(
-        load_default=None, metadata={"description": "Not resolved, and its time has passed."}
-    )
 
 
 class CaseSchema(Schema):
@@ -44,6 +30,7 @@ class CaseSchema(Schema):
     resolved_at = UtcDateTime(dump_only=True, allow_none=True)
     version = ma.fields.Integer(dump_only=True)
     created_at = UtcDateTime(dump_only=True)
+    updated_at = UtcDateTime(dump_only=True)
 
 
 class RailsReportSchema(Schema):
@@ -95,6 +82,7 @@ EXAMPLE_CASE: dict[str, Any] = {
     "resolved_at": None,
     "version": 1,
     "created_at": "2026-11-20T08:00:00+00:00",
+    "updated_at": "2026-11-20T08:00:00+00:00",
 }
 EXAMPLE_DETAIL: dict[str, Any] = {
     **EXAMPLE_CASE,

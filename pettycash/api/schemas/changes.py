@@ -7,8 +7,6 @@ import marshmallow as ma
 from pettycash.api.schemas.fields import (
     SOMETIMES,
     Choice,
-    Choices,
-    DatedListQuery,
     Schema,
     Text,
     UtcDateTime,
@@ -17,15 +15,6 @@ from pettycash.api.schemas.people import LeavingWarningSchema
 from pettycash.models.operations import ChangeStatus
 from pettycash.runtime.rails import Method
 from pettycash.services.operations import changes
-
-
-class ChangeQuery(DatedListQuery):
-    """Filters of the list of changes."""
-
-    kind = Text(longest=64, load_default=None)
-    status = Choices(ChangeStatus)
-    object_id = ma.fields.UUID(load_default=None)
-    proposed_by_id = ma.fields.UUID(load_default=None)
 
 
 class ChangeSchema(Schema):
@@ -58,6 +47,7 @@ class ChangeSchema(Schema):
     decided_at = UtcDateTime(dump_only=True, allow_none=True)
     comment = ma.fields.String(dump_only=True, allow_none=True)
     created_at = UtcDateTime(dump_only=True)
+    updated_at = UtcDateTime(dump_only=True)
     warnings = ma.fields.List(
         ma.fields.Nested(LeavingWarningSchema),
         dump_only=True,
@@ -123,6 +113,7 @@ EXAMPLE_CHANGE: dict[str, Any] = {
     "decided_at": None,
     "comment": None,
     "created_at": "2026-11-20T08:00:00+00:00",
+    "updated_at": "2026-11-20T08:00:00+00:00",
 }
 EXAMPLE_DECIDED = {
     **EXAMPLE_CHANGE,

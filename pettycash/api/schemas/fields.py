@@ -10,8 +10,8 @@ from unicodedata import category
 import marshmallow as ma
 from marshmallow.utils import get_value
 
-from pettycash.runtime import errors, money
-from pettycash.services.foundation import text_validation
+from pettycash.runtime import money
+from pettycash.services.foundation import listings, text_validation
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -224,6 +224,22 @@ def _several(validate: Any) -> list[Any]:
     return list(validate) if isinstance(validate, list | tuple) else [validate]
 
 
+class People(ma.fields.Dict):
+    """Names beside the ids of an answer."""
+
+    def __init__(self, *, required: bool = True) -> None:
+        super().__init__(
+            keys=ma.fields.UUID(),
+            values=ma.fields.String(),
+            required=required,
+            metadata=({} if required else {SOMETIMES: True})
+            | {
+                "description": "The names of the persons whose ids stand in the answer"
+                + ("." if required else "; where it is read, not where it was just changed.")
+            },
+        )
+
+
 class Metadata(ma.fields.Dict):
     """A client's own keys: up to 20 short texts by name. Never read by pettycash itself."""
 
@@ -236,44 +252,16 @@ class Metadata(ma.fields.Dict):
         )
 
 
-class CursorInvalid(errors.RuleViolation):
-    """The cursor is not one of this list with these filters; begin again without it."""
-
-    code = "request.cursor_invalid"
-
-
 class ListQuery(Schema):
-    """The query of every list; filters are added by subclasses."""
+    """The parameters that every list takes."""
 
     limit = ma.fields.Integer(
-        load_default=50,
-        validate=ma.validate.Range(min=1, max=200),
-        metadata={"description": "Items on a page, 200 at most."},
+        load_default=listings.PAGE_SIZE,
+        validate=ma.validate.Range(min=1, max=listings.PAGE_SIZE_MAX),
+        metadata={"description": f"Items on a page, {listings.PAGE_SIZE_MAX} at most."},
     )
     cursor = ma.fields.String(
         load_default=None,
         validate=ma.validate.Length(max=2000),
         metadata={"description": "`next_cursor` of the page before; opaque."},
-    )
-
-
-class DatedListQuery(ListQuery):
-    """A list that can be limited to days in the company's time zone, both inclusive."""
-
-    from_ = Day(data_key="from", load_default=None, metadata={"description": "First day."})
-    to = Day(load_default=None, metadata={"description": "Last day."})
-
-    @ma.validates_schema
-    def _in_order(self, data: dict[str, Any], **_kwargs: Any) -> None:
-        if data.get("from_") and data.get("to") and data["from_"] > data["to"]:
-            raise ma.ValidationError("It can't be before `from`.", "to")
-
-
-class SearchQuery(DatedListQuery):
-    """A dated list with a search for words."""
-
-    q = Text(
-        longest=100,
-        load_default=None,
-        metadata={"description": "Words to look for, in any case."},
     )

@@ -7,9 +7,7 @@ import marshmallow as ma
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
-    Choices,
     Day,
-    ListQuery,
     Name,
     Schema,
     Text,
@@ -18,17 +16,6 @@ from pettycash.api.schemas.fields import (
 from pettycash.api.schemas.organisation import code_field
 from pettycash.models.imprest import StoreKind
 from pettycash.runtime.money import Currency
-
-
-class FundQuery(ListQuery):
-    """Filters of the list of funds."""
-
-    q = Text(longest=100, load_default=None, metadata={"description": "In code and name."})
-    currency = Choices(Currency)
-    region_id = ma.fields.UUID(load_default=None)
-    branch_id = ma.fields.UUID(load_default=None)
-    department_id = ma.fields.UUID(load_default=None)
-    is_active = ma.fields.Boolean(load_default=None)
 
 
 class FundLimitsSchema(Schema):
@@ -75,13 +62,6 @@ class FundChangeSchema(Schema):
 
     name = Text(shortest=1, longest=200)
     is_active = ma.fields.Boolean()
-
-
-class StoreQuery(ListQuery):
-    """Filters of a fund's stores."""
-
-    kind = Choices(StoreKind)
-    is_active = ma.fields.Boolean(load_default=None)
 
 
 class StoreSchema(Schema):
@@ -275,4 +255,5 @@ EXAMPLE_OPENING_CHANGE: dict[str, Any] = {
     "decided_at": None,
     "comment": None,
     "created_at": "2026-11-02T07:00:00+00:00",
+    "updated_at": "2026-11-20T08:00:00+00:00",
 }

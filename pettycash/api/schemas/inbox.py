@@ -1,29 +1,16 @@
 """Stored callbacks and outbox messages on the wire."""
 
-from enum import StrEnum
 from typing import Any
 
 import marshmallow as ma
 
 from pettycash.api.schemas.fields import (
     Choice,
-    Choices,
-    DatedListQuery,
-    ListQuery,
     Schema,
-    Text,
     UtcDateTime,
 )
 from pettycash.models.payments import CallbackPurpose
-
-
-class CallbackQuery(DatedListQuery):
-    """Filters of the list of stored callbacks."""
-
-    payment_id = ma.fields.UUID(load_default=None)
-    purpose = Choices(CallbackPurpose)
-    verdict = Text(longest=20, load_default=None)
-    is_processed = ma.fields.Boolean(load_default=None)
+from pettycash.services.operations.outbox_lists import OutboxState
 
 
 class CallbackSchema(Schema):
@@ -58,23 +45,6 @@ class CallbackAnswerSchema(Schema):
 
     ResultCode = ma.fields.Integer(dump_only=True)
     ResultDesc = ma.fields.String(dump_only=True)
-
-
-class OutboxState(StrEnum):
-    """Where an outbox message stands."""
-
-    DUE = "due"
-    WAITING = "waiting"
-    DEAD_LETTERED = "dead_lettered"
-    COMPLETED = "completed"
-
-
-class OutboxQuery(ListQuery):
-    """Filters of the list of outbox messages."""
-
-    topic = Text(longest=100, load_default=None)
-    state = Choice(OutboxState, load_default=None)
-    key = ma.fields.UUID(load_default=None)
 
 
 class OutboxMessageSchema(Schema):

@@ -5,13 +5,9 @@ import marshmallow as ma
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
-    Choices,
-    DatedListQuery,
     Day,
-    ListQuery,
     Name,
     Schema,
-    SearchQuery,
     Text,
     UtcDateTime,
 )
@@ -30,29 +26,6 @@ ACCOUNT_CODE = ma.validate.Regexp(
 CATEGORY = ma.validate.Regexp(
     r"^[a-z0-9][a-z0-9_]*\Z", error="Small letters, digits and underscores."
 )
-
-
-class LineQuery(SearchQuery):
-    """Filters of the fund statement; days are accounting dates."""
-
-    store_id = ma.fields.UUID(load_default=None)
-    type = Choice(LineType, load_default=None)
-    direction = Choice(Direction, load_default=None)
-    currency = Choices(Currency)
-    payment_id = ma.fields.UUID(load_default=None)
-    reconciled = ma.fields.Boolean(load_default=None)
-
-
-class LedgerQuery(LineQuery):
-    """The same, of any fund."""
-
-    fund_id = ma.fields.UUID(load_default=None)
-
-
-class FundLedgerQuery(LineQuery):
-    """The same, of one fund."""
-
-    fund_id = ma.fields.UUID(required=True)
 
 
 class LedgerLineSchema(Schema):
@@ -107,15 +80,6 @@ class LedgerLineSchema(Schema):
     reconciled_with = Choice(EvidenceSource, dump_only=True, allow_none=True)
 
 
-class EntryQuery(SearchQuery):
-    """Filters of the journal; days are accounting dates."""
-
-    rule = Text(longest=40, load_default=None)
-    account_id = ma.fields.UUID(load_default=None)
-    payment_id = ma.fields.UUID(load_default=None)
-    currency = Choices(Currency)
-
-
 class PostingSchema(Schema):
     """One side of an entry, with its dimensions."""
 
@@ -154,16 +118,6 @@ class JournalEntrySchema(Schema):
     created_by_id = ma.fields.UUID(attribute="created_by", dump_only=True, allow_none=True)
     request_id = ma.fields.String(dump_only=True, allow_none=True)
     postings = ma.fields.List(ma.fields.Nested(PostingSchema), dump_only=True)
-
-
-class AccountQuery(ListQuery):
-    """Filters of the chart of accounts."""
-
-    q = Text(longest=100, load_default=None, metadata={"description": "In code and name."})
-    kind = Choices(AccountKind)
-    currency = Choices(Currency)
-    fund_id = ma.fields.UUID(load_default=None)
-    is_active = ma.fields.Boolean(load_default=None)
 
 
 class NewLedgerAccountSchema(Schema):
@@ -234,12 +188,6 @@ class TrialBalanceSchema(Schema):
 
     as_of = Day(dump_only=True, allow_none=True)
     currencies = ma.fields.List(ma.fields.Nested(CurrencyBalanceSchema), dump_only=True)
-
-
-class PeriodQuery(DatedListQuery):
-    """Filters of the months."""
-
-    state = Choice(PeriodState, load_default=None)
 
 
 class LedgerPeriodSchema(Schema):

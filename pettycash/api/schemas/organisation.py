@@ -2,7 +2,7 @@
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import ListQuery, Name, Schema, Text, UtcDateTime, taken
+from pettycash.api.schemas.fields import Name, Schema, Text, UtcDateTime, taken
 from pettycash.services.access import organisation
 
 CODE = ma.validate.Regexp(organisation.CODE, error=organisation.CODE_RULE)
@@ -33,18 +33,6 @@ class CompanyChangeSchema(Schema):
     """The fields of a company that can be changed."""
 
     name = Name(shortest=1, longest=200, required=True)
-
-
-class CompanyQuery(ListQuery):
-    """The list holds the one company that you act in."""
-
-
-class UnitQuery(ListQuery):
-    """Filters of every list of units."""
-
-    q = Text(longest=100, load_default=None, metadata={"description": "In code and name."})
-    code = Text(longest=32, load_default=None)
-    is_active = ma.fields.Boolean(load_default=None)
 
 
 class UnitSchema(Schema):
@@ -97,19 +85,6 @@ class PositionSchema(Schema):
     level = ma.fields.Integer(strict=True, validate=ma.validate.Range(min=0, max=1000))
     is_active = ma.fields.Boolean()
     created_at = UtcDateTime(dump_only=True)
-
-
-class BranchQuery(UnitQuery):
-    """Filters of the list of branches."""
-
-    region_id = ma.fields.UUID(load_default=None)
-
-
-class CostCenterQuery(UnitQuery):
-    """Filters of the list of cost centres."""
-
-    branch_id = ma.fields.UUID(load_default=None)
-    department_id = ma.fields.UUID(load_default=None)
 
 
 def change_of(schema: type[ma.Schema]) -> ma.Schema:

@@ -4,16 +4,8 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, Choices, DatedListQuery, Schema, Text, UtcDateTime
+from pettycash.api.schemas.fields import Choice, Schema, Text, UtcDateTime
 from pettycash.models.operations import PauseScope
-
-
-class PauseQuery(DatedListQuery):
-    """Filters of the list of pauses."""
-
-    scope = Choices(PauseScope)
-    object_id = ma.fields.UUID(load_default=None)
-    is_open = ma.fields.Boolean(load_default=None)
 
 
 class PausedObjectSchema(Schema):

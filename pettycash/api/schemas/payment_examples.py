@@ -48,6 +48,7 @@ EXAMPLE_PAYMENT: dict[str, Any] = {
     "external_reference": None,
     "metadata": {},
     "created_at": "2026-11-20T08:00:00+00:00",
+    "updated_at": "2026-11-20T08:00:00+00:00",
     "version": 1,
 }
 

@@ -7,12 +7,11 @@ import marshmallow as ma
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
-    Choices,
     Code,
     Metadata,
     MixedScripts,
+    People,
     Schema,
-    SearchQuery,
     Text,
     UtcDateTime,
 )
@@ -26,26 +25,7 @@ from pettycash.models.releases import ChallengeState, EndCause
 from pettycash.models.requisitions import RequisitionKind
 from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
-
-REFERENCE_LONGEST = 100
-
-
-class PaymentQuery(SearchQuery):
-    """Filters of the list of payments; `q` looks at number, payee and references."""
-
-    status = Choices(PaymentStatus)
-    method = Choices(Method)
-    currency = Choices(Currency)
-    requisition_id = ma.fields.UUID(load_default=None)
-    store_id = ma.fields.UUID(load_default=None)
-    fund_id = ma.fields.UUID(load_default=None)
-    provider_account_id = ma.fields.UUID(load_default=None)
-    maker_id = ma.fields.UUID(load_default=None)
-    executor_id = ma.fields.UUID(load_default=None)
-    reconciled = ma.fields.Boolean(load_default=None)
-    originator_reference = Text(longest=REFERENCE_LONGEST, load_default=None)
-    provider_reference = Text(longest=REFERENCE_LONGEST, load_default=None)
-    external_reference = Text(longest=REFERENCE_LONGEST, load_default=None)
+from pettycash.services.payments.lists import REFERENCE_LENGTH_MAX
 
 
 class PaymentSchema(Schema):
@@ -110,6 +90,7 @@ class PaymentSchema(Schema):
     external_reference = ma.fields.String(dump_only=True, allow_none=True)
     metadata = ma.fields.Dict(attribute="client_metadata", dump_only=True)
     created_at = UtcDateTime(dump_only=True)
+    updated_at = UtcDateTime(dump_only=True)
     version = ma.fields.Integer(dump_only=True)
 
 
@@ -166,6 +147,7 @@ class ShownAcknowledgementSchema(Schema):
 class PaymentDetailSchema(PaymentSchema):
     """A payment with the state of its release and, of cash, of its acknowledgement."""
 
+    people = People(required=False)
     lines = _lines()
     release = ma.fields.Nested(ReleaseSchema, dump_only=True, allow_none=True)
     acknowledgement = ma.fields.Nested(ShownAcknowledgementSchema, dump_only=True, allow_none=True)
@@ -183,7 +165,7 @@ class NewPaymentSchema(Schema):
         longest=200,
         metadata={"description": "Left out: the requisition's; else one that was approved."},
     )
-    external_reference = Text(shortest=1, longest=REFERENCE_LONGEST)
+    external_reference = Text(shortest=1, longest=REFERENCE_LENGTH_MAX)
     metadata = Metadata()
 
 
@@ -252,7 +234,7 @@ class AcknowledgementSchema(Schema):
 class EvidenceSchema(Schema):
     """The evidence with which a person matched a payment."""
 
-    provider_reference = Text(shortest=1, longest=REFERENCE_LONGEST, required=True)
+    provider_reference = Text(shortest=1, longest=REFERENCE_LENGTH_MAX, required=True)
     note = Text(
         shortest=1,
         longest=500,

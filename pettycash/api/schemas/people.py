@@ -4,44 +4,9 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import (
-    SOMETIMES,
-    Choice,
-    Choices,
-    ListQuery,
-    Name,
-    Schema,
-    Text,
-    UtcDateTime,
-)
+from pettycash.api.schemas.fields import SOMETIMES, Choice, Name, Schema, Text, UtcDateTime
 from pettycash.models.access import Role, ScopeKind
-
-ROLE_ALIASES = {"fp&a": Role.FPA}
-
-LABELS = {
-    Role.GROUP_FINANCE_MANAGER: "Group finance manager",
-    Role.CFO: "CFO",
-    Role.FPA: "FP&A",
-    Role.CEO: "CEO",
-}
-CENTRALISED = frozenset({Role.GROUP_FINANCE_MANAGER, Role.CFO, Role.CEO})
-"""Roles that approve for the whole company."""
-
-
-def label(role: Role) -> str:
-    """A role in words for people."""
-    return LABELS.get(role, role.value.replace("_", " ").capitalize())
-
-
-class UserQuery(ListQuery):
-    """Filters of the list of people."""
-
-    q = Text(longest=100, load_default=None, metadata={"description": "In names and e-mail."})
-    username = Text(longest=64, load_default=None)
-    branch_id = ma.fields.UUID(load_default=None)
-    department_id = ma.fields.UUID(load_default=None)
-    role = Choices(Role, aliases=ROLE_ALIASES)
-    is_active = ma.fields.Boolean(load_default=None)
+from pettycash.services.access.people_lists import ROLE_ALIASES
 
 
 class HeldRoleSchema(Schema):
@@ -137,17 +102,6 @@ class UserChangeSchema(PlacesSchema):
     email = ma.fields.Email(validate=ma.validate.Length(max=254))
     phone = Text(longest=32, allow_none=True)
     is_active = ma.fields.Boolean()
-
-
-class RoleAssignmentQuery(ListQuery):
-    """Filters of the list of role assignments."""
-
-    user_id = ma.fields.UUID(load_default=None)
-    role = Choices(Role, aliases=ROLE_ALIASES)
-    scope_id = ma.fields.UUID(load_default=None)
-    is_live = ma.fields.Boolean(
-        load_default=None, metadata={"description": "Begun and not ended, or the opposite."}
-    )
 
 
 class RoleAssignmentSchema(Schema):

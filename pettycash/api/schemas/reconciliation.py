@@ -2,15 +2,8 @@
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, Choices, Day, ListQuery, Schema, UtcDateTime
+from pettycash.api.schemas.fields import Choice, Day, Schema, UtcDateTime
 from pettycash.models.reconciliation import RunStatus
-
-
-class RunQuery(ListQuery):
-    """Filters of the list of runs."""
-
-    business_date = Day(load_default=None)
-    status = Choices(RunStatus)
 
 
 class RunRequestSchema(Schema):

@@ -7,9 +7,7 @@ import marshmallow as ma
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
-    Choices,
     Code,
-    DatedListQuery,
     Schema,
     Text,
     UtcDateTime,
@@ -17,21 +15,6 @@ from pettycash.api.schemas.fields import (
 from pettycash.api.schemas.funds import EXAMPLE_IDENTITY
 from pettycash.models.imprest import ReplenishmentStatus
 from pettycash.runtime.money import Currency
-
-STATUS_ALIASES = {"completed": ReplenishmentStatus.RECEIVED}
-"""Words that other sources use."""
-
-
-class ReplenishmentQuery(DatedListQuery):
-    """Filters of the list of replenishments."""
-
-    fund_id = ma.fields.UUID(load_default=None)
-    status = Choices(
-        ReplenishmentStatus,
-        aliases=STATUS_ALIASES,
-        metadata={"description": "`completed` is another word for `received`."},
-    )
-    auto_triggered = ma.fields.Boolean(load_default=None)
 
 
 class ReplenishmentSchema(Schema):
@@ -47,6 +30,7 @@ class ReplenishmentSchema(Schema):
     auto_triggered = ma.fields.Boolean(dump_only=True)
     requested_by_id = ma.fields.UUID(attribute="requested_by", dump_only=True, allow_none=True)
     requested_at = UtcDateTime(attribute="created_at", dump_only=True)
+    updated_at = UtcDateTime(dump_only=True)
     reason = ma.fields.String(dump_only=True, allow_none=True)
     current_balance = Amount(
         dump_only=True, metadata={"description": "Of the fund, when it was raised."}
@@ -141,6 +125,7 @@ EXAMPLE_REPLENISHMENT: dict[str, Any] = {
     "auto_triggered": False,
     "requested_by_id": _ID.format(4),
     "requested_at": "2026-11-20T08:00:00+00:00",
+    "updated_at": "2026-11-20T08:00:00+00:00",
     "reason": "The school trip next week",
     "current_balance": "38500.00",
     "available": "37000.00",

@@ -64,6 +64,7 @@ EXAMPLE_REQUISITION: dict[str, Any] = {
     "open_redirect_id": None,
     "paid_at": None,
     "created_at": "2026-11-20T07:55:00+00:00",
+    "updated_at": "2026-11-20T07:55:00+00:00",
     "version": 2,
 }
 _POLICY: dict[str, Any] = {

@@ -8,11 +8,10 @@ from flask_smorest.fields import Upload
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
-    Choices,
     Metadata,
     MixedScripts,
+    People,
     Schema,
-    SearchQuery,
     Text,
     UtcDateTime,
 )
@@ -31,27 +30,6 @@ def _unit(what: str) -> ma.fields.UUID:
     return ma.fields.UUID(
         allow_none=True, metadata={"description": f"{what}; left out: the requester's own."}
     )
-
-
-class RequisitionQuery(SearchQuery):
-    """Filters of the list of requisitions; `q` looks at number, purpose, payee and reference."""
-
-    status = Choices(RequisitionStatus)
-    kind = Choices(RequisitionKind)
-    origin = Choices(Origin)
-    currency = Choices(Currency)
-    method = Choices(Method)
-    requester_id = ma.fields.UUID(load_default=None)
-    region_id = ma.fields.UUID(load_default=None)
-    branch_id = ma.fields.UUID(load_default=None)
-    department_id = ma.fields.UUID(load_default=None)
-    is_urgent = ma.fields.Boolean(load_default=None)
-    is_held = ma.fields.Boolean(load_default=None)
-    is_left_behind = ma.fields.Boolean(
-        load_default=None,
-        metadata={"description": "Raised by somebody who left, for their manager to end or adopt."},
-    )
-    external_reference = Text(longest=100, load_default=None)
 
 
 class NewRequisitionLineSchema(Schema):
@@ -201,6 +179,7 @@ class RequisitionSchema(Schema):
     )
     paid_at = UtcDateTime(allow_none=True)
     created_at = UtcDateTime()
+    updated_at = UtcDateTime(dump_only=True)
     version = ma.fields.Integer()
 
 
@@ -279,6 +258,7 @@ class WarningSchema(Schema):
 class RequisitionDetailSchema(RequisitionSchema):
     """A requisition with its lines, newest round and payments."""
 
+    people = People(required=False)
     warnings = ma.fields.List(ma.fields.Nested(WarningSchema))
     lines = ma.fields.List(ma.fields.Nested(RequisitionLineSchema))
     approval = ma.fields.Nested(ApprovalRoundSchema, allow_none=True)

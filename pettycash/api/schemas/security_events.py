@@ -1,29 +1,11 @@
 """Security events on the wire."""
 
-from enum import StrEnum
 from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, DatedListQuery, Schema, Text, UtcDateTime
-
-
-class EventOutcome(StrEnum):
-    """How it ended."""
-
-    OK = "ok"
-    REFUSED = "refused"
-    FAILED = "failed"
-
-
-class SecurityEventQuery(DatedListQuery):
-    """Filters of the list of security events."""
-
-    event = Text(longest=100, load_default=None, metadata={"example": "auth.login"})
-    outcome = Choice(EventOutcome, load_default=None)
-    user_id = ma.fields.UUID(load_default=None)
-    ip_address = Text(longest=45, load_default=None)
-    request_id = Text(longest=64, load_default=None)
+from pettycash.api.schemas.fields import Choice, Schema, UtcDateTime
+from pettycash.services.access.identity.lists import EventOutcome
 
 
 class SecurityEventSchema(Schema):

@@ -7,8 +7,6 @@ import marshmallow as ma
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
-    Choices,
-    ListQuery,
     Name,
     Schema,
     Text,
@@ -18,18 +16,6 @@ from pettycash.models.approvals import ThresholdOrigin
 from pettycash.models.requisitions import Origin
 from pettycash.runtime.money import Currency
 from pettycash.services.approvals.thresholds import PRIORITY_DEFAULT, STEPS_MAX
-
-
-class ThresholdQuery(ListQuery):
-    """Filters of the list of thresholds."""
-
-    currency = Choices(Currency)
-    origin = Choices(ThresholdOrigin)
-    tier = ma.fields.Integer(load_default=None)
-    is_live = ma.fields.Boolean(
-        load_default=None, metadata={"description": "True: those in force now."}
-    )
-    q = Text(longest=100, load_default=None, metadata={"description": "Words of the name."})
 
 
 class ThresholdDraftSchema(Schema):
@@ -163,6 +149,7 @@ EXAMPLE_PROPOSED: dict[str, Any] = {
     "decided_at": None,
     "comment": None,
     "created_at": "2026-11-20T08:00:00+00:00",
+    "updated_at": "2026-11-20T08:00:00+00:00",
 }
 EXAMPLE_COVERAGE: dict[str, Any] = {
     "is_complete": False,

@@ -7,23 +7,12 @@ import marshmallow as ma
 from pettycash.api.schemas.fields import (
     Amount,
     Choice,
-    Choices,
-    DatedListQuery,
     Schema,
     Text,
     UtcDateTime,
 )
 from pettycash.models.imprest import VarianceKind, VarianceStatus
 from pettycash.runtime.money import Currency
-
-
-class VarianceQuery(DatedListQuery):
-    """Filters of the list of variances."""
-
-    status = Choices(VarianceStatus)
-    kind = Choices(VarianceKind)
-    payment_id = ma.fields.UUID(load_default=None)
-    store_id = ma.fields.UUID(load_default=None)
 
 
 class VarianceRecordSchema(Schema):
@@ -91,6 +80,7 @@ class VarianceSchema(Schema):
         metadata={"description": "The journal entry that approval posted."},
     )
     created_at = UtcDateTime(dump_only=True)
+    updated_at = UtcDateTime(dump_only=True)
 
 
 _ID = "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f3{:03d}"
@@ -121,6 +111,7 @@ EXAMPLE_VARIANCE: dict[str, Any] = {
     "decision_reason": None,
     "entry_id": None,
     "created_at": "2026-11-20T08:00:00+00:00",
+    "updated_at": "2026-11-20T08:00:00+00:00",
 }
 EXAMPLE_APPROVED_VARIANCE = EXAMPLE_VARIANCE | {
     "status": "approved",

@@ -27,6 +27,7 @@ from pettycash.models.imprest import Fund
 from pettycash.models.payments import Payment
 from pettycash.runtime import db
 from pettycash.runtime.settings import Settings
+from pettycash.services.foundation import visibility
 from pettycash.services.foundation.actors import Actor
 from pettycash.services.imprest import funds
 from pettycash.services.ledger import fund_statements, posting
@@ -127,13 +128,17 @@ def _balance(session: Session, side: MeasuredDatabase) -> object:
 
 
 def _statement(session: Session, side: MeasuredDatabase) -> object:
-    query = fund_statements.lines(side.reader).where(Fund.id == side.past.fund_id)
+    query = fund_statements.LINES.where(visibility.funds(side.reader), Fund.id == side.past.fund_id)
     rows = session.execute(query.order_by(*fund_statements.ORDER).limit(PAGE + 1)).all()
     return fund_statements.to_response(session, rows[:PAGE])
 
 
 def _list(session: Session, side: MeasuredDatabase) -> object:
-    query = reading.listed(side.reader).order_by(Payment.id.desc()).limit(PAGE + 1)
+    query = (
+        reading.LISTED.where(visibility.payments(side.reader))
+        .order_by(Payment.id.desc())
+        .limit(PAGE + 1)
+    )
     return [
         reading.summary(payment, requisition, fact, side.reader)
         for payment, requisition, fact in session.execute(query)

@@ -4,7 +4,7 @@ A code is unique within its company. Nothing is deleted; a unit that others stil
 deactivated.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -26,6 +26,7 @@ from pettycash.models.imprest import Fund
 from pettycash.runtime import db, errors
 from pettycash.services.foundation import security_log
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.listings import Find, Listing, exact, flag, many, since
 
 U = TypeVar("U", Region, Branch, Department, CostCenter, Position)
 Unit = Region | Branch | Department | CostCenter | Position
@@ -230,3 +231,40 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return str(value) if isinstance(value, UUID) else value
+
+
+def _units(operations: str, kind: type[Unit], *, name: Any, filters: Sequence[str] = ()) -> Listing:
+    return Listing(
+        name=f"{operations}.list",
+        query=select(kind),
+        filters={
+            "code": exact(kind.code, longest=32),
+            "is_active": flag(kind.is_active),
+            "updated_since": since(kind.updated_at),
+            **{each: many(getattr(kind, each)) for each in filters},
+        },
+        find=Find(words=(kind.code, name), text="Words of code and name, in any case."),
+        orders={"code": (kind.code, kind.id), "newest": (kind.id.desc(),)},
+        columns=("code", name.key, *filters, "is_active"),
+    )
+
+
+UNITS: Mapping[str, Listing] = {
+    each.name.removesuffix(".list"): each
+    for each in (
+        _units("regions", Region, name=Region.name),
+        _units("branches", Branch, name=Branch.name, filters=("region_id",)),
+        _units("departments", Department, name=Department.name),
+        _units(
+            "cost_centers",
+            CostCenter,
+            name=CostCenter.name,
+            filters=("branch_id", "department_id"),
+        ),
+        _units("positions", Position, name=Position.title),
+    )
+}
+"""The lists of units by the first word of their operations."""
+
+COMPANIES = Listing(name="companies.list", query=select(Company), orders={"newest": (Company.id,)})
+"""The one company that one acts in: row security knows no other."""

@@ -1,4 +1,4 @@
-"""Decisions on the open step of a requisition, and the inbox of those who decide.
+"""Decisions on the open step of a requisition.
 
 Every decision sends back the digest of what was read; a stale one is refused (domain.md §4).
 """
@@ -9,7 +9,6 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, select, union_all
 from sqlalchemy.orm import Session
 
 from pettycash.models.approvals import (
@@ -17,13 +16,10 @@ from pettycash.models.approvals import (
     ApprovalStep,
     Decision,
     RoundStatus,
-    StepAssignee,
     StepDecision,
     StepStatus,
     TrailAction,
 )
-from pettycash.models.operations import Change, ChangeStatus
-from pettycash.models.payments import Payment
 from pettycash.models.requisitions import (
     IN_APPROVAL,
     IllegalRequisitionState,
@@ -126,8 +122,7 @@ def approve(
         UrgencyUnanswered: the step asks whether it is urgent.
     """
     turn = _turn(session, requisition_id=requisition_id, digest=digest, actor=actor, now=now)
-    if turn.requisition.status is R.PENDING_URGENCY_CONFIRMATION:
-        raise UrgencyUnanswered
+    check_urgency_answered(turn.requisition)
     _decide(session, turn, StepDecision.APPROVED, comment=comment, actor=actor)
     _write_trail(session, turn, TrailAction.APPROVED, comment=comment, actor=actor)
     rounds.close_step(turn.step, StepStatus.APPROVED, now=now)
@@ -206,8 +201,7 @@ def confirm_urgency(
         The refusals of `approve`, but UrgencyUnanswered.
     """
     turn = _turn(session, requisition_id=requisition_id, digest=digest, actor=actor, now=now)
-    if turn.requisition.status is not R.PENDING_URGENCY_CONFIRMATION:
-        raise NoUrgencyQuestion
+    check_urgency_asked(turn.requisition)
     if urgency is Urgency.REFUSED:
         _decide(session, turn, StepDecision.URGENCY_REFUSED, comment=comment, actor=actor)
         _write_trail(session, turn, TrailAction.URGENCY_REFUSED, comment=comment, actor=actor)
@@ -232,62 +226,24 @@ def confirm_urgency(
     return turn.requisition
 
 
-@dataclass(frozen=True, kw_only=True)
-class InboxItem:
-    """An item of an inbox: an open step with its round, or a redirect; of a requisition."""
+def check_urgency_answered(requisition: Requisition) -> None:
+    """Refuse an approval while it is asked whether the requisition is urgent.
 
-    query: Select[ApprovalStep | None, ApprovalRound | None, Change | None, Requisition]
-    key: ColumnElement[UUID]
-    """The step's or the redirect's: it sorts by age."""
-    since: ColumnElement[datetime]
-
-
-def inbox(actor: Actor) -> InboxItem:
-    """Select everything that waits for a person's decision."""
-    mine = select(Change.id, Change.object_id).where(
-        Change.decider_id == actor.user_id,
-        Change.kind == "redirect",
-        Change.status == ChangeStatus.PROPOSED,
-    )
-    redirects = mine.subquery()
-    waiting = union_all(
-        select(
-            ApprovalStep.id.label("id"),
-            ApprovalStep.requisition_id.label("requisition_id"),
-        )
-        .join(Requisition, Requisition.id == ApprovalStep.requisition_id)
-        .where(_waits_for(actor)),
-        select(redirects.c.id, Requisition.id).join(
-            Requisition, Requisition.id == redirects.c.object_id
-        ),
-        select(redirects.c.id, Payment.requisition_id).join(
-            Payment, Payment.id == redirects.c.object_id
-        ),
-    ).subquery("waiting")
-    query = (
-        select(ApprovalStep, ApprovalRound, Change, Requisition)
-        .select_from(waiting)
-        .join(Requisition, Requisition.id == waiting.c.requisition_id)
-        .outerjoin(ApprovalStep, ApprovalStep.id == waiting.c.id)
-        .outerjoin(ApprovalRound, ApprovalRound.id == ApprovalStep.round_id)
-        .outerjoin(Change, Change.id == waiting.c.id)
-    )
-    return InboxItem(
-        query=query,
-        key=waiting.c.id,
-        since=func.coalesce(ApprovalStep.created_at, Change.created_at),
-    )
+    Raises:
+        UrgencyUnanswered: it is asked.
+    """
+    if requisition.status is R.PENDING_URGENCY_CONFIRMATION:
+        raise UrgencyUnanswered
 
 
-def _waits_for(actor: Actor) -> ColumnElement[bool]:
-    assigned = select(StepAssignee.step_id).where(
-        StepAssignee.company_id == actor.company_id, StepAssignee.user_id == actor.user_id
-    )
-    return and_(
-        ApprovalStep.status == StepStatus.OPEN,
-        ApprovalStep.id.in_(assigned),
-        Requisition.requester_id != actor.user_id,
-    )
+def check_urgency_asked(requisition: Requisition) -> None:
+    """Refuse an answer to what is not asked.
+
+    Raises:
+        NoUrgencyQuestion: it is not urgent, or that was answered.
+    """
+    if requisition.status is not R.PENDING_URGENCY_CONFIRMATION:
+        raise NoUrgencyQuestion
 
 
 def check_digest(
@@ -314,6 +270,19 @@ def _turn(
     requisition = visibility.requisition(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
+    turn = waiting_step(session, requisition, actor=actor, now=now)
+    check_digest(session, requisition=requisition, approval_round=turn.round, digest=digest)
+    return turn
+
+
+def waiting_step(
+    session: Session, requisition: Requisition, *, actor: Actor, now: datetime
+) -> WaitingStep:
+    """The open step of a requisition that waits for the actor's decision as it stands.
+
+    Raises:
+        the refusals of `approve`, but StaleDigest and UrgencyUnanswered.
+    """
     if requisition.requester_id == actor.user_id:
         raise OwnRequisition
     if requisition.status not in IN_APPROVAL:
@@ -345,7 +314,6 @@ def _turn(
         now=now,
     ):
         raise RoleLost(f"You no longer hold the role {own.role}.")
-    check_digest(session, requisition=requisition, approval_round=current, digest=digest)
     return WaitingStep(requisition=requisition, round=current, step=own, steps=steps, known=known)
 
 

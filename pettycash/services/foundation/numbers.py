@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from pettycash.models.access import Counter
-from pettycash.models.base import Tenanted, new_id
+from pettycash.models.base import new_id
 from pettycash.models.imprest import Replenishment, VarianceAdjustment
 from pettycash.models.payments import Payment
 from pettycash.models.requisitions import Requisition
@@ -19,13 +19,17 @@ from pettycash.services.foundation.company_settings import TIMEZONE_DEFAULT
 
 Prefix = Literal["REQ", "PAY", "REP", "VAR"]
 
-NUMBERED: Mapping[Prefix, type[Tenanted]] = {
+Numbered = Requisition | Payment | Replenishment | VarianceAdjustment
+
+NUMBERED: Mapping[Prefix, type[Numbered]] = {
     "REQ": Requisition,
     "PAY": Payment,
     "REP": Replenishment,
     "VAR": VarianceAdjustment,
 }
 """The kinds of things that bear a number, by prefix."""
+
+NIL = UUID(int=0)
 
 JUMP_MIN, JUMP_ROUND = 1_000, 100
 JUMP_MARGIN = 10
@@ -43,6 +47,18 @@ def next_number(session: Session, *, prefix: Prefix, now: datetime) -> str:
         NEXT, {"id": new_id(), "kind": prefix, "now": now, "default": TIMEZONE_DEFAULT}
     ).one()
     return f"{prefix}-{taken.year}-{taken.last:06d}"
+
+
+def id_of(session: Session, prefix: Prefix, key: UUID | str) -> UUID:
+    """The id of what bears a number; an id is given back as it is.
+
+    A number that nobody has leads to an id that nobody has: who looks for it finds nothing.
+    """
+    if isinstance(key, UUID):
+        return key
+    kind = NUMBERED[prefix]
+    found = session.execute(select(kind.id).where(kind.number == key)).scalar_one_or_none()
+    return found or NIL
 
 
 NEXT = text(
@@ -90,7 +106,7 @@ def jump(
 
 
 def _busiest_hour(
-    session: Session, model: type[Tenanted], *, company_id: UUID, since: datetime
+    session: Session, model: type[Numbered], *, company_id: UUID, since: datetime
 ) -> int:
     each = (
         select(func.count().label("given"))

@@ -89,6 +89,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "settings.update": _roles(R.ADMIN),
     "changes.list": ANYONE,
     "changes.get": ANYONE,
+    "changes.offers": ANYONE,
     "changes.propose": CHANGERS,
     "changes.confirm": CHANGERS | APPROVERS | {R.OPERATOR},
     "changes.reject": CHANGERS | APPROVERS | {R.OPERATOR},
@@ -101,10 +102,12 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "thresholds.draft": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
     "thresholds.retire": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
     "approvals.list": ANYONE,
+    "work.list": ANYONE,
     # requisitions
     "requisitions.list": ANYONE,
     "requisitions.get": ANYONE,
     "requisitions.trail": ANYONE,
+    "requisitions.offers": ANYONE,
     "requisitions.create": REQUESTERS,
     "requisitions.update": REQUESTERS,
     "requisitions.submit": REQUESTERS,
@@ -133,6 +136,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "funds.opening_balance": _roles(R.TREASURY, R.GROUP_FINANCE_MANAGER),
     "funds.replenish": _roles(R.TREASURY, R.CUSTODIAN, R.BRANCH_MANAGER, R.GROUP_FINANCE_MANAGER),
     "stores.list": FUND_READERS,
+    "stores.list_all": FUND_READERS,
     "stores.get": FUND_READERS,
     "stores.create": _roles(R.TREASURY),
     "stores.update": _roles(R.TREASURY),
@@ -143,7 +147,10 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     # payments
     "payments.list": ANYONE,
     "payments.get": ANYONE,
+    "payments.offers": ANYONE,
     "payments.transactions": FINANCE_READERS | {R.CUSTODIAN, R.OPERATOR},
+    "executions.list": FINANCE_READERS | {R.CUSTODIAN, R.OPERATOR},
+    "gateway_exchanges.list": FINANCE_READERS | {R.CUSTODIAN, R.OPERATOR},
     "payments.executions": FINANCE_READERS | {R.CUSTODIAN, R.OPERATOR},
     "payments.create": _roles(R.TREASURY),
     "payments.update": _roles(R.TREASURY),
@@ -161,10 +168,12 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     # variances and replenishments
     "variances.list": FINANCE_READERS,
     "variances.get": FINANCE_READERS,
+    "variances.offers": FINANCE_READERS,
     "variances.approve": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
     "variances.reject": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
     "replenishments.list": FUND_READERS,
     "replenishments.get": FUND_READERS,
+    "replenishments.offers": FUND_READERS,
     "replenishments.approve": _roles(R.GROUP_FINANCE_MANAGER, R.CFO, R.CEO),
     "replenishments.reject": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
     "replenishments.cancel": _roles(R.TREASURY, R.CUSTODIAN, R.GROUP_FINANCE_MANAGER, R.CFO),
@@ -194,6 +203,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "reconciliation.start": _roles(R.TREASURY, R.OPERATOR),
     "cases.list": FINANCE_READERS | {R.OPERATOR},
     "cases.get": FINANCE_READERS | {R.OPERATOR},
+    "cases.offers": FINANCE_READERS | {R.OPERATOR},
     "cases.assign": _roles(R.TREASURY, R.CFO, R.GROUP_FINANCE_MANAGER, R.OPERATOR),
     "cases.resolve": JUDGES,
     "case_evidence.list": FINANCE_READERS,
@@ -213,6 +223,11 @@ ESCALATED: frozenset[str] = frozenset(
     {
         *(f"sessions.{verb}" for verb in ("list", "revoke")),
         "approvals.list",
+        "work.list",
+        *(
+            f"{each}.offers"
+            for each in ("requisitions", "payments", "cases", "changes", "replenishments")
+        ),
         *(f"requisitions.{verb}" for verb in ("list", "get", "trail")),
         *(
             f"requisitions.{verb}"
@@ -265,8 +280,8 @@ CLIENT_SCOPES: Mapping[str, frozenset[str]] = {
         name
         for name, roles in PERMISSIONS.items()
         if R.AUDITOR in roles
-        and name.rpartition(".")[2] in ("list", "get", "trail", "balance")
-        and name not in ("approvals.list", "security_events.list", "sessions.list")
+        and name.rpartition(".")[2] in ("list", "list_all", "get", "trail", "balance")
+        and name not in ("approvals.list", "security_events.list", "sessions.list", "work.list")
     ),
 }
 """Operations that a key of a machine client reaches; never a decision, a code or a release.

@@ -119,12 +119,11 @@ def record(
         AlreadyPending: one of this kind waits for a decision.
         WrongDirection, InvalidVariance, VarianceNeedsReason: what was said can't be so.
     """
-    about = visibility.payment(session, actor=actor, payment_id=payment_id)
-    _check_benefit(session, requisition_id=about.requisition_id, actor=actor)
+    visibility.payment(session, actor=actor, payment_id=payment_id)
     # Two recorders take turns; nothing else is locked after it.
     payment = db.lock(session, Payment, payment_id)
-    if payment is None or payment.paid_amount is None:
-        raise NotPaid
+    assert payment is not None, "payments are never deleted"
+    paid_amount = check_recording(session, payment, actor=actor)
     if not reason.strip():
         raise VarianceNeedsReason
     # Before the sum: what waits no more has either been refused or counts in it.
@@ -139,7 +138,7 @@ def record(
         raise AlreadyPending
     store = session.get_one(Store, payment.store_id)
     accepted = _accepted(session, payment_id=payment_id, kind=kind)
-    booked = max(payment.paid_amount + accepted, Decimal(0))
+    booked = max(paid_amount + accepted, Decimal(0))
     if original_amount not in (None, booked):
         shown = money.text(booked, payment.currency)
         raise InvalidVariance(errors={"original_amount": [f"The books have {shown}."]})
@@ -170,6 +169,18 @@ def record(
     session.flush()  # the difference is the database's to compute
     crash_point("variances.recorded")
     return adjustment
+
+
+def check_recording(session: Session, payment: Payment, *, actor: Actor) -> Decimal:
+    """Refuse who may not record a variance of a payment as it stands; what the books have paid.
+
+    Raises:
+        NotSeparate, NotPaid: see `record`.
+    """
+    _check_benefit(session, requisition_id=payment.requisition_id, actor=actor)
+    if payment.paid_amount is None:
+        raise NotPaid
+    return payment.paid_amount
 
 
 def get(session: Session, *, variance_id: UUID) -> VarianceAdjustment:
@@ -236,6 +247,27 @@ def _decide(
     found = db.lock(session, VarianceAdjustment, variance_id)
     if found is None:
         raise VarianceNotFound
+    if not actor.has(Role.CFO):
+        _take_turns(session, found)
+    check_decision(session, found, actor=actor, now=now)
+    found.status = status
+    found.decided_by = actor.user_id
+    found.decided_at = now
+    found.version += 1
+    return found
+
+
+def check_decision(
+    session: Session, found: VarianceAdjustment, *, actor: Actor, now: datetime
+) -> None:
+    """Refuse who may not decide a variance as it stands.
+
+    Raises:
+        VarianceAlreadyDecided: there is nothing to decide.
+        OwnVariance: the decider recorded it.
+        NotSeparate: the decider asked for the money, or gets it.
+        VarianceNeedsCfo: it is too much for the group finance manager.
+    """
     if found.status is not VarianceStatus.PENDING:
         raise VarianceAlreadyDecided(f"The variance is {found.status.value}.")
     if found.initiated_by == actor.user_id:
@@ -246,11 +278,6 @@ def _decide(
         benefits = _check_benefit(session, requisition_id=requisition_id, actor=actor)
     if not actor.has(Role.CFO) and _cfos(session, now=now) - benefits - {found.initiated_by}:
         _check_materiality(session, found, now=now)
-    found.status = status
-    found.decided_by = actor.user_id
-    found.decided_at = now
-    found.version += 1
-    return found
 
 
 def _check_benefit(session: Session, *, requisition_id: UUID, actor: Actor) -> frozenset[UUID]:
@@ -269,12 +296,16 @@ def _cfos(session: Session, *, now: datetime) -> frozenset[UUID]:
     return frozenset(each.user_id for each in found.scalars())
 
 
+def _take_turns(session: Session, found: VarianceAdjustment) -> None:
+    """One at a time of a fund: two that do not see each other could both be the last that fits."""
+    store = session.get_one(Store, found.store_id)
+    name = func.hashtextextended(f"variances.materiality:{store.fund_id}", 0)
+    session.execute(select(func.pg_advisory_xact_lock(name)))
+
+
 def _check_materiality(session: Session, found: VarianceAdjustment, *, now: datetime) -> None:
     """Refuse what would bring the fund's variances of the month above materiality."""
     store = session.get_one(Store, found.store_id)
-    # One at a time of a fund: two that do not see each other could both be the last that fits.
-    name = func.hashtextextended(f"variances.materiality:{store.fund_id}", 0)
-    session.execute(select(func.pg_advisory_xact_lock(name)))
     timezone = company_settings.current(session).timezone
     month = func.date_trunc("month", func.timezone(timezone, now))
     decided = session.execute(

@@ -22,6 +22,7 @@ from pettycash.models.imprest import Fund, ProviderAccount
 from pettycash.models.ledger import AccountKind, LedgerAccount
 from pettycash.runtime import db, errors
 from pettycash.runtime.money import Currency
+from pettycash.services.foundation.listings import Find, Listing, flag, many
 
 K = AccountKind
 
@@ -200,6 +201,37 @@ CATEGORY = (
     .group_by(LedgerAccount.category)
 )
 """The company's categories, each once, however many currencies its expenses come in."""
+
+
+CATEGORIES = Listing(
+    name="categories.list",
+    query=CATEGORY,
+    find=Find(
+        words=(LedgerAccount.category, LedgerAccount.name),
+        text="Words of category and name, in any case.",
+    ),
+    orders={"category": (CATEGORY_WORD,)},
+    columns=("category", "name"),
+)
+
+ACCOUNTS = Listing(
+    name="accounts.list",
+    query=select(LedgerAccount),
+    filters={
+        "kind": many(LedgerAccount.kind),
+        "currency": many(LedgerAccount.currency, Currency),
+        "fund_id": many(LedgerAccount.fund_id),
+        "is_active": flag(LedgerAccount.is_active),
+    },
+    find=Find(
+        words=(LedgerAccount.code, LedgerAccount.name), text="Words of code and name, in any case."
+    ),
+    orders={
+        "code": (LedgerAccount.code, LedgerAccount.id),
+        "newest": (LedgerAccount.id.desc(),),
+    },
+    columns=("code", "name", "kind", "currency", "balance", "held", "is_active"),
+)
 
 
 def categories(session: Session, *, among: Collection[str]) -> set[str]:

@@ -6,21 +6,32 @@ stores.
 """
 
 from collections.abc import Sequence
-from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, literal, select, text, true
+from sqlalchemy import Row, case, literal, select, text
 from sqlalchemy.orm import Session
 
 from pettycash.models.imprest import Fund, Store
 from pettycash.models.ledger import JournalEntry, Posting, Side
 from pettycash.models.payments import PaymentReconciliation
 from pettycash.runtime import errors
+from pettycash.runtime.money import Currency
 from pettycash.services.foundation import visibility
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.listings import (
+    Filter,
+    Find,
+    Listing,
+    Reader,
+    between,
+    days,
+    exact,
+    flag,
+    many,
+)
 from pettycash.services.ledger import posting_rules
 
 
@@ -64,68 +75,42 @@ DIRECTION: Any = case(
 ORDER = (Posting.entry_id.desc(), Posting.id.desc())
 """Newest first. Keys rise with each account's sequence (`posting.post`)."""
 
-
-def lines(
-    actor: Actor,
-    *,
-    since: date | None = None,
-    until: date | None = None,
-    line_type: LineType | None = None,
-    direction: Direction | None = None,
-    reconciled: bool | None = None,
-) -> Select[*tuple[Any, ...]]:
-    """The lines that the actor may see; by accounting date, both days inclusive."""
-    conditions: list[ColumnElement[bool]] = [visibility.funds(actor)]
-    if since is not None:
-        conditions.append(JournalEntry.accounting_date >= since)
-    if until is not None:
-        conditions.append(JournalEntry.accounting_date <= until)
-    if line_type is not None:
-        conditions.append(line_type.value == LINE_TYPE)
-    if direction is not None:
-        conditions.append(direction.value == DIRECTION)
-    if reconciled is not None:
-        known = PaymentReconciliation.id.is_not(None)
-        conditions.append(known if reconciled else ~known)
-    return (
-        select(
-            Posting.id,
-            Posting.entry_id,
-            Posting.account_id,
-            Store.fund_id,
-            Store.id.label("store_id"),
-            LINE_TYPE.label("type"),
-            DIRECTION.label("direction"),
-            Posting.side,
-            Posting.amount,
-            Posting.currency,
-            Posting.balance_after.label("store_balance"),
-            Posting.category,
-            JournalEntry.rule,
-            JournalEntry.source,
-            JournalEntry.description,
-            JournalEntry.occurred_at,
-            JournalEntry.recorded_at,
-            JournalEntry.accounting_date,
-            JournalEntry.payment_id,
-            JournalEntry.execution_id,
-            JournalEntry.created_by,
-            PaymentReconciliation.created_at.label("reconciled_at"),
-            PaymentReconciliation.reconciled_by,
-            PaymentReconciliation.source.label("reconciled_with"),
-        )
-        .join(Store, Store.account_id == Posting.account_id)
-        .join(Fund, Fund.id == Store.fund_id)
-        .join(JournalEntry, JournalEntry.id == Posting.entry_id)
-        .outerjoin(
-            PaymentReconciliation, PaymentReconciliation.payment_id == JournalEntry.payment_id
-        )
-        .where(and_(true(), *conditions))
+LINES = (
+    select(
+        Posting.id,
+        Posting.entry_id,
+        Posting.account_id,
+        Store.fund_id,
+        Store.id.label("store_id"),
+        LINE_TYPE.label("type"),
+        DIRECTION.label("direction"),
+        Posting.side,
+        Posting.amount,
+        Posting.currency,
+        Posting.balance_after.label("store_balance"),
+        Posting.category,
+        JournalEntry.rule,
+        JournalEntry.source,
+        JournalEntry.description,
+        JournalEntry.occurred_at,
+        JournalEntry.recorded_at,
+        JournalEntry.accounting_date,
+        JournalEntry.payment_id,
+        JournalEntry.execution_id,
+        JournalEntry.created_by,
+        PaymentReconciliation.created_at.label("reconciled_at"),
+        PaymentReconciliation.reconciled_by,
+        PaymentReconciliation.source.label("reconciled_with"),
     )
+    .join(Store, Store.account_id == Posting.account_id)
+    .join(Fund, Fund.id == Store.fund_id)
+    .join(JournalEntry, JournalEntry.id == Posting.entry_id)
+    .outerjoin(PaymentReconciliation, PaymentReconciliation.payment_id == JournalEntry.payment_id)
+)
 
 
 def to_response(session: Session, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
-    """Rows of `lines` with the fund's balance after each, and what they are about."""
+    """Rows of `LINES` with the fund's balance after each, and what they are about."""
     balances = _balances(session, [row.id for row in rows])
     return [
         {
@@ -145,7 +130,8 @@ def one(session: Session, *, actor: Actor, posting_id: UUID) -> dict[str, Any]:
     Raises:
         LineNotFound: no such posting of a store within scope.
     """
-    row = session.execute(lines(actor).where(Posting.id == posting_id)).one_or_none()
+    query = LINES.where(Posting.id == posting_id, visibility.funds(actor))
+    row = session.execute(query).one_or_none()
     if row is None:
         raise LineNotFound
     return to_response(session, [row])[0]
@@ -180,3 +166,51 @@ def _about(source: str, kind: str) -> UUID | None:
     """The object that an entry's source names, if it is of this kind."""
     parts = source.split(":")
     return UUID(parts[1]) if parts[0] == kind else None
+
+
+def _told(reader: Reader, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    return to_response(reader.session, rows)
+
+
+LEDGER = Listing(
+    name="ledger.list",
+    query=LINES,
+    scope=visibility.funds,
+    filters={
+        "fund_id": many(Store.fund_id),
+        "store_id": many(Store.id),
+        **{name: many(getattr(Fund, name)) for name in ("region_id", "branch_id", "department_id")},
+        "type": Filter(kind=LineType, where=lambda value, _reader: value.value == LINE_TYPE),
+        "direction": Filter(kind=Direction, where=lambda value, _reader: value.value == DIRECTION),
+        "currency": many(Posting.currency, Currency),
+        "payment_id": exact(JournalEntry.payment_id),
+        "reconciled": flag(PaymentReconciliation.id.is_not(None)),
+        **between("amount", Posting.amount),
+        **days(JournalEntry.accounting_date),
+    },
+    find=Find(
+        words=(JournalEntry.description, JournalEntry.source),
+        text="Words of description and source, in any case.",
+    ),
+    orders={"newest": ORDER, "oldest": (Posting.entry_id, Posting.id)},
+    show=_told,
+    columns=(
+        "accounting_date",
+        "occurred_at",
+        "fund_id",
+        "store_id",
+        "type",
+        "direction",
+        "amount",
+        "currency",
+        "balance",
+        "description",
+        "category",
+        "source",
+        "payment_id",
+        "created_by",
+        "reconciled",
+    ),
+    people=("created_by", "reconciled_by"),
+)
+"""The fund statement; days are accounting dates."""

@@ -1,37 +1,23 @@
 """Reading the journal: entries with their postings."""
 
 from collections.abc import Sequence
-from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, select, true
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.models.ledger import JournalEntry, LedgerAccount, Posting, Side
 from pettycash.runtime import errors
+from pettycash.runtime.money import Currency
+from pettycash.services.foundation.listings import Filter, Find, Listing, Reader, days, exact, many
 
 
 class EntryNotFound(errors.NotFound):
     """There is no such journal entry in this company."""
 
     code = "journal.entry_not_found"
-
-
-def entries(
-    *, since: date | None = None, until: date | None = None, account_id: UUID | None = None
-) -> Select[JournalEntry]:
-    """Entries by accounting date (both days inclusive) and account."""
-    conditions: list[ColumnElement[bool]] = []
-    if since is not None:
-        conditions.append(JournalEntry.accounting_date >= since)
-    if until is not None:
-        conditions.append(JournalEntry.accounting_date <= until)
-    if account_id is not None:
-        touching = select(Posting.entry_id).where(Posting.account_id == account_id)
-        conditions.append(JournalEntry.id.in_(touching))
-    return select(JournalEntry).where(and_(true(), *conditions))
 
 
 def to_response(session: Session, found: Sequence[JournalEntry]) -> list[dict[str, Any]]:
@@ -75,3 +61,44 @@ def one(session: Session, *, entry_id: UUID) -> dict[str, Any]:
 
 def _columns(row: JournalEntry | Posting) -> dict[str, Any]:
     return {column.key: getattr(row, column.key) for column in type(row).__mapper__.column_attrs}
+
+
+def _told(reader: Reader, rows: Sequence[JournalEntry]) -> list[dict[str, Any]]:
+    return to_response(reader.session, rows)
+
+
+JOURNAL = Listing(
+    name="journal.list",
+    query=select(JournalEntry),
+    filters={
+        "rule": many(JournalEntry.rule),
+        "account_id": Filter(
+            kind=UUID,
+            where=lambda value, _reader: JournalEntry.id.in_(
+                select(Posting.entry_id).where(Posting.account_id == value)
+            ),
+        ),
+        "payment_id": exact(JournalEntry.payment_id),
+        "currency": many(JournalEntry.currency, Currency),
+        **days(JournalEntry.accounting_date),
+    },
+    find=Find(
+        words=(JournalEntry.description, JournalEntry.source),
+        text="Words of description and source, in any case.",
+    ),
+    orders={"newest": (JournalEntry.id.desc(),), "oldest": (JournalEntry.id,)},
+    show=_told,
+    columns=(
+        "accounting_date",
+        "occurred_at",
+        "rule",
+        "source",
+        "description",
+        "amount",
+        "currency",
+        "payment_id",
+        "created_by",
+    ),
+    people=("created_by",),
+)
+"""Entries with their postings; days are accounting dates."""

@@ -15,6 +15,7 @@ from pettycash.models.ledger import JournalEntry, LedgerPeriod, PeriodState
 from pettycash.runtime import clock, errors
 from pettycash.services.foundation import company_settings, security_log
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.listings import Filter, Listing, Reader, days
 from pettycash.services.ledger import posting
 
 S = PeriodState
@@ -116,24 +117,17 @@ MONTH: Any = cast(MONTHS.c.month, Date)
 """The months of `months`, by their first days."""
 
 
-def months(
-    session: Session,
-    *,
-    now: datetime,
-    since: date | None = None,
-    until: date | None = None,
-    state: PeriodState | None = None,
-) -> Select[*tuple[Any, ...]]:
-    """The months from the first entry until now, with the state that each is in.
+STATE = func.coalesce(LedgerPeriod.state, PeriodState.OPEN.value, type_=String)
+"""A month without a row is open."""
 
-    `since` and `until` are days; a month counts where its first day lies between them.
-    """
-    today = clock.business_date(now, company_settings.current(session).timezone)
-    known = func.coalesce(LedgerPeriod.state, PeriodState.OPEN.value, type_=String)
-    query = (
+
+def _months(reader: Reader) -> Select[*tuple[Any, ...]]:
+    """The months from the first entry until now, with the state that each is in."""
+    today = clock.business_date(reader.now, reader.timezone)
+    return (
         select(
             MONTH.label("month"),
-            known.label("state"),
+            STATE.label("state"),
             LedgerPeriod.soft_closed_by,
             LedgerPeriod.soft_closed_at,
             LedgerPeriod.hard_closed_by,
@@ -141,15 +135,24 @@ def months(
         )
         .select_from(MONTHS)
         .outerjoin(LedgerPeriod, LedgerPeriod.month == MONTH)
-        .params(first_month=first_month(session, now), last_month=today.replace(day=1))
+        .params(
+            first_month=first_month(reader.session, reader.now), last_month=today.replace(day=1)
+        )
     )
-    if since is not None:
-        query = query.where(since <= MONTH)
-    if until is not None:
-        query = query.where(until >= MONTH)
-    if state is not None:
-        query = query.where(known == state.value)
-    return query
+
+
+PERIODS = Listing(
+    name="periods.list",
+    query=_months,
+    filters={
+        "state": Filter(kind=PeriodState, where=lambda state, _reader: state.value == STATE),
+        **days(MONTH),
+    },
+    orders={"newest": (MONTH.desc(),), "oldest": (MONTH,)},
+    columns=("month", "state", "soft_closed_by", "hard_closed_by"),
+    people=("soft_closed_by", "hard_closed_by"),
+)
+"""A month counts where its first day lies between the days."""
 
 
 def first_month(session: Session, now: datetime) -> date:

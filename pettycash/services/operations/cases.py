@@ -264,8 +264,7 @@ def to_confirm(session: Session, *, case_id: UUID, version: int, actor: Actor) -
         as `confirm`.
     """
     case = _proposed(session, case_id, version, actor)
-    if case.proposed_by == actor.user_id:
-        raise OwnProposal
+    check_resolving(case, actor=actor)
     return case
 
 
@@ -344,9 +343,30 @@ def _locked(session: Session, case_id: UUID) -> Case:
     case = db.lock(session, Case, case_id)
     if case is None:
         raise CaseNotFound
+    check_open(case)
+    return case
+
+
+def check_open(case: Case) -> None:
+    """Refuse what comes after the end of a case.
+
+    Raises:
+        CaseResolved: it has ended.
+    """
     if case.status is CaseStatus.RESOLVED:
         raise CaseResolved
-    return case
+
+
+def check_resolving(case: Case, *, actor: Actor) -> None:
+    """Refuse who may neither propose how a case ends nor confirm what is proposed.
+
+    Raises:
+        CaseResolved, NotAResolver, OwnProposal: see `propose` and `confirm`.
+    """
+    check_open(case)
+    _check_resolver(case, actor)
+    if case.proposed_by == actor.user_id:
+        raise OwnProposal
 
 
 def _proposed(session: Session, case_id: UUID, version: int, actor: Actor) -> Case:

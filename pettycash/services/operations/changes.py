@@ -327,9 +327,8 @@ def confirm(
         Whatever the kind refuses when it is applied.
     """
     change = _open(session, change_id)
-    kind = _second_person(session, change, actor, digest=digest, now=now)
-    if kind.about is not None and kind.about(change) == actor.user_id:
-        raise OwnBenefit
+    kind = check_confirming(session, change, actor=actor, now=now)
+    _check_digest(change, digest)
     _decide(change, ChangeStatus.EFFECTIVE, actor, comment=comment, now=now)
     kind.apply(session, change, actor, now)
     event_id = _log_event(session, change, "confirmed", actor)
@@ -355,7 +354,8 @@ def reject(
         ReasonMissing: no comment.
     """
     change = _open(session, change_id)
-    kind = _second_person(session, change, actor, digest=digest, now=now)
+    kind = check_rejecting(session, change, actor=actor, now=now)
+    _check_digest(change, digest)
     _decide(change, ChangeStatus.REJECTED, actor, comment=_reason(comment), now=now)
     if kind.ended is not None:
         kind.ended(session, change, actor, now)
@@ -371,8 +371,7 @@ def withdraw(session: Session, *, change_id: UUID, actor: Actor, now: datetime) 
         NotTheProposer: it is somebody else's.
     """
     change = _open(session, change_id)
-    if change.proposed_by != actor.user_id:
-        raise NotTheProposer
+    check_withdrawing(change, actor=actor)
     _decide(change, ChangeStatus.WITHDRAWN, actor, comment=None, now=now)
     ended = _known(change.kind).ended
     if ended is not None:
@@ -411,14 +410,47 @@ def _open(session: Session, change_id: UUID) -> Change:
     change = db.lock(session, Change, change_id)
     if change is None:
         raise ChangeNotFound
-    if change.status is not ChangeStatus.PROPOSED:
-        raise AlreadyDecided(f"The change is {change.status.value}.")
+    _check_open(change)
     return change
 
 
-def _second_person(
-    session: Session, change: Change, actor: Actor, *, digest: str | None, now: datetime
+def check_confirming(
+    session: Session, change: Change, *, actor: Actor, now: datetime
 ) -> ChangeKind:
+    """Refuse who may not confirm a change as it stands; its kind.
+
+    Raises:
+        AlreadyDecided, OwnChange, NotAConfirmer, OwnBenefit: see `confirm`.
+    """
+    kind = check_rejecting(session, change, actor=actor, now=now)
+    if kind.about is not None and kind.about(change) == actor.user_id:
+        raise OwnBenefit
+    return kind
+
+
+def check_withdrawing(change: Change, *, actor: Actor) -> None:
+    """Refuse who may not withdraw a change as it stands.
+
+    Raises:
+        AlreadyDecided, NotTheProposer: see `withdraw`.
+    """
+    _check_open(change)
+    if change.proposed_by != actor.user_id:
+        raise NotTheProposer
+
+
+def _check_open(change: Change) -> None:
+    if change.status is not ChangeStatus.PROPOSED:
+        raise AlreadyDecided(f"The change is {change.status.value}.")
+
+
+def check_rejecting(session: Session, change: Change, *, actor: Actor, now: datetime) -> ChangeKind:
+    """Refuse who may not reject a change as it stands; its kind.
+
+    Raises:
+        AlreadyDecided, OwnChange, NotAConfirmer: see `reject`.
+    """
+    _check_open(change)
     kind = _known(change.kind)
     if change.proposed_by == actor.user_id:
         raise OwnChange
@@ -426,13 +458,16 @@ def _second_person(
         kind.check_decider(session, change, actor, now)
     elif not actor.has(*kind.confirmers, Role.CFO):
         raise NotAConfirmer
+    return kind
+
+
+def _check_digest(change: Change, digest: str | None) -> None:
     if change.digest is not None:
         if digest is None:
             raise DigestMissing(errors={"decision_digest": ["Send back what you read."]})
         sent = digest.strip().lower().encode("ascii", "replace")
         if not hmac.compare_digest(change.digest.hex().encode(), sent):
             raise StaleChange
-    return kind
 
 
 def _decide(

@@ -21,6 +21,7 @@ from pettycash.models.payments import AttemptState, Payment, PaymentAttempt
 from pettycash.runtime import db, errors
 from pettycash.services.foundation import outbox, security_log
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.listings import Find, Listing, days, exact, flag, many, since
 
 SENDING, ASKING = "payments.submit", "payments.resolve"
 """Work that pauses stop, and work that stops where a rail has refused the credentials."""
@@ -183,19 +184,29 @@ def resume(session: Session, *, pause_id: UUID, actor: Actor, now: datetime) -> 
     row = db.lock(session, Pause, pause_id)
     if row is None:
         raise PauseNotFound
-    if row.resumed_at is not None:
-        raise AlreadyResumed
+    check_resuming(row, actor=actor)
     if row.resume_requested_by is None:
         row.resume_requested_by = actor.user_id
         _log_event(session, row, "resume_requested", actor)
         return row
-    if row.resume_requested_by == actor.user_id:
-        raise OwnResumption
     row.resumed_by = actor.user_id
     row.resumed_at = now
     _log_event(session, row, "resumed", actor)
     _wake(session, row)
     return row
+
+
+def check_resuming(row: Pause, *, actor: Actor) -> None:
+    """Refuse who may not resume, nor ask for it, as things stand.
+
+    Raises:
+        NotAPauser, AlreadyResumed, OwnResumption: see `resume`.
+    """
+    _check_pauser(actor)
+    if row.resumed_at is not None:
+        raise AlreadyResumed
+    if row.resume_requested_by == actor.user_id:
+        raise OwnResumption
 
 
 def open_pause(session: Session, *, scope: PauseScope, object_id: UUID | None) -> Pause:
@@ -312,3 +323,21 @@ def _log_event(session: Session, row: Pause, outcome: str, actor: Actor | None) 
         },
         actor=actor,
     )
+
+
+PAUSES = Listing(
+    name="pauses.list",
+    query=select(Pause),
+    filters={
+        "scope": many(Pause.scope),
+        "object_id": exact(Pause.object_id),
+        "is_open": flag(Pause.resumed_at.is_(None)),
+        **days(Pause.created_at),
+        **days(Pause.resumed_at, "resumed"),
+        "updated_since": since(Pause.updated_at),
+    },
+    find=Find(words=(Pause.reason,), text="Words of the reason, in any case."),
+    orders={"newest": (Pause.id.desc(),), "oldest": (Pause.id,)},
+    columns=("created_at", "scope", "object_id", "reason", "paused_by", "resumed_by", "resumed_at"),
+    people=("paused_by", "resume_requested_by", "resumed_by"),
+)

@@ -53,24 +53,7 @@ def adopt(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
     reason = text_validation.required(comment, field="comment")
-    if requisition.status not in requesters.ANSWERED:
-        raise IllegalRequisitionState(
-            f"A requisition that is {requisition.status} can't be adopted."
-        )
-    if not requesters.has_left(session, requisition.requester_id):
-        raise RequesterAnswers
-    if requesters.adopter(session, requisition) == actor.user_id:
-        raise RequesterAnswers("You have adopted this requisition already.")
-    role = leaving.role_as_manager(session, requisition, user_id=actor.user_id, now=now)
-    if role is None:
-        raise NotManager
-    known = duties.holders(session, requisition_id=requisition.id)
-    # An approval is no bar: it becomes void.
-    for other in Duty:
-        if other in duties.apart_from(Duty.REQUESTER) - {Duty.APPROVER} and (
-            actor.user_id in known[other]
-        ):
-            raise duties.refusal(other, Duty.REQUESTER)
+    role = check_adopting(session, requisition, actor=actor, now=now)
     row = trail.write(
         session,
         requisition,
@@ -94,6 +77,35 @@ def adopt(
     )
     _ask_others(session, requisition, actor=actor, now=now)
     return requisition
+
+
+def check_adopting(
+    session: Session, requisition: Requisition, *, actor: Actor, now: datetime
+) -> str:
+    """Refuse who may not take a requisition over as it stands; the role in which the actor may.
+
+    Raises:
+        IllegalRequisitionState, RequesterAnswers, NotManager, NotSeparate: see `adopt`.
+    """
+    if requisition.status not in requesters.ANSWERED:
+        raise IllegalRequisitionState(
+            f"A requisition that is {requisition.status} can't be adopted."
+        )
+    if not requesters.has_left(session, requisition.requester_id):
+        raise RequesterAnswers
+    if requesters.adopter(session, requisition) == actor.user_id:
+        raise RequesterAnswers("You have adopted this requisition already.")
+    role = leaving.role_as_manager(session, requisition, user_id=actor.user_id, now=now)
+    if role is None:
+        raise NotManager
+    known = duties.holders(session, requisition_id=requisition.id)
+    # An approval is no bar: it becomes void.
+    for other in Duty:
+        if other in duties.apart_from(Duty.REQUESTER) - {Duty.APPROVER} and (
+            actor.user_id in known[other]
+        ):
+            raise duties.refusal(other, Duty.REQUESTER)
+    return role
 
 
 def _ask_others(session: Session, requisition: Requisition, *, actor: Actor, now: datetime) -> None:

@@ -257,10 +257,7 @@ def offered(
         PaymentNotFound, NotCash, IllegalTransition: there is none such within scope.
     """
     requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
-    if payment.method is not Method.CASH:
-        raise NotCash
-    if payment.status is not PaymentStatus.EXECUTING:
-        raise IllegalTransition(f"A payment that is {payment.status} awaits no acknowledgement.")
+    check_offered(payment)
     attempt = facts.live_attempt(session, payment_id=payment.id)
     assert attempt is not None, "an executing payment has a live attempt"
     row = session.execute(
@@ -281,6 +278,39 @@ def kept(
         NotSeparate: the actor does not keep this fund, or has another part in it.
     """
     payment = visibility.payment(session, actor=actor, payment_id=payment_id)
+    check_kept(session, payment, actor=actor)
+    return offered(session, payment_id=payment_id, actor=actor)
+
+
+def check_acknowledging(session: Session, payment: Payment, *, actor: Actor) -> None:
+    """Refuse who may not acknowledge cash as it stands: neither its recipient nor who pays it out.
+
+    Raises:
+        NotCash, IllegalTransition, NotSeparate: as `kept`.
+    """
+    check_offered(payment)
+    if payment.payee_user_id != actor.user_id:
+        check_kept(session, payment, actor=actor)
+
+
+def check_offered(payment: Payment) -> None:
+    """Refuse what is no cash that waits for its acknowledgement.
+
+    Raises:
+        NotCash, IllegalTransition: see `offered`.
+    """
+    if payment.method is not Method.CASH:
+        raise NotCash
+    if payment.status is not PaymentStatus.EXECUTING:
+        raise IllegalTransition(f"A payment that is {payment.status} awaits no acknowledgement.")
+
+
+def check_kept(session: Session, payment: Payment, *, actor: Actor) -> None:
+    """Refuse who does not pay this cash out.
+
+    Raises:
+        NotCash, NotSeparate: see `kept`.
+    """
     if payment.method is not Method.CASH:
         raise NotCash
     if actor.user_id not in facts.custodians(session, payment):
@@ -289,7 +319,6 @@ def kept(
     subject = facts.subject_of(session, payment=payment, requisition=requisition)
     if actor.user_id in subject.excluded:
         raise subject.excluded[actor.user_id]
-    return offered(session, payment_id=payment_id, actor=actor)
 
 
 def pay_out(

@@ -49,11 +49,7 @@ def change(
         MayHaveBeenPaid: its account may have paid it, in a time that a restore has lost.
         and what `rules` refuses.
     """
-    if payment.status is not PaymentStatus.PENDING:
-        raise IllegalTransition(f"A payment that is {payment.status} can't be changed.")
-    check_maker(session, requisition=requisition, actor=actor)
-    if payment.open_redirect_id is not None:
-        raise approved_facts.RedirectOpen
+    check_changing(session, requisition, payment, actor=actor)
     unknown = set(changes) - CHANGEABLE
     assert not unknown, f"not changeable: {unknown}"
     if "metadata" in changes:
@@ -102,6 +98,21 @@ def change(
         actor=actor,
     )
     return payment
+
+
+def check_changing(
+    session: Session, requisition: Requisition, payment: Payment, *, actor: Actor
+) -> None:
+    """Refuse who may not change a payment as it stands.
+
+    Raises:
+        IllegalTransition, NotSeparate, RedirectOpen: see `change`.
+    """
+    if payment.status is not PaymentStatus.PENDING:
+        raise IllegalTransition(f"A payment that is {payment.status} can't be changed.")
+    check_maker(session, requisition=requisition, actor=actor)
+    if payment.open_redirect_id is not None:
+        raise approved_facts.RedirectOpen
 
 
 def name_maker(
@@ -164,10 +175,9 @@ def cancel(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -
         FailureUnconfirmed, BlockedByCase: it may yet turn out to be paid.
     """
     requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
-    is_cash_on_the_way = payment.method is Method.CASH and payment.status is PaymentStatus.EXECUTING
+    check_cancelling(session, payment, actor=actor)
+    is_cash_on_the_way = _is_cash_on_the_way(payment)
     if is_cash_on_the_way:
-        if actor.user_id not in facts.custodians(session, payment):
-            raise releases.NotSeparate("Only the custodian of its fund may void cash.")
         attempt = facts.live_attempt(session, payment_id=payment.id)
         assert attempt is not None, "an executing payment has a live attempt"
         settlement.fail(
@@ -180,12 +190,6 @@ def cancel(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -
         )
         cash.log_void(session, payment=payment, attempt=attempt)
     else:
-        if not actor.has(Role.TREASURY):
-            raise releases.NotSeparate("Only treasury may cancel payments.")
-        if payment.status is PaymentStatus.FAILED and not payment.failure_confirmed:
-            raise rules.FailureUnconfirmed
-        if payment.blocked_by_case_id is not None:
-            raise rules.BlockedByCase
         changes.drop_redirect(
             session, payment, comment="The payment was cancelled.", actor=actor, now=now
         )
@@ -203,6 +207,29 @@ def cancel(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -
         actor=actor,
     )
     return payment
+
+
+def check_cancelling(session: Session, payment: Payment, *, actor: Actor) -> None:
+    """Refuse who may not give a payment up as it stands.
+
+    Raises:
+        as `cancel`.
+    """
+    if _is_cash_on_the_way(payment):
+        if actor.user_id not in facts.custodians(session, payment):
+            raise releases.NotSeparate("Only the custodian of its fund may void cash.")
+        return
+    if not actor.has(Role.TREASURY):
+        raise releases.NotSeparate("Only treasury may cancel payments.")
+    if payment.status is PaymentStatus.FAILED and not payment.failure_confirmed:
+        raise rules.FailureUnconfirmed
+    if payment.blocked_by_case_id is not None:
+        raise rules.BlockedByCase
+    payment.check_step(PaymentStatus.CANCELLED)
+
+
+def _is_cash_on_the_way(payment: Payment) -> bool:
+    return payment.method is Method.CASH and payment.status is PaymentStatus.EXECUTING
 
 
 def void_release(

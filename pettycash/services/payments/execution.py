@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from pettycash.gateways import registry
 from pettycash.models.base import new_id
-from pettycash.models.imprest import ProviderAccount
+from pettycash.models.imprest import ProviderAccount, Store
 from pettycash.models.operations import Restore
 from pettycash.models.payments import (
     TRANSITIONS,
@@ -72,39 +72,8 @@ def execute(
         and what `rules` refuses.
     """
     requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
-    check_state(requisition, payment)
-    subject = facts.subject_of(session, payment=payment, requisition=requisition)
-    releases.check_releaser(session, subject=subject, actor=actor, now=now)
-    if payment.release_locked_at is not None:
-        raise releases.ReleaseLocked
-    if payment.executor_id is not None and payment.executor_id != actor.user_id:
-        raise releases.NotTheExecutor
-    pauses.check(
-        session, store_id=payment.store_id, provider_account_id=payment.provider_account_id
-    )
-    account = (
-        db.get_cached(session, ProviderAccount, payment.provider_account_id)
-        if payment.provider_account_id is not None
-        else None
-    )
-    store = rules.fitting_store(
-        session, store_id=payment.store_id, requisition=requisition, method=payment.method
-    )
-    rules.check_amount(
-        session,
-        method=payment.method,
-        store=store,
-        amount=payment.amount,
-        destination=payment.destination,
-    )
-    rules.check_destination(
-        session,
-        requisition=requisition,
-        method=payment.method,
-        destination=payment.destination,
-        amount=payment.amount,
-        payment_id=payment.id,
-    )
+    checked = check_execution(session, requisition, payment, actor=actor, now=now)
+    subject, account, store = checked.subject, checked.account, checked.store
     number, restored_until = _next_number(session, payment)
     reference = _reference(requisition, payment, number)
     asks_first = (
@@ -204,6 +173,82 @@ def execute(
     return payment, execution
 
 
+@dataclass(frozen=True, kw_only=True)
+class Releasable:
+    """A payment that may be released as it stands, by somebody who holds a grant."""
+
+    subject: releases.ReleaseSubject
+    account: ProviderAccount | None
+    store: Store
+
+
+def check_execution(
+    session: Session, requisition: Requisition, payment: Payment, *, actor: Actor, now: datetime
+) -> Releasable:
+    """Refuse who may not release a payment as it stands; the grant is `check_grant`'s.
+
+    Raises:
+        as `execute`, but for codes, a restore and the store's money.
+    """
+    check_state(requisition, payment)
+    subject = facts.subject_of(session, payment=payment, requisition=requisition)
+    releases.check_releaser(session, subject=subject, actor=actor, now=now)
+    if payment.release_locked_at is not None:
+        raise releases.ReleaseLocked
+    if payment.executor_id is not None and payment.executor_id != actor.user_id:
+        raise releases.NotTheExecutor
+    pauses.check(
+        session, store_id=payment.store_id, provider_account_id=payment.provider_account_id
+    )
+    account = (
+        db.get_cached(session, ProviderAccount, payment.provider_account_id)
+        if payment.provider_account_id is not None
+        else None
+    )
+    store = rules.fitting_store(
+        session, store_id=payment.store_id, requisition=requisition, method=payment.method
+    )
+    rules.check_amount(
+        session,
+        method=payment.method,
+        store=store,
+        amount=payment.amount,
+        destination=payment.destination,
+    )
+    rules.check_destination(
+        session,
+        requisition=requisition,
+        method=payment.method,
+        destination=payment.destination,
+        amount=payment.amount,
+        payment_id=payment.id,
+    )
+    return Releasable(subject=subject, account=account, store=store)
+
+
+def check_grant(
+    session: Session,
+    *,
+    payment: Payment,
+    subject: releases.ReleaseSubject,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Refuse who has no code that releases a payment as it stands, where it needs one.
+
+    Raises:
+        what `releases.find_grant` refuses.
+    """
+    if _needs_grant(session, payment):
+        releases.find_grant(session, subject=subject, actor=actor, now=now)
+
+
+def _needs_grant(session: Session, payment: Payment) -> bool:
+    """A policy that was tightened since the payment was made counts."""
+    floor = company_settings.current(session).otp_floor(payment.currency)
+    return payment.otp_required or payment.amount >= floor
+
+
 def check_state(requisition: Requisition, payment: Payment) -> None:
     if PaymentStatus.EXECUTING not in TRANSITIONS[payment.status]:
         raise IllegalTransition(f"A payment that is {payment.status} can't be released.")
@@ -227,9 +272,8 @@ def _release(
     actor: Actor,
     now: datetime,
 ) -> Release:
-    """Spend the executor's grant. A policy that was tightened since the payment was made counts."""
-    floor = company_settings.current(session).otp_floor(payment.currency)
-    if not payment.otp_required and payment.amount < floor:
+    """Spend the executor's grant."""
+    if not _needs_grant(session, payment):
         return Release(grant_id=None, proof="policy", verified_at=None)
     grant = releases.spend_grant(session, subject=subject, actor=actor, now=now)
     return Release(grant_id=grant.id, proof=grant.proof, verified_at=grant.verified_at)

@@ -24,6 +24,7 @@ from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
 from pettycash.services.foundation import encryption, outbox, security_log
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.listings import Find, Listing, flag, many, since
 from pettycash.services.operations import pauses
 from pettycash.services.payments import callback_sources
 
@@ -250,3 +251,21 @@ def _log_event(
         detail={"provider_account_id": str(account.id), "fields": names, **told},
         actor=actor,
     )
+
+
+PROVIDER_ACCOUNTS = Listing(
+    name="provider_accounts.list",
+    query=select(ProviderAccount),
+    filters={
+        "method": many(ProviderAccount.method),
+        "is_active": flag(ProviderAccount.is_active),
+        "updated_since": since(ProviderAccount.updated_at),
+    },
+    find=Find(
+        words=(ProviderAccount.code, ProviderAccount.name),
+        exact=(ProviderAccount.shortcode,),
+        text="Words of code and name in any case, or the whole of a shortcode.",
+    ),
+    orders={"code": (ProviderAccount.code,), "newest": (ProviderAccount.id.desc(),)},
+    columns=("code", "name", "method", "shortcode", "is_active"),
+)

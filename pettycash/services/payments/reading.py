@@ -1,22 +1,19 @@
 """A payment with what belongs to it, as somebody within scope reads it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from pettycash.models.access import Role
 from pettycash.models.payments import (
     Payment,
-    PaymentAttempt,
     PaymentReconciliation,
-    PaymentTransaction,
 )
 from pettycash.models.releases import (
     CashAcknowledgement,
-    PaymentExecution,
     ReleaseChallenge,
     ReleaseGrant,
 )
@@ -24,13 +21,10 @@ from pettycash.models.requisitions import Requisition
 from pettycash.runtime import db, settings
 from pettycash.runtime.rails import Method
 from pettycash.runtime.sanitising import mask_phone, sanitise
-from pettycash.services.foundation import visibility
+from pettycash.services.foundation import listings, visibility
 from pettycash.services.foundation.actors import Actor
 from pettycash.services.payments import facts
 from pettycash.services.releases import lines
-
-SEES_CLIENT_INFO = frozenset({Role.AUDITOR, Role.CFO})
-"""Roles that see the client info of a release."""
 
 _Release = tuple[ReleaseChallenge, ReleaseGrant | None] | None
 """The newest code that was asked for, and what it granted."""
@@ -38,14 +32,12 @@ _Release = tuple[ReleaseChallenge, ReleaseGrant | None] | None
 MOBILE = frozenset({Method.MPESA, Method.AIRTEL_MONEY, Method.MTN_MOMO})
 
 
-def listed(actor: Actor) -> Select[Payment, Requisition, PaymentReconciliation]:
-    """Payments within scope, each with its requisition and the evidence it was matched with."""
-    return (
-        select(Payment, Requisition, PaymentReconciliation)
-        .join(Requisition, Requisition.id == Payment.requisition_id)
-        .outerjoin(PaymentReconciliation, PaymentReconciliation.payment_id == Payment.id)
-        .where(visibility.payments(actor))
-    )
+LISTED = (
+    select(Payment, Requisition, PaymentReconciliation)
+    .join(Requisition, Requisition.id == Payment.requisition_id)
+    .outerjoin(PaymentReconciliation, PaymentReconciliation.payment_id == Payment.id)
+)
+"""Each payment with its requisition and the evidence it was matched with."""
 
 
 def summary(
@@ -91,7 +83,8 @@ def detail(
     """
     session.flush()
     row = session.execute(
-        listed(actor).where(Payment.id == payment_id), execution_options=db.PREPARED
+        LISTED.where(Payment.id == payment_id, visibility.payments(actor)),
+        execution_options=db.PREPARED,
     ).one_or_none()
     if row is None:
         raise visibility.PaymentNotFound
@@ -109,6 +102,19 @@ def detail(
     signed = _newest_acknowledgement(session, payment)
     shown["acknowledgement"] = _acknowledged(signed)
     return shown, _tag(payment, release, signed, is_matched=fact is not None)
+
+
+def people(session: Session, detail: Mapping[str, Any], actor: Actor) -> Mapping[UUID, str]:
+    """The names of those in `detail`, for readers who see payees: one of them may be it."""
+    if not visibility.sees_payees(actor):
+        return {}
+    named = {detail["maker_id"], detail["executor_id"], detail["reconciled_by"]}
+    release, signed = detail["release"], detail["acknowledgement"]
+    if release is not None:
+        named.add(release["executor_id"])
+    if signed is not None:
+        named.add(signed["witness_id"])
+    return listings.people(session, named - {None})
 
 
 def version_tag(session: Session, payment: Payment) -> str:
@@ -194,52 +200,6 @@ def _acknowledged(row: CashAcknowledgement | None) -> dict[str, Any] | None:
         "witness_id": row.witness_id,
         "witnessed_at": row.witnessed_at,
     }
-
-
-def executions(payment_id: UUID) -> Select[PaymentExecution, PaymentAttempt]:
-    """The releases of a payment, each with the attempt that it became."""
-    return (
-        select(PaymentExecution, PaymentAttempt)
-        .join(PaymentAttempt, PaymentAttempt.execution_id == PaymentExecution.id)
-        .where(PaymentExecution.payment_id == payment_id)
-    )
-
-
-def execution(released: PaymentExecution, attempt: PaymentAttempt, actor: Actor) -> dict[str, Any]:
-    """One release and what became of it."""
-    with_origin = actor.has(*SEES_CLIENT_INFO)
-    return {
-        "id": released.id,
-        "payment_id": released.payment_id,
-        "attempt_number": released.attempt_number,
-        "originator_reference": released.originator_reference,
-        "executor_id": released.executor_id,
-        "amount": released.amount,
-        "currency": released.currency,
-        "proof": released.proof,
-        "otp_verified_at": released.verified_at,
-        "ip_address": released.ip_address if with_origin else None,
-        "user_agent": released.user_agent if with_origin else None,
-        "executed_at": released.created_at,
-        "state": attempt.state,
-        "tries": attempt.tries,
-        "first_sent_at": attempt.first_sent_at,
-        "last_sent_at": attempt.last_sent_at,
-        "decide_by": attempt.decide_by,
-        "ever_unknown": attempt.ever_unknown,
-        "questions": attempt.queries,
-        "next_question_at": attempt.next_query_at,
-        "provider_reference": attempt.provider_reference,
-        "settled_amount": attempt.settled_amount,
-        "fee": attempt.fee,
-        "outcome_code": attempt.outcome_code,
-        "outcome_message": attempt.outcome_message,
-    }
-
-
-def transactions(payment_id: UUID) -> Select[PaymentTransaction]:
-    """The gateway exchange log of a payment; its rows were sanitised when they were written."""
-    return select(PaymentTransaction).where(PaymentTransaction.payment_id == payment_id)
 
 
 NEWEST_RELEASE = (

@@ -81,12 +81,7 @@ def propose_for_payment(
         and what `rules` and `destinations` refuse.
     """
     requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
-    _check_payment(requisition, payment)
-    if payment.open_redirect_id is not None:
-        raise approved_facts.RedirectOpen
-    duties.check(
-        session, user_id=actor.user_id, duty=Duty.MAKER, requisition_id=payment.requisition_id
-    )
+    check_payment(session, requisition, payment, actor=actor)
     new = _target(
         method or payment.method,
         destination if destination is not None else payment.destination,
@@ -141,17 +136,7 @@ def propose_for_requisition(
     requisition = visibility.requisition(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
-    is_own = requesters.is_own(session, requisition, user_id=actor.user_id)
-    if not is_own:
-        if not actor.has(Role.TREASURY):
-            raise NotRequester("Only its requester or treasury may redirect a requisition.")
-        duties.check(session, user_id=actor.user_id, duty=Duty.MAKER, requisition_id=requisition.id)
-    if requisition.status is not RequisitionStatus.PENDING_TREASURY_VALIDATION:
-        raise IllegalRequisitionState(
-            f"A requisition that is {requisition.status} can't be redirected."
-        )
-    if requisition.open_redirect_id is not None:
-        raise approved_facts.RedirectOpen
+    check_requisition(session, requisition, actor=actor)
     new = _target(
         method or requisition.method,
         destination if destination is not None else requisition.destination,
@@ -192,6 +177,43 @@ def _place(method: Method, destination: str, store_id: UUID | None) -> dict[str,
         "destination": destination,
         "store_id": str(store_id) if store_id is not None else None,
     }
+
+
+def check_requisition(session: Session, requisition: Requisition, *, actor: Actor) -> None:
+    """Refuse who may not redirect a requisition as it stands.
+
+    Raises:
+        NotRequester, NotSeparate, IllegalRequisitionState, RedirectOpen: see
+            `propose_for_requisition`.
+    """
+    is_own = requesters.is_own(session, requisition, user_id=actor.user_id)
+    if not is_own:
+        if not actor.has(Role.TREASURY):
+            raise NotRequester("Only its requester or treasury may redirect a requisition.")
+        duties.check(session, user_id=actor.user_id, duty=Duty.MAKER, requisition_id=requisition.id)
+    if requisition.status is not RequisitionStatus.PENDING_TREASURY_VALIDATION:
+        raise IllegalRequisitionState(
+            f"A requisition that is {requisition.status} can't be redirected."
+        )
+    if requisition.open_redirect_id is not None:
+        raise approved_facts.RedirectOpen
+
+
+def check_payment(
+    session: Session, requisition: Requisition, payment: Payment, *, actor: Actor
+) -> None:
+    """Refuse who may not redirect a payment as it stands.
+
+    Raises:
+        RequisitionNotPayable, IllegalTransition, FailureUnconfirmed, BlockedByCase, RedirectOpen,
+        NotSeparate: see `propose_for_payment`.
+    """
+    _check_payment(requisition, payment)
+    if payment.open_redirect_id is not None:
+        raise approved_facts.RedirectOpen
+    duties.check(
+        session, user_id=actor.user_id, duty=Duty.MAKER, requisition_id=payment.requisition_id
+    )
 
 
 def _check_payment(requisition: Requisition, payment: Payment) -> None:

@@ -32,6 +32,42 @@ def send_code(
     return releases.request_code(session, subject=subject, actor=actor, now=now)
 
 
+def check_sending(
+    session: Session, requisition: Requisition, payment: Payment, *, actor: Actor, now: datetime
+) -> None:
+    """Refuse who may not ask for the code of a payment as it stands.
+
+    Raises:
+        as `send_code`.
+    """
+    check_state(requisition, payment)
+    _check_pause(session, payment)
+    subject = facts.subject_of(session, payment=payment, requisition=requisition)
+    releases.check_claim(session, subject=subject, row=payment, actor=actor, now=now)
+
+
+def check_assigning(requisition: Requisition, payment: Payment) -> None:
+    """Refuse to name who releases a payment as it stands.
+
+    Raises:
+        as `assign_executor`, but for who is named.
+    """
+    check_state(requisition, payment)
+    releases.check_unlocked(payment)
+
+
+def check_unlocking(
+    session: Session, requisition: Requisition, payment: Payment, *, actor: Actor
+) -> None:
+    """Refuse who may not unlock the release of a payment as it stands.
+
+    Raises:
+        as `unlock_release`.
+    """
+    subject = facts.subject_of(session, payment=payment, requisition=requisition)
+    releases.check_unlocking(session, subject=subject, row=payment, actor=actor)
+
+
 def verify_code(
     session: Session, *, payment_id: UUID, code: str, actor: Actor, now: datetime
 ) -> releases.CodeResult:

@@ -76,7 +76,7 @@ def sign(
     """
     locked, row = cash.kept(session, payment_id=payment_id, actor=actor)
     _check_limit(session, locked)
-    if not _may_witness(session, locked, user_id=witness_id):
+    if not _may_witness(session, locked.payment, user_id=witness_id):
         raise WitnessDoesNotFit(errors={"witness_id": ["Name another member who stood by."]})
     if len(image) > BYTES_MAX:
         raise NotASignature(errors={"signature": ["Send a picture of at most 500 kB."]})
@@ -118,17 +118,29 @@ def witness(
         SignatureReplaced: another picture was kept since they looked.
     """
     locked, row = cash.offered(session, payment_id=payment_id, actor=actor)
-    if row.attachment_id is None or row.witness_id != actor.user_id:
-        raise NotTheWitness
-    if not _may_witness(session, locked, user_id=actor.user_id):
-        raise NotTheWitness(
-            "You keep the fund, raised the requisition or get the money: you can't be its witness."
-        )
+    check_witnessing(session, locked.payment, row, actor=actor)
     if row.attachment_id != attachment_id:
         raise SignatureReplaced
     row.witnessed_at = now
     cash.pay_out(session, locked=locked, row=row, proof="signature", actor=actor, now=now)
     return locked.payment
+
+
+def check_witnessing(
+    session: Session, payment: Payment, row: CashAcknowledgement, *, actor: Actor
+) -> None:
+    """Refuse who may not witness the signature for cash as things stand.
+
+    Raises:
+        NotCash, IllegalTransition, NotTheWitness: see `witness`.
+    """
+    cash.check_offered(payment)
+    if row.attachment_id is None or row.witness_id != actor.user_id:
+        raise NotTheWitness
+    if not _may_witness(session, payment, user_id=actor.user_id):
+        raise NotTheWitness(
+            "You keep the fund, raised the requisition or get the money: you can't be its witness."
+        )
 
 
 def by_custodian(
@@ -160,10 +172,10 @@ def by_custodian(
     return [(row[0], row[1], row[2], row[3], Decimal(row[4] or 0)) for row in rows]
 
 
-def _may_witness(session: Session, locked: LockedAttempt, *, user_id: UUID) -> bool:
-    known = duties.holders(session, requisition_id=locked.requisition.id)
+def _may_witness(session: Session, payment: Payment, *, user_id: UUID) -> bool:
+    known = duties.holders(session, requisition_id=payment.requisition_id)
     # Also who released it, though somebody else keeps the fund by now.
-    out = facts.custodians(session, locked.payment).union(
+    out = facts.custodians(session, payment).union(
         *(known[each] for each in (Duty.REQUESTER, Duty.RECIPIENT, Duty.RELEASER))
     )
     member = session.execute(

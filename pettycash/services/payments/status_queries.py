@@ -201,9 +201,7 @@ def requery(
         NothingToAsk: nothing was sent to a rail.
     """
     requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
-    attempt = facts.newest_attempt(session, payment_id=payment.id)
-    if attempt is None or not restored.may_have_left(attempt):
-        raise NothingToAsk
+    attempt = attempt_to_ask(session, payment)
     locked = facts.LockedAttempt(requisition=requisition, payment=payment, attempt=attempt)
     settlement.ask_at_once(session, locked=locked, now=now)
     security_log.record(
@@ -213,6 +211,18 @@ def requery(
         detail={"payment_id": str(payment.id)},
         actor=actor,
     )
+    return attempt
+
+
+def attempt_to_ask(session: Session, payment: Payment) -> PaymentAttempt:
+    """The attempt of a payment that a rail can be asked about.
+
+    Raises:
+        NothingToAsk: nothing was sent to a rail.
+    """
+    attempt = facts.newest_attempt(session, payment_id=payment.id)
+    if attempt is None or not restored.may_have_left(attempt):
+        raise NothingToAsk
     return attempt
 
 

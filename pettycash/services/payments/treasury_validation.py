@@ -89,20 +89,7 @@ def validate(
     requisition = visibility.requisition(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
-    known = duties.holders(session, requisition_id=requisition.id)
-    own = duties.others(known, Duty.MAKER).get(actor.user_id)
-    if own is not None:
-        raise PartyToIt(duties.refusal(own, Duty.MAKER).detail)
-    if requisition.status is not R.PENDING_TREASURY_VALIDATION:
-        raise IllegalRequisitionState(
-            f"A requisition that is {requisition.status} can't be validated."
-        )
-    if requisition.held_at is not None:
-        raise OnHold(f"It is on hold: {requisition.hold_reason}")
-    if requisition.open_redirect_id is not None:
-        raise approved_facts.RedirectOpen
-    if duties.conflicted(session, known, requisition_id=requisition.id):
-        raise duties.ApprovalVoid
+    check_validating(session, requisition, actor=actor)
     approved = rounds.latest(session, requisition.id)
     assert approved is not None, "what waits for treasury was approved in a round"
     deciding.check_digest(session, requisition=requisition, approval_round=approved, digest=digest)
@@ -138,6 +125,28 @@ def validate(
         digest=approved.digest,
     )
     return requisition, made
+
+
+def check_validating(session: Session, requisition: Requisition, *, actor: Actor) -> None:
+    """Refuse who may not validate a requisition as it stands.
+
+    Raises:
+        PartyToIt, IllegalRequisitionState, OnHold, RedirectOpen, ApprovalVoid: see `validate`.
+    """
+    known = duties.holders(session, requisition_id=requisition.id)
+    own = duties.others(known, Duty.MAKER).get(actor.user_id)
+    if own is not None:
+        raise PartyToIt(duties.refusal(own, Duty.MAKER).detail)
+    if requisition.status is not R.PENDING_TREASURY_VALIDATION:
+        raise IllegalRequisitionState(
+            f"A requisition that is {requisition.status} can't be validated."
+        )
+    if requisition.held_at is not None:
+        raise OnHold(f"It is on hold: {requisition.hold_reason}")
+    if requisition.open_redirect_id is not None:
+        raise approved_facts.RedirectOpen
+    if duties.conflicted(session, known, requisition_id=requisition.id):
+        raise duties.ApprovalVoid
 
 
 def _check_parts(requisition: Requisition, parts: Sequence[PaymentPart]) -> None:

@@ -126,16 +126,7 @@ def reconcile_by_hand(
         AlreadyReconciled: it was matched before.
     """
     payment: Payment = visibility.payment(session, actor=actor, payment_id=payment_id)
-    if payment.status is not PaymentStatus.SUCCESS:
-        raise NotSettled
-    known = duties.holders(session, requisition_id=payment.requisition_id)
-    for duty, refusal in (
-        (Duty.MATCHER, ReconcilerIsExecutor),
-        (Duty.RECORDER, duties.NotSeparate),
-    ):
-        own = duties.others(known, duty).get(actor.user_id)
-        if own is not None:
-            raise refusal(duties.refusal(own, duty).detail)
+    check_matching(session, payment, actor=actor)
     fact = PaymentReconciliation(
         company_id=payment.company_id,
         payment_id=payment.id,
@@ -152,3 +143,21 @@ def reconcile_by_hand(
             raise AlreadyReconciled from error
         raise
     return fact
+
+
+def check_matching(session: Session, payment: Payment, *, actor: Actor) -> None:
+    """Refuse who may not match a payment with evidence as it stands.
+
+    Raises:
+        NotSettled, ReconcilerIsExecutor, NotSeparate: see `reconcile_by_hand`.
+    """
+    if payment.status is not PaymentStatus.SUCCESS:
+        raise NotSettled
+    known = duties.holders(session, requisition_id=payment.requisition_id)
+    for duty, refusal in (
+        (Duty.MATCHER, ReconcilerIsExecutor),
+        (Duty.RECORDER, duties.NotSeparate),
+    ):
+        own = duties.others(known, duty).get(actor.user_id)
+        if own is not None:
+            raise refusal(duties.refusal(own, duty).detail)

@@ -21,6 +21,7 @@ from pettycash.runtime import clock, db, errors, money, settings
 from pettycash.runtime.crash_points import crash_point
 from pettycash.services import payments
 from pettycash.services.foundation import company_settings, outbox
+from pettycash.services.foundation.listings import Listing, days, exact, many, since
 
 RUN_TOPIC = "reconciliation.run"
 
@@ -298,3 +299,18 @@ def _waits(session: Session, run: ReconciliationRun, *, now: datetime) -> bool:
         return False
     run.deadline_at = now + DEADLINE
     return True
+
+
+RUNS = Listing(
+    name="reconciliation.list",
+    query=select(ReconciliationRun),
+    filters={
+        "business_date": exact(ReconciliationRun.business_date),
+        "status": many(ReconciliationRun.status),
+        **days(ReconciliationRun.business_date),
+        "updated_since": since(ReconciliationRun.updated_at),
+    },
+    orders={"newest": (ReconciliationRun.id.desc(),), "oldest": (ReconciliationRun.id,)},
+    columns=("business_date", "sequence", "status", "created_at", "closed_at", "started_by"),
+    people=("started_by",),
+)

@@ -7,6 +7,9 @@ rules: domain.md §6 (release), security.md rows 5 to 7.
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.releases.challenges import (
     assign,
+    check_claim,
+    check_unlocked,
+    check_unlocking,
     expire,
     request_code,
     unlock,
@@ -17,6 +20,7 @@ from pettycash.services.releases.checking import (
     CodeRequired,
     CodeResult,
     check_code,
+    find_grant,
     keyed_digest,
     spend_grant,
 )
@@ -45,11 +49,15 @@ __all__ = [
     "ReleaseSubject",
     "TreasuryFirst",
     "assign",
+    "check_claim",
     "check_code",
     "check_releaser",
+    "check_unlocked",
+    "check_unlocking",
     "code_delivered",
     "code_not_delivered",
     "expire",
+    "find_grant",
     "keyed_digest",
     "make_code",
     "new_code",

@@ -81,14 +81,12 @@ def request_code(
     """
     row = locked_row(session, subject)
     check_releaser(session, subject=subject, actor=actor, now=now)
-    if row.release_locked_at is not None:
-        raise ReleaseLocked
+    check_unlocked(row)
     live = _settle(session, subject=subject, row=row, now=now)
     if row.release_locked_at is not None:
         # What has just expired was one too many; `releases.expire` keeps what this refusal undoes.
         raise ReleaseLocked
-    if row.executor_id is not None and row.executor_id != actor.user_id:
-        raise ReleaseClaimed
+    _check_unclaimed(row, actor)
     _count_sends(session, subject=subject, now=now)
     timing = settings.current()
     bound = bound_digest(subject, actor.user_id)
@@ -129,6 +127,34 @@ def request_code(
     )
     crash_point("releases.asked")
     return live
+
+
+def check_claim(
+    session: Session, *, subject: ReleaseSubject, row: Releasable, actor: Actor, now: datetime
+) -> None:
+    """Refuse who may not ask for a code as things stand.
+
+    Raises:
+        NotSeparate, TreasuryFirst, ReleaseLocked, ReleaseClaimed: see `request_code`.
+    """
+    check_releaser(session, subject=subject, actor=actor, now=now)
+    check_unlocked(row)
+    _check_unclaimed(row, actor)
+
+
+def check_unlocked(row: Releasable) -> None:
+    """Refuse while too many failed codes lock the release.
+
+    Raises:
+        ReleaseLocked: a second person unlocks first.
+    """
+    if row.release_locked_at is not None:
+        raise ReleaseLocked
+
+
+def _check_unclaimed(row: Releasable, actor: Actor) -> None:
+    if row.executor_id is not None and row.executor_id != actor.user_id:
+        raise ReleaseClaimed
 
 
 def void(session: Session, *, subject: ReleaseSubject, cause: EndCause, now: datetime) -> None:
@@ -196,8 +222,7 @@ def assign(
         ReleaseLocked: a second person unlocks first.
     """
     row = locked_row(session, subject)
-    if row.release_locked_at is not None:
-        raise ReleaseLocked
+    check_unlocked(row)
     if not may_release(session, subject=subject, user_id=executor_id, now=now):
         raise CannotRelease(errors={"executor_id": ["This person can't release it."]})
     void(session, subject=subject, cause=EndCause.REASSIGNED, now=now)
@@ -220,18 +245,7 @@ def unlock(session: Session, *, subject: ReleaseSubject, actor: Actor, now: date
         NotSeparate: the challenges that failed were this person's own.
     """
     row = locked_row(session, subject)
-    if row.release_locked_at is None:
-        raise NotLocked
-    window = timedelta(seconds=settings.current().failed_codes_window_seconds)
-    executors = session.execute(
-        select(ReleaseChallenge.executor_id).where(
-            about(subject),
-            ReleaseChallenge.state == ChallengeState.DEAD,
-            ReleaseChallenge.ended_at > row.release_locked_at - window,
-        )
-    ).scalars()
-    if actor.user_id in set(executors) | {row.executor_id}:
-        raise NotSeparate("Another person than the executor must unlock the release.")
+    check_unlocking(session, subject=subject, row=row, actor=actor)
     row.release_locked_at = None
     row.executor_id = None
     row.version += 1
@@ -247,6 +261,28 @@ def unlock(session: Session, *, subject: ReleaseSubject, actor: Actor, now: date
     security_log.record(
         session, event="release.unlocked", outcome="ok", detail=_detail(subject), actor=actor
     )
+
+
+def check_unlocking(
+    session: Session, *, subject: ReleaseSubject, row: Releasable, actor: Actor
+) -> None:
+    """Refuse who may not unlock a release as things stand.
+
+    Raises:
+        NotLocked, NotSeparate: see `unlock`.
+    """
+    if row.release_locked_at is None:
+        raise NotLocked
+    window = timedelta(seconds=settings.current().failed_codes_window_seconds)
+    executors = session.execute(
+        select(ReleaseChallenge.executor_id).where(
+            about(subject),
+            ReleaseChallenge.state == ChallengeState.DEAD,
+            ReleaseChallenge.ended_at > row.release_locked_at - window,
+        )
+    ).scalars()
+    if actor.user_id in set(executors) | {row.executor_id}:
+        raise NotSeparate("Another person than the executor must unlock the release.")
 
 
 def end_challenge(

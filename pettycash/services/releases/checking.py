@@ -161,6 +161,28 @@ def spend_grant(
     """Spend the actor's grant for exactly this subject as it stands now. Once.
 
     Raises:
+        as `find_grant`.
+    """
+    grant = find_grant(session, subject=subject, actor=actor, now=now)
+    spent = session.execute(
+        update(ReleaseGrant)
+        .where(ReleaseGrant.id == grant.id, ReleaseGrant.spent_at.is_(None))
+        .values(spent_at=now)
+        .returning(ReleaseGrant)
+        .execution_options(populate_existing=True, **db.PREPARED)
+    ).scalar_one_or_none()
+    if spent is None:
+        raise GrantUsed
+    crash_point("releases.spent")
+    return spent
+
+
+def find_grant(
+    session: Session, *, subject: ReleaseSubject, actor: Actor, now: datetime
+) -> ReleaseGrant:
+    """The actor's grant that releases exactly this subject as it stands now.
+
+    Raises:
         CodeRequired: no code was verified for it.
         NotTheExecutor: the verified code is somebody else's.
         SubjectChanged, GrantExpired, GrantUsed: it releases nothing any more.
@@ -188,17 +210,8 @@ def spend_grant(
         raise CodeRequired
     if grant.expires_at <= now:
         raise GrantExpired
-    spent = session.execute(
-        update(ReleaseGrant)
-        .where(ReleaseGrant.id == grant.id, ReleaseGrant.spent_at.is_(None))
-        .values(spent_at=now)
-        .returning(ReleaseGrant)
-        .execution_options(populate_existing=True, **db.PREPARED)
-    ).scalar_one_or_none()
-    if spent is None:
-        raise GrantUsed
-    crash_point("releases.spent")
-    return spent
+    found_grant: ReleaseGrant = grant
+    return found_grant
 
 
 def _counted(session: Session, *, subject: ReleaseSubject, actor: Actor) -> ReleaseChallenge | None:

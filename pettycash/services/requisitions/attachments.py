@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, text
+from sqlalchemy import ColumnElement, func, or_, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -30,6 +30,7 @@ from pettycash.models.requisitions import (
 from pettycash.runtime import clock, db, errors
 from pettycash.services.foundation import company_settings, images, text_validation, visibility
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.listings import Filter, Find, Listing, Reader, days, flag
 
 SIZE_MAX = 10 * 1024 * 1024
 PER_REQUISITION_MAX = 50
@@ -243,14 +244,31 @@ LATER = text(
 ).execution_options(**db.PREPARED)
 
 
-def of_requisition(requisition_id: UUID) -> Select[Attachment]:
-    """Select what is attached, without the bytes, and what was signed for its cash."""
-    return select(Attachment).where(_belongs_to(requisition_id))
-
-
 def _belongs_to(requisition_id: UUID) -> ColumnElement[bool]:
     of_it = select(Payment.id).where(Payment.requisition_id == requisition_id)
     return or_(Attachment.requisition_id == requisition_id, Attachment.payment_id.in_(of_it))
+
+
+def _marked(reader: Reader, rows: Sequence[Attachment]) -> list[ShownFile]:
+    late = later(reader.session, [each.requisition_id for each in rows if each.requisition_id])
+    marked = frozenset().union(*late.values())
+    return [ShownFile(file=each, is_later=each.id in marked) for each in rows]
+
+
+ATTACHMENTS = Listing(
+    name="attachments.list",
+    query=select(Attachment),
+    filters={
+        "requisition_id": Filter(kind=UUID, where=lambda value, _reader: _belongs_to(value)),
+        "in_force": flag(Attachment.in_force),
+        **days(Attachment.created_at),
+    },
+    find=Find(words=(Attachment.filename,), text="Words of the file's name, in any case."),
+    orders={"oldest": (Attachment.id,), "newest": (Attachment.id.desc(),)},
+    show=_marked,
+)
+"""Files of a requisition that the caller has found to be in scope, those signed for its cash among
+them; without the bytes."""
 
 
 def list_for(session: Session, requisition: Requisition) -> list[Attachment]:

@@ -128,14 +128,7 @@ def update(
     requisition = visibility.requisition(
         session, actor=actor, requisition_id=requisition_id, lock=True
     )
-    if not requesters.is_own(session, requisition, user_id=actor.user_id):
-        raise NotRequester("Only its requester may change a requisition.")
-    if requisition.status not in BEFORE_SUBMIT | IN_APPROVAL | {R.PENDING_TREASURY_VALIDATION}:
-        raise IllegalRequisitionState(
-            f"A requisition that is {requisition.status} can't be changed."
-        )
-    if requisition.open_redirect_id is not None:
-        raise approved_facts.RedirectOpen
+    check_changing(session, requisition, actor=actor)
 
     lines = rounds.lines_of(session, requisition.id)
     current = None
@@ -164,6 +157,22 @@ def update(
         after = rounds.facts_of(session, requisition, current)
         _reconsider(session, requisition, current, before=before, after=after, actor=actor, now=now)
     return requisition
+
+
+def check_changing(session: Session, requisition: Requisition, *, actor: Actor) -> None:
+    """Refuse who may not change a requisition as it stands.
+
+    Raises:
+        NotRequester, IllegalRequisitionState, RedirectOpen: see `update`.
+    """
+    if not requesters.is_own(session, requisition, user_id=actor.user_id):
+        raise NotRequester("Only its requester may change a requisition.")
+    if requisition.status not in BEFORE_SUBMIT | IN_APPROVAL | {R.PENDING_TREASURY_VALIDATION}:
+        raise IllegalRequisitionState(
+            f"A requisition that is {requisition.status} can't be changed."
+        )
+    if requisition.open_redirect_id is not None:
+        raise approved_facts.RedirectOpen
 
 
 def _write_draft(requisition: Requisition, draft: RequisitionDraft) -> None:

@@ -79,8 +79,8 @@ def submit(session: Session, *, requisition_id: UUID, actor: Actor, now: datetim
         AdvancesOff, UnknownCategory, RailRefuses, AboveCashLimit: it could never be paid.
         NoThreshold, MissingScope, NoApprover: it can't be resolved.
     """
-    requisition = _own(session, requisition_id=requisition_id, actor=actor)
-    _expect(requisition, BEFORE_SUBMIT, "submitted")
+    requisition = _locked(session, requisition_id=requisition_id, actor=actor)
+    check_submitting(session, requisition, actor=actor)
     lines = rounds.lines_of(session, requisition.id)
     validation.check_can_be_paid(session, validation.draft_of(requisition, lines))
     rounds.open_round(session, requisition=requisition, actor=actor, now=now)
@@ -101,8 +101,8 @@ def recall(
         RequisitionNotFound, NotRequester: see `submit`.
         IllegalRequisitionState: no step waits for a decision.
     """
-    requisition = _own(session, requisition_id=requisition_id, actor=actor)
-    _expect(requisition, IN_APPROVAL, "recalled")
+    requisition = _locked(session, requisition_id=requisition_id, actor=actor)
+    check_recalling(session, requisition, actor=actor)
     _close_open_round(session, requisition, RoundStatus.VOIDED, now=now)
     requisition.move_to(R.DRAFT, at=now)
     trail.write(
@@ -133,25 +133,12 @@ def cancel(
         IllegalRequisitionState: it has ended.
         PaymentsUnderWay, MoneyHasMoved: what its payments did stands in the way.
     """
-    requisition = visibility.requisition(
-        session, actor=actor, requisition_id=requisition_id, lock=True
-    )
-    own = requesters.is_own(session, requisition, user_id=actor.user_id)
-    at_treasury = requisition.status is R.IN_PAYMENT and actor.has(Role.TREASURY)
-    as_manager = None
-    if not own and not at_treasury and requesters.has_left(session, requisition.requester_id):
-        as_manager = leaving.role_as_manager(session, requisition, user_id=actor.user_id, now=now)
-    if not own and not at_treasury and as_manager is None:
-        raise NotRequester("Only its requester may cancel a requisition.")
+    requisition = _locked(session, requisition_id=requisition_id, actor=actor)
+    role = check_cancelling(session, requisition, actor=actor, now=now)
     reason = text_validation.optional(comment, field="comment")
-    if not own:
+    if role != Role.STAFF.value:
         reason = text_validation.required(comment, field="comment")
-    _expect(requisition, BEFORE_SUBMIT | IN_APPROVAL | AT_TREASURY | {R.IN_PAYMENT}, "cancelled")
-    if requisition.status is R.IN_PAYMENT:
-        _refuse_under_way(session, requisition)
-        if money_moved(session, requisition.id) > 0:
-            raise MoneyHasMoved
-    else:
+    if requisition.status is not R.IN_PAYMENT:
         withdraw_approval(requisition)  # with payments it stays: a late proof may still post
         _drop_redirect(session, requisition, actor=actor, now=now)
     _close_open_round(session, requisition, RoundStatus.VOIDED, now=now)
@@ -161,10 +148,54 @@ def cancel(
         requisition,
         TrailAction.CANCELLED,
         actor=actor,
-        role=as_manager or (Role.STAFF if own else Role.TREASURY).value,
+        role=role,
         comment=reason,
     )
     return requisition
+
+
+def check_submitting(session: Session, requisition: Requisition, *, actor: Actor) -> None:
+    """Refuse who may not hand a requisition in as it stands; whether it can be resolved is not
+    looked at.
+
+    Raises:
+        NotRequester, IllegalRequisitionState: see `submit`.
+    """
+    _check_own(session, requisition, actor)
+    _expect(requisition, BEFORE_SUBMIT, "submitted")
+
+
+def check_recalling(session: Session, requisition: Requisition, *, actor: Actor) -> None:
+    """Refuse who may not take a requisition back as it stands.
+
+    Raises:
+        NotRequester, IllegalRequisitionState: see `recall`.
+    """
+    _check_own(session, requisition, actor)
+    _expect(requisition, IN_APPROVAL, "recalled")
+
+
+def check_cancelling(
+    session: Session, requisition: Requisition, *, actor: Actor, now: datetime
+) -> str:
+    """Refuse who may not cancel a requisition as it stands; the role in which the actor may.
+
+    Raises:
+        NotRequester, IllegalRequisitionState, PaymentsUnderWay, MoneyHasMoved: see `cancel`.
+    """
+    own = requesters.is_own(session, requisition, user_id=actor.user_id)
+    at_treasury = requisition.status is R.IN_PAYMENT and actor.has(Role.TREASURY)
+    as_manager = None
+    if not own and not at_treasury and requesters.has_left(session, requisition.requester_id):
+        as_manager = leaving.role_as_manager(session, requisition, user_id=actor.user_id, now=now)
+    if not own and not at_treasury and as_manager is None:
+        raise NotRequester("Only its requester may cancel a requisition.")
+    _expect(requisition, BEFORE_SUBMIT | IN_APPROVAL | AT_TREASURY | {R.IN_PAYMENT}, "cancelled")
+    if requisition.status is R.IN_PAYMENT:
+        _refuse_under_way(session, requisition)
+        if money_moved(session, requisition.id) > 0:
+            raise MoneyHasMoved
+    return as_manager or (Role.STAFF if own else Role.TREASURY).value
 
 
 def return_to_requester(
@@ -177,8 +208,8 @@ def return_to_requester(
         PartyToIt: the actor raised or approved it, or gets the money.
         IllegalRequisitionState: it does not wait for treasury.
     """
-    requisition = _treasurys(session, requisition_id=requisition_id, actor=actor)
-    _expect(requisition, AT_TREASURY, "returned")
+    requisition = _locked(session, requisition_id=requisition_id, actor=actor)
+    check_returning(session, requisition, actor=actor)
     reason = text_validation.required(comment, field="comment")
     approved = rounds.latest(session, requisition.id)
     if approved is not None:
@@ -208,8 +239,8 @@ def put_on_hold(
         RequisitionNotFound, PartyToIt, IllegalRequisitionState: see `return_to_requester`.
         HoldUnchanged: it is on hold already.
     """
-    requisition = _treasurys(session, requisition_id=requisition_id, actor=actor)
-    _expect(requisition, AT_TREASURY, "held")
+    requisition = _locked(session, requisition_id=requisition_id, actor=actor)
+    check_holding(session, requisition, actor=actor)
     if requisition.held_at is not None:
         raise HoldUnchanged("It is on hold already.")
     requisition.held_at = now
@@ -236,8 +267,8 @@ def take_off_hold(
         HoldUnchanged: it is not on hold.
     """
     del now  # nothing of the row is dated by it; the trail has the database's own time
-    requisition = _treasurys(session, requisition_id=requisition_id, actor=actor)
-    _expect(requisition, AT_TREASURY, "released from hold")
+    requisition = _locked(session, requisition_id=requisition_id, actor=actor)
+    check_holding(session, requisition, actor=actor)
     if requisition.held_at is None:
         raise HoldUnchanged("It is not on hold.")
     requisition.held_at = None
@@ -264,11 +295,8 @@ def close_short(
         IllegalRequisitionState: it is not in payment.
         PaymentsUnderWay, NothingPaid: what its payments did stands in the way.
     """
-    requisition = _treasurys(session, requisition_id=requisition_id, actor=actor)
-    _expect(requisition, frozenset({R.IN_PAYMENT}), "closed short")
-    _refuse_under_way(session, requisition)
-    if money_moved(session, requisition.id) == 0:
-        raise NothingPaid
+    requisition = _locked(session, requisition_id=requisition_id, actor=actor)
+    check_closing_short(session, requisition, actor=actor)
     requisition.move_to(R.CLOSED_SHORT, at=now)
     trail.write(
         session,
@@ -296,13 +324,8 @@ def review(
         NotIndependent: the actor had a part in it, be it as judge of a case.
         IllegalRequisitionState: it is not paid or closed short.
     """
-    requisition = visibility.requisition(
-        session, actor=actor, requisition_id=requisition_id, lock=True
-    )
-    _expect(requisition, frozenset({R.PAID, R.CLOSED_SHORT}), "reviewed")
-    for own, people in duties.holders(session, requisition_id=requisition.id).items():
-        if actor.user_id in people:
-            raise NotIndependent(f"You {duties.PHRASES[own]}, so another person must review it.")
+    requisition = _locked(session, requisition_id=requisition_id, actor=actor)
+    check_reviewing(session, requisition, actor=actor)
     requisition.move_to(R.REVIEWED, at=now)
     trail.write(
         session,
@@ -327,24 +350,65 @@ def _drop_redirect(
     )
 
 
-def _own(session: Session, *, requisition_id: UUID, actor: Actor) -> Requisition:
-    requisition = visibility.requisition(
-        session, actor=actor, requisition_id=requisition_id, lock=True
-    )
+def check_returning(session: Session, requisition: Requisition, *, actor: Actor) -> None:
+    """Refuse who may not return a requisition as it stands.
+
+    Raises:
+        PartyToIt, IllegalRequisitionState: see `return_to_requester`.
+    """
+    _check_no_party(session, requisition, actor)
+    _expect(requisition, AT_TREASURY, "returned")
+
+
+def check_holding(session: Session, requisition: Requisition, *, actor: Actor) -> None:
+    """Refuse who may not put a requisition on hold, or take it off, as it stands.
+
+    Raises:
+        PartyToIt, IllegalRequisitionState: see `put_on_hold`.
+    """
+    _check_no_party(session, requisition, actor)
+    _expect(requisition, AT_TREASURY, "put on hold or taken off")
+
+
+def check_closing_short(session: Session, requisition: Requisition, *, actor: Actor) -> None:
+    """Refuse who may not close a requisition short as it stands.
+
+    Raises:
+        PartyToIt, IllegalRequisitionState, PaymentsUnderWay, NothingPaid: see `close_short`.
+    """
+    _check_no_party(session, requisition, actor)
+    _expect(requisition, frozenset({R.IN_PAYMENT}), "closed short")
+    _refuse_under_way(session, requisition)
+    if money_moved(session, requisition.id) == 0:
+        raise NothingPaid
+
+
+def check_reviewing(session: Session, requisition: Requisition, *, actor: Actor) -> None:
+    """Refuse who may not review a requisition as it stands.
+
+    Raises:
+        NotIndependent, IllegalRequisitionState: see `review`.
+    """
+    _expect(requisition, frozenset({R.PAID, R.CLOSED_SHORT}), "reviewed")
+    for own, people in duties.holders(session, requisition_id=requisition.id).items():
+        if actor.user_id in people:
+            raise NotIndependent(f"You {duties.PHRASES[own]}, so another person must review it.")
+
+
+def _locked(session: Session, *, requisition_id: UUID, actor: Actor) -> Requisition:
+    return visibility.requisition(session, actor=actor, requisition_id=requisition_id, lock=True)
+
+
+def _check_own(session: Session, requisition: Requisition, actor: Actor) -> None:
     if not requesters.is_own(session, requisition, user_id=actor.user_id):
         raise NotRequester
-    return requisition
 
 
-def _treasurys(session: Session, *, requisition_id: UUID, actor: Actor) -> Requisition:
-    requisition = visibility.requisition(
-        session, actor=actor, requisition_id=requisition_id, lock=True
-    )
+def _check_no_party(session: Session, requisition: Requisition, actor: Actor) -> None:
     known = duties.holders(session, requisition_id=requisition.id)
     for own in (Duty.REQUESTER, Duty.RECIPIENT, Duty.APPROVER):
         if actor.user_id in known[own]:
             raise PartyToIt(duties.refusal(own, Duty.MAKER).detail)
-    return requisition
 
 
 def _expect(requisition: Requisition, allowed: frozenset[RequisitionStatus], done: str) -> None:

@@ -1,24 +1,36 @@
 """A requisition with what belongs to it, as somebody within scope reads it."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pettycash.gateways import registry
 from pettycash.models.access import Role
 from pettycash.models.approvals import ApprovalStep, ApprovalTrail
 from pettycash.models.payments import Payment
-from pettycash.models.requisitions import Requisition, RequisitionLine
+from pettycash.models.requisitions import Requisition, RequisitionLine, RequisitionStatus
+from pettycash.runtime.money import Currency
 from pettycash.runtime.sanitising import mask_phone, sanitise
 from pettycash.services.approvals import approved_facts, rounds
-from pettycash.services.foundation import rail_limits, visibility
+from pettycash.services.foundation import listings, rail_limits, requesters, visibility
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.listings import (
+    Find,
+    Listing,
+    Reader,
+    between,
+    days,
+    exact,
+    flag,
+    many,
+    since,
+)
 from pettycash.services.requisitions import cautions
 
 SEES_CLIENT_INFO = frozenset({Role.AUDITOR, Role.CFO})
@@ -56,6 +68,75 @@ def summary(requisition: Requisition, actor: Actor) -> dict[str, Any]:
             },
         }
     return shown
+
+
+def _summaries(reader: Reader, rows: Sequence[Requisition]) -> list[dict[str, Any]]:
+    return [summary(each, reader.actor) for each in rows]
+
+
+REQUISITIONS = Listing(
+    name="requisitions.list",
+    query=select(Requisition),
+    scope=visibility.requisitions,
+    filters={
+        **{
+            name: many(getattr(Requisition, name))
+            for name in ("status", "kind", "origin", "method", "region_id", "branch_id")
+        },
+        "currency": many(Requisition.currency, Currency),
+        "department_id": many(Requisition.department_id),
+        "requester_id": many(Requisition.requester_id),
+        "is_urgent": flag(Requisition.is_urgent),
+        "is_held": flag(Requisition.held_at.is_not(None)),
+        "is_left_behind": flag(
+            requesters.left_behind(),
+            text="Raised by somebody who left, for their manager to end or adopt.",
+        ),
+        "external_reference": exact(Requisition.external_reference, longest=100),
+        **between("amount", Requisition.amount),
+        **days(Requisition.created_at),
+        **days(Requisition.submitted_at, "submitted"),
+        **days(Requisition.approved_at, "approved"),
+        **days(Requisition.paid_at, "paid"),
+        **days(
+            Requisition.status_changed_at,
+            "rejected",
+            where=Requisition.status == RequisitionStatus.REJECTED,
+        ),
+        "updated_since": since(Requisition.updated_at),
+    },
+    find=Find(
+        words=(Requisition.number, Requisition.external_reference),
+        payees=(Requisition.purpose, Requisition.payee_name),
+        text="Words of number, purpose, payee and reference, in any case.",
+    ),
+    orders={
+        "newest": (Requisition.id.desc(),),
+        "oldest": (Requisition.id,),
+        "largest": (Requisition.amount.desc(), Requisition.id.desc()),
+    },
+    show=_summaries,
+    columns=(
+        "number",
+        "status",
+        "kind",
+        "requester_id",
+        "payee_name",
+        "destination",
+        "method",
+        "purpose",
+        "amount",
+        "currency",
+        "approved_amount",
+        "created_at",
+        "submitted_at",
+        "approved_at",
+        "paid_at",
+        "external_reference",
+    ),
+    people=("requester_id", "validated_by"),
+    hides_people=True,
+)
 
 
 def version_tag(session: Session, requisition: Requisition, actor: Actor) -> str:
@@ -160,23 +241,25 @@ def detail(session: Session, requisition: Requisition, actor: Actor) -> tuple[di
     return shown, _version_tag(session, requisition, warned)
 
 
-def trail(
-    session: Session, *, requisition_id: UUID, actor: Actor
-) -> tuple[Select[ApprovalTrail], bool]:
-    """Select the story of a requisition within scope, and whether its origins may be shown.
-
-    Raises:
-        RequisitionNotFound: none such within scope.
-    """
-    requisition = visibility.requisition(session, actor=actor, requisition_id=requisition_id)
-    return (
-        select(ApprovalTrail).where(ApprovalTrail.requisition_id == requisition.id),
-        actor.has(*SEES_CLIENT_INFO),
-    )
+def people(session: Session, detail: Mapping[str, Any], actor: Actor) -> Mapping[UUID, str]:
+    """The names of those in `detail`, for readers who see payees: one of them may be it."""
+    if not visibility.sees_payees(actor):
+        return {}
+    named = {detail["requester_id"], detail["validated_by"]}
+    for payment in detail["payments"]:
+        named |= {payment.maker_id, payment.executor_id}
+    if detail["approval"] is not None:
+        for shown in detail["approval"]["steps"]:
+            named.update(shown.assignee_ids)
+    return listings.people(session, named - {None})
 
 
-def to_response(row: ApprovalTrail, *, with_origin: bool) -> dict[str, Any]:
-    """One row of the story."""
+def _story(reader: Reader, rows: Sequence[ApprovalTrail]) -> list[dict[str, Any]]:
+    with_client_info = reader.actor.has(*SEES_CLIENT_INFO)
+    return [_told(row, with_client_info=with_client_info) for row in rows]
+
+
+def _told(row: ApprovalTrail, *, with_client_info: bool) -> dict[str, Any]:
     at: datetime = row.created_at
     return {
         "id": row.id,
@@ -191,6 +274,23 @@ def to_response(row: ApprovalTrail, *, with_origin: bool) -> dict[str, Any]:
         "escalation_reason": row.escalation_reason,
         "skipped_roles": row.skipped_roles,
         "override": row.override,
-        "ip_address": row.ip_address if with_origin else None,
-        "user_agent": row.user_agent if with_origin else None,
+        "ip_address": row.ip_address if with_client_info else None,
+        "user_agent": row.user_agent if with_client_info else None,
     }
+
+
+TRAIL = Listing(
+    name="requisitions.trail",
+    query=select(ApprovalTrail),
+    filters={
+        "requisition_id": exact(ApprovalTrail.requisition_id),
+        "action": many(ApprovalTrail.action),
+        **days(ApprovalTrail.created_at),
+    },
+    orders={"oldest": (ApprovalTrail.id,)},
+    show=_story,
+    columns=("timestamp", "action", "user_id", "role", "comment"),
+    people=("user_id", "on_behalf_of_id"),
+    hides_people=True,
+)
+"""Of a requisition that the caller has found to be in scope."""

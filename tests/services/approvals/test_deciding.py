@@ -23,6 +23,8 @@ from pettycash.models.requisitions import (
 from pettycash.services import requisitions
 from pettycash.services.approvals import deciding, rounds
 from pettycash.services.foundation import text_validation, visibility
+from pettycash.services.foundation.listings import page
+from pettycash.services.requisitions.inbox import INBOX
 from tests.factories.people import acting, user_id
 from tests.factories.requisitions import (
     approve,
@@ -264,8 +266,8 @@ def test_a_no_ends_the_round(
 
 
 def inbox(session: Session, name: str) -> list[UUID]:
-    rows = session.execute(deciding.inbox(acting(session, name)).query)
-    return [requisition.id for *_, requisition in rows]
+    found = page(session, INBOX, acting(session, name))
+    return [item["requisition"]["id"] for item in found.items]
 
 
 def test_the_inbox_holds_what_waits_for_me_and_nothing_else(session: Session) -> None:

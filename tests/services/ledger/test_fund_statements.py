@@ -7,15 +7,15 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from pettycash.models.imprest import VarianceKind
 from pettycash.models.ledger import Side
 from pettycash.models.payments import EvidenceSource, PaymentReconciliation
+from pettycash.services.foundation.listings import page
 from pettycash.services.imprest import variances
 from pettycash.services.ledger import fund_statements
-from pettycash.services.ledger.fund_statements import Direction, LineType
+from pettycash.services.ledger.fund_statements import LEDGER, Direction, LineType
 from tests import books
 from tests.factories.people import acting, user_id
 
@@ -24,10 +24,8 @@ KES = Decimal
 
 def statement(session: Session, name: str = "auditor", **filters: Any) -> list[dict[str, Any]]:
     """All lines of Westlands, the newest first."""
-    query: Select[Any] = fund_statements.lines(acting(session, name), **filters)
-    fund = books.fund(session).id
-    rows = session.execute(query.order_by(*fund_statements.ORDER)).all()
-    return fund_statements.to_response(session, [row for row in rows if row.fund_id == fund])
+    filters["fund_id"] = [books.fund(session).id]
+    return list(page(session, LEDGER, acting(session, name), filters).items)
 
 
 def test_a_payment_is_a_debit_that_credits_the_store(session: Session) -> None:
@@ -101,7 +99,7 @@ def test_a_variance_is_an_adjustment_with_a_link(session: Session) -> None:
     assert (line["type"], line["direction"]) == (LineType.ADJUSTMENT, Direction.OUT)
     assert line["variance_id"] == found.id
     assert line["created_by"] == user_id(session, "cfo")
-    assert statement(session, line_type=LineType.ADJUSTMENT)[0]["id"] == line["id"]
+    assert statement(session, type=LineType.ADJUSTMENT)[0]["id"] == line["id"]
 
 
 def test_reconciliation_is_shown_and_filtered(session: Session) -> None:
@@ -131,7 +129,7 @@ def test_days_are_inclusive(session: Session) -> None:
     for day in (9, 10, 11):
         books.pay(session, f"{day}.00", occurred_at=datetime(2026, 3, day, 12, tzinfo=UTC))
 
-    found = statement(session, since=date(2026, 3, 10), until=date(2026, 3, 10))
+    found = statement(session, **{"from": date(2026, 3, 10), "to": date(2026, 3, 10)})
 
     assert [line["amount"] for line in found] == [KES("10.00")]
 

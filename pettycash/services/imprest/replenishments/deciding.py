@@ -75,6 +75,25 @@ def approve(
         DrawerTooSmall: the drawer would hold too much.
     """
     found = locked(session, actor=actor, replenishment_id=replenishment_id)
+    amount, state = check_approval(session, found, actor=actor, now=now)
+    asked = found.identity.get(ASKED)
+    found.approved_amount = amount
+    found.approved_by = actor.user_id
+    found.approved_at = now
+    found.identity = state.as_json() | ({ASKED: asked} if asked is not None else {})
+    found.move_to(ReplenishmentStatus.APPROVED, at=now)
+    crash_point("replenishments.approved")
+    return found
+
+
+def check_approval(
+    session: Session, found: Replenishment, *, actor: Actor, now: datetime
+) -> tuple[Decimal, float_identity.Identity]:
+    """Refuse who may not approve a replenishment as it stands; the amount, and what it is due to.
+
+    Raises:
+        as `approve`.
+    """
     if found.status is not ReplenishmentStatus.PENDING:
         raise IllegalReplenishmentState(f"The replenishment is {found.status.value}.")
     if found.requested_by == actor.user_id:
@@ -95,13 +114,7 @@ def approve(
     if not (is_vouched and not story.reasons and actor.has(Role.GROUP_FINANCE_MANAGER)):
         _check_approver(session, found, story=story, actor=actor, now=now)
     _check_drawer(session, found, amount)
-    found.approved_amount = amount
-    found.approved_by = actor.user_id
-    found.approved_at = now
-    found.identity = state.as_json() | ({ASKED: asked} if asked is not None else {})
-    found.move_to(ReplenishmentStatus.APPROVED, at=now)
-    crash_point("replenishments.approved")
-    return found
+    return amount, state
 
 
 def reject(
@@ -116,8 +129,7 @@ def reject(
         RejectionNeedsReason: no reason.
     """
     found = locked(session, actor=actor, replenishment_id=replenishment_id)
-    if found.requested_by == actor.user_id:
-        raise OwnReplenishment("You can cancel your own request, but not reject it.")
+    check_rejection(found, actor=actor)
     if not reason.strip():
         raise RejectionNeedsReason
     found.move_to(ReplenishmentStatus.REJECTED, at=now)
@@ -125,6 +137,18 @@ def reject(
     found.rejected_at = now
     found.decision_reason = reason.strip()
     return found
+
+
+def check_rejection(found: Replenishment, *, actor: Actor) -> None:
+    """Refuse who may not reject a replenishment as it stands.
+
+    Raises:
+        OwnReplenishment: one's own request is cancelled, not rejected.
+        IllegalReplenishmentState: it is not pending.
+    """
+    if found.requested_by == actor.user_id:
+        raise OwnReplenishment("You can cancel your own request, but not reject it.")
+    found.check_step(ReplenishmentStatus.REJECTED)
 
 
 def cancel(
@@ -138,6 +162,7 @@ def cancel(
         RejectionNeedsReason: no reason.
     """
     found = locked(session, actor=actor, replenishment_id=replenishment_id)
+    check_cancelling(found)
     if not reason.strip():
         raise RejectionNeedsReason
     was_approved = found.status is ReplenishmentStatus.APPROVED
@@ -149,6 +174,15 @@ def cancel(
     found.decision_reason = reason.strip()
     found.executor_id = None
     return found
+
+
+def check_cancelling(found: Replenishment) -> None:
+    """Refuse to withdraw a replenishment that was funded, or is over.
+
+    Raises:
+        IllegalReplenishmentState: see `cancel`.
+    """
+    found.check_step(ReplenishmentStatus.CANCELLED)
 
 
 def _check_approver(

@@ -92,9 +92,19 @@ def request_code(
         Paused: its store is paused.
         and what `releases.request_code` refuses.
     """
-    found = _approved(session, replenishment_id=replenishment_id, actor=actor)
-    pauses.check(session, store_id=found.store_id)
-    return releases.request_code(session, subject=subject(session, found), actor=actor, now=now)
+    found = locked(session, actor=actor, replenishment_id=replenishment_id)
+    about = _releasable(session, found)
+    return releases.request_code(session, subject=about, actor=actor, now=now)
+
+
+def check_claim(session: Session, found: Replenishment, *, actor: Actor, now: datetime) -> None:
+    """Refuse who may not ask for the code of a replenishment as it stands.
+
+    Raises:
+        as `request_code`.
+    """
+    about = _releasable(session, found)
+    releases.check_claim(session, subject=about, row=found, actor=actor, now=now)
 
 
 def check_code(
@@ -147,8 +157,8 @@ def fund(
         PeriodClosed: today lies in a closed period.
         and what `releases.spend_grant` refuses.
     """
-    found = _approved(session, replenishment_id=replenishment_id, actor=actor)
-    pauses.check(session, store_id=found.store_id)
+    found = locked(session, actor=actor, replenishment_id=replenishment_id)
+    about = _releasable(session, found)
     reference = bank_reference.strip()
     if not reference:
         raise InvalidEvidence(
@@ -156,7 +166,6 @@ def fund(
         )
     if bank_account_id is not None:
         _check_bank(session, account_id=bank_account_id, currency=found.currency)
-    about = subject(session, found)
     releases.check_releaser(session, subject=about, actor=actor, now=now)
     releases.spend_grant(session, subject=about, actor=actor, now=now)
     used = select(Replenishment.id).where(
@@ -194,11 +203,42 @@ def fund(
     return found
 
 
+def check_funding(session: Session, found: Replenishment, *, actor: Actor, now: datetime) -> None:
+    """Refuse who may not record the transfer of a replenishment as it stands.
+
+    Raises:
+        as `fund`, but for what the bank's reference may be refused for.
+    """
+    about = _releasable(session, found)
+    releases.check_releaser(session, subject=about, actor=actor, now=now)
+    releases.find_grant(session, subject=about, actor=actor, now=now)
+
+
+def check_unlocking(session: Session, found: Replenishment, *, actor: Actor) -> None:
+    """Refuse who may not unlock the release of a replenishment as it stands.
+
+    Raises:
+        as `unlock`.
+    """
+    _check_approved(found)
+    releases.check_unlocking(session, subject=subject(session, found), row=found, actor=actor)
+
+
+def _releasable(session: Session, found: Replenishment) -> releases.ReleaseSubject:
+    _check_approved(found)
+    pauses.check(session, store_id=found.store_id)
+    return subject(session, found)
+
+
 def _approved(session: Session, *, replenishment_id: UUID, actor: Actor) -> Replenishment:
     found = locked(session, actor=actor, replenishment_id=replenishment_id)
+    _check_approved(found)
+    return found
+
+
+def _check_approved(found: Replenishment) -> None:
     if found.status is not ReplenishmentStatus.APPROVED:
         raise IllegalReplenishmentState(f"The replenishment is {found.status.value}.")
-    return found
 
 
 def _check_bank(session: Session, *, account_id: UUID, currency: str) -> None:

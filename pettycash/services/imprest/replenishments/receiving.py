@@ -57,22 +57,11 @@ def receive(
         InvalidReplenishment: the amount is not one of the fund's currency.
     """
     found = locked(session, actor=actor, replenishment_id=replenishment_id)
-    fund = session.get_one(Fund, found.fund_id)
-    if not funds.is_keeper(fund, actor.user_id):
-        raise NotTheKeeper
-    if actor.user_id in (found.approved_by, found.funded_by):
-        raise NotTheKeeper("You approved or funded it, so the other keeper receives it.")
-    if actor.user_id in ordinary.story(session, found, now=now).judges:
-        raise NotTheKeeper("You judged one of its vouchers, so the other keeper receives it.")
-    if found.status not in (ReplenishmentStatus.FUNDED, ReplenishmentStatus.RECEIVED):
-        raise IllegalReplenishmentState(f"The replenishment is {found.status.value}.")
+    missing = check_receipt(session, found, actor=actor, now=now)
     try:
         money.checked(amount, Currency(found.currency))
     except money.InvalidAmount as error:
         raise InvalidReplenishment(errors={"amount": [error.detail]}) from error
-    missing = _missing(found)
-    if missing == 0:
-        raise NothingMissing
     if amount > missing:
         raise MoreThanFunded(f"{money.text(missing, found.currency)} is in transit.")
     total = (found.received_amount or Decimal(0)) + amount
@@ -101,6 +90,29 @@ def receive(
     sweep(session, fund_id=found.fund_id, now=now, store_id=found.store_id)
     crash_point("replenishments.received")
     return found
+
+
+def check_receipt(
+    session: Session, found: Replenishment, *, actor: Actor, now: datetime
+) -> Decimal:
+    """Refuse who may not receive a replenishment as it stands; the amount that is in transit.
+
+    Raises:
+        NotTheKeeper, IllegalReplenishmentState, NothingMissing: see `receive`.
+    """
+    fund = session.get_one(Fund, found.fund_id)
+    if not funds.is_keeper(fund, actor.user_id):
+        raise NotTheKeeper
+    if actor.user_id in (found.approved_by, found.funded_by):
+        raise NotTheKeeper("You approved or funded it, so the other keeper receives it.")
+    if actor.user_id in ordinary.story(session, found, now=now).judges:
+        raise NotTheKeeper("You judged one of its vouchers, so the other keeper receives it.")
+    if found.status not in (ReplenishmentStatus.FUNDED, ReplenishmentStatus.RECEIVED):
+        raise IllegalReplenishmentState(f"The replenishment is {found.status.value}.")
+    missing = _missing(found)
+    if missing == 0:
+        raise NothingMissing
+    return missing
 
 
 def write_off_rest(

@@ -6,7 +6,7 @@ Who recorded a file may propose what it shows, and never is the one who confirms
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.models.operations import Case, CaseStatus
@@ -15,6 +15,7 @@ from pettycash.models.requisitions import Attachment, AttachmentContent
 from pettycash.services.foundation import duties
 from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.duties import Duty
+from pettycash.services.foundation.listings import Find, Listing, days, exact
 from pettycash.services.operations import cases
 from pettycash.services.requisitions import attachments
 
@@ -49,21 +50,28 @@ def record(
             duty=Duty.RECORDER,
             requisition_id=payment.requisition_id,
         )
-    if len(session.execute(of_case(case_id)).scalars().all()) >= PER_CASE_MAX:
+    kept = select(Attachment.id).where(Attachment.case_id == case_id)
+    if len(session.execute(kept).scalars().all()) >= PER_CASE_MAX:
         raise attachments.TooManyAttachments(f"A case has at most {PER_CASE_MAX} files.")
     return attachments.keep(
         session, filename=filename, content=content, actor=actor, now=now, case_id=case.id
     )
 
 
-def of_case(case_id: UUID) -> Select[Attachment]:
-    """Select the files of a case, without the bytes."""
-    return select(Attachment).where(Attachment.case_id == case_id)
-
-
 def to_response(file: Attachment) -> attachments.ShownFile:
     """A file with its mark: no approval was about what shows how a case ended."""
     return attachments.ShownFile(file=file, is_later=True)
+
+
+CASE_EVIDENCE = Listing(
+    name="case_evidence.list",
+    query=select(Attachment),
+    filters={"case_id": exact(Attachment.case_id), **days(Attachment.created_at)},
+    find=Find(words=(Attachment.filename,), text="Words of the file's name, in any case."),
+    orders={"oldest": (Attachment.id,), "newest": (Attachment.id.desc(),)},
+    show=lambda _reader, rows: [to_response(each) for each in rows],
+)
+"""Of a case that the caller has found to be in scope; without the bytes."""
 
 
 def read(session: Session, *, case: Case, attachment_id: UUID) -> tuple[Attachment, bytes]:

@@ -10,14 +10,14 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from pettycash.models.access import Role
-from pettycash.models.imprest import Fund
+from pettycash.models.imprest import Fund, Replenishment
 from pettycash.models.operations import Case, CaseKind
-from pettycash.models.payments import AttemptState, GatewayExchangeType, PaymentAttempt
-from pettycash.models.requisitions import Attachment
+from pettycash.models.payments import AttemptState, GatewayExchangeType, Payment, PaymentAttempt
+from pettycash.models.requisitions import Attachment, Requisition
 from pettycash.runtime.crash_points import crash_point
 from pettycash.services.foundation import company_settings, outbox
 from pettycash.services.foundation.actors import Actor
@@ -123,6 +123,43 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
     return case
 
 
+def check_resolving(session: Session, case: Case, *, actor: Actor, now: datetime) -> None:
+    """Refuse who may not judge a case as it stands: propose its end, or confirm what is proposed.
+
+    Whether it can end so is not looked at.
+
+    Raises:
+        CaseResolved, NotAResolver, OwnProposal: see `cases.check_resolving`.
+        NotSeparate, JudgeMissing, HeadRequired: as `propose` and `confirm`.
+    """
+    cases.check_resolving(case, actor=actor)
+    _check_payees(session, case, actor)
+    if case.kind is CaseKind.SHORT_DELIVERY:
+        _check_delivery(session, session.get_one(Replenishment, case.object_id), actor)
+    if case.object_type != "payment":
+        return
+    payment = session.get_one(Payment, case.object_id)
+    requisition_id = payment.requisition_id
+    if case.proposal is None or case.proposed_by is None:
+        bench = judging.bench(session, requisition_id=requisition_id, now=now)
+        judging.check_proposer(session, among=bench, requisition_id=requisition_id, actor=actor)
+        return
+    subject = CaseSubject(
+        requisition=session.get_one(Requisition, requisition_id),
+        payment=payment,
+        attempts=session.execute(_attempts_of(payment)).scalars().all(),
+    )
+    among = _bench(session, case, subject, CaseProposal.of_json(case.proposal), now)
+    assert among is not None, "a payment has judges"
+    judging.check_confirmer(
+        session,
+        among=among,
+        requisition_id=requisition_id,
+        proposer=case.proposed_by,
+        actor=actor,
+    )
+
+
 def decline(session: Session, *, case_id: UUID, version: int, reason: str, actor: Actor) -> Case:
     """Disagree with what version `version` of the case proposes; the case is open again.
 
@@ -134,23 +171,33 @@ def decline(session: Session, *, case_id: UUID, version: int, reason: str, actor
 
 def _locked(session: Session, case: Case, actor: Actor) -> CaseSubject | None:
     """Lock the payment of the case; None for other things."""
-    if case.object_type == restored.CALLBACK:
-        if actor.user_id in restored.payees_told(session, callback_id=case.object_id):
-            raise NotSeparate(
-                "You get this money: another person must decide that it may be paid again."
-            )
-        return None
+    _check_payees(session, case, actor)
     if case.object_type != "payment":
         return None
     requisition, payment = facts.locked(session, payment_id=case.object_id)
     attempts = session.execute(
-        select(PaymentAttempt)
-        .where(PaymentAttempt.payment_id == payment.id)
-        .order_by(PaymentAttempt.number.desc())
+        _attempts_of(payment)
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     ).scalars()
     return CaseSubject(requisition=requisition, payment=payment, attempts=attempts.all())
+
+
+def _attempts_of(payment: Payment) -> Select[PaymentAttempt]:
+    return (
+        select(PaymentAttempt)
+        .where(PaymentAttempt.payment_id == payment.id)
+        .order_by(PaymentAttempt.number.desc())
+    )
+
+
+def _check_payees(session: Session, case: Case, actor: Actor) -> None:
+    if case.object_type != restored.CALLBACK:
+        return
+    if actor.user_id in restored.payees_told(session, callback_id=case.object_id):
+        raise NotSeparate(
+            "You get this money: another person must decide that it may be paid again."
+        )
 
 
 def _bench(
@@ -222,6 +269,10 @@ def _is_about_an_amount(case: Case) -> bool:
 def _lock_delivery(session: Session, case: Case, actor: Actor) -> None:
     """The replenishment before its case, as its receipt does; its own people don't judge it."""
     found = replenishments.locked(session, actor=actor, replenishment_id=case.object_id)
+    _check_delivery(session, found, actor)
+
+
+def _check_delivery(session: Session, found: Replenishment, actor: Actor) -> None:
     fund = session.get_one(Fund, found.fund_id)
     if actor.user_id in (found.funded_by, found.received_by) or funds.is_keeper(
         fund, actor.user_id

@@ -202,3 +202,59 @@ def test_a_change_leaves_somebody_who_can_release_it(
     rest = {"requisition_id": own.get_json()["requisition_id"]}
     made = officer.post("/api/payments/", json=rest, key=True)
     refused(made, 422, "payment.nobody_left_to_release")
+
+
+def test_a_number_stands_where_an_id_does(api: ApiClient, make: Callable[..., str]) -> None:
+    payment_id = make(making.pending)
+    treasury = api.as_("treasury")
+    number = treasury.get(f"/api/payments/{payment_id}/").json["number"]
+
+    assert treasury.get(f"/api/payments/{number.lower()}/").json["id"] == payment_id
+    found = api.as_("other_treasury").get(f"/api/payments/{number}/")
+    assert (found.status_code, found.json["code"]) == (404, "payment.not_found")
+    nobodys = treasury.get("/api/payments/PAY-2026-999999999/")
+    assert (nobodys.status_code, nobodys.json["code"]) == (404, "payment.not_found")
+
+
+def test_releases_and_exchanges_of_the_company_stand_in_lists(api: ApiClient) -> None:
+    for what in ("executions", "gateway-exchanges"):
+        assert api.as_("cfo").get(f"/api/payments/{what}/").status_code == 200
+        assert api.as_("staff").get(f"/api/payments/{what}/").status_code == 403
+    everywhere = api.as_("auditor").get("/api/funds/stores/?q=drawer").json["items"]
+    kept = api.as_("custodian").get("/api/funds/stores/?q=drawer").json["items"]
+    assert {each["id"] for each in kept} < {each["id"] for each in everywhere}
+
+
+def test_a_search_finds_nothing_of_another_company(
+    api: ApiClient, make: Callable[..., str]
+) -> None:
+    number = api.as_("treasury").get(path(make(making.pending))).json["number"]
+    searched = f"/api/payments/?q={number}"
+
+    assert [each["number"] for each in api.as_("cfo").get(searched).json["items"]] == [number]
+    assert api.as_("other_company").get(searched).json["items"] == []
+    theirs = api.as_("other_company").get("/api/users/?q=staff&limit=200").json["items"]
+    ours = api.as_("cfo").get("/api/users/?q=staff&limit=200").json["items"]
+    assert ours
+    assert {each["id"] for each in ours}.isdisjoint(each["id"] for each in theirs)
+
+
+def test_offers_and_work_say_who_may_release(api: ApiClient, make: Callable[..., str]) -> None:
+    payment_id = make(making.pending)
+
+    def offered(who: str) -> dict[str, tuple[bool, str | None]]:
+        items = api.as_(who).get(path(payment_id, "offers")).json["items"]
+        return {each["operation"]: (each["is_open"], each["code"]) for each in items}
+
+    def waits(who: str) -> list[str]:
+        kinds = api.as_(who).get("/api/work/").json["items"]
+        return [each["id"] for kind in kinds for each in kind["items"]]
+
+    assert offered(making.EXECUTOR)["payments.send_otp"] == (True, None)
+    assert offered(making.MAKER)["payments.send_otp"] == (False, "release.not_separate")
+    assert offered(making.MAKER)["payments.cancel"] == (True, None)
+    assert "payments.send_otp" not in offered("auditor")
+    refused(api.as_("other_treasury").get(path(payment_id, "offers")), 404, "payment.not_found")
+    assert payment_id in waits(making.EXECUTOR)
+    assert payment_id not in waits(making.MAKER)
+    assert payment_id not in waits("other_treasury")

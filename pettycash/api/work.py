@@ -1,0 +1,25 @@
+"""Work that waits for me, over all kinds."""
+
+from collections.abc import Sequence
+
+from flask.views import MethodView
+
+from pettycash.api.admission import current_actor, operation
+from pettycash.api.blueprints import Blueprint
+from pettycash.api.schemas.work import EXAMPLE_WORK, WorkSchema
+from pettycash.runtime.db import transaction
+from pettycash.services.reports import work
+
+blp = Blueprint("work", __name__, url_prefix="/api/work", description="What waits for me.")
+
+
+@blp.route("/")
+class WaitingWork(MethodView):
+    """My work."""
+
+    @operation("work.list")
+    @blp.response(200, WorkSchema, example=EXAMPLE_WORK)
+    def get(self) -> dict[str, Sequence[work.Work]]:
+        """List what waits for you: decisions, releases, cash, cases, changes and the rest."""
+        with transaction() as session:
+            return {"items": work.waiting(session, actor=current_actor())}

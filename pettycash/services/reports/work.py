@@ -1,0 +1,450 @@
+"""Work: everything that waits for a person, by the very guards that decide who may act.
+
+Of each kind the oldest are looked at, so that the list costs the same however much there is; where
+more may wait, it says so.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from pettycash.models.imprest import (
+    Replenishment,
+    ReplenishmentStatus,
+    VarianceAdjustment,
+    VarianceStatus,
+)
+from pettycash.models.operations import Case, CaseStatus, Change, ChangeStatus, Pause
+from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.releases import CashAcknowledgement
+from pettycash.models.requisitions import Requisition, RequisitionStatus
+from pettycash.runtime.rails import Method
+from pettycash.services.approvals import deciding
+from pettycash.services.foundation import permissions, requesters, visibility
+from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.listings import Reader
+from pettycash.services.imprest import replenishments, variances
+from pettycash.services.operations import cases, changes, pauses
+from pettycash.services.payments import adoption, cash, releasing, signatures, treasury_validation
+from pettycash.services.payments.case_resolutions import resolving
+from pettycash.services.reports.offers import refusal_of
+from pettycash.services.requisitions import inbox, lifecycle
+
+LOOKED_AT_MAX = 20
+"""Of each kind, the oldest."""
+
+R = RequisitionStatus
+Numbered = Requisition | Payment | Replenishment | VarianceAdjustment
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkItem:
+    """One thing that waits, and where it is read."""
+
+    id: UUID
+    link: str
+    what: str
+    """Its kind: of the money, of the case, of the change."""
+    number: str | None
+    amount: Decimal | None
+    currency: str | None
+    since: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """Work of one kind."""
+
+    kind: str
+    operation: str
+    items: Sequence[WorkItem]
+    has_more: bool
+    """More may wait than were looked at."""
+
+    @property
+    def count(self) -> int:
+        """Of those that were looked at."""
+        return len(self.items)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkKind:
+    """One kind of work: what may wait, the guard of the verb, and how it is told."""
+
+    kind: str
+    operation: str
+    query: Callable[[Reader], Select[*tuple[Any, ...]]]
+    guard: Callable[[Reader, Any], object]
+    item: Callable[[Any], WorkItem]
+
+
+def waiting(session: Session, *, actor: Actor) -> list[Work]:
+    """List what waits for the actor, the oldest first; kinds of which nothing does are left out."""
+    reader = Reader(session, actor)
+    found = []
+    for kind in KINDS:
+        if permissions.reaches(actor, kind.operation):
+            work = _look(reader, kind)
+            if work.items or work.has_more:
+                found.append(work)
+    return found
+
+
+def _look(reader: Reader, kind: WorkKind) -> Work:
+    query = kind.query(reader).limit(LOOKED_AT_MAX + 1)
+    is_single = len(query.column_descriptions) == 1
+    rows = [row[0] if is_single else row for row in reader.session.execute(query)]
+    return Work(
+        kind=kind.kind,
+        operation=kind.operation,
+        items=[
+            kind.item(row)
+            for row in rows[:LOOKED_AT_MAX]
+            if refusal_of(lambda row=row: kind.guard(reader, row)) is None  # type: ignore[misc]
+        ],
+        has_more=len(rows) > LOOKED_AT_MAX,
+    )
+
+
+def _item(
+    row: Numbered, place: str, *, what: StrEnum | str, since: datetime, amount: Decimal
+) -> WorkItem:
+    return WorkItem(
+        id=row.id,
+        link=f"/api/{place}/{row.id}/",
+        what=str(what),
+        number=row.number,
+        amount=amount,
+        currency=row.currency,
+        since=since,
+    )
+
+
+def _requisition(row: Requisition) -> WorkItem:
+    since = row.status_changed_at
+    return _item(row, "requisitions", what=row.kind, since=since, amount=row.amount)
+
+
+def _payment(row: Payment) -> WorkItem:
+    since = row.status_changed_at
+    return _item(row, "payments", what=row.method, since=since, amount=row.amount)
+
+
+def _replenishment(row: Replenishment) -> WorkItem:
+    amount = row.approved_amount or row.requested_amount
+    what = "automatic" if row.auto_triggered else "by_hand"
+    return _item(row, "replenishments", what=what, since=row.status_changed_at, amount=amount)
+
+
+def _variance(row: VarianceAdjustment) -> WorkItem:
+    amount = row.variance_amount
+    return _item(row, "variances", what=row.kind, since=row.created_at, amount=amount)
+
+
+def _unnumbered(
+    row: Case | Change | Pause, link: str, *, what: StrEnum | str, since: datetime
+) -> WorkItem:
+    return WorkItem(
+        id=row.id,
+        link=link,
+        what=str(what),
+        number=None,
+        amount=None,
+        currency=None,
+        since=since,
+    )
+
+
+def _case(row: Case) -> WorkItem:
+    since = row.proposed_at or row.created_at
+    return _unnumbered(row, f"/api/cases/{row.id}/", what=row.kind, since=since)
+
+
+def _change(row: Change) -> WorkItem:
+    return _unnumbered(row, f"/api/changes/{row.id}/", what=row.kind, since=row.created_at)
+
+
+def _pause(row: Pause) -> WorkItem:
+    return _unnumbered(row, "/api/pause/", what=row.scope, since=row.created_at)
+
+
+def _requisitions(reader: Reader, *statuses: R) -> Select[Requisition]:
+    return (
+        select(Requisition)
+        .where(visibility.requisitions(reader.actor), Requisition.status.in_(statuses))
+        .order_by(Requisition.id)
+    )
+
+
+def _payments(reader: Reader, *statuses: PaymentStatus) -> Select[Payment]:
+    return (
+        select(Payment)
+        .where(visibility.payments(reader.actor), Payment.status.in_(statuses))
+        .order_by(Payment.id)
+    )
+
+
+def _replenishments(reader: Reader, status: ReplenishmentStatus) -> Select[Replenishment]:
+    return (
+        select(Replenishment)
+        .where(replenishments.visible(reader.actor), Replenishment.status == status)
+        .order_by(Replenishment.id)
+    )
+
+
+def _to_validate(reader: Reader) -> Select[Requisition]:
+    return _requisitions(reader, R.PENDING_TREASURY_VALIDATION).where(
+        Requisition.held_at.is_(None), Requisition.open_redirect_id.is_(None)
+    )
+
+
+def _to_release(reader: Reader) -> Select[Payment]:
+    return _payments(reader, PaymentStatus.PENDING, PaymentStatus.FAILED).where(
+        Payment.maker_id.is_distinct_from(reader.actor.user_id),
+        or_(Payment.executor_id.is_(None), Payment.executor_id == reader.actor.user_id),
+    )
+
+
+def _check_sending(reader: Reader, row: Payment) -> None:
+    releasing.check_sending(
+        reader.session,
+        reader.session.get_one(Requisition, row.requisition_id),
+        row,
+        actor=reader.actor,
+        now=reader.now,
+    )
+
+
+def _to_acknowledge(reader: Reader) -> Select[Payment]:
+    return _payments(reader, PaymentStatus.EXECUTING).where(Payment.method == Method.CASH)
+
+
+def _to_witness(reader: Reader) -> Select[Payment, CashAcknowledgement]:
+    return (
+        select(Payment, CashAcknowledgement)
+        .join(CashAcknowledgement, CashAcknowledgement.payment_id == Payment.id)
+        .where(
+            visibility.payments(reader.actor),
+            CashAcknowledgement.witness_id == reader.actor.user_id,
+            CashAcknowledgement.acknowledged_at.is_(None),
+            Payment.status == PaymentStatus.EXECUTING,
+        )
+        .order_by(Payment.id)
+    )
+
+
+def _to_decide(reader: Reader) -> Select[*tuple[Any, ...]]:
+    return inbox.waiting(reader).order_by(inbox.KEY)
+
+
+def _check_decision(reader: Reader, row: inbox.Row) -> None:
+    session, actor, now = reader.session, reader.actor, reader.now
+    _step, _round, redirect, requisition = row
+    if redirect is None:
+        deciding.waiting_step(session, requisition, actor=actor, now=now)
+    else:
+        changes.check_confirming(session, redirect, actor=actor, now=now)
+
+
+def _decision(row: inbox.Row) -> WorkItem:
+    step, _round, redirect, requisition = row
+    if redirect is not None:
+        return _change(redirect)
+    assert step is not None, "an item of the inbox is a step or a redirect"
+    return _item(
+        requisition,
+        "requisitions",
+        what=requisition.kind,
+        since=step.created_at,
+        amount=requisition.amount,
+    )
+
+
+def _cases(reader: Reader) -> Select[Case]:
+    me = reader.actor.user_id
+    return (
+        select(Case)
+        .where(
+            cases.visible(reader.actor),
+            or_(
+                and_(Case.status == CaseStatus.OPEN, Case.owner_id == me),
+                and_(Case.status == CaseStatus.PROPOSED, Case.proposed_by != me),
+            ),
+        )
+        .order_by(Case.id)
+    )
+
+
+def _changes(reader: Reader) -> Select[Change]:
+    me = reader.actor.user_id
+    return (
+        select(Change)
+        .where(
+            changes.visible(reader.actor),
+            Change.status == ChangeStatus.PROPOSED,
+            Change.proposed_by != me,
+            Change.kind != "redirect",  # it waits in the inbox
+            func.coalesce(Change.decider_id, me) == me,
+        )
+        .order_by(Change.id)
+    )
+
+
+def _resumes(reader: Reader) -> Select[Pause]:
+    return (
+        select(Pause)
+        .where(
+            Pause.resumed_at.is_(None),
+            Pause.resume_requested_by != reader.actor.user_id,
+        )
+        .order_by(Pause.id)
+    )
+
+
+KINDS: Sequence[WorkKind] = (
+    WorkKind(
+        kind="decisions",
+        operation="approvals.list",
+        query=_to_decide,
+        guard=_check_decision,
+        item=_decision,
+    ),
+    WorkKind(
+        kind="sent_back",
+        operation="requisitions.submit",
+        query=lambda reader: _requisitions(reader, R.CHANGES_REQUESTED).where(
+            Requisition.requester_id == reader.actor.user_id
+        ),
+        guard=lambda reader, row: lifecycle.check_submitting(
+            reader.session, row, actor=reader.actor
+        ),
+        item=_requisition,
+    ),
+    WorkKind(
+        kind="validations",
+        operation="requisitions.validate",
+        query=_to_validate,
+        guard=lambda reader, row: treasury_validation.check_validating(
+            reader.session, row, actor=reader.actor
+        ),
+        item=_requisition,
+    ),
+    WorkKind(
+        kind="releases",
+        operation="payments.send_otp",
+        query=_to_release,
+        guard=_check_sending,
+        item=_payment,
+    ),
+    WorkKind(
+        kind="acknowledgements",
+        operation="payments.acknowledge",
+        query=_to_acknowledge,
+        guard=lambda reader, row: cash.check_acknowledging(reader.session, row, actor=reader.actor),
+        item=_payment,
+    ),
+    WorkKind(
+        kind="signatures",
+        operation="payments.acknowledge",
+        query=_to_witness,
+        guard=lambda reader, row: signatures.check_witnessing(
+            reader.session, *row, actor=reader.actor
+        ),
+        item=lambda row: _payment(row[0]),
+    ),
+    WorkKind(
+        kind="reviews",
+        operation="requisitions.review",
+        query=lambda reader: _requisitions(reader, R.PAID, R.CLOSED_SHORT),
+        guard=lambda reader, row: lifecycle.check_reviewing(
+            reader.session, row, actor=reader.actor
+        ),
+        item=_requisition,
+    ),
+    WorkKind(
+        kind="left_behind",
+        operation="requisitions.adopt",
+        query=lambda reader: _requisitions(reader, *requesters.ANSWERED).where(
+            requesters.left_behind()
+        ),
+        guard=lambda reader, row: adoption.check_adopting(
+            reader.session, row, actor=reader.actor, now=reader.now
+        ),
+        item=_requisition,
+    ),
+    WorkKind(
+        kind="replenishments_to_approve",
+        operation="replenishments.approve",
+        query=lambda reader: _replenishments(reader, ReplenishmentStatus.PENDING),
+        guard=lambda reader, row: replenishments.check_approval(
+            reader.session, row, actor=reader.actor, now=reader.now
+        ),
+        item=_replenishment,
+    ),
+    WorkKind(
+        kind="replenishments_to_fund",
+        operation="replenishments.send_otp",
+        query=lambda reader: _replenishments(reader, ReplenishmentStatus.APPROVED),
+        guard=lambda reader, row: replenishments.check_claim(
+            reader.session, row, actor=reader.actor, now=reader.now
+        ),
+        item=_replenishment,
+    ),
+    WorkKind(
+        kind="replenishments_to_receive",
+        operation="replenishments.receive",
+        query=lambda reader: _replenishments(reader, ReplenishmentStatus.FUNDED),
+        guard=lambda reader, row: replenishments.check_receipt(
+            reader.session, row, actor=reader.actor, now=reader.now
+        ),
+        item=_replenishment,
+    ),
+    WorkKind(
+        kind="variances",
+        operation="variances.approve",
+        query=lambda reader: (
+            select(VarianceAdjustment)
+            .where(
+                VarianceAdjustment.status == VarianceStatus.PENDING,
+                VarianceAdjustment.initiated_by != reader.actor.user_id,
+            )
+            .order_by(VarianceAdjustment.id)
+        ),
+        guard=lambda reader, row: variances.check_decision(
+            reader.session, row, actor=reader.actor, now=reader.now
+        ),
+        item=_variance,
+    ),
+    WorkKind(
+        kind="cases",
+        operation="cases.resolve",
+        query=_cases,
+        guard=lambda reader, row: resolving.check_resolving(
+            reader.session, row, actor=reader.actor, now=reader.now
+        ),
+        item=_case,
+    ),
+    WorkKind(
+        kind="changes",
+        operation="changes.confirm",
+        query=_changes,
+        guard=lambda reader, row: changes.check_confirming(
+            reader.session, row, actor=reader.actor, now=reader.now
+        ),
+        item=_change,
+    ),
+    WorkKind(
+        kind="resumes",
+        operation="pauses.resume",
+        query=_resumes,
+        guard=lambda reader, row: pauses.check_resuming(row, actor=reader.actor),
+        item=_pause,
+    ),
+)
