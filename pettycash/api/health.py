@@ -64,8 +64,6 @@ READY_EXAMPLE = {
 
 @blp.route("/healthz")
 class Live(MethodView):
-    """Liveness."""
-
     @operation("health.live")
     @blp.response(200, LiveSchema, example={"status": "ok"})
     def get(self) -> dict[str, str]:
@@ -75,8 +73,6 @@ class Live(MethodView):
 
 @blp.route("/readyz")
 class Ready(MethodView):
-    """Readiness."""
-
     @operation("health.ready")
     @blp.response(200, ReadySchema, example=READY_EXAMPLE)
     @blp.response(
@@ -97,8 +93,6 @@ class Ready(MethodView):
 
 @blp.route("/metrics")
 class Metrics(MethodView):
-    """Prometheus."""
-
     @operation("health.metrics")
     @blp.response(
         200,

@@ -38,8 +38,6 @@ def _answer(found: Sequence[Offer]) -> Answer:
 
 @blp.route("/payments/<uuid:payment_id>/offers/")
 class PaymentOffers(MethodView):
-    """Of a payment."""
-
     @operation("payments.offers")
     @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
     @refuses(PaymentNotFound)
@@ -53,8 +51,6 @@ class PaymentOffers(MethodView):
 
 @blp.route("/requisitions/<uuid:requisition_id>/offers/")
 class RequisitionOffers(MethodView):
-    """Of a requisition."""
-
     @operation("requisitions.offers")
     @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
     @refuses(RequisitionNotFound)
@@ -70,8 +66,6 @@ class RequisitionOffers(MethodView):
 
 @blp.route("/replenishments/<uuid:replenishment_id>/offers/")
 class ReplenishmentOffers(MethodView):
-    """Of a replenishment."""
-
     @operation("replenishments.offers")
     @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
     @refuses(ReplenishmentNotFound)
@@ -89,8 +83,6 @@ class ReplenishmentOffers(MethodView):
 
 @blp.route("/variances/<uuid:variance_id>/offers/")
 class VarianceOffers(MethodView):
-    """Of a variance."""
-
     @operation("variances.offers")
     @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
     @refuses(VarianceNotFound)
@@ -106,8 +98,6 @@ class VarianceOffers(MethodView):
 
 @blp.route("/cases/<uuid:case_id>/offers/")
 class CaseOffers(MethodView):
-    """Of a case."""
-
     @operation("cases.offers")
     @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
     @refuses(CaseNotFound)
@@ -121,8 +111,6 @@ class CaseOffers(MethodView):
 
 @blp.route("/changes/<uuid:change_id>/offers/")
 class ChangeOffers(MethodView):
-    """Of a change."""
-
     @operation("changes.offers")
     @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
     @refuses(ChangeNotFound)

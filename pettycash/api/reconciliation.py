@@ -27,8 +27,6 @@ blp = Blueprint(
 
 @blp.route("/")
 class ReconciliationRuns(MethodView):
-    """All runs."""
-
     @operation("reconciliation.list")
     @blp.arguments(query_of(RUNS), location="query")
     @blp.response(200, page_of(RunSchema), example=example_page(EXAMPLE_RUN))
@@ -58,8 +56,6 @@ class ReconciliationRuns(MethodView):
 
 @blp.route("/<uuid:run_id>/")
 class OneReconciliationRun(MethodView):
-    """One run."""
-
     @operation("reconciliation.get")
     @blp.response(200, RunSchema, example=EXAMPLE_RUN)
     @refuses(RunNotFound)

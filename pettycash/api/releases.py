@@ -105,8 +105,6 @@ NOT_NOW = (
 
 @blp.route("/<uuid:payment_id>/send_otp/")
 class CodeSending(MethodView):
-    """Asking for a code."""
-
     @operation("payments.send_otp")
     @idempotent()
     @blp.response(202, ReleaseSchema, example={**EXAMPLE_RELEASE, "otp_sent_timestamp": None})
@@ -122,8 +120,6 @@ class CodeSending(MethodView):
 
 @blp.route("/<uuid:payment_id>/verify_otp/")
 class CodeVerification(MethodView):
-    """Giving the code."""
-
     @operation("payments.verify_otp")
     @idempotent()
     @blp.arguments(CodeSchema, example={"code": "123456"})
@@ -161,8 +157,6 @@ class CodeVerification(MethodView):
 
 @blp.route("/<uuid:payment_id>/execute/")
 class Execution(MethodView):
-    """Releasing it."""
-
     @operation("payments.execute")
     @idempotent(required=True)
     @blp.response(202, PaymentDetailSchema, example=EXAMPLE_EXECUTING)
@@ -199,8 +193,6 @@ class Execution(MethodView):
 
 @blp.route("/<uuid:payment_id>/assign_executor/")
 class ExecutorAssignment(MethodView):
-    """Naming who releases it."""
-
     @operation("payments.assign_executor")
     @idempotent()
     @blp.arguments(ExecutorSchema, example={"executor_id": EXAMPLE_RELEASE["executor_id"]})
@@ -226,8 +218,6 @@ class ExecutorAssignment(MethodView):
 
 @blp.route("/<uuid:payment_id>/unlock_release/")
 class ReleaseUnlocking(MethodView):
-    """Ending a lock."""
-
     @operation("payments.unlock_release")
     @idempotent()
     @blp.response(200, PaymentDetailSchema, example=EXAMPLE_DETAIL)
@@ -247,8 +237,6 @@ class ReleaseUnlocking(MethodView):
 
 @blp.route("/<uuid:payment_id>/acknowledge/")
 class Acknowledgement(MethodView):
-    """Cash changes hands."""
-
     @operation("payments.acknowledge")
     @idempotent()
     @blp.arguments(AcknowledgementSchema, example={"code": "123456"})

@@ -15,8 +15,6 @@ blp = Blueprint("work", __name__, url_prefix="/api/work", description="What wait
 
 @blp.route("/")
 class WaitingWork(MethodView):
-    """My work."""
-
     @operation("work.list")
     @blp.response(200, WorkSchema, example=EXAMPLE_WORK)
     def get(self) -> dict[str, Sequence[work.Work]]:

@@ -60,8 +60,6 @@ EXAMPLE = {
 
 @blp.route("/")
 class ApiKeys(MethodView):
-    """All of them."""
-
     @operation("api_keys.list")
     @blp.arguments(query_of(API_KEYS), location="query")
     @blp.response(200, page_of(ApiKeySchema), example=example_page(EXAMPLE))
@@ -110,8 +108,6 @@ class ApiKeys(MethodView):
 
 @blp.route("/<uuid:api_key_id>/")
 class OneApiKey(MethodView):
-    """One of them."""
-
     @operation("api_keys.revoke")
     @blp.response(204)
     @refuses(KeyNotFound)

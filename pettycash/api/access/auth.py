@@ -95,8 +95,6 @@ ME_EXAMPLE = {
 
 @blp.route("/login/")
 class Login(MethodView):
-    """A sign-in."""
-
     @operation("auth.login")
     @blp.arguments(
         LoginSchema,
@@ -149,8 +147,6 @@ def _count_attempt(username: str) -> LoginSubjects:
 
 @blp.route("/refresh/")
 class Refresh(MethodView):
-    """The rotation of a session's tokens."""
-
     @operation("auth.refresh")
     @blp.arguments(RefreshSchema, example={"refresh_token": "pc_rt_…"})
     @blp.response(200, TokensSchema, example=TOKENS_EXAMPLE)
@@ -174,8 +170,6 @@ class Refresh(MethodView):
 
 @blp.route("/logout/")
 class Logout(MethodView):
-    """The end of a session."""
-
     @operation("auth.logout")
     @blp.response(204)
     def post(self) -> None:
@@ -189,8 +183,6 @@ class Logout(MethodView):
 
 @blp.route("/me/")
 class Me(MethodView):
-    """The caller."""
-
     @operation("auth.me")
     @blp.response(200, MeSchema, example=ME_EXAMPLE)
     def get(self) -> Mapping[str, Any]:
@@ -216,8 +208,6 @@ class Me(MethodView):
 
 @blp.route("/reauthenticate/")
 class Reauthentication(MethodView):
-    """Proof that it is still the same person."""
-
     @operation("auth.reauthenticate")
     @blp.arguments(
         ReauthenticateSchema, example={"password": "a long pass phrase", "totp_code": "123456"}
@@ -262,8 +252,6 @@ def _confirm_password(password: str) -> LoginSubjects:
 
 @blp.route("/change_password/")
 class PasswordChange(MethodView):
-    """A new password."""
-
     @operation("auth.change_password")
     @blp.arguments(
         ChangePasswordSchema,
@@ -299,8 +287,6 @@ class PasswordChange(MethodView):
 
 @blp.route("/links/")
 class Links(MethodView):
-    """A one-time link, as it was mailed to its owner."""
-
     @operation("auth.use_link")
     @blp.arguments(
         LinkSchema, example={"token": "pc_link_…", "new_password": "four words unrelated"}
@@ -333,8 +319,6 @@ def _check_new_password(text: str, user: User, company: Company) -> None:
 
 @blp.route("/mfa/enrol/")
 class MfaEnrolment(MethodView):
-    """The beginning of an enrolment."""
-
     @operation("auth.mfa_enrol", step_up=True)
     @blp.response(
         200,
@@ -353,8 +337,6 @@ class MfaEnrolment(MethodView):
 
 @blp.route("/mfa/confirm/")
 class MfaConfirmation(MethodView):
-    """The end of an enrolment."""
-
     @operation("auth.mfa_confirm", step_up=True)
     @blp.arguments(ConfirmSchema, example={"code": "123456"})
     @blp.response(204)
@@ -369,8 +351,6 @@ class MfaConfirmation(MethodView):
 
 @blp.route("/mfa/reset/")
 class MfaReset(MethodView):
-    """A lost authenticator."""
-
     @operation("auth.mfa_reset", step_up=True)
     @blp.arguments(ResetSchema, example={"user_id": UUID_EXAMPLE})
     @blp.response(204)

@@ -36,8 +36,6 @@ def _version(company: Company) -> str:
 
 @blp.route("/")
 class Companies(MethodView):
-    """A list of one."""
-
     @operation("companies.list")
     @blp.arguments(query_of(COMPANIES), location="query")
     @blp.response(200, page_of(CompanySchema), example=example_page(EXAMPLE_COMPANY))
@@ -49,8 +47,6 @@ class Companies(MethodView):
 
 @blp.route("/<uuid:company_id>/")
 class OneCompany(MethodView):
-    """The company."""
-
     @operation("companies.get")
     @blp.response(200, CompanySchema, example=EXAMPLE_COMPANY)
     @refuses(UnitNotFound)

@@ -74,8 +74,6 @@ def _serve(kind: UnitView) -> None:
     listing = organisation.UNITS[kind.operations]
 
     class Units(MethodView):
-        """All of a kind."""
-
         @operation(f"{kind.operations}.list")
         @blp.arguments(query_of(listing), location="query")
         @blp.response(200, page_of(kind.schema), example=example_page(answer))
@@ -98,8 +96,6 @@ def _serve(kind: UnitView) -> None:
                 return unit, {"Location": f"/api/{kind.path}/{unit.id}/"}
 
     class OneUnit(MethodView):
-        """One of a kind."""
-
         @operation(f"{kind.operations}.get")
         @blp.response(200, kind.schema, example=answer)
         @blp.doc(summary=f"Read a {kind.one}.")

@@ -54,8 +54,6 @@ EXAMPLE_ROLE_CHANGE = {
 
 @blp.route("/")
 class RoleAssignments(MethodView):
-    """All role assignments."""
-
     @operation("role_assignments.list")
     @blp.arguments(query_of(ROLE_ASSIGNMENTS), location="query")
     @blp.response(200, page_of(RoleAssignmentSchema), example=example_page(EXAMPLE_ASSIGNMENT))
@@ -80,8 +78,6 @@ class RoleAssignments(MethodView):
 
 @blp.route("/<uuid:assignment_id>/end/")
 class RoleAssignmentEnd(MethodView):
-    """The end of a role."""
-
     @operation("role_assignments.end", step_up=True)
     @idempotent()
     @blp.arguments(RoleEndSchema, example={"reason": "Has left the branch."})

@@ -42,8 +42,6 @@ EXAMPLE: dict[str, Any] = {
 
 @blp.route("/")
 class Sessions(MethodView):
-    """All of them."""
-
     @operation("sessions.list")
     @blp.arguments(query_of(SESSIONS), location="query")
     @blp.response(200, page_of(SessionSchema), example=EXAMPLE)
@@ -58,8 +56,6 @@ class Sessions(MethodView):
 
 @blp.route("/<uuid:session_id>/")
 class Session(MethodView):
-    """One of them."""
-
     @operation("sessions.revoke")
     @blp.response(204)
     @refuses(SessionNotFound)

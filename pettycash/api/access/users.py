@@ -52,8 +52,6 @@ def _one(session: Session, person: people.Person) -> dict[str, Any]:
 
 @blp.route("/")
 class Users(MethodView):
-    """All people."""
-
     @operation("users.list")
     @blp.arguments(query_of(USERS), location="query")
     @blp.response(200, page_of(UserSchema), example=example_page(EXAMPLE_USER))
@@ -81,8 +79,6 @@ class Users(MethodView):
 
 @blp.route("/<uuid:user_id>/")
 class OneUser(MethodView):
-    """One person."""
-
     @operation("users.get")
     @blp.response(200, UserSchema, example=EXAMPLE_USER)
     @refuses(UserNotFound)
@@ -126,8 +122,6 @@ class OneUser(MethodView):
 
 @blp.route("/<uuid:user_id>/link/")
 class UserLink(MethodView):
-    """A link to set a password with."""
-
     @operation("users.link", step_up=True)
     @idempotent()
     @blp.response(202)

@@ -23,8 +23,6 @@ blp = Blueprint(
 
 @blp.route("/")
 class ApprovalInbox(MethodView):
-    """Open steps and redirects of mine."""
-
     @operation("approvals.list")
     @blp.arguments(query_of(INBOX), location="query")
     @blp.response(200, page_of(InboxItemSchema), example=example_page(EXAMPLE_INBOX))

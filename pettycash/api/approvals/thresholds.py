@@ -54,8 +54,6 @@ blp = Blueprint(
 
 @blp.route("/")
 class Thresholds(MethodView):
-    """All published tiers."""
-
     @operation("thresholds.list")
     @blp.arguments(query_of(THRESHOLDS), location="query")
     @blp.response(200, page_of(ThresholdSchema), example=example_page(EXAMPLE_THRESHOLD))
@@ -93,8 +91,6 @@ class Thresholds(MethodView):
 
 @blp.route("/coverage/")
 class ThresholdCoverage(MethodView):
-    """What no tier serves."""
-
     @operation("thresholds.coverage")
     @blp.response(200, CoverageSchema, example=EXAMPLE_COVERAGE)
     def get(self) -> dict[str, Any]:
@@ -122,8 +118,6 @@ class ThresholdCoverage(MethodView):
 
 @blp.route("/<uuid:threshold_id>/")
 class OneThreshold(MethodView):
-    """One tier."""
-
     @operation("thresholds.get")
     @blp.response(200, ThresholdSchema, example=EXAMPLE_THRESHOLD)
     @refuses(ThresholdNotFound)
@@ -139,8 +133,6 @@ class OneThreshold(MethodView):
 
 @blp.route("/<uuid:threshold_id>/retire/")
 class ThresholdRetirement(MethodView):
-    """The end of a tier."""
-
     @operation("thresholds.retire", step_up=True)
     @idempotent()
     @blp.arguments(RetirementSchema, example={"reason": "Replaced by the new policy."})

@@ -65,8 +65,6 @@ blp = Blueprint(
 
 @blp.route("/")
 class Funds(MethodView):
-    """All funds in scope."""
-
     @operation("funds.list")
     @blp.arguments(query_of(FUNDS), location="query")
     @blp.response(200, page_of(FundSchema), example=example_page(EXAMPLE_FUND))
@@ -92,8 +90,6 @@ class Funds(MethodView):
 
 @blp.route("/<uuid:fund_id>/")
 class OneFund(MethodView):
-    """One fund."""
-
     @operation("funds.get")
     @blp.response(200, FundSchema, example=EXAMPLE_FUND)
     @refuses(FundNotFound)
@@ -122,8 +118,6 @@ class OneFund(MethodView):
 
 @blp.route("/<uuid:fund_id>/balance/")
 class BalanceOfFund(MethodView):
-    """What a fund holds."""
-
     @operation("funds.balance")
     @blp.response(200, FundBalanceSchema, example=EXAMPLE_BALANCE)
     @refuses(FundNotFound)
@@ -143,8 +137,6 @@ class BalanceOfFund(MethodView):
 
 @blp.route("/<uuid:fund_id>/replenish/")
 class FundReplenishment(MethodView):
-    """Asking for money."""
-
     @operation("funds.replenish")
     @idempotent(required=True)
     @blp.arguments(ReplenishSchema, example={"reason": "The school trip next week"})
@@ -170,8 +162,6 @@ class FundReplenishment(MethodView):
 
 @blp.route("/<uuid:fund_id>/opening_balance/")
 class OpeningBalance(MethodView):
-    """The cut-over."""
-
     @operation("funds.opening_balance", step_up=True)
     @idempotent()
     @blp.arguments(OpeningBalanceSchema, example=EXAMPLE_OPENING)
@@ -189,8 +179,6 @@ class OpeningBalance(MethodView):
 
 @blp.route("/stores/")
 class AllStores(MethodView):
-    """The stores of all funds in scope."""
-
     @operation("stores.list_all")
     @blp.arguments(query_of(STORES), location="query")
     @blp.response(200, page_of(StoreSchema), example=example_page(EXAMPLE_STORE))
@@ -202,8 +190,6 @@ class AllStores(MethodView):
 
 @blp.route("/<uuid:fund_id>/stores/")
 class Stores(MethodView):
-    """A fund's stores."""
-
     @operation("stores.list")
     @blp.arguments(query_of(STORES, without=("fund_id",)), location="query")
     @blp.response(200, page_of(StoreSchema), example=example_page(EXAMPLE_STORE))
@@ -232,8 +218,6 @@ class Stores(MethodView):
 
 @blp.route("/<uuid:fund_id>/stores/<uuid:store_id>/")
 class OneStore(MethodView):
-    """One store."""
-
     @operation("stores.get")
     @blp.response(200, StoreSchema, example=EXAMPLE_STORE)
     @refuses(FundNotFound, StoreNotFound)

@@ -81,8 +81,6 @@ blp = Blueprint(
 
 @blp.route("/")
 class Replenishments(MethodView):
-    """All of them in scope."""
-
     @operation("replenishments.list")
     @blp.arguments(query_of(REPLENISHMENTS), location="query")
     @blp.response(200, page_of(ReplenishmentSchema), example=example_page(EXAMPLE_REPLENISHMENT))
@@ -94,8 +92,6 @@ class Replenishments(MethodView):
 
 @blp.route("/<key:replenishment_id>/")
 class OneReplenishment(MethodView):
-    """One of them."""
-
     @operation("replenishments.get")
     @blp.response(200, ReplenishmentSchema, example=EXAMPLE_REPLENISHMENT)
     @refuses(ReplenishmentNotFound)
@@ -113,8 +109,6 @@ class OneReplenishment(MethodView):
 
 @blp.route("/<uuid:replenishment_id>/approve/")
 class ReplenishmentApproval(MethodView):
-    """Yes."""
-
     @operation("replenishments.approve")
     @idempotent()
     @blp.response(200, ReplenishmentSchema, example=EXAMPLE_APPROVED)
@@ -140,8 +134,6 @@ class ReplenishmentApproval(MethodView):
 
 @blp.route("/<uuid:replenishment_id>/reject/")
 class ReplenishmentRejection(MethodView):
-    """No."""
-
     @operation("replenishments.reject")
     @idempotent()
     @blp.arguments(ReplenishmentReasonSchema, example={"reason": "Next month"})
@@ -163,8 +155,6 @@ class ReplenishmentRejection(MethodView):
 
 @blp.route("/<uuid:replenishment_id>/cancel/")
 class Cancellation(MethodView):
-    """Never mind."""
-
     @operation("replenishments.cancel")
     @idempotent()
     @blp.arguments(ReplenishmentReasonSchema, example={"reason": "Not needed any more"})
@@ -184,8 +174,6 @@ class Cancellation(MethodView):
 
 @blp.route("/<uuid:replenishment_id>/send_otp/")
 class CodeRequest(MethodView):
-    """A code, please."""
-
     @operation("replenishments.send_otp")
     @idempotent()
     @blp.response(202, TransferCodeSentSchema, example=EXAMPLE_SENT)
@@ -211,8 +199,6 @@ class CodeRequest(MethodView):
 
 @blp.route("/<uuid:replenishment_id>/verify_otp/")
 class CodeCheck(MethodView):
-    """The code."""
-
     @operation("replenishments.verify_otp")
     @idempotent()
     @blp.arguments(TransferCodeSchema, example={"code": "123456"})
@@ -247,8 +233,6 @@ class CodeCheck(MethodView):
 
 @blp.route("/<uuid:replenishment_id>/unlock_release/")
 class Unlocking(MethodView):
-    """Unlocking after too many failed codes."""
-
     @operation("replenishments.unlock_release")
     @idempotent()
     @blp.response(200, ReplenishmentSchema, example=EXAMPLE_APPROVED)
@@ -266,8 +250,6 @@ class Unlocking(MethodView):
 
 @blp.route("/<uuid:replenishment_id>/fund/")
 class Funding(MethodView):
-    """The transfer."""
-
     @operation("replenishments.fund")
     @idempotent(required=True)
     @blp.arguments(TransferSchema, example={"bank_reference": "FT26325XYZ"})
@@ -301,8 +283,6 @@ class Funding(MethodView):
 
 @blp.route("/<uuid:replenishment_id>/receive/")
 class Receipt(MethodView):
-    """The money is here."""
-
     @operation("replenishments.receive")
     @idempotent(required=True)
     @blp.arguments(DeliverySchema, example={"amount": "11000.00"})

@@ -54,8 +54,6 @@ blp = Blueprint(
 
 @blp.route("/payments/<uuid:payment_id>/record_variance/")
 class VarianceRecord(MethodView):
-    """Something is off."""
-
     @operation("payments.record_variance")
     @idempotent()
     @blp.arguments(VarianceRecordSchema, example=EXAMPLE_RECORD)
@@ -89,8 +87,6 @@ class VarianceRecord(MethodView):
 
 @blp.route("/variances/")
 class Variances(MethodView):
-    """All of them."""
-
     @operation("variances.list")
     @blp.arguments(query_of(VARIANCES), location="query")
     @blp.response(200, page_of(VarianceSchema), example=example_page(EXAMPLE_VARIANCE))
@@ -102,8 +98,6 @@ class Variances(MethodView):
 
 @blp.route("/variances/<key:variance_id>/")
 class OneVariance(MethodView):
-    """One of them."""
-
     @operation("variances.get")
     @blp.response(200, VarianceSchema, example=EXAMPLE_VARIANCE)
     @refuses(VarianceNotFound)
@@ -119,8 +113,6 @@ class OneVariance(MethodView):
 
 @blp.route("/variances/<uuid:variance_id>/approve/")
 class VarianceApproval(MethodView):
-    """Yes."""
-
     @operation("variances.approve")
     @idempotent()
     @blp.arguments(VarianceApprovalSchema, example={"comment": "As on the statement"})
@@ -147,8 +139,6 @@ class VarianceApproval(MethodView):
 
 @blp.route("/variances/<uuid:variance_id>/reject/")
 class VarianceRejection(MethodView):
-    """No."""
-
     @operation("variances.reject")
     @idempotent()
     @blp.arguments(VarianceRejectionSchema, example={"reason": "That fee is of another payment"})

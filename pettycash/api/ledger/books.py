@@ -59,8 +59,6 @@ blp = Blueprint(
 
 @blp.route("/ledger/")
 class Ledger(MethodView):
-    """Statement lines."""
-
     @operation("ledger.list")
     @blp.arguments(query_of(LEDGER), location="query")
     @blp.response(200, page_of(LedgerLineSchema), example=example_page(EXAMPLE_LINE))
@@ -72,8 +70,6 @@ class Ledger(MethodView):
 
 @blp.route("/ledger/by_fund/")
 class LedgerByFund(MethodView):
-    """The statement of one fund."""
-
     @operation("ledger.by_fund")
     @blp.arguments(query_of(LEDGER, required=("fund_id",)), location="query")
     @blp.response(200, page_of(LedgerLineSchema), example=example_page(EXAMPLE_LINE))
@@ -87,8 +83,6 @@ class LedgerByFund(MethodView):
 
 @blp.route("/ledger/<uuid:line_id>/")
 class OneLine(MethodView):
-    """One line."""
-
     @operation("ledger.get")
     @blp.response(200, LedgerLineSchema, example=EXAMPLE_LINE)
     @refuses(LineNotFound)
@@ -100,8 +94,6 @@ class OneLine(MethodView):
 
 @blp.route("/journal/")
 class Journal(MethodView):
-    """Entries."""
-
     @operation("journal.list")
     @blp.arguments(query_of(JOURNAL), location="query")
     @blp.response(200, page_of(JournalEntrySchema), example=example_page(EXAMPLE_ENTRY))
@@ -113,8 +105,6 @@ class Journal(MethodView):
 
 @blp.route("/journal/<uuid:entry_id>/")
 class OneEntry(MethodView):
-    """One entry."""
-
     @operation("journal.get")
     @blp.response(200, JournalEntrySchema, example=EXAMPLE_ENTRY)
     @refuses(EntryNotFound)
@@ -126,8 +116,6 @@ class OneEntry(MethodView):
 
 @blp.route("/accounts/")
 class Accounts(MethodView):
-    """The chart of accounts."""
-
     @operation("accounts.list")
     @blp.arguments(query_of(ACCOUNTS), location="query")
     @blp.response(200, page_of(LedgerAccountSchema), example=example_page(EXAMPLE_ACCOUNT))
@@ -152,8 +140,6 @@ class Accounts(MethodView):
 
 @blp.route("/accounts/<uuid:account_id>/")
 class OneAccount(MethodView):
-    """One account."""
-
     @operation("accounts.get")
     @blp.response(200, LedgerAccountSchema, example=EXAMPLE_ACCOUNT)
     @refuses(AccountNotFound)
@@ -165,8 +151,6 @@ class OneAccount(MethodView):
 
 @blp.route("/categories/")
 class Categories(MethodView):
-    """The categories that requisition lines may name."""
-
     @operation("categories.list")
     @blp.arguments(query_of(CATEGORIES), location="query")
     @blp.response(200, page_of(CategorySchema), example=example_page(EXAMPLE_CATEGORY))
@@ -178,8 +162,6 @@ class Categories(MethodView):
 
 @blp.route("/trial-balance/")
 class TrialBalances(MethodView):
-    """Do the books balance?"""
-
     @operation(TRIAL_BALANCE.permission)
     @blp.arguments(TrialBalanceQuery, location="query")
     @blp.response(200, TrialBalanceSchema, example=EXAMPLE_TRIAL_BALANCE)

@@ -56,8 +56,6 @@ def _first_day(month: str) -> date:
 
 @blp.route("/")
 class Periods(MethodView):
-    """The months."""
-
     @operation("periods.list")
     @blp.arguments(query_of(PERIODS), location="query")
     @blp.response(200, page_of(LedgerPeriodSchema), example=example_page(EXAMPLE_PERIOD))
@@ -69,8 +67,6 @@ class Periods(MethodView):
 
 @blp.route("/<month>/soft_close/")
 class SoftClosing(MethodView):
-    """No more decisions."""
-
     @operation("periods.soft_close")
     @idempotent()
     @blp.response(200, LedgerPeriodSchema, example=EXAMPLE_SOFT)
@@ -88,8 +84,6 @@ class SoftClosing(MethodView):
 
 @blp.route("/<month>/hard_close/")
 class HardClosing(MethodView):
-    """For good."""
-
     @operation("periods.hard_close")
     @idempotent()
     @blp.response(200, LedgerPeriodSchema, example=EXAMPLE_HARD)
@@ -107,8 +101,6 @@ class HardClosing(MethodView):
 
 @blp.route("/<month>/reopen/")
 class Reopening(MethodView):
-    """Once more."""
-
     @operation("periods.reopen")
     @idempotent()
     @blp.response(200, LedgerPeriodSchema, example=EXAMPLE_PERIOD)

@@ -36,8 +36,6 @@ blp = Blueprint(
 
 @blp.route("/")
 class Cases(MethodView):
-    """All cases."""
-
     @operation("cases.list")
     @blp.arguments(query_of(CASES), location="query")
     @blp.response(200, page_of(CaseSchema), example=example_page(EXAMPLE_CASE))
@@ -49,8 +47,6 @@ class Cases(MethodView):
 
 @blp.route("/<uuid:case_id>/")
 class OneCase(MethodView):
-    """One case."""
-
     @operation("cases.get")
     @blp.response(200, CaseDetailSchema, example=EXAMPLE_DETAIL)
     @refuses(CaseNotFound)
@@ -66,8 +62,6 @@ class OneCase(MethodView):
 
 @blp.route("/<uuid:case_id>/assign/")
 class CaseAssignment(MethodView):
-    """Who looks after a case."""
-
     @operation("cases.assign")
     @idempotent()
     @blp.arguments(CaseOwnerSchema, example={"owner_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0f04"})

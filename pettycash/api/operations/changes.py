@@ -123,8 +123,6 @@ def located(change: Shown) -> Located:
 
 @blp.route("/")
 class Changes(MethodView):
-    """All changes."""
-
     @operation("changes.list")
     @blp.arguments(query_of(CHANGES), location="query")
     @blp.response(200, page_of(ChangeSchema), example=example_page(EXAMPLE_CHANGE))
@@ -168,8 +166,6 @@ class Changes(MethodView):
 
 @blp.route("/<uuid:change_id>/")
 class OneChange(MethodView):
-    """One change."""
-
     @operation("changes.get")
     @blp.response(200, OneChangeSchema, example=EXAMPLE_CHANGE)
     @refuses(ChangeNotFound)
@@ -183,8 +179,6 @@ class OneChange(MethodView):
 
 @blp.route("/<uuid:change_id>/confirm/")
 class ChangeConfirmation(MethodView):
-    """The second person agrees."""
-
     @operation("changes.confirm", step_up=True)
     @idempotent()
     @blp.arguments(ConfirmationSchema, example={"comment": "Agreed."})
@@ -256,8 +250,6 @@ class ChangeConfirmation(MethodView):
 
 @blp.route("/<uuid:change_id>/reject/")
 class ChangeRejection(MethodView):
-    """The second person disagrees."""
-
     @operation("changes.reject")
     @idempotent()
     @blp.arguments(RejectionSchema, example={"comment": "Not before the audit."})
@@ -286,8 +278,6 @@ class ChangeRejection(MethodView):
 
 @blp.route("/<uuid:change_id>/withdraw/")
 class ChangeWithdrawal(MethodView):
-    """The proposer takes it back."""
-
     @operation("changes.withdraw")
     @idempotent()
     @blp.response(200, ChangeSchema, example={**EXAMPLE_DECIDED, "status": "withdrawn"})

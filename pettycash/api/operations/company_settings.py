@@ -31,8 +31,6 @@ blp = Blueprint(
 
 @blp.route("/")
 class CompanySettingsView(MethodView):
-    """The settings."""
-
     @operation("settings.get")
     @blp.response(200, SettingsSchema, example=EXAMPLE_SETTINGS)
     @sends("ETag")

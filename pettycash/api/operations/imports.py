@@ -60,8 +60,6 @@ def _serve(declared: Import) -> None:
     }
 
     class Template(MethodView):
-        """The sheet to fill in."""
-
         @operation(f"{declared.kind}.template")
         @blp.arguments(TemplateQuery, location="query")
         @blp.doc(**FILES, summary=f"Download the template: {declared.title.lower()}.")
@@ -75,8 +73,6 @@ def _serve(declared: Import) -> None:
             )
 
     class Check(MethodView):
-        """The dry run."""
-
         @operation(f"{declared.kind}.check", uploads=True)
         @idempotent()
         @blp.arguments(SheetSchema, location="files", example=EXAMPLE_SHEET)
@@ -104,8 +100,6 @@ def _serve(declared: Import) -> None:
             }
 
     class Proposal(MethodView):
-        """The first of two persons."""
-
         @operation(f"{declared.kind}.propose", uploads=True, step_up=True)
         @idempotent()
         @blp.arguments(ImportProposalSchema, location="files", example=EXAMPLE_IMPORT_PROPOSAL)

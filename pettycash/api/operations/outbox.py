@@ -35,8 +35,6 @@ blp = Blueprint(
 
 @blp.route("/")
 class OutboxMessages(MethodView):
-    """All outbox messages of the company."""
-
     @operation("outbox.list")
     @blp.arguments(query_of(OUTBOX_MESSAGES), location="query")
     @blp.response(200, page_of(OutboxMessageSchema), example=example_page(EXAMPLE_OUTBOX_MESSAGE))
@@ -48,8 +46,6 @@ class OutboxMessages(MethodView):
 
 @blp.route("/<uuid:message_id>/retry/")
 class OutboxRetry(MethodView):
-    """Another try, now."""
-
     @operation("outbox.retry")
     @idempotent()
     @blp.response(
@@ -76,8 +72,6 @@ class OutboxRetry(MethodView):
 
 @blp.route("/<uuid:message_id>/dead-letter/")
 class OutboxDeadLettering(MethodView):
-    """No more tries."""
-
     @operation("outbox.dead_letter")
     @idempotent()
     @blp.response(200, OutboxMessageSchema, example=EXAMPLE_OUTBOX_MESSAGE)

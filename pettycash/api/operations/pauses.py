@@ -40,8 +40,6 @@ blp = Blueprint(
 
 @blp.route("/pause/")
 class Pauses(MethodView):
-    """All pauses."""
-
     @operation("pauses.list")
     @blp.arguments(query_of(PAUSES), location="query")
     @blp.response(200, page_of(PauseSchema), example=example_page(EXAMPLE_PAUSE))
@@ -63,8 +61,6 @@ class Pauses(MethodView):
 
 @blp.route("/resume/")
 class Resumption(MethodView):
-    """The end of a pause."""
-
     @operation("pauses.resume")
     @idempotent()
     @blp.arguments(

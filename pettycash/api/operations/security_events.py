@@ -25,8 +25,6 @@ blp = Blueprint(
 
 @blp.route("/")
 class SecurityEvents(MethodView):
-    """The security log of the company."""
-
     @operation("security_events.list")
     @blp.arguments(query_of(SECURITY_EVENTS), location="query")
     @blp.response(200, page_of(SecurityEventSchema), example=example_page(EXAMPLE_SECURITY_EVENT))

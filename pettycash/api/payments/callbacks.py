@@ -46,8 +46,6 @@ THANKS = {"ResultCode": 0, "ResultDesc": "Accepted"}
 
 @blp.route("/<string:slug>/<string(length=64):secret>")  # not /<uuid>/replay/
 class CallbackReceipt(MethodView):
-    """One attempt's address for one purpose."""
-
     @operation("callbacks.receive", recognises=callback_addresses.is_right)
     @blp.response(200, CallbackAnswerSchema, example=THANKS)
     @refuses(InboxBusy)
@@ -105,8 +103,6 @@ def _report_foreign(address: callbacks.Address, account_id: UUID, caller: str | 
 
 @blp.route("/")
 class Callbacks(MethodView):
-    """The inbox."""
-
     @operation("callbacks.list")
     @blp.arguments(query_of(CALLBACKS), location="query")
     @blp.response(200, page_of(CallbackSchema), example=example_page(EXAMPLE_CALLBACK))
@@ -118,8 +114,6 @@ class Callbacks(MethodView):
 
 @blp.route("/<uuid:callback_id>/replay/")
 class CallbackReplay(MethodView):
-    """Once more."""
-
     @operation("callbacks.replay")
     @idempotent()
     @blp.response(

@@ -43,8 +43,6 @@ EXAMPLE_EVIDENCE: dict[str, Any] = {
 
 @blp.route("/")
 class CaseEvidence(MethodView):
-    """The files of a case."""
-
     @operation("case_evidence.list")
     @blp.arguments(query_of(CASE_EVIDENCE, without=("case_id",)), location="query")
     @blp.response(200, page_of(AttachmentSchema), example=example_page(EXAMPLE_EVIDENCE))
@@ -82,8 +80,6 @@ class CaseEvidence(MethodView):
 
 @blp.route("/<uuid:attachment_id>/")
 class OnePieceOfEvidence(MethodView):
-    """One file."""
-
     @operation("case_evidence.get")
     @blp.response(200, BYTES, **FILE)
     @refuses(AttachmentNotFound, CaseNotFound)

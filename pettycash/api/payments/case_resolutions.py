@@ -110,8 +110,6 @@ class ResolutionSchema(Schema):
 
 @blp.route("/<uuid:case_id>/resolve/")
 class CaseResolution(MethodView):
-    """Its end."""
-
     @operation("cases.resolve")
     @idempotent()
     @blp.arguments(

@@ -49,8 +49,6 @@ blp = Blueprint(
 
 @blp.route("/executions/")
 class AllExecutions(MethodView):
-    """The releases of all payments in scope."""
-
     @operation("executions.list")
     @blp.arguments(query_of(EXECUTIONS), location="query")
     @blp.response(200, page_of(ExecutionSchema), example=example_page(EXAMPLE_EXECUTION))
@@ -62,8 +60,6 @@ class AllExecutions(MethodView):
 
 @blp.route("/gateway-exchanges/")
 class AllGatewayExchanges(MethodView):
-    """The gateway exchanges of all payments in scope."""
-
     @operation("gateway_exchanges.list")
     @blp.arguments(query_of(TRANSACTIONS), location="query")
     @blp.response(200, page_of(TransactionSchema), example=example_page(EXAMPLE_TRANSACTION))
@@ -75,8 +71,6 @@ class AllGatewayExchanges(MethodView):
 
 @blp.route("/<uuid:payment_id>/executions/")
 class Executions(MethodView):
-    """Its releases."""
-
     @operation("payments.executions")
     @blp.arguments(query_of(EXECUTIONS, without=("payment_id",)), location="query")
     @blp.response(200, page_of(ExecutionSchema), example=example_page(EXAMPLE_EXECUTION))
@@ -90,8 +84,6 @@ class Executions(MethodView):
 
 @blp.route("/<uuid:payment_id>/transactions/")
 class Transactions(MethodView):
-    """Its gateway exchange log."""
-
     @operation("payments.transactions")
     @blp.arguments(query_of(TRANSACTIONS, without=("payment_id",)), location="query")
     @blp.response(200, page_of(TransactionSchema), example=example_page(EXAMPLE_TRANSACTION))
@@ -105,8 +97,6 @@ class Transactions(MethodView):
 
 @blp.route("/<uuid:payment_id>/requery/")
 class Requery(MethodView):
-    """Asking the rail."""
-
     @operation("payments.requery")
     @idempotent()
     @blp.response(202, PaymentDetailSchema, example=EXAMPLE_EXECUTING)
@@ -126,8 +116,6 @@ class Requery(MethodView):
 
 @blp.route("/<uuid:payment_id>/reconcile/")
 class Reconciling(MethodView):
-    """Matching it by hand."""
-
     @operation("payments.reconcile")
     @idempotent()
     @blp.arguments(

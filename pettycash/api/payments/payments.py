@@ -62,8 +62,6 @@ def to_response(session: Session, payment_id: UUID) -> dict[str, Any]:
 
 @blp.route("/")
 class Payments(MethodView):
-    """All payments within scope."""
-
     @operation("payments.list")
     @blp.arguments(query_of(PAYMENTS), location="query")
     @blp.response(200, page_of(PaymentSchema), example=example_page(EXAMPLE_PAYMENT))
@@ -111,8 +109,6 @@ class Payments(MethodView):
 
 @blp.route("/<key:payment_id>/")
 class OnePayment(MethodView):
-    """One payment."""
-
     @operation("payments.get")
     @blp.response(200, PaymentDetailSchema, example=EXAMPLE_DETAIL)
     @refuses(PaymentNotFound)
@@ -167,8 +163,6 @@ class OnePayment(MethodView):
 
 @blp.route("/<uuid:payment_id>/cancel/")
 class PaymentCancellation(MethodView):
-    """Giving it up."""
-
     @operation("payments.cancel")
     @idempotent()
     @blp.response(200, PaymentDetailSchema, example={**EXAMPLE_DETAIL, "status": "cancelled"})

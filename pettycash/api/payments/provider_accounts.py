@@ -154,8 +154,6 @@ EXAMPLE_NEW: dict[str, Any] = {
 
 @blp.route("/")
 class ProviderAccounts(MethodView):
-    """All provider accounts."""
-
     @operation("provider_accounts.list")
     @blp.arguments(query_of(PROVIDER_ACCOUNTS), location="query")
     @blp.response(200, page_of(ProviderAccountSchema), example=example_page(EXAMPLE))
@@ -180,8 +178,6 @@ class ProviderAccounts(MethodView):
 
 @blp.route("/<uuid:account_id>/")
 class OneProviderAccount(MethodView):
-    """One provider account."""
-
     @operation("provider_accounts.get")
     @blp.response(200, ProviderAccountSchema, example=EXAMPLE)
     @refuses(ProviderAccountNotFound)

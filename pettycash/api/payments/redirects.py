@@ -52,8 +52,6 @@ EXAMPLE = {"destination": "0722000000", "reason": "The shop has a new number."}
 
 @blp.route("/payments/<uuid:payment_id>/redirect/")
 class PaymentRedirect(MethodView):
-    """Of a payment."""
-
     @operation("payments.redirect", step_up=True)
     @idempotent()
     @blp.arguments(PaymentRedirectSchema, example=EXAMPLE)
@@ -95,8 +93,6 @@ class PaymentRedirect(MethodView):
 
 @blp.route("/requisitions/<uuid:requisition_id>/redirect/")
 class RequisitionRedirect(MethodView):
-    """Of a requisition."""
-
     @operation("requisitions.redirect", step_up=True)
     @idempotent()
     @blp.arguments(RedirectSchema, example=EXAMPLE)

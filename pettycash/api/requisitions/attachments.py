@@ -35,8 +35,6 @@ blp = Blueprint(
 
 @blp.route("/")
 class Attachments(MethodView):
-    """What is attached to a requisition."""
-
     @operation("attachments.list")
     @blp.arguments(query_of(ATTACHMENTS, without=("requisition_id",)), location="query")
     @blp.response(200, page_of(AttachmentSchema), example=example_page(EXAMPLE_ATTACHMENT))
@@ -84,8 +82,6 @@ class Attachments(MethodView):
 
 @blp.route("/<uuid:attachment_id>/")
 class OneAttachment(MethodView):
-    """One file."""
-
     @operation("attachments.get")
     @blp.response(200, BYTES, **FILE)
     @refuses(AttachmentNotFound, RequisitionNotFound)

@@ -95,8 +95,6 @@ def _acted(verb: Callable[..., Requisition], requisition_id: UUID, **facts: Any)
 
 @blp.route("/<uuid:requisition_id>/approve/")
 class RequisitionApproval(MethodView):
-    """Yes."""
-
     @operation("requisitions.approve")
     @idempotent()
     @blp.arguments(RequisitionApproveSchema, example=YES)
@@ -115,8 +113,6 @@ class RequisitionApproval(MethodView):
 
 @blp.route("/<uuid:requisition_id>/reject/")
 class RequisitionRejection(MethodView):
-    """No."""
-
     @operation("requisitions.reject")
     @idempotent()
     @blp.arguments(RequisitionRefuseSchema, example=NO)
@@ -146,8 +142,6 @@ class RequisitionRejection(MethodView):
 
 @blp.route("/<uuid:requisition_id>/request_changes/")
 class ChangeRequest(MethodView):
-    """Not like this."""
-
     @operation("requisitions.request_changes")
     @idempotent()
     @blp.arguments(RequisitionRefuseSchema, example=NO)
@@ -177,8 +171,6 @@ class ChangeRequest(MethodView):
 
 @blp.route("/<uuid:requisition_id>/confirm_urgency/")
 class UrgencyAnswer(MethodView):
-    """Is it urgent?"""
-
     @operation("requisitions.confirm_urgency")
     @idempotent()
     @blp.arguments(RequisitionUrgencySchema, example=YES | {"urgency": "confirmed"})
@@ -202,8 +194,6 @@ class UrgencyAnswer(MethodView):
 
 @blp.route("/<uuid:requisition_id>/validate/")
 class Validation(MethodView):
-    """Treasury makes its payments."""
-
     @operation("requisitions.validate")
     @idempotent()
     @blp.arguments(
@@ -250,8 +240,6 @@ class Validation(MethodView):
 
 @blp.route("/<uuid:requisition_id>/return/")
 class Return(MethodView):
-    """Treasury sends it back."""
-
     @operation("requisitions.return")
     @idempotent()
     @blp.arguments(RequisitionReasonSchema, example={"comment": "The number is not the payee's."})
@@ -265,8 +253,6 @@ class Return(MethodView):
 
 @blp.route("/<uuid:requisition_id>/hold/")
 class RequisitionHold(MethodView):
-    """Treasury waits."""
-
     @operation("requisitions.hold")
     @idempotent()
     @blp.arguments(
@@ -291,8 +277,6 @@ class RequisitionHold(MethodView):
 
 @blp.route("/<uuid:requisition_id>/close_short/")
 class ShortClosing(MethodView):
-    """The rest is not needed."""
-
     @operation("requisitions.close_short")
     @idempotent()
     @blp.arguments(RequisitionReasonSchema, example={"comment": "The rest is not needed."})
@@ -313,8 +297,6 @@ class ShortClosing(MethodView):
 
 @blp.route("/<uuid:requisition_id>/review/")
 class Review(MethodView):
-    """A look afterwards."""
-
     @operation("requisitions.review")
     @idempotent()
     @blp.arguments(RequisitionCommentSchema, example={"comment": "Receipt seen."})

@@ -107,8 +107,6 @@ def to_response(session: Session, found: Requisition) -> dict[str, Any]:
 
 @blp.route("/")
 class Requisitions(MethodView):
-    """All requisitions within scope."""
-
     @operation("requisitions.list")
     @blp.arguments(query_of(REQUISITIONS), location="query")
     @blp.response(200, page_of(RequisitionSchema), example=example_page(EXAMPLE_REQUISITION))
@@ -146,8 +144,6 @@ class Requisitions(MethodView):
 
 @blp.route("/<key:requisition_id>/")
 class OneRequisition(MethodView):
-    """One requisition."""
-
     @operation("requisitions.get")
     @blp.response(200, RequisitionDetailSchema, example=EXAMPLE_DETAIL)
     @refuses(RequisitionNotFound)
@@ -204,8 +200,6 @@ class OneRequisition(MethodView):
 
 @blp.route("/<uuid:requisition_id>/submit/")
 class RequisitionSubmission(MethodView):
-    """Hand it in."""
-
     @operation("requisitions.submit")
     @idempotent()
     @blp.response(200, RequisitionDetailSchema, example=EXAMPLE_DETAIL)
@@ -234,8 +228,6 @@ class RequisitionSubmission(MethodView):
 
 @blp.route("/<uuid:requisition_id>/recall/")
 class RequisitionRecall(MethodView):
-    """Take it back."""
-
     @operation("requisitions.recall")
     @idempotent()
     @blp.arguments(RequisitionCommentSchema, example={"comment": "The amount is wrong."})
@@ -258,8 +250,6 @@ class RequisitionRecall(MethodView):
 
 @blp.route("/<uuid:requisition_id>/cancel/")
 class RequisitionCancellation(MethodView):
-    """End it."""
-
     @operation("requisitions.cancel")
     @idempotent()
     @blp.arguments(RequisitionCommentSchema, example={"comment": "Not needed any more."})
@@ -290,8 +280,6 @@ class RequisitionCancellation(MethodView):
 
 @blp.route("/<uuid:requisition_id>/adopt/")
 class RequisitionAdoption(MethodView):
-    """Take over what somebody who left had raised."""
-
     @operation("requisitions.adopt")
     @idempotent()
     @blp.arguments(RequisitionReasonSchema, example={"comment": "The water is still needed."})
@@ -327,8 +315,6 @@ class RequisitionAdoption(MethodView):
 
 @blp.route("/<uuid:requisition_id>/trail/")
 class RequisitionTrail(MethodView):
-    """Its story."""
-
     @operation("requisitions.trail")
     @blp.arguments(query_of(TRAIL, without=("requisition_id",)), location="query")
     @blp.response(200, page_of(ApprovalTrailSchema), example=example_page(EXAMPLE_TRAIL))
