@@ -21,6 +21,7 @@ SAYS_NO_DATA = {
     "db downgrade",
     "db schema",
     "db upgrade",
+    "import template",
     "outbox dead-letter",
     "outbox retry",
     "payments requery",

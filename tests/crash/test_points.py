@@ -13,7 +13,7 @@ from tests.patience import budget
 from tests.servers import Database
 
 PROGRAM = """
-from pettycash import config, settings
+from pettycash.runtime import config, settings
 from pettycash.runtime.crash_points import crash_point
 settings.install(config.read())
 for name in ("payments.claimed", "payments.sending", "payments.claimed"):
