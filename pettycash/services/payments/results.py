@@ -384,7 +384,7 @@ def _ask(session: Session, locked: LockedAttempt, now: datetime) -> ReportEffect
     undecided = locked.attempt.state in LIVE or not locked.payment.failure_confirmed
     if not undecided:
         return ReportEffect.IGNORED
-    settlement.ask_at_once(session, locked=locked, now=now)
+    settlement.ask_soon(session, locked=locked, now=now)
     return ReportEffect.ASKED
 
 
@@ -411,7 +411,7 @@ def _contradiction(
             evidence=evidence,
         )
     if not report.is_rails_own:
-        settlement.ask_at_once(session, locked=locked, now=now)
+        settlement.ask_soon(session, locked=locked, now=now)
     return ReportEffect.CASE
 
 

@@ -335,6 +335,23 @@ def ask_at_once(session: Session, *, locked: LockedAttempt, now: datetime) -> No
     outbox.enqueue(session, topic=RESOLVE, key=locked.attempt.id, lane=lane)
 
 
+def ask_soon(session: Session, *, locked: LockedAttempt, now: datetime) -> None:
+    """Owe the question, but let the answer to the one before arrive first.
+
+    Asked sooner, that answer would be one to no question of ours, and asked about in its turn: each
+    answer a question too late, for ever.
+    """
+    attempt = locked.attempt
+    pause = timedelta(seconds=settings.current().query_first_seconds)
+    if attempt.last_query_at is None or attempt.last_query_at + pause <= now:
+        ask_at_once(session, locked=locked, now=now)
+        return
+    due_at = attempt.last_query_at + pause
+    attempt.next_query_at = min(attempt.next_query_at or due_at, due_at)
+    lane = attempt.provider_account_id
+    outbox.enqueue(session, topic=RESOLVE, key=attempt.id, due_at=attempt.next_query_at, lane=lane)
+
+
 def move(locked: LockedAttempt, state: AttemptState, now: datetime) -> None:
     """Bring an attempt to another state that decides nothing."""
     _move(locked, state, now)

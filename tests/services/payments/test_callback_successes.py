@@ -164,6 +164,26 @@ def test_what_two_people_settled_needs_no_further_case(session: Session) -> None
 class TestAnAnswerToNoQuestion:
     """Its address may have got known: what names no question of ours is a callback like any."""
 
+    def test_is_not_asked_about_before_the_answer_that_is_on_its_way(
+        self, session: Session
+    ) -> None:
+        payment, attempt = by_callback(session)
+        asked_at = later(session, minutes=1)
+        assert payments.next_question(session, attempt_id=attempt.id, now=asked_at) is not None
+        queries, next_at = attempt.queries, attempt.next_query_at
+        session.info["now"] = asked_at + timedelta(seconds=1)
+        other = proven(session, payment, provider_reference="ANOTHER123")
+
+        assert making.said(session, payment, other, Source.QUERY_CALLBACK) is ReportEffect.CASE
+
+        assert attempt.queries == queries, "an answer that is late is no new reason to ask"
+        pause = timedelta(seconds=settings.current().query_first_seconds)
+        assert attempt.next_query_at == min(next_at, asked_at + pause)
+        session.info["now"] = asked_at + pause
+        assert making.said(session, payment, other, Source.QUERY_CALLBACK) is ReportEffect.CASE
+        assert attempt.next_query_at == asked_at + pause
+        assert attempt.queries == 0
+
     def test_settles_with_all_the_facts_alone(self, session: Session) -> None:
         payment = accepted(session)
         other = proven(session, payment, amount=Decimal(1400))
