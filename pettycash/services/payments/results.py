@@ -126,7 +126,7 @@ def apply(
         case OutcomeKind.SETTLED | OutcomeKind.REJECTED if (
             report.is_about_nobody and locked.attempt.state is not AttemptState.SETTLED
         ):
-            return _ask(session, locked, now)
+            return _ask(session, locked, report, now)
         case OutcomeKind.SETTLED:
             return _settled(session, locked, report, now)
         case OutcomeKind.REJECTED:
@@ -190,14 +190,14 @@ def _settled(
     if report.is_about_other_money:
         return _contradiction(session, locked, report, now)
     if restored.must_ask(locked.attempt) and "reference" in report.agreement.unproven:
-        return _ask(session, locked, now)
+        return _ask(session, locked, report, now)
     if locked.attempt.state is AttemptState.SETTLED:
         return _settled_again(session, locked, report, now)
     amount = report.outcome.amount
     if amount is None or (not report.is_rails_own and not report.agreement.complete):
         if report.agreement.contradicted:
             return _contradiction(session, locked, report, now)
-        return _ask(session, locked, now)
+        return _ask(session, locked, report, now)
     if _receipt_is_taken(session, locked, report):
         return _contradiction(session, locked, report, now)
     expected = locked.attempt.state in LIVE and locked.payment.status in ON_THE_WAY
@@ -237,7 +237,7 @@ def _rejected(
     if report.agreement.contradicted or attempt.state is AttemptState.SETTLED:
         return _contradiction(session, locked, report, now)
     if report.source is Source.CALLBACK and "reference" in report.agreement.unproven:
-        return _ask(session, locked, now)
+        return _ask(session, locked, report, now)
     answers_a_question = report.source in ANSWERS_TO_QUESTIONS
     if answers_a_question and not _is_newer_than_the_last_send(attempt, report):
         # What was sent since then may still be paid: the next question has its own turn.
@@ -351,7 +351,7 @@ def _doubt_failure(
     attempt = locked.attempt
     if attempt.failure_confirmed_at is None and attempt.called_unpaid_at is None:
         # A callback that overtook this answer said so, and the rail is being asked already.
-        return _ask(session, locked, now)
+        return _ask(session, locked, report, now)
     settlement.unconfirm_failure(session, locked=locked, now=now)
     return _contradiction(session, locked, report, now)
 
@@ -377,14 +377,17 @@ def _unknown(
         settlement.move(locked, AttemptState.UNKNOWN, now)
     if report.source in ANSWERS_TO_QUESTIONS:
         return ReportEffect.ASKED  # the next question has its own turn
-    return _ask(session, locked, now)
+    return _ask(session, locked, report, now)
 
 
-def _ask(session: Session, locked: LockedAttempt, now: datetime) -> ReportEffect:
+def _ask(
+    session: Session, locked: LockedAttempt, report: RailReport, now: datetime
+) -> ReportEffect:
     undecided = locked.attempt.state in LIVE or not locked.payment.failure_confirmed
     if not undecided:
         return ReportEffect.IGNORED
-    settlement.ask_soon(session, locked=locked, now=now)
+    ask = settlement.ask_at_once if report.is_rails_own else settlement.ask_soon
+    ask(session, locked=locked, now=now)
     return ReportEffect.ASKED
 
 
