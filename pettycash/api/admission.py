@@ -279,10 +279,10 @@ def _on_behalf_of_in_body() -> str:
 
 
 def _client_refusal(actor: Actor, described: Operation) -> errors.NotAllowed | None:
-    crash_point = frozenset[str]().union(
+    reachable = frozenset[str]().union(
         *(permissions.CLIENT_SCOPES.get(scope, frozenset()) for scope in actor.client_scopes)
     )
-    if described.name not in crash_point:
+    if described.name not in reachable:
         return ClientMayNot()
     return None
 

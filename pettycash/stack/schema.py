@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -47,8 +49,21 @@ def _locked(owner_url: str) -> Iterator[tuple[Config, Connection]]:
 
 
 def upgrade(owner_url: str, revision: str = "head") -> None:
-    """Bring the schema up to a revision; a second run at the same time waits and finds it done."""
-    with _locked(owner_url) as (settings, _):
+    """Bring the schema up to a revision; a second run at the same time waits and finds it done.
+
+    Raises:
+        CommandError: it is of another version of the program, or the revision is unknown.
+    """
+    with _locked(owner_url) as (settings, connection):
+        at = MigrationContext.configure(connection).get_current_revision()
+        connection.commit()
+        try:
+            ScriptDirectory.from_config(settings).get_revision(at or "base")
+        except CommandError as error:
+            raise CommandError(
+                f"the database is of schema {at}, which this pettycash does not know. Nothing was"
+                " changed. Use the pettycash that made it, or an empty database."
+            ) from error
         command.upgrade(settings, revision)
 
 

@@ -179,6 +179,15 @@ def test_a_second_upgrade_has_nothing_to_do(database: Database) -> None:
     assert schema.current(database.owner_url) == before == _script().get_current_head()
 
 
+def test_a_schema_of_another_version_is_refused_in_a_sentence(empty: Database) -> None:
+    schema.upgrade(empty.owner_url)
+    with connected(empty.owner_url) as owner, owner.cursor() as cursor:
+        cursor.execute("UPDATE alembic_version SET version_num = '0030'")
+
+    with pytest.raises(CommandError, match=r"schema 0030, which .* Nothing was changed"):
+        schema.upgrade(empty.owner_url)
+
+
 LATER = '''
 """A column, and a function that knows it."""
 

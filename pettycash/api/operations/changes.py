@@ -110,10 +110,12 @@ Located = tuple[Shown, dict[str, str]]
 def warned(session: Session, change: Change, now: datetime) -> Shown:
     """A change with what nobody else could do once a role that it is about has ended."""
     missed = indispensable.of_change(session, change, now=now)
-    if missed is None:
-        return change
+    return change if missed is None else _with(change, warnings=missed)
+
+
+def _with(change: Change, **facts: Any) -> SimpleNamespace:
     columns = {column.key: getattr(change, column.key) for column in Change.__mapper__.column_attrs}
-    return SimpleNamespace(**columns, warnings=missed)
+    return SimpleNamespace(**columns | facts)
 
 
 def located(change: Shown) -> Located:
@@ -170,10 +172,12 @@ class OneChange(MethodView):
     @blp.response(200, OneChangeSchema, example=EXAMPLE_CHANGE)
     @refuses(ChangeNotFound)
     def get(self, change_id: UUID) -> Shown:
-        """Read a change."""
+        """Read a change; rows of an import are for those who may decide on it."""
         with transaction() as session:
-            now = session.info["now"]
-            found = changes.get(session, change_id=change_id, actor=current_actor(), now=now)
+            now, actor = session.info["now"], current_actor()
+            found = changes.get(session, change_id=change_id, actor=actor, now=now)
+            if not changes.is_read_whole(found, actor):
+                return _with(found, payload=changes.without_rows(found))
             return warned(session, found, now)
 
 

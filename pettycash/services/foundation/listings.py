@@ -189,7 +189,7 @@ class Find:
     words: Sequence[Any] = ()
     """Each word of `q` stands in one of these, in any case; % and _ mean themselves."""
     payees: Sequence[Any] = ()
-    """The same, for readers to whom payees are shown."""
+    """The same, for readers to whom payees are shown: of all that is masked for the others."""
     exact: Sequence[Any] = ()
     """The whole of `q` is one of these, in capitals or as it was typed."""
     text: str = "Words to look for, in any case."

@@ -28,6 +28,8 @@ PIECE = 64 * 1024
 RATIO_MAX = 200
 """A sheet of nothing but the same row packs 1 : 100."""
 MEMBERS_MAX = 500
+TAGS_MAX = 300_000
+"""The reader makes an object of each tag: five bytes of XML are several hundred of memory."""
 COLUMNS_MAX = 50
 BLANK_ROWS_MAX = 1000
 EXACT_DIGITS = 15
@@ -210,6 +212,7 @@ def _unpacked(content: bytes) -> io.BytesIO:
             if len(members) > MEMBERS_MAX:
                 raise FileTooLarge("The workbook has too many parts.")
             left = min(UNPACKED_MAX, RATIO_MAX * len(content))
+            tags = 0
             for each in members:
                 read = bytearray()
                 with package.open(each) as member:
@@ -218,6 +221,9 @@ def _unpacked(content: bytes) -> io.BytesIO:
                         if len(read) > left:
                             raise FileTooLarge("The workbook is too large when unpacked.")
                 left -= len(read)
+                tags += read.count(b"<")
+                if tags > TAGS_MAX:
+                    raise FileTooLarge("The workbook has too many cells or styles.")
                 if _declares(read):
                     raise NotASheet("The workbook's XML declares a type or entities.")
                 kept.writestr(each.filename, bytes(read))
@@ -228,7 +234,9 @@ def _unpacked(content: bytes) -> io.BytesIO:
 
 def _declares(part: bytearray) -> bool:
     """Whether XML declares a type or entities, or is in an encoding that could hide it."""
-    is_xml = part.lstrip().startswith((b"<", b"\xef\xbb\xbf<", b"\xff\xfe", b"\xfe\xff", b"\0"))
+    # Blanks may stand after the byte order mark too.
+    begin = part.removeprefix(b"\xef\xbb\xbf").lstrip()
+    is_xml = begin.startswith((b"<", b"\xff\xfe", b"\xfe\xff", b"\0"))
     return is_xml and any(each in part for each in (b"<!DOCTYPE", b"<!ENTITY", b"\0"))
 
 

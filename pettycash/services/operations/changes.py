@@ -32,7 +32,8 @@ Lock = Callable[[Session, Change], None]
 
 REASON_LENGTH_MAX = 1000
 ROWS = "rows"
-"""The part of a payload that is read with the one change alone: lists and logs leave it out."""
+"""The part of a payload that is read with the one change alone, by those who decide it: lists and
+logs leave it out."""
 
 READERS = frozenset(
     {
@@ -272,6 +273,15 @@ def propose_any(
 def without_rows(change: Change) -> dict[str, Any]:
     """The payload as lists and logs have it."""
     return {name: value for name, value in change.payload.items() if name != ROWS}
+
+
+def is_read_whole(change: Change, actor: Actor) -> bool:
+    """Whether the payload is shown with its rows, which may hold contacts: to the person who
+    proposed them, and to people who may decide on them."""
+    kind = _KINDS.get(change.kind)
+    may_decide = kind is not None and actor.has(*kind.confirmers, Role.CFO)
+    is_theirs = may_decide or change.proposed_by == actor.user_id
+    return ROWS not in change.payload or (is_theirs and actor.client_id is None)
 
 
 def visible(actor: Actor) -> ColumnElement[bool]:

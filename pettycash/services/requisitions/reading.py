@@ -106,8 +106,8 @@ REQUISITIONS = Listing(
         "updated_since": since(Requisition.updated_at),
     },
     find=Find(
-        words=(Requisition.number, Requisition.external_reference),
-        payees=(Requisition.purpose, Requisition.payee_name),
+        words=(Requisition.number,),
+        payees=(Requisition.purpose, Requisition.payee_name, Requisition.external_reference),
         text="Words of number, purpose, payee and reference, in any case.",
     ),
     orders={

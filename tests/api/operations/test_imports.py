@@ -68,6 +68,9 @@ def test_a_sheet_is_checked_proposed_and_confirmed_whole(api: ApiClient) -> None
         (2, "created"), (3, "created"), (4, "created"), (5, "created"),
     ]  # fmt: skip
     assert whole[2]["values"]["roles"] == ["staff", "branch_manager"]
+    assert "rows" in api.as_("cfo").get(path).json["payload"]
+    for reader in ("auditor", "treasury", "operator"):  # who see no phones in lists of people
+        assert api.as_(reader).get(path).json["payload"] == asked.json["payload"]
 
     body = {"decision_digest": asked.json["decision_digest"]}
     own = first.post(f"{path}confirm/", json=body)

@@ -142,15 +142,23 @@ def test_what_changed_since_an_instant(session: Session) -> None:
 def test_who_sees_no_payees_finds_none(session: Session) -> None:
     draft = raised(session)
     word = draft.payee_name.split()[0]
+    draft.external_reference = "INV 0712345678"  # masked like a payee's number elsewhere
+    session.flush()
 
     assert draft.number in numbers(session, REQUISITIONS, "cfo", q=word)
     assert draft.number in numbers(session, REQUISITIONS, "operator", q=draft.number)
     assert numbers(session, REQUISITIONS, "operator", q=word) == []
+    assert draft.number in numbers(session, REQUISITIONS, "cfo", q="0712345")
+    assert numbers(session, REQUISITIONS, "operator", q="0712345") == []
     assert page(session, CASES, acting(session, "operator"), {"q": word}).items == []
     assert draft.number in numbers(session, REQUISITIONS, "operator", q=" ")
     paid = books.pay(session, "100.00")
     assert numbers(session, PAYMENTS, "cfo", destination=paid.destination) == [paid.number]
     assert numbers(session, PAYMENTS, "operator", destination=paid.destination) == []
+    paid.external_reference = "INV 0712345678"
+    session.flush()
+    assert numbers(session, PAYMENTS, "cfo", q="0712345") == [paid.number]
+    assert numbers(session, PAYMENTS, "operator", q="0712345") == []
 
 
 def test_a_page_names_the_persons_in_it(session: Session) -> None:

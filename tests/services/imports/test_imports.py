@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import func, select
@@ -284,6 +285,17 @@ def test_lists_and_logs_have_no_rows(session: Session) -> None:
         select(SecurityEvent.detail).where(SecurityEvent.event == "change.proposed")
     ).scalar_one()
     assert "amina" not in str(event)
+
+
+def test_rows_are_read_by_those_who_decide_them(session: Session) -> None:
+    change = proposed(session, sheet(PERSON | {"branch": "WESTLANDS"}))
+
+    readers = ("admin", "admin_2", "cfo", "treasury", "auditor", "operator")
+    whole = [who for who in readers if changes.is_read_whole(change, acting(session, who))]
+
+    assert whole == ["admin", "admin_2", "cfo"]
+    key = replace(acting(session, "admin"), client_id=uuid4())  # a reporting key's, who made it
+    assert not changes.is_read_whole(change, key)
 
 
 @pytest.mark.parametrize(

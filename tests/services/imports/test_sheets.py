@@ -1,6 +1,7 @@
 """What people bring as a sheet: every encoding of a CSV, workbooks, and what is neither."""
 
 import io
+import random
 import struct
 import zipfile
 import zlib
@@ -201,6 +202,10 @@ def test_bombs_do_not_go_off() -> None:
         rows(repacked(content, **{f"xl__{n}": b"x" for n in range(sheets.MEMBERS_MAX)}))
     with pytest.raises(FileTooLarge):
         rows(repacked(content, xl__tight_DOT_xml=b" " * (4 * 1024 * 1024)))
+    cells = b"<c/>" * sheets.TAGS_MAX
+    noise = random.Random(1).randbytes(64 * 1024)  # so that it packs no better than it may
+    with pytest.raises(FileTooLarge, match="too many"):
+        rows(repacked(content, xl__many_DOT_xml=b"<a>" + cells + b"</a>", xl__noise=noise))
 
 
 def test_a_member_that_unpacks_to_more_than_it_says_is_refused() -> None:
@@ -221,6 +226,7 @@ def test_a_member_that_unpacks_to_more_than_it_says_is_refused() -> None:
         b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
         '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a><a/>'.encode("utf-16"),
         b'\xef\xbb\xbf<?xml version="1.0"?><!--' + b"x" * 70_000 + b"--><!DOCTYPE a><a/>",
+        b"\xef\xbb\xbf\n<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
     ],
 )
 def test_xml_declares_nothing(part: bytes) -> None:
