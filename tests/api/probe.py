@@ -92,7 +92,7 @@ class Probe:
                 id=new_id(),
                 company_id=current_actor().company_id,
                 code=body["code"],
-                name=body.get("name", ""),
+                name=body.get("name", "unnamed"),
             )
             session.add(made)
             session.flush()

@@ -156,6 +156,8 @@ def test_an_interrupted_prepare_leaves_a_connection_that_works(live: Database) -
 
 
 def test_a_snapshot_sees_one_instant_and_writes_nothing(live: Database) -> None:
+    db.dispose()  # a pool that others have filled lends another connection each time
+    live.compose()
     read = text("SELECT string_agg(name, ',' ORDER BY code) FROM companies")
     with db.scope(company_id=company_id("DEMO")):
         with db.snapshot() as session:
