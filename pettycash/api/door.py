@@ -1,4 +1,4 @@
-"""What the door knows of an operation: its sizes, its refusals, what the document says of them."""
+"""The door's knowledge of an operation: its sizes, its refusals, its part of the document."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

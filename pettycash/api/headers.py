@@ -79,7 +79,7 @@ def document(doc: dict[str, Any], info: dict[str, Any], method: str) -> None:
 
 
 def kept(info: dict[str, Any]) -> dict[str, Any]:
-    """What a refusal says of itself where it may be the kept answer to a key."""
+    """The answer of a refusal, where it may be the kept one of a key."""
     return described(REPLAYED) if REPLAYED in info.get(SENT, ()) else {}
 
 

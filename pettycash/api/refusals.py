@@ -1,4 +1,4 @@
-"""What an operation may refuse, told by the error classes themselves.
+"""The refusals of an operation, told by the error classes themselves.
 
     @operation("variances.approve")
     @idempotent()

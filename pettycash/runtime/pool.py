@@ -1,4 +1,4 @@
-"""What a pooled connection keeps: which statements it has planned, and since when it is idle.
+"""The memory of a pooled connection: which statements it has planned, and since when it is idle.
 
 And that it is one's own: a pooler between us and PostgreSQL that lends connections by transaction
 gives each of them to many, who then run each other's prepared statements, silently where the

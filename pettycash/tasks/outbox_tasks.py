@@ -57,12 +57,10 @@ def outbox_task(
         def task(
             *,
             messages: Sequence[str] = (),
-            message_id: str | None = None,  # of messages from before there were lists
             **_from_newer_publishers: object,
         ) -> None:
-            ids = [*messages, *([message_id] if message_id else [])]
             stays_until = time.monotonic() + STAYS_SECONDS if topic in lanes.CALLS else 0.0
-            run_all(topic, [UUID(each) for each in ids], function, stays_until=stays_until)
+            run_all(topic, [UUID(each) for each in messages], function, stays_until=stays_until)
 
         made: Callable[..., None] = task
         return made

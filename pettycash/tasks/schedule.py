@@ -1,4 +1,4 @@
-"""What beat sends to the queues, as data. Each entry does "all that is due", no "run of 14:00".
+"""The schedule of beat, as data. Each entry does "all that is due", no "run of 14:00".
 
 Nothing but a heartbeat expires: expiry compares two hosts' clocks; a worker whose clock is ahead
 would drop everything.

@@ -84,12 +84,11 @@ def test_one_that_uses_up_the_time_leaves_the_others_open(three: list[UUID]) -> 
     assert (third.completed_at, third.failures) == (None, 0)
 
 
-def test_messages_of_before_are_understood(three: list[UUID]) -> None:
+def test_a_list_of_messages_is_understood_from_a_newer_publisher_too(three: list[UUID]) -> None:
     """Nothing is known of these attempts: their messages are completed."""
-    one, two, other = (str(working.message_id(TOPIC, key)) for key in three)
+    ids = [str(working.message_id(TOPIC, key)) for key in three]
 
-    payments.submit(message_id=one)
-    payments.submit(messages=[two, other], from_a_newer_publisher=True)
+    payments.submit(messages=ids, from_a_newer_publisher=True)
 
     assert all(each.completed_at is not None for each in read(three))
 

@@ -33,7 +33,7 @@ class ImportProposalSchema(SheetSchema):
 
 
 class ImportCountSchema(Schema):
-    """What becomes of the rows of one kind."""
+    """The outcomes of the rows of one kind."""
 
     kind = ma.fields.String(dump_only=True)
     created = ma.fields.Integer(dump_only=True)
@@ -55,7 +55,7 @@ class ImportUpdateSchema(Schema):
 
 
 class ImportErrorSchema(Schema):
-    """What is wrong with a row."""
+    """An error of a row."""
 
     row = ma.fields.Integer(
         dump_only=True, metadata={"description": "As a spreadsheet numbers it: the titles are 1."}

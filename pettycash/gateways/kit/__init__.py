@@ -1,1 +1,1 @@
-"""What every rail's adapter is built of: bounded HTTP, shared tokens, kept exchanges."""
+"""The parts of every rail's adapter: bounded HTTP, shared tokens, kept exchanges."""

@@ -1,1 +1,1 @@
-"""What every domain stands on: actors, permissions, scope, duties, outbox, encryption."""
+"""The ground of every domain: actors, permissions, scope, duties, outbox, encryption."""

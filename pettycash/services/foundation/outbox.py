@@ -153,7 +153,7 @@ def begin(autocommit: Session, *, message_id: UUID) -> Begun | None:
 
 
 def begun(row: Any) -> Begun:
-    """What a statement that counts a beginning has returned."""
+    """The message that a statement has counted as begun."""
     return Begun(
         id=row.id,
         topic=row.topic,

@@ -248,6 +248,18 @@ def reaches(actor: Actor, name: str) -> bool:
     return actor.has(*PERMISSIONS[name]) or (actor.is_escalation_approver and name in ESCALATED)
 
 
+NOT_REPORTED = frozenset(
+    {
+        "approvals.list",
+        "executions.list",
+        "gateway_exchanges.list",
+        "security_events.list",
+        "sessions.list",
+        "work.list",
+    }
+)
+"""Lists for people alone: how others signed in, released and decided, and what rails were told."""
+
 CLIENT_SCOPES: Mapping[str, frozenset[str]] = {
     "raise": frozenset(
         {
@@ -281,7 +293,7 @@ CLIENT_SCOPES: Mapping[str, frozenset[str]] = {
         for name, roles in PERMISSIONS.items()
         if R.AUDITOR in roles
         and name.rpartition(".")[2] in ("list", "list_all", "get", "trail", "balance")
-        and name not in ("approvals.list", "security_events.list", "sessions.list", "work.list")
+        and name not in NOT_REPORTED
     ),
 }
 """Operations that a key of a machine client reaches; never a decision, a code or a release.

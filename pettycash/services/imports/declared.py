@@ -1,4 +1,4 @@
-"""What an import is: columns, key, limit and what a row does, declared once.
+"""An import: columns, key, limit and what a row does, declared once.
 
 File, dry run, template and the two-person change that commits it follow from the declaration.
 """
@@ -24,7 +24,7 @@ Row = Mapping[str, Any]
 
 
 class Outcome(StrEnum):
-    """What becomes of a row."""
+    """The outcome of a row."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -33,7 +33,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a row did: to one of which kind, and which of its fields have changed, old and new."""
+    """The effect of a row: its kind, and the fields that have changed, old and new."""
 
     kind: str
     outcome: Outcome

@@ -49,7 +49,7 @@ from pettycash.services.operations import changes
 
 
 class Kind(StrEnum):
-    """What a row is."""
+    """The kind of a row."""
 
     REGION = "region"
     BRANCH = "branch"

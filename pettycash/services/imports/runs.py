@@ -68,7 +68,7 @@ class StaleImport(errors.Conflict):
 
 @dataclass(frozen=True, kw_only=True)
 class RowError:
-    """What is wrong with a row; `column` is None where it is the row as a whole."""
+    """An error of a row; `column` is None where it is the row as a whole."""
 
     row: int
     column: str | None
@@ -118,7 +118,7 @@ class Run:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What is proposed: file, counts and rows."""
+        """The proposal: file, counts and rows."""
         return {
             "import": self.declared.name,
             "file": {"name": self.filename, "sha256": self.file_digest},
@@ -138,7 +138,7 @@ class Run:
 
     @property
     def digest(self) -> str | None:
-        """What a proposal sends back; None where rows are wrong."""
+        """The digest that a proposal sends back; None where rows are wrong."""
         return None if self.errors else digests.digest(self.facts).hex()
 
 

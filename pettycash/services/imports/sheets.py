@@ -42,7 +42,7 @@ DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, ParseError, OSError, EOFError, RuntimeError),
     *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError),
 )
-"""What zipfile, the XML parser and openpyxl raise over a file that is not as it should be."""
+"""The errors of zipfile, the XML parser and openpyxl over a broken file."""
 
 
 class NotASheet(errors.RuleViolation):

@@ -56,7 +56,7 @@ ANSWERS_TO_QUESTIONS = frozenset({Source.QUERY, Source.QUERY_CALLBACK})
 
 @dataclass(frozen=True, kw_only=True)
 class RailReport:
-    """What a rail reports of an attempt: in an answer, a callback or a notice."""
+    """A rail's report of an attempt: in an answer, a callback or a notice."""
 
     outcome: Outcome
     agreement: Agreement

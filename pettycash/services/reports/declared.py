@@ -1,4 +1,4 @@
-"""What a report is: SQL, columns, links and totals, declared once for page and files.
+"""A report: SQL, columns, links and totals, declared once for page and files.
 
 Currencies are never added up: a report whose rows have several is cut into parts, each with its
 totals. Rows come from a server-side cursor, so that a million need no more memory than ten.
