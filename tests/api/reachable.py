@@ -32,6 +32,9 @@ from pettycash.runtime.errors import KINDS, PettycashError, concrete
 
 PACKAGE = "pettycash."
 
+SERVED = tuple(f"{PACKAGE}{room}" for room in ("api", "services", "models", "gateways", "runtime"))
+"""Rooms that a view can reach. Others may be loaded too, by whatever test ran before."""
+
 FOREIGN = {
     name
     for kind in (str, bytes, list, dict, set, datetime, Decimal, UUID, Session, Select, Result)
@@ -165,7 +168,7 @@ def _methods() -> dict[str, list[Any]]:
     """Every method of our classes, and what an entry of a table keeps to be called, by its name."""
     load()
     found: dict[str, list[Any]] = {}
-    modules = [each for name, each in sys.modules.items() if name.startswith(PACKAGE)]
+    modules = [each for name, each in sys.modules.items() if name.startswith(SERVED)]
     for value in [value for module in modules for value in vars(module).values()]:
         for name, member in _members(value):
             if not name.startswith("__") and name not in FOREIGN:
