@@ -110,4 +110,5 @@ EXAMPLE_IMPORT_PAYLOAD: dict[str, Any] = {
     "import": "people",
     "file": {"name": "people.xlsx", "sha256": "2e" * 32},
     "counts": EXAMPLE_RUN["counts"],
+    "notes": ["achieng.o: staff"],
 }

@@ -38,6 +38,8 @@ class Result:
     kind: str
     outcome: Outcome
     changed: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    note: str | None = None
+    """For the security log and for readers of the proposal who see no rows."""
 
 
 @dataclass(frozen=True, kw_only=True)

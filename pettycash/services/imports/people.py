@@ -7,6 +7,7 @@ somebody who is there is reached it leaves alone, and it reactivates nothing (co
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -188,9 +189,9 @@ class PeopleWork:
                 actor=self.by.actor,
                 is_invited=False,
             )
-            self._give_roles(person, row)
+            note = self._note(row, self._give_roles(person, row))
             self.newcomers.append(person.user.id)
-            return Result(kind=Kind.PERSON, outcome=Outcome.CREATED)
+            return Result(kind=Kind.PERSON, outcome=Outcome.CREATED, note=note)
         is_locked = self.by.change is not None
         person = people.find(self.session, user_id=user_id, lock=is_locked)
         if not (person.user.is_active and person.membership.is_active):
@@ -206,7 +207,9 @@ class PeopleWork:
             now=self.session.info["now"],
         )
         given = self._give_roles(person, row)
-        result = self._result(Kind.PERSON, before, wanted, given)
+        result = replace(
+            self._result(Kind.PERSON, before, wanted, given), note=self._note(row, given)
+        )
         if result.outcome is Outcome.UPDATED and user_id in self._deciders():
             raise changes.OwnBenefit
         return result
@@ -276,6 +279,11 @@ class PeopleWork:
                 confirmed_by=self.by.actor.user_id,
             )
         return given
+
+    @staticmethod
+    def _note(row: Row, given: list[str]) -> str | None:
+        """Two persons who give roles by a sheet are seen by everybody who is told of it."""
+        return f"{row['code']}: {', '.join(given)}" if given else None
 
     def _scope(self, person: people.Person, role: Role) -> UUID | None:
         """The unit of the row, or of the person, that a role of its kind is for."""

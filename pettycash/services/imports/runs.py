@@ -118,11 +118,12 @@ class Run:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The proposal: file, counts and rows."""
+        """The proposal: file, counts, notes and rows."""
         return {
             "import": self.declared.name,
             "file": {"name": self.filename, "sha256": self.file_digest},
             "counts": self.counts,
+            "notes": [each.result.note for each in self.applied if each.result.note is not None],
             changes.ROWS: [each.as_json() for each in self.applied],
         }
 

@@ -58,7 +58,8 @@ def test_a_sheet_is_checked_proposed_and_confirmed_whole(api: ApiClient) -> None
     asked = proposed(first, sheet(*ROWS))
     assert asked.status_code == 202, asked.json
     assert asked.json["decision_digest"] == checked.json["digest"]
-    assert set(asked.json["payload"]) == {"import", "file", "counts"}
+    assert set(asked.json["payload"]) == {"import", "file", "counts", "notes"}
+    assert asked.json["payload"]["notes"][0] == "amina: staff, branch_manager"
     path = f"/api/changes/{asked.json['id']}/"
     assert asked.headers["Location"] == path
     [listed] = second.get("/api/changes/?kind=people_import").json["items"]
