@@ -4,7 +4,7 @@ They stand beside the object, not in it: pauses, codes and clocks change them wi
 so an ETag would call old ones fresh, and a verb's answer would pay for them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from flask.views import MethodView
@@ -14,6 +14,7 @@ from pettycash.api.blueprints import Blueprint
 from pettycash.api.refusals import refuses
 from pettycash.api.schemas.offers import EXAMPLE_OFFERS, OffersSchema
 from pettycash.runtime.db import transaction
+from pettycash.runtime.errors import NotFound
 from pettycash.services.foundation.visibility import PaymentNotFound, RequisitionNotFound
 from pettycash.services.imprest.replenishments import ReplenishmentNotFound
 from pettycash.services.imprest.variances import VarianceNotFound
@@ -29,94 +30,27 @@ blp = Blueprint(
     description="What one may do now with an object, and why not the rest.",
 )
 
-Answer = dict[str, Sequence[Offer]]
+
+def _serve(name: str, of: Callable[..., Sequence[Offer]], not_found: type[NotFound]) -> None:
+    """Add the offers of one kind of object to the blueprint."""
+
+    class Offers(MethodView):
+        @operation(f"{name}s.offers")
+        @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
+        @refuses(not_found)
+        @blp.doc(summary=f"List what you may do with the {name} now, and why not the rest.")
+        def get(self, **key: UUID) -> dict[str, Sequence[Offer]]:
+            with transaction() as session:
+                now = session.info["now"]
+                return {"items": of(session, **key, actor=current_actor(), now=now)}
+
+    path = f"/{name}s/<uuid:{name}_id>/offers/"
+    blp.route(path, endpoint=f"{name}_offers")(Offers)
 
 
-def _answer(found: Sequence[Offer]) -> Answer:
-    return {"items": found}
-
-
-@blp.route("/payments/<uuid:payment_id>/offers/")
-class PaymentOffers(MethodView):
-    @operation("payments.offers")
-    @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
-    @refuses(PaymentNotFound)
-    def get(self, payment_id: UUID) -> Answer:
-        """List what you may do with the payment now, and why not the rest."""
-        with transaction() as session:
-            now = session.info["now"]
-            actor = current_actor()
-            return _answer(offers.of_payment(session, payment_id=payment_id, actor=actor, now=now))
-
-
-@blp.route("/requisitions/<uuid:requisition_id>/offers/")
-class RequisitionOffers(MethodView):
-    @operation("requisitions.offers")
-    @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
-    @refuses(RequisitionNotFound)
-    def get(self, requisition_id: UUID) -> Answer:
-        """List what you may do with the requisition now, and why not the rest."""
-        with transaction() as session:
-            now = session.info["now"]
-            actor = current_actor()
-            return _answer(
-                offers.of_requisition(session, requisition_id=requisition_id, actor=actor, now=now)
-            )
-
-
-@blp.route("/replenishments/<uuid:replenishment_id>/offers/")
-class ReplenishmentOffers(MethodView):
-    @operation("replenishments.offers")
-    @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
-    @refuses(ReplenishmentNotFound)
-    def get(self, replenishment_id: UUID) -> Answer:
-        """List what you may do with the replenishment now, and why not the rest."""
-        with transaction() as session:
-            now = session.info["now"]
-            actor = current_actor()
-            return _answer(
-                offers.of_replenishment(
-                    session, replenishment_id=replenishment_id, actor=actor, now=now
-                )
-            )
-
-
-@blp.route("/variances/<uuid:variance_id>/offers/")
-class VarianceOffers(MethodView):
-    @operation("variances.offers")
-    @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
-    @refuses(VarianceNotFound)
-    def get(self, variance_id: UUID) -> Answer:
-        """List what you may do with the variance now, and why not the rest."""
-        with transaction() as session:
-            now = session.info["now"]
-            actor = current_actor()
-            return _answer(
-                offers.of_variance(session, variance_id=variance_id, actor=actor, now=now)
-            )
-
-
-@blp.route("/cases/<uuid:case_id>/offers/")
-class CaseOffers(MethodView):
-    @operation("cases.offers")
-    @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
-    @refuses(CaseNotFound)
-    def get(self, case_id: UUID) -> Answer:
-        """List what you may do with the case now, and why not the rest."""
-        with transaction() as session:
-            now = session.info["now"]
-            actor = current_actor()
-            return _answer(offers.of_case(session, case_id=case_id, actor=actor, now=now))
-
-
-@blp.route("/changes/<uuid:change_id>/offers/")
-class ChangeOffers(MethodView):
-    @operation("changes.offers")
-    @blp.response(200, OffersSchema, example=EXAMPLE_OFFERS)
-    @refuses(ChangeNotFound)
-    def get(self, change_id: UUID) -> Answer:
-        """List what you may do with the change now, and why not the rest."""
-        with transaction() as session:
-            now = session.info["now"]
-            actor = current_actor()
-            return _answer(offers.of_change(session, change_id=change_id, actor=actor, now=now))
+_serve("payment", offers.of_payment, PaymentNotFound)
+_serve("requisition", offers.of_requisition, RequisitionNotFound)
+_serve("replenishment", offers.of_replenishment, ReplenishmentNotFound)
+_serve("variance", offers.of_variance, VarianceNotFound)
+_serve("case", offers.of_case, CaseNotFound)
+_serve("change", offers.of_change, ChangeNotFound)
