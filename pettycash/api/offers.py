@@ -15,6 +15,7 @@ from pettycash.api.refusals import refuses
 from pettycash.api.schemas.offers import EXAMPLE_OFFERS, OffersSchema
 from pettycash.runtime.db import transaction
 from pettycash.runtime.errors import NotFound
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.foundation.visibility import PaymentNotFound, RequisitionNotFound
 from pettycash.services.imprest.replenishments import ReplenishmentNotFound
 from pettycash.services.imprest.variances import VarianceNotFound
@@ -42,7 +43,7 @@ def _serve(name: str, of: Callable[..., Sequence[Offer]], not_found: type[NotFou
         def get(self, **key: UUID) -> dict[str, Sequence[Offer]]:
             with transaction() as session:
                 now = session.info["now"]
-                return {"items": of(session, **key, actor=current_actor(), now=now)}
+                return {"items": of(Uow(session, current_actor(), now), **key)}
 
     path = f"/{name}s/<uuid:{name}_id>/offers/"
     blp.route(path, endpoint=f"{name}_offers")(Offers)

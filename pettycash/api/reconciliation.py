@@ -15,6 +15,7 @@ from pettycash.models.reconciliation import ReconciliationRun
 from pettycash.runtime.db import transaction
 from pettycash.services import reconciliation
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.reconciliation.runs import RUNS, DayNotOver, RunNotFound
 
 blp = Blueprint(
@@ -33,7 +34,7 @@ class ReconciliationRuns(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List runs, the newest first."""
         with transaction() as session:
-            return page(session, RUNS, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), RUNS, arguments)
 
     @operation("reconciliation.start")
     @idempotent()

@@ -35,6 +35,7 @@ from pettycash.services import payments
 from pettycash.services.approvals.approved_facts import RedirectNeeded, RedirectOpen
 from pettycash.services.foundation.duties import ApprovalVoid, NotSeparate
 from pettycash.services.foundation.rail_limits import AboveCashLimit
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.foundation.visibility import PaymentNotFound
 from pettycash.services.ledger.posting import InsufficientFunds
 from pettycash.services.operations.pauses import Paused
@@ -114,7 +115,7 @@ class CodeSending(MethodView):
         with transaction() as session:
             now = session.info["now"]
             with settled(session, payment_id=payment_id):
-                payments.send_code(session, payment_id=payment_id, actor=current_actor(), now=now)
+                payments.send_code(Uow(session, current_actor(), now), payment_id=payment_id)
             return reading.release_of(session, payment_id=payment_id, now=now)
 
 
@@ -143,11 +144,7 @@ class CodeVerification(MethodView):
             now = session.info["now"]
             with settled(session, payment_id=payment_id):
                 result = payments.verify_code(
-                    session,
-                    payment_id=payment_id,
-                    code=body["code"],
-                    actor=current_actor(),
-                    now=now,
+                    Uow(session, current_actor(), now), payment_id=payment_id, code=body["code"]
                 )
             if result.refusal is not None:
                 raise refuse_and_store(result.refusal)
@@ -182,12 +179,7 @@ class Execution(MethodView):
         """Release the payment: its money is held and workers send it. Read it at `Location`."""
         with transaction() as session:
             with settled(session, payment_id=payment_id):
-                payments.execute(
-                    session,
-                    payment_id=payment_id,
-                    actor=current_actor(),
-                    now=session.info["now"],
-                )
+                payments.execute(Uow.of(session, current_actor()), payment_id=payment_id)
             return to_response(session, payment_id), {"Location": f"/api/payments/{payment_id}/"}
 
 
@@ -207,11 +199,9 @@ class ExecutorAssignment(MethodView):
         """Name who releases the payment; whatever claim there was ends."""
         with transaction() as session:
             payments.assign_executor(
-                session,
+                Uow.of(session, current_actor()),
                 payment_id=payment_id,
                 executor_id=body["executor_id"],
-                actor=current_actor(),
-                now=session.info["now"],
             )
             return to_response(session, payment_id)
 
@@ -226,12 +216,7 @@ class ReleaseUnlocking(MethodView):
     def post(self, payment_id: UUID) -> dict[str, Any]:
         """Unlock a release after too many failed codes; their executor may not do it."""
         with transaction() as session:
-            payments.unlock_release(
-                session,
-                payment_id=payment_id,
-                actor=current_actor(),
-                now=session.info["now"],
-            )
+            payments.unlock_release(Uow.of(session, current_actor()), payment_id=payment_id)
             return to_response(session, payment_id)
 
 
@@ -279,28 +264,22 @@ class Acknowledgement(MethodView):
         member says so themselves (`received`).
         """
         with transaction() as session:
-            about: dict[str, Any] = {
-                "payment_id": payment_id,
-                "actor": current_actor(),
-                "now": session.info["now"],
-            }
+            uow = Uow.of(session, current_actor())
+            about: dict[str, Any] = {"payment_id": payment_id}
             if "code" in body:
-                refusal = payments.acknowledge(session, code=body["code"], **about)
+                refusal = payments.acknowledge(uow, code=body["code"], **about)
                 if refusal is not None:
                     raise refuse_and_store(refusal)
             elif "signature" in body:
                 payments.sign(
-                    session,
-                    image=_decoded(body["signature"]),
-                    witness_id=body["witness_id"],
-                    **about,
+                    uow, image=_decoded(body["signature"]), witness_id=body["witness_id"], **about
                 )
             elif "witnessed" in body:
-                payments.witness(session, attachment_id=body["witnessed"], **about)
+                payments.witness(uow, attachment_id=body["witnessed"], **about)
             elif "received" in body:
-                payments.acknowledge_by_sign_in(session, **about)
+                payments.acknowledge_by_sign_in(uow, **about)
             else:
-                payments.resend_acknowledgement(session, **about)
+                payments.resend_acknowledgement(uow, **about)
             return to_response(session, payment_id)
 
 

@@ -8,6 +8,7 @@ from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.schemas.work import EXAMPLE_WORK, WorkSchema
 from pettycash.runtime.db import transaction
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.reports import work
 
 blp = Blueprint("work", __name__, url_prefix="/api/work", description="What waits for me.")
@@ -20,4 +21,4 @@ class WaitingWork(MethodView):
     def get(self) -> dict[str, Sequence[work.Work]]:
         """List what waits for you: decisions, releases, cash, cases, changes and the rest."""
         with transaction() as session:
-            return {"items": work.waiting(session, actor=current_actor())}
+            return {"items": work.waiting(Uow.of(session, current_actor()))}

@@ -22,6 +22,7 @@ from pettycash.models.base import new_id
 from pettycash.runtime import db, errors
 from pettycash.runtime.money import Currency
 from pettycash.services.foundation.listings import Filter, Find, Listing, days, page
+from pettycash.services.foundation.uow import Uow
 
 
 class ProbeRefused(errors.RuleViolation):
@@ -110,7 +111,7 @@ class Probe:
             @blp.response(200, page_of(ProbeSchema))
             def get(self, arguments: dict[str, Any]) -> Any:
                 with db.transaction() as session:
-                    return page(session, DEPARTMENTS, current_actor(), arguments)
+                    return page(Uow.of(session, current_actor()), DEPARTMENTS, arguments)
 
             @operation("auth.me")
             @idempotent(required=True)

@@ -29,6 +29,7 @@ from pettycash.services.access.identity.lists import API_KEYS
 from pettycash.services.access.organisation import UnknownUnit
 from pettycash.services.foundation import security_log
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 
 blp = Blueprint(
     "api_keys",
@@ -66,7 +67,7 @@ class ApiKeys(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List the company's API keys, revoked ones included, the newest first."""
         with transaction() as session:
-            return page(session, API_KEYS, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), API_KEYS, arguments)
 
     @operation("api_keys.create", step_up=True)
     @idempotent(secret=True)
@@ -92,9 +93,7 @@ class ApiKeys(MethodView):
         """
         actor = current_actor()
         with transaction() as session:
-            made, text, change = api_keys.create(
-                session, **body, actor=actor, now=session.info["now"]
-            )
+            made, text, change = api_keys.create(Uow.of(session, actor), **body)
             security_log.record(
                 session,
                 event="api_key.created",
@@ -115,7 +114,7 @@ class OneApiKey(MethodView):
         """Revoke an API key at once; its row stays."""
         actor = current_actor()
         with transaction() as session:
-            api_keys.revoke(session, api_key_id=api_key_id, actor=actor, now=session.info["now"])
+            api_keys.revoke(Uow.of(session, actor), api_key_id=api_key_id)
             security_log.record(
                 session,
                 event="api_key.revoked",

@@ -22,6 +22,7 @@ from pettycash.runtime.db import transaction
 from pettycash.services.access import organisation
 from pettycash.services.access.organisation import COMPANIES, CompanyNameTaken, UnitNotFound
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 
 blp = Blueprint(
     "companies", __name__, url_prefix="/api/companies", description="The company you act in."
@@ -42,7 +43,7 @@ class Companies(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List the company that you act in."""
         with transaction() as session:
-            return page(session, COMPANIES, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), COMPANIES, arguments)
 
 
 @blp.route("/<uuid:company_id>/")
@@ -68,7 +69,7 @@ class OneCompany(MethodView):
             company = organisation.get_company(session, company_id=company_id, lock=True)
             check_etag(_version(company))
             organisation.rename_company(
-                session, company=company, name=body["name"], actor=current_actor()
+                Uow.of(session, current_actor()), company=company, name=body["name"]
             )
             set_etag(_version(company))
             return company

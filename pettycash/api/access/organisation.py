@@ -24,6 +24,7 @@ from pettycash.runtime.db import transaction
 from pettycash.services.access import organisation
 from pettycash.services.access.organisation import CodeTaken, UnitInUse, UnitNotFound, UnknownUnit
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 
 blp = Blueprint(
     "organisation",
@@ -80,7 +81,7 @@ def _serve(kind: UnitView) -> None:
         @blp.doc(summary=f"List {kind.path.replace('-', ' ')} by code.")
         def get(self, arguments: dict[str, Any]) -> ListPage:
             with transaction() as session:
-                return page(session, listing, current_actor(), arguments)
+                return page(Uow.of(session, current_actor()), listing, arguments)
 
         @operation(f"{kind.operations}.create")
         @idempotent()

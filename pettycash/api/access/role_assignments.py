@@ -31,6 +31,7 @@ from pettycash.services.access.role_assignments import (
     RolesIncompatible,
 )
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations.changes import OwnBenefit
 
 blp = Blueprint(
@@ -60,7 +61,7 @@ class RoleAssignments(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List role assignments, the newest first, those that have ended included."""
         with transaction() as session:
-            return page(session, ROLE_ASSIGNMENTS, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), ROLE_ASSIGNMENTS, arguments)
 
     @operation("role_assignments.propose", step_up=True)
     @idempotent()
@@ -72,7 +73,7 @@ class RoleAssignments(MethodView):
         """Propose that somebody holds a role."""
         with transaction() as session:
             now = session.info["now"]
-            made = role_assignments.propose(session, **body, actor=current_actor(), now=now)
+            made = role_assignments.propose(Uow(session, current_actor(), now), **body)
             return located(warned(session, made, now))
 
 
@@ -89,6 +90,6 @@ class RoleAssignmentEnd(MethodView):
         with transaction() as session:
             now = session.info["now"]
             made = role_assignments.propose_end(
-                session, assignment_id=assignment_id, **body, actor=current_actor(), now=now
+                Uow(session, current_actor(), now), assignment_id=assignment_id, **body
             )
             return located(warned(session, made, now))

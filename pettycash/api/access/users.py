@@ -38,6 +38,7 @@ from pettycash.services.access.people_lists import USERS, to_response
 from pettycash.services.approvals import indispensable
 from pettycash.services.foundation.listings import ListPage, Reader, page
 from pettycash.services.foundation.text_validation import InvalidText
+from pettycash.services.foundation.uow import Uow
 
 blp = Blueprint(
     "users", __name__, url_prefix="/api/users", description="People, their places and roles."
@@ -58,7 +59,7 @@ class Users(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List the people of the company by username."""
         with transaction() as session:
-            return page(session, USERS, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), USERS, arguments)
 
     @operation("users.create", step_up=True)
     @idempotent()

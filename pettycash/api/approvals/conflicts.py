@@ -10,6 +10,7 @@ from pettycash.api.admission import current_actor
 from pettycash.api.idempotency import refuse_and_store
 from pettycash.models.payments import Payment
 from pettycash.services.foundation import duties
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import conflicts
 
 
@@ -25,7 +26,5 @@ def settled(
         yield
     except duties.ApprovalVoid as refusal:
         found = requisition_id or session.get_one(Payment, payment_id).requisition_id
-        conflicts.settle(
-            session, requisition_id=found, actor=current_actor(), now=session.info["now"]
-        )
+        conflicts.settle(Uow.of(session, current_actor()), requisition_id=found)
         raise refuse_and_store(refusal) from refusal

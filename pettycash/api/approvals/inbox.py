@@ -11,6 +11,7 @@ from pettycash.api.schemas.approvals import InboxItemSchema
 from pettycash.api.schemas.requisition_examples import EXAMPLE_INBOX
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.requisitions.inbox import INBOX
 
 blp = Blueprint(
@@ -29,4 +30,4 @@ class ApprovalInbox(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List the requisitions and redirects that wait for you, the oldest first."""
         with transaction() as session:
-            return page(session, INBOX, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), INBOX, arguments)

@@ -43,6 +43,7 @@ from pettycash.services.approvals.thresholds.publishing import (
     ThresholdsOverlap,
 )
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 
 blp = Blueprint(
     "thresholds",
@@ -60,7 +61,7 @@ class Thresholds(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List published tiers, also those that ended, by currency, origin and range."""
         with transaction() as session:
-            return page(session, THRESHOLDS, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), THRESHOLDS, arguments)
 
     @operation("thresholds.draft", step_up=True)
     @idempotent()
@@ -80,11 +81,7 @@ class Thresholds(MethodView):
         reason = body.pop("reason")
         with transaction() as session:
             change = thresholds.draft(
-                session,
-                draft=Draft(**body),
-                reason=reason,
-                actor=current_actor(),
-                now=session.info["now"],
+                Uow.of(session, current_actor()), draft=Draft(**body), reason=reason
             )
             return located(change)
 
@@ -143,11 +140,9 @@ class ThresholdRetirement(MethodView):
         """Propose that a tier ends; the cfo publishes it. Running requisitions keep the tier."""
         with transaction() as session:
             change = thresholds.retire(
-                session,
+                Uow.of(session, current_actor()),
                 threshold_id=threshold_id,
                 valid_until=body["valid_until"],
                 reason=body["reason"],
-                actor=current_actor(),
-                now=session.info["now"],
             )
             return located(change)

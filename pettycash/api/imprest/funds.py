@@ -36,6 +36,7 @@ from pettycash.runtime.db import transaction
 from pettycash.runtime.money import InvalidAmount
 from pettycash.services.foundation import visibility
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.foundation.visibility import FundNotFound
 from pettycash.services.imprest import float_identity, funds, replenishments
 from pettycash.services.imprest.funds.keeping import FundExists, FundInUse, InvalidFund
@@ -71,7 +72,7 @@ class Funds(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List the funds in your scope by code."""
         with transaction() as session:
-            return page(session, FUNDS, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), FUNDS, arguments)
 
     @operation("funds.create")
     @idempotent()
@@ -97,7 +98,7 @@ class OneFund(MethodView):
     def get(self, fund_id: UUID) -> dict[str, Any]:
         """Read a fund with what it holds."""
         with transaction() as session:
-            fund = visibility.fund(session, actor=current_actor(), fund_id=fund_id)
+            fund = visibility.fund(Uow.of(session, current_actor()), fund_id=fund_id)
             set_etag(fund.version)
             return to_response(session, [fund])[0]
 
@@ -109,7 +110,7 @@ class OneFund(MethodView):
         """Change a fund's name, or close it when it is empty; two people change its limits."""
         with transaction() as session:
             now = session.info["now"]
-            fund = funds.locked(session, actor=current_actor(), fund_id=fund_id)
+            fund = funds.locked(Uow.of(session, current_actor()), fund_id=fund_id)
             check_etag(fund.version)
             funds.update(session, fund=fund, changes=body, now=now)
             set_etag(fund.version)
@@ -124,7 +125,7 @@ class BalanceOfFund(MethodView):
     def get(self, fund_id: UUID) -> dict[str, Any]:
         """Read balance, held, available and floor of each store, their sums and the identity."""
         with transaction() as session:
-            visibility.fund(session, actor=current_actor(), fund_id=fund_id)
+            visibility.fund(Uow.of(session, current_actor()), fund_id=fund_id)
             found = funds.balance(session, fund_id)
             names = (
                 "fund_id currency balance held available floor target_balance reorder_level stores"
@@ -154,7 +155,7 @@ class FundReplenishment(MethodView):
         """Ask for a replenishment by hand, whatever the level. It credits nothing by itself."""
         with transaction() as session:
             found = replenishments.raise_by_hand(
-                session, fund_id=fund_id, actor=current_actor(), now=session.info["now"], **body
+                Uow.of(session, current_actor()), fund_id=fund_id, **body
             )
             set_etag(found.version)
             return found, {"Location": f"/api/replenishments/{found.id}/"}
@@ -172,7 +173,7 @@ class OpeningBalance(MethodView):
         """Propose a store's opening balance; a second person confirms it and it is posted."""
         with transaction() as session:
             change = funds.propose_opening(
-                session, fund_id=fund_id, actor=current_actor(), now=session.info["now"], **body
+                Uow.of(session, current_actor()), fund_id=fund_id, **body
             )
             return change, {"Location": f"/api/changes/{change.id}/"}
 
@@ -185,7 +186,7 @@ class AllStores(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List the stores of the funds in your scope by code."""
         with transaction() as session:
-            return page(session, STORES, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), STORES, arguments)
 
 
 @blp.route("/<uuid:fund_id>/stores/")
@@ -197,8 +198,9 @@ class Stores(MethodView):
     def get(self, arguments: dict[str, Any], fund_id: UUID) -> ListPage:
         """List the stores of a fund by code."""
         with transaction() as session:
-            visibility.fund(session, actor=current_actor(), fund_id=fund_id)
-            return page(session, STORES, current_actor(), arguments, fund_id=[fund_id])
+            uow = Uow.of(session, current_actor())
+            visibility.fund(uow, fund_id=fund_id)
+            return page(uow, STORES, arguments, fund_id=[fund_id])
 
     @operation("stores.create")
     @idempotent()
@@ -209,7 +211,7 @@ class Stores(MethodView):
     def post(self, body: dict[str, Any], fund_id: UUID) -> tuple[Store, dict[str, str]]:
         """Add an empty store to a fund."""
         with transaction() as session:
-            fund = funds.locked(session, actor=current_actor(), fund_id=fund_id)
+            fund = funds.locked(Uow.of(session, current_actor()), fund_id=fund_id)
             store = funds.create_store(session, fund=fund, **body)
             session.refresh(store)
             set_etag(store.version)
@@ -225,7 +227,7 @@ class OneStore(MethodView):
     def get(self, fund_id: UUID, store_id: UUID) -> Store:
         """Read a store."""
         with transaction() as session:
-            visibility.fund(session, actor=current_actor(), fund_id=fund_id)
+            visibility.fund(Uow.of(session, current_actor()), fund_id=fund_id)
             store = funds.store(session, fund_id=fund_id, store_id=store_id)
             set_etag(store.version)
             return store
@@ -237,7 +239,7 @@ class OneStore(MethodView):
     def patch(self, body: dict[str, Any], fund_id: UUID, store_id: UUID) -> Store:
         """Change a store's name, or close it when it is empty."""
         with transaction() as session:
-            funds.locked(session, actor=current_actor(), fund_id=fund_id)
+            funds.locked(Uow.of(session, current_actor()), fund_id=fund_id)
             store = funds.locked_store(session, fund_id=fund_id, store_id=store_id)
             check_etag(store.version)
             funds.update_store(session, store=store, changes=body)

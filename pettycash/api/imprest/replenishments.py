@@ -35,6 +35,7 @@ from pettycash.runtime.db import transaction
 from pettycash.services.foundation import numbers
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments
 from pettycash.services.imprest.replenishments.creation import (
     InvalidReplenishment,
@@ -87,7 +88,7 @@ class Replenishments(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List replenishments of the funds in your scope, the newest first."""
         with transaction() as session:
-            return page(session, REPLENISHMENTS, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), REPLENISHMENTS, arguments)
 
 
 @blp.route("/<key:replenishment_id>/")
@@ -101,7 +102,7 @@ class OneReplenishment(MethodView):
         with transaction() as session:
             replenishment_id = numbers.id_of(session, "REP", replenishment_id)
             found = replenishments.get(
-                session, actor=current_actor(), replenishment_id=replenishment_id
+                Uow.of(session, current_actor()), replenishment_id=replenishment_id
             )
             set_etag(found.version)
             return found
@@ -125,10 +126,7 @@ class ReplenishmentApproval(MethodView):
         """Approve it for what the fund needs now; what is not ordinary is the cfo's."""
         with transaction() as session:
             return replenishments.approve(
-                session,
-                replenishment_id=replenishment_id,
-                actor=current_actor(),
-                now=session.info["now"],
+                Uow.of(session, current_actor()), replenishment_id=replenishment_id
             )
 
 
@@ -145,11 +143,7 @@ class ReplenishmentRejection(MethodView):
         """Reject a pending replenishment, with a reason; the fund waits before it asks again."""
         with transaction() as session:
             return replenishments.reject(
-                session,
-                replenishment_id=replenishment_id,
-                actor=current_actor(),
-                now=session.info["now"],
-                **body,
+                Uow.of(session, current_actor()), replenishment_id=replenishment_id, **body
             )
 
 
@@ -164,11 +158,7 @@ class Cancellation(MethodView):
         """Cancel a replenishment that was not funded; a code that is out for it is void."""
         with transaction() as session:
             return replenishments.cancel(
-                session,
-                replenishment_id=replenishment_id,
-                actor=current_actor(),
-                now=session.info["now"],
-                **body,
+                Uow.of(session, current_actor()), replenishment_id=replenishment_id, **body
             )
 
 
@@ -190,10 +180,7 @@ class CodeRequest(MethodView):
         """Claim the transfer and have a code sent to you; a TOTP app's code does as well."""
         with transaction() as session:
             return replenishments.request_code(
-                session,
-                replenishment_id=replenishment_id,
-                actor=current_actor(),
-                now=session.info["now"],
+                Uow.of(session, current_actor()), replenishment_id=replenishment_id
             )
 
 
@@ -220,11 +207,7 @@ class CodeCheck(MethodView):
         """Check the code; a wrong try counts, a right one allows one transfer within minutes."""
         with transaction() as session:
             result = replenishments.check_code(
-                session,
-                replenishment_id=replenishment_id,
-                actor=current_actor(),
-                now=session.info["now"],
-                **body,
+                Uow.of(session, current_actor()), replenishment_id=replenishment_id, **body
             )
             if result.refusal is not None:
                 raise refuse_and_store(result.refusal)
@@ -241,10 +224,7 @@ class Unlocking(MethodView):
         """Unlock a release after too many failed codes; their executor may not do it."""
         with transaction() as session:
             return replenishments.unlock(
-                session,
-                replenishment_id=replenishment_id,
-                actor=current_actor(),
-                now=session.info["now"],
+                Uow.of(session, current_actor()), replenishment_id=replenishment_id
             )
 
 
@@ -273,11 +253,7 @@ class Funding(MethodView):
         """Record the transfer that your verified code released: Dr in transit, Cr bank."""
         with transaction() as session:
             return replenishments.fund(
-                session,
-                replenishment_id=replenishment_id,
-                actor=current_actor(),
-                now=session.info["now"],
-                **body,
+                Uow.of(session, current_actor()), replenishment_id=replenishment_id, **body
             )
 
 
@@ -303,9 +279,5 @@ class Receipt(MethodView):
         """
         with transaction() as session:
             return replenishments.receive(
-                session,
-                replenishment_id=replenishment_id,
-                actor=current_actor(),
-                now=session.info["now"],
-                **body,
+                Uow.of(session, current_actor()), replenishment_id=replenishment_id, **body
             )

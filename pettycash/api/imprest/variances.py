@@ -28,6 +28,7 @@ from pettycash.runtime.money import InvalidAmount
 from pettycash.services.foundation import numbers
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.foundation.visibility import PaymentNotFound
 from pettycash.services.imprest import variances
 from pettycash.services.imprest.variance_lists import VARIANCES
@@ -75,11 +76,7 @@ class VarianceRecord(MethodView):
         """Record that another amount left than the books say. Nothing is posted until approval."""
         with transaction() as session:
             found = variances.record(
-                session,
-                payment_id=payment_id,
-                actor=current_actor(),
-                now=session.info["now"],
-                **body,
+                Uow.of(session, current_actor()), payment_id=payment_id, **body
             )
             set_etag(found.version)
             return found, {"Location": f"/api/variances/{found.id}/"}
@@ -93,7 +90,7 @@ class Variances(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List variances, the newest first."""
         with transaction() as session:
-            return page(session, VARIANCES, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), VARIANCES, arguments)
 
 
 @blp.route("/variances/<key:variance_id>/")
@@ -129,11 +126,7 @@ class VarianceApproval(MethodView):
         """Approve a variance, which posts it, dated today."""
         with transaction() as session:
             return variances.approve(
-                session,
-                variance_id=variance_id,
-                actor=current_actor(),
-                now=session.info["now"],
-                **body,
+                Uow.of(session, current_actor()), variance_id=variance_id, **body
             )
 
 
@@ -155,9 +148,5 @@ class VarianceRejection(MethodView):
         """Reject a variance, with a reason; nothing is posted."""
         with transaction() as session:
             return variances.reject(
-                session,
-                variance_id=variance_id,
-                actor=current_actor(),
-                now=session.info["now"],
-                **body,
+                Uow.of(session, current_actor()), variance_id=variance_id, **body
             )

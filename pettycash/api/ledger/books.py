@@ -36,6 +36,7 @@ from pettycash.runtime.db import snapshot, transaction
 from pettycash.services import reports
 from pettycash.services.foundation import visibility
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.foundation.visibility import FundNotFound
 from pettycash.services.ledger import accounts, fund_statements, journal
 from pettycash.services.ledger.accounts import (
@@ -65,7 +66,7 @@ class Ledger(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List what came into and left the stores in your scope, the newest first."""
         with transaction() as session:
-            return page(session, LEDGER, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), LEDGER, arguments)
 
 
 @blp.route("/ledger/by_fund/")
@@ -77,8 +78,9 @@ class LedgerByFund(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List the lines of one fund, the newest first; 404 where the fund is not in scope."""
         with transaction() as session:
-            visibility.fund(session, actor=current_actor(), fund_id=arguments["fund_id"][0])
-            return page(session, LEDGER, current_actor(), arguments)
+            uow = Uow.of(session, current_actor())
+            visibility.fund(uow, fund_id=arguments["fund_id"][0])
+            return page(uow, LEDGER, arguments)
 
 
 @blp.route("/ledger/<uuid:line_id>/")
@@ -89,7 +91,7 @@ class OneLine(MethodView):
     def get(self, line_id: UUID) -> dict[str, Any]:
         """Read a line."""
         with transaction() as session:
-            return fund_statements.one(session, actor=current_actor(), posting_id=line_id)
+            return fund_statements.one(Uow.of(session, current_actor()), posting_id=line_id)
 
 
 @blp.route("/journal/")
@@ -100,7 +102,7 @@ class Journal(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List journal entries with their postings, the newest first."""
         with transaction() as session:
-            return page(session, JOURNAL, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), JOURNAL, arguments)
 
 
 @blp.route("/journal/<uuid:entry_id>/")
@@ -122,7 +124,7 @@ class Accounts(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List the ledger accounts by code."""
         with transaction() as session:
-            return page(session, ACCOUNTS, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), ACCOUNTS, arguments)
 
     @operation("accounts.create")
     @idempotent()
@@ -157,7 +159,7 @@ class Categories(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List the company's categories of expense; cfo and group finance manager open more."""
         with transaction() as session:
-            return page(session, CATEGORIES, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), CATEGORIES, arguments)
 
 
 @blp.route("/trial-balance/")

@@ -23,6 +23,7 @@ from pettycash.models.ledger import LedgerPeriod
 from pettycash.runtime import errors
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import periods
 from pettycash.services.ledger.periods import (
     PERIODS,
@@ -62,7 +63,7 @@ class Periods(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List the months from the first entry until now, the newest first."""
         with transaction() as session:
-            return page(session, PERIODS, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), PERIODS, arguments)
 
 
 @blp.route("/<month>/soft_close/")
@@ -74,12 +75,7 @@ class SoftClosing(MethodView):
     def post(self, month: str) -> LedgerPeriod:
         """Close a month that is over for people's decisions; facts are still dated in it."""
         with transaction() as session:
-            return periods.soft_close(
-                session,
-                month=_first_day(month),
-                actor=current_actor(),
-                now=session.info["now"],
-            )
+            return periods.soft_close(Uow.of(session, current_actor()), month=_first_day(month))
 
 
 @blp.route("/<month>/hard_close/")
@@ -91,12 +87,7 @@ class HardClosing(MethodView):
     def post(self, month: str) -> LedgerPeriod:
         """Close a softly closed month for good, as another person than who closed it softly."""
         with transaction() as session:
-            return periods.hard_close(
-                session,
-                month=_first_day(month),
-                actor=current_actor(),
-                now=session.info["now"],
-            )
+            return periods.hard_close(Uow.of(session, current_actor()), month=_first_day(month))
 
 
 @blp.route("/<month>/reopen/")
@@ -108,9 +99,4 @@ class Reopening(MethodView):
     def post(self, month: str) -> LedgerPeriod:
         """Reopen the newest softly closed month."""
         with transaction() as session:
-            return periods.reopen(
-                session,
-                month=_first_day(month),
-                actor=current_actor(),
-                now=session.info["now"],
-            )
+            return periods.reopen(Uow.of(session, current_actor()), month=_first_day(month))

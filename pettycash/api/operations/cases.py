@@ -21,6 +21,7 @@ from pettycash.api.schemas.cases import (
 )
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases
 from pettycash.services.operations.case_lists import CASES, to_response
 from pettycash.services.operations.cases import CaseNotFound, CaseResolved, NotAnOwner
@@ -42,7 +43,7 @@ class Cases(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List cases, the newest first."""
         with transaction() as session:
-            return page(session, CASES, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), CASES, arguments)
 
 
 @blp.route("/<uuid:case_id>/")
@@ -76,11 +77,7 @@ class CaseAssignment(MethodView):
         """Give a case to somebody, or to nobody."""
         with transaction() as session:
             case = cases.assign(
-                session,
-                case_id=case_id,
-                owner_id=body["owner_id"],
-                actor=current_actor(),
-                now=session.info["now"],
+                Uow.of(session, current_actor()), case_id=case_id, owner_id=body["owner_id"]
             )
             set_etag(case.version)
             return to_response(case, current_actor())

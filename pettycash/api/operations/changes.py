@@ -61,6 +61,7 @@ from pettycash.services.foundation.company_settings import (
 )
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.foundation.visibility import FundNotFound
 from pettycash.services.imports.runs import RowsRefused, StaleImport
 from pettycash.services.imprest import fund_limits
@@ -131,7 +132,7 @@ class Changes(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List changes that you may read, proposed or decide, the newest first."""
         with transaction() as session:
-            return page(session, CHANGES, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), CHANGES, arguments)
 
     @operation("changes.propose", step_up=True)
     @idempotent()
@@ -161,9 +162,7 @@ class Changes(MethodView):
     def post(self, body: dict[str, Any]) -> Located:
         """Propose a change of a kind that has no endpoint of its own."""
         with transaction() as session:
-            return located(
-                changes.propose_any(session, **body, actor=current_actor(), now=session.info["now"])
-            )
+            return located(changes.propose_any(Uow.of(session, current_actor()), **body))
 
 
 @blp.route("/<uuid:change_id>/")
@@ -175,7 +174,7 @@ class OneChange(MethodView):
         """Read a change; rows of an import are for those who may decide on it."""
         with transaction() as session:
             now, actor = session.info["now"], current_actor()
-            found = changes.get(session, change_id=change_id, actor=actor, now=now)
+            found = changes.get(Uow(session, actor, now), change_id=change_id)
             if not changes.is_read_whole(found, actor):
                 return _with(found, payload=changes.without_rows(found))
             return warned(session, found, now)
@@ -241,11 +240,9 @@ class ChangeConfirmation(MethodView):
         with transaction() as session:
             now = session.info["now"]
             confirmed = changes.confirm(
-                session,
+                Uow(session, current_actor(), now),
                 change_id=change_id,
                 digest=body["decision_digest"],
-                actor=current_actor(),
-                now=now,
                 comment=body["comment"],
             )
             session.flush()  # a role that has ended is none of those that stay
@@ -271,11 +268,9 @@ class ChangeRejection(MethodView):
         """Refuse a change, with a reason."""
         with transaction() as session:
             return changes.reject(
-                session,
+                Uow.of(session, current_actor()),
                 change_id=change_id,
                 digest=body["decision_digest"],
-                actor=current_actor(),
-                now=session.info["now"],
                 comment=body["comment"],
             )
 
@@ -289,6 +284,4 @@ class ChangeWithdrawal(MethodView):
     def post(self, change_id: UUID) -> Change:
         """Take one's own proposal back."""
         with transaction() as session:
-            return changes.withdraw(
-                session, change_id=change_id, actor=current_actor(), now=session.info["now"]
-            )
+            return changes.withdraw(Uow.of(session, current_actor()), change_id=change_id)

@@ -16,6 +16,7 @@ from pettycash.api.schemas.inbox import (
 )
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import outbox_messages
 from pettycash.services.operations.outbox_lists import OUTBOX_MESSAGES, to_response
 from pettycash.services.operations.outbox_messages import (
@@ -41,7 +42,7 @@ class OutboxMessages(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List outbox messages, the newest first."""
         with transaction() as session:
-            return page(session, OUTBOX_MESSAGES, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), OUTBOX_MESSAGES, arguments)
 
 
 @blp.route("/<uuid:message_id>/retry/")

@@ -19,6 +19,7 @@ from pettycash.api.schemas.pauses import (
 from pettycash.models.operations import Pause
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import pauses
 from pettycash.services.operations.pauses import (
     PAUSES,
@@ -46,7 +47,7 @@ class Pauses(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List pauses, the newest first, those that are over included."""
         with transaction() as session:
-            return page(session, PAUSES, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), PAUSES, arguments)
 
     @operation("pauses.pause")
     @idempotent()
@@ -56,7 +57,7 @@ class Pauses(MethodView):
     def post(self, body: dict[str, Any]) -> Pause:
         """Pause the company, a provider account or a store; one person is enough."""
         with transaction() as session:
-            return pauses.pause(session, **body, actor=current_actor())
+            return pauses.pause(Uow.of(session, current_actor()), **body)
 
 
 @blp.route("/resume/")
@@ -82,6 +83,4 @@ class Resumption(MethodView):
         """Ask to resume; asked by a second person, it resumes. See `resumed_at`."""
         with transaction() as session:
             standing = pauses.open_pause(session, **body)
-            return pauses.resume(
-                session, pause_id=standing.id, actor=current_actor(), now=session.info["now"]
-            )
+            return pauses.resume(Uow.of(session, current_actor()), pause_id=standing.id)

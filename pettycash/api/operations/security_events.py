@@ -14,6 +14,7 @@ from pettycash.api.schemas.security_events import (
 from pettycash.runtime.db import transaction
 from pettycash.services.access.identity.lists import SECURITY_EVENTS
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 
 blp = Blueprint(
     "security_events",
@@ -31,4 +32,4 @@ class SecurityEvents(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List security events, the newest first; administrators see those about access."""
         with transaction() as session:
-            return page(session, SECURITY_EVENTS, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), SECURITY_EVENTS, arguments)

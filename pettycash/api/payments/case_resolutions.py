@@ -17,6 +17,7 @@ from pettycash.api.schemas.fields import Choice, Schema, Text, UtcDateTime
 from pettycash.models.operations import Case
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations.case_lists import to_response
 from pettycash.services.operations.cases import (
     CaseChanged,
@@ -174,21 +175,17 @@ class CaseResolution(MethodView):
         with transaction() as session:
             now = session.info["now"]
             case: Case
+            uow = Uow(session, actor, now)
             if action == "propose":
-                case = case_resolutions.propose(
-                    session, case_id=case_id, proposal=CaseProposal(**body), actor=actor, now=now
-                )
+                case = case_resolutions.propose(uow, case_id=case_id, proposal=CaseProposal(**body))
             elif action == "confirm":
-                case = case_resolutions.confirm(
-                    session, case_id=case_id, version=body["version"], actor=actor, now=now
-                )
+                case = case_resolutions.confirm(uow, case_id=case_id, version=body["version"])
             else:
                 case = case_resolutions.decline(
-                    session,
+                    Uow.of(session, actor),
                     case_id=case_id,
                     version=body["version"],
                     reason=body["note"],
-                    actor=actor,
                 )
             set_etag(case.version)
             return to_response(case, current_actor())

@@ -29,6 +29,7 @@ from pettycash.services import payments, reconciliation
 from pettycash.services.foundation import visibility
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.foundation.visibility import PaymentNotFound
 from pettycash.services.payments.evidence_checks import EvidenceDiffers
 from pettycash.services.payments.lists import EXECUTIONS, TRANSACTIONS
@@ -55,7 +56,7 @@ class AllExecutions(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List releases with who released, which proof, and what became of each attempt."""
         with transaction() as session:
-            return page(session, EXECUTIONS, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), EXECUTIONS, arguments)
 
 
 @blp.route("/gateway-exchanges/")
@@ -66,7 +67,7 @@ class AllGatewayExchanges(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List gateway exchanges, the newest first."""
         with transaction() as session:
-            return page(session, TRANSACTIONS, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), TRANSACTIONS, arguments)
 
 
 @blp.route("/<uuid:payment_id>/executions/")
@@ -78,8 +79,9 @@ class Executions(MethodView):
     def get(self, arguments: dict[str, Any], payment_id: UUID) -> ListPage:
         """List who released the payment, with which proof, and what became of each attempt."""
         with transaction() as session:
-            visibility.payment(session, actor=current_actor(), payment_id=payment_id)
-            return page(session, EXECUTIONS, current_actor(), arguments, payment_id=payment_id)
+            uow = Uow.of(session, current_actor())
+            visibility.payment(uow, payment_id=payment_id)
+            return page(uow, EXECUTIONS, arguments, payment_id=payment_id)
 
 
 @blp.route("/<uuid:payment_id>/transactions/")
@@ -91,8 +93,9 @@ class Transactions(MethodView):
     def get(self, arguments: dict[str, Any], payment_id: UUID) -> ListPage:
         """List every conversation with the rail about the payment, the newest first."""
         with transaction() as session:
-            visibility.payment(session, actor=current_actor(), payment_id=payment_id)
-            return page(session, TRANSACTIONS, current_actor(), arguments, payment_id=payment_id)
+            uow = Uow.of(session, current_actor())
+            visibility.payment(uow, payment_id=payment_id)
+            return page(uow, TRANSACTIONS, arguments, payment_id=payment_id)
 
 
 @blp.route("/<uuid:payment_id>/requery/")
@@ -150,11 +153,11 @@ class Reconciling(MethodView):
         """Match a paid payment with evidence; not by who released it."""
         actor = current_actor()
         with transaction() as session:
-            payments.check_evidence(session, payment_id=payment_id, evidence=body, actor=actor)
+            uow = Uow.of(session, actor)
+            payments.check_evidence(uow, payment_id=payment_id, evidence=body)
             reconciliation.reconcile_by_hand(
-                session,
+                uow,
                 payment_id=payment_id,
                 evidence={name: str(value) for name, value in body.items()},
-                actor=actor,
             )
             return to_response(session, payment_id)

@@ -29,6 +29,7 @@ from pettycash.services.foundation import numbers
 from pettycash.services.foundation.destinations import InvalidDestination
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.foundation.visibility import PaymentNotFound, RequisitionNotFound
 from pettycash.services.payments import reading, treasury_validation
 from pettycash.services.payments.creation import NothingLeft, PaymentReferenceTaken
@@ -53,9 +54,7 @@ blp = Blueprint(
 
 def to_response(session: Session, payment_id: UUID) -> dict[str, Any]:
     """A payment with the state of its release, and its ETag."""
-    found, tag = reading.detail(
-        session, payment_id=payment_id, actor=current_actor(), now=session.info["now"]
-    )
+    found, tag = reading.detail(Uow.of(session, current_actor()), payment_id=payment_id)
     set_etag(tag)
     return found
 
@@ -68,7 +67,7 @@ class Payments(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List payments within your scope, the newest first."""
         with transaction() as session:
-            return page(session, PAYMENTS, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), PAYMENTS, arguments)
 
     @operation("payments.create")
     @idempotent(required=True)
@@ -95,9 +94,7 @@ class Payments(MethodView):
         """Make a payment for what is left of a validated requisition; you are its maker."""
         with transaction() as session:
             now = session.info["now"]
-            made = payments.create(
-                session, **{"amount": None, **body}, actor=current_actor(), now=now
-            )
+            made = payments.create(Uow(session, current_actor(), now), **{"amount": None, **body})
             treasury_validation.check_somebody_is_left(
                 session,
                 requisition=session.get_one(Requisition, made.requisition_id),
@@ -118,7 +115,7 @@ class OnePayment(MethodView):
         with transaction() as session:
             payment_id = numbers.id_of(session, "PAY", payment_id)
             found = to_response(session, payment_id)
-            return found | {"people": reading.people(session, found, current_actor())}
+            return found | {"people": reading.people(Uow.of(session, current_actor()), found)}
 
     @operation("payments.update")
     @idempotent()
@@ -147,12 +144,7 @@ class OnePayment(MethodView):
             check_etag(reading.version_tag(session, payment))
             before, now = payment.maker_id, session.info["now"]
             payments.change(
-                session,
-                requisition=requisition,
-                payment=payment,
-                changes=body,
-                actor=actor,
-                now=now,
+                Uow(session, actor, now), requisition=requisition, payment=payment, changes=body
             )
             if payment.maker_id != before:
                 treasury_validation.check_somebody_is_left(
@@ -171,10 +163,5 @@ class PaymentCancellation(MethodView):
     def post(self, payment_id: UUID) -> dict[str, Any]:
         """Cancel what was not sent; as its custodian, void cash that nobody collected."""
         with transaction() as session:
-            payments.cancel(
-                session,
-                payment_id=payment_id,
-                actor=current_actor(),
-                now=session.info["now"],
-            )
+            payments.cancel(Uow.of(session, current_actor()), payment_id=payment_id)
             return to_response(session, payment_id)

@@ -26,6 +26,7 @@ from pettycash.runtime.db import transaction
 from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import provider_accounts
 from pettycash.services.payments.provider_accounts import (
     PROVIDER_ACCOUNTS,
@@ -160,7 +161,7 @@ class ProviderAccounts(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List provider accounts by code."""
         with transaction() as session:
-            return page(session, PROVIDER_ACCOUNTS, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), PROVIDER_ACCOUNTS, arguments)
 
     @operation("provider_accounts.create", step_up=True)
     @idempotent()
@@ -171,7 +172,7 @@ class ProviderAccounts(MethodView):
     def post(self, body: dict[str, Any]) -> tuple[ProviderAccount, dict[str, str]]:
         """Open an account with a rail."""
         with transaction() as session:
-            made = provider_accounts.create(session, **body, actor=current_actor())
+            made = provider_accounts.create(Uow.of(session, current_actor()), **body)
             set_etag(made.version)
             return made, {"Location": f"/api/provider-accounts/{made.id}/"}
 
@@ -200,7 +201,7 @@ class OneProviderAccount(MethodView):
             account = provider_accounts.get(session, account_id=account_id, lock=True)
             check_etag(account.version)
             changed = provider_accounts.change(
-                session, account=account, changes=body, actor=current_actor()
+                Uow.of(session, current_actor()), account=account, changes=body
             )
             set_etag(changed.version)
             return changed

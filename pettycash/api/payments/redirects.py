@@ -27,6 +27,7 @@ from pettycash.services.approvals.resolution.core import NoApprover
 from pettycash.services.foundation.destinations import InvalidDestination, MethodNotAvailable
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.text_validation import InvalidText
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.foundation.visibility import PaymentNotFound, RequisitionNotFound
 from pettycash.services.payments import redirects
 from pettycash.services.payments.redirects import NothingRedirected
@@ -82,11 +83,7 @@ class PaymentRedirect(MethodView):
         with transaction() as session:
             return located(
                 redirects.propose_for_payment(
-                    session,
-                    payment_id=payment_id,
-                    **body,
-                    actor=current_actor(),
-                    now=session.info["now"],
+                    Uow.of(session, current_actor()), payment_id=payment_id, **body
                 )
             )
 
@@ -117,10 +114,6 @@ class RequisitionRedirect(MethodView):
         with transaction() as session:
             return located(
                 redirects.propose_for_requisition(
-                    session,
-                    requisition_id=requisition_id,
-                    **body,
-                    actor=current_actor(),
-                    now=session.info["now"],
+                    Uow.of(session, current_actor()), requisition_id=requisition_id, **body
                 )
             )

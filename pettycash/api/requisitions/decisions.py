@@ -46,6 +46,7 @@ from pettycash.services.approvals.deciding import (
 from pettycash.services.approvals.resolution.core import MissingScope, NoApprover
 from pettycash.services.foundation.duties import ApprovalVoid, NotSeparate
 from pettycash.services.foundation.text_validation import InvalidText
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.foundation.visibility import RequisitionNotFound
 from pettycash.services.payments import treasury_validation
 from pettycash.services.payments.creation import PaymentPart
@@ -89,8 +90,9 @@ def _acted(verb: Callable[..., Requisition], requisition_id: UUID, **facts: Any)
     """Let a service act for the caller, and show what stands there then."""
     actor = current_actor()
     with transaction() as session:
-        facts |= {"actor": actor, "now": session.info["now"]}
-        return to_response(session, verb(session, requisition_id=requisition_id, **facts))
+        return to_response(
+            session, verb(Uow.of(session, actor), requisition_id=requisition_id, **facts)
+        )
 
 
 @blp.route("/<uuid:requisition_id>/approve/")
@@ -227,13 +229,11 @@ class Validation(MethodView):
         with transaction() as session:
             with settled(session, requisition_id=requisition_id):
                 found, _ = treasury_validation.validate(
-                    session,
+                    Uow.of(session, actor),
                     requisition_id=requisition_id,
                     digest=body["decision_digest"],
                     parts=None if parts is None else [PaymentPart(**part) for part in parts],
                     comment=body["comment"],
-                    actor=actor,
-                    now=session.info["now"],
                 )
             return to_response(session, found)
 

@@ -45,6 +45,7 @@ from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.rail_limits import AboveCashLimit, RailRefuses
 from pettycash.services.foundation.text_validation import InvalidText
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.foundation.visibility import RequisitionNotFound
 from pettycash.services.payments import adoption
 from pettycash.services.payments.adoption import NotManager, RequesterAnswers
@@ -100,7 +101,7 @@ def draft_lines(body: list[dict[str, Any]]) -> list[DraftLine]:
 
 def to_response(session: Session, found: Requisition) -> dict[str, Any]:
     """A requisition with its lines, round and payments, and its ETag."""
-    told, tag = reading.detail(session, found, current_actor())
+    told, tag = reading.detail(Uow.of(session, current_actor()), found)
     set_etag(tag)
     return told
 
@@ -113,7 +114,7 @@ class Requisitions(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List requisitions within your scope, the newest first."""
         with transaction() as session:
-            return page(session, REQUISITIONS, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), REQUISITIONS, arguments)
 
     @operation("requisitions.create")
     @idempotent(required=True)
@@ -134,9 +135,7 @@ class Requisitions(MethodView):
             raise OnBehalfOfNeedsKey(errors={"on_behalf_of": ["It is for machine clients."]})
         draft = RequisitionDraft(**body | {"lines": draft_lines(body["lines"])})
         with transaction() as session:
-            raised, lines = requisitions.create_with_lines(
-                session, draft=draft, actor=actor, now=session.info["now"]
-            )
+            raised, lines = requisitions.create_with_lines(Uow.of(session, actor), draft=draft)
             found, tag = reading.fresh(raised, lines, actor)
             set_etag(tag)
             return found, {"Location": f"/api/requisitions/{raised.id}/"}
@@ -153,9 +152,10 @@ class OneRequisition(MethodView):
         actor = current_actor()
         with transaction() as session:
             requisition_id = numbers.id_of(session, "REQ", requisition_id)
-            found = visibility.requisition(session, actor=actor, requisition_id=requisition_id)
+            uow = Uow.of(session, actor)
+            found = visibility.requisition(uow, requisition_id=requisition_id)
             body = to_response(session, found)
-            return body | {"people": reading.people(session, body, actor)}
+            return body | {"people": reading.people(uow, body)}
 
     @operation("requisitions.update")
     @idempotent()
@@ -184,17 +184,10 @@ class OneRequisition(MethodView):
             body["lines"] = draft_lines(body["lines"])
         with transaction() as session:
             requisition_id = numbers.id_of(session, "REQ", requisition_id)
-            found = visibility.requisition(
-                session, actor=actor, requisition_id=requisition_id, lock=True
-            )
-            check_etag(reading.version_tag(session, found, actor))
-            changed = requisitions.update(
-                session,
-                requisition_id=requisition_id,
-                changes=body,
-                actor=actor,
-                now=session.info["now"],
-            )
+            uow = Uow.of(session, actor)
+            found = visibility.requisition(uow, requisition_id=requisition_id, lock=True)
+            check_etag(reading.version_tag(uow, found))
+            changed = requisitions.update(uow, requisition_id=requisition_id, changes=body)
             return to_response(session, changed)
 
 
@@ -220,9 +213,7 @@ class RequisitionSubmission(MethodView):
         """Submit a requisition of yours: its approvers are found and the first one is asked."""
         actor = current_actor()
         with transaction() as session:
-            found = requisitions.submit(
-                session, requisition_id=requisition_id, actor=actor, now=session.info["now"]
-            )
+            found = requisitions.submit(Uow.of(session, actor), requisition_id=requisition_id)
             return to_response(session, found)
 
 
@@ -239,11 +230,7 @@ class RequisitionRecall(MethodView):
         actor = current_actor()
         with transaction() as session:
             found = requisitions.recall(
-                session,
-                requisition_id=requisition_id,
-                comment=body["comment"],
-                actor=actor,
-                now=session.info["now"],
+                Uow.of(session, actor), requisition_id=requisition_id, comment=body["comment"]
             )
             return to_response(session, found)
 
@@ -269,11 +256,7 @@ class RequisitionCancellation(MethodView):
         actor = current_actor()
         with transaction() as session:
             found = requisitions.cancel(
-                session,
-                requisition_id=requisition_id,
-                comment=body["comment"],
-                actor=actor,
-                now=session.info["now"],
+                Uow.of(session, actor), requisition_id=requisition_id, comment=body["comment"]
             )
             return to_response(session, found)
 
@@ -304,11 +287,7 @@ class RequisitionAdoption(MethodView):
         actor = current_actor()
         with transaction() as session:
             found = adoption.adopt(
-                session,
-                requisition_id=requisition_id,
-                comment=body["comment"],
-                actor=actor,
-                now=session.info["now"],
+                Uow.of(session, actor), requisition_id=requisition_id, comment=body["comment"]
             )
             return to_response(session, found)
 
@@ -322,5 +301,6 @@ class RequisitionTrail(MethodView):
     def get(self, arguments: dict[str, Any], requisition_id: UUID) -> ListPage:
         """Read what happened to a requisition, in order."""
         with transaction() as session:
-            visibility.requisition(session, actor=current_actor(), requisition_id=requisition_id)
-            return page(session, TRAIL, current_actor(), arguments, requisition_id=requisition_id)
+            uow = Uow.of(session, current_actor())
+            visibility.requisition(uow, requisition_id=requisition_id)
+            return page(uow, TRAIL, arguments, requisition_id=requisition_id)

@@ -39,6 +39,7 @@ from pettycash.models.access import User
 from pettycash.runtime import clock, errors, settings
 from pettycash.services.foundation import company_settings, visibility
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 200
@@ -253,11 +254,7 @@ class ListPage:
 
 
 def page(
-    session: Session,
-    listing: Listing,
-    actor: Actor,
-    arguments: Mapping[str, Any] | None = None,
-    **within: Any,
+    uow: Uow, listing: Listing, arguments: Mapping[str, Any] | None = None, **within: Any
 ) -> ListPage:
     """One page; `arguments` are filters by name, and `q`, `order`, `limit`, `cursor`.
 
@@ -269,14 +266,14 @@ def page(
     given = _given(arguments) | within
     cursor = given.pop("cursor", None)
     size = given.pop("limit", PAGE_SIZE)
-    signer = _signer(listing, given, actor)
+    signer = _signer(listing, given, uow.actor)
     marker = None
     if cursor is not None:
         try:
             marker = signer.loads(cursor)
         except BadData as error:
             raise CursorInvalid from error
-    reader = Reader(session, actor)
+    reader = Reader(uow.session, uow.actor)
     rows, bookmark = _rows(reader, listing, given, size=size, marker=marker)
     items = listing.show(reader, rows)
     return ListPage(
@@ -287,11 +284,11 @@ def page(
 
 
 def export(
-    session: Session, listing: Listing, actor: Actor, arguments: Mapping[str, Any] | None = None
+    uow: Uow, listing: Listing, arguments: Mapping[str, Any] | None = None
 ) -> Iterator[dict[str, Any]]:
     """All rows of a list by column, page by page; beside the id of a person stands the name."""
     given = _given(arguments)
-    reader = Reader(session, actor)
+    reader = Reader(uow.session, uow.actor)
     bookmark: str | None = None
     while True:
         rows, bookmark = _rows(reader, listing, given, size=EXPORT_PAGE_SIZE, marker=bookmark)

@@ -20,7 +20,6 @@ from pettycash.models.payments import PaymentReconciliation
 from pettycash.runtime import errors
 from pettycash.runtime.money import Currency
 from pettycash.services.foundation import visibility
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.listings import (
     Filter,
     Find,
@@ -32,6 +31,7 @@ from pettycash.services.foundation.listings import (
     flag,
     many,
 )
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import posting_rules
 
 
@@ -124,17 +124,17 @@ def to_response(session: Session, rows: Sequence[Row[Any]]) -> list[dict[str, An
     ]
 
 
-def one(session: Session, *, actor: Actor, posting_id: UUID) -> dict[str, Any]:
+def one(uow: Uow, *, posting_id: UUID) -> dict[str, Any]:
     """One line.
 
     Raises:
         LineNotFound: no such posting of a store within scope.
     """
-    query = LINES.where(Posting.id == posting_id, visibility.funds(actor))
-    row = session.execute(query).one_or_none()
+    query = LINES.where(Posting.id == posting_id, visibility.funds(uow.actor))
+    row = uow.session.execute(query).one_or_none()
     if row is None:
         raise LineNotFound
-    return to_response(session, [row])[0]
+    return to_response(uow.session, [row])[0]
 
 
 BALANCES = """

@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, and_, func, or_, select
-from sqlalchemy.orm import Session
 
 from pettycash.models.imprest import (
     Replenishment,
@@ -28,8 +27,8 @@ from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.runtime.rails import Method
 from pettycash.services.approvals import deciding
 from pettycash.services.foundation import permissions, requesters, visibility
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.listings import Reader
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments, variances
 from pettycash.services.operations import cases, changes, pauses
 from pettycash.services.payments import adoption, cash, releasing, signatures, treasury_validation
@@ -85,12 +84,12 @@ class WorkKind:
     item: Callable[[Any], WorkItem]
 
 
-def waiting(session: Session, *, actor: Actor) -> list[Work]:
+def waiting(uow: Uow) -> list[Work]:
     """List what waits for the actor, the oldest first; kinds of which nothing does are left out."""
-    reader = Reader(session, actor)
+    reader = Reader(uow.session, uow.actor)
     found = []
     for kind in KINDS:
-        if permissions.reaches(actor, kind.operation):
+        if permissions.reaches(uow.actor, kind.operation):
             work = _look(reader, kind)
             if work.items or work.has_more:
                 found.append(work)
@@ -214,11 +213,9 @@ def _to_release(reader: Reader) -> Select[Payment]:
 
 def _check_sending(reader: Reader, row: Payment) -> None:
     releasing.check_sending(
-        reader.session,
+        Uow(reader.session, reader.actor, reader.now),
         reader.session.get_one(Requisition, row.requisition_id),
         row,
-        actor=reader.actor,
-        now=reader.now,
     )
 
 
@@ -247,10 +244,11 @@ def _to_decide(reader: Reader) -> Select[*tuple[Any, ...]]:
 def _check_decision(reader: Reader, row: inbox.Row) -> None:
     session, actor, now = reader.session, reader.actor, reader.now
     _step, _round, redirect, requisition = row
+    uow = Uow(session, actor, now)
     if redirect is None:
-        deciding.waiting_step(session, requisition, actor=actor, now=now)
+        deciding.waiting_step(uow, requisition)
     else:
-        changes.check_confirming(session, redirect, actor=actor, now=now)
+        changes.check_confirming(uow, redirect)
 
 
 def _decision(row: inbox.Row) -> WorkItem:
@@ -323,7 +321,7 @@ KINDS: Sequence[WorkKind] = (
             Requisition.requester_id == reader.actor.user_id
         ),
         guard=lambda reader, row: lifecycle.check_submitting(
-            reader.session, row, actor=reader.actor
+            Uow.of(reader.session, reader.actor), row
         ),
         item=_requisition,
     ),
@@ -332,7 +330,7 @@ KINDS: Sequence[WorkKind] = (
         operation="requisitions.validate",
         query=_to_validate,
         guard=lambda reader, row: treasury_validation.check_validating(
-            reader.session, row, actor=reader.actor
+            Uow.of(reader.session, reader.actor), row
         ),
         item=_requisition,
     ),
@@ -347,7 +345,9 @@ KINDS: Sequence[WorkKind] = (
         kind="acknowledgements",
         operation="payments.acknowledge",
         query=_to_acknowledge,
-        guard=lambda reader, row: cash.check_acknowledging(reader.session, row, actor=reader.actor),
+        guard=lambda reader, row: cash.check_acknowledging(
+            Uow.of(reader.session, reader.actor), row
+        ),
         item=_payment,
     ),
     WorkKind(
@@ -355,7 +355,7 @@ KINDS: Sequence[WorkKind] = (
         operation="payments.acknowledge",
         query=_to_witness,
         guard=lambda reader, row: signatures.check_witnessing(
-            reader.session, *row, actor=reader.actor
+            Uow.of(reader.session, reader.actor), *row
         ),
         item=lambda row: _payment(row[0]),
     ),
@@ -364,7 +364,7 @@ KINDS: Sequence[WorkKind] = (
         operation="requisitions.review",
         query=lambda reader: _requisitions(reader, R.PAID, R.CLOSED_SHORT),
         guard=lambda reader, row: lifecycle.check_reviewing(
-            reader.session, row, actor=reader.actor
+            Uow.of(reader.session, reader.actor), row
         ),
         item=_requisition,
     ),
@@ -375,7 +375,7 @@ KINDS: Sequence[WorkKind] = (
             requesters.left_behind()
         ),
         guard=lambda reader, row: adoption.check_adopting(
-            reader.session, row, actor=reader.actor, now=reader.now
+            Uow(reader.session, reader.actor, reader.now), row
         ),
         item=_requisition,
     ),
@@ -384,7 +384,7 @@ KINDS: Sequence[WorkKind] = (
         operation="replenishments.approve",
         query=lambda reader: _replenishments(reader, ReplenishmentStatus.PENDING),
         guard=lambda reader, row: replenishments.check_approval(
-            reader.session, row, actor=reader.actor, now=reader.now
+            Uow(reader.session, reader.actor, reader.now), row
         ),
         item=_replenishment,
     ),
@@ -393,7 +393,7 @@ KINDS: Sequence[WorkKind] = (
         operation="replenishments.send_otp",
         query=lambda reader: _replenishments(reader, ReplenishmentStatus.APPROVED),
         guard=lambda reader, row: replenishments.check_claim(
-            reader.session, row, actor=reader.actor, now=reader.now
+            Uow(reader.session, reader.actor, reader.now), row
         ),
         item=_replenishment,
     ),
@@ -402,7 +402,7 @@ KINDS: Sequence[WorkKind] = (
         operation="replenishments.receive",
         query=lambda reader: _replenishments(reader, ReplenishmentStatus.FUNDED),
         guard=lambda reader, row: replenishments.check_receipt(
-            reader.session, row, actor=reader.actor, now=reader.now
+            Uow(reader.session, reader.actor, reader.now), row
         ),
         item=_replenishment,
     ),
@@ -418,7 +418,7 @@ KINDS: Sequence[WorkKind] = (
             .order_by(VarianceAdjustment.id)
         ),
         guard=lambda reader, row: variances.check_decision(
-            reader.session, row, actor=reader.actor, now=reader.now
+            Uow(reader.session, reader.actor, reader.now), row
         ),
         item=_variance,
     ),
@@ -427,7 +427,7 @@ KINDS: Sequence[WorkKind] = (
         operation="cases.resolve",
         query=_cases,
         guard=lambda reader, row: resolving.check_resolving(
-            reader.session, row, actor=reader.actor, now=reader.now
+            Uow(reader.session, reader.actor, reader.now), row
         ),
         item=_case,
     ),
@@ -436,7 +436,7 @@ KINDS: Sequence[WorkKind] = (
         operation="changes.confirm",
         query=_changes,
         guard=lambda reader, row: changes.check_confirming(
-            reader.session, row, actor=reader.actor, now=reader.now
+            Uow(reader.session, reader.actor, reader.now), row
         ),
         item=_change,
     ),

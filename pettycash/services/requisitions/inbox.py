@@ -13,6 +13,7 @@ from pettycash.runtime.money import Currency
 from pettycash.services.approvals import approved_facts
 from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.listings import Find, Listing, Reader, between, days, flag, many
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.requisitions import cautions, reading
 
 KEY = func.coalesce(ApprovalStep.id, Change.id)
@@ -70,7 +71,7 @@ def _waits_for(actor: Actor) -> ColumnElement[bool]:
 
 def _shown(reader: Reader, rows: Sequence[Row]) -> list[dict[str, Any]]:
     actor = reader.actor
-    warned = cautions.of(reader.session, [requisition for *_, requisition in rows], actor)
+    warned = cautions.of(Uow.of(reader.session, actor), [requisition for *_, requisition in rows])
     return [
         {
             "requisition": reading.summary(requisition, actor),
