@@ -36,7 +36,7 @@ from pettycash.services.access.people import (
 )
 from pettycash.services.access.people_lists import USERS, to_response
 from pettycash.services.approvals import indispensable
-from pettycash.services.foundation.listings import ListPage, Reader, page
+from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.text_validation import InvalidText
 from pettycash.services.foundation.uow import Uow
 
@@ -48,7 +48,7 @@ LOGIN = ("username", "display_name", "email", "phone")
 
 
 def _one(session: Session, person: people.Person) -> dict[str, Any]:
-    return to_response(Reader(session, current_actor()), [(person.user, person.membership)])[0]
+    return to_response(Uow.of(session, current_actor()), [(person.user, person.membership)])[0]
 
 
 @blp.route("/")

@@ -24,7 +24,6 @@ from pettycash.services.foundation.listings import (
     Filter,
     Find,
     Listing,
-    Reader,
     between,
     days,
     exact,
@@ -168,8 +167,8 @@ def _about(source: str, kind: str) -> UUID | None:
     return UUID(parts[1]) if parts[0] == kind else None
 
 
-def _told(reader: Reader, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
-    return to_response(reader.session, rows)
+def _told(uow: Uow, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    return to_response(uow.session, rows)
 
 
 LEDGER = Listing(
@@ -180,8 +179,8 @@ LEDGER = Listing(
         "fund_id": many(Store.fund_id),
         "store_id": many(Store.id),
         **{name: many(getattr(Fund, name)) for name in ("region_id", "branch_id", "department_id")},
-        "type": Filter(kind=LineType, where=lambda value, _reader: value.value == LINE_TYPE),
-        "direction": Filter(kind=Direction, where=lambda value, _reader: value.value == DIRECTION),
+        "type": Filter(kind=LineType, where=lambda value, _uow: value.value == LINE_TYPE),
+        "direction": Filter(kind=Direction, where=lambda value, _uow: value.value == DIRECTION),
         "currency": many(Posting.currency, Currency),
         "payment_id": exact(JournalEntry.payment_id),
         "reconciled": flag(PaymentReconciliation.id.is_not(None)),

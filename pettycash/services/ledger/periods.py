@@ -14,7 +14,7 @@ from pettycash.models.base import new_id
 from pettycash.models.ledger import JournalEntry, LedgerPeriod, PeriodState
 from pettycash.runtime import clock, errors
 from pettycash.services.foundation import company_settings, security_log
-from pettycash.services.foundation.listings import Filter, Listing, Reader, days
+from pettycash.services.foundation.listings import Filter, Listing, days
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import posting
 
@@ -120,9 +120,9 @@ STATE = func.coalesce(LedgerPeriod.state, PeriodState.OPEN.value, type_=String)
 """A month without a row is open."""
 
 
-def _months(reader: Reader) -> Select[*tuple[Any, ...]]:
+def _months(uow: Uow) -> Select[*tuple[Any, ...]]:
     """The months from the first entry until now, with the state that each is in."""
-    today = clock.business_date(reader.now, reader.timezone)
+    today = clock.business_date(uow.now, company_settings.current(uow.session).timezone)
     return (
         select(
             MONTH.label("month"),
@@ -134,9 +134,7 @@ def _months(reader: Reader) -> Select[*tuple[Any, ...]]:
         )
         .select_from(MONTHS)
         .outerjoin(LedgerPeriod, LedgerPeriod.month == MONTH)
-        .params(
-            first_month=first_month(reader.session, reader.now), last_month=today.replace(day=1)
-        )
+        .params(first_month=first_month(uow.session, uow.now), last_month=today.replace(day=1))
     )
 
 
@@ -144,7 +142,7 @@ PERIODS = Listing(
     name="periods.list",
     query=_months,
     filters={
-        "state": Filter(kind=PeriodState, where=lambda state, _reader: state.value == STATE),
+        "state": Filter(kind=PeriodState, where=lambda state, _uow: state.value == STATE),
         **days(MONTH),
     },
     orders={"newest": (MONTH.desc(),), "oldest": (MONTH,)},

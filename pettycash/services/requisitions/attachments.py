@@ -28,7 +28,7 @@ from pettycash.models.requisitions import (
 )
 from pettycash.runtime import clock, db, errors
 from pettycash.services.foundation import company_settings, images, text_validation, visibility
-from pettycash.services.foundation.listings import Filter, Find, Listing, Reader, days, flag
+from pettycash.services.foundation.listings import Filter, Find, Listing, days, flag
 from pettycash.services.foundation.uow import Uow
 
 SIZE_MAX = 10 * 1024 * 1024
@@ -230,8 +230,8 @@ def _belongs_to(requisition_id: UUID) -> ColumnElement[bool]:
     return or_(Attachment.requisition_id == requisition_id, Attachment.payment_id.in_(of_it))
 
 
-def _marked(reader: Reader, rows: Sequence[Attachment]) -> list[ShownFile]:
-    late = later(reader.session, [each.requisition_id for each in rows if each.requisition_id])
+def _marked(uow: Uow, rows: Sequence[Attachment]) -> list[ShownFile]:
+    late = later(uow.session, [each.requisition_id for each in rows if each.requisition_id])
     marked = frozenset().union(*late.values())
     return [ShownFile(file=each, is_later=each.id in marked) for each in rows]
 
@@ -240,7 +240,7 @@ ATTACHMENTS = Listing(
     name="attachments.list",
     query=select(Attachment),
     filters={
-        "requisition_id": Filter(kind=UUID, where=lambda value, _reader: _belongs_to(value)),
+        "requisition_id": Filter(kind=UUID, where=lambda value, _uow: _belongs_to(value)),
         "in_force": flag(Attachment.in_force),
         **days(Attachment.created_at),
     },

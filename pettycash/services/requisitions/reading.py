@@ -23,7 +23,6 @@ from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.listings import (
     Find,
     Listing,
-    Reader,
     between,
     days,
     exact,
@@ -71,8 +70,8 @@ def summary(requisition: Requisition, actor: Actor) -> dict[str, Any]:
     return shown
 
 
-def _summaries(reader: Reader, rows: Sequence[Requisition]) -> list[dict[str, Any]]:
-    return [summary(each, reader.actor) for each in rows]
+def _summaries(uow: Uow, rows: Sequence[Requisition]) -> list[dict[str, Any]]:
+    return [summary(each, uow.actor) for each in rows]
 
 
 REQUISITIONS = Listing(
@@ -256,8 +255,8 @@ def people(uow: Uow, detail: Mapping[str, Any]) -> Mapping[UUID, str]:
     return listings.people(uow.session, named - {None})
 
 
-def _story(reader: Reader, rows: Sequence[ApprovalTrail]) -> list[dict[str, Any]]:
-    with_client_info = reader.actor.has(*SEES_CLIENT_INFO)
+def _story(uow: Uow, rows: Sequence[ApprovalTrail]) -> list[dict[str, Any]]:
+    with_client_info = uow.actor.has(*SEES_CLIENT_INFO)
     return [_told(row, with_client_info=with_client_info) for row in rows]
 
 
