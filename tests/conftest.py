@@ -7,8 +7,10 @@ client    Flask's test client on `live`
 """
 
 import gc
+import itertools
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,16 +19,16 @@ import hypothesis
 import pytest
 import pytest_timeout
 from flask.testing import FlaskClient
-from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 from redis import Redis
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pettycash.app import create_app
 from pettycash.runtime import db
 from tests import answers, lock_order, patience
 from tests import servers as test_servers
+from tests.factories.scenes import Scenes
 from tests.restoring import Restored
+from tests.rolling_back import rolled_back
 from tests.servers import Database, Servers
 
 FOLDER = pytest.StashKey[Path]()
@@ -132,6 +134,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How long the tests of each room took, all workers together."""
+    rooms: Counter[str] = Counter()
+    for report in itertools.chain(*terminalreporter.stats.values()):
+        if isinstance(report, pytest.TestReport):
+            rooms[Path(report.nodeid.partition("::")[0]).parts[1]] += report.duration
+    terminalreporter.section("seconds by room")
+    for room, seconds in rooms.most_common():
+        terminalreporter.write_line(f"{seconds:7.1f}s {room}")
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """The controller has the last word."""
     if not hasattr(config, "workerinput") and FOLDER in config.stash:
@@ -172,30 +185,20 @@ def demo_company(database: Database, servers: Servers) -> str | None:
     return str(row[0]) if row else None
 
 
+@pytest.fixture(scope="session")
+def scenes(database: Database, servers: Servers) -> Iterator[Scenes]:
+    """What tests that roll back begin with, made once."""
+    made = Scenes(servers, database)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def session(database: Database, demo_company: str | None) -> Iterator[Session]:
+def session(database: Database, demo_company: str | None, scenes: Scenes) -> Iterator[Session]:
     """The application role in the demo company; nothing of it stays."""
-    test_servers.compose_for(database)
-    with (
-        db.engine().connect() as connection,
-        connection.begin() as outer,
-        db.scope(company_id=demo_company, source="test"),
-        Session(
-            bind=connection, join_transaction_mode="create_savepoint", expire_on_commit=False
-        ) as opened,
-    ):
-        # Once on the outer transaction, so that a rollback inside the test keeps the scope.
-        connection.execute(
-            text("SELECT set_config('app.company', :id, true)"), {"id": demo_company or ""}
-        )
-        db.begin_scope(opened)
-        with db.joined(opened):
-            yield opened
-            opened.flush()
-            raw = connection.connection.driver_connection
-            if raw.info.transaction_status != TRANSACTION_STATUS_INERROR:
-                connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
-        outer.rollback()
+    with rolled_back(database, company_id=demo_company) as opened:
+        opened.info["scenes"] = scenes
+        yield opened
 
 
 @pytest.fixture(scope="session")

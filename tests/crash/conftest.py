@@ -14,9 +14,9 @@ from tests.crash.system import System
 from tests.servers import Servers
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(servers: Servers, worker_number: int) -> Iterator[System]:
-    """The system, started once."""
+    """The system, started once; it ends with this folder: idle, it would still compute."""
     name = f"pettycash_crash_w{worker_number}"
     made = System(servers.folder / f"crash-w{worker_number}", servers.clone(name))
     try:

@@ -30,7 +30,11 @@ from tests.factories.people import acting
 from tests.factories.requisitions import approved, digest
 from tests.servers import Servers, wait_until
 
-pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.timeout(240), pytest.mark.slow]
+pytestmark = [
+    pytest.mark.xdist_group("crash of a database"),
+    pytest.mark.timeout(240),
+    pytest.mark.slow,
+]
 
 QUIET_SECONDS = 3
 SECONDS = 60.0

@@ -19,7 +19,7 @@ from tests.crash.client import Executor
 from tests.crash.system import Paid, System
 from tests.servers import THROW_AWAY, Servers, build_template, wait_until
 
-pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("crash of a database"), pytest.mark.timeout(240)]
 
 LOAD = 30
 CLIENTS = 5

@@ -20,10 +20,12 @@ from pettycash.services.payments import case_resolutions, facts, results, treasu
 from pettycash.services.payments.results import RailReport, ReportEffect, Source
 from tests.factories.people import acting
 from tests.factories.requisitions import approved, digest
+from tests.factories.scenes import remembered
 
 MAKER, EXECUTOR = "treasury", "treasury_2"
 
 
+@remembered
 def pending(session: Session, amount: str = "1500.00", **more: Any) -> Payment:
     """One that treasury made for the whole of an approved requisition."""
     requisition = approved(session, amount, **more)
@@ -78,6 +80,7 @@ def released(session: Session, payment: Payment, *, by: str = EXECUTOR) -> Payme
     return execution
 
 
+@remembered
 def executing(session: Session, amount: str = "1500.00", **more: Any) -> Payment:
     """One that waits to be sent."""
     payment = pending(session, amount, **more)

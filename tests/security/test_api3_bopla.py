@@ -3,8 +3,12 @@
 import re
 from typing import Any
 
+import pytest
+
 from tests.api.client import ApiClient
 from tests.security.routes import PERSONA, Route, Samples
+
+pytestmark = pytest.mark.xdist_group("populated")  # its database takes seconds to make
 
 SECRETS = re.compile(
     r'"(?:[a-z_]*(?:password|secret|seed|credential|totp_last|claim_token|code_digest|_digest_hex)'

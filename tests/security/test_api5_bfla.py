@@ -14,6 +14,8 @@ from tests.factories import requisitions_http
 from tests.security import golden
 from tests.security.routes import PERSONA, SELF_SERVICE, Route, Samples
 
+pytestmark = pytest.mark.xdist_group("populated")  # its database takes seconds to make
+
 DECIDES = (
     "approve", "reject", "request_changes", "confirm_urgency", "validate", "return", "hold",
     "close_short", "review", "verify_otp", "send_otp", "execute", "assign_executor",

@@ -32,7 +32,7 @@ SOFT_SECONDS = 8.0
 SLACK_SECONDS = 5.0
 """For a busy machine."""
 
-pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.xdist_group("celery"), pytest.mark.timeout(120)]
 
 
 @contextmanager

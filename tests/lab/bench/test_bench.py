@@ -26,7 +26,7 @@ def bench(*words: str, folder: Path, **environ: str) -> subprocess.CompletedProc
 
 @pytest.mark.slow
 def test_it_measures_beside_a_reference_and_leaves_nothing(reachable: Path) -> None:
-    names = ["settlement", "settlement-batch", "payments"]
+    names = ["settlement", "payments"]
 
     done = bench(*names, "--quick", "--json", folder=reachable)
 

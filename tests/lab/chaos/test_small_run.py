@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.timeout(420),
 ]
 
-PAYMENTS, KILLS = 60, 6
+PAYMENTS, KILLS = 20, 3
 
 
 def chaos(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
@@ -49,7 +49,7 @@ def test_whoever_dies_every_payment_is_made_once(tmp_path: Path) -> None:
     assert said["restore"]["lost_seconds"] > 0
     assert sum(said["payments"]["by_status"].values()) == said["payments"]["released"]
     assert said["payments"]["by_status"]["success"] > PAYMENTS / 2
-    assert said["gateway_faults"] * 3 >= said["gateway_calls"] > PAYMENTS
+    assert said["gateway_faults"] * 5 >= said["gateway_calls"] > PAYMENTS
     assert len(said["faults"]) > KILLS
     assert all(fault["healed"] for fault in said["faults"]), story
     assert all(fault["detected"] for fault in said["faults"] if fault["kind"] == "SIGKILL"), story

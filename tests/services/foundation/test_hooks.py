@@ -21,8 +21,9 @@ Seen = list[tuple[str, UUID]]
 
 
 @pytest.fixture
-def seen() -> Iterator[Seen]:
+def seen(session: Session) -> Iterator[Seen]:
     """Every call of a hook, in their order; afterwards the process is composed as ever."""
+    session.info.pop("scenes")  # services are to be called
     calls: Seen = []
 
     def noting(name: str) -> Callable[..., None]:

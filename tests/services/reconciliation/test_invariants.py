@@ -33,6 +33,8 @@ from tests.servers import Database, Servers, compose_for
 from tests.services.payments.test_case_resolutions import in_doubt
 from tests.services.reconciliation.damage import BELOW_ITS_FLOOR, CASE, DAMAGE, ORDINARY, UNRULY
 
+pytestmark = pytest.mark.xdist_group("books")  # they take seconds to make
+
 Known = Mapping[str, object]
 
 

@@ -1,9 +1,6 @@
-"""`demo pay` end to end, on a real stack of its own: what a newcomer sees first."""
+"""`demo pay` end to end, on a real stack: what a newcomer sees first."""
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,20 +16,6 @@ pytestmark = [
     pytest.mark.xdist_group("stack"),
     pytest.mark.timeout(180),
 ]
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    """A running stack; its folder is one that PostgreSQL's own user can reach into."""
-    home = Path(tempfile.mkdtemp(prefix="pettycash-demo-"))
-    home.chmod(0o711)
-    found = Stack(home / "demo")
-    try:
-        found.up()
-        yield found
-    finally:
-        found.end()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
