@@ -77,7 +77,11 @@ CREATE TRIGGER word_stands_revoked_at BEFORE UPDATE OF revoked_at, revoked_by
 CREATE TABLE approval_rounds (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
-    requisition_id uuid NOT NULL,
+    subject_kind text NOT NULL,
+    subject_id uuid NOT NULL,
+    requisition_id uuid GENERATED ALWAYS AS ( CASE WHEN subject_kind = 'requisition' THEN subject_id
+        ELSE NULL::uuid END) STORED,
+    requester_id uuid NOT NULL,
     number integer NOT NULL,
     threshold_id uuid NOT NULL,
     policy jsonb NOT NULL,
@@ -90,18 +94,21 @@ CREATE TABLE approval_rounds (
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_approval_rounds PRIMARY KEY (id),
     CONSTRAINT uq_approval_rounds_company_id_id UNIQUE (company_id, id),
-    CONSTRAINT uq_approval_rounds_requisition_id_number UNIQUE (requisition_id, number),
+    CONSTRAINT uq_approval_rounds_company_id_id_subject_id UNIQUE (company_id, id, subject_id),
+    CONSTRAINT uq_approval_rounds_subject_id_number UNIQUE (subject_id, number),
     CONSTRAINT ck_approval_rounds_status CHECK (status IN ('open', 'approved', 'rejected',
         'changes_requested', 'voided', 'handed_over')),
+    CONSTRAINT ck_approval_rounds_subject CHECK (requisition_id IS NOT NULL),
     CONSTRAINT fk_approval_rounds_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_approval_rounds_company_id_requester_id FOREIGN KEY (company_id, requester_id)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_approval_rounds_company_id_requisition_id FOREIGN KEY (company_id, requisition_id)
         REFERENCES requisitions (company_id, id) ON DELETE RESTRICT,
     CONSTRAINT fk_approval_rounds_company_id_threshold_id FOREIGN KEY (company_id, threshold_id)
         REFERENCES approval_thresholds (company_id, id) ON DELETE RESTRICT
 );
-CREATE UNIQUE INDEX uq_approval_rounds_open
-    ON approval_rounds (requisition_id) WHERE status = 'open';
+CREATE UNIQUE INDEX uq_approval_rounds_open ON approval_rounds (subject_id) WHERE status = 'open';
 ALTER TABLE approval_rounds FORCE ROW LEVEL SECURITY;
 CREATE POLICY own_company ON approval_rounds TO pettycash_app
     USING (company_id = current_company())
@@ -120,7 +127,7 @@ CREATE TRIGGER updated_at BEFORE UPDATE
 CREATE TABLE approval_steps (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
-    requisition_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
     round_id uuid NOT NULL,
     position integer NOT NULL,
     role text NOT NULL,
@@ -145,12 +152,11 @@ CREATE TABLE approval_steps (
         'changes_requested', 'skipped', 'voided')),
     CONSTRAINT fk_approval_steps_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
-    CONSTRAINT fk_approval_steps_company_id_requisition_id FOREIGN KEY (company_id, requisition_id)
-        REFERENCES requisitions (company_id, id) ON DELETE RESTRICT,
-    CONSTRAINT fk_approval_steps_company_id_round_id FOREIGN KEY (company_id, round_id)
-        REFERENCES approval_rounds (company_id, id) ON DELETE RESTRICT
+    CONSTRAINT fk_approval_steps_company_id_round_id_subject_id FOREIGN KEY (company_id, round_id,
+        subject_id)
+        REFERENCES approval_rounds (company_id, id, subject_id) ON DELETE RESTRICT
 );
-CREATE UNIQUE INDEX uq_approval_steps_open ON approval_steps (requisition_id) WHERE status = 'open';
+CREATE UNIQUE INDEX uq_approval_steps_open ON approval_steps (subject_id) WHERE status = 'open';
 ALTER TABLE approval_steps FORCE ROW LEVEL SECURITY;
 CREATE POLICY own_company ON approval_steps TO pettycash_app
     USING (company_id = current_company())
@@ -214,7 +220,10 @@ CREATE TRIGGER updated_at BEFORE UPDATE
 CREATE TABLE approval_trail (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
-    requisition_id uuid NOT NULL,
+    subject_kind text NOT NULL,
+    subject_id uuid NOT NULL,
+    requisition_id uuid GENERATED ALWAYS AS ( CASE WHEN subject_kind = 'requisition' THEN subject_id
+        ELSE NULL::uuid END) STORED,
     user_id uuid,
     on_behalf_of uuid,
     role text,
@@ -233,6 +242,7 @@ CREATE TABLE approval_trail (
         'returned', 'held', 'paid', 'reviewed', 'rejected', 'urgency_confirmed', 'urgency_refused',
         'changes_requested', 'recalled', 'cancelled', 'escalated', 'changed', 'released_from_hold',
         'closed_short')),
+    CONSTRAINT ck_approval_trail_subject CHECK (requisition_id IS NOT NULL),
     CONSTRAINT fk_approval_trail_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
     CONSTRAINT fk_approval_trail_company_id_on_behalf_of FOREIGN KEY (company_id, on_behalf_of)
@@ -242,7 +252,7 @@ CREATE TABLE approval_trail (
     CONSTRAINT fk_approval_trail_company_id_user_id FOREIGN KEY (company_id, user_id)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
 );
-CREATE INDEX ix_approval_trail_requisition ON approval_trail (company_id, requisition_id, id);
+CREATE INDEX ix_approval_trail_subject ON approval_trail (company_id, subject_id, id);
 ALTER TABLE approval_trail FORCE ROW LEVEL SECURITY;
 CREATE POLICY own_company ON approval_trail TO pettycash_app
     USING (company_id = current_company())
@@ -738,7 +748,7 @@ GRANT INSERT, SELECT, UPDATE ON counters TO pettycash_app;
 CREATE TABLE decisions (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
-    requisition_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
     round_id uuid NOT NULL,
     step_id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -754,17 +764,16 @@ CREATE TABLE decisions (
         'urgency_confirmed', 'urgency_refused')),
     CONSTRAINT fk_decisions_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
-    CONSTRAINT fk_decisions_company_id_requisition_id FOREIGN KEY (company_id, requisition_id)
-        REFERENCES requisitions (company_id, id) ON DELETE RESTRICT,
-    CONSTRAINT fk_decisions_company_id_round_id FOREIGN KEY (company_id, round_id)
-        REFERENCES approval_rounds (company_id, id) ON DELETE RESTRICT,
+    CONSTRAINT fk_decisions_company_id_round_id_subject_id FOREIGN KEY (company_id, round_id,
+        subject_id)
+        REFERENCES approval_rounds (company_id, id, subject_id) ON DELETE RESTRICT,
     CONSTRAINT fk_decisions_company_id_step_id FOREIGN KEY (company_id, step_id)
         REFERENCES approval_steps (company_id, id) ON DELETE RESTRICT,
     CONSTRAINT fk_decisions_company_id_user_id FOREIGN KEY (company_id, user_id)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
 );
-CREATE INDEX ix_decisions_requisition ON decisions (requisition_id, user_id);
 CREATE INDEX ix_decisions_round ON decisions (round_id, user_id);
+CREATE INDEX ix_decisions_subject ON decisions (subject_id, user_id);
 CREATE UNIQUE INDEX uq_decisions_final ON decisions (step_id) WHERE verdict <> 'urgency_refused';
 CREATE UNIQUE INDEX uq_decisions_urgency_refused
     ON decisions (step_id) WHERE verdict = 'urgency_refused';
@@ -1832,8 +1841,12 @@ CREATE TABLE release_challenges (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
     sequence bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
-    payment_id uuid,
-    replenishment_id uuid,
+    subject_kind text NOT NULL,
+    subject_id uuid NOT NULL,
+    payment_id uuid GENERATED ALWAYS AS ( CASE WHEN subject_kind = 'payment' THEN subject_id ELSE
+        NULL::uuid END) STORED,
+    replenishment_id uuid GENERATED ALWAYS AS ( CASE WHEN subject_kind = 'replenishment' THEN
+        subject_id ELSE NULL::uuid END) STORED,
     executor_id uuid NOT NULL,
     subject_digest bytea NOT NULL,
     code_digest bytea,
@@ -1852,8 +1865,8 @@ CREATE TABLE release_challenges (
     CONSTRAINT ck_release_challenges_end_cause CHECK (end_cause IN ('tries', 'expired', 'changed',
         'reassigned')),
     CONSTRAINT ck_release_challenges_state CHECK (state IN ('live', 'verified', 'dead')),
-    CONSTRAINT ck_release_challenges_subject CHECK ((payment_id IS NULL) <> (replenishment_id IS
-        NULL)),
+    CONSTRAINT ck_release_challenges_subject CHECK (COALESCE(payment_id, replenishment_id) IS NOT
+        NULL),
     CONSTRAINT ck_release_challenges_tries CHECK (tries >= 0),
     CONSTRAINT fk_release_challenges_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
@@ -1865,12 +1878,9 @@ CREATE TABLE release_challenges (
         replenishment_id)
         REFERENCES replenishments (company_id, id) ON DELETE RESTRICT
 );
-CREATE INDEX ix_release_challenges_payment ON release_challenges (payment_id, sequence);
-CREATE INDEX ix_release_challenges_replenishment ON release_challenges (replenishment_id, sequence);
-CREATE UNIQUE INDEX uq_release_challenges_live_payment
-    ON release_challenges (payment_id) WHERE state = 'live';
-CREATE UNIQUE INDEX uq_release_challenges_live_replenishment
-    ON release_challenges (replenishment_id) WHERE state = 'live';
+CREATE INDEX ix_release_challenges_subject ON release_challenges (subject_id, sequence);
+CREATE UNIQUE INDEX uq_release_challenges_live
+    ON release_challenges (subject_id) WHERE state = 'live';
 ALTER TABLE release_challenges FORCE ROW LEVEL SECURITY;
 CREATE POLICY own_company ON release_challenges TO pettycash_app
     USING (company_id = current_company())
@@ -1879,9 +1889,9 @@ GRANT INSERT, SELECT, UPDATE ON release_challenges TO pettycash_app;
 CREATE TRIGGER updated_at BEFORE UPDATE
     ON release_challenges FOR EACH ROW
     EXECUTE FUNCTION set_updated_at();
-CREATE TRIGGER word_stands BEFORE UPDATE OF payment_id, replenishment_id, executor_id
+CREATE TRIGGER word_stands BEFORE UPDATE OF subject_kind, subject_id, executor_id
     ON release_challenges FOR EACH ROW
-    EXECUTE FUNCTION word_stands('', 'payment_id', 'replenishment_id', 'executor_id');
+    EXECUTE FUNCTION word_stands('', 'subject_kind', 'subject_id', 'executor_id');
 
 CREATE TABLE release_grants (
     id uuid NOT NULL,

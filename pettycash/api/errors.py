@@ -18,8 +18,8 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from pettycash.runtime import db, errors
 from pettycash.services.access import role_assignments
-from pettycash.services.approvals import approved_facts
 from pettycash.services.ledger import posting
+from pettycash.services.requisitions import approved_facts
 
 logger = logging.getLogger(__name__)
 

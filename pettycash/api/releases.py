@@ -32,7 +32,6 @@ from pettycash.api.schemas.payments import (
 from pettycash.models.payments import IllegalTransition
 from pettycash.runtime.db import transaction
 from pettycash.services import payments
-from pettycash.services.approvals.approved_facts import RedirectNeeded, RedirectOpen
 from pettycash.services.foundation.duties import ApprovalVoid, NotSeparate
 from pettycash.services.foundation.rail_limits import AboveCashLimit
 from pettycash.services.foundation.uow import Uow
@@ -82,6 +81,7 @@ from pettycash.services.releases.checking import (
     WrongCode,
 )
 from pettycash.services.releases.subjects import NotTheExecutor, ReleaseLocked, TreasuryFirst
+from pettycash.services.requisitions.approved_facts import RedirectNeeded, RedirectOpen
 from pettycash.services.requisitions.attachments import UploadQuotaUsed
 
 blp = Blueprint(

@@ -10,6 +10,7 @@ from uuid import UUID
 import uuid_utils.compat
 from sqlalchemy import (
     CHAR,
+    Computed,
     Date,
     DateTime,
     Enum,
@@ -25,7 +26,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, declared_attr, mapped_column
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -109,6 +110,13 @@ def within_company(column: str, table: str, *, name: str | None = None) -> Forei
         (f"{table}.company_id", f"{table}.id"),
         ondelete="RESTRICT",
         name=name,
+    )
+
+
+def only_of(kind: str) -> MappedColumn[UUID | None]:
+    """The subject's key where it is of this kind, so that a foreign key can lead to its table."""
+    return mapped_column(
+        Computed(f"CASE WHEN subject_kind = '{kind}' THEN subject_id END", persisted=True)
     )
 
 

@@ -34,6 +34,7 @@ from pettycash.models.base import (
     own_key,
     within_company,
 )
+from pettycash.models.releases import Releasable
 from pettycash.runtime import errors
 from pettycash.runtime.rails import Method
 
@@ -218,7 +219,7 @@ class IllegalReplenishmentState(errors.Conflict):
     code = "replenishment.illegal_state"
 
 
-class Replenishment(Updated, Tenanted):
+class Replenishment(Updated, Releasable):
     """A request to fill a fund up to its float. One open per fund."""
 
     __tablename__ = "replenishments"
@@ -292,7 +293,6 @@ class Replenishment(Updated, Tenanted):
     cancelled_by: Mapped[UUID | None]
     cancelled_at: Mapped[datetime | None]
     decision_reason: Mapped[str | None]
-    executor_id: Mapped[UUID | None]
     funded_by: Mapped[UUID | None]
     funded_at: Mapped[datetime | None]
     bank_reference: Mapped[str | None]
@@ -303,8 +303,6 @@ class Replenishment(Updated, Tenanted):
     """All of its deliveries so far."""
     lost_amount: Mapped[Money] = mapped_column(server_default="0")
     """Of a short delivery, what two people agreed will not come."""
-    release_locked_at: Mapped[datetime | None]
-    version: Mapped[int] = mapped_column(default=1)
 
     def check_step(self, status: ReplenishmentStatus) -> None:
         """Refuse a step that REPLENISHMENT_TRANSITIONS does not have.

@@ -46,7 +46,7 @@ WITH e AS (
     UNION SELECT e.id, 'recipient', m.user_id FROM e JOIN memberships m ON true
         JOIN users u ON u.id = m.user_id AND lower(u.email) = e.destination
     UNION SELECT e.id, 'approver', d.user_id FROM e JOIN decisions d
-        ON d.requisition_id = e.requisition_id AND d.verdict IN ('approved', 'urgency_confirmed')
+        ON d.subject_id = e.requisition_id AND d.verdict IN ('approved', 'urgency_confirmed')
         JOIN approval_steps s ON s.id = d.step_id AND s.status = 'approved'
         JOIN approval_rounds o ON o.id = d.round_id AND o.status = 'approved'
 )
@@ -66,7 +66,7 @@ SELECT c.id, c.proposed_by, c.resolved_by, c.resolved_at, c.proposal ->> 'ending
         UNION SELECT executor_id FROM release_challenges h WHERE h.payment_id = p.id) AS releasers,
     ARRAY(SELECT m.user_id FROM memberships m JOIN users u ON u.id = m.user_id
         WHERE ltrim(lower(p.destination), '+') IN (ltrim(m.phone, '+'), lower(u.email))) AS reached,
-    ARRAY(SELECT d.user_id FROM decisions d WHERE d.requisition_id = r.id
+    ARRAY(SELECT d.user_id FROM decisions d WHERE d.subject_id = r.id
         AND d.verdict IN ('approved', 'urgency_confirmed')) AS approvers,
     (SELECT f.uploaded_by FROM attachments f
         WHERE f.id::text = c.proposal ->> 'evidence_id') AS recorder,

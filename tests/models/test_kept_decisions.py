@@ -245,7 +245,7 @@ def test_nobody_approves_in_a_role_that_they_do_not_hold(session: Session) -> No
     requisition = submitted(session)
     session.flush()
     step = session.execute(
-        text("SELECT id FROM approval_steps WHERE requisition_id = :id AND status = 'open'"),
+        text("SELECT id FROM approval_steps WHERE subject_id = :id AND status = 'open'"),
         {"id": requisition.id},
     ).scalar_one()
     session.execute(
@@ -257,8 +257,8 @@ def test_nobody_approves_in_a_role_that_they_do_not_hold(session: Session) -> No
         {"user": user_id(session, "branch_manager")},
     )
     decide = """
-        INSERT INTO decisions (id, company_id, requisition_id, round_id, step_id, user_id, role,
-            verdict, digest) SELECT :id, company_id, requisition_id, round_id, id, :user, role,
+        INSERT INTO decisions (id, company_id, subject_id, round_id, step_id, user_id, role,
+            verdict, digest) SELECT :id, company_id, subject_id, round_id, id, :user, role,
             'approved', '' FROM approval_steps WHERE id = :step
     """
     values = {"id": uuid4(), "step": step, "user": user_id(session, "branch_manager")}
@@ -292,7 +292,7 @@ def test_an_approval_of_what_was_handed_over_stands(session: Session) -> None:
     leaves(session, later)
     session.flush()
     step = session.execute(
-        text("SELECT id FROM approval_steps WHERE requisition_id = :id AND status = 'open'"),
+        text("SELECT id FROM approval_steps WHERE subject_id = :id AND status = 'open'"),
         {"id": requisition.id},
     ).scalar_one()
     who = user_id(session, first)

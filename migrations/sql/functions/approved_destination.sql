@@ -16,12 +16,12 @@ CREATE OR REPLACE FUNCTION approved_destination(
         SELECT max(coalesce(r.facts ->> 'payment_amount', r.facts ->> 'amount')::numeric) AS amount,
             r.facts ->> 'payment_id' IS NULL AS is_whole
         FROM approval_rounds r
-        WHERE r.requisition_id = $1 AND r.status = 'approved'
+        WHERE r.subject_id = $1 AND r.status = 'approved'
             AND r.facts ->> 'method' = $2 AND r.facts ->> 'destination' = $3
             AND EXISTS (SELECT FROM decisions d
                 JOIN approval_steps s ON s.id = d.step_id AND s.status = 'approved'
                 WHERE d.round_id = r.id AND d.verdict IN ('approved', 'urgency_confirmed'))
-            AND NOT EXISTS (SELECT FROM approval_rounds n WHERE n.requisition_id = $1
+            AND NOT EXISTS (SELECT FROM approval_rounds n WHERE n.subject_id = $1
                 AND n.number > r.number
                 AND n.status IN ('voided', 'rejected', 'changes_requested'))
         GROUP BY r.facts ->> 'payment_id'

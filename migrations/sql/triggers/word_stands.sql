@@ -53,9 +53,9 @@ CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF bootstrapped_at ON compan
 CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF company_id, user_id, created_at
     ON memberships FOR EACH ROW
     EXECUTE FUNCTION word_stands('', company_id, user_id, created_at);
-CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF payment_id, replenishment_id, executor_id
+CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF subject_kind, subject_id, executor_id
     ON release_challenges FOR EACH ROW
-    EXECUTE FUNCTION word_stands('', payment_id, replenishment_id, executor_id);
+    EXECUTE FUNCTION word_stands('', subject_kind, subject_id, executor_id);
 CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF requested_by, approved_by, approved_amount,
     funded_by, received_by
     ON replenishments FOR EACH ROW

@@ -43,7 +43,6 @@ from pettycash.services.access.role_assignments import (
     RolesIncompatible,
 )
 from pettycash.services.approvals import indispensable
-from pettycash.services.approvals.approved_facts import RedirectNeeded
 from pettycash.services.approvals.resolution.core import NoApprover
 from pettycash.services.approvals.thresholds.finding import ThresholdNotFound
 from pettycash.services.approvals.thresholds.publishing import (
@@ -93,6 +92,7 @@ from pettycash.services.payments.rules import (
     RequisitionNotPayable,
 )
 from pettycash.services.payments.treasury_validation import NobodyLeft
+from pettycash.services.requisitions.approved_facts import RedirectNeeded
 
 blp = Blueprint(
     "changes",

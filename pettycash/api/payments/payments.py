@@ -24,7 +24,6 @@ from pettycash.models.payments import IllegalTransition
 from pettycash.models.requisitions import Requisition
 from pettycash.runtime.db import transaction
 from pettycash.services import payments
-from pettycash.services.approvals.approved_facts import RedirectNeeded, RedirectOpen
 from pettycash.services.foundation import numbers
 from pettycash.services.foundation.destinations import InvalidDestination
 from pettycash.services.foundation.duties import NotSeparate
@@ -43,6 +42,7 @@ from pettycash.services.payments.rules import (
     RequisitionNotPayable,
 )
 from pettycash.services.payments.treasury_validation import NobodyLeft
+from pettycash.services.requisitions.approved_facts import RedirectNeeded, RedirectOpen
 
 blp = Blueprint(
     "payments",

@@ -22,7 +22,6 @@ from pettycash.gateways.registry import RailNotServed
 from pettycash.models.payments import IllegalTransition
 from pettycash.models.requisitions import IllegalRequisitionState
 from pettycash.runtime.db import transaction
-from pettycash.services.approvals.approved_facts import RedirectOpen
 from pettycash.services.approvals.resolution.core import NoApprover
 from pettycash.services.foundation.destinations import InvalidDestination, MethodNotAvailable
 from pettycash.services.foundation.duties import NotSeparate
@@ -38,6 +37,7 @@ from pettycash.services.payments.rules import (
     FailureUnconfirmed,
     RequisitionNotPayable,
 )
+from pettycash.services.requisitions.approved_facts import RedirectOpen
 from pettycash.services.requisitions.creation import NotRequester
 
 blp = Blueprint(

@@ -31,17 +31,12 @@ from pettycash.api.schemas.requisitions import (
 from pettycash.models.requisitions import IllegalRequisitionState, Requisition
 from pettycash.runtime.db import transaction
 from pettycash.services import requisitions
-from pettycash.services.approvals import deciding
-from pettycash.services.approvals.approved_facts import RedirectNeeded, RedirectOpen
 from pettycash.services.approvals.deciding import (
     NotAnApprover,
     NotYourTurn,
-    NoUrgencyQuestion,
-    OwnRequisition,
     RoleLost,
     StaleDigest,
     StepAlreadyDecided,
-    UrgencyUnanswered,
 )
 from pettycash.services.approvals.resolution.core import MissingScope, NoApprover
 from pettycash.services.foundation.duties import ApprovalVoid, NotSeparate
@@ -52,6 +47,10 @@ from pettycash.services.payments import treasury_validation
 from pettycash.services.payments.creation import PaymentPart
 from pettycash.services.payments.rules import UNFIT
 from pettycash.services.payments.treasury_validation import InvalidParts, NobodyLeft, OnHold
+from pettycash.services.requisitions import deciding
+from pettycash.services.requisitions.approval import OwnRequisition
+from pettycash.services.requisitions.approved_facts import RedirectNeeded, RedirectOpen
+from pettycash.services.requisitions.deciding import NoUrgencyQuestion, UrgencyUnanswered
 from pettycash.services.requisitions.lifecycle import (
     HoldUnchanged,
     NothingPaid,

@@ -36,7 +36,6 @@ from pettycash.runtime import errors
 from pettycash.runtime.db import transaction
 from pettycash.runtime.money import InvalidAmount
 from pettycash.services import requisitions
-from pettycash.services.approvals.approved_facts import RedirectNeeded, RedirectOpen
 from pettycash.services.approvals.resolution.core import MissingScope, NoApprover
 from pettycash.services.approvals.thresholds.finding import NoThreshold
 from pettycash.services.foundation import numbers, visibility
@@ -50,6 +49,7 @@ from pettycash.services.foundation.visibility import RequisitionNotFound
 from pettycash.services.payments import adoption
 from pettycash.services.payments.adoption import NotManager, RequesterAnswers
 from pettycash.services.requisitions import DraftLine, RequisitionDraft, reading
+from pettycash.services.requisitions.approved_facts import RedirectNeeded, RedirectOpen
 from pettycash.services.requisitions.creation import NotRequester, RequisitionReferenceTaken
 from pettycash.services.requisitions.lifecycle import MoneyHasMoved, PaymentsUnderWay
 from pettycash.services.requisitions.reading import REQUISITIONS, TRAIL

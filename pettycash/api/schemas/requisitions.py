@@ -16,12 +16,12 @@ from pettycash.api.schemas.fields import (
     UtcDateTime,
 )
 from pettycash.models.access import Role
-from pettycash.models.approvals import RoundStatus, StepStatus, TrailAction
+from pettycash.models.approvals import Origin, RoundStatus, StepStatus, TrailAction
 from pettycash.models.payments import PaymentStatus
-from pettycash.models.requisitions import Origin, RequisitionKind, RequisitionStatus
+from pettycash.models.requisitions import RequisitionKind, RequisitionStatus
 from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
-from pettycash.services.approvals.deciding import Urgency
+from pettycash.services.requisitions.deciding import Urgency
 
 REASON_LONGEST = 1000
 

@@ -12,8 +12,7 @@ from pettycash.api.schemas.fields import (
     Text,
     UtcDateTime,
 )
-from pettycash.models.approvals import ThresholdOrigin
-from pettycash.models.requisitions import Origin
+from pettycash.models.approvals import Origin, ThresholdOrigin
 from pettycash.runtime.money import Currency
 from pettycash.services.approvals.thresholds import PRIORITY_DEFAULT, STEPS_MAX
 

@@ -28,13 +28,13 @@ from pettycash.runtime import db, settings
 from pettycash.runtime.crash_points import crash_point
 from pettycash.runtime.rails import Method
 from pettycash.services import releases
-from pettycash.services.approvals import approved_facts
 from pettycash.services.foundation import company_settings, hooks, outbox, security_log
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import posting
 from pettycash.services.operations import pauses
 from pettycash.services.payments import cash, facts, restored, rules
 from pettycash.services.payments.settlement import RESOLVE, SUBMIT
+from pettycash.services.requisitions import approved_facts
 
 CASH_COLLECTED_WITHIN = timedelta(days=7)
 """When uncollected cash is overdue. It is then voided by its custodian, never in doubt."""

@@ -28,7 +28,7 @@ from pettycash.models.requisitions import (
 from pettycash.runtime import db, errors, money
 from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
-from pettycash.services.approvals import approved_facts, resolution, rounds, trail
+from pettycash.services.approvals import resolution, rounds, trail
 from pettycash.services.foundation import (
     destinations,
     digests,
@@ -43,6 +43,7 @@ from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases, changes
 from pettycash.services.payments import changing, creation, facts, restored, rules
 from pettycash.services.payments.treasury_validation import check_somebody_is_left
+from pettycash.services.requisitions import approved_facts
 from pettycash.services.requisitions.creation import NotRequester
 
 KIND = "redirect"
@@ -290,7 +291,7 @@ def _facts_after(
 
 
 def _digest(payload: Mapping[str, Any], after: Mapping[str, Any]) -> bytes:
-    return digests.digest({**payload, "facts": approved_facts.digest_of(after).hex()})
+    return digests.digest({**payload, "facts": rounds.digest_of(after).hex()})
 
 
 def _seat(
@@ -317,7 +318,7 @@ def _seat(
         user_id=user_id,
         role=last.role,
         scope_id=last.scope_id,
-        requisition=requisition,
+        subject=rounds.for_resolution(requisition, ()),
         now=now,
     ):
         return resolution.ChainStep(
@@ -327,13 +328,14 @@ def _seat(
             scope_id=last.scope_id,
             escalation_reason=last.escalation_reason,
         )
+    subject = rounds.for_resolution(requisition, ())
     is_rank = last.role != resolution.ESCALATION_APPROVER
     return resolution.next_above(
         Role(last.role) if is_rank else last.original_role,
-        subject=rounds.subject_of(requisition, ()),
+        subject=subject,
         # Not the least burdened, who may be another one when it is decided.
         people=replace(
-            resolution.load_people(session, requisition=requisition, now=now), open_approvals={}
+            resolution.load_people(session, subject=subject, now=now), open_approvals={}
         ),
         taken=out,
     )
@@ -433,7 +435,7 @@ def _apply(uow: Uow, change: Change) -> None:
     )
     seat = _seat_of(session, change, now=uow.now)
     written = rounds.write_redirect(
-        uow, requisition=requisition, approved=approved, facts=after, seat=seat
+        uow, subject=requisition, approved=approved, facts=after, seat=seat
     )
     if payment is None:
         requisition.method = method

@@ -13,9 +13,9 @@ from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.runtime import db, errors, money
 from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
-from pettycash.services.approvals import approved_facts
 from pettycash.services.foundation import rail_limits, visibility
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.requisitions import approved_facts
 
 
 class MethodReserved(errors.RuleViolation):

@@ -12,7 +12,6 @@ from uuid import UUID
 from pettycash.models.payments import Payment
 from pettycash.models.requisitions import Requisition
 from pettycash.runtime import errors
-from pettycash.services.approvals import deciding
 from pettycash.services.foundation import permissions, visibility
 from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.uow import Uow
@@ -30,7 +29,7 @@ from pettycash.services.payments import (
 )
 from pettycash.services.payments.case_resolutions import resolving
 from pettycash.services.reconciliation import payment_proofs
-from pettycash.services.requisitions import creation, lifecycle
+from pettycash.services.requisitions import creation, deciding, lifecycle
 
 Guard = Callable[[], object]
 

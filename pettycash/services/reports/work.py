@@ -25,7 +25,6 @@ from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.releases import CashAcknowledgement
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.runtime.rails import Method
-from pettycash.services.approvals import deciding
 from pettycash.services.foundation import permissions, requesters, visibility
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments, variances
@@ -33,7 +32,7 @@ from pettycash.services.operations import cases, changes, pauses
 from pettycash.services.payments import adoption, cash, releasing, signatures, treasury_validation
 from pettycash.services.payments.case_resolutions import resolving
 from pettycash.services.reports.offers import refusal_of
-from pettycash.services.requisitions import inbox, lifecycle
+from pettycash.services.requisitions import deciding, inbox, lifecycle
 
 LOOKED_AT_MAX = 20
 """Of each kind, the oldest."""

@@ -12,9 +12,8 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from pettycash.models.approvals import ApprovalThreshold, ThresholdOrigin
+from pettycash.models.approvals import ApprovalThreshold, Origin, ThresholdOrigin
 from pettycash.models.operations import Change, ChangeStatus
-from pettycash.models.requisitions import Origin
 from pettycash.runtime import db
 from pettycash.runtime.money import Currency
 from pettycash.services.approvals import thresholds

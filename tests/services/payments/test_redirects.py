@@ -15,7 +15,8 @@ from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.runtime import errors
 from pettycash.runtime.rails import Method
 from pettycash.services import payments, releases, requisitions
-from pettycash.services.approvals import approved_facts, deciding, resolution
+from pettycash.services.approvals import resolution
+from pettycash.services.approvals.deciding import StaleDigest
 from pettycash.services.foundation import duties
 from pettycash.services.foundation.duties import Duty
 from pettycash.services.foundation.uow import Uow
@@ -29,6 +30,7 @@ from pettycash.services.payments import (
     treasury_validation,
 )
 from pettycash.services.payments.results import Source
+from pettycash.services.requisitions import approved_facts
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.people import acting, user_id
@@ -437,7 +439,7 @@ def test_before_validation_it_goes_back_to_the_last_approver(session: Session, b
     with pytest.raises(approved_facts.RedirectOpen):
         validate(session, requisition)
     agree(session, change)
-    with pytest.raises(deciding.StaleDigest):
+    with pytest.raises(StaleDigest):
         treasury_validation.validate(
             Uow.of(session, acting(session, "treasury")),
             requisition_id=requisition.id,

@@ -27,7 +27,7 @@ HOLDER = (
 """Somebody who holds a role."""
 
 APPROVER = (
-    "(SELECT user_id FROM decisions WHERE requisition_id = :requisition AND verdict = 'approved'"
+    "(SELECT user_id FROM decisions WHERE subject_id = :requisition AND verdict = 'approved'"
     " LIMIT 1)"
 )
 
@@ -193,7 +193,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "paid",
         (
             "DELETE FROM decisions USING payments p WHERE p.id = :paid"
-            " AND decisions.requisition_id = p.requisition_id"
+            " AND decisions.subject_id = p.requisition_id"
         ),
     ),
     (
@@ -312,7 +312,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
     (
         "approved_requisitions_have_their_trail",
         "requisition",
-        "DELETE FROM approval_trail WHERE requisition_id = :requisition",
+        "DELETE FROM approval_trail WHERE subject_id = :requisition",
     ),
     ("triggers_are_in_force", "postings", "ALTER TABLE postings DISABLE TRIGGER append_only"),
     (
@@ -506,19 +506,19 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
     (
         "what_was_paid_was_approved",
         "paid",
-        "DELETE FROM approval_rounds WHERE requisition_id = :requisition",
+        "DELETE FROM approval_rounds WHERE subject_id = :requisition",
     ),
     (
         "what_was_paid_was_approved",
         "paid",
-        "DELETE FROM decisions WHERE requisition_id = :requisition",
+        "DELETE FROM decisions WHERE subject_id = :requisition",
     ),
     (
         "what_was_paid_was_approved",
         "said_paid_payment",
         (
             "UPDATE decisions SET user_id = (SELECT maker_id FROM payments WHERE id ="
-            " :said_paid_payment) WHERE requisition_id = (SELECT requisition_id FROM payments WHERE"
+            " :said_paid_payment) WHERE subject_id = (SELECT requisition_id FROM payments WHERE"
             " id = :said_paid_payment)"
         ),
     ),
@@ -751,7 +751,7 @@ UNRULY: tuple[tuple[str, str, str], ...] = (
         (
             "UPDATE decisions SET user_id = CASE role WHEN 'branch_manager' THEN c.proposed_by ELSE"
             " c.resolved_by END FROM cases c, payments p WHERE c.id = :said_paid AND p.id ="
-            " c.object_id AND p.requisition_id = decisions.requisition_id"
+            " c.object_id AND p.requisition_id = decisions.subject_id"
         ),
     ),
     ("a doubt about money", "said_paid", SAID.format("kind = 'mismatch'", "paid")),

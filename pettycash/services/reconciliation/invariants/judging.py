@@ -23,7 +23,7 @@ RULES: Mapping[str, str] = {
         AND {held_or_escalates("e", "e.proposed_by", "e.proposed_at", JUDGES)}
         AND {held_or_escalates("e", "e.resolved_by", "e.resolved_at", JUDGES)}""",
     "one who had not approved it": """(SELECT count(DISTINCT d.user_id) FROM decisions d
-        WHERE d.requisition_id = e.requisition_id
+        WHERE d.subject_id = e.requisition_id
             AND d.verdict IN ('approved', 'urgency_confirmed')
             AND d.user_id IN (e.proposed_by, e.resolved_by)) <= 1""",
     "a doubt about money": "e.kind IN ('in_doubt', 'contradiction')",

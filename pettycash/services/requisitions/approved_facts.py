@@ -1,4 +1,4 @@
-"""Approved facts: their digest, and what it means to change them.
+"""Approved facts of a requisition, and what it means to change them.
 
 The facts of a round are a JSON object of texts; their digest binds every decision to what stood
 there when it was read (domain.md §4, "Resolution" point 1 and "After submit").
@@ -8,11 +8,14 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from pettycash.models.approvals import ApprovalRound
-from pettycash.models.requisitions import Requisition, RequisitionLine
+from pettycash.models.requisitions import Attachment, Requisition, RequisitionLine
 from pettycash.runtime import errors
-from pettycash.services.foundation import digests
 
 _REDIRECTING = frozenset({"method", "destination"})
 _REDUCING = frozenset({"amount", "lines"})
@@ -41,6 +44,33 @@ class Materiality(StrEnum):
 
 VERSION = 2
 """Of the form of the facts. 2 has the evidence and the reason for another origin; 1 had no `v`."""
+
+
+def lines_of(session: Session, requisition_id: UUID) -> list[RequisitionLine]:
+    """The lines in their order."""
+    return list(
+        session.execute(
+            select(RequisitionLine)
+            .where(RequisitionLine.requisition_id == requisition_id)
+            .order_by(RequisitionLine.position)
+        ).scalars()
+    )
+
+
+def facts_of(
+    session: Session, requisition: Requisition, of_round: ApprovalRound | None = None
+) -> dict[str, Any]:
+    """The facts as they stand now: in the form and with the files of a round, or for a new one."""
+    lines = lines_of(session, requisition.id)
+    attached = {
+        digest.hex()
+        for digest in session.execute(
+            select(Attachment.digest).where(Attachment.requisition_id == requisition.id)
+        ).scalars()
+    }
+    if of_round is None:
+        return facts(requisition, lines, evidence=sorted(attached))
+    return facts_like(of_round.facts, requisition, lines, attached=attached)
 
 
 def facts(
@@ -113,22 +143,6 @@ def _text(value: object) -> str | None:
 
 def _amount(value: Decimal) -> str:
     return f"{value:.2f}"
-
-
-def digest_of(stated: Mapping[str, Any]) -> bytes:
-    """SHA-256 of the versioned canonical JSON of facts."""
-    return digests.digest(stated)
-
-
-def decision_digest(approval_round: ApprovalRound) -> str:
-    """The digest that a decision names: it changes with the round and every approved fact. Hex."""
-    return digests.digest(
-        {
-            "requisition_id": approval_round.requisition_id,
-            "round": approval_round.number,
-            "facts": approval_round.digest.hex(),
-        }
-    ).hex()
 
 
 def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> Materiality:
