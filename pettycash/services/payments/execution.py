@@ -8,6 +8,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import bindparam, func, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from pettycash.gateways import registry
@@ -72,7 +73,7 @@ def execute(
         and what `rules` refuses.
     """
     requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
-    checked = check_execution(session, requisition, payment, actor=actor, now=now)
+    checked = _check(session, requisition, payment, actor=actor, now=now)
     subject, account, store = checked.subject, checked.account, checked.store
     number, restored_until = _next_number(session, payment)
     reference = _reference(requisition, payment, number)
@@ -108,7 +109,7 @@ def execute(
         user_agent=(actor.user_agent or "")[:500] or None,
     )
     session.add(execution)
-    session.flush()  # its trigger keeps duties apart, and the attempt refers to it
+    _insert(session)  # its triggers keep duties apart, and the attempt refers to it
     payment.executor_id = actor.user_id
     payment.originator_reference = reference
     payment.gateway_status = AttemptState.QUEUED.value
@@ -190,6 +191,22 @@ def check_execution(
     Raises:
         as `execute`, but for codes, a restore and the store's money.
     """
+    checked = _check(session, requisition, payment, actor=actor, now=now)
+    rules.check_destination(
+        session,
+        requisition=requisition,
+        method=payment.method,
+        destination=payment.destination,
+        amount=payment.amount,
+        payment_id=payment.id,
+    )
+    return checked
+
+
+def _check(
+    session: Session, requisition: Requisition, payment: Payment, *, actor: Actor, now: datetime
+) -> Releasable:
+    """All that `check_execution` refuses but for the destination, which `_insert` asks about."""
     check_state(requisition, payment)
     subject = facts.subject_of(session, payment=payment, requisition=requisition)
     releases.check_releaser(session, subject=subject, actor=actor, now=now)
@@ -215,15 +232,25 @@ def check_execution(
         amount=payment.amount,
         destination=payment.destination,
     )
-    rules.check_destination(
-        session,
-        requisition=requisition,
-        method=payment.method,
-        destination=payment.destination,
-        amount=payment.amount,
-        payment_id=payment.id,
-    )
     return Releasable(subject=subject, account=account, store=store)
+
+
+def _insert(session: Session) -> None:
+    """Write the release; the database looks where the money goes, and is asked just once.
+
+    Raises:
+        RedirectNeeded: nobody has approved that so much goes there.
+        RedirectOpen: where it goes is not decided.
+    """
+    try:
+        session.flush()
+    except DBAPIError as error:
+        match db.sqlstate(error):
+            case "PC028":
+                raise rules.redirect_needed() from error
+            case "PC029":
+                raise approved_facts.RedirectOpen from error
+        raise
 
 
 def check_grant(

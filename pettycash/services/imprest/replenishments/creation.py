@@ -173,11 +173,14 @@ TURN = (
 
 
 def _open(session: Session, fund_id: UUID) -> Replenishment | None:
-    return session.execute(
-        select(Replenishment).where(
-            Replenishment.fund_id == fund_id, Replenishment.status.in_(OPEN)
-        )
-    ).scalar_one_or_none()
+    return session.execute(STANDING, {"fund_id": fund_id}).scalar_one_or_none()
+
+
+STANDING = (
+    select(Replenishment)
+    .where(Replenishment.fund_id == bindparam("fund_id"), Replenishment.status.in_(OPEN))
+    .execution_options(**db.PREPARED)
+)
 
 
 def _cools_down(session: Session, *, fund_id: UUID, now: datetime) -> bool:
