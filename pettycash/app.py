@@ -12,10 +12,11 @@ from flask import Flask, Response
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from pettycash import api, composition
-from pettycash.api import admission, docs, door, errors, etags, limits, metrics, openapi
+from pettycash.api import docs, metrics, openapi
 from pettycash.api.blueprints import Blueprint, KeyConverter
 from pettycash.runtime import config, db, process
 from pettycash.runtime.settings import Settings
+from pettycash.web import admission, door, etags, limits, problems
 
 API_DESCRIPTION = """\
 Petty cash, from a requisition to a reconciled payment.
@@ -76,7 +77,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     # A slash at the end is a matter of taste, and a redirect would lose a POST's body.
     application.url_map.strict_slashes = False
     application.url_map.merge_slashes = False
-    errors.register(application)
+    problems.register(application)
     application.before_request(admission.admit)
     limits.install(application, settings)
     metrics.install(application)
@@ -129,7 +130,7 @@ def _within_scope(inner: WsgiApp) -> WsgiApp:
             try:
                 return inner(environ, start_response)
             finally:
-                environ[ABOUT] = process.context() | environ.get(errors.ABOUT, {})
+                environ[ABOUT] = process.context() | environ.get(problems.ABOUT, {})
 
     return wsgi_app
 

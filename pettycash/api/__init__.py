@@ -13,8 +13,8 @@
         def post(self, body, requisition_id):
             with transaction() as session: …
 
-`Blueprint` comes from `pettycash.api.blueprints`, `operation` and `current_actor` from `admission`,
-`idempotent` from `idempotency`, `query_of` and `page_of` from `pages`, `page` from
+`Blueprint` comes from `pettycash.api.blueprints`, the rest from `pettycash.web`: `operation` and
+`current_actor` from `admission`, `idempotent` from `idempotency`, `query_of` and `page_of` from `pages`, `page` from
 `services.foundation.listings`, `check_etag` and `set_etag` from `etags`, `refuses` from `refusals`,
 `sends` from `headers`, `Schema` and the fields from `schemas.fields`. `pettycash.app` finds every
 module here that has a `blp`, packages included; there is no list to edit. A view reads one body

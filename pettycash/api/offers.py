@@ -9,10 +9,7 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.offers import EXAMPLE_OFFERS, OffersSchema
 from pettycash.runtime.db import transaction
 from pettycash.runtime.errors import NotFound
 from pettycash.services.foundation.visibility import PaymentNotFound, RequisitionNotFound
@@ -22,6 +19,9 @@ from pettycash.services.operations.cases import CaseNotFound
 from pettycash.services.operations.changes import ChangeNotFound
 from pettycash.services.reports import offers
 from pettycash.services.reports.offers import Offer
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.offers import EXAMPLE_OFFERS, OffersSchema
 
 blp = Blueprint(
     "offers",

@@ -5,17 +5,17 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.reconciliation import EXAMPLE_RUN, RunRequestSchema, RunSchema
 from pettycash.models.reconciliation import ReconciliationRun
 from pettycash.runtime.db import transaction
 from pettycash.services import reconciliation
 from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.reconciliation.runs import RUNS, DayNotOver, RunNotFound
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.reconciliation import EXAMPLE_RUN, RunRequestSchema, RunSchema
 
 blp = Blueprint(
     "reconciliation",

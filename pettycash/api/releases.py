@@ -7,28 +7,9 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.approvals.conflicts import settled
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent, refuse_and_store
 from pettycash.api.payments.payments import to_response
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.payment_examples import (
-    EXAMPLE_DETAIL,
-    EXAMPLE_EXECUTING,
-    EXAMPLE_LINES,
-    EXAMPLE_PAID,
-    EXAMPLE_RELEASE,
-    EXAMPLE_VERIFIED,
-)
-from pettycash.api.schemas.payments import (
-    AcknowledgementSchema,
-    CodeSchema,
-    ExecutorSchema,
-    PaymentDetailSchema,
-    ReleaseSchema,
-)
 from pettycash.models.payments import IllegalTransition
 from pettycash.runtime.db import transaction
 from pettycash.services import payments
@@ -82,6 +63,25 @@ from pettycash.services.releases.checking import (
 )
 from pettycash.services.releases.subjects import NotTheExecutor, ReleaseLocked, TreasuryFirst
 from pettycash.services.requisitions.attachments import UploadQuotaUsed
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent, refuse_and_store
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.payment_examples import (
+    EXAMPLE_DETAIL,
+    EXAMPLE_EXECUTING,
+    EXAMPLE_LINES,
+    EXAMPLE_PAID,
+    EXAMPLE_RELEASE,
+    EXAMPLE_VERIFIED,
+)
+from pettycash.web.schemas.payments import (
+    AcknowledgementSchema,
+    CodeSchema,
+    ExecutorSchema,
+    PaymentDetailSchema,
+    ReleaseSchema,
+)
 
 blp = Blueprint(
     "releases",

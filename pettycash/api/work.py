@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.schemas.work import EXAMPLE_WORK, WorkSchema
 from pettycash.runtime.db import transaction
 from pettycash.services.reports import work
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.schemas.work import EXAMPLE_WORK, WorkSchema
 
 blp = Blueprint("work", __name__, url_prefix="/api/work", description="What waits for me.")
 

@@ -5,16 +5,7 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.auth import (
-    ApiKeySchema,
-    MadeApiKeySchema,
-    NewApiKeySchema,
-)
 from pettycash.models.access import ApiKey
 from pettycash.runtime.db import transaction
 from pettycash.services.access.identity import api_keys
@@ -29,6 +20,15 @@ from pettycash.services.access.identity.lists import API_KEYS
 from pettycash.services.access.organisation import UnknownUnit
 from pettycash.services.foundation import security_log
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.auth import (
+    ApiKeySchema,
+    MadeApiKeySchema,
+    NewApiKeySchema,
+)
 
 blp = Blueprint(
     "api_keys",

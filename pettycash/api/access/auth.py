@@ -6,21 +6,7 @@ from typing import Any
 from flask import g
 from flask.views import MethodView
 
-from pettycash.api.admission import client_info, current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.auth import (
-    ChangePasswordSchema,
-    ConfirmSchema,
-    EnrolmentSchema,
-    LinkSchema,
-    LoginSchema,
-    MeSchema,
-    ReauthenticateSchema,
-    RefreshSchema,
-    ResetSchema,
-    TokensSchema,
-)
 from pettycash.models.access import Company, SessionPurpose, User
 from pettycash.runtime import errors
 from pettycash.runtime.db import scope, system_transaction, transaction
@@ -60,6 +46,20 @@ from pettycash.services.access.people import ResetNeedsTwoPeople
 from pettycash.services.foundation import encryption, security_log
 from pettycash.services.foundation.encryption import TooManyHashes
 from pettycash.services.operations import security_alerts
+from pettycash.web.admission import client_info, current_actor, operation
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.auth import (
+    ChangePasswordSchema,
+    ConfirmSchema,
+    EnrolmentSchema,
+    LinkSchema,
+    LoginSchema,
+    MeSchema,
+    ReauthenticateSchema,
+    RefreshSchema,
+    ResetSchema,
+    TokensSchema,
+)
 
 blp = Blueprint(
     "auth", __name__, url_prefix="/api/auth", description="Signing in, passwords, second factors."

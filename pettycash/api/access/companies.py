@@ -6,22 +6,22 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.etags import check_etag, set_etag
-from pettycash.api.headers import sends
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.organisation import (
-    EXAMPLE_COMPANY,
-    CompanyChangeSchema,
-    CompanySchema,
-)
 from pettycash.models.access import Company
 from pettycash.runtime.db import transaction
 from pettycash.services.access import organisation
 from pettycash.services.access.organisation import COMPANIES, CompanyNameTaken, UnitNotFound
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.etags import check_etag, set_etag
+from pettycash.web.headers import sends
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.organisation import (
+    EXAMPLE_COMPANY,
+    CompanyChangeSchema,
+    CompanySchema,
+)
 
 blp = Blueprint(
     "companies", __name__, url_prefix="/api/companies", description="The company you act in."

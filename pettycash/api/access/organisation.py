@@ -11,19 +11,19 @@ from uuid import UUID
 import marshmallow as ma
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.etags import check_etag, set_etag
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas import organisation as shapes
 from pettycash.models.access import Branch, CostCenter, Department, Position, Region
 from pettycash.runtime.db import transaction
 from pettycash.services.access import organisation
 from pettycash.services.access.organisation import CodeTaken, UnitInUse, UnitNotFound, UnknownUnit
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.etags import check_etag, set_etag
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas import organisation as shapes
 
 blp = Blueprint(
     "organisation",

@@ -5,21 +5,8 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent
 from pettycash.api.operations.changes import Located, located, warned
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.changes import EXAMPLE_CHANGE, ChangeSchema
-from pettycash.api.schemas.people import (
-    EXAMPLE_ASSIGNMENT,
-    EXAMPLE_NEW_ROLE,
-    NewRoleSchema,
-    RoleAssignmentSchema,
-    RoleEndSchema,
-)
 from pettycash.runtime.db import transaction
 from pettycash.services.access import role_assignments
 from pettycash.services.access.people_lists import ROLE_ASSIGNMENTS
@@ -32,6 +19,19 @@ from pettycash.services.access.role_assignments import (
 )
 from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.operations.changes import OwnBenefit
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.changes import EXAMPLE_CHANGE, ChangeSchema
+from pettycash.web.schemas.people import (
+    EXAMPLE_ASSIGNMENT,
+    EXAMPLE_NEW_ROLE,
+    NewRoleSchema,
+    RoleAssignmentSchema,
+    RoleEndSchema,
+)
 
 blp = Blueprint(
     "role_assignments",

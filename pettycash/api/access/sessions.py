@@ -6,17 +6,17 @@ from uuid import UUID
 from flask import g
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.pages import page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.auth import SessionSchema
 from pettycash.runtime.db import transaction
 from pettycash.services.access.identity import sessions
 from pettycash.services.access.identity.lists import SESSIONS
 from pettycash.services.access.identity.sessions import SessionNotFound
 from pettycash.services.foundation import security_log
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.pages import page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.auth import SessionSchema
 
 blp = Blueprint(
     "sessions", __name__, url_prefix="/api/auth/sessions", description="Where one is signed in."

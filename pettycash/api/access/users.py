@@ -6,22 +6,7 @@ from uuid import UUID
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.etags import check_etag, set_etag
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.people import (
-    EXAMPLE_DEACTIVATED,
-    EXAMPLE_NEW_USER,
-    EXAMPLE_USER,
-    ChangedUserSchema,
-    NewUserSchema,
-    UserChangeSchema,
-    UserSchema,
-)
 from pettycash.runtime.db import transaction
 from pettycash.services.access import people
 from pettycash.services.access.identity.totp import UserNotFound
@@ -38,6 +23,21 @@ from pettycash.services.access.people_lists import USERS, to_response
 from pettycash.services.approvals import indispensable
 from pettycash.services.foundation.listings import ListPage, Reader, page
 from pettycash.services.foundation.text_validation import InvalidText
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.etags import check_etag, set_etag
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.people import (
+    EXAMPLE_DEACTIVATED,
+    EXAMPLE_NEW_USER,
+    EXAMPLE_USER,
+    ChangedUserSchema,
+    NewUserSchema,
+    UserChangeSchema,
+    UserSchema,
+)
 
 blp = Blueprint(
     "users", __name__, url_prefix="/api/users", description="People, their places and roles."

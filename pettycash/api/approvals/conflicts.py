@@ -6,11 +6,11 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pettycash.api.admission import current_actor
-from pettycash.api.idempotency import refuse_and_store
 from pettycash.models.payments import Payment
 from pettycash.services.foundation import duties
 from pettycash.services.payments import conflicts
+from pettycash.web.admission import current_actor
+from pettycash.web.idempotency import refuse_and_store
 
 
 @contextmanager

@@ -4,14 +4,14 @@ from typing import Any
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.schemas.approvals import InboxItemSchema
-from pettycash.api.schemas.requisition_examples import EXAMPLE_INBOX
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.requisitions.inbox import INBOX
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.schemas.approvals import InboxItemSchema
+from pettycash.web.schemas.requisition_examples import EXAMPLE_INBOX
 
 blp = Blueprint(
     "approvals",

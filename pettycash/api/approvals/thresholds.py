@@ -9,26 +9,8 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.etags import set_etag
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent
 from pettycash.api.operations.changes import Located, located
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.changes import ChangeSchema
-from pettycash.api.schemas.thresholds import (
-    EXAMPLE_COVERAGE,
-    EXAMPLE_DRAFT,
-    EXAMPLE_ENDING,
-    EXAMPLE_PROPOSED,
-    EXAMPLE_THRESHOLD,
-    CoverageSchema,
-    RetirementSchema,
-    ThresholdDraftSchema,
-    ThresholdSchema,
-)
 from pettycash.models.approvals import ApprovalThreshold
 from pettycash.runtime.db import transaction
 from pettycash.runtime.money import InvalidAmount
@@ -43,6 +25,24 @@ from pettycash.services.approvals.thresholds.publishing import (
     ThresholdsOverlap,
 )
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.etags import set_etag
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.changes import ChangeSchema
+from pettycash.web.schemas.thresholds import (
+    EXAMPLE_COVERAGE,
+    EXAMPLE_DRAFT,
+    EXAMPLE_ENDING,
+    EXAMPLE_PROPOSED,
+    EXAMPLE_THRESHOLD,
+    CoverageSchema,
+    RetirementSchema,
+    ThresholdDraftSchema,
+    ThresholdSchema,
+)
 
 blp = Blueprint(
     "thresholds",

@@ -5,31 +5,7 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.etags import check_etag, set_etag
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.changes import ChangeSchema
-from pettycash.api.schemas.funds import (
-    EXAMPLE_BALANCE,
-    EXAMPLE_FUND,
-    EXAMPLE_NEW_FUND,
-    EXAMPLE_NEW_STORE,
-    EXAMPLE_OPENING,
-    EXAMPLE_OPENING_CHANGE,
-    EXAMPLE_STORE,
-    FundBalanceSchema,
-    FundChangeSchema,
-    FundSchema,
-    OpeningBalanceSchema,
-    ReplenishSchema,
-    StoreChangeSchema,
-    StoreSchema,
-)
-from pettycash.api.schemas.replenishments import EXAMPLE_REPLENISHMENT, ReplenishmentSchema
 from pettycash.models.imprest import Replenishment, Store
 from pettycash.models.operations import Change
 from pettycash.runtime.db import transaction
@@ -54,6 +30,30 @@ from pettycash.services.imprest.replenishments.creation import (
 )
 from pettycash.services.ledger.posting import AlreadyPosted
 from pettycash.services.operations.changes import NotAProposer
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.etags import check_etag, set_etag
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.changes import ChangeSchema
+from pettycash.web.schemas.funds import (
+    EXAMPLE_BALANCE,
+    EXAMPLE_FUND,
+    EXAMPLE_NEW_FUND,
+    EXAMPLE_NEW_STORE,
+    EXAMPLE_OPENING,
+    EXAMPLE_OPENING_CHANGE,
+    EXAMPLE_STORE,
+    FundBalanceSchema,
+    FundChangeSchema,
+    FundSchema,
+    OpeningBalanceSchema,
+    ReplenishSchema,
+    StoreChangeSchema,
+    StoreSchema,
+)
+from pettycash.web.schemas.replenishments import EXAMPLE_REPLENISHMENT, ReplenishmentSchema
 
 blp = Blueprint(
     "funds",

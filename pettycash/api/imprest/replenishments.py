@@ -5,30 +5,7 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.etags import set_etag
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent, refuse_and_store
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.replenishments import (
-    EXAMPLE_APPROVED,
-    EXAMPLE_CANCELLED,
-    EXAMPLE_FUNDED,
-    EXAMPLE_GRANT,
-    EXAMPLE_RECEIVED,
-    EXAMPLE_REJECTED,
-    EXAMPLE_REPLENISHMENT,
-    EXAMPLE_SENT,
-    DeliverySchema,
-    ReplenishmentReasonSchema,
-    ReplenishmentSchema,
-    TransferCodeSchema,
-    TransferCodeSentSchema,
-    TransferGrantSchema,
-    TransferSchema,
-)
 from pettycash.models.imprest import IllegalReplenishmentState, Replenishment
 from pettycash.models.releases import ReleaseChallenge, ReleaseGrant
 from pettycash.runtime.db import transaction
@@ -70,6 +47,29 @@ from pettycash.services.releases.checking import (
     WrongCode,
 )
 from pettycash.services.releases.subjects import NotTheExecutor, ReleaseLocked, TreasuryFirst
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.etags import set_etag
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent, refuse_and_store
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.replenishments import (
+    EXAMPLE_APPROVED,
+    EXAMPLE_CANCELLED,
+    EXAMPLE_FUNDED,
+    EXAMPLE_GRANT,
+    EXAMPLE_RECEIVED,
+    EXAMPLE_REJECTED,
+    EXAMPLE_REPLENISHMENT,
+    EXAMPLE_SENT,
+    DeliverySchema,
+    ReplenishmentReasonSchema,
+    ReplenishmentSchema,
+    TransferCodeSchema,
+    TransferCodeSentSchema,
+    TransferGrantSchema,
+    TransferSchema,
+)
 
 blp = Blueprint(
     "replenishments",

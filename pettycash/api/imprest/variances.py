@@ -5,23 +5,7 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.etags import set_etag
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.variances import (
-    EXAMPLE_APPROVED_VARIANCE,
-    EXAMPLE_RECORD,
-    EXAMPLE_REJECTED_VARIANCE,
-    EXAMPLE_VARIANCE,
-    VarianceApprovalSchema,
-    VarianceRecordSchema,
-    VarianceRejectionSchema,
-    VarianceSchema,
-)
 from pettycash.models.imprest import VarianceAdjustment
 from pettycash.runtime.db import transaction
 from pettycash.runtime.money import InvalidAmount
@@ -43,6 +27,22 @@ from pettycash.services.imprest.variances import (
     WrongDirection,
 )
 from pettycash.services.ledger.posting import PeriodClosed
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.etags import set_etag
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.variances import (
+    EXAMPLE_APPROVED_VARIANCE,
+    EXAMPLE_RECORD,
+    EXAMPLE_REJECTED_VARIANCE,
+    EXAMPLE_VARIANCE,
+    VarianceApprovalSchema,
+    VarianceRecordSchema,
+    VarianceRejectionSchema,
+    VarianceSchema,
+)
 
 blp = Blueprint(
     "variances",

@@ -7,30 +7,8 @@ from flask import Response
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
 from pettycash.api.report_files import FILES, report_file
-from pettycash.api.schemas.ledger import (
-    CategorySchema,
-    JournalEntrySchema,
-    LedgerAccountSchema,
-    LedgerLineSchema,
-    NewLedgerAccountSchema,
-    TrialBalanceQuery,
-    TrialBalanceSchema,
-)
-from pettycash.api.schemas.ledger_examples import (
-    EXAMPLE_ACCOUNT,
-    EXAMPLE_CATEGORY,
-    EXAMPLE_ENTRY,
-    EXAMPLE_LINE,
-    EXAMPLE_NEW_ACCOUNT,
-    EXAMPLE_TRIAL_BALANCE,
-)
 from pettycash.models.ledger import LedgerAccount
 from pettycash.runtime.db import snapshot, transaction
 from pettycash.services import reports
@@ -48,6 +26,28 @@ from pettycash.services.ledger.accounts import (
 from pettycash.services.ledger.fund_statements import LEDGER, LineNotFound
 from pettycash.services.ledger.journal import JOURNAL, EntryNotFound
 from pettycash.services.reports import TRIAL_BALANCE, ReportTooLong
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.ledger import (
+    CategorySchema,
+    JournalEntrySchema,
+    LedgerAccountSchema,
+    LedgerLineSchema,
+    NewLedgerAccountSchema,
+    TrialBalanceQuery,
+    TrialBalanceSchema,
+)
+from pettycash.web.schemas.ledger_examples import (
+    EXAMPLE_ACCOUNT,
+    EXAMPLE_CATEGORY,
+    EXAMPLE_ENTRY,
+    EXAMPLE_LINE,
+    EXAMPLE_NEW_ACCOUNT,
+    EXAMPLE_TRIAL_BALANCE,
+)
 
 blp = Blueprint(
     "ledger",

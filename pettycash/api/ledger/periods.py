@@ -6,19 +6,7 @@ from typing import Any
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.ledger import (
-    LedgerPeriodSchema,
-)
-from pettycash.api.schemas.ledger_examples import (
-    EXAMPLE_HARD,
-    EXAMPLE_PERIOD,
-    EXAMPLE_SOFT,
-)
 from pettycash.models.ledger import LedgerPeriod
 from pettycash.runtime import errors
 from pettycash.runtime.db import transaction
@@ -30,6 +18,18 @@ from pettycash.services.ledger.periods import (
     NotInOrder,
     OwnSoftClose,
     PeriodNotOver,
+)
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.ledger import (
+    LedgerPeriodSchema,
+)
+from pettycash.web.schemas.ledger_examples import (
+    EXAMPLE_HARD,
+    EXAMPLE_PERIOD,
+    EXAMPLE_SOFT,
 )
 
 blp = Blueprint(

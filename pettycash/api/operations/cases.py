@@ -5,26 +5,26 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.etags import set_etag
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.cases import (
-    EXAMPLE_CASE,
-    EXAMPLE_DETAIL,
-    CaseDetailSchema,
-    CaseOwnerSchema,
-    CaseSchema,
-)
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.operations import cases
 from pettycash.services.operations.case_lists import CASES, to_response
 from pettycash.services.operations.cases import CaseNotFound, CaseResolved, NotAnOwner
 from pettycash.services.payments import case_resolutions
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.etags import set_etag
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.cases import (
+    EXAMPLE_CASE,
+    EXAMPLE_DETAIL,
+    CaseDetailSchema,
+    CaseOwnerSchema,
+    CaseSchema,
+)
 
 blp = Blueprint(
     "cases",

@@ -8,22 +8,7 @@ from uuid import UUID
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.changes import (
-    EXAMPLE_CHANGE,
-    EXAMPLE_DECIDED,
-    EXAMPLE_PROPOSAL,
-    ChangeSchema,
-    ConfirmationSchema,
-    OneChangeSchema,
-    ProposalSchema,
-    RejectionSchema,
-)
 from pettycash.models.operations import Change
 from pettycash.models.payments import IllegalTransition
 from pettycash.models.requisitions import IllegalRequisitionState
@@ -92,6 +77,21 @@ from pettycash.services.payments.rules import (
     RequisitionNotPayable,
 )
 from pettycash.services.payments.treasury_validation import NobodyLeft
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.changes import (
+    EXAMPLE_CHANGE,
+    EXAMPLE_DECIDED,
+    EXAMPLE_PROPOSAL,
+    ChangeSchema,
+    ConfirmationSchema,
+    OneChangeSchema,
+    ProposalSchema,
+    RejectionSchema,
+)
 
 blp = Blueprint(
     "changes",

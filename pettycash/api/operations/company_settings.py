@@ -4,16 +4,7 @@ from typing import Any
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.etags import check_etag, set_etag
-from pettycash.api.headers import sends
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.company_settings import (
-    EXAMPLE_SETTINGS,
-    SettingsChangeSchema,
-    SettingsSchema,
-)
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation import company_settings
 from pettycash.services.foundation.company_settings import (
@@ -22,6 +13,15 @@ from pettycash.services.foundation.company_settings import (
     SettingNeedsTwoPeople,
     SettingsChanged,
     UnknownSetting,
+)
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.etags import check_etag, set_etag
+from pettycash.web.headers import sends
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.company_settings import (
+    EXAMPLE_SETTINGS,
+    SettingsChangeSchema,
+    SettingsSchema,
 )
 
 blp = Blueprint(

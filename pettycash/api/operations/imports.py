@@ -9,16 +9,24 @@ from flask import Response
 from flask.views import MethodView
 from werkzeug.datastructures import FileStorage
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.file_transfer import taken
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent
 from pettycash.api.operations.changes import Located, located
-from pettycash.api.refusals import refuses
 from pettycash.api.report_files import FILES
-from pettycash.api.schemas.changes import EXAMPLE_CHANGE, ChangeSchema
-from pettycash.api.schemas.imports import (
+from pettycash.runtime.db import transaction
+from pettycash.services import imports
+from pettycash.services.foundation.file_formats import MEDIA_TYPES
+from pettycash.services.foundation.text_validation import InvalidText
+from pettycash.services.imports import Import, Outcome
+from pettycash.services.imports.runs import ColumnsDiffer, NoRows, RowsRefused, StaleImport
+from pettycash.services.imports.sheets import FileTooLarge, NotASheet, TooManyRows
+from pettycash.services.operations.changes import NotAProposer, OwnBenefit, ReasonMissing
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.changes import EXAMPLE_CHANGE, ChangeSchema
+from pettycash.web.schemas.imports import (
     EXAMPLE_IMPORT_PAYLOAD,
     EXAMPLE_IMPORT_PROPOSAL,
     EXAMPLE_RUN,
@@ -28,14 +36,6 @@ from pettycash.api.schemas.imports import (
     SheetSchema,
     TemplateQuery,
 )
-from pettycash.runtime.db import transaction
-from pettycash.services import imports
-from pettycash.services.foundation.file_formats import MEDIA_TYPES
-from pettycash.services.foundation.text_validation import InvalidText
-from pettycash.services.imports import Import, Outcome
-from pettycash.services.imports.runs import ColumnsDiffer, NoRows, RowsRefused, StaleImport
-from pettycash.services.imports.sheets import FileTooLarge, NotASheet, TooManyRows
-from pettycash.services.operations.changes import NotAProposer, OwnBenefit, ReasonMissing
 
 blp = Blueprint(
     "imports",

@@ -5,15 +5,7 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.inbox import (
-    EXAMPLE_OUTBOX_MESSAGE,
-    OutboxMessageSchema,
-)
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.operations import outbox_messages
@@ -23,6 +15,14 @@ from pettycash.services.operations.outbox_messages import (
     OutboxMessageGuardsMoney,
     OutboxMessageInformsPeople,
     OutboxMessageNotFound,
+)
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.inbox import (
+    EXAMPLE_OUTBOX_MESSAGE,
+    OutboxMessageSchema,
 )
 
 blp = Blueprint(

@@ -4,18 +4,7 @@ from typing import Any
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.pauses import (
-    EXAMPLE_NEW_PAUSE,
-    EXAMPLE_PAUSE,
-    NewPauseSchema,
-    PausedObjectSchema,
-    PauseSchema,
-)
 from pettycash.models.operations import Pause
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation.listings import ListPage, page
@@ -28,6 +17,17 @@ from pettycash.services.operations.pauses import (
     OwnResumption,
     PauseNotFound,
     PauseReasonMissing,
+)
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.pauses import (
+    EXAMPLE_NEW_PAUSE,
+    EXAMPLE_PAUSE,
+    NewPauseSchema,
+    PausedObjectSchema,
+    PauseSchema,
 )
 
 blp = Blueprint(

@@ -4,16 +4,16 @@ from typing import Any
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.schemas.security_events import (
-    EXAMPLE_SECURITY_EVENT,
-    SecurityEventSchema,
-)
 from pettycash.runtime.db import transaction
 from pettycash.services.access.identity.lists import SECURITY_EVENTS
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.schemas.security_events import (
+    EXAMPLE_SECURITY_EVENT,
+    SecurityEventSchema,
+)
 
 blp = Blueprint(
     "security_events",

@@ -13,16 +13,7 @@ from flask.views import MethodView
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import NotFound
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.inbox import (
-    EXAMPLE_CALLBACK,
-    CallbackAnswerSchema,
-    CallbackSchema,
-)
 from pettycash.models.payments import PaymentAttempt
 from pettycash.runtime import db
 from pettycash.runtime.crash_points import crash_point
@@ -31,6 +22,15 @@ from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.payments import callback_addresses, callback_sources, callbacks
 from pettycash.services.payments.callback_lists import CALLBACKS, to_response
 from pettycash.services.payments.callbacks import CallbackNotFound, InboxBusy
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.inbox import (
+    EXAMPLE_CALLBACK,
+    CallbackAnswerSchema,
+    CallbackSchema,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -7,15 +7,8 @@ from flask import Response
 from flask.views import MethodView
 from werkzeug.datastructures import FileStorage
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.file_transfer import BYTES, FILE, REFUSED, sent, taken
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.requisition_examples import EXAMPLE_ATTACHMENT
-from pettycash.api.schemas.requisitions import AttachmentSchema, AttachmentUploadSchema
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.listings import ListPage, page
@@ -25,6 +18,13 @@ from pettycash.services.payments.case_resolutions import files
 from pettycash.services.payments.case_resolutions.files import CASE_EVIDENCE
 from pettycash.services.requisitions import attachments
 from pettycash.services.requisitions.attachments import AttachmentNotFound
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.requisition_examples import EXAMPLE_ATTACHMENT
+from pettycash.web.schemas.requisitions import AttachmentSchema, AttachmentUploadSchema
 
 blp = Blueprint(
     "case_evidence",

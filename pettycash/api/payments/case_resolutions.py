@@ -6,14 +6,7 @@ from uuid import UUID
 import marshmallow as ma
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.etags import set_etag
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.cases import EXAMPLE_CASE, CaseSchema
-from pettycash.api.schemas.fields import Choice, Schema, Text, UtcDateTime
 from pettycash.models.operations import Case
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation.duties import NotSeparate
@@ -36,6 +29,13 @@ from pettycash.services.payments.case_resolutions.proposals import (
     ReferenceTaken,
     TooEarly,
 )
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.etags import set_etag
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.cases import EXAMPLE_CASE, CaseSchema
+from pettycash.web.schemas.fields import Choice, Schema, Text, UtcDateTime
 
 blp = Blueprint(
     "case_resolutions",

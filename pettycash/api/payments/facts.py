@@ -5,25 +5,8 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
 from pettycash.api.payments.payments import to_response
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.payment_examples import (
-    EXAMPLE_EXECUTING,
-    EXAMPLE_EXECUTION,
-    EXAMPLE_PAID,
-    EXAMPLE_TRANSACTION,
-)
-from pettycash.api.schemas.payments import (
-    EvidenceSchema,
-    ExecutionSchema,
-    PaymentDetailSchema,
-    TransactionSchema,
-)
 from pettycash.runtime.db import transaction
 from pettycash.services import payments, reconciliation
 from pettycash.services.foundation import visibility
@@ -37,6 +20,23 @@ from pettycash.services.reconciliation.payment_proofs import (
     AlreadyReconciled,
     NotSettled,
     ReconcilerIsExecutor,
+)
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.payment_examples import (
+    EXAMPLE_EXECUTING,
+    EXAMPLE_EXECUTION,
+    EXAMPLE_PAID,
+    EXAMPLE_TRANSACTION,
+)
+from pettycash.web.schemas.payments import (
+    EvidenceSchema,
+    ExecutionSchema,
+    PaymentDetailSchema,
+    TransactionSchema,
 )
 
 blp = Blueprint(

@@ -6,20 +6,7 @@ from uuid import UUID
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.etags import check_etag, set_etag
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.payment_examples import EXAMPLE_DETAIL, EXAMPLE_PAYMENT
-from pettycash.api.schemas.payments import (
-    NewPaymentSchema,
-    PaymentChangeSchema,
-    PaymentDetailSchema,
-    PaymentSchema,
-)
 from pettycash.models.payments import IllegalTransition
 from pettycash.models.requisitions import Requisition
 from pettycash.runtime.db import transaction
@@ -42,6 +29,19 @@ from pettycash.services.payments.rules import (
     RequisitionNotPayable,
 )
 from pettycash.services.payments.treasury_validation import NobodyLeft
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.etags import check_etag, set_etag
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.payment_examples import EXAMPLE_DETAIL, EXAMPLE_PAYMENT
+from pettycash.web.schemas.payments import (
+    NewPaymentSchema,
+    PaymentChangeSchema,
+    PaymentDetailSchema,
+    PaymentSchema,
+)
 
 blp = Blueprint(
     "payments",

@@ -6,21 +6,7 @@ from uuid import UUID
 import marshmallow as ma
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.etags import check_etag, set_etag
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.fields import (
-    Amount,
-    Choice,
-    Name,
-    Schema,
-    Text,
-    UtcDateTime,
-)
 from pettycash.models.imprest import ProviderAccount
 from pettycash.runtime.db import transaction
 from pettycash.runtime.money import Currency
@@ -32,6 +18,20 @@ from pettycash.services.payments.provider_accounts import (
     InvalidProviderAccount,
     ProviderAccountExists,
     ProviderAccountNotFound,
+)
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.etags import check_etag, set_etag
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.fields import (
+    Amount,
+    Choice,
+    Name,
+    Schema,
+    Text,
+    UtcDateTime,
 )
 
 blp = Blueprint(

@@ -5,18 +5,8 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent
 from pettycash.api.operations.changes import Located, located
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.changes import (
-    EXAMPLE_REDIRECT,
-    ChangeSchema,
-    PaymentRedirectSchema,
-    RedirectSchema,
-)
 from pettycash.gateways.base import DestinationNotUnderstood
 from pettycash.gateways.registry import RailNotServed
 from pettycash.models.payments import IllegalTransition
@@ -38,6 +28,16 @@ from pettycash.services.payments.rules import (
     RequisitionNotPayable,
 )
 from pettycash.services.requisitions.creation import NotRequester
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.changes import (
+    EXAMPLE_REDIRECT,
+    ChangeSchema,
+    PaymentRedirectSchema,
+    RedirectSchema,
+)
 
 blp = Blueprint(
     "redirects",

@@ -6,28 +6,9 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.approvals.conflicts import settled
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent
-from pettycash.api.refusals import refuses
 from pettycash.api.requisitions.requisitions import to_response
-from pettycash.api.schemas.requisition_examples import (
-    EXAMPLE_DIGEST,
-    EXAMPLE_IN_PAYMENT,
-    example_in,
-)
-from pettycash.api.schemas.requisitions import (
-    RequisitionApproveSchema,
-    RequisitionCommentSchema,
-    RequisitionDetailSchema,
-    RequisitionHoldSchema,
-    RequisitionReasonSchema,
-    RequisitionRefuseSchema,
-    RequisitionUrgencySchema,
-    RequisitionValidateSchema,
-)
 from pettycash.models.requisitions import IllegalRequisitionState, Requisition
 from pettycash.runtime.db import transaction
 from pettycash.services import requisitions
@@ -57,6 +38,25 @@ from pettycash.services.requisitions.lifecycle import (
     NotIndependent,
     PartyToIt,
     PaymentsUnderWay,
+)
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.requisition_examples import (
+    EXAMPLE_DIGEST,
+    EXAMPLE_IN_PAYMENT,
+    example_in,
+)
+from pettycash.web.schemas.requisitions import (
+    RequisitionApproveSchema,
+    RequisitionCommentSchema,
+    RequisitionDetailSchema,
+    RequisitionHoldSchema,
+    RequisitionReasonSchema,
+    RequisitionRefuseSchema,
+    RequisitionUrgencySchema,
+    RequisitionValidateSchema,
 )
 
 blp = Blueprint(

@@ -6,29 +6,7 @@ from uuid import UUID
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.etags import check_etag, set_etag
-from pettycash.api.headers import sends
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.requisition_examples import (
-    EXAMPLE_DETAIL,
-    EXAMPLE_NEW,
-    EXAMPLE_REQUISITION,
-    EXAMPLE_TRAIL,
-    example_in,
-)
-from pettycash.api.schemas.requisitions import (
-    ApprovalTrailSchema,
-    RequisitionChangeSchema,
-    RequisitionCommentSchema,
-    RequisitionCreateSchema,
-    RequisitionDetailSchema,
-    RequisitionReasonSchema,
-    RequisitionSchema,
-)
 from pettycash.gateways.base import DestinationNotUnderstood
 from pettycash.gateways.registry import RailNotServed
 from pettycash.models.requisitions import IllegalRequisitionState, Requisition
@@ -58,6 +36,28 @@ from pettycash.services.requisitions.validation import (
     LinesDoNotAddUp,
     OutsideYourUnits,
     UnknownCategory,
+)
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.etags import check_etag, set_etag
+from pettycash.web.headers import sends
+from pettycash.web.idempotency import idempotent
+from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.requisition_examples import (
+    EXAMPLE_DETAIL,
+    EXAMPLE_NEW,
+    EXAMPLE_REQUISITION,
+    EXAMPLE_TRAIL,
+    example_in,
+)
+from pettycash.web.schemas.requisitions import (
+    ApprovalTrailSchema,
+    RequisitionChangeSchema,
+    RequisitionCommentSchema,
+    RequisitionCreateSchema,
+    RequisitionDetailSchema,
+    RequisitionReasonSchema,
+    RequisitionSchema,
 )
 
 blp = Blueprint(

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Amount, Choice, Day, Schema
 from pettycash.services.foundation.file_formats import FileFormat
 from pettycash.services.reports import Report
+from pettycash.web.schemas.fields import Amount, Choice, Day, Schema
 
 FIELDS: Mapping[type[Any], Callable[..., ma.fields.Field[Any]]] = {
     UUID: ma.fields.UUID,

@@ -4,7 +4,9 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import (
+from pettycash.models.imprest import ReplenishmentStatus
+from pettycash.runtime.money import Currency
+from pettycash.web.schemas.fields import (
     Amount,
     Choice,
     Code,
@@ -12,9 +14,7 @@ from pettycash.api.schemas.fields import (
     Text,
     UtcDateTime,
 )
-from pettycash.api.schemas.funds import EXAMPLE_IDENTITY
-from pettycash.models.imprest import ReplenishmentStatus
-from pettycash.runtime.money import Currency
+from pettycash.web.schemas.funds import EXAMPLE_IDENTITY
 
 
 class ReplenishmentSchema(Schema):

@@ -7,12 +7,12 @@ from typing import Any
 from flask_smorest.utils import deepupdate
 from werkzeug.exceptions import LengthRequired, UnsupportedMediaType
 
-from pettycash.api import etags, limits, refusals
-from pettycash.api.blueprints import BrokenJson, GivenTwice, UnreadableText
-from pettycash.api.errors import DatabaseUnavailable, Raced, ReadOnly, TooSlow
 from pettycash.runtime import errors
 from pettycash.services.access.identity import api_keys, sessions, throttles
 from pettycash.services.foundation import permissions
+from pettycash.web import etags, limits, refusals
+from pettycash.web.problems import DatabaseUnavailable, Raced, ReadOnly, TooSlow
+from pettycash.web.reading import BrokenJson, GivenTwice, UnreadableText
 
 BODY_MAX_BYTES = 1024 * 1024
 UPLOAD_MAX_BYTES = 10 * 1024 * 1024

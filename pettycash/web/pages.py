@@ -16,7 +16,8 @@ from uuid import UUID
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import (
+from pettycash.services.foundation.listings import Filter, Listing
+from pettycash.web.schemas.fields import (
     Amount,
     Choice,
     Day,
@@ -26,7 +27,6 @@ from pettycash.api.schemas.fields import (
     Text,
     UtcDateTime,
 )
-from pettycash.services.foundation.listings import Filter, Listing
 
 
 def query_of(

@@ -2,8 +2,8 @@
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Name, Schema, Text, UtcDateTime, taken
 from pettycash.services.access import organisation
+from pettycash.web.schemas.fields import Name, Schema, Text, UtcDateTime, taken
 
 CODE = ma.validate.Regexp(organisation.CODE, error=organisation.CODE_RULE)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, Schema, Text, UtcDateTime
 from pettycash.models.operations import PauseScope
+from pettycash.web.schemas.fields import Choice, Schema, Text, UtcDateTime
 
 
 class PausedObjectSchema(Schema):

@@ -20,15 +20,15 @@ from typing import Any, TypeVar
 from apispec import APISpec
 from werkzeug.exceptions import HTTPException
 
-from pettycash.api import headers
-from pettycash.api.errors import (
+from pettycash.runtime.errors import PettycashError
+from pettycash.web import headers
+from pettycash.web.problems import (
     CODE_BY_STATUS,
     MEANING_BY_STATUS,
     PROBLEM,
     STATUS_BY_KIND,
     status_of,
 )
-from pettycash.runtime.errors import PettycashError
 
 V = TypeVar("V", bound=Callable[..., Any])
 Refusal = type[PettycashError] | type[HTTPException]

@@ -5,8 +5,8 @@ from typing import Any
 import marshmallow as ma
 from flask_smorest.fields import Upload
 
-from pettycash.api.schemas.fields import Choice, Schema, Text
 from pettycash.services.foundation.file_formats import FileFormat
+from pettycash.web.schemas.fields import Choice, Schema, Text
 
 
 class TemplateQuery(Schema):

@@ -4,8 +4,8 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import AMOUNT_OR_ZERO_PATTERN, Day, Schema
 from pettycash.services.foundation import company_settings
+from pettycash.web.schemas.fields import AMOUNT_OR_ZERO_PATTERN, Day, Schema
 
 AMOUNTS: dict[str, Any] = {
     "type": "object",

@@ -4,17 +4,17 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import (
+from pettycash.models.operations import ChangeStatus
+from pettycash.runtime.rails import Method
+from pettycash.services.operations import changes
+from pettycash.web.schemas.fields import (
     SOMETIMES,
     Choice,
     Schema,
     Text,
     UtcDateTime,
 )
-from pettycash.api.schemas.people import LeavingWarningSchema
-from pettycash.models.operations import ChangeStatus
-from pettycash.runtime.rails import Method
-from pettycash.services.operations import changes
+from pettycash.web.schemas.people import LeavingWarningSchema
 
 
 class ChangeSchema(Schema):

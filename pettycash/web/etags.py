@@ -4,8 +4,8 @@ from typing import Any
 
 from flask import Response, g, request
 
-from pettycash.api import headers, refusals
 from pettycash.runtime import errors
+from pettycash.web import headers, refusals
 
 IF_MATCH = {
     "in": "header",

@@ -4,13 +4,13 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import (
+from pettycash.models.payments import CallbackPurpose
+from pettycash.services.operations.outbox_lists import OutboxState
+from pettycash.web.schemas.fields import (
     Choice,
     Schema,
     UtcDateTime,
 )
-from pettycash.models.payments import CallbackPurpose
-from pettycash.services.operations.outbox_lists import OutboxState
 
 
 class CallbackSchema(Schema):

@@ -20,13 +20,13 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from pettycash.api import headers, refusals
-from pettycash.api.blueprints import parse_json
-from pettycash.api.errors import StoredRefusal, from_error
 from pettycash.models.base import new_id
 from pettycash.models.operations import IdempotencyKey
 from pettycash.runtime import db, errors, settings
 from pettycash.runtime.crash_points import crash_point
+from pettycash.web import headers, refusals
+from pettycash.web.problems import StoredRefusal, from_error
+from pettycash.web.reading import parse_json
 
 P = ParamSpec("P")
 

@@ -14,9 +14,14 @@ from typing import Any, ParamSpec, TypeVar
 from flask import Flask, current_app, g, request
 from werkzeug.exceptions import LengthRequired, UnsupportedMediaType
 
-from pettycash.api import etags, limits
-from pettycash.api.blueprints import given_twice, parse_json
-from pettycash.api.door import (
+from pettycash.models.access import Role, SessionPurpose
+from pettycash.runtime import db, errors, settings
+from pettycash.services.access.identity import api_keys, sessions, throttles
+from pettycash.services.access.identity.people import ClientInfo
+from pettycash.services.foundation import permissions, security_log
+from pettycash.services.foundation.actors import Actor
+from pettycash.web import etags, limits
+from pettycash.web.door import (
     BODY_MAX_BYTES,
     ENROLMENT,
     MULTIPART_OVERHEAD_BYTES,
@@ -30,12 +35,7 @@ from pettycash.api.door import (
     SignInFirst,
     document,
 )
-from pettycash.models.access import Role, SessionPurpose
-from pettycash.runtime import db, errors, settings
-from pettycash.services.access.identity import api_keys, sessions, throttles
-from pettycash.services.access.identity.people import ClientInfo
-from pettycash.services.foundation import permissions, security_log
-from pettycash.services.foundation.actors import Actor
+from pettycash.web.reading import given_twice, parse_json
 
 P = ParamSpec("P")
 R = TypeVar("R")

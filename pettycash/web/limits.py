@@ -9,9 +9,9 @@ from typing import Any
 from flask import Flask, Response, g, request
 from flask_limiter import ApplicationLimit, Limiter, RateLimitExceeded
 
-from pettycash.api.errors import from_error
 from pettycash.runtime import errors
 from pettycash.runtime.settings import Settings
+from pettycash.web.problems import from_error
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 WINDOW_SECONDS = 60

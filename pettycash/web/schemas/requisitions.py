@@ -5,7 +5,14 @@ from typing import Any
 import marshmallow as ma
 from flask_smorest.fields import Upload
 
-from pettycash.api.schemas.fields import (
+from pettycash.models.access import Role
+from pettycash.models.approvals import RoundStatus, StepStatus, TrailAction
+from pettycash.models.payments import PaymentStatus
+from pettycash.models.requisitions import Origin, RequisitionKind, RequisitionStatus
+from pettycash.runtime.money import Currency
+from pettycash.runtime.rails import Method
+from pettycash.services.approvals.deciding import Urgency
+from pettycash.web.schemas.fields import (
     Amount,
     Choice,
     Metadata,
@@ -15,13 +22,6 @@ from pettycash.api.schemas.fields import (
     Text,
     UtcDateTime,
 )
-from pettycash.models.access import Role
-from pettycash.models.approvals import RoundStatus, StepStatus, TrailAction
-from pettycash.models.payments import PaymentStatus
-from pettycash.models.requisitions import Origin, RequisitionKind, RequisitionStatus
-from pettycash.runtime.money import Currency
-from pettycash.runtime.rails import Method
-from pettycash.services.approvals.deciding import Urgency
 
 REASON_LONGEST = 1000
 

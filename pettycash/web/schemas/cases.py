@@ -4,9 +4,9 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, Schema, UtcDateTime
 from pettycash.models.operations import CaseKind, CaseStatus, Severity
 from pettycash.models.payments import AttemptState
+from pettycash.web.schemas.fields import Choice, Schema, UtcDateTime
 
 
 class CaseSchema(Schema):

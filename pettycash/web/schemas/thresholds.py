@@ -4,7 +4,11 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import (
+from pettycash.models.approvals import ThresholdOrigin
+from pettycash.models.requisitions import Origin
+from pettycash.runtime.money import Currency
+from pettycash.services.approvals.thresholds import PRIORITY_DEFAULT, STEPS_MAX
+from pettycash.web.schemas.fields import (
     Amount,
     Choice,
     Name,
@@ -12,10 +16,6 @@ from pettycash.api.schemas.fields import (
     Text,
     UtcDateTime,
 )
-from pettycash.models.approvals import ThresholdOrigin
-from pettycash.models.requisitions import Origin
-from pettycash.runtime.money import Currency
-from pettycash.services.approvals.thresholds import PRIORITY_DEFAULT, STEPS_MAX
 
 
 class ThresholdDraftSchema(Schema):

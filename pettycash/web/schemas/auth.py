@@ -2,9 +2,9 @@
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, Code, Name, Schema, Text, UtcDateTime
 from pettycash.models.access import Role, ScopeKind, SessionPurpose
 from pettycash.services.access.identity import passwords
+from pettycash.web.schemas.fields import Choice, Code, Name, Schema, Text, UtcDateTime
 
 CLIENT_SCOPES = ("raise", "read", "upload", "report")
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, Schema, UtcDateTime
 from pettycash.services.access.identity.lists import EventOutcome
+from pettycash.web.schemas.fields import Choice, Schema, UtcDateTime
 
 
 class SecurityEventSchema(Schema):

@@ -4,8 +4,8 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Amount, Schema, UtcDateTime
 from pettycash.services.reports.work import KINDS, LOOKED_AT_MAX
+from pettycash.web.schemas.fields import Amount, Schema, UtcDateTime
 
 
 class WorkItemSchema(Schema):

@@ -2,8 +2,8 @@
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Choice, Day, Schema, UtcDateTime
 from pettycash.models.reconciliation import RunStatus
+from pettycash.web.schemas.fields import Choice, Day, Schema, UtcDateTime
 
 
 class RunRequestSchema(Schema):

@@ -4,9 +4,9 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import SOMETIMES, Choice, Name, Schema, Text, UtcDateTime
 from pettycash.models.access import Role, ScopeKind
 from pettycash.services.access.people_lists import ROLE_ALIASES
+from pettycash.web.schemas.fields import SOMETIMES, Choice, Name, Schema, Text, UtcDateTime
 
 
 class HeldRoleSchema(Schema):

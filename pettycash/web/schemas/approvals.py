@@ -2,9 +2,9 @@
 
 import marshmallow as ma
 
-from pettycash.api.schemas.changes import ChangeSchema
-from pettycash.api.schemas.fields import Schema
-from pettycash.api.schemas.requisitions import ApprovalStepSchema, RequisitionSchema, WarningSchema
+from pettycash.web.schemas.changes import ChangeSchema
+from pettycash.web.schemas.fields import Schema
+from pettycash.web.schemas.requisitions import ApprovalStepSchema, RequisitionSchema, WarningSchema
 
 
 class InboxItemSchema(Schema):

@@ -4,15 +4,15 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import (
+from pettycash.models.imprest import VarianceKind, VarianceStatus
+from pettycash.runtime.money import Currency
+from pettycash.web.schemas.fields import (
     Amount,
     Choice,
     Schema,
     Text,
     UtcDateTime,
 )
-from pettycash.models.imprest import VarianceKind, VarianceStatus
-from pettycash.runtime.money import Currency
 
 
 class VarianceRecordSchema(Schema):

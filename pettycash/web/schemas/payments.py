@@ -4,17 +4,6 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import (
-    Amount,
-    Choice,
-    Code,
-    Metadata,
-    MixedScripts,
-    People,
-    Schema,
-    Text,
-    UtcDateTime,
-)
 from pettycash.models.payments import (
     AttemptState,
     EvidenceSource,
@@ -26,6 +15,17 @@ from pettycash.models.requisitions import RequisitionKind
 from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
 from pettycash.services.payments.lists import REFERENCE_LENGTH_MAX
+from pettycash.web.schemas.fields import (
+    Amount,
+    Choice,
+    Code,
+    Metadata,
+    MixedScripts,
+    People,
+    Schema,
+    Text,
+    UtcDateTime,
+)
 
 
 class PaymentSchema(Schema):

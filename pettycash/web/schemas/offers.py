@@ -4,7 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import Schema
+from pettycash.web.schemas.fields import Schema
 
 
 class OfferSchema(Schema):

@@ -2,7 +2,13 @@
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import (
+from pettycash.models.ledger import AccountKind, PeriodState, Side
+from pettycash.models.payments import EvidenceSource
+from pettycash.runtime.money import Currency
+from pettycash.services.ledger.accounts import FREE_KINDS
+from pettycash.services.ledger.fund_statements import Direction, LineType
+from pettycash.services.reports import TRIAL_BALANCE
+from pettycash.web.schemas.fields import (
     Amount,
     Choice,
     Day,
@@ -11,13 +17,7 @@ from pettycash.api.schemas.fields import (
     Text,
     UtcDateTime,
 )
-from pettycash.api.schemas.reports import query_of, row_of
-from pettycash.models.ledger import AccountKind, PeriodState, Side
-from pettycash.models.payments import EvidenceSource
-from pettycash.runtime.money import Currency
-from pettycash.services.ledger.accounts import FREE_KINDS
-from pettycash.services.ledger.fund_statements import Direction, LineType
-from pettycash.services.reports import TRIAL_BALANCE
+from pettycash.web.schemas.reports import query_of, row_of
 
 ACCOUNT_CODE = ma.validate.Regexp(
     r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z",

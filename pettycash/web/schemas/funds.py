@@ -4,7 +4,9 @@ from typing import Any
 
 import marshmallow as ma
 
-from pettycash.api.schemas.fields import (
+from pettycash.models.imprest import StoreKind
+from pettycash.runtime.money import Currency
+from pettycash.web.schemas.fields import (
     Amount,
     Choice,
     Day,
@@ -13,9 +15,7 @@ from pettycash.api.schemas.fields import (
     Text,
     UtcDateTime,
 )
-from pettycash.api.schemas.organisation import code_field
-from pettycash.models.imprest import StoreKind
-from pettycash.runtime.money import Currency
+from pettycash.web.schemas.organisation import code_field
 
 
 class FundLimitsSchema(Schema):
