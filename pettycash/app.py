@@ -100,16 +100,13 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def blueprints(package: ModuleType) -> Iterable[Blueprint]:
-    """The `blp` of every module in the API room, packages included, by name."""
+    """The blueprints of every module in the API room, packages included, by the module's name."""
     for found in sorted(
         pkgutil.walk_packages(package.__path__, f"{package.__name__}."), key=lambda each: each.name
     ):
-        blueprint = getattr(importlib.import_module(found.name), "blp", None)
-        if blueprint is None:
-            continue
-        if not isinstance(blueprint, Blueprint):
-            raise TypeError(f"{found.name}.blp is not a pettycash.api.blueprints.Blueprint")
-        yield blueprint
+        for each in vars(importlib.import_module(found.name)).values():
+            if isinstance(each, Blueprint) and each.import_name == found.name:
+                yield each
 
 
 def _check_routes(application: Flask) -> None:

@@ -28,13 +28,12 @@ from pettycash.web.door import (
     UPLOAD_MAX_BYTES,
     AuthenticateAgain,
     BodyTooLarge,
-    ClientMayNot,
     EnrolmentRequired,
-    Operation,
-    RoleMissing,
+    Entry,
     SignInFirst,
     document,
 )
+from pettycash.web.door import refusal as refusal_of
 from pettycash.web.reading import given_twice, parse_json
 
 P = ParamSpec("P")
@@ -68,7 +67,7 @@ def operation(
     def decorator(view: Callable[P, R]) -> Callable[P, R]:
         doc = deepcopy(getattr(view, "_apidoc", {}))
         parameters = doc.get("arguments", {}).get("parameters", [])
-        described = Operation(
+        described = Entry(
             name=name,
             locations=frozenset(each["in"] for each in parameters if isinstance(each, dict)),
             body_max_bytes=(
@@ -127,14 +126,14 @@ def admit() -> None:
     g.admitted = described.name
 
 
-def operation_of(application: Flask, endpoint: str, method: str) -> Operation | None:
+def operation_of(application: Flask, endpoint: str, method: str) -> Entry | None:
     """The operation that a method of an endpoint is; None where the view has none."""
     function: Any = application.view_functions[endpoint]
     view_class = getattr(function, "view_class", None)
     if view_class is not None:
         wanted = "get" if method == "HEAD" else method.lower()
         function = getattr(view_class, wanted, None)
-    found: Operation | None = getattr(function, "operation", None)
+    found: Entry | None = getattr(function, "operation", None)
     return found
 
 
@@ -154,7 +153,7 @@ def client_info() -> ClientInfo:
     )
 
 
-def _limit_body(described: Operation) -> None:
+def _limit_body(described: Entry) -> None:
     limit = described.body_max_bytes
     request.max_content_length = limit
     if (request.content_length or 0) > limit:
@@ -181,17 +180,17 @@ def _bearer() -> str:
     return token
 
 
-def _read_body(described: Operation) -> None:
+def _read_body(described: Entry) -> None:
     if described.locations & {"form", "files"}:
         _ = request.files  # parsed now; large ones lie on disk
     elif len(request.get_data(cache=True)) > described.body_max_bytes:
         raise BodyTooLarge
 
 
-def _admit(described: Operation, token: str) -> None:
+def _admit(described: Entry, token: str) -> None:
     if token.startswith(api_keys.PREFIX):
         actor = _admit_client(token)
-        refusal = _client_refusal(actor, described) or _role_refusal(actor, described)
+        refusal = refusal_of(actor, described.name)
     else:
         actor, refusal = _admit_person(token, described)
     g.actor = actor
@@ -218,7 +217,7 @@ def _admit(described: Operation, token: str) -> None:
         raise refusal
 
 
-def _admit_person(token: str, described: Operation) -> tuple[Actor, errors.NotAllowed | None]:
+def _admit_person(token: str, described: Entry) -> tuple[Actor, errors.NotAllowed | None]:
     with db.system_autocommit() as autocommit:
         found = sessions.authenticate(autocommit, access_token=token)
     if found.is_stale:
@@ -233,7 +232,7 @@ def _admit_person(token: str, described: Operation) -> tuple[Actor, errors.NotAl
     g.session_purpose = purpose
     if purpose is SessionPurpose.ENROLMENT and described.name not in ENROLMENT:
         return actor, EnrolmentRequired()
-    refusal = _role_refusal(actor, described)
+    refusal = refusal_of(actor, described.name)
     if refusal is None and described.step_up and found.at - found.auth.authenticated_at > STEP_UP:
         refusal = AuthenticateAgain()
     return actor, refusal
@@ -241,13 +240,6 @@ def _admit_person(token: str, described: Operation) -> tuple[Actor, errors.NotAl
 
 def _how_narrow(purpose: SessionPurpose) -> int:
     return [SessionPurpose.FULL, SessionPurpose.ENROLMENT].index(purpose)
-
-
-def _role_refusal(actor: Actor, described: Operation) -> errors.NotAllowed | None:
-    # Whose last role has ended may still look at themselves and sign out.
-    if described.name in ENROLMENT or permissions.reaches(actor, described.name):
-        return None
-    return RoleMissing()
 
 
 def _admit_client(token: str) -> Actor:
@@ -278,16 +270,7 @@ def _on_behalf_of_in_body() -> str:
     return value if isinstance(value, str) else ""
 
 
-def _client_refusal(actor: Actor, described: Operation) -> errors.NotAllowed | None:
-    reachable = frozenset[str]().union(
-        *(permissions.CLIENT_SCOPES.get(scope, frozenset()) for scope in actor.client_scopes)
-    )
-    if described.name not in reachable:
-        return ClientMayNot()
-    return None
-
-
-def _count_codes(described: Operation) -> None:
+def _count_codes(described: Entry) -> None:
     verb = described.name.rpartition(".")[2]
     with db.system_transaction() as session:
         count = throttles.add(
@@ -300,7 +283,7 @@ def _count_codes(described: Operation) -> None:
         raise throttles.TooManyAttempts(retry_after_seconds=60)
 
 
-def _refuse_what_is_not_taken(described: Operation) -> None:
+def _refuse_what_is_not_taken(described: Entry) -> None:
     if described.recognises is not None:
         return
     if request.args and not described.locations & {"query", "querystring"}:

@@ -1,4 +1,4 @@
-"""The door's knowledge of an operation: its sizes, its refusals, its part of the document."""
+"""The door's knowledge of a view: its sizes, its refusals, its part of the document."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from werkzeug.exceptions import LengthRequired, UnsupportedMediaType
 from pettycash.runtime import errors
 from pettycash.services.access.identity import api_keys, sessions, throttles
 from pettycash.services.foundation import permissions
+from pettycash.services.foundation.actors import Actor
 from pettycash.web import etags, limits, refusals
 from pettycash.web.problems import DatabaseUnavailable, Raced, ReadOnly, TooSlow
 from pettycash.web.reading import BrokenJson, GivenTwice, UnreadableText
@@ -85,10 +86,11 @@ class BodyTooLarge(errors.PayloadTooLarge):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Operation:
+class Entry:
     """The facts that a view's decorators give."""
 
     name: str
+    """The operation that it leads to."""
     locations: frozenset[str]
     """Where its arguments come from: json, query, form, files."""
     body_max_bytes: int
@@ -106,7 +108,19 @@ class Operation:
         return self.name.rpartition(".")[2] in CODE_VERBS
 
 
-def document(doc: dict[str, Any], described: Operation, method: str) -> dict[str, Any]:
+def refusal(actor: Actor, name: str) -> errors.NotAllowed | None:
+    """Why somebody may not call an operation at all, on whatever it may be."""
+    if actor.client_id is not None:
+        reach = (permissions.CLIENT_SCOPES.get(each, frozenset()) for each in actor.client_scopes)
+        if name not in frozenset[str]().union(*reach):
+            return ClientMayNot()
+    # Whose last role has ended may still look at themselves and sign out.
+    if name in ENROLMENT or permissions.reaches(actor, name):
+        return None
+    return RoleMissing()
+
+
+def document(doc: dict[str, Any], described: Entry, method: str) -> dict[str, Any]:
     """Declare what the door asks of an operation's requests, and refuses."""
     manual: dict[str, Any] = {"operationId": described.name}
     parameters = doc.setdefault("arguments", {}).setdefault("parameters", [])
@@ -128,7 +142,7 @@ def document(doc: dict[str, Any], described: Operation, method: str) -> dict[str
     return doc
 
 
-def refused(described: Operation, *, is_read: bool) -> Iterator[refusals.Refusal]:
+def refused(described: Entry, *, is_read: bool) -> Iterator[refusals.Refusal]:
     """All that is refused before the view, or around it."""
     yield from (errors.PettycashError, DatabaseUnavailable, TooSlow)
     yield limits.TooManyReads if is_read else limits.TooManyWrites

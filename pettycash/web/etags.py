@@ -1,8 +1,9 @@
 """Versions of things over HTTP: If-Match on PATCH (412, 428), If-None-Match on GET (304)."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Response, g, request
+from werkzeug.datastructures import ETags
 
 from pettycash.runtime import errors
 from pettycash.web import headers, refusals
@@ -29,6 +30,39 @@ class ChangedMeanwhile(errors.StalePrecondition):
     code = "request.stale"
 
 
+class Tagged(NamedTuple):
+    """An answer whose version is more than a number in it."""
+
+    answer: Any
+    tag: str
+
+
+class Expected:
+    """The version that somebody means to change: of If-Match, or of the form that they sent."""
+
+    def __init__(self, tags: ETags) -> None:
+        self.tags = tags
+        self.is_checked = False
+
+    @classmethod
+    def of(cls, version: int | str) -> "Expected":
+        """The version that a page showed."""
+        return cls(ETags([f"v{version}"]))
+
+    def check(self, version: int | str) -> None:
+        """Compare with the version of the locked row.
+
+        A weak tag counts as the strong one: it is ours, weakened by a proxy that compressed the
+        answer.
+
+        Raises:
+            ChangedMeanwhile: another version is expected.
+        """
+        self.is_checked = True
+        if not (self.tags.star_tag or self.tags.contains_weak(f"v{version}")):
+            raise ChangedMeanwhile
+
+
 def set_etag(version: int | str) -> None:
     """Give the answer the ETag of this version; a GET that knows it already becomes a 304."""
     g.etag = f"v{version}"
@@ -47,17 +81,13 @@ def require_if_match() -> None:
 def check_etag(version: int | str) -> None:
     """Compare the version of the locked row with If-Match.
 
-    A weak tag counts as the strong one: it is ours, weakened by a proxy that compressed the answer.
-
     Raises:
         IfMatchMissing: no If-Match header.
         ChangedMeanwhile: it names another version.
     """
     require_if_match()
     g.etag_checked = True
-    tags = request.if_match
-    if not (tags.star_tag or tags.contains_weak(f"v{version}")):
-        raise ChangedMeanwhile
+    Expected(request.if_match).check(version)
 
 
 def document_change(doc: dict[str, Any]) -> None:
