@@ -14,10 +14,7 @@ serve(FUNDS, "/", get=funds.list_all, post=funds.create, location="/api/funds/{i
 serve(FUNDS, "/<uuid:fund_id>/", get=funds.get, patch=funds.update)
 serve(FUNDS, "/<uuid:fund_id>/balance/", get=funds.balance)
 serve(
-    FUNDS,
-    "/<uuid:fund_id>/replenish/",
-    post=funds.replenish,
-    location="/api/replenishments/{id}/",
+    FUNDS, "/<uuid:fund_id>/replenish/", post=funds.replenish, location="/api/replenishments/{id}/"
 )
 serve(
     FUNDS,

@@ -5,12 +5,12 @@
 Everything else follows from the operation: door, key, schemas, refusals, headers, document.
 """
 
+from collections.abc import Mapping
 from functools import wraps
 from typing import Any
 
 from flask import g, request
 from flask.views import MethodView
-from marshmallow.utils import get_value
 
 from pettycash.api.blueprints import Blueprint
 from pettycash.runtime.db import transaction
@@ -49,6 +49,10 @@ def serve(
     blp.route(path, endpoint=endpoint)(type(endpoint, (MethodView,), views))
 
 
+def _of(answer: Any, name: str) -> Any:
+    return answer[name] if isinstance(answer, Mapping) else getattr(answer, name)
+
+
 def _view(blp: Blueprint, method: str, operation: AnyOperation, location: str) -> Any:
     def call(_self: MethodView, *taken: dict[str, Any], **path: Any) -> Any:
         arguments = path | (taken[0] if taken else {})
@@ -59,11 +63,11 @@ def _view(blp: Blueprint, method: str, operation: AnyOperation, location: str) -
             g.etag_checked = method == "patch"  # or the operation would have said so
             if operation.etag:
                 tagged = answer if isinstance(answer, Tagged) else None
-                set_etag(tagged.tag if tagged else get_value(answer, "version"))
+                set_etag(tagged.tag if tagged else _of(answer, "version"))
                 answer = tagged.answer if tagged else answer
         if location:
-            made = location.format(**path, id=get_value(answer, "id"))
-            return answer, {"Location": made}
+            made = {} if "{id}" not in location else {"id": _of(answer, "id")}
+            return answer, {"Location": location.format(**path, **made)}
         return answer
 
     view: Any = wraps(operation.function)(call)

@@ -34,7 +34,7 @@ class Tagged(NamedTuple):
     """An answer whose version is more than a number in it."""
 
     answer: Any
-    tag: str
+    tag: int | str
 
 
 class Expected:
