@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import wraps
 from typing import Any
 
-from flask import g, request
+from flask import request
 from flask.views import MethodView
 
 from pettycash.api.blueprints import Blueprint
@@ -60,14 +60,13 @@ def _view(blp: Blueprint, method: str, operation: AnyOperation, location: str) -
             arguments = path | {"changes": taken[0], "expected": Expected(request.if_match)}
         with transaction() as session:
             answer = operation(Uow.of(session, admission.current_actor()), **arguments)
-            g.etag_checked = method == "patch"  # or the operation would have said so
             if operation.etag:
                 tagged = answer if isinstance(answer, Tagged) else None
                 set_etag(tagged.tag if tagged else _of(answer, "version"))
                 answer = tagged.answer if tagged else answer
         if location:
-            made = {} if "{id}" not in location else {"id": _of(answer, "id")}
-            return answer, {"Location": location.format(**path, **made)}
+            made = location.format(**path, id=_of(answer, "id"))
+            return answer, {"Location": made}
         return answer
 
     view: Any = wraps(operation.function)(call)

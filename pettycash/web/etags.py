@@ -78,18 +78,6 @@ def require_if_match() -> None:
         raise IfMatchMissing
 
 
-def check_etag(version: int | str) -> None:
-    """Compare the version of the locked row with If-Match.
-
-    Raises:
-        IfMatchMissing: no If-Match header.
-        ChangedMeanwhile: it names another version.
-    """
-    require_if_match()
-    g.etag_checked = True
-    Expected(request.if_match).check(version)
-
-
 def document_change(doc: dict[str, Any]) -> None:
     """Declare what a PATCH asks for, refuses and answers."""
     headers.declare(doc, "ETag")
