@@ -8,7 +8,6 @@ from enum import StrEnum
 from pathlib import Path
 
 import pettycash
-from pettycash.api.errors import CODE_BY_STATUS, MEANING_BY_STATUS, status_of
 from pettycash.models.imprest import REPLENISHMENT_TRANSITIONS, Replenishment
 from pettycash.models.payments import TRANSITIONS as PAYMENT_TRANSITIONS
 from pettycash.models.payments import Payment
@@ -16,6 +15,7 @@ from pettycash.models.requisitions import TRANSITIONS as REQUISITION_TRANSITIONS
 from pettycash.models.requisitions import Requisition
 from pettycash.runtime import errors
 from pettycash.services.foundation import duties
+from pettycash.web.problems import CODE_BY_STATUS, MEANING_BY_STATUS, status_of
 
 ROOT = Path(__file__).parent.parent
 ERRORS = ROOT / "docs" / "errors.md"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pettycash.api.errors import STATUS_BY_KIND, status_of
 from pettycash.runtime import errors, production
 from pettycash.runtime.config import variable_of
 from pettycash.runtime.settings import Settings
+from pettycash.web.problems import STATUS_BY_KIND, status_of
 from tests import documents
 from tests.api.client import ApiClient
 

@@ -14,7 +14,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from pettycash.api.errors import BY_SQLSTATE
 from pettycash.models.base import new_id
 from pettycash.models.operations import Case, CaseKind, Severity
 from pettycash.models.payments import AttemptState, Payment, PaymentStatus
@@ -28,6 +27,7 @@ from pettycash.services.operations import cases, changes
 from pettycash.services.payments import facts, treasury_validation
 from pettycash.services.payments.case_resolutions import Ending
 from pettycash.services.payments.results import Source
+from pettycash.web.problems import BY_SQLSTATE
 from tests import books
 from tests.factories import payments as making
 from tests.factories import rails
