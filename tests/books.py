@@ -36,6 +36,7 @@ from pettycash.models.requisitions import (
 )
 from pettycash.runtime.rails import Method
 from pettycash.services.approvals import rounds
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import accounts, posting, posting_rules
 from pettycash.services.payments import facts
 from tests.factories.people import acting, user_id
@@ -116,9 +117,7 @@ def requisition(
         )
     session.flush()
     # Past what submit asks of amount and rail, which are no matter of the books.
-    rounds.open_round(
-        session, requisition=made, actor=acting(session, requester), now=session.info["now"]
-    )
+    rounds.open_round(Uow.of(session, acting(session, requester)), requisition=made)
     approve_open(session, made)
     made.move_to(RequisitionStatus.IN_PAYMENT, at=session.info["now"])
     session.flush()

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from pettycash.lab.seeds.personas import fixed_credentials
 from pettycash.models.imprest import Fund, Replenishment
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments
 from tests import books
 from tests.factories.people import acting
@@ -28,10 +29,8 @@ def low(session: Session, fund: Fund, spent: str = "12000.00") -> Replenishment:
 
 def approved(session: Session, fund: Fund, spent: str = "12000.00") -> Replenishment:
     return replenishments.approve(
-        session,
+        Uow.of(session, acting(session, "group_finance_manager")),
         replenishment_id=low(session, fund, spent).id,
-        actor=acting(session, "group_finance_manager"),
-        now=session.info["now"],
     )
 
 
@@ -43,10 +42,9 @@ def code_of(session: Session, name: str) -> str:
 def verified(session: Session, found: Replenishment, name: str = "treasury") -> None:
     now = session.info["now"]
     actor = acting(session, name)
-    replenishments.request_code(session, replenishment_id=found.id, actor=actor, now=now)
-    result = replenishments.check_code(
-        session, replenishment_id=found.id, actor=actor, code=code_of(session, name), now=now
-    )
+    uow = Uow(session, actor, now)
+    replenishments.request_code(uow, replenishment_id=found.id)
+    result = replenishments.check_code(uow, replenishment_id=found.id, code=code_of(session, name))
     assert result.refusal is None
 
 
@@ -54,11 +52,9 @@ def funded(session: Session, fund: Fund, name: str = "treasury") -> Replenishmen
     found = approved(session, fund)
     verified(session, found, name)
     return replenishments.fund(
-        session,
+        Uow.of(session, acting(session, name)),
         replenishment_id=found.id,
-        actor=acting(session, name),
         bank_reference="FT26325XYZ",
-        now=session.info["now"],
     )
 
 
@@ -66,11 +62,7 @@ def receive(
     session: Session, found: Replenishment, amount: str, name: str = "custodian"
 ) -> Replenishment:
     return replenishments.receive(
-        session,
-        replenishment_id=found.id,
-        actor=acting(session, name),
-        amount=KES(amount),
-        now=session.info["now"],
+        Uow.of(session, acting(session, name)), replenishment_id=found.id, amount=KES(amount)
     )
 
 
@@ -78,10 +70,8 @@ def by_hand(
     session: Session, fund: Fund, *, name: str = "custodian", amount: str | None = None
 ) -> Replenishment:
     return replenishments.raise_by_hand(
-        session,
+        Uow.of(session, acting(session, name)),
         fund_id=fund.id,
-        actor=acting(session, name),
-        now=session.info["now"],
         reason="A busy week ahead",
         amount=KES(amount) if amount else None,
     )

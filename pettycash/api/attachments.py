@@ -13,6 +13,7 @@ from pettycash.models.requisitions import IllegalRequisitionState
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation import visibility
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.foundation.visibility import RequisitionNotFound
 from pettycash.services.requisitions import attachments
 from pettycash.services.requisitions.attachments import ATTACHMENTS, AttachmentNotFound
@@ -42,13 +43,9 @@ class Attachments(MethodView):
     def get(self, arguments: dict[str, Any], requisition_id: UUID) -> ListPage:
         """List what is attached, without the bytes."""
         with transaction() as session:
-            visibility.requisition(session, actor=current_actor(), requisition_id=requisition_id)
-            return page(
-                session,
-                ATTACHMENTS,
-                current_actor(),
-                arguments | {"requisition_id": requisition_id},
-            )
+            uow = Uow.of(session, current_actor())
+            visibility.requisition(uow, requisition_id=requisition_id)
+            return page(uow, ATTACHMENTS, arguments | {"requisition_id": requisition_id})
 
     @operation("attachments.upload", uploads=True)
     @idempotent()
@@ -66,11 +63,10 @@ class Attachments(MethodView):
         file = taken(files)
         actor = current_actor()
         with transaction() as session:
-            kept = attachments.attach(
-                session, requisition_id=requisition_id, **file, actor=actor, now=session.info["now"]
-            )
+            uow = Uow.of(session, actor)
+            kept = attachments.attach(uow, requisition_id=requisition_id, **file)
             session.flush()  # its time is the database's, and the answer shows it
-            of = visibility.requisition(session, actor=actor, requisition_id=requisition_id)
+            of = visibility.requisition(uow, requisition_id=requisition_id)
             (told,) = attachments.to_response(session, of, [kept])
             where = f"/api/requisitions/{requisition_id}/attachments/{kept.id}/"
             return told, {"Location": where}
@@ -85,9 +81,8 @@ class OneAttachment(MethodView):
         """Read the bytes of one file, to be saved and not shown in a browser."""
         with transaction() as session:
             found, content = attachments.read(
-                session,
+                Uow.of(session, current_actor()),
                 requisition_id=requisition_id,
                 attachment_id=attachment_id,
-                actor=current_actor(),
             )
         return sent(found, content)

@@ -45,6 +45,7 @@ from pettycash.services.access.identity.totp import (
 from pettycash.services.access.people import ResetNeedsTwoPeople
 from pettycash.services.foundation import encryption, security_log
 from pettycash.services.foundation.encryption import TooManyHashes
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import security_alerts
 from pettycash.web.admission import client_info, current_actor, operation
 from pettycash.web.refusals import refuses
@@ -277,11 +278,7 @@ class PasswordChange(MethodView):
         new_hash = encryption.hash_password(body["new_password"])
         with system_transaction() as session:
             signing_in.change_password(
-                session,
-                user_id=g.user.id,
-                new_hash=new_hash,
-                actor=current_actor(),
-                now=session.info["now"],
+                Uow.of(session, current_actor()), user_id=g.user.id, new_hash=new_hash
             )
 
 

@@ -19,6 +19,7 @@ from pettycash.runtime import db
 from pettycash.runtime.crash_points import crash_point
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import callback_addresses, callback_sources, callbacks
 from pettycash.services.payments.callback_lists import CALLBACKS, to_response
 from pettycash.services.payments.callbacks import CallbackNotFound, InboxBusy
@@ -105,7 +106,7 @@ class Callbacks(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List stored callbacks, the newest first."""
         with transaction() as session:
-            return page(session, CALLBACKS, current_actor(), arguments)
+            return page(Uow.of(session, current_actor()), CALLBACKS, arguments)
 
 
 @blp.route("/<uuid:callback_id>/replay/")
@@ -119,6 +120,6 @@ class CallbackReplay(MethodView):
     def post(self, callback_id: UUID) -> dict[str, Any]:
         """Have a stored callback processed again; what it proved before, it proves once."""
         with transaction() as session:
-            replayed = callbacks.replay(session, callback_id=callback_id, actor=current_actor())
+            replayed = callbacks.replay(Uow.of(session, current_actor()), callback_id=callback_id)
             attempt = session.get(PaymentAttempt, replayed.attempt_id)
             return to_response(replayed, attempt.payment_id if attempt is not None else None)

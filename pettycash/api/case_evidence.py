@@ -12,6 +12,7 @@ from pettycash.api.file_transfer import BYTES, FILE, REFUSED, sent, taken
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases
 from pettycash.services.operations.cases import CaseNotFound, CaseResolved
 from pettycash.services.payments.case_resolutions import files
@@ -51,7 +52,7 @@ class CaseEvidence(MethodView):
         """List a case's evidence, without the bytes."""
         with transaction() as session:
             cases.get(session, case_id=case_id, actor=current_actor())
-            return page(session, CASE_EVIDENCE, current_actor(), arguments, case_id=case_id)
+            return page(Uow.of(session, current_actor()), CASE_EVIDENCE, arguments, case_id=case_id)
 
     @operation("case_evidence.upload", uploads=True)
     @idempotent()
@@ -65,9 +66,7 @@ class CaseEvidence(MethodView):
         """Upload evidence to a case, as multipart/form-data; who does so never confirms by it."""
         file = taken(uploaded)
         with transaction() as session:
-            kept = files.record(
-                session, case_id=case_id, **file, actor=current_actor(), now=session.info["now"]
-            )
+            kept = files.record(Uow.of(session, current_actor()), case_id=case_id, **file)
             session.flush()  # its time is the database's, and the answer shows it
             return files.to_response(kept), {
                 "Location": f"/api/cases/{case_id}/evidence/{kept.id}/"

@@ -17,6 +17,7 @@ from pettycash.runtime.db import transaction
 from pettycash.services import imports
 from pettycash.services.foundation.file_formats import MEDIA_TYPES
 from pettycash.services.foundation.text_validation import InvalidText
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imports import Import, Outcome
 from pettycash.services.imports.runs import ColumnsDiffer, NoRows, RowsRefused, StaleImport
 from pettycash.services.imports.sheets import FileTooLarge, NotASheet, TooManyRows
@@ -114,13 +115,11 @@ def _serve(declared: Import) -> None:
         def post(self, body: dict[str, Any]) -> tuple[Change, dict[str, str]]:
             with transaction() as session:
                 change = imports.propose(
-                    session,
+                    Uow.of(session, current_actor()),
                     declared,
                     **taken(body),
                     digest=body["digest"],
                     reason=body["reason"],
-                    actor=current_actor(),
-                    now=session.info["now"],
                 )
                 return change, {"Location": f"/api/changes/{change.id}/"}
 

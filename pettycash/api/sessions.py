@@ -13,6 +13,7 @@ from pettycash.services.access.identity.lists import SESSIONS
 from pettycash.services.access.identity.sessions import SessionNotFound
 from pettycash.services.foundation import security_log
 from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.web.admission import current_actor, operation
 from pettycash.web.pages import page_of, query_of
 from pettycash.web.refusals import refuses
@@ -48,7 +49,7 @@ class Sessions(MethodView):
     def get(self, arguments: dict[str, Any]) -> ListPage:
         """List one's own live sessions in this company, the newest first."""
         with transaction() as session:
-            found = page(session, SESSIONS, current_actor(), arguments)
+            found = page(Uow.of(session, current_actor()), SESSIONS, arguments)
         for each in found.items:
             each.is_current = each.family_id == g.get("auth_family_id")
         return found

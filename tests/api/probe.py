@@ -17,6 +17,7 @@ from pettycash.models.base import new_id
 from pettycash.runtime import db, errors
 from pettycash.runtime.money import Currency
 from pettycash.services.foundation.listings import Filter, Find, Listing, days, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.web.admission import current_actor, operation
 from pettycash.web.etags import Expected, set_etag
 from pettycash.web.idempotency import idempotent, refuse_and_store
@@ -110,7 +111,7 @@ class Probe:
             @blp.response(200, page_of(ProbeSchema))
             def get(self, arguments: dict[str, Any]) -> Any:
                 with db.transaction() as session:
-                    return page(session, DEPARTMENTS, current_actor(), arguments)
+                    return page(Uow.of(session, current_actor()), DEPARTMENTS, arguments)
 
             @operation("auth.me")
             @idempotent(required=True)

@@ -35,6 +35,7 @@ from pettycash.runtime import config, db
 from pettycash.runtime.rails import Method
 from pettycash.services import payments, releases
 from pettycash.services.access.identity import people, sessions
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import treasury_validation
 from pettycash.services.reconciliation.invariants import check_all, check_books, movements
 from pettycash.stack.ports import LOOPBACK
@@ -143,11 +144,9 @@ class System(Processes):
         with self.session() as session:
             requisition = approved(session, amount, destination=phone)
             _, (payment,) = treasury_validation.validate(
-                session,
+                Uow.of(session, acting(session, "treasury")),
                 requisition_id=requisition.id,
                 digest=digest(session, requisition.id),
-                actor=acting(session, "treasury"),
-                now=session.info["now"],
             )
             return Paid(payment.id, requisition.id, amount, phone)
 
@@ -161,7 +160,8 @@ class System(Processes):
         """Ask for the code, read it as its addressee would, and verify it."""
         with self.session() as session:
             now, actor = session.info["now"], acting(session, by)
-            challenge = payments.send_code(session, payment_id=paid.id, actor=actor, now=now)
+            uow = Uow(session, actor, now)
+            challenge = payments.send_code(uow, payment_id=paid.id)
             session.flush()
             send_id = session.execute(
                 select(ChallengeSend.id).where(ChallengeSend.challenge_id == challenge.id)
@@ -170,9 +170,7 @@ class System(Processes):
             assert message is not None
             code = ONE_CODE.findall(message.text)[0]
             releases.code_delivered(session, send_id=send_id, message=message, now=now)
-            result = payments.verify_code(
-                session, payment_id=paid.id, code=code, actor=actor, now=now
-            )
+            result = payments.verify_code(uow, payment_id=paid.id, code=code)
             assert result.refusal is None
 
     def release(self, *all_paid: Paid, by: str = "treasury_2") -> None:
@@ -180,12 +178,7 @@ class System(Processes):
         for paid in all_paid:
             self.verify(paid, by=by)
             with self.session() as session:
-                payments.execute(
-                    session,
-                    payment_id=paid.id,
-                    actor=acting(session, by),
-                    now=session.info["now"],
-                )
+                payments.execute(Uow.of(session, acting(session, by)), payment_id=paid.id)
 
     def token(self, username: str) -> str:
         """An access token of a persona, without the cost of a login."""

@@ -18,6 +18,7 @@ from pettycash.models.operations import Case, CaseKind, CaseStatus
 from pettycash.models.payments import PaymentAttempt
 from pettycash.runtime import db
 from pettycash.services import payments
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import pauses
 from pettycash.services.payments import case_resolutions, restored, treasury_validation
 from pettycash.services.payments.case_resolutions import CaseProposal, Ending
@@ -200,11 +201,9 @@ def raise_again(system: System, raised: Paid) -> None:
     with system.session() as session:
         requisition = approved(session, raised.amount, destination=raised.phone)
         _, (payment,) = treasury_validation.validate(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             requisition_id=requisition.id,
             digest=digest(session, requisition.id),
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
         )
         again = Paid(payment.id, requisition.id, raised.amount, raised.phone)
     with pytest.raises(restored.BlockedByLostCallback):
@@ -217,13 +216,11 @@ def raise_again(system: System, raised: Paid) -> None:
         proposal = CaseProposal(ending=Ending.NOTED, note="It was paid; the new one is cancelled.")
         now = session.info["now"]
         case = case_resolutions.propose(
-            session, case_id=case.id, proposal=proposal, actor=acting(session, "cfo"), now=now
+            Uow(session, acting(session, "cfo"), now), case_id=case.id, proposal=proposal
         )
         case_resolutions.confirm(
-            session,
+            Uow(session, acting(session, "group_finance_manager"), now),
             case_id=case.id,
             version=case.version,
-            actor=acting(session, "group_finance_manager"),
-            now=now,
         )
-        payments.cancel(session, payment_id=again.id, actor=acting(session, "treasury"), now=now)
+        payments.cancel(Uow(session, acting(session, "treasury"), now), payment_id=again.id)

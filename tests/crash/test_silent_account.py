@@ -25,6 +25,7 @@ from pettycash.models.payments import AttemptState, PaymentAttempt
 from pettycash.models.releases import PaymentExecution
 from pettycash.runtime import db
 from pettycash.services import payments
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import treasury_validation
 from tests.crash.processes import TIMINGS
 from tests.crash.system import System
@@ -139,19 +140,14 @@ def release(code: str, destination: str) -> Released:
     with acts_for(code) as session:
         requisition = approved(session, AMOUNT, by=f"{prefix}staff", destination=destination)
         _, (payment,) = treasury_validation.validate(
-            session,
+            Uow.of(session, acting(session, f"{prefix}treasury")),
             requisition_id=requisition.id,
             digest=digest(session, requisition.id),
-            actor=acting(session, f"{prefix}treasury"),
-            now=session.info["now"],
         )
         executor = f"{prefix}treasury_2"
         verified(session, payment, by=executor)
         _, execution = payments.execute(
-            session,
-            payment_id=payment.id,
-            actor=acting(session, executor),
-            now=session.info["now"],
+            Uow.of(session, acting(session, executor)), payment_id=payment.id
         )
         attempt = session.execute(
             select(PaymentAttempt.id).where(PaymentAttempt.execution_id == execution.id)

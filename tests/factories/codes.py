@@ -1,11 +1,14 @@
 """Codes that are asked for, tried and worn out."""
 
+from typing import Any
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.models.payments import Payment
 from pettycash.models.releases import ReleaseChallenge
 from pettycash.services import payments, releases
+from pettycash.services.foundation.uow import Uow
 from tests.factories import payments as making
 from tests.factories.people import acting
 
@@ -13,20 +16,17 @@ WRONG = "000000"
 
 
 def request(session: Session, payment: Payment, by: str = "treasury_2") -> ReleaseChallenge:
-    return payments.send_code(
-        session, payment_id=payment.id, actor=acting(session, by), now=session.info["now"]
-    )
+    return payments.send_code(Uow.of(session, acting(session, by)), payment_id=payment.id)
 
 
 def verify(
-    session: Session, payment: Payment, code: str, by: str = "treasury_2", **more: object
+    session: Session, payment: Payment, code: str, by: str = "treasury_2", **more: Any
 ) -> releases.CodeResult:
     return payments.verify_code(
-        session,
+        Uow(session, acting(session, by), more.pop("now", session.info["now"])),
         payment_id=payment.id,
         code=code,
-        actor=acting(session, by),
-        **{"now": session.info["now"]} | more,
+        **more,
     )
 
 

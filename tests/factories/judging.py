@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from pettycash.models.operations import Case
 from pettycash.models.payments import Payment
 from pettycash.services import payments
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import case_resolutions
 from pettycash.services.payments.case_resolutions import CaseProposal, Ending, files
 from tests.factories import payments as making
@@ -28,12 +29,10 @@ def statement() -> bytes:
 def evidence(session: Session, case_id: UUID, *, by: str = RECORDER) -> UUID:
     """Upload a page to a case."""
     kept = files.record(
-        session,
+        Uow.of(session, acting(session, by)),
         case_id=case_id,
         filename="statement.pdf",
         content=statement(),
-        actor=acting(session, by),
-        now=session.info["now"],
     )
     return kept.id
 
@@ -62,22 +61,14 @@ def propose(session: Session, case: Case, ending: Ending, by: str = "cfo", **mor
     """Let one person say how a case ended."""
     said = proposal(session, case, ending, **more)
     return case_resolutions.propose(
-        session,
-        case_id=case.id,
-        proposal=said,
-        actor=acting(session, by),
-        now=session.info["now"],
+        Uow.of(session, acting(session, by)), case_id=case.id, proposal=said
     )
 
 
 def confirm(session: Session, case: Case, by: str = "group_finance_manager") -> Case:
     """Let a second person agree."""
     return case_resolutions.confirm(
-        session,
-        case_id=case.id,
-        version=case.version,
-        actor=acting(session, by),
-        now=session.info["now"],
+        Uow.of(session, acting(session, by)), case_id=case.id, version=case.version
     )
 
 

@@ -15,6 +15,7 @@ from pettycash.models.payments import Payment, PaymentAttempt
 from pettycash.models.releases import ChallengeSend, PaymentExecution
 from pettycash.runtime.rails import Method
 from pettycash.services import payments, releases
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import case_resolutions, facts, results, treasury_validation
 from pettycash.services.payments.results import RailReport, ReportEffect, Source
 from tests.factories.people import acting
@@ -27,11 +28,9 @@ def pending(session: Session, amount: str = "1500.00", **more: Any) -> Payment:
     """One that treasury made for the whole of an approved requisition."""
     requisition = approved(session, amount, **more)
     _, (payment,) = treasury_validation.validate(
-        session,
+        Uow.of(session, acting(session, MAKER)),
         requisition_id=requisition.id,
         digest=digest(session, requisition.id),
-        actor=acting(session, MAKER),
-        now=session.info["now"],
     )
     return payment
 
@@ -45,9 +44,7 @@ def cash(session: Session, amount: str = "1500.00", **more: Any) -> Payment:
 
 def code_for(session: Session, payment: Payment, *, by: str = EXECUTOR) -> str:
     """Ask for a code and read it from the message, as the worker sends it."""
-    challenge = payments.send_code(
-        session, payment_id=payment.id, actor=acting(session, by), now=session.info["now"]
-    )
+    challenge = payments.send_code(Uow.of(session, acting(session, by)), payment_id=payment.id)
     return sent_code(session, challenge.id)
 
 
@@ -69,11 +66,7 @@ def verified(session: Session, payment: Payment, *, by: str = EXECUTOR) -> None:
     """Give an executor a grant."""
     code = code_for(session, payment, by=by)
     result = payments.verify_code(
-        session,
-        payment_id=payment.id,
-        code=code,
-        actor=acting(session, by),
-        now=session.info["now"],
+        Uow.of(session, acting(session, by)), payment_id=payment.id, code=code
     )
     assert result.refusal is None, result.refusal
 
@@ -81,9 +74,7 @@ def verified(session: Session, payment: Payment, *, by: str = EXECUTOR) -> None:
 def released(session: Session, payment: Payment, *, by: str = EXECUTOR) -> PaymentExecution:
     """Release a payment with a code."""
     verified(session, payment, by=by)
-    _, execution = payments.execute(
-        session, payment_id=payment.id, actor=acting(session, by), now=session.info["now"]
-    )
+    _, execution = payments.execute(Uow.of(session, acting(session, by)), payment_id=payment.id)
     return execution
 
 
@@ -197,11 +188,7 @@ def case_about(session: Session, object_id: UUID) -> Case:
 def confirmed(session: Session, case: Case, *, by: str) -> None:
     """Let a second person agree to what was proposed."""
     case_resolutions.confirm(
-        session,
-        case_id=case.id,
-        version=case.version,
-        actor=acting(session, by),
-        now=session.info["now"],
+        Uow.of(session, acting(session, by)), case_id=case.id, version=case.version
     )
 
 

@@ -26,6 +26,7 @@ from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
 from pettycash.services import requisitions
 from pettycash.services.approvals import approved_facts, deciding, rounds
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.requisitions import DraftLine, RequisitionDraft
 from tests.factories.people import acting, user_id
 
@@ -59,9 +60,7 @@ def raised(
     session: Session, amount: str = "1500.00", *, by: str = "staff", **more: Any
 ) -> Requisition:
     """A draft."""
-    return requisitions.create(
-        session, draft=a_draft(amount, **more), actor=acting(session, by), now=session.info["now"]
-    )
+    return requisitions.create(Uow.of(session, acting(session, by)), draft=a_draft(amount, **more))
 
 
 AFTER_APPROVAL = frozenset(
@@ -95,10 +94,8 @@ def submitted(
 ) -> Requisition:
     """One that waits for its first approver."""
     return requisitions.submit(
-        session,
+        Uow.of(session, acting(session, by)),
         requisition_id=raised(session, amount, by=by, **more).id,
-        actor=acting(session, by),
-        now=session.info["now"],
     )
 
 
@@ -111,9 +108,7 @@ def approved(
 
 def approve_all(session: Session, draft: Requisition, *, by: str = "staff") -> Requisition:
     """Hand a draft in and let everybody approve it who is asked."""
-    requisition = requisitions.submit(
-        session, requisition_id=draft.id, actor=acting(session, by), now=session.info["now"]
-    )
+    requisition = requisitions.submit(Uow.of(session, acting(session, by)), requisition_id=draft.id)
     return approve_open(session, requisition)
 
 
@@ -127,14 +122,8 @@ def approve_open(session: Session, requisition: Requisition) -> Requisition:
 def approve(session: Session, requisition: Requisition, by: str, **more: Any) -> Requisition:
     """One approval of what stands there."""
     return deciding.approve(
-        session,
-        **{
-            "requisition_id": requisition.id,
-            "digest": digest(session, requisition.id),
-            "actor": acting(session, by),
-            "now": session.info["now"],
-        }
-        | more,
+        Uow.of(session, acting(session, by)),
+        **{"requisition_id": requisition.id, "digest": digest(session, requisition.id)} | more,
     )
 
 
@@ -188,11 +177,7 @@ def actions(session: Session, requisition: Requisition) -> list[TrailAction]:
 def change(session: Session, requisition: Requisition, by: str = "staff", **what: Any) -> None:
     """Change what it says, as its requester unless told otherwise."""
     requisitions.update(
-        session,
-        requisition_id=requisition.id,
-        changes=what,
-        actor=acting(session, by),
-        now=session.info["now"],
+        Uow.of(session, acting(session, by)), requisition_id=requisition.id, changes=what
     )
 
 
@@ -200,13 +185,11 @@ def decide(session: Session, verb: str, requisition: Requisition, by: str, **mor
     """One decision of any kind on what stands there."""
     facts: dict[str, Any] = {
         "requisition_id": requisition.id,
-        "actor": acting(session, by),
-        "now": session.info["now"],
         "comment": "Because.",
     }
     if "digest" not in more:
         facts["digest"] = digest(session, requisition.id)
-    return getattr(deciding, verb)(session, **(facts | more))
+    return getattr(deciding, verb)(Uow.of(session, acting(session, by)), **(facts | more))
 
 
 def end_roles(session: Session, *names: str) -> None:

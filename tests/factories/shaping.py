@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from pettycash.models.payments import Payment
 from pettycash.models.requisitions import RequisitionStatus
 from pettycash.services import payments
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import PaymentPart
 from tests.factories import payments as making
 from tests.factories.people import acting, user_id
@@ -19,48 +20,33 @@ def in_parts(
     requisition = approved(session, amount, **more)
     requisition.move_to(RequisitionStatus.IN_PAYMENT, at=session.info["now"])
     return payments.create_for_validation(
-        session,
+        Uow.of(session, acting(session, "treasury")),
         requisition=requisition,
         parts=list(parts),
         maker_id=user_id(session, "treasury"),
-        actor=acting(session, "treasury"),
-        now=session.info["now"],
     )
 
 
 def remainder_of(session: Session, payment: Payment, **more: Any) -> Payment:
     return payments.create(
-        session,
-        **{
-            "requisition_id": payment.requisition_id,
-            "amount": None,
-            "actor": acting(session, "treasury"),
-            "now": session.info["now"],
-        }
-        | more,
+        Uow.of(session, more.pop("actor", None) or acting(session, "treasury")),
+        **{"requisition_id": payment.requisition_id, "amount": None} | more,
     )
 
 
 def change(session: Session, payment: Payment, by: str = "treasury", **changes: Any) -> Payment:
     requisition, locked = payments.locked(session, payment_id=payment.id)
     return payments.change(
-        session,
+        Uow.of(session, acting(session, by)),
         requisition=requisition,
         payment=locked,
         changes=changes,
-        actor=acting(session, by),
-        now=session.info["now"],
     )
 
 
 def execute(session: Session, payment: Payment, by: str = making.EXECUTOR, **more: Any) -> Payment:
     released, _ = payments.execute(
-        session,
-        **{
-            "payment_id": payment.id,
-            "actor": acting(session, by),
-            "now": session.info["now"],
-        }
-        | more,
+        Uow(session, acting(session, by), more.pop("now", session.info["now"])),
+        **{"payment_id": payment.id} | more,
     )
     return released

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from pettycash.models.imprest import Fund, Replenishment
 from pettycash.models.operations import Case, CaseKind, CaseStatus, PauseScope
 from pettycash.models.payments import LIVE, AttemptState, PaymentAttempt
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments
 from pettycash.services.imprest.replenishments.creation import OPEN
 from pettycash.services.operations import pauses
@@ -61,11 +62,10 @@ class Office(Player):
         for case_id, _ in self._cases(index, CaseStatus.PROPOSED):
             self.tries(
                 lambda session, case_id=case_id: case_resolutions.decline(
-                    session,
+                    Uow.of(session, self.actor(by)),
                     case_id=case_id,
                     version=session.get_one(Case, case_id).version,
                     reason="No.",
-                    actor=self.actor(by),
                 )
             )
 
@@ -88,11 +88,10 @@ class Office(Player):
         store_id = pick(list(self.memory.released.values()), index).store_id
         made = self.tries(
             lambda session: pauses.pause(
-                session,
+                Uow.of(session, self.actor("operator")),
                 scope=scope,
                 object_id=store_id if scope is PauseScope.STORE else None,
                 reason="Because.",
-                actor=self.actor("operator"),
             )
         )
         if made is not None:
@@ -111,12 +110,10 @@ class Office(Player):
         if step == "raise":
             self.tries(
                 lambda session: replenishments.raise_by_hand(
-                    session,
+                    Uow.of(session, self.actor("custodian_2")),
                     fund_id=fund_id,
-                    actor=self.actor("custodian_2"),
                     reason="A busy week ahead",
                     amount=Decimal(amount) if amount else None,
-                    now=session.info["now"],
                 )
             )
         elif found is not None:
@@ -135,11 +132,7 @@ class Office(Player):
             if said.ending is Ending.PAID:
                 said = replace(said, occurred_at=session.info["now"])
             case = case_resolutions.propose(
-                session,
-                case_id=case_id,
-                proposal=said,
-                actor=self.actor(by),
-                now=session.info["now"],
+                Uow.of(session, self.actor(by)), case_id=case_id, proposal=said
             )
             return case.version, said
 
@@ -160,11 +153,9 @@ class Office(Player):
             case = session.get_one(Case, case_id, populate_existing=True)
             stored = case.proposal
             case_resolutions.confirm(
-                session,
+                Uow.of(session, self.actor(by)),
                 case_id=case_id,
                 version=seen[0] if seen is not None else case.version,
-                actor=self.actor(by),
-                now=session.info["now"],
             )
             assert stored is not None
             return case.object_id, CaseProposal.of_json(stored)
@@ -197,7 +188,7 @@ class Office(Player):
         for by in ("operator", "cfo"):
             self.tries(
                 lambda session, by=by: pauses.resume(
-                    session, pause_id=pause_id, actor=self.actor(by), now=session.info["now"]
+                    Uow.of(session, self.actor(by)), pause_id=pause_id
                 )
             )
 
@@ -287,13 +278,13 @@ class Office(Player):
     def _next_step(self, found: Replenishment, step: str, *, is_short: bool) -> None:
         def work(session: Session) -> Replenishment:
             now = session.info["now"]
-            about = {"replenishment_id": found.id, "now": now}
+            about = {"replenishment_id": found.id}
             match step:
                 case "approve":
-                    return replenishments.approve(session, actor=self.actor("cfo"), **about)
+                    return replenishments.approve(Uow(session, self.actor("cfo"), now), **about)
                 case "reject":
                     actor = self.actor("group_finance_manager")
-                    return replenishments.reject(session, actor=actor, reason="No.", **about)
+                    return replenishments.reject(Uow(session, actor, now), reason="No.", **about)
                 case "receive":
                     missing = (
                         (found.approved_amount or Decimal(0))
@@ -302,16 +293,16 @@ class Office(Player):
                     )
                     amount = missing - 100 if is_short and missing > 100 else missing
                     received = replenishments.receive(
-                        session, actor=self.actor("custodian"), amount=amount, **about
+                        Uow(session, self.actor("custodian"), now), amount=amount, **about
                     )
                     session.info["received"] = amount
                     return received
             actor = self.actor("treasury")
-            challenge = replenishments.request_code(session, actor=actor, **about)
+            challenge = replenishments.request_code(Uow(session, actor, now), **about)
             code = making.sent_code(session, challenge.id)
-            replenishments.check_code(session, actor=actor, code=code, **about)
+            replenishments.check_code(Uow(session, actor, now), code=code, **about)
             return replenishments.fund(
-                session, actor=actor, bank_reference=f"FT-{found.number}", **about
+                Uow(session, actor, now), bank_reference=f"FT-{found.number}", **about
             )
 
         def received(session: Session) -> Decimal:

@@ -19,6 +19,7 @@ from pettycash.runtime import db
 from pettycash.runtime.rails import Method
 from pettycash.services import payments, requisitions
 from pettycash.services.approvals import deciding, rounds
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import treasury_validation
 from tests.factories import payments as making
 from tests.factories import requisitions as asking
@@ -91,11 +92,9 @@ class People(Disaster):
             usual = "staff" if step in ("recall", "cancel") else "treasury"
             self.tries(
                 lambda session: getattr(requisitions, step)(
-                    session,
+                    Uow.of(session, self.actor(out_of_turn or usual)),
                     requisition_id=requisition_id,
                     comment="Because.",
-                    actor=self.actor(out_of_turn or usual),
-                    now=session.info["now"],
                 )
             )
 
@@ -204,11 +203,7 @@ class People(Disaster):
             code = message.text.split()[0] if message is not None and is_right else "000000"
             # Only the newest voucher of a payment can be waiting.
             refusal = payments.acknowledge(
-                session,
-                payment_id=released.payment_id,
-                code=code,
-                actor=self.actor(by),
-                now=session.info["now"],
+                Uow.of(session, self.actor(by)), payment_id=released.payment_id, code=code
             )
             return refusal is None
 
@@ -219,21 +214,16 @@ class People(Disaster):
 
     def _act(self, service: Any, payment_id: UUID, by: str, **more: Any) -> Any:
         return self.tries(
-            lambda session: service(
-                session,
-                payment_id=payment_id,
-                actor=self.actor(by),
-                now=session.info["now"],
-                **more,
-            )
+            lambda session: service(Uow.of(session, self.actor(by)), payment_id=payment_id, **more)
         )
 
     def _submitted(self, session: Session, *, amount: str, method: Method, by: str) -> Requisition:
         actor, now = self.actor(by), session.info["now"]
         destination = RECIPIENT if method is Method.CASH else asking.PHONE
         draft = asking.a_draft(amount, method=method, destination=destination)
-        made = requisitions.create(session, draft=draft, actor=actor, now=now)
-        return requisitions.submit(session, requisition_id=made.id, actor=actor, now=now)
+        uow = Uow(session, actor, now)
+        made = requisitions.create(uow, draft=draft)
+        return requisitions.submit(uow, requisition_id=made.id)
 
     def _approve(
         self, session: Session, requisition_id: UUID, out_of_turn: str | None = None
@@ -244,11 +234,9 @@ class People(Disaster):
         waits = requisition.status in IN_APPROVAL
         turn = asking.waiting_for(session, requisition) if waits else "branch_manager"
         deciding.approve(
-            session,
+            Uow.of(session, self.actor(out_of_turn or turn)),
             requisition_id=requisition_id,
             digest=asking.digest(session, requisition_id),
-            actor=self.actor(out_of_turn or turn),
-            now=session.info["now"],
         )
 
     def _validate(
@@ -260,31 +248,27 @@ class People(Disaster):
         part = Decimal(500)
         parts = [payments.PaymentPart(amount=part), payments.PaymentPart(amount=amount - part)]
         _, made = treasury_validation.validate(
-            session,
+            Uow.of(session, self.actor(by)),
             requisition_id=requisition_id,
             digest=asking.digest(session, requisition_id),
             parts=parts if splits else None,
-            actor=self.actor(by),
-            now=session.info["now"],
         )
         return made
 
     def _code(self, session: Session, payment_id: UUID, *, by: str) -> str:
-        challenge = payments.send_code(
-            session, payment_id=payment_id, actor=self.actor(by), now=session.info["now"]
-        )
+        challenge = payments.send_code(Uow.of(session, self.actor(by)), payment_id=payment_id)
         return making.sent_code(session, challenge.id)
 
     def _verify(self, session: Session, payment_id: UUID, *, code: str, by: str) -> bool:
         # A refusal is part of the result and its try is counted: it must not be rolled back.
         result = payments.verify_code(
-            session, payment_id=payment_id, code=code, actor=self.actor(by), now=session.info["now"]
+            Uow.of(session, self.actor(by)), payment_id=payment_id, code=code
         )
         return result.refusal is None
 
     def _execute(self, session: Session, payment_id: UUID, *, by: str) -> Released:
         payment, execution = payments.execute(
-            session, payment_id=payment_id, actor=self.actor(by), now=session.info["now"]
+            Uow.of(session, self.actor(by)), payment_id=payment_id
         )
         attempt_id = session.execute(
             select(PaymentAttempt.id).where(PaymentAttempt.execution_id == execution.id)

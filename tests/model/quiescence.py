@@ -9,6 +9,7 @@ from pettycash.models.operations import CaseStatus
 from pettycash.models.payments import CallbackPurpose
 from pettycash.runtime import db
 from pettycash.services import payments
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.reconciliation import invariants
 from tests.model import checks
 from tests.model.disaster import Disaster
@@ -105,7 +106,7 @@ class Quiescence(Workers, World, Office, Disaster):
         for by in CUSTODIANS:
             self.tries(
                 lambda session, by=by: payments.cancel(
-                    session, payment_id=payment_id, actor=self.actor(by), now=session.info["now"]
+                    Uow.of(session, self.actor(by)), payment_id=payment_id
                 )
             )
 

@@ -13,6 +13,7 @@ from pettycash.models.payments import AttemptState, CallbackPurpose, PaymentAtte
 from pettycash.runtime import clock, db
 from pettycash.services import reconciliation
 from pettycash.services.foundation import company_settings
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import periods
 from pettycash.services.payments import callback_addresses, callbacks
 from pettycash.tasks import imprest as replenishment_tasks
@@ -110,7 +111,7 @@ class World(Player):
         if again:
             self.tries(
                 lambda session: callbacks.replay(
-                    session, callback_id=callback_id, actor=self.actor("operator")
+                    Uow.of(session, self.actor("operator")), callback_id=callback_id
                 )
             )
         self._process(callback_id)
@@ -163,7 +164,7 @@ class World(Player):
                 "hard_close": (periods.hard_close, "cfo"),
                 "reopen": (periods.reopen, "cfo"),
             }[step]
-            close(session, month=month, actor=self.actor(who), now=now)
+            close(Uow(session, self.actor(who), now), month=month)
 
         self.tries(work)
 

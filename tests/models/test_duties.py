@@ -16,6 +16,7 @@ from pettycash.models.payments import Payment
 from pettycash.models.requisitions import Requisition
 from pettycash.runtime import db
 from pettycash.services.approvals import rounds
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import treasury_validation
 from tests import books
 from tests.factories.people import acting, company_id, user_id
@@ -77,11 +78,9 @@ def execute(session: Session, payment: UUID, user: UUID, attempt: int = 1) -> st
 def paying(session: Session, amount: str = "20000.00", **more: Any) -> tuple[Requisition, Payment]:
     requisition = approved(session, amount, **more)
     _, (payment,) = treasury_validation.validate(
-        session,
+        Uow.of(session, acting(session, "treasury")),
         requisition_id=requisition.id,
         digest=digest(session, requisition.id),
-        actor=acting(session, "treasury"),
-        now=session.info["now"],
     )
     session.flush()
     return requisition, payment

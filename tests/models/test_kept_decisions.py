@@ -23,6 +23,7 @@ from pettycash.runtime.money import Currency
 from pettycash.services.access.identity import api_keys
 from pettycash.services.approvals import rounds
 from pettycash.services.foundation import digests, duties
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases, changes
 from pettycash.services.payments import facts, treasury_validation
 from pettycash.services.payments.case_resolutions import Ending
@@ -97,11 +98,9 @@ def release(
 def validated(session: Session, requisition: Requisition) -> Payment:
     """The payment that treasury makes for the whole of it."""
     _, (payment,) = treasury_validation.validate(
-        session,
+        Uow.of(session, acting(session, making.MAKER)),
         requisition_id=requisition.id,
         digest=digest(session, requisition.id),
-        actor=acting(session, making.MAKER),
-        now=session.info["now"],
     )
     session.flush()
     return payment
@@ -619,16 +618,15 @@ def test_who_did_what_is_not_rewritten(session: Session, table: str, change: str
     admin, second = acting(session, "admin"), acting(session, "admin_2")
     now = session.info["now"]
     key, _, proposal = api_keys.create(
-        session,
+        Uow(session, admin, now),
         name="a client",
         scopes=["raise"],
         expires_at=now + timedelta(days=1),
         branch_id=session.execute(text("SELECT id FROM branches LIMIT 1")).scalar_one(),
-        actor=admin,
-        now=now,
     )
-    changes.confirm(session, change_id=proposal.id, actor=second, now=now)
-    api_keys.revoke(session, api_key_id=key.id, actor=second, now=now)
+    uow = Uow(session, second, now)
+    changes.confirm(uow, change_id=proposal.id)
+    api_keys.revoke(uow, api_key_id=key.id)
     raised = submitted(session)
     session.flush()
     mark = {

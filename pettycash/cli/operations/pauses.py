@@ -22,6 +22,7 @@ from pettycash.models.operations import Pause, PauseScope, PlatformPause
 from pettycash.runtime import db
 from pettycash.services.access.identity import people, usernames
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import pauses
 
 Target = tuple[PauseScope, str | None]
@@ -56,7 +57,9 @@ def pause(*, reason: str, username: str | None, as_json: bool, **target: Any) ->
     actor = _actor(username)
     with at_host(), db.scope(company_id=actor.company_id), db.transaction() as session:
         scope, object_id = _found(session, where)
-        paused = pauses.pause(session, scope=scope, object_id=object_id, reason=reason, actor=actor)
+        paused = pauses.pause(
+            Uow.of(session, actor), scope=scope, object_id=object_id, reason=reason
+        )
         session.flush()
         _print(_company(paused), as_json)
 
@@ -80,7 +83,7 @@ def resume(*, username: str | None, as_json: bool, **target: Any) -> None:
         scope, object_id = _found(session, where)
         standing = pauses.open_pause(session, scope=scope, object_id=object_id)
         now = session.info["now"]
-        resumed = pauses.resume(session, pause_id=standing.id, actor=actor, now=now)
+        resumed = pauses.resume(Uow(session, actor, now), pause_id=standing.id)
         _print(_company(resumed), as_json)
 
 

@@ -21,6 +21,7 @@ from pettycash.services import payments, releases, requisitions
 from pettycash.services.access.identity import people, sessions
 from pettycash.services.approvals import approved_facts, deciding, rounds
 from pettycash.services.foundation.actors import Actor, HeldRole
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import treasury_validation
 from pettycash.services.payments.creation import PaymentPart
 from pettycash.services.requisitions import DraftLine, RequisitionDraft
@@ -89,12 +90,7 @@ class House:
     def release(self, paid: Paid) -> None:
         """Release a payment of `pay` here, without the API."""
         with self.scope(), db.transaction() as session:
-            payments.execute(
-                session,
-                payment_id=paid.id,
-                actor=_acting(session, EXECUTOR),
-                now=session.info["now"],
-            )
+            payments.execute(Uow.of(session, _acting(session, EXECUTOR)), payment_id=paid.id)
 
     def actor(self, username: str) -> Actor:
         """Somebody of it, as the API would let them act."""
@@ -121,12 +117,10 @@ def _pay(session: Session, number: int, amount: Decimal, phone: str) -> Paid:
     requisition = _approved(session, amount, phone)
     now = session.info["now"]
     _, (payment,) = treasury_validation.validate(
-        session,
+        Uow(session, _acting(session, VALIDATOR), now),
         requisition_id=requisition.id,
         digest=_digest(session, requisition.id),
         parts=[PaymentPart(amount=amount, store_id=_store(session))],
-        actor=_acting(session, VALIDATOR),
-        now=now,
     )
     session.flush()
     _verify(session, payment.id)
@@ -136,8 +130,9 @@ def _pay(session: Session, number: int, amount: Decimal, phone: str) -> Paid:
 def _approved(session: Session, amount: Decimal, phone: str) -> Requisition:
     now = session.info["now"]
     actor = _acting(session, REQUESTER)
+    uow = Uow(session, actor, now)
     draft = requisitions.create(
-        session,
+        uow,
         draft=RequisitionDraft(
             kind=RequisitionKind.EXPENSE,
             origin=Origin.BRANCH,
@@ -149,18 +144,14 @@ def _approved(session: Session, amount: Decimal, phone: str) -> Requisition:
             destination=phone,
             lines=[DraftLine(description="Water", amount=amount, category="utilities")],
         ),
-        actor=actor,
-        now=now,
     )
-    requisition = requisitions.submit(session, requisition_id=draft.id, actor=actor, now=now)
+    requisition = requisitions.submit(uow, requisition_id=draft.id)
     while requisition.status in IN_APPROVAL:
         session.flush()
         requisition = deciding.approve(
-            session,
+            Uow(session, _acting(session, _whose_turn(session, requisition.id)), now),
             requisition_id=requisition.id,
             digest=_digest(session, requisition.id),
-            actor=_acting(session, _whose_turn(session, requisition.id)),
-            now=now,
         )
     session.flush()
     return requisition
@@ -173,7 +164,8 @@ def _store(session: Session) -> UUID:
 def _verify(session: Session, payment_id: UUID) -> None:
     """Ask for a code, read it as its addressee would, and give it."""
     now, actor = session.info["now"], _acting(session, EXECUTOR)
-    challenge = payments.send_code(session, payment_id=payment_id, actor=actor, now=now)
+    uow = Uow(session, actor, now)
+    challenge = payments.send_code(uow, payment_id=payment_id)
     session.flush()
     send_id = session.execute(
         select(ChallengeSend.id).where(ChallengeSend.challenge_id == challenge.id)
@@ -183,9 +175,7 @@ def _verify(session: Session, payment_id: UUID) -> None:
     if message is None or found is None:
         raise NoCode("no code was made")
     releases.code_delivered(session, send_id=send_id, message=message, now=now)
-    result = payments.verify_code(
-        session, payment_id=payment_id, code=found.group(), actor=actor, now=now
-    )
+    result = payments.verify_code(uow, payment_id=payment_id, code=found.group())
     if result.refusal is not None:
         raise NoCode(f"the code was refused: {result.refusal}")
 

@@ -12,8 +12,8 @@ from pettycash.models.access import Branch
 from pettycash.models.operations import Change
 from pettycash.runtime import errors
 from pettycash.services.access import organisation
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.permissions import ADMINISTRATORS
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 
 KIND, FIELD = "head_office", "is_head_office"
@@ -37,11 +37,10 @@ def _read(
     return changes.ChangeProposal(object_id=branch.id, payload=dict(proposal.payload))
 
 
-def _apply(session: Session, change: Change, actor: Actor, now: datetime) -> None:
-    del now
+def _apply(uow: Uow, change: Change) -> None:
     assert change.object_id is not None
-    branch = organisation.get(session, Branch, unit_id=change.object_id, lock=True)
-    organisation.update(session, branch, values=dict(change.payload), actor=actor)
+    branch = organisation.get(uow.session, Branch, unit_id=change.object_id, lock=True)
+    organisation.update(uow.session, branch, values=dict(change.payload), actor=uow.actor)
 
 
 changes.register(

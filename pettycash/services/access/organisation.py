@@ -27,6 +27,7 @@ from pettycash.runtime import db, errors
 from pettycash.services.foundation import security_log
 from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.listings import Find, Listing, exact, flag, many, since
+from pettycash.services.foundation.uow import Uow
 
 U = TypeVar("U", Region, Branch, Department, CostCenter, Position)
 Unit = Region | Branch | Department | CostCenter | Position
@@ -106,7 +107,7 @@ def get_company(session: Session, *, company_id: UUID, lock: bool = False) -> Co
     return found
 
 
-def rename_company(session: Session, *, company: Company, name: str, actor: Actor) -> Company:
+def rename_company(uow: Uow, *, company: Company, name: str) -> Company:
     """Give the (locked) company another name; code and currency stay for ever.
 
     Raises:
@@ -114,12 +115,12 @@ def rename_company(session: Session, *, company: Company, name: str, actor: Acto
     """
     before = company.name
     try:
-        with session.begin_nested():
+        with uow.session.begin_nested():
             company.name = name
-            session.flush()  # a taken name must be told here, not at commit
+            uow.session.flush()  # a taken name must be told here, not at commit
     except IntegrityError as error:
         raise CompanyNameTaken from error
-    _log_event(session, "company.updated", company.id, {"name": [before, name]}, actor)
+    _log_event(uow.session, "company.updated", company.id, {"name": [before, name]}, uow.actor)
     return company
 
 

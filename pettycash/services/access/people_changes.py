@@ -14,8 +14,8 @@ from pettycash.services.access import people
 from pettycash.services.access.identity import totp
 from pettycash.services.access.identity.usernames import InvalidPerson
 from pettycash.services.foundation import security_log
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.permissions import ADMINISTRATORS
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 
 CONTACT, SECOND_FACTOR = "contact", "second_factor"
@@ -41,11 +41,11 @@ def _read_contact(
     )
 
 
-def _change_contact(session: Session, change: Change, actor: Actor, now: datetime) -> None:
+def _change_contact(uow: Uow, change: Change) -> None:
     assert change.object_id is not None
-    person = people.find(session, user_id=change.object_id, lock=True)
+    person = people.find(uow.session, user_id=change.object_id, lock=True)
     values: dict[str, Any] = dict(change.payload)
-    people.update(session, person, values=values, actor=actor, now=now, is_agreed=True)
+    people.update(uow.session, person, values=values, actor=uow.actor, now=uow.now, is_agreed=True)
 
 
 def _read_reset(
@@ -57,15 +57,15 @@ def _read_reset(
     return changes.ChangeProposal(object_id=_person(session, proposal).user.id, payload={})
 
 
-def _reset(session: Session, change: Change, actor: Actor, now: datetime) -> None:
+def _reset(uow: Uow, change: Change) -> None:
     assert change.object_id is not None
-    totp.reset(session, user_id=change.object_id, actor_id=actor.user_id, now=now)
+    totp.reset(uow.session, user_id=change.object_id, actor_id=uow.actor.user_id, now=uow.now)
     security_log.record(
-        session,
+        uow.session,
         event="mfa.reset",
         outcome="ok",
         detail={"user_id": str(change.object_id), "change_id": str(change.id)},
-        actor=actor,
+        actor=uow.actor,
     )
 
 

@@ -16,11 +16,11 @@ from pettycash.services.foundation.listings import (
     Filter,
     Find,
     Listing,
-    Reader,
     flag,
     many,
     since,
 )
+from pettycash.services.foundation.uow import Uow
 
 ROLE_ALIASES = {"fp&a": Role.FPA}
 LABELS = {
@@ -44,19 +44,19 @@ def is_live(now: datetime) -> Condition:
     return and_(RoleAssignment.valid_from <= now, or_(ends.is_(None), ends > now))
 
 
-def to_response(reader: Reader, rows: Sequence[tuple[User, Membership]]) -> list[dict[str, Any]]:
+def to_response(uow: Uow, rows: Sequence[tuple[User, Membership]]) -> list[dict[str, Any]]:
     """People as they are answered; roles and titles of all of them in one query each."""
     held: dict[UUID, list[RoleAssignment]] = {}
-    for each in reader.session.execute(
+    for each in uow.session.execute(
         select(RoleAssignment)
-        .where(RoleAssignment.user_id.in_([user.id for user, _ in rows]), is_live(reader.now))
+        .where(RoleAssignment.user_id.in_([user.id for user, _ in rows]), is_live(uow.now))
         .order_by(RoleAssignment.id)
     ).scalars():
         held.setdefault(each.user_id, []).append(each)
     wanted = {member.position_id for _, member in rows} - {None}
     named = select(Position.id, Position.title).where(Position.id.in_(wanted))
-    titles = dict(reader.session.execute(named).all())
-    sees_phones = reader.actor.has(Role.ADMIN)
+    titles = dict(uow.session.execute(named).all())
+    sees_phones = uow.actor.has(Role.ADMIN)
     return [
         _person(user, member, held.get(user.id, []), titles, sees_phones=sees_phones)
         for user, member in rows
@@ -98,10 +98,8 @@ def _person(
     }
 
 
-def _holds(roles: Sequence[Role], reader: Reader) -> Condition:
-    holders = select(RoleAssignment.user_id).where(
-        RoleAssignment.role.in_(roles), is_live(reader.now)
-    )
+def _holds(roles: Sequence[Role], uow: Uow) -> Condition:
+    holders = select(RoleAssignment.user_id).where(RoleAssignment.role.in_(roles), is_live(uow.now))
     return User.id.in_(holders)
 
 
@@ -112,7 +110,7 @@ USERS = Listing(
         "username": Filter(
             kind=str,
             longest=64,
-            where=lambda value, _reader: User.username == usernames.spelling(value),
+            where=lambda value, _uow: User.username == usernames.spelling(value),
         ),
         **{
             name: many(getattr(Membership, name))

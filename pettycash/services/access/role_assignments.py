@@ -26,8 +26,8 @@ from pettycash.models.operations import Change
 from pettycash.runtime import db, errors
 from pettycash.services.access import people
 from pettycash.services.foundation import company_settings, departures, duties
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.permissions import ADMINISTRATORS
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 
 
@@ -78,7 +78,7 @@ def get(session: Session, *, assignment_id: UUID, lock: bool = False) -> RoleAss
 
 
 def propose(
-    session: Session,
+    uow: Uow,
     *,
     user_id: UUID,
     role: Role,
@@ -86,8 +86,6 @@ def propose(
     valid_from: datetime | None,
     valid_until: datetime | None,
     reason: str,
-    actor: Actor,
-    now: datetime,
 ) -> Change:
     """Propose that somebody holds a role; a second administrator, or the cfo, makes it so.
 
@@ -98,15 +96,15 @@ def propose(
         RolesIncompatible: they hold one then that excludes it.
     """
     check(
-        session,
+        uow.session,
         user_id=user_id,
         role=role,
         scope_id=scope_id,
-        start=max(valid_from or now, now),
+        start=max(valid_from or uow.now, uow.now),
         end=valid_until,
     )
     return changes.propose(
-        session,
+        uow,
         kind="role_assignment",
         object_id=None,
         payload={
@@ -117,19 +115,11 @@ def propose(
             "valid_until": valid_until.isoformat() if valid_until else None,
         },
         reason=reason,
-        actor=actor,
-        now=now,
     )
 
 
 def propose_end(
-    session: Session,
-    *,
-    assignment_id: UUID,
-    valid_until: datetime | None,
-    reason: str,
-    actor: Actor,
-    now: datetime,
+    uow: Uow, *, assignment_id: UUID, valid_until: datetime | None, reason: str
 ) -> Change:
     """Propose that a role ends, at an instant or as soon as it is confirmed.
 
@@ -137,10 +127,10 @@ def propose_end(
         RoleAssignmentNotFound: none such.
         RoleEnded: it has ended, or ends before that.
     """
-    assignment = get(session, assignment_id=assignment_id)
-    _check_can_end(assignment, max(valid_until or now, now))
+    assignment = get(uow.session, assignment_id=assignment_id)
+    _check_can_end(assignment, max(valid_until or uow.now, uow.now))
     return changes.propose(
-        session,
+        uow,
         kind="role_end",
         object_id=assignment_id,
         payload={
@@ -149,8 +139,6 @@ def propose_end(
             "valid_until": valid_until.isoformat() if valid_until else None,
         },
         reason=reason,
-        actor=actor,
-        now=now,
     )
 
 
@@ -250,22 +238,22 @@ def _check_can_end(assignment: RoleAssignment, end: datetime) -> None:
         raise RoleEnded
 
 
-def _assign(session: Session, change: Change, actor: Actor, now: datetime) -> None:
+def _assign(uow: Uow, change: Change) -> None:
     """Give a confirmed role, from the proposed instant or now if that has passed."""
     said = change.payload
     user_id, role = UUID(said["user_id"]), Role(said["role"])
     scope_id = UUID(said["scope_id"]) if said["scope_id"] else None
-    start = max(_instant(said["valid_from"]) or now, now)
+    start = max(_instant(said["valid_from"]) or uow.now, uow.now)
     end = _instant(said["valid_until"])
     assign(
-        session,
+        uow.session,
         user_id=user_id,
         role=role,
         scope_id=scope_id,
         start=start,
         end=end,
         proposed_by=change.proposed_by,
-        confirmed_by=actor.user_id,
+        confirmed_by=uow.actor.user_id,
     )
 
 
@@ -305,17 +293,16 @@ def assign(
         departures.enqueue(session, user_id=user_id, at=end)
 
 
-def _end(session: Session, change: Change, actor: Actor, now: datetime) -> None:
+def _end(uow: Uow, change: Change) -> None:
     """End a role, at the proposed instant or now if that has passed."""
-    del actor
     if change.object_id is None:
         raise RoleAssignmentNotFound
-    assignment = get(session, assignment_id=change.object_id, lock=True)
-    end = max(_instant(change.payload["valid_until"]) or now, now)
+    assignment = get(uow.session, assignment_id=change.object_id, lock=True)
+    end = max(_instant(change.payload["valid_until"]) or uow.now, uow.now)
     _check_can_end(assignment, end)
     # A role that has not begun is over before it begins: an empty time is not allowed.
     assignment.valid_until = max(end, assignment.valid_from + timedelta(microseconds=1))
-    departures.enqueue(session, user_id=assignment.user_id, at=assignment.valid_until)
+    departures.enqueue(uow.session, user_id=assignment.user_id, at=assignment.valid_until)
 
 
 def _read_escalation_approver(
@@ -337,14 +324,13 @@ def _read_escalation_approver(
     return changes.ChangeProposal(object_id=None, payload=said)
 
 
-def _set_escalation_approver(session: Session, change: Change, actor: Actor, now: datetime) -> None:
-    del now
+def _set_escalation_approver(uow: Uow, change: Change) -> None:
     said = change.payload["user_id"]
-    before = company_settings.current(session).escalation_approver_id
+    before = company_settings.current(uow.session).escalation_approver_id
     if before is not None:
-        departures.enqueue(session, user_id=before)
+        departures.enqueue(uow.session, user_id=before)
     company_settings.set_escalation_approver(
-        session, user_id=UUID(said) if said else None, changed_by=actor.user_id
+        uow.session, user_id=UUID(said) if said else None, changed_by=uow.actor.user_id
     )
 
 

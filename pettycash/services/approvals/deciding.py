@@ -29,8 +29,8 @@ from pettycash.models.requisitions import (
 from pettycash.runtime import errors
 from pettycash.services.approvals import approved_facts, resolution, rounds, trail
 from pettycash.services.foundation import duties, hooks, text_validation, visibility
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.duties import Duty
+from pettycash.services.foundation.uow import Uow
 
 R = RequisitionStatus
 
@@ -102,13 +102,7 @@ class WaitingStep:
 
 
 def approve(
-    session: Session,
-    *,
-    requisition_id: UUID,
-    digest: str,
-    comment: str | None = None,
-    actor: Actor,
-    now: datetime,
+    uow: Uow, *, requisition_id: UUID, digest: str, comment: str | None = None
 ) -> Requisition:
     """Approve the open step. The last approval leaves the requisition with treasury.
 
@@ -121,74 +115,51 @@ def approve(
         StaleDigest: what was read is not what stands there now.
         UrgencyUnanswered: the step asks whether it is urgent.
     """
-    turn = _turn(session, requisition_id=requisition_id, digest=digest, actor=actor, now=now)
+    turn = _turn(uow, requisition_id=requisition_id, digest=digest)
     check_urgency_answered(turn.requisition)
-    _decide(session, turn, StepDecision.APPROVED, comment=comment, actor=actor)
-    _write_trail(session, turn, TrailAction.APPROVED, comment=comment, actor=actor)
-    rounds.close_step(turn.step, StepStatus.APPROVED, now=now)
-    _advance(session, turn, now=now)
+    _decide(uow, turn, StepDecision.APPROVED, comment=comment)
+    _write_trail(uow, turn, TrailAction.APPROVED, comment=comment)
+    rounds.close_step(turn.step, StepStatus.APPROVED, now=uow.now)
+    _advance(uow.session, turn, now=uow.now)
     return turn.requisition
 
 
-def reject(
-    session: Session,
-    *,
-    requisition_id: UUID,
-    digest: str,
-    comment: str,
-    actor: Actor,
-    now: datetime,
-) -> Requisition:
+def reject(uow: Uow, *, requisition_id: UUID, digest: str, comment: str) -> Requisition:
     """End the requisition with a no; the reason is required.
 
     Raises:
         InvalidText: no reason.
         The refusals of `approve`, but UrgencyUnanswered.
     """
-    turn = _turn(session, requisition_id=requisition_id, digest=digest, actor=actor, now=now)
+    turn = _turn(uow, requisition_id=requisition_id, digest=digest)
     reason = text_validation.required(comment, field="comment")
-    _decide(session, turn, StepDecision.REJECTED, comment=reason, actor=actor)
-    _write_trail(session, turn, TrailAction.REJECTED, comment=reason, actor=actor)
-    rounds.close_step(turn.step, StepStatus.REJECTED, now=now)
-    rounds.close_round(session, turn.round, RoundStatus.REJECTED, now=now)
-    turn.requisition.move_to(R.REJECTED, at=now)
+    _decide(uow, turn, StepDecision.REJECTED, comment=reason)
+    _write_trail(uow, turn, TrailAction.REJECTED, comment=reason)
+    rounds.close_step(turn.step, StepStatus.REJECTED, now=uow.now)
+    rounds.close_round(uow.session, turn.round, RoundStatus.REJECTED, now=uow.now)
+    turn.requisition.move_to(R.REJECTED, at=uow.now)
     return turn.requisition
 
 
-def request_changes(
-    session: Session,
-    *,
-    requisition_id: UUID,
-    digest: str,
-    comment: str,
-    actor: Actor,
-    now: datetime,
-) -> Requisition:
+def request_changes(uow: Uow, *, requisition_id: UUID, digest: str, comment: str) -> Requisition:
     """Give the requisition back to its requester, saying what to change.
 
     Raises:
         InvalidText: no reason.
         The refusals of `approve`, but UrgencyUnanswered.
     """
-    turn = _turn(session, requisition_id=requisition_id, digest=digest, actor=actor, now=now)
+    turn = _turn(uow, requisition_id=requisition_id, digest=digest)
     reason = text_validation.required(comment, field="comment")
-    _decide(session, turn, StepDecision.CHANGES_REQUESTED, comment=reason, actor=actor)
-    _write_trail(session, turn, TrailAction.CHANGES_REQUESTED, comment=reason, actor=actor)
-    rounds.close_step(turn.step, StepStatus.CHANGES_REQUESTED, now=now)
-    rounds.close_round(session, turn.round, RoundStatus.CHANGES_REQUESTED, now=now)
-    turn.requisition.move_to(R.CHANGES_REQUESTED, at=now)
+    _decide(uow, turn, StepDecision.CHANGES_REQUESTED, comment=reason)
+    _write_trail(uow, turn, TrailAction.CHANGES_REQUESTED, comment=reason)
+    rounds.close_step(turn.step, StepStatus.CHANGES_REQUESTED, now=uow.now)
+    rounds.close_round(uow.session, turn.round, RoundStatus.CHANGES_REQUESTED, now=uow.now)
+    turn.requisition.move_to(R.CHANGES_REQUESTED, at=uow.now)
     return turn.requisition
 
 
 def confirm_urgency(
-    session: Session,
-    *,
-    requisition_id: UUID,
-    urgency: Urgency,
-    digest: str,
-    comment: str | None = None,
-    actor: Actor,
-    now: datetime,
+    uow: Uow, *, requisition_id: UUID, urgency: Urgency, digest: str, comment: str | None = None
 ) -> Requisition:
     """Answer, as the first approver, whether a requisition is urgent.
 
@@ -200,14 +171,15 @@ def confirm_urgency(
         NoUrgencyQuestion: it is not urgent, or that was answered.
         The refusals of `approve`, but UrgencyUnanswered.
     """
-    turn = _turn(session, requisition_id=requisition_id, digest=digest, actor=actor, now=now)
+    now = uow.now
+    turn = _turn(uow, requisition_id=requisition_id, digest=digest)
     check_urgency_asked(turn.requisition)
     if urgency is Urgency.REFUSED:
-        _decide(session, turn, StepDecision.URGENCY_REFUSED, comment=comment, actor=actor)
-        _write_trail(session, turn, TrailAction.URGENCY_REFUSED, comment=comment, actor=actor)
+        _decide(uow, turn, StepDecision.URGENCY_REFUSED, comment=comment)
+        _write_trail(uow, turn, TrailAction.URGENCY_REFUSED, comment=comment)
         turn.requisition.move_to(rounds.STATUS_OF_ROLE.get(turn.step.role, R.PENDING), at=now)
         return turn.requisition
-    _decide(session, turn, StepDecision.URGENCY_CONFIRMED, comment=comment, actor=actor)
+    _decide(uow, turn, StepDecision.URGENCY_CONFIRMED, comment=comment)
     rounds.close_step(turn.step, StepStatus.APPROVED, now=now)
     skipped = []
     if turn.round.policy["allow_urgent_fasttrack"] and not _is_top_tier(turn.round):
@@ -215,14 +187,13 @@ def confirm_urgency(
         for step in skipped:
             rounds.close_step(step, StepStatus.SKIPPED, now=now)
     _write_trail(
-        session,
+        uow,
         turn,
         TrailAction.URGENCY_CONFIRMED,
         comment=comment,
-        actor=actor,
         skipped_roles=[step.original_role.value for step in skipped],
     )
-    _advance(session, turn, now=now)
+    _advance(uow.session, turn, now=now)
     return turn.requisition
 
 
@@ -263,26 +234,21 @@ def check_digest(
         raise StaleDigest("The requisition was changed since its round began.")
 
 
-def _turn(
-    session: Session, *, requisition_id: UUID, digest: str, actor: Actor, now: datetime
-) -> WaitingStep:
+def _turn(uow: Uow, *, requisition_id: UUID, digest: str) -> WaitingStep:
     """Lock, then check everything that a decision of the open step needs."""
-    requisition = visibility.requisition(
-        session, actor=actor, requisition_id=requisition_id, lock=True
-    )
-    turn = waiting_step(session, requisition, actor=actor, now=now)
-    check_digest(session, requisition=requisition, approval_round=turn.round, digest=digest)
+    requisition = visibility.requisition(uow, requisition_id=requisition_id, lock=True)
+    turn = waiting_step(uow, requisition)
+    check_digest(uow.session, requisition=requisition, approval_round=turn.round, digest=digest)
     return turn
 
 
-def waiting_step(
-    session: Session, requisition: Requisition, *, actor: Actor, now: datetime
-) -> WaitingStep:
+def waiting_step(uow: Uow, requisition: Requisition) -> WaitingStep:
     """The open step of a requisition that waits for the actor's decision as it stands.
 
     Raises:
         the refusals of `approve`, but StaleDigest and UrgencyUnanswered.
     """
+    session, actor = uow.session, uow.actor
     if requisition.requester_id == actor.user_id:
         raise OwnRequisition
     if requisition.status not in IN_APPROVAL:
@@ -311,47 +277,44 @@ def waiting_step(
         role=own.role,
         scope_id=own.scope_id,
         requisition=requisition,
-        now=now,
+        now=uow.now,
     ):
         raise RoleLost(f"You no longer hold the role {own.role}.")
     return WaitingStep(requisition=requisition, round=current, step=own, steps=steps, known=known)
 
 
-def _decide(
-    session: Session, turn: WaitingStep, verdict: StepDecision, *, comment: str | None, actor: Actor
-) -> None:
-    session.add(
+def _decide(uow: Uow, turn: WaitingStep, verdict: StepDecision, *, comment: str | None) -> None:
+    uow.session.add(
         Decision(
             company_id=turn.requisition.company_id,
             requisition_id=turn.requisition.id,
             round_id=turn.round.id,
             step_id=turn.step.id,
-            user_id=actor.user_id,
+            user_id=uow.actor.user_id,
             role=turn.step.role,
             verdict=verdict,
             digest=turn.round.digest,
             comment=text_validation.optional(comment, field="comment"),
-            ip_address=actor.ip_address,
-            user_agent=actor.user_agent,
+            ip_address=uow.actor.ip_address,
+            user_agent=uow.actor.user_agent,
         )
     )
-    session.flush()  # the database's own check of duties comes before anything follows from it
+    uow.session.flush()  # the database's own check of duties comes before anything follows from it
 
 
 def _write_trail(
-    session: Session,
+    uow: Uow,
     turn: WaitingStep,
     action: TrailAction,
     *,
     comment: str | None,
-    actor: Actor,
     skipped_roles: list[str] | None = None,
 ) -> None:
     trail.write(
-        session,
+        uow.session,
         turn.requisition,
         action,
-        actor=actor,
+        actor=uow.actor,
         role=turn.step.role,
         comment=text_validation.optional(comment, field="comment"),
         digest=turn.round.digest,

@@ -32,8 +32,8 @@ from pettycash.models.requisitions import (
 )
 from pettycash.services.approvals import approved_facts, resolution, thresholds, trail
 from pettycash.services.foundation import duties
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.duties import Duty
+from pettycash.services.foundation.uow import Uow
 
 R = RequisitionStatus
 STANDING = (RoundStatus.OPEN, RoundStatus.APPROVED, RoundStatus.HANDED_OVER)
@@ -110,9 +110,7 @@ def assignees_of(session: Session, round_id: UUID) -> dict[UUID, list[UUID]]:
     return found
 
 
-def open_round(
-    session: Session, *, requisition: Requisition, actor: Actor, now: datetime
-) -> ApprovalRound:
+def open_round(uow: Uow, *, requisition: Requisition) -> ApprovalRound:
     """Resolve the chain for the facts as they stand and open its first step.
 
     Raises:
@@ -120,6 +118,7 @@ def open_round(
         MissingScope: a role of the chain needs a unit that the requisition does not name.
         NoApprover: nobody may take a step.
     """
+    session, now = uow.session, uow.now
     facts = facts_of(session, requisition)
     threshold = thresholds.require(
         session,
@@ -174,7 +173,7 @@ def open_round(
         session,
         requisition,
         TrailAction.SUBMITTED,
-        actor=actor,
+        actor=uow.actor,
         role=Role.STAFF.value,
         digest=opened.digest,
         override=chain.override,
@@ -321,19 +320,18 @@ def last_approval(session: Session, approved: ApprovalRound) -> tuple[ApprovalSt
 
 
 def write_redirect(
-    session: Session,
+    uow: Uow,
     *,
     requisition: Requisition,
     approved: ApprovalRound,
     facts: dict[str, Any],
     seat: resolution.ChainStep,
-    actor: Actor,
-    now: datetime,
 ) -> ApprovalRound:
     """A round of one step that was decided: somebody approved that the money goes elsewhere.
 
     The earlier approvals stand, in the round that they were given in.
     """
+    session = uow.session
     opened = _new_round(
         session,
         requisition=requisition,
@@ -353,7 +351,7 @@ def write_redirect(
         escalation_reason=seat.escalation_reason,
         confirms_urgency=False,
     )
-    step.opened_at = now
+    step.opened_at = uow.now
     session.flush()  # a decision is an assignee's
     session.add(
         Decision(
@@ -365,12 +363,12 @@ def write_redirect(
             role=seat.role,
             verdict=StepDecision.APPROVED,
             digest=opened.digest,
-            ip_address=actor.ip_address,
-            user_agent=actor.user_agent,
+            ip_address=uow.actor.ip_address,
+            user_agent=uow.actor.user_agent,
         )
     )
-    close_step(step, StepStatus.APPROVED, now=now)
-    close_round(session, opened, RoundStatus.APPROVED, now=now)
+    close_step(step, StepStatus.APPROVED, now=uow.now)
+    close_round(session, opened, RoundStatus.APPROVED, now=uow.now)
     return opened
 
 

@@ -13,7 +13,7 @@
         find=Find(exact=(Payment.number,), payees=(Payment.payee_name,)),
         orders={"newest": (Payment.id.desc(),)},
     )
-    page(session, PAYMENTS, actor, {"status": [PaymentStatus.FAILED]})
+    page(uow, PAYMENTS, {"status": [PaymentStatus.FAILED]})
 
 A page costs the same wherever it stands in the table: an order ends with a unique column and holds
 no nullable one. The first order is the one that a list has when nobody names another.
@@ -26,7 +26,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -39,6 +38,7 @@ from pettycash.models.access import User
 from pettycash.runtime import clock, errors, settings
 from pettycash.services.foundation import company_settings, visibility
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 200
@@ -52,27 +52,8 @@ class CursorInvalid(errors.RuleViolation):
     code = "request.cursor_invalid"
 
 
-@dataclass(frozen=True)
-class Reader:
-    """Somebody who reads a list, and when."""
-
-    session: Session
-    actor: Actor
-
-    @property
-    def now(self) -> datetime:
-        """PostgreSQL's."""
-        now: datetime = self.session.info["now"]
-        return now
-
-    @cached_property
-    def timezone(self) -> str:
-        """The company's, which days are counted in."""
-        return company_settings.current(self.session).timezone
-
-
 Condition = ColumnElement[bool]
-Where = Callable[[Any, Reader], Condition]
+Where = Callable[[Any, Uow], Condition]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +76,7 @@ def exact(column: Any, kind: type | None = None, *, longest: int = 200, text: st
     """Rows whose column is this value."""
     return Filter(
         kind=kind or _kind_of(column),
-        where=lambda value, _reader: column == value,
+        where=lambda value, _uow: column == value,
         longest=longest,
         description=text,
     )
@@ -111,7 +92,7 @@ def many(
     """Rows whose column is any of these values."""
     return Filter(
         kind=kind or _kind_of(column),
-        where=lambda values, _reader: column.in_(values),
+        where=lambda values, _uow: column.in_(values),
         several=True,
         aliases=aliases or {},
         description=text,
@@ -125,8 +106,8 @@ def flag(
 ) -> Filter:
     """Rows of which the condition is true, or of which it is not."""
 
-    def where(value: bool, reader: Reader) -> Condition:
-        found = condition(reader.now) if callable(condition) else condition
+    def where(value: bool, uow: Uow) -> Condition:
+        found = condition(uow.now) if callable(condition) else condition
         return and_(found) if value else not_(found)
 
     return Filter(kind=bool, where=where, description=text)
@@ -136,10 +117,10 @@ def between(name: str, column: Any) -> Mapping[str, Filter]:
     """Amounts: `min_…` and `max_…`, both inclusive."""
     return {
         f"min_{name}": Filter(
-            kind=Decimal, where=lambda value, _reader: column >= value, description="At least."
+            kind=Decimal, where=lambda value, _uow: column >= value, description="At least."
         ),
         f"max_{name}": Filter(
-            kind=Decimal, where=lambda value, _reader: column <= value, description="At most."
+            kind=Decimal, where=lambda value, _uow: column <= value, description="At most."
         ),
     }
 
@@ -156,14 +137,14 @@ def days(
     dated = _kind_of(column) is date
     counted = true() if where is None else where
 
-    def begins(value: date, reader: Reader) -> Condition:
-        edge = value if dated else clock.day_bounds(value, reader.timezone)[0]
+    def begins(value: date, uow: Uow) -> Condition:
+        edge = value if dated else _bounds(value, uow)[0]
         return and_(counted, column >= edge)
 
-    def ends(value: date, reader: Reader) -> Condition:
+    def ends(value: date, uow: Uow) -> Condition:
         if dated:
             return and_(counted, column <= value)
-        return and_(counted, column < clock.day_bounds(value, reader.timezone)[1])
+        return and_(counted, column < _bounds(value, uow)[1])
 
     return {
         f"{before}from": Filter(kind=date, where=begins, description="First day."),
@@ -177,7 +158,7 @@ def since(column: Any) -> Filter:
     """Rows whose instant is this one or a later one."""
     return Filter(
         kind=datetime,
-        where=lambda value, _reader: column >= value,
+        where=lambda value, _uow: column >= value,
         description="Made or changed at this instant or later.",
     )
 
@@ -209,7 +190,7 @@ class Find:
         return or_(and_(*each), *whole)
 
 
-Show = Callable[[Reader, Sequence[Any]], Sequence[Any]]
+Show = Callable[[Uow, Sequence[Any]], Sequence[Any]]
 
 
 def everything(_actor: Actor) -> Condition:
@@ -217,7 +198,7 @@ def everything(_actor: Actor) -> Condition:
     return true()
 
 
-def as_they_are(_reader: Reader, rows: Sequence[Any]) -> Sequence[Any]:
+def as_they_are(_uow: Uow, rows: Sequence[Any]) -> Sequence[Any]:
     """Rows are shown by their columns."""
     return rows
 
@@ -228,7 +209,7 @@ class Listing:
 
     name: str
     """The operation that reaches it."""
-    query: Select[*tuple[Any, ...]] | Callable[[Reader], Select[*tuple[Any, ...]]]
+    query: Select[*tuple[Any, ...]] | Callable[[Uow], Select[*tuple[Any, ...]]]
     orders: Mapping[str, Sequence[Any]]
     scope: Callable[[Actor], Condition] = everything
     filters: Mapping[str, Filter] = field(default_factory=dict)
@@ -253,11 +234,7 @@ class ListPage:
 
 
 def page(
-    session: Session,
-    listing: Listing,
-    actor: Actor,
-    arguments: Mapping[str, Any] | None = None,
-    **within: Any,
+    uow: Uow, listing: Listing, arguments: Mapping[str, Any] | None = None, **within: Any
 ) -> ListPage:
     """One page; `arguments` are filters by name, and `q`, `order`, `limit`, `cursor`.
 
@@ -269,34 +246,32 @@ def page(
     given = _given(arguments) | within
     cursor = given.pop("cursor", None)
     size = given.pop("limit", PAGE_SIZE)
-    signer = _signer(listing, given, actor)
+    signer = _signer(listing, given, uow.actor)
     marker = None
     if cursor is not None:
         try:
             marker = signer.loads(cursor)
         except BadData as error:
             raise CursorInvalid from error
-    reader = Reader(session, actor)
-    rows, bookmark = _rows(reader, listing, given, size=size, marker=marker)
-    items = listing.show(reader, rows)
+    rows, bookmark = _rows(uow, listing, given, size=size, marker=marker)
+    items = listing.show(uow, rows)
     return ListPage(
         items=items,
         next_cursor=None if bookmark is None else signer.dumps(bookmark),
-        people=names(reader, listing, items),
+        people=names(uow, listing, items),
     )
 
 
 def export(
-    session: Session, listing: Listing, actor: Actor, arguments: Mapping[str, Any] | None = None
+    uow: Uow, listing: Listing, arguments: Mapping[str, Any] | None = None
 ) -> Iterator[dict[str, Any]]:
     """All rows of a list by column, page by page; beside the id of a person stands the name."""
     given = _given(arguments)
-    reader = Reader(session, actor)
     bookmark: str | None = None
     while True:
-        rows, bookmark = _rows(reader, listing, given, size=EXPORT_PAGE_SIZE, marker=bookmark)
-        items = listing.show(reader, rows)
-        known = names(reader, listing, items)
+        rows, bookmark = _rows(uow, listing, given, size=EXPORT_PAGE_SIZE, marker=bookmark)
+        items = listing.show(uow, rows)
+        known = names(uow, listing, items)
         for item in items:
             row: dict[str, Any] = {}
             for column in listing.columns:
@@ -308,12 +283,12 @@ def export(
             return
 
 
-def names(reader: Reader, listing: Listing, items: Sequence[Any]) -> Mapping[UUID, str]:
+def names(uow: Uow, listing: Listing, items: Sequence[Any]) -> Mapping[UUID, str]:
     """The names of the persons in these items, by id."""
-    if listing.hides_people and not visibility.sees_payees(reader.actor):
+    if listing.hides_people and not visibility.sees_payees(uow.actor):
         return {}
     ids = {value_of(item, name) for item in items for name in listing.people} - {None}
-    return people(reader.session, ids)
+    return people(uow.session, ids)
 
 
 def people(session: Session, ids: set[UUID]) -> Mapping[UUID, str]:
@@ -329,28 +304,33 @@ def value_of(item: Any, name: str) -> Any:
     return item.get(name) if isinstance(item, Mapping) else getattr(item, name)
 
 
+def _bounds(day: date, uow: Uow) -> tuple[datetime, datetime]:
+    """The beginning and end of a day of the company."""
+    return clock.day_bounds(day, company_settings.current(uow.session).timezone)
+
+
 def _given(arguments: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in (arguments or {}).items() if value is not None}
 
 
-def _query(reader: Reader, listing: Listing, given: Mapping[str, Any]) -> Select[*tuple[Any, ...]]:
-    query = listing.query if isinstance(listing.query, Select) else listing.query(reader)
-    conditions = [listing.scope(reader.actor)]
+def _query(uow: Uow, listing: Listing, given: Mapping[str, Any]) -> Select[*tuple[Any, ...]]:
+    query = listing.query if isinstance(listing.query, Select) else listing.query(uow)
+    conditions = [listing.scope(uow.actor)]
     for name, value in given.items():
         if name == "q" and listing.find is not None:
-            conditions.append(listing.find.condition(value, reader.actor))
+            conditions.append(listing.find.condition(value, uow.actor))
         elif name != "order":
-            conditions.append(listing.filters[name].where(value, reader))
+            conditions.append(listing.filters[name].where(value, uow))
     return query.where(*conditions)
 
 
 def _rows(
-    reader: Reader, listing: Listing, given: Mapping[str, Any], *, size: int, marker: str | None
+    uow: Uow, listing: Listing, given: Mapping[str, Any], *, size: int, marker: str | None
 ) -> tuple[Sequence[Any], str | None]:
-    query = _query(reader, listing, given)
+    query = _query(uow, listing, given)
     order = listing.orders[given.get("order", next(iter(listing.orders)))]
     try:
-        found = select_page(reader.session, query.order_by(*order), per_page=size, page=marker)
+        found = select_page(uow.session, query.order_by(*order), per_page=size, page=marker)
     except (InvalidPage, ValueError) as error:
         raise CursorInvalid from error
     is_single = len(query.column_descriptions) == 1

@@ -3,7 +3,6 @@
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, false, func, or_, select, true
-from sqlalchemy.orm import Session
 
 from pettycash.models.access import Branch, Membership, Role, ScopeKind, SecurityEvent
 from pettycash.models.approvals import ApprovalStep, StepAssignee
@@ -15,6 +14,7 @@ from pettycash.models.requisitions import Requisition
 from pettycash.runtime import errors
 from pettycash.services.foundation import requesters
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 
 
 class RequisitionNotFound(errors.NotFound):
@@ -144,45 +144,45 @@ def payments(actor: Actor) -> ColumnElement[bool]:
     return or_(*found)
 
 
-def requisition(
-    session: Session, *, actor: Actor, requisition_id: UUID, lock: bool = False
-) -> Requisition:
+def requisition(uow: Uow, *, requisition_id: UUID, lock: bool = False) -> Requisition:
     """Load a requisition within the actor's scope, locked where it will be changed.
 
     Raises:
         RequisitionNotFound: none such within scope.
     """
-    query = select(Requisition).where(Requisition.id == requisition_id, requisitions(actor))
+    query = select(Requisition).where(Requisition.id == requisition_id, requisitions(uow.actor))
     if lock:
         query = query.with_for_update(of=Requisition, key_share=True)
-    found = session.execute(query.execution_options(populate_existing=lock)).scalar_one_or_none()
+    found = uow.session.execute(
+        query.execution_options(populate_existing=lock)
+    ).scalar_one_or_none()
     if found is None:
         raise RequisitionNotFound
     return found
 
 
-def payment(session: Session, *, actor: Actor, payment_id: UUID) -> Payment:
+def payment(uow: Uow, *, payment_id: UUID) -> Payment:
     """Load a payment within the actor's scope, unlocked: lock requisition, then payment.
 
     Raises:
         PaymentNotFound: none such within scope.
     """
-    found = session.execute(
-        select(Payment).where(Payment.id == payment_id, payments(actor))
+    found = uow.session.execute(
+        select(Payment).where(Payment.id == payment_id, payments(uow.actor))
     ).scalar_one_or_none()
     if found is None:
         raise PaymentNotFound
     return found
 
 
-def fund(session: Session, *, actor: Actor, fund_id: UUID) -> Fund:
+def fund(uow: Uow, *, fund_id: UUID) -> Fund:
     """Load a fund within the actor's scope.
 
     Raises:
         FundNotFound: none such within scope.
     """
-    found = session.execute(
-        select(Fund).where(Fund.id == fund_id, funds(actor))
+    found = uow.session.execute(
+        select(Fund).where(Fund.id == fund_id, funds(uow.actor))
     ).scalar_one_or_none()
     if found is None:
         raise FundNotFound

@@ -10,7 +10,6 @@ import hmac
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import marshmallow as ma
@@ -20,6 +19,7 @@ from pettycash.models.operations import Change
 from pettycash.runtime import errors
 from pettycash.services.foundation import digests, log_events
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imports import sheets
 from pettycash.services.imports.declared import (
     By,
@@ -172,15 +172,7 @@ def check(
 
 
 def propose(
-    session: Session,
-    declared: Import,
-    *,
-    filename: str,
-    content: bytes,
-    digest: str,
-    reason: str,
-    actor: Actor,
-    now: datetime,
+    uow: Uow, declared: Import, *, filename: str, content: bytes, digest: str, reason: str
 ) -> Change:
     """Propose what was checked, whole; a second person confirms it.
 
@@ -189,31 +181,28 @@ def propose(
         StaleImport: the digest is of another file, or rows would now do something else.
         NotAProposer, ReasonMissing: see `changes.propose`; what the file is refused for: `check`.
     """
-    run = check(session, declared, filename=filename, content=content, actor=actor)
+    run = check(uow.session, declared, filename=filename, content=content, actor=uow.actor)
     _refuse(run.errors)
     if run.digest is None or not hmac.compare_digest(run.digest, digest.strip().lower()):
         raise StaleImport
     return changes.propose(
-        session,
+        uow,
         kind=declared.kind,
         object_id=None,
         payload=run.facts,
         reason=reason,
         digest=bytes.fromhex(run.digest),
-        actor=actor,
-        now=now,
     )
 
 
 def register(declared: Import) -> Import:
     """Make a declared import known to the changes of two people."""
 
-    def commit(session: Session, change: Change, actor: Actor, now: datetime) -> None:
-        del now
+    def commit(uow: Uow, change: Change) -> None:
         said = change.payload
         read = [ReadRow(number=row["row"], values=row["values"]) for row in said[changes.ROWS]]
-        by = By(actor=actor, change=change)
-        applied, refused = _apply(session, declared, read, by)
+        by = By(actor=uow.actor, change=change)
+        applied, refused = _apply(uow.session, declared, read, by)
         _refuse(refused)
         run = Run(
             declared=declared,

@@ -12,8 +12,8 @@ from pettycash.models.operations import Change
 from pettycash.runtime import errors, money
 from pettycash.runtime.money import Currency
 from pettycash.services.foundation import security_log, visibility
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.permissions import FINANCE_OFFICERS
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import funds, replenishments
 from pettycash.services.imprest.funds.keeping import AMOUNTS
 from pettycash.services.operations import changes
@@ -59,19 +59,19 @@ def _wire(values: Mapping[str, Decimal | None], fund: Fund) -> dict[str, str | N
     }
 
 
-def _apply(session: Session, change: Change, actor: Actor, now: datetime) -> None:
+def _apply(uow: Uow, change: Change) -> None:
     assert change.object_id is not None
-    fund = funds.locked(session, actor=actor, fund_id=change.object_id)
+    fund = funds.locked(uow, fund_id=change.object_id)
     values = _parsed(fund, change.payload)
     old = _wire({name: getattr(fund, name) for name in values}, fund)
-    funds.update(session, fund=fund, changes=values, now=now)
-    replenishments.sweep(session, fund_id=fund.id, now=now)
+    funds.update(uow.session, fund=fund, changes=values, now=uow.now)
+    replenishments.sweep(uow.session, fund_id=fund.id, now=uow.now)
     security_log.record(
-        session,
+        uow.session,
         event="fund.limits_changed",
         outcome="ok",
         detail={"fund_id": str(fund.id), "old": old, "new": change.payload},
-        actor=actor,
+        actor=uow.actor,
     )
 
 

@@ -30,9 +30,9 @@ from pettycash.runtime import db, errors, money
 from pettycash.runtime.crash_points import crash_point
 from pettycash.runtime.money import Currency
 from pettycash.services.foundation import company_settings, duties, numbers, visibility
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.duties import Duty
 from pettycash.services.foundation.live_roles import live_assignments
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments
 from pettycash.services.ledger import accounts, posting, posting_rules
 
@@ -95,14 +95,12 @@ class VarianceNeedsReason(errors.RuleViolation):
 
 
 def record(
-    session: Session,
+    uow: Uow,
     *,
     payment_id: UUID,
     kind: VarianceKind,
     adjusted_amount: Decimal,
     reason: str,
-    actor: Actor,
-    now: datetime,
     original_amount: Decimal | None = None,
     counter_account_id: UUID | None = None,
     case_id: UUID | None = None,
@@ -119,11 +117,12 @@ def record(
         AlreadyPending: one of this kind waits for a decision.
         WrongDirection, InvalidVariance, VarianceNeedsReason: what was said can't be so.
     """
-    visibility.payment(session, actor=actor, payment_id=payment_id)
+    session = uow.session
+    visibility.payment(uow, payment_id=payment_id)
     # Two recorders take turns; nothing else is locked after it.
     payment = db.lock(session, Payment, payment_id)
     assert payment is not None, "payments are never deleted"
-    paid_amount = check_recording(session, payment, actor=actor)
+    paid_amount = check_recording(uow, payment)
     if not reason.strip():
         raise VarianceNeedsReason
     # Before the sum: what waits no more has either been refused or counts in it.
@@ -150,8 +149,8 @@ def record(
     counter = _counter(session, kind=kind, payment=payment, account_id=counter_account_id)
     adjustment = VarianceAdjustment(
         id=new_id(),
-        company_id=actor.company_id,
-        number=numbers.next_number(session, prefix="VAR", now=now),
+        company_id=uow.actor.company_id,
+        number=numbers.next_number(session, prefix="VAR", now=uow.now),
         kind=kind,
         payment_id=payment_id,
         store_id=store.id,
@@ -162,7 +161,7 @@ def record(
         adjusted_amount=adjusted_amount,
         reason=reason.strip(),
         status=VarianceStatus.PENDING,
-        initiated_by=actor.user_id,
+        initiated_by=uow.actor.user_id,
         version=1,
     )
     session.add(adjustment)
@@ -171,13 +170,13 @@ def record(
     return adjustment
 
 
-def check_recording(session: Session, payment: Payment, *, actor: Actor) -> Decimal:
+def check_recording(uow: Uow, payment: Payment) -> Decimal:
     """Refuse who may not record a variance of a payment as it stands; what the books have paid.
 
     Raises:
         NotSeparate, NotPaid: see `record`.
     """
-    _check_benefit(session, requisition_id=payment.requisition_id, actor=actor)
+    _check_benefit(uow, requisition_id=payment.requisition_id)
     if payment.paid_amount is None:
         raise NotPaid
     return payment.paid_amount
@@ -195,9 +194,7 @@ def get(session: Session, *, variance_id: UUID) -> VarianceAdjustment:
     return found
 
 
-def approve(
-    session: Session, *, variance_id: UUID, actor: Actor, now: datetime, comment: str | None = None
-) -> VarianceAdjustment:
+def approve(uow: Uow, *, variance_id: UUID, comment: str | None = None) -> VarianceAdjustment:
     """Accept a variance and post it, dated today.
 
     Raises:
@@ -207,24 +204,23 @@ def approve(
         VarianceNeedsCfo: it is too much for the group finance manager.
         PeriodClosed: this month is closed for decisions.
     """
-    found = _decide(session, variance_id, VarianceStatus.APPROVED, actor=actor, now=now)
+    session = uow.session
+    found = _decide(uow, variance_id, VarianceStatus.APPROVED)
     found.decision_reason = (comment or "").strip() or None
     payment = session.get(Payment, found.payment_id) if found.payment_id is not None else None
     entry = posting_rules.variance(
-        session, adjustment=found, payment=payment, occurred_at=now, by=actor.user_id
+        session, adjustment=found, payment=payment, occurred_at=uow.now, by=uow.actor.user_id
     )
     crash_point("variances.posting")
     [found.entry_id] = posting.post(session, [entry])
     session.flush()  # an approved variance counts in what is considered next
     store = session.get_one(Store, found.store_id)
-    replenishments.consider(session, fund_id=store.fund_id, now=now, store_id=store.id)
+    replenishments.consider(session, fund_id=store.fund_id, now=uow.now, store_id=store.id)
     crash_point("variances.approved")
     return found
 
 
-def reject(
-    session: Session, *, variance_id: UUID, actor: Actor, reason: str, now: datetime
-) -> VarianceAdjustment:
+def reject(uow: Uow, *, variance_id: UUID, reason: str) -> VarianceAdjustment:
     """Refuse a variance; nothing is posted.
 
     Raises:
@@ -236,30 +232,26 @@ def reject(
     """
     if not reason.strip():
         raise VarianceNeedsReason
-    found = _decide(session, variance_id, VarianceStatus.REJECTED, actor=actor, now=now)
+    found = _decide(uow, variance_id, VarianceStatus.REJECTED)
     found.decision_reason = reason.strip()
     return found
 
 
-def _decide(
-    session: Session, variance_id: UUID, status: VarianceStatus, *, actor: Actor, now: datetime
-) -> VarianceAdjustment:
-    found = db.lock(session, VarianceAdjustment, variance_id)
+def _decide(uow: Uow, variance_id: UUID, status: VarianceStatus) -> VarianceAdjustment:
+    found = db.lock(uow.session, VarianceAdjustment, variance_id)
     if found is None:
         raise VarianceNotFound
-    if not actor.has(Role.CFO):
-        _take_turns(session, found)
-    check_decision(session, found, actor=actor, now=now)
+    if not uow.actor.has(Role.CFO):
+        _take_turns(uow.session, found)
+    check_decision(uow, found)
     found.status = status
-    found.decided_by = actor.user_id
-    found.decided_at = now
+    found.decided_by = uow.actor.user_id
+    found.decided_at = uow.now
     found.version += 1
     return found
 
 
-def check_decision(
-    session: Session, found: VarianceAdjustment, *, actor: Actor, now: datetime
-) -> None:
+def check_decision(uow: Uow, found: VarianceAdjustment) -> None:
     """Refuse who may not decide a variance as it stands.
 
     Raises:
@@ -270,21 +262,23 @@ def check_decision(
     """
     if found.status is not VarianceStatus.PENDING:
         raise VarianceAlreadyDecided(f"The variance is {found.status.value}.")
-    if found.initiated_by == actor.user_id:
+    if found.initiated_by == uow.actor.user_id:
         raise OwnVariance
     benefits = frozenset[UUID]()
     if found.payment_id is not None:
-        requisition_id = session.get_one(Payment, found.payment_id).requisition_id
-        benefits = _check_benefit(session, requisition_id=requisition_id, actor=actor)
-    if not actor.has(Role.CFO) and _cfos(session, now=now) - benefits - {found.initiated_by}:
-        _check_materiality(session, found, now=now)
+        requisition_id = uow.session.get_one(Payment, found.payment_id).requisition_id
+        benefits = _check_benefit(uow, requisition_id=requisition_id)
+    if not uow.actor.has(Role.CFO) and _cfos(uow.session, now=uow.now) - benefits - {
+        found.initiated_by
+    }:
+        _check_materiality(uow.session, found, now=uow.now)
 
 
-def _check_benefit(session: Session, *, requisition_id: UUID, actor: Actor) -> frozenset[UUID]:
+def _check_benefit(uow: Uow, *, requisition_id: UUID) -> frozenset[UUID]:
     """Everybody whom the money of a requisition benefits; the actor is none of them."""
-    known = duties.holders(session, requisition_id=requisition_id)
+    known = duties.holders(uow.session, requisition_id=requisition_id)
     for own in (Duty.REQUESTER, Duty.RECIPIENT):
-        if actor.user_id in known[own]:
+        if uow.actor.user_id in known[own]:
             raise duties.NotSeparate(
                 f"You {duties.PHRASES[own]}: you can't record or decide a variance of it."
             )

@@ -20,18 +20,17 @@ from pettycash.models.payments import PaymentReconciliation
 from pettycash.runtime import errors
 from pettycash.runtime.money import Currency
 from pettycash.services.foundation import visibility
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.listings import (
     Filter,
     Find,
     Listing,
-    Reader,
     between,
     days,
     exact,
     flag,
     many,
 )
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import posting_rules
 
 
@@ -124,17 +123,17 @@ def to_response(session: Session, rows: Sequence[Row[Any]]) -> list[dict[str, An
     ]
 
 
-def one(session: Session, *, actor: Actor, posting_id: UUID) -> dict[str, Any]:
+def one(uow: Uow, *, posting_id: UUID) -> dict[str, Any]:
     """One line.
 
     Raises:
         LineNotFound: no such posting of a store within scope.
     """
-    query = LINES.where(Posting.id == posting_id, visibility.funds(actor))
-    row = session.execute(query).one_or_none()
+    query = LINES.where(Posting.id == posting_id, visibility.funds(uow.actor))
+    row = uow.session.execute(query).one_or_none()
     if row is None:
         raise LineNotFound
-    return to_response(session, [row])[0]
+    return to_response(uow.session, [row])[0]
 
 
 BALANCES = """
@@ -168,8 +167,8 @@ def _about(source: str, kind: str) -> UUID | None:
     return UUID(parts[1]) if parts[0] == kind else None
 
 
-def _told(reader: Reader, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
-    return to_response(reader.session, rows)
+def _told(uow: Uow, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    return to_response(uow.session, rows)
 
 
 LEDGER = Listing(
@@ -180,8 +179,8 @@ LEDGER = Listing(
         "fund_id": many(Store.fund_id),
         "store_id": many(Store.id),
         **{name: many(getattr(Fund, name)) for name in ("region_id", "branch_id", "department_id")},
-        "type": Filter(kind=LineType, where=lambda value, _reader: value.value == LINE_TYPE),
-        "direction": Filter(kind=Direction, where=lambda value, _reader: value.value == DIRECTION),
+        "type": Filter(kind=LineType, where=lambda value, _uow: value.value == LINE_TYPE),
+        "direction": Filter(kind=Direction, where=lambda value, _uow: value.value == DIRECTION),
         "currency": many(Posting.currency, Currency),
         "payment_id": exact(JournalEntry.payment_id),
         "reconciled": flag(PaymentReconciliation.id.is_not(None)),

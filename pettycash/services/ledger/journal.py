@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from pettycash.models.ledger import JournalEntry, LedgerAccount, Posting, Side
 from pettycash.runtime import errors
 from pettycash.runtime.money import Currency
-from pettycash.services.foundation.listings import Filter, Find, Listing, Reader, days, exact, many
+from pettycash.services.foundation.listings import Filter, Find, Listing, days, exact, many
+from pettycash.services.foundation.uow import Uow
 
 
 class EntryNotFound(errors.NotFound):
@@ -63,8 +64,8 @@ def _columns(row: JournalEntry | Posting) -> dict[str, Any]:
     return {column.key: getattr(row, column.key) for column in type(row).__mapper__.column_attrs}
 
 
-def _told(reader: Reader, rows: Sequence[JournalEntry]) -> list[dict[str, Any]]:
-    return to_response(reader.session, rows)
+def _told(uow: Uow, rows: Sequence[JournalEntry]) -> list[dict[str, Any]]:
+    return to_response(uow.session, rows)
 
 
 JOURNAL = Listing(
@@ -74,7 +75,7 @@ JOURNAL = Listing(
         "rule": many(JournalEntry.rule),
         "account_id": Filter(
             kind=UUID,
-            where=lambda value, _reader: JournalEntry.id.in_(
+            where=lambda value, _uow: JournalEntry.id.in_(
                 select(Posting.entry_id).where(Posting.account_id == value)
             ),
         ),

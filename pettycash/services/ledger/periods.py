@@ -14,8 +14,8 @@ from pettycash.models.base import new_id
 from pettycash.models.ledger import JournalEntry, LedgerPeriod, PeriodState
 from pettycash.runtime import clock, errors
 from pettycash.services.foundation import company_settings, security_log
-from pettycash.services.foundation.actors import Actor
-from pettycash.services.foundation.listings import Filter, Listing, Reader, days
+from pettycash.services.foundation.listings import Filter, Listing, days
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import posting
 
 S = PeriodState
@@ -45,7 +45,7 @@ class OwnSoftClose(errors.NotAllowed):
     code = "period.second_person_needed"
 
 
-def soft_close(session: Session, *, month: date, actor: Actor, now: datetime) -> LedgerPeriod:
+def soft_close(uow: Uow, *, month: date) -> LedgerPeriod:
     """Stop people's decisions in a month that is over; facts are still dated in it.
 
     Raises:
@@ -53,17 +53,17 @@ def soft_close(session: Session, *, month: date, actor: Actor, now: datetime) ->
         IllegalPeriodState: it is closed.
         NotInOrder: an earlier month with postings is open.
     """
-    period = _locked(session, month, actor=actor)
+    period = _locked(uow, month)
     _check_state(period, S.OPEN)
-    _check_over(session, month, now)
-    _check_earlier(session, month, closed=(S.SOFT_CLOSED, S.HARD_CLOSED))
+    _check_over(uow.session, month, uow.now)
+    _check_earlier(uow.session, month, closed=(S.SOFT_CLOSED, S.HARD_CLOSED))
     period.state = S.SOFT_CLOSED
-    period.soft_closed_by = actor.user_id
-    period.soft_closed_at = now
-    return _changed(session, period, actor)
+    period.soft_closed_by = uow.actor.user_id
+    period.soft_closed_at = uow.now
+    return _changed(uow, period)
 
 
-def hard_close(session: Session, *, month: date, actor: Actor, now: datetime) -> LedgerPeriod:
+def hard_close(uow: Uow, *, month: date) -> LedgerPeriod:
     """Close a month for good: what still comes rolls forward to the next open one.
 
     Raises:
@@ -71,34 +71,33 @@ def hard_close(session: Session, *, month: date, actor: Actor, now: datetime) ->
         OwnSoftClose: the same person closed it softly.
         NotInOrder: an earlier month is not closed for good.
     """
-    period = _locked(session, month, actor=actor)
+    period = _locked(uow, month)
     _check_state(period, S.SOFT_CLOSED)
-    if period.soft_closed_by == actor.user_id:
+    if period.soft_closed_by == uow.actor.user_id:
         raise OwnSoftClose
-    _check_earlier(session, month, closed=(S.HARD_CLOSED,))
+    _check_earlier(uow.session, month, closed=(S.HARD_CLOSED,))
     period.state = S.HARD_CLOSED
-    period.hard_closed_by = actor.user_id
-    period.hard_closed_at = now
-    return _changed(session, period, actor)
+    period.hard_closed_by = uow.actor.user_id
+    period.hard_closed_at = uow.now
+    return _changed(uow, period)
 
 
-def reopen(session: Session, *, month: date, actor: Actor, now: datetime) -> LedgerPeriod:
+def reopen(uow: Uow, *, month: date) -> LedgerPeriod:
     """Let people decide in the newest softly closed month again.
 
     Raises:
         IllegalPeriodState: it is open, or closed for good.
         NotInOrder: a later month is closed.
     """
-    del now
-    period = _locked(session, month, actor=actor)
+    period = _locked(uow, month)
     _check_state(period, S.SOFT_CLOSED)
     later = select(LedgerPeriod.id).where(LedgerPeriod.month > month, LedgerPeriod.state != S.OPEN)
-    if session.execute(later.limit(1)).first() is not None:
+    if uow.session.execute(later.limit(1)).first() is not None:
         raise NotInOrder("A later month is closed: reopen it first.")
     period.state = S.OPEN
     period.soft_closed_by = None
     period.soft_closed_at = None
-    return _changed(session, period, actor)
+    return _changed(uow, period)
 
 
 def month_after(month: date) -> date:
@@ -121,9 +120,9 @@ STATE = func.coalesce(LedgerPeriod.state, PeriodState.OPEN.value, type_=String)
 """A month without a row is open."""
 
 
-def _months(reader: Reader) -> Select[*tuple[Any, ...]]:
+def _months(uow: Uow) -> Select[*tuple[Any, ...]]:
     """The months from the first entry until now, with the state that each is in."""
-    today = clock.business_date(reader.now, reader.timezone)
+    today = clock.business_date(uow.now, company_settings.current(uow.session).timezone)
     return (
         select(
             MONTH.label("month"),
@@ -135,9 +134,7 @@ def _months(reader: Reader) -> Select[*tuple[Any, ...]]:
         )
         .select_from(MONTHS)
         .outerjoin(LedgerPeriod, LedgerPeriod.month == MONTH)
-        .params(
-            first_month=first_month(reader.session, reader.now), last_month=today.replace(day=1)
-        )
+        .params(first_month=first_month(uow.session, uow.now), last_month=today.replace(day=1))
     )
 
 
@@ -145,7 +142,7 @@ PERIODS = Listing(
     name="periods.list",
     query=_months,
     filters={
-        "state": Filter(kind=PeriodState, where=lambda state, _reader: state.value == STATE),
+        "state": Filter(kind=PeriodState, where=lambda state, _uow: state.value == STATE),
         **days(MONTH),
     },
     orders={"newest": (MONTH.desc(),), "oldest": (MONTH,)},
@@ -166,12 +163,12 @@ def first_month(session: Session, now: datetime) -> date:
     return min(each for each in earliest if each is not None).replace(day=1)
 
 
-def _locked(session: Session, month: date, *, actor: Actor) -> LedgerPeriod:
+def _locked(uow: Uow, month: date) -> LedgerPeriod:
     """The month's row, made where there is none. The gate also makes closers take turns."""
     if month.day != 1:
         raise ValueError("a period is named by its first day")
-    posting.hold_period_gate(session)
-    found = session.execute(
+    posting.hold_period_gate(uow.session)
+    found = uow.session.execute(
         select(LedgerPeriod)
         .where(LedgerPeriod.month == month)
         .with_for_update(key_share=True)
@@ -179,9 +176,9 @@ def _locked(session: Session, month: date, *, actor: Actor) -> LedgerPeriod:
     ).scalar_one_or_none()
     if found is None:
         found = LedgerPeriod(
-            id=new_id(), company_id=actor.company_id, month=month, state=S.OPEN, version=0
+            id=new_id(), company_id=uow.actor.company_id, month=month, state=S.OPEN, version=0
         )
-        session.add(found)
+        uow.session.add(found)
     return found
 
 
@@ -216,14 +213,14 @@ def _check_earlier(session: Session, month: date, *, closed: tuple[PeriodState, 
         each = month_after(each)
 
 
-def _changed(session: Session, period: LedgerPeriod, actor: Actor) -> LedgerPeriod:
+def _changed(uow: Uow, period: LedgerPeriod) -> LedgerPeriod:
     period.version += 1
-    session.flush()  # the database's own check of the two people
+    uow.session.flush()  # the database's own check of the two people
     security_log.record(
-        session,
+        uow.session,
         event=f"period.{period.state.value}",
         outcome="ok",
         detail={"month": period.month.isoformat()},
-        actor=actor,
+        actor=uow.actor,
     )
     return period

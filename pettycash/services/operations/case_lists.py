@@ -14,13 +14,13 @@ from pettycash.services.foundation.listings import (
     Condition,
     Find,
     Listing,
-    Reader,
     days,
     exact,
     flag,
     many,
     since,
 )
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases
 
 WORDS = ("summary", "evidence", "proposal")
@@ -40,8 +40,8 @@ def is_overdue(now: datetime) -> Condition:
     return and_(Case.status != CaseStatus.RESOLVED, Case.due_at.is_not(None), Case.due_at < now)
 
 
-def _shown(reader: Reader, rows: Sequence[Case]) -> list[dict[str, Any]]:
-    return [to_response(each, reader.actor) for each in rows]
+def _shown(uow: Uow, rows: Sequence[Case]) -> list[dict[str, Any]]:
+    return [to_response(each, uow.actor) for each in rows]
 
 
 CASES = Listing(

@@ -22,6 +22,7 @@ from pettycash.runtime import db, errors
 from pettycash.services.foundation import company_settings, outbox, permissions, security_log
 from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.log_events import log_event
+from pettycash.services.foundation.uow import Uow
 
 ALERT_TOPIC = "notifications.alert"
 RESOLVERS = tuple(sorted(permissions.JUDGES))
@@ -206,14 +207,7 @@ def get(session: Session, *, case_id: UUID, actor: Actor | None = None) -> Case:
     return found
 
 
-def assign(
-    session: Session,
-    *,
-    case_id: UUID,
-    owner_id: UUID | None,
-    actor: Actor,
-    now: datetime,
-) -> Case:
+def assign(uow: Uow, *, case_id: UUID, owner_id: UUID | None) -> Case:
     """Say who looks after a case; None takes it from everybody.
 
     Raises:
@@ -221,54 +215,47 @@ def assign(
         NotAnOwner: the person holds no role of OWNERS, or is not active; the company's escalation
             approver needs no role.
     """
-    case = _locked(session, case_id)
-    if owner_id is not None and not may_own(session, owner_id, now):
+    case = _locked(uow.session, case_id)
+    if owner_id is not None and not may_own(uow.session, owner_id, uow.now):
         raise NotAnOwner(errors={"owner_id": ["No active person who looks after cases."]})
     case.owner_id = owner_id
     case.version += 1
-    _log_event(session, case, "assigned", actor, {"owner_id": str(owner_id) if owner_id else None})
+    _log_event(uow, case, "assigned", {"owner_id": str(owner_id) if owner_id else None})
     return case
 
 
-def propose(
-    session: Session,
-    *,
-    case_id: UUID,
-    proposal: Mapping[str, Any],
-    actor: Actor,
-    now: datetime,
-) -> Case:
+def propose(uow: Uow, *, case_id: UUID, proposal: Mapping[str, Any]) -> Case:
     """Say how a case should end, with evidence; a second person confirms. JSON values.
 
     Raises:
         CaseNotFound, CaseResolved, ProposalStands: there is nothing to propose.
         NotAResolver: the actor holds no role of RESOLVERS.
     """
-    case = _locked(session, case_id)
-    _check_resolver(case, actor)
+    case = _locked(uow.session, case_id)
+    _check_resolver(case, uow.actor)
     if case.status is CaseStatus.PROPOSED:
         raise ProposalStands
     case.status = CaseStatus.PROPOSED
     case.proposal = dict(proposal)
-    case.proposed_by = actor.user_id
-    case.proposed_at = now
+    case.proposed_by = uow.actor.user_id
+    case.proposed_at = uow.now
     case.version += 1
-    _log_event(session, case, "proposed", actor, {"proposal": case.proposal})
+    _log_event(uow, case, "proposed", {"proposal": case.proposal})
     return case
 
 
-def to_confirm(session: Session, *, case_id: UUID, version: int, actor: Actor) -> Case:
+def to_confirm(uow: Uow, *, case_id: UUID, version: int) -> Case:
     """The case, locked, with the proposal that the actor has seen and may confirm.
 
     Raises:
         as `confirm`.
     """
-    case = _proposed(session, case_id, version, actor)
-    check_resolving(case, actor=actor)
+    case = _proposed(uow, case_id, version)
+    check_resolving(case, actor=uow.actor)
     return case
 
 
-def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now: datetime) -> Case:
+def confirm(uow: Uow, *, case_id: UUID, version: int) -> Case:
     """Agree to what the version that was seen proposes; the caller then does what it says.
 
     Raises:
@@ -277,26 +264,26 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
         NotAResolver: the actor holds no role of RESOLVERS.
         CaseChanged: `version` is not that of the case any more.
     """
-    case = to_confirm(session, case_id=case_id, version=version, actor=actor)
+    case = to_confirm(uow, case_id=case_id, version=version)
     case.status = CaseStatus.RESOLVED
-    case.resolved_by = actor.user_id
-    case.resolved_at = now
+    case.resolved_by = uow.actor.user_id
+    case.resolved_at = uow.now
     case.version += 1
-    _log_event(session, case, "resolved", actor, {"proposal": case.proposal})
+    _log_event(uow, case, "resolved", {"proposal": case.proposal})
     return case
 
 
-def decline(session: Session, *, case_id: UUID, version: int, reason: str, actor: Actor) -> Case:
+def decline(uow: Uow, *, case_id: UUID, version: int, reason: str) -> Case:
     """Disagree with what was proposed: the case is open again, the proposal stays as evidence.
 
     Raises:
         CaseNotFound, CaseResolved, NothingProposed, NotAResolver, CaseChanged: as `confirm`.
     """
-    case = _proposed(session, case_id, version, actor)
-    declined = {"declined_by": str(actor.user_id), "reason": reason}
+    case = _proposed(uow, case_id, version)
+    declined = {"declined_by": str(uow.actor.user_id), "reason": reason}
     _void_proposal(case, **declined)
     case.version += 1
-    _log_event(session, case, "declined", actor, declined)
+    _log_event(uow, case, "declined", declined)
     return case
 
 
@@ -369,10 +356,10 @@ def check_resolving(case: Case, *, actor: Actor) -> None:
         raise OwnProposal
 
 
-def _proposed(session: Session, case_id: UUID, version: int, actor: Actor) -> Case:
+def _proposed(uow: Uow, case_id: UUID, version: int) -> Case:
     """The case with the proposal that the actor has seen, locked."""
-    case = _locked(session, case_id)
-    _check_resolver(case, actor)
+    case = _locked(uow.session, case_id)
+    _check_resolver(case, uow.actor)
     if case.status is not CaseStatus.PROPOSED:
         raise NothingProposed
     if case.version != version:
@@ -408,13 +395,11 @@ def may_own(session: Session, user_id: UUID, now: datetime) -> bool:
     return found.first() is not None
 
 
-def _log_event(
-    session: Session, case: Case, outcome: str, actor: Actor, detail: Mapping[str, Any]
-) -> None:
+def _log_event(uow: Uow, case: Case, outcome: str, detail: Mapping[str, Any]) -> None:
     security_log.record(
-        session,
+        uow.session,
         event=f"case.{outcome}",
         outcome="ok",
         detail={"case_id": str(case.id), "kind": case.kind.value, **detail},
-        actor=actor,
+        actor=uow.actor,
     )

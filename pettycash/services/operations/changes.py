@@ -24,9 +24,10 @@ from pettycash.runtime import db, errors
 from pettycash.runtime.sanitising import sanitise
 from pettycash.services.foundation import security_log
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import security_alerts
 
-Apply = Callable[[Session, Change, Actor, datetime], None]
+Apply = Callable[[Uow, Change], None]
 Subject = Callable[[Change], UUID | None]
 Lock = Callable[[Session, Change], None]
 
@@ -192,7 +193,7 @@ def kinds() -> Mapping[str, ChangeKind]:
 
 
 def propose(
-    session: Session,
+    uow: Uow,
     *,
     kind: str,
     object_id: UUID | None,
@@ -200,8 +201,6 @@ def propose(
     reason: str,
     digest: bytes | None = None,
     decider_id: UUID | None = None,
-    actor: Actor,
-    now: datetime,
 ) -> Change:
     """Keep a proposal whose payload the caller has checked; JSON values only.
 
@@ -213,7 +212,7 @@ def propose(
         OwnBenefit: the actor would gain by it.
         ReasonMissing: the reason is blank or longer than REASON_LENGTH_MAX.
     """
-    del now  # the row carries the database's own time
+    actor = uow.actor
     known = _known(kind)
     if not actor.has(*known.proposers):
         raise NotAProposer
@@ -231,21 +230,14 @@ def propose(
     )
     if known.benefits and known.about is not None and known.about(change) == actor.user_id:
         raise OwnBenefit
-    session.add(change)
-    session.flush()  # its time is the database's, and the answer shows it
-    _log_event(session, change, "proposed", actor)
+    uow.session.add(change)
+    uow.session.flush()  # its time is the database's, and the answer shows it
+    _log_event(uow, change, "proposed")
     return change
 
 
 def propose_any(
-    session: Session,
-    *,
-    kind: str,
-    object_id: UUID | None,
-    payload: Mapping[str, Any],
-    reason: str,
-    actor: Actor,
-    now: datetime,
+    uow: Uow, *, kind: str, object_id: UUID | None, payload: Mapping[str, Any], reason: str
 ) -> Change:
     """Propose a change of a kind that reads its own payload.
 
@@ -256,17 +248,11 @@ def propose_any(
     known = _known(kind)
     if known.read is None:
         raise UnknownChange(f"A change of kind {kind} is proposed at its own endpoint.")
-    if not actor.has(*known.proposers):
+    if not uow.actor.has(*known.proposers):
         raise NotAProposer
-    checked = known.read(session, ChangeProposal(object_id=object_id, payload=payload), now)
+    checked = known.read(uow.session, ChangeProposal(object_id=object_id, payload=payload), uow.now)
     return propose(
-        session,
-        kind=kind,
-        object_id=checked.object_id,
-        payload=checked.payload,
-        reason=reason,
-        actor=actor,
-        now=now,
+        uow, kind=kind, object_id=checked.object_id, payload=checked.payload, reason=reason
     )
 
 
@@ -293,14 +279,14 @@ def visible(actor: Actor) -> ColumnElement[bool]:
     return or_(Change.proposed_by == actor.user_id, Change.decider_id == actor.user_id, others)
 
 
-def get(session: Session, *, change_id: UUID, actor: Actor, now: datetime) -> Change:
+def get(uow: Uow, *, change_id: UUID) -> Change:
     """One change that the actor may read or decide, whatever became of it.
 
     Raises:
         ChangeNotFound: none such.
     """
-    found = session.execute(
-        select(Change, visible(actor)).where(Change.id == change_id)
+    found = uow.session.execute(
+        select(Change, visible(uow.actor)).where(Change.id == change_id)
     ).one_or_none()
     if found is None:
         raise ChangeNotFound
@@ -311,20 +297,14 @@ def get(session: Session, *, change_id: UUID, actor: Actor, now: datetime) -> Ch
         if check_decider is None or change.status is not ChangeStatus.PROPOSED:
             raise ChangeNotFound
         try:
-            check_decider(session, change, actor, now)
+            check_decider(uow, change)
         except errors.PettycashError as refusal:
             raise ChangeNotFound from refusal
     return change
 
 
 def confirm(
-    session: Session,
-    *,
-    change_id: UUID,
-    digest: str | None = None,
-    actor: Actor,
-    now: datetime,
-    comment: str | None = None,
+    uow: Uow, *, change_id: UUID, digest: str | None = None, comment: str | None = None
 ) -> Change:
     """Make a proposal effective, as the second person.
 
@@ -336,26 +316,18 @@ def confirm(
         DigestMissing, StaleChange: the proposal has a digest, and another one was sent, or none.
         Whatever the kind refuses when it is applied.
     """
-    change = _open(session, change_id)
-    kind = check_confirming(session, change, actor=actor, now=now)
+    change = _open(uow.session, change_id)
+    kind = check_confirming(uow, change)
     _check_digest(change, digest)
-    _decide(change, ChangeStatus.EFFECTIVE, actor, comment=comment, now=now)
-    kind.apply(session, change, actor, now)
-    event_id = _log_event(session, change, "confirmed", actor)
+    _decide(change, ChangeStatus.EFFECTIVE, uow.actor, comment=comment, now=uow.now)
+    kind.apply(uow, change)
+    event_id = _log_event(uow, change, "confirmed")
     if kind.alerts:
-        security_alerts.enqueue(session, event_id=event_id)
+        security_alerts.enqueue(uow.session, event_id=event_id)
     return change
 
 
-def reject(
-    session: Session,
-    *,
-    change_id: UUID,
-    digest: str | None = None,
-    actor: Actor,
-    now: datetime,
-    comment: str,
-) -> Change:
+def reject(uow: Uow, *, change_id: UUID, digest: str | None = None, comment: str) -> Change:
     """Refuse a proposal, with a reason, as the second person.
 
     Raises:
@@ -363,43 +335,41 @@ def reject(
             `confirm`.
         ReasonMissing: no comment.
     """
-    change = _open(session, change_id)
-    kind = check_rejecting(session, change, actor=actor, now=now)
+    change = _open(uow.session, change_id)
+    kind = check_rejecting(uow, change)
     _check_digest(change, digest)
-    _decide(change, ChangeStatus.REJECTED, actor, comment=_reason(comment), now=now)
+    _decide(change, ChangeStatus.REJECTED, uow.actor, comment=_reason(comment), now=uow.now)
     if kind.ended is not None:
-        kind.ended(session, change, actor, now)
-    _log_event(session, change, "rejected", actor)
+        kind.ended(uow, change)
+    _log_event(uow, change, "rejected")
     return change
 
 
-def withdraw(session: Session, *, change_id: UUID, actor: Actor, now: datetime) -> Change:
+def withdraw(uow: Uow, *, change_id: UUID) -> Change:
     """Take one's own proposal back.
 
     Raises:
         ChangeNotFound, AlreadyDecided: there is nothing to withdraw.
         NotTheProposer: it is somebody else's.
     """
-    change = _open(session, change_id)
-    check_withdrawing(change, actor=actor)
-    _decide(change, ChangeStatus.WITHDRAWN, actor, comment=None, now=now)
+    change = _open(uow.session, change_id)
+    check_withdrawing(change, actor=uow.actor)
+    _decide(change, ChangeStatus.WITHDRAWN, uow.actor, comment=None, now=uow.now)
     ended = _known(change.kind).ended
     if ended is not None:
-        ended(session, change, actor, now)
-    _log_event(session, change, "withdrawn", actor)
+        ended(uow, change)
+    _log_event(uow, change, "withdrawn")
     return change
 
 
-def drop_redirect(
-    session: Session, of: Payment | Requisition, *, comment: str, actor: Actor, now: datetime
-) -> None:
+def drop_redirect(uow: Uow, of: Payment | Requisition, *, comment: str) -> None:
     """End the open redirect of what has ended, if there is one; the caller has locked it."""
     if of.open_redirect_id is None:
         return
-    change = db.lock(session, Change, of.open_redirect_id)
+    change = db.lock(uow.session, Change, of.open_redirect_id)
     assert change is not None, "an open proposal is never deleted"
-    _decide(change, ChangeStatus.WITHDRAWN, actor, comment=comment, now=now)
-    _log_event(session, change, "withdrawn", actor)
+    _decide(change, ChangeStatus.WITHDRAWN, uow.actor, comment=comment, now=uow.now)
+    _log_event(uow, change, "withdrawn")
     of.open_redirect_id = None
 
 
@@ -424,16 +394,14 @@ def _open(session: Session, change_id: UUID) -> Change:
     return change
 
 
-def check_confirming(
-    session: Session, change: Change, *, actor: Actor, now: datetime
-) -> ChangeKind:
+def check_confirming(uow: Uow, change: Change) -> ChangeKind:
     """Refuse who may not confirm a change as it stands; its kind.
 
     Raises:
         AlreadyDecided, OwnChange, NotAConfirmer, OwnBenefit: see `confirm`.
     """
-    kind = check_rejecting(session, change, actor=actor, now=now)
-    if kind.about is not None and kind.about(change) == actor.user_id:
+    kind = check_rejecting(uow, change)
+    if kind.about is not None and kind.about(change) == uow.actor.user_id:
         raise OwnBenefit
     return kind
 
@@ -454,7 +422,7 @@ def _check_open(change: Change) -> None:
         raise AlreadyDecided(f"The change is {change.status.value}.")
 
 
-def check_rejecting(session: Session, change: Change, *, actor: Actor, now: datetime) -> ChangeKind:
+def check_rejecting(uow: Uow, change: Change) -> ChangeKind:
     """Refuse who may not reject a change as it stands; its kind.
 
     Raises:
@@ -462,11 +430,11 @@ def check_rejecting(session: Session, change: Change, *, actor: Actor, now: date
     """
     _check_open(change)
     kind = _known(change.kind)
-    if change.proposed_by == actor.user_id:
+    if change.proposed_by == uow.actor.user_id:
         raise OwnChange
     if kind.check_decider is not None:
-        kind.check_decider(session, change, actor, now)
-    elif not actor.has(*kind.confirmers, Role.CFO):
+        kind.check_decider(uow, change)
+    elif not uow.actor.has(*kind.confirmers, Role.CFO):
         raise NotAConfirmer
     return kind
 
@@ -496,9 +464,9 @@ def _reason(text: str) -> str:
     return stripped
 
 
-def _log_event(session: Session, change: Change, outcome: str, actor: Actor) -> UUID:
+def _log_event(uow: Uow, change: Change, outcome: str) -> UUID:
     return security_log.record(
-        session,
+        uow.session,
         event=f"change.{outcome}",
         outcome="ok",
         detail={
@@ -507,5 +475,5 @@ def _log_event(session: Session, change: Change, outcome: str, actor: Actor) -> 
             "object_id": str(change.object_id) if change.object_id else None,
             "payload": sanitise(without_rows(change)),
         },
-        actor=actor,
+        actor=uow.actor,
     )

@@ -13,10 +13,10 @@ from pettycash.services.foundation.listings import (
     Filter,
     Find,
     Listing,
-    Reader,
     days,
     exact,
 )
+from pettycash.services.foundation.uow import Uow
 
 
 class OutboxState(StrEnum):
@@ -40,7 +40,7 @@ def to_response(row: OutboxMessage, now: datetime) -> dict[str, Any]:
     return {**facts, "state": state}
 
 
-def _in_state(state: OutboxState, reader: Reader) -> Condition:
+def _in_state(state: OutboxState, uow: Uow) -> Condition:
     is_open = OutboxMessage.completed_at.is_(None) & OutboxMessage.dead_lettered_at.is_(None)
     match state:
         case OutboxState.COMPLETED:
@@ -50,13 +50,13 @@ def _in_state(state: OutboxState, reader: Reader) -> Condition:
                 None
             )
         case OutboxState.DUE:
-            return is_open & (OutboxMessage.due_at <= reader.now)
+            return is_open & (OutboxMessage.due_at <= uow.now)
         case OutboxState.WAITING:
-            return is_open & (OutboxMessage.due_at > reader.now)
+            return is_open & (OutboxMessage.due_at > uow.now)
 
 
-def _shown(reader: Reader, rows: Sequence[OutboxMessage]) -> list[dict[str, Any]]:
-    return [to_response(row, reader.now) for row in rows]
+def _shown(uow: Uow, rows: Sequence[OutboxMessage]) -> list[dict[str, Any]]:
+    return [to_response(row, uow.now) for row in rows]
 
 
 OUTBOX_MESSAGES = Listing(

@@ -22,6 +22,7 @@ from pettycash.runtime import db, errors
 from pettycash.services.foundation import outbox, security_log
 from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.listings import Find, Listing, days, exact, flag, many, since
+from pettycash.services.foundation.uow import Uow
 
 SENDING, ASKING = "payments.submit", "payments.resolve"
 """Work that pauses stop, and work that stops where a rail has refused the credentials."""
@@ -114,14 +115,7 @@ PAUSED = union_all(_EVERYTHING, _SOMETHING).execution_options(**db.PREPARED)
 """The pauses that hold here, by name."""
 
 
-def pause(
-    session: Session,
-    *,
-    scope: PauseScope,
-    object_id: UUID | None,
-    reason: str,
-    actor: Actor,
-) -> Pause:
+def pause(uow: Uow, *, scope: PauseScope, object_id: UUID | None, reason: str) -> Pause:
     """Stop new releases and sends at once.
 
     Raises:
@@ -130,6 +124,7 @@ def pause(
         PauseNotFound: there is no such store or provider account in the company.
         AlreadyPaused: it is.
     """
+    session, actor = uow.session, uow.actor
     _check_pauser(actor)
     if not reason.strip():
         raise PauseReasonMissing
@@ -172,7 +167,7 @@ def pause_account(session: Session, *, account_id: UUID, reason: str) -> bool:
     return True
 
 
-def resume(session: Session, *, pause_id: UUID, actor: Actor, now: datetime) -> Pause:
+def resume(uow: Uow, *, pause_id: UUID) -> Pause:
     """Ask to resume, or, as a second person, resume: see `resumed_at`.
 
     Raises:
@@ -180,6 +175,7 @@ def resume(session: Session, *, pause_id: UUID, actor: Actor, now: datetime) -> 
         PauseNotFound, AlreadyResumed: there is nothing to resume.
         OwnResumption: the actor has asked before; somebody else has to agree.
     """
+    session, actor = uow.session, uow.actor
     _check_pauser(actor)
     row = db.lock(session, Pause, pause_id)
     if row is None:
@@ -190,7 +186,7 @@ def resume(session: Session, *, pause_id: UUID, actor: Actor, now: datetime) -> 
         _log_event(session, row, "resume_requested", actor)
         return row
     row.resumed_by = actor.user_id
-    row.resumed_at = now
+    row.resumed_at = uow.now
     _log_event(session, row, "resumed", actor)
     _wake(session, row)
     return row

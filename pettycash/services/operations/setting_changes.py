@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from pettycash.models.operations import Change
 from pettycash.runtime import money
 from pettycash.services.foundation import company_settings, security_log
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.company_settings import OF_CONSEQUENCE, InvalidSetting
 from pettycash.services.foundation.permissions import ADMINISTRATORS
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 
 KIND = "settings"
@@ -42,14 +42,15 @@ def _checked(session: Session, values: Mapping[str, Any], now: datetime) -> dict
     return stored
 
 
-def _apply(session: Session, change: Change, actor: Actor, now: datetime) -> None:
+def _apply(uow: Uow, change: Change) -> None:
+    session = uow.session
     before = company_settings.current(session)
-    stored = _checked(session, change.payload, now)
+    stored = _checked(session, change.payload, uow.now)
     company_settings.update(
         session,
         values=stored,
         expected_version=before.version,
-        changed_by=actor.user_id,
+        changed_by=uow.actor.user_id,
         known=OF_CONSEQUENCE,
     )
     security_log.record(
@@ -61,7 +62,7 @@ def _apply(session: Session, change: Change, actor: Actor, now: datetime) -> Non
             "old": {name: company_settings.wire(before, name) for name in stored},
             "new": stored,
         },
-        actor=actor,
+        actor=uow.actor,
     )
 
 

@@ -1,9 +1,6 @@
 """A manager adopts what somebody who left had raised, and is its requester too from then on."""
 
-from datetime import datetime
 from uuid import UUID
-
-from sqlalchemy.orm import Session
 
 from pettycash.models.approvals import RoundStatus, StepStatus, TrailAction
 from pettycash.models.requisitions import IllegalRequisitionState, Requisition
@@ -16,8 +13,8 @@ from pettycash.services.foundation import (
     text_validation,
     visibility,
 )
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.duties import Duty
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import conflicts, redirects
 
 
@@ -33,9 +30,7 @@ class NotManager(errors.NotAllowed):
     code = "requisition.not_manager"
 
 
-def adopt(
-    session: Session, *, requisition_id: UUID, comment: str, actor: Actor, now: datetime
-) -> Requisition:
+def adopt(uow: Uow, *, requisition_id: UUID, comment: str) -> Requisition:
     """Take a requisition over from somebody who left, as their manager; no fact of it changes.
 
     An approval of the actor's own is void, and a step or redirect that waits for them goes to
@@ -49,16 +44,14 @@ def adopt(
         NotSeparate: the actor has a duty that excludes its requester.
         MissingScope, NoApprover: nobody else may take the actor's step; cancel it.
     """
-    requisition = visibility.requisition(
-        session, actor=actor, requisition_id=requisition_id, lock=True
-    )
+    requisition = visibility.requisition(uow, requisition_id=requisition_id, lock=True)
     reason = text_validation.required(comment, field="comment")
-    role = check_adopting(session, requisition, actor=actor, now=now)
+    role = check_adopting(uow, requisition)
     row = trail.write(
-        session,
+        uow.session,
         requisition,
         TrailAction.CHANGED,
-        actor=actor,
+        actor=uow.actor,
         role=role,
         comment=reason,
         override=requesters.ADOPTED,
@@ -66,63 +59,63 @@ def adopt(
     row.on_behalf_of = requisition.requester_id
     requisition.version += 1
     security_log.record(
-        session,
+        uow.session,
         event="requisition.adopted",
         outcome="ok",
         detail={
             "requisition_id": str(requisition.id),
             "requester_id": str(requisition.requester_id),
         },
-        actor=actor,
+        actor=uow.actor,
     )
-    _ask_others(session, requisition, actor=actor, now=now)
+    _ask_others(uow, requisition)
     return requisition
 
 
-def check_adopting(
-    session: Session, requisition: Requisition, *, actor: Actor, now: datetime
-) -> str:
+def check_adopting(uow: Uow, requisition: Requisition) -> str:
     """Refuse who may not take a requisition over as it stands; the role in which the actor may.
 
     Raises:
         IllegalRequisitionState, RequesterAnswers, NotManager, NotSeparate: see `adopt`.
     """
+    session = uow.session
     if requisition.status not in requesters.ANSWERED:
         raise IllegalRequisitionState(
             f"A requisition that is {requisition.status} can't be adopted."
         )
     if not requesters.has_left(session, requisition.requester_id):
         raise RequesterAnswers
-    if requesters.adopter(session, requisition) == actor.user_id:
+    if requesters.adopter(session, requisition) == uow.actor.user_id:
         raise RequesterAnswers("You have adopted this requisition already.")
-    role = leaving.role_as_manager(session, requisition, user_id=actor.user_id, now=now)
+    role = leaving.role_as_manager(session, requisition, user_id=uow.actor.user_id, now=uow.now)
     if role is None:
         raise NotManager
     known = duties.holders(session, requisition_id=requisition.id)
     # An approval is no bar: it becomes void.
     for other in Duty:
         if other in duties.apart_from(Duty.REQUESTER) - {Duty.APPROVER} and (
-            actor.user_id in known[other]
+            uow.actor.user_id in known[other]
         ):
             raise duties.refusal(other, Duty.REQUESTER)
     return role
 
 
-def _ask_others(session: Session, requisition: Requisition, *, actor: Actor, now: datetime) -> None:
+def _ask_others(uow: Uow, requisition: Requisition) -> None:
     """Let nothing about it rest on the adopter's own decision."""
+    session = uow.session
     known = duties.holders(session, requisition_id=requisition.id)
     if duties.conflicted(session, known, requisition_id=requisition.id):
-        conflicts.settle(session, requisition_id=requisition.id, actor=actor, now=now)
+        conflicts.settle(uow, requisition_id=requisition.id)
         return
     if requisition.open_redirect_id is not None:
-        redirects.ask_anew(session, change_id=requisition.open_redirect_id, now=now)
+        redirects.ask_anew(session, change_id=requisition.open_redirect_id, now=uow.now)
     current = rounds.latest(session, requisition.id)
     if current is None or current.status is not RoundStatus.OPEN:
         return
     assigned = rounds.assignees_of(session, current.id)
     if any(
         step.status in (StepStatus.OPEN, StepStatus.WAITING)
-        and actor.user_id in assigned.get(step.id, ())
+        and uow.actor.user_id in assigned.get(step.id, ())
         for step in rounds.steps_of(session, current.id)
     ):
-        rounds.resolve_anew(session, requisition=requisition, void=frozenset(), now=now)
+        rounds.resolve_anew(session, requisition=requisition, void=frozenset(), now=uow.now)

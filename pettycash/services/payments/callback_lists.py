@@ -8,7 +8,8 @@ from sqlalchemy import select
 
 from pettycash.models.payments import Callback, PaymentAttempt
 from pettycash.runtime.sanitising import sanitise_body
-from pettycash.services.foundation.listings import Find, Listing, Reader, days, exact, flag, many
+from pettycash.services.foundation.listings import Find, Listing, days, exact, flag, many
+from pettycash.services.foundation.uow import Uow
 
 
 def to_response(callback: Callback, payment_id: UUID | None) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def to_response(callback: Callback, payment_id: UUID | None) -> dict[str, Any]:
     }
 
 
-def _shown(_reader: Reader, rows: Sequence[tuple[Callback, UUID | None]]) -> list[dict[str, Any]]:
+def _shown(_uow: Uow, rows: Sequence[tuple[Callback, UUID | None]]) -> list[dict[str, Any]]:
     return [to_response(callback, payment_id) for callback, payment_id in rows]
 
 

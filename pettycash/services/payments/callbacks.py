@@ -24,8 +24,8 @@ from pettycash.runtime import db, errors, settings
 from pettycash.runtime.crash_points import crash_point
 from pettycash.runtime.sanitising import cut_secrets
 from pettycash.services.foundation import outbox, security_log
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.log_events import log_event
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases
 from pettycash.services.payments import (
     callback_addresses,
@@ -311,24 +311,24 @@ def _process_lost(session: Session, *, callback_id: UUID, now: datetime) -> Repo
     return ReportEffect.CASE
 
 
-def replay(session: Session, *, callback_id: UUID, actor: Actor) -> Callback:
+def replay(uow: Uow, *, callback_id: UUID) -> Callback:
     """Have a stored callback processed again; what it proved before, it proves once.
 
     Raises:
         CallbackNotFound: none such in this company.
     """
-    callback = db.lock(session, Callback, callback_id)
+    callback = db.lock(uow.session, Callback, callback_id)
     if callback is None:
         raise CallbackNotFound
     callback.processed_at = None
     callback.verdict = None
-    outbox.enqueue(session, topic=TOPIC, key=callback.id)
+    outbox.enqueue(uow.session, topic=TOPIC, key=callback.id)
     security_log.record(
-        session,
+        uow.session,
         event="callback.replayed",
         outcome="ok",
         detail={"callback_id": str(callback.id)},
-        actor=actor,
+        actor=uow.actor,
     )
     return callback
 

@@ -27,7 +27,7 @@ from pettycash.runtime.crash_points import crash_point
 from pettycash.runtime.rails import Method
 from pettycash.services import releases
 from pettycash.services.foundation import outbox, security_log, visibility
-from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import facts, gateway_exchanges, settlement
 from pettycash.services.payments.facts import LockedAttempt
 
@@ -149,32 +149,28 @@ def acknowledgement_not_delivered(
         outbox.end_lease(session, topic=TOPIC, key=acknowledgement_id, due_at=message.due_at)
 
 
-def resend_acknowledgement(
-    session: Session, *, payment_id: UUID, actor: Actor, now: datetime
-) -> Payment:
+def resend_acknowledgement(uow: Uow, *, payment_id: UUID) -> Payment:
     """Have the recipient sent a new code; the old one ends, its tries stay counted.
 
     Raises:
         as `acknowledge`; TooManyAcknowledgementCodes: too many within the window.
     """
-    locked, row = kept(session, payment_id=payment_id, actor=actor)
+    locked, row = kept(uow, payment_id=payment_id)
     limits = settings.current()
     window = timedelta(seconds=limits.code_sends_window_seconds)
     began = row.sent_at or row.created_at
-    if row.sends >= limits.code_sends_max and began > now - window:
-        wait = (began + window - now).total_seconds()
+    if row.sends >= limits.code_sends_max and began > uow.now - window:
+        wait = (began + window - uow.now).total_seconds()
         raise TooManyAcknowledgementCodes(retry_after_seconds=max(1, int(wait) + 1))
     row.sends = 1 if row.sends >= limits.code_sends_max else row.sends + 1
     row.code_digest = None
     row.claimed_at = None
     row.expires_at = None
-    outbox.enqueue(session, topic=TOPIC, key=row.id)
+    outbox.enqueue(uow.session, topic=TOPIC, key=row.id)
     return locked.payment
 
 
-def acknowledge(
-    session: Session, *, payment_id: UUID, code: str, actor: Actor, now: datetime
-) -> errors.PettycashError | None:
+def acknowledge(uow: Uow, *, payment_id: UUID, code: str) -> errors.PettycashError | None:
     """Count a try, then compare it with the recipient's code; a right one pays.
 
     A refusal is returned, as the try counts: the caller commits and then raises it.
@@ -184,8 +180,8 @@ def acknowledge(
         NotCash: it is no cash, or nobody has released it.
         NotSeparate: the actor does not keep this fund.
     """
-    locked, row = kept(session, payment_id=payment_id, actor=actor)
-    tries, expected, expires_at = session.execute(
+    locked, row = kept(uow, payment_id=payment_id)
+    tries, expected, expires_at = uow.session.execute(
         update(CashAcknowledgement)
         .where(CashAcknowledgement.id == row.id)
         .values(tries=CashAcknowledgement.tries + 1)
@@ -198,26 +194,24 @@ def acknowledge(
     refusal: errors.PettycashError | None = None
     if tries > settings.current().code_tries_max:
         refusal = AcknowledgementTriesExhausted()
-    elif expected is None or expires_at is None or expires_at <= now:
+    elif expected is None or expires_at is None or expires_at <= uow.now:
         refusal = AcknowledgementExpired()
     elif not hmac.compare_digest(expected, _keyed(code, row.id)):
         refusal = WrongAcknowledgement()
     if refusal is not None:
         security_log.record(
-            session,
+            uow.session,
             event="payment.acknowledgement_refused",
             outcome="refused",
             detail={"payment_id": str(payment_id), "tries": tries, "why": refusal.code},
-            actor=actor,
+            actor=uow.actor,
         )
         return refusal
-    pay_out(session, locked=locked, row=row, proof="code", actor=actor, now=now)
+    pay_out(uow, locked=locked, row=row, proof="code")
     return None
 
 
-def acknowledge_by_sign_in(
-    session: Session, *, payment_id: UUID, actor: Actor, now: datetime
-) -> Payment:
+def acknowledge_by_sign_in(uow: Uow, *, payment_id: UUID) -> Payment:
     """The recipient, a member, says in their own session that they have the money.
 
     Raises:
@@ -226,10 +220,10 @@ def acknowledge_by_sign_in(
         NotTheRecipient: it is somebody else's money.
         IllegalTransition: nobody has released it, or it was acknowledged.
     """
-    locked, row = offered(session, payment_id=payment_id, actor=actor)
-    if locked.payment.payee_user_id != actor.user_id:
+    locked, row = offered(uow, payment_id=payment_id)
+    if locked.payment.payee_user_id != uow.actor.user_id:
         raise NotTheRecipient
-    pay_out(session, locked=locked, row=row, proof="sign_in", actor=actor, now=now)
+    pay_out(uow, locked=locked, row=row, proof="sign_in")
     return locked.payment
 
 
@@ -248,19 +242,17 @@ def log_void(session: Session, *, payment: Payment, attempt: PaymentAttempt) -> 
     )
 
 
-def offered(
-    session: Session, *, payment_id: UUID, actor: Actor
-) -> tuple[LockedAttempt, CashAcknowledgement]:
+def offered(uow: Uow, *, payment_id: UUID) -> tuple[LockedAttempt, CashAcknowledgement]:
     """Cash that was released and waits for its recipient's acknowledgement, locked.
 
     Raises:
         PaymentNotFound, NotCash, IllegalTransition: there is none such within scope.
     """
-    requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
+    requisition, payment = facts.locked(uow.session, payment_id=payment_id, actor=uow.actor)
     check_offered(payment)
-    attempt = facts.live_attempt(session, payment_id=payment.id)
+    attempt = facts.live_attempt(uow.session, payment_id=payment.id)
     assert attempt is not None, "an executing payment has a live attempt"
-    row = session.execute(
+    row = uow.session.execute(
         select(CashAcknowledgement)
         .where(CashAcknowledgement.execution_id == attempt.execution_id)
         .with_for_update(key_share=True)
@@ -268,29 +260,27 @@ def offered(
     return LockedAttempt(requisition=requisition, payment=payment, attempt=attempt), row
 
 
-def kept(
-    session: Session, *, payment_id: UUID, actor: Actor
-) -> tuple[LockedAttempt, CashAcknowledgement]:
+def kept(uow: Uow, *, payment_id: UUID) -> tuple[LockedAttempt, CashAcknowledgement]:
     """The same for who pays it out.
 
     Raises:
         PaymentNotFound, NotCash, IllegalTransition: as `offered`.
         NotSeparate: the actor does not keep this fund, or has another part in it.
     """
-    payment = visibility.payment(session, actor=actor, payment_id=payment_id)
-    check_kept(session, payment, actor=actor)
-    return offered(session, payment_id=payment_id, actor=actor)
+    payment = visibility.payment(uow, payment_id=payment_id)
+    check_kept(uow, payment)
+    return offered(uow, payment_id=payment_id)
 
 
-def check_acknowledging(session: Session, payment: Payment, *, actor: Actor) -> None:
+def check_acknowledging(uow: Uow, payment: Payment) -> None:
     """Refuse who may not acknowledge cash as it stands: neither its recipient nor who pays it out.
 
     Raises:
         NotCash, IllegalTransition, NotSeparate: as `kept`.
     """
     check_offered(payment)
-    if payment.payee_user_id != actor.user_id:
-        check_kept(session, payment, actor=actor)
+    if payment.payee_user_id != uow.actor.user_id:
+        check_kept(uow, payment)
 
 
 def check_offered(payment: Payment) -> None:
@@ -305,7 +295,7 @@ def check_offered(payment: Payment) -> None:
         raise IllegalTransition(f"A payment that is {payment.status} awaits no acknowledgement.")
 
 
-def check_kept(session: Session, payment: Payment, *, actor: Actor) -> None:
+def check_kept(uow: Uow, payment: Payment) -> None:
     """Refuse who does not pay this cash out.
 
     Raises:
@@ -313,27 +303,20 @@ def check_kept(session: Session, payment: Payment, *, actor: Actor) -> None:
     """
     if payment.method is not Method.CASH:
         raise NotCash
-    if actor.user_id not in facts.custodians(session, payment):
+    if uow.actor.user_id not in facts.custodians(uow.session, payment):
         raise releases.NotSeparate("Only the custodian of its fund may pay cash.")
-    requisition = session.get_one(Requisition, payment.requisition_id)
-    subject = facts.subject_of(session, payment=payment, requisition=requisition)
-    if actor.user_id in subject.excluded:
-        raise subject.excluded[actor.user_id]
+    requisition = uow.session.get_one(Requisition, payment.requisition_id)
+    subject = facts.subject_of(uow.session, payment=payment, requisition=requisition)
+    if uow.actor.user_id in subject.excluded:
+        raise subject.excluded[uow.actor.user_id]
 
 
-def pay_out(
-    session: Session,
-    *,
-    locked: LockedAttempt,
-    row: CashAcknowledgement,
-    proof: str,
-    actor: Actor,
-    now: datetime,
-) -> None:
+def pay_out(uow: Uow, *, locked: LockedAttempt, row: CashAcknowledgement, proof: str) -> None:
     """With the recipient's acknowledgement it is paid."""
+    session = uow.session
     payment, attempt = locked.payment, locked.attempt
     released = session.get_one(PaymentExecution, attempt.execution_id)
-    row.acknowledged_at = now
+    row.acknowledged_at = uow.now
     row.proof = proof
     row.code_digest = None
     outbox.complete(session, topic=TOPIC, key=row.id)
@@ -347,7 +330,7 @@ def pay_out(
         message="Acknowledged by the recipient.",
         request={
             "paid_by": str(released.executor_id),
-            "acknowledged_by": str(actor.user_id),
+            "acknowledged_by": str(uow.actor.user_id),
         },
         success=True,
     )
@@ -357,18 +340,18 @@ def pay_out(
         proof=settlement.Proof(
             amount=attempt.amount,
             provider_reference=attempt.originator_reference,
-            occurred_at=now,
+            occurred_at=uow.now,
             code=f"cash.{proof}",
             message="Acknowledged by the recipient.",
         ),
-        now=now,
+        now=uow.now,
     )
     security_log.record(
         session,
         event="payment.acknowledged",
         outcome="ok",
         detail={"payment_id": str(payment.id), "proof": proof},
-        actor=actor,
+        actor=uow.actor,
     )
     crash_point("cash.acknowledged")
 

@@ -19,7 +19,7 @@ from pettycash.runtime.rails import Method
 from pettycash.services import releases, requisitions
 from pettycash.services.approvals import approved_facts, trail
 from pettycash.services.foundation import company_settings, duties, security_log
-from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 from pettycash.services.payments import cash, facts, restored, rules, settlement
 from pettycash.services.payments.creation import check_maker
@@ -28,13 +28,7 @@ CHANGEABLE = frozenset({"amount", "store_id", "metadata"})
 
 
 def change(
-    session: Session,
-    *,
-    requisition: Requisition,
-    payment: Payment,
-    changes: Mapping[str, Any],
-    actor: Actor,
-    now: datetime,
+    uow: Uow, *, requisition: Requisition, payment: Payment, changes: Mapping[str, Any]
 ) -> Payment:
     """Change a pending payment, both rows locked. Who changes it is its maker; live codes die.
 
@@ -49,7 +43,8 @@ def change(
         MayHaveBeenPaid: its account may have paid it, in a time that a restore has lost.
         and what `rules` refuses.
     """
-    check_changing(session, requisition, payment, actor=actor)
+    session = uow.session
+    check_changing(uow, requisition, payment)
     unknown = set(changes) - CHANGEABLE
     assert not unknown, f"not changeable: {unknown}"
     if "metadata" in changes:
@@ -59,7 +54,7 @@ def change(
         store_id=changes.get("store_id", payment.store_id),
         requisition=requisition,
         method=payment.method,
-        actor=actor,
+        actor=uow.actor,
     )
     amount: Decimal = changes.get("amount", payment.amount)
     left = rules.remainder(session, requisition=requisition) + payment.amount
@@ -84,25 +79,21 @@ def change(
         store=store,
     )
     if payment.digest != before:
-        name_maker(
-            session, requisition=requisition, payment=payment, maker_id=actor.user_id, actor=actor
-        )
+        name_maker(uow, requisition=requisition, payment=payment, maker_id=uow.actor.user_id)
         void_release(
-            session, payment=payment, requisition=requisition, cause=EndCause.CHANGED, now=now
+            session, payment=payment, requisition=requisition, cause=EndCause.CHANGED, now=uow.now
         )
     security_log.record(
         session,
         event="payment.changed",
         outcome="ok",
         detail={"payment_id": str(payment.id), "fields": sorted(changes)},
-        actor=actor,
+        actor=uow.actor,
     )
     return payment
 
 
-def check_changing(
-    session: Session, requisition: Requisition, payment: Payment, *, actor: Actor
-) -> None:
+def check_changing(uow: Uow, requisition: Requisition, payment: Payment) -> None:
     """Refuse who may not change a payment as it stands.
 
     Raises:
@@ -110,27 +101,25 @@ def check_changing(
     """
     if payment.status is not PaymentStatus.PENDING:
         raise IllegalTransition(f"A payment that is {payment.status} can't be changed.")
-    check_maker(session, requisition=requisition, actor=actor)
+    check_maker(uow, requisition=requisition)
     if payment.open_redirect_id is not None:
         raise approved_facts.RedirectOpen
 
 
-def name_maker(
-    session: Session, *, requisition: Requisition, payment: Payment, maker_id: UUID, actor: Actor
-) -> None:
+def name_maker(uow: Uow, *, requisition: Requisition, payment: Payment, maker_id: UUID) -> None:
     """Let who changed a payment be its maker. Who was it before stays one: the trail keeps them."""
     if payment.maker_id not in (None, maker_id):
         row = trail.write(
-            session,
+            uow.session,
             requisition,
             TrailAction.CHANGED,
-            actor=actor,
+            actor=uow.actor,
             role=Role.TREASURY.value,
             comment=f"{payment.number} was made by one person and changed by another",
             override=duties.REMADE,
         )
         row.on_behalf_of = payment.maker_id
-        session.flush()  # the database looks for it
+        uow.session.flush()  # the database looks for it
     payment.maker_id = maker_id
 
 
@@ -162,7 +151,7 @@ def reshape(
     payment.version += 1
 
 
-def cancel(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -> Payment:
+def cancel(uow: Uow, *, payment_id: UUID) -> Payment:
     """Give a payment up: pending or provably failed ones end; uncollected cash is voided.
 
     Treasury cancels what nothing was sent of. A custodian ends cash that nobody collected: the
@@ -174,8 +163,9 @@ def cancel(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -
         NotSeparate: cash of another fund.
         FailureUnconfirmed, BlockedByCase: it may yet turn out to be paid.
     """
-    requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
-    check_cancelling(session, payment, actor=actor)
+    session, now = uow.session, uow.now
+    requisition, payment = facts.locked(session, payment_id=payment_id, actor=uow.actor)
+    check_cancelling(uow, payment)
     is_cash_on_the_way = _is_cash_on_the_way(payment)
     if is_cash_on_the_way:
         attempt = facts.live_attempt(session, payment_id=payment.id)
@@ -190,9 +180,7 @@ def cancel(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -
         )
         cash.log_void(session, payment=payment, attempt=attempt)
     else:
-        changes.drop_redirect(
-            session, payment, comment="The payment was cancelled.", actor=actor, now=now
-        )
+        changes.drop_redirect(uow, payment, comment="The payment was cancelled.")
         payment.move_to(PaymentStatus.CANCELLED, at=now)
         void_release(
             session, payment=payment, requisition=requisition, cause=EndCause.CHANGED, now=now
@@ -204,22 +192,22 @@ def cancel(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -
         event="payment.voided" if is_cash_on_the_way else "payment.cancelled",
         outcome="ok",
         detail={"payment_id": str(payment.id)},
-        actor=actor,
+        actor=uow.actor,
     )
     return payment
 
 
-def check_cancelling(session: Session, payment: Payment, *, actor: Actor) -> None:
+def check_cancelling(uow: Uow, payment: Payment) -> None:
     """Refuse who may not give a payment up as it stands.
 
     Raises:
         as `cancel`.
     """
     if _is_cash_on_the_way(payment):
-        if actor.user_id not in facts.custodians(session, payment):
+        if uow.actor.user_id not in facts.custodians(uow.session, payment):
             raise releases.NotSeparate("Only the custodian of its fund may void cash.")
         return
-    if not actor.has(Role.TREASURY):
+    if not uow.actor.has(Role.TREASURY):
         raise releases.NotSeparate("Only treasury may cancel payments.")
     if payment.status is PaymentStatus.FAILED and not payment.failure_confirmed:
         raise rules.FailureUnconfirmed

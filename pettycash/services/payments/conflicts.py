@@ -4,11 +4,9 @@ Their decision is void: what was made of it ends, and others take their steps (`
 was raised, and nothing else was done). Once money left, it is a case.
 """
 
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from pettycash.models.operations import CaseKind, Severity
 from pettycash.models.payments import Payment, PaymentStatus
@@ -18,18 +16,19 @@ from pettycash.runtime import db
 from pettycash.services import releases
 from pettycash.services.approvals import rounds
 from pettycash.services.foundation import duties
-from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases, changes
 from pettycash.services.payments import facts
 from pettycash.services.requisitions.creation import withdraw_approval
 
 
-def settle(session: Session, *, requisition_id: UUID, actor: Actor, now: datetime) -> None:
+def settle(uow: Uow, *, requisition_id: UUID) -> None:
     """Cancel payments of which nothing left and ask others to approve, or open a case.
 
     Raises:
         MissingScope, NoApprover: nobody else may take one of the steps.
     """
+    session = uow.session
     requisition = db.lock(session, Requisition, requisition_id)
     assert requisition is not None, "its approval was found void just now"
     known = duties.holders(session, requisition_id=requisition_id)
@@ -62,19 +61,19 @@ def settle(session: Session, *, requisition_id: UUID, actor: Actor, now: datetim
         return
     ended: tuple[Payment | Requisition, ...] = (requisition, *payments)
     for of in ended:
-        changes.drop_redirect(session, of, comment="An approval was void.", actor=actor, now=now)
+        changes.drop_redirect(uow, of, comment="An approval was void.")
     for payment in payments:
-        payment.move_to(PaymentStatus.CANCELLED, at=now)
+        payment.move_to(PaymentStatus.CANCELLED, at=uow.now)
         payment.executor_id = None
         subject = facts.subject_of(session, payment=payment, requisition=requisition)
-        releases.void(session, subject=subject, cause=EndCause.CHANGED, now=now)
+        releases.void(session, subject=subject, cause=EndCause.CHANGED, now=uow.now)
     if requisition.status is RequisitionStatus.IN_PAYMENT:
         # What was approved stays written: a late proof of an old attempt may still post.
         requisition.validated_at = None
         requisition.validated_by = None
     else:
         withdraw_approval(requisition)
-    rounds.resolve_anew(session, requisition=requisition, void=void, now=now)
+    rounds.resolve_anew(session, requisition=requisition, void=void, now=uow.now)
 
 
 def _is_free(payment: Payment) -> bool:

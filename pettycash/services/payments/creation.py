@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from pettycash.models.base import new_id
 from pettycash.models.payments import Payment, PaymentStatus
@@ -24,8 +22,8 @@ from pettycash.services.foundation import (
     numbers,
     visibility,
 )
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.duties import Duty
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import facts, rules
 
 
@@ -54,13 +52,7 @@ class PaymentPart:
 
 
 def create_for_validation(
-    session: Session,
-    *,
-    requisition: Requisition,
-    parts: Sequence[PaymentPart],
-    maker_id: UUID | None,
-    actor: Actor,
-    now: datetime,
+    uow: Uow, *, requisition: Requisition, parts: Sequence[PaymentPart], maker_id: UUID | None
 ) -> list[Payment]:
     """Make the payments of a requisition that treasury validates, in the caller's transaction.
 
@@ -72,14 +64,11 @@ def create_for_validation(
         RedirectNeeded: nobody has approved that one goes there.
         and what `rules` refuses of a part.
     """
-    return [
-        make(session, requisition=requisition, part=part, maker_id=maker_id, actor=actor, now=now)
-        for part in parts
-    ]
+    return [make(uow, requisition=requisition, part=part, maker_id=maker_id) for part in parts]
 
 
 def create(
-    session: Session,
+    uow: Uow,
     *,
     requisition_id: UUID,
     amount: Decimal | None,
@@ -89,8 +78,6 @@ def create(
     destination: str | None = None,
     external_reference: str | None = None,
     metadata: Mapping[str, Any] | None = None,
-    actor: Actor,
-    now: datetime,
 ) -> Payment:
     """Make a payment for what is left of a validated requisition. The actor is its maker.
 
@@ -102,16 +89,14 @@ def create(
         RedirectNeeded: nobody has approved that it goes there.
         and what `rules` refuses.
     """
-    requisition = visibility.requisition(
-        session, actor=actor, requisition_id=requisition_id, lock=True
-    )
-    check_maker(session, requisition=requisition, actor=actor)
-    rules.check_payable(session, requisition=requisition)
+    requisition = visibility.requisition(uow, requisition_id=requisition_id, lock=True)
+    check_maker(uow, requisition=requisition)
+    rules.check_payable(uow.session, requisition=requisition)
     if currency is not None and currency != requisition.currency:
         raise rules.WrongCurrency(
             errors={"currency": [f"The requisition is in {requisition.currency}."]}
         )
-    left = rules.remainder(session, requisition=requisition)
+    left = rules.remainder(uow.session, requisition=requisition)
     if left <= 0:
         raise NothingLeft
     part = PaymentPart(
@@ -122,28 +107,22 @@ def create(
         external_reference=external_reference,
         metadata=metadata or {},
     )
-    return make(
-        session, requisition=requisition, part=part, maker_id=actor.user_id, actor=actor, now=now
-    )
+    return make(uow, requisition=requisition, part=part, maker_id=uow.actor.user_id)
 
 
-def check_maker(session: Session, *, requisition: Requisition, actor: Actor) -> None:
+def check_maker(uow: Uow, *, requisition: Requisition) -> None:
     """A maker has no other duty about the money of a payment, but that of recording evidence.
 
     Raises:
         NotSeparate: the actor has one.
     """
-    duties.check(session, user_id=actor.user_id, duty=Duty.MAKER, requisition_id=requisition.id)
+    duties.check(
+        uow.session, user_id=uow.actor.user_id, duty=Duty.MAKER, requisition_id=requisition.id
+    )
 
 
 def make(
-    session: Session,
-    *,
-    requisition: Requisition,
-    part: PaymentPart,
-    maker_id: UUID | None,
-    actor: Actor,
-    now: datetime,
+    uow: Uow, *, requisition: Requisition, part: PaymentPart, maker_id: UUID | None
 ) -> Payment:
     """One payment, its requisition locked and in payment.
 
@@ -151,9 +130,10 @@ def make(
         ExceedsApproved, RedirectNeeded: not what was approved.
         and what `rules` refuses.
     """
+    session = uow.session
     method = part.method or requisition.method
     store = rules.fitting_store(
-        session, store_id=part.store_id, requisition=requisition, method=method, actor=actor
+        session, store_id=part.store_id, requisition=requisition, method=method, actor=uow.actor
     )
     destination = requisition.destination
     if part.destination is not None or method is not requisition.method:
@@ -188,12 +168,12 @@ def make(
     payment = Payment(
         id=new_id(),
         company_id=requisition.company_id,
-        number=numbers.next_number(session, prefix="PAY", now=now),
+        number=numbers.next_number(session, prefix="PAY", now=uow.now),
         requisition_id=requisition.id,
         ordinal=ordinal + 1,
         store_id=store.id,
         provider_account_id=store.provider_account_id,
-        client_id=actor.client_id,
+        client_id=uow.actor.client_id,
         external_reference=part.external_reference,
         client_metadata=dict(part.metadata),
         amount=part.amount,
@@ -204,7 +184,7 @@ def make(
         destination=destination,
         digest=b"",
         status=PaymentStatus.PENDING,
-        status_changed_at=now,
+        status_changed_at=uow.now,
         maker_id=maker_id,
         otp_required=part.amount >= floor,
     )

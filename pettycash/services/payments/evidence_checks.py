@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from pettycash.runtime import errors, money
 from pettycash.services.foundation import visibility
-from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 
 
 class EvidenceDiffers(errors.RuleViolation):
@@ -17,16 +15,14 @@ class EvidenceDiffers(errors.RuleViolation):
     code = "payment.evidence_differs"
 
 
-def check_evidence(
-    session: Session, *, payment_id: UUID, evidence: Mapping[str, Any], actor: Actor
-) -> None:
+def check_evidence(uow: Uow, *, payment_id: UUID, evidence: Mapping[str, Any]) -> None:
     """Compare what evidence says with what the rail proved.
 
     Raises:
         PaymentNotFound: none such within scope.
         EvidenceDiffers: they are not about the same money.
     """
-    payment = visibility.payment(session, actor=actor, payment_id=payment_id)
+    payment = visibility.payment(uow, payment_id=payment_id)
     paid = payment.paid_amount or payment.amount
     wrong: dict[str, list[str]] = {}
     for name, known, told in (

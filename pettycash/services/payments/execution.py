@@ -31,7 +31,7 @@ from pettycash.runtime.rails import Method
 from pettycash.services import releases
 from pettycash.services.approvals import approved_facts
 from pettycash.services.foundation import company_settings, hooks, outbox, security_log
-from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import posting
 from pettycash.services.operations import pauses
 from pettycash.services.payments import cash, facts, restored, rules
@@ -50,9 +50,7 @@ class Release:
     verified_at: datetime | None
 
 
-def execute(
-    session: Session, *, payment_id: UUID, actor: Actor, now: datetime
-) -> tuple[Payment, PaymentExecution]:
+def execute(uow: Uow, *, payment_id: UUID) -> tuple[Payment, PaymentExecution]:
     """Release a payment: hold its money, record who released it, enqueue its sending.
 
     Of any number of callers at once one releases it; the others find it executing.
@@ -72,8 +70,9 @@ def execute(
         InsufficientFunds: the store has not enough that is free.
         and what `rules` refuses.
     """
+    session, actor, now = uow.session, uow.actor, uow.now
     requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
-    checked = _check(session, requisition, payment, actor=actor, now=now)
+    checked = _check(uow, requisition, payment)
     subject, account, store = checked.subject, checked.account, checked.store
     number, restored_until = _next_number(session, payment)
     reference = _reference(requisition, payment, number)
@@ -91,7 +90,7 @@ def execute(
             account_id=payment.provider_account_id,
             until=restored_until,
         )
-    release = _release(session, payment=payment, subject=subject, actor=actor, now=now)
+    release = _release(uow, payment=payment, subject=subject)
     execution = PaymentExecution(
         id=new_id(),
         company_id=payment.company_id,
@@ -183,17 +182,15 @@ class Releasable:
     store: Store
 
 
-def check_execution(
-    session: Session, requisition: Requisition, payment: Payment, *, actor: Actor, now: datetime
-) -> Releasable:
+def check_execution(uow: Uow, requisition: Requisition, payment: Payment) -> Releasable:
     """Refuse who may not release a payment as it stands; the grant is `check_grant`'s.
 
     Raises:
         as `execute`, but for codes, a restore and the store's money.
     """
-    checked = _check(session, requisition, payment, actor=actor, now=now)
+    checked = _check(uow, requisition, payment)
     rules.check_destination(
-        session,
+        uow.session,
         requisition=requisition,
         method=payment.method,
         destination=payment.destination,
@@ -203,16 +200,15 @@ def check_execution(
     return checked
 
 
-def _check(
-    session: Session, requisition: Requisition, payment: Payment, *, actor: Actor, now: datetime
-) -> Releasable:
+def _check(uow: Uow, requisition: Requisition, payment: Payment) -> Releasable:
     """All that `check_execution` refuses but for the destination, which `_insert` asks about."""
+    session = uow.session
     check_state(requisition, payment)
     subject = facts.subject_of(session, payment=payment, requisition=requisition)
-    releases.check_releaser(session, subject=subject, actor=actor, now=now)
+    releases.check_releaser(uow, subject=subject)
     if payment.release_locked_at is not None:
         raise releases.ReleaseLocked
-    if payment.executor_id is not None and payment.executor_id != actor.user_id:
+    if payment.executor_id is not None and payment.executor_id != uow.actor.user_id:
         raise releases.NotTheExecutor
     pauses.check(
         session, store_id=payment.store_id, provider_account_id=payment.provider_account_id
@@ -253,21 +249,14 @@ def _insert(session: Session) -> None:
         raise
 
 
-def check_grant(
-    session: Session,
-    *,
-    payment: Payment,
-    subject: releases.ReleaseSubject,
-    actor: Actor,
-    now: datetime,
-) -> None:
+def check_grant(uow: Uow, *, payment: Payment, subject: releases.ReleaseSubject) -> None:
     """Refuse who has no code that releases a payment as it stands, where it needs one.
 
     Raises:
         what `releases.find_grant` refuses.
     """
-    if _needs_grant(session, payment):
-        releases.find_grant(session, subject=subject, actor=actor, now=now)
+    if _needs_grant(uow.session, payment):
+        releases.find_grant(uow, subject=subject)
 
 
 def _needs_grant(session: Session, payment: Payment) -> bool:
@@ -291,18 +280,11 @@ def check_state(requisition: Requisition, payment: Payment) -> None:
         raise rules.RetriesExhausted
 
 
-def _release(
-    session: Session,
-    *,
-    payment: Payment,
-    subject: releases.ReleaseSubject,
-    actor: Actor,
-    now: datetime,
-) -> Release:
+def _release(uow: Uow, *, payment: Payment, subject: releases.ReleaseSubject) -> Release:
     """Spend the executor's grant."""
-    if not _needs_grant(session, payment):
+    if not _needs_grant(uow.session, payment):
         return Release(grant_id=None, proof="policy", verified_at=None)
-    grant = releases.spend_grant(session, subject=subject, actor=actor, now=now)
+    grant = releases.spend_grant(uow, subject=subject)
     return Release(grant_id=grant.id, proof=grant.proof, verified_at=grant.verified_at)
 
 

@@ -25,7 +25,6 @@ from pettycash.services.foundation.listings import (
     Filter,
     Find,
     Listing,
-    Reader,
     between,
     days,
     exact,
@@ -33,6 +32,7 @@ from pettycash.services.foundation.listings import (
     many,
     since,
 )
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments.reading import LISTED, summary
 
 SEES_CLIENT_INFO = frozenset({Role.AUDITOR, Role.CFO})
@@ -42,11 +42,9 @@ REFERENCE_LENGTH_MAX = 100
 
 
 def _summaries(
-    reader: Reader, rows: Sequence[tuple[Payment, Requisition, PaymentReconciliation | None]]
+    uow: Uow, rows: Sequence[tuple[Payment, Requisition, PaymentReconciliation | None]]
 ) -> list[dict[str, Any]]:
-    return [
-        summary(payment, requisition, fact, reader.actor) for payment, requisition, fact in rows
-    ]
+    return [summary(payment, requisition, fact, uow.actor) for payment, requisition, fact in rows]
 
 
 PAYMENTS = Listing(
@@ -70,14 +68,14 @@ PAYMENTS = Listing(
         "fund_id": Filter(
             kind=UUID,
             several=True,
-            where=lambda ids, _reader: Payment.store_id.in_(
+            where=lambda ids, _uow: Payment.store_id.in_(
                 select(Store.id).where(Store.fund_id.in_(ids))
             ),
         ),
         "destination": Filter(
             kind=str,
-            where=lambda value, reader: and_(
-                Payment.destination == value, literal(visibility.sees_payees(reader.actor))
+            where=lambda value, uow: and_(
+                Payment.destination == value, literal(visibility.sees_payees(uow.actor))
             ),
             description="As an answer shows it, to readers who see payees.",
         ),
@@ -133,9 +131,9 @@ PAYMENTS = Listing(
 
 
 def _executions(
-    reader: Reader, rows: Sequence[tuple[PaymentExecution, PaymentAttempt]]
+    uow: Uow, rows: Sequence[tuple[PaymentExecution, PaymentAttempt]]
 ) -> list[dict[str, Any]]:
-    with_client_info = reader.actor.has(*SEES_CLIENT_INFO)
+    with_client_info = uow.actor.has(*SEES_CLIENT_INFO)
     return [_execution(*row, with_client_info=with_client_info) for row in rows]
 
 
@@ -235,7 +233,7 @@ TRANSACTIONS = Listing(
         "code": exact(PaymentTransaction.code, longest=64),
         "gateway": exact(PaymentTransaction.gateway, longest=40),
         "slower_than_ms": Filter(
-            kind=int, where=lambda value, _reader: PaymentTransaction.processing_time_ms > value
+            kind=int, where=lambda value, _uow: PaymentTransaction.processing_time_ms > value
         ),
         **days(PaymentTransaction.created_at),
     },

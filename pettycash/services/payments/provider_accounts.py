@@ -23,8 +23,8 @@ from pettycash.runtime import db, errors, settings
 from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
 from pettycash.services.foundation import encryption, outbox, security_log
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.listings import Find, Listing, flag, many, since
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import pauses
 from pettycash.services.payments import callback_sources
 
@@ -80,7 +80,7 @@ def get(session: Session, *, account_id: UUID, lock: bool = False) -> ProviderAc
 
 
 def create(
-    session: Session,
+    uow: Uow,
     *,
     code: str,
     name: str,
@@ -93,7 +93,6 @@ def create(
     options: Mapping[str, Any] | None = None,
     amount_min: Decimal | None = None,
     amount_max: Decimal | None = None,
-    actor: Actor,
 ) -> ProviderAccount:
     """Open an account. Its credentials can be replaced, and never be read again.
 
@@ -110,7 +109,7 @@ def create(
         wrong["currency"] = [f"{method.facts.label} does not carry {currency.value}."]
     account = ProviderAccount(
         id=new_id(),
-        company_id=actor.company_id,
+        company_id=uow.actor.company_id,
         code=code,
         name=name,
         method=method,
@@ -122,25 +121,23 @@ def create(
         amount_min=amount_min,
         amount_max=amount_max,
         is_active=True,
-        created_by=actor.user_id,
+        created_by=uow.actor.user_id,
     )
     wrong |= _wrong(account) | _wrong_options(account.options)
     if wrong:
         raise InvalidProviderAccount(errors=wrong)
     _seal(account, credentials)
     try:
-        with session.begin_nested():
-            session.add(account)
-            session.flush()  # here, as the unique constraints decide
+        with uow.session.begin_nested():
+            uow.session.add(account)
+            uow.session.flush()  # here, as the unique constraints decide
     except IntegrityError as error:
         raise ProviderAccountExists from error
-    _log_event(session, account, "created", actor, sorted(credentials))
+    _log_event(uow, account, "created", sorted(credentials))
     return account
 
 
-def change(
-    session: Session, *, account: ProviderAccount, changes: Mapping[str, Any], actor: Actor
-) -> ProviderAccount:
+def change(uow: Uow, *, account: ProviderAccount, changes: Mapping[str, Any]) -> ProviderAccount:
     """Change a locked account; `changes` holds some of CHANGEABLE. `is_active` is the kill switch.
 
     Attempts that were released keep the address they were released to.
@@ -163,11 +160,11 @@ def change(
         _seal(account, changes["credentials"])
     account.version += 1
     if account.is_active and not was_active:
-        outbox.wake(session, topic=pauses.SENDING, lane=account.id)
+        outbox.wake(uow.session, topic=pauses.SENDING, lane=account.id)
     told = {}
     if "options" in changes:  # no secrets, and they say whose callbacks count
         told = {"old": {"options": options_before}, "new": {"options": dict(account.options)}}
-    _log_event(session, account, "changed", actor, sorted(changes), **told)
+    _log_event(uow, account, "changed", sorted(changes), **told)
     return account
 
 
@@ -237,19 +234,14 @@ def _is_allowed(url: str) -> bool:
 
 
 def _log_event(
-    session: Session,
-    account: ProviderAccount,
-    what: str,
-    actor: Actor,
-    names: list[str],
-    **told: Any,
+    uow: Uow, account: ProviderAccount, what: str, names: list[str], **told: Any
 ) -> None:
     security_log.record(
-        session,
+        uow.session,
         event=f"provider_account.{what}",
         outcome="ok",
         detail={"provider_account_id": str(account.id), "fields": names, **told},
-        actor=actor,
+        actor=uow.actor,
     )
 
 

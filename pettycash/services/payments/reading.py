@@ -23,6 +23,7 @@ from pettycash.runtime.rails import Method
 from pettycash.runtime.sanitising import mask_phone, sanitise
 from pettycash.services.foundation import listings, visibility
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import facts
 from pettycash.services.releases import lines
 
@@ -73,24 +74,23 @@ def summary(
     return shown
 
 
-def detail(
-    session: Session, *, payment_id: UUID, actor: Actor, now: datetime
-) -> tuple[dict[str, Any], str]:
+def detail(uow: Uow, *, payment_id: UUID) -> tuple[dict[str, Any], str]:
     """One payment with the state of its release, and the version tag of all that is shown.
 
     Raises:
         PaymentNotFound: none such within scope.
     """
+    session = uow.session
     session.flush()
     row = session.execute(
-        LISTED.where(Payment.id == payment_id, visibility.payments(actor)),
+        LISTED.where(Payment.id == payment_id, visibility.payments(uow.actor)),
         execution_options=db.PREPARED,
     ).one_or_none()
     if row is None:
         raise visibility.PaymentNotFound
     payment, requisition, fact = row
     release = _newest_release(session, payment_id)
-    shown = summary(payment, requisition, fact, actor)
+    shown = summary(payment, requisition, fact, uow.actor)
     shown["lines"] = lines.of_payment(
         amount=payment.amount,
         currency=payment.currency,
@@ -98,15 +98,15 @@ def detail(
         method=payment.method,
         destination=shown["destination"],
     )
-    shown["release"] = _told(release, what=shown["lines"], now=now)
+    shown["release"] = _told(release, what=shown["lines"], now=uow.now)
     signed = _newest_acknowledgement(session, payment)
     shown["acknowledgement"] = _acknowledged(signed)
     return shown, _tag(payment, release, signed, is_matched=fact is not None)
 
 
-def people(session: Session, detail: Mapping[str, Any], actor: Actor) -> Mapping[UUID, str]:
+def people(uow: Uow, detail: Mapping[str, Any]) -> Mapping[UUID, str]:
     """The names of those in `detail`, for readers who see payees: one of them may be it."""
-    if not visibility.sees_payees(actor):
+    if not visibility.sees_payees(uow.actor):
         return {}
     named = {detail["maker_id"], detail["executor_id"], detail["reconciled_by"]}
     release, signed = detail["release"], detail["acknowledgement"]
@@ -114,7 +114,7 @@ def people(session: Session, detail: Mapping[str, Any], actor: Actor) -> Mapping
         named.add(release["executor_id"])
     if signed is not None:
         named.add(signed["witness_id"])
-    return listings.people(session, named - {None})
+    return listings.people(uow.session, named - {None})
 
 
 def version_tag(session: Session, payment: Payment) -> str:

@@ -39,6 +39,7 @@ from pettycash.services.foundation import (
 )
 from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.duties import Duty
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases, changes
 from pettycash.services.payments import changing, creation, facts, restored, rules
 from pettycash.services.payments.treasury_validation import check_somebody_is_left
@@ -55,15 +56,13 @@ class NothingRedirected(errors.RuleViolation):
 
 
 def propose_for_payment(
-    session: Session,
+    uow: Uow,
     *,
     payment_id: UUID,
     method: Method | None = None,
     destination: str | None = None,
     store_id: UUID | None = None,
     reason: str,
-    actor: Actor,
-    now: datetime,
 ) -> Change:
     """Propose that a payment goes elsewhere, as its maker to be; its codes die at once.
 
@@ -80,8 +79,9 @@ def propose_for_payment(
         NoApprover: nobody is left to decide it.
         and what `rules` and `destinations` refuse.
     """
-    requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
-    check_payment(session, requisition, payment, actor=actor)
+    session = uow.session
+    requisition, payment = facts.locked(session, payment_id=payment_id, actor=uow.actor)
+    check_payment(uow, requisition, payment)
     new = _target(
         method or payment.method,
         destination if destination is not None else payment.destination,
@@ -91,39 +91,35 @@ def propose_for_payment(
     if store_id is None and new[0] is payment.method:
         store_id = payment.store_id
     store = rules.fitting_store(
-        session, store_id=store_id, requisition=requisition, method=new[0], actor=actor
+        session, store_id=store_id, requisition=requisition, method=new[0], actor=uow.actor
     )
     rules.check_amount(
         session, method=new[0], store=store, amount=payment.amount, destination=new[1]
     )
     restored.check_moved(session, payment=payment, account_id=store.provider_account_id)
     change = _propose(
-        session,
+        uow,
         requisition=requisition,
         payment=payment,
         old=_place(payment.method, payment.destination, payment.store_id),
         new=_place(*new, store.id),
         reason=reason,
-        actor=actor,
-        now=now,
     )
     payment.open_redirect_id = change.id
     payment.version += 1
     changing.void_release(
-        session, payment=payment, requisition=requisition, cause=EndCause.CHANGED, now=now
+        session, payment=payment, requisition=requisition, cause=EndCause.CHANGED, now=uow.now
     )
     return change
 
 
 def propose_for_requisition(
-    session: Session,
+    uow: Uow,
     *,
     requisition_id: UUID,
     method: Method | None = None,
     destination: str | None = None,
     reason: str,
-    actor: Actor,
-    now: datetime,
 ) -> Change:
     """Propose that an approved requisition goes elsewhere, as its requester or as treasury.
 
@@ -133,10 +129,8 @@ def propose_for_requisition(
         IllegalRequisitionState: it does not wait for treasury.
         and as `propose_for_payment`.
     """
-    requisition = visibility.requisition(
-        session, actor=actor, requisition_id=requisition_id, lock=True
-    )
-    check_requisition(session, requisition, actor=actor)
+    requisition = visibility.requisition(uow, requisition_id=requisition_id, lock=True)
+    check_requisition(uow, requisition)
     new = _target(
         method or requisition.method,
         destination if destination is not None else requisition.destination,
@@ -144,14 +138,12 @@ def propose_for_requisition(
         before=(requisition.method, requisition.destination),
     )
     change = _propose(
-        session,
+        uow,
         requisition=requisition,
         payment=None,
         old=_place(requisition.method, requisition.destination, None),
         new=_place(*new, None),
         reason=reason,
-        actor=actor,
-        now=now,
     )
     requisition.open_redirect_id = change.id
     requisition.version += 1
@@ -179,18 +171,20 @@ def _place(method: Method, destination: str, store_id: UUID | None) -> dict[str,
     }
 
 
-def check_requisition(session: Session, requisition: Requisition, *, actor: Actor) -> None:
+def check_requisition(uow: Uow, requisition: Requisition) -> None:
     """Refuse who may not redirect a requisition as it stands.
 
     Raises:
         NotRequester, NotSeparate, IllegalRequisitionState, RedirectOpen: see
             `propose_for_requisition`.
     """
-    is_own = requesters.is_own(session, requisition, user_id=actor.user_id)
+    is_own = requesters.is_own(uow.session, requisition, user_id=uow.actor.user_id)
     if not is_own:
-        if not actor.has(Role.TREASURY):
+        if not uow.actor.has(Role.TREASURY):
             raise NotRequester("Only its requester or treasury may redirect a requisition.")
-        duties.check(session, user_id=actor.user_id, duty=Duty.MAKER, requisition_id=requisition.id)
+        duties.check(
+            uow.session, user_id=uow.actor.user_id, duty=Duty.MAKER, requisition_id=requisition.id
+        )
     if requisition.status is not RequisitionStatus.PENDING_TREASURY_VALIDATION:
         raise IllegalRequisitionState(
             f"A requisition that is {requisition.status} can't be redirected."
@@ -199,9 +193,7 @@ def check_requisition(session: Session, requisition: Requisition, *, actor: Acto
         raise approved_facts.RedirectOpen
 
 
-def check_payment(
-    session: Session, requisition: Requisition, payment: Payment, *, actor: Actor
-) -> None:
+def check_payment(uow: Uow, requisition: Requisition, payment: Payment) -> None:
     """Refuse who may not redirect a payment as it stands.
 
     Raises:
@@ -212,7 +204,10 @@ def check_payment(
     if payment.open_redirect_id is not None:
         raise approved_facts.RedirectOpen
     duties.check(
-        session, user_id=actor.user_id, duty=Duty.MAKER, requisition_id=payment.requisition_id
+        uow.session,
+        user_id=uow.actor.user_id,
+        duty=Duty.MAKER,
+        requisition_id=payment.requisition_id,
     )
 
 
@@ -228,16 +223,15 @@ def _check_payment(requisition: Requisition, payment: Payment) -> None:
 
 
 def _propose(
-    session: Session,
+    uow: Uow,
     *,
     requisition: Requisition,
     payment: Payment | None,
     old: Mapping[str, Any],
     new: Mapping[str, Any],
     reason: str,
-    actor: Actor,
-    now: datetime,
 ) -> Change:
+    session, actor = uow.session, uow.actor
     reached = duties.reached_at(session, destination=new["destination"])
     is_own = requesters.is_own(session, requisition, user_id=actor.user_id)
     if actor.user_id in reached and not is_own:
@@ -248,7 +242,7 @@ def _propose(
         requisition=requisition,
         proposed_by=actor.user_id,
         destination=new["destination"],
-        now=now,
+        now=uow.now,
     )
     of = requisition if payment is None else payment
     payload = {
@@ -265,15 +259,13 @@ def _propose(
     approved = _approved_round(session, requisition)
     after = _facts_after(approved, payment=payment, payload=payload)
     change = changes.propose(
-        session,
+        uow,
         kind=KIND,
         object_id=of.id,
         payload=payload,
         reason=reason,
         digest=_digest(payload, after),
         decider_id=seat.user_id,
-        actor=actor,
-        now=now,
     )
     _write_trail(session, requisition, change, "proposed", change.reason, actor=actor)
     return change
@@ -409,9 +401,9 @@ def ask_anew(session: Session, *, change_id: UUID, now: datetime) -> None:
     _write_trail(session, requisition, change, "handed over", seat.escalation_reason, actor=None)
 
 
-def _check_decider(session: Session, change: Change, actor: Actor, now: datetime) -> None:
+def _check_decider(uow: Uow, change: Change) -> None:
     """Refuse all but the one who was asked, or who would be asked now that they are gone."""
-    if _seat_of(session, change, now=now).user_id != actor.user_id:
+    if _seat_of(uow.session, change, now=uow.now).user_id != uow.actor.user_id:
         raise changes.NotAConfirmer("Only the last approver may decide a redirect.")
 
 
@@ -425,7 +417,8 @@ def _seat_of(session: Session, change: Change, *, now: datetime) -> resolution.C
     )
 
 
-def _apply(session: Session, change: Change, actor: Actor, now: datetime) -> None:
+def _apply(uow: Uow, change: Change) -> None:
+    session = uow.session
     requisition, payment = _about(session, change)
     payload, new = change.payload, change.payload["new"]
     method, destination = Method(new["method"]), new["destination"]
@@ -438,15 +431,9 @@ def _apply(session: Session, change: Change, actor: Actor, now: datetime) -> Non
         people=duties.reached_at(session, destination=destination),
         requisition_id=requisition.id,
     )
-    seat = _seat_of(session, change, now=now)
+    seat = _seat_of(session, change, now=uow.now)
     written = rounds.write_redirect(
-        session,
-        requisition=requisition,
-        approved=approved,
-        facts=after,
-        seat=seat,
-        actor=actor,
-        now=now,
+        uow, requisition=requisition, approved=approved, facts=after, seat=seat
     )
     if payment is None:
         requisition.method = method
@@ -462,30 +449,23 @@ def _apply(session: Session, change: Change, actor: Actor, now: datetime) -> Non
             duty=Duty.MAKER,
             requisition_id=requisition.id,
         )
-        goes = _send_elsewhere(
-            session, requisition=requisition, payment=payment, change=change, actor=actor, now=now
-        )
-        check_somebody_is_left(session, requisition=requisition, payment=goes, now=now)
-    _write_trail(session, requisition, change, "approved", change.comment, actor=actor)
+        goes = _send_elsewhere(uow, requisition=requisition, payment=payment, change=change)
+        check_somebody_is_left(session, requisition=requisition, payment=goes, now=uow.now)
+    _write_trail(session, requisition, change, "approved", change.comment, actor=uow.actor)
 
 
 def _send_elsewhere(
-    session: Session,
-    *,
-    requisition: Requisition,
-    payment: Payment,
-    change: Change,
-    actor: Actor,
-    now: datetime,
+    uow: Uow, *, requisition: Requisition, payment: Payment, change: Change
 ) -> Payment:
     """Rewrite a pending payment; cancel a failed one and make another in its place."""
+    session = uow.session
     new = change.payload["new"]
     method, store_id = Method(new["method"]), UUID(new["store_id"])
     store = rules.fitting_store(session, store_id=store_id, requisition=requisition, method=method)
     restored.check_moved(session, payment=payment, account_id=store.provider_account_id)
     payment.open_redirect_id = None
     changing.void_release(
-        session, payment=payment, requisition=requisition, cause=EndCause.CHANGED, now=now
+        session, payment=payment, requisition=requisition, cause=EndCause.CHANGED, now=uow.now
     )
     if payment.status is PaymentStatus.PENDING:
         changing.reshape(
@@ -497,18 +477,14 @@ def _send_elsewhere(
             store=store,
         )
         changing.name_maker(
-            session,
-            requisition=requisition,
-            payment=payment,
-            maker_id=change.proposed_by,
-            actor=actor,
+            uow, requisition=requisition, payment=payment, maker_id=change.proposed_by
         )
         session.flush()  # the database's own check of duties comes before anything follows
         return payment
-    payment.move_to(PaymentStatus.CANCELLED, at=now)
+    payment.move_to(PaymentStatus.CANCELLED, at=uow.now)
     session.flush()  # what is left of the approved amount is counted in the table
     return creation.make(
-        session,
+        uow,
         requisition=requisition,
         part=creation.PaymentPart(
             amount=payment.amount,
@@ -518,18 +494,16 @@ def _send_elsewhere(
             metadata=payment.client_metadata,
         ),
         maker_id=change.proposed_by,
-        now=now,
-        actor=actor,
     )
 
 
-def _ended(session: Session, change: Change, actor: Actor, _now: datetime) -> None:
-    requisition, payment = _about(session, change)
+def _ended(uow: Uow, change: Change) -> None:
+    requisition, payment = _about(uow.session, change)
     of = requisition if payment is None else payment
     of.open_redirect_id = None
     of.version += 1
     word = "refused" if change.status is ChangeStatus.REJECTED else "withdrawn"
-    _write_trail(session, requisition, change, word, change.comment, actor=actor)
+    _write_trail(uow.session, requisition, change, word, change.comment, actor=uow.actor)
 
 
 def _write_trail(

@@ -18,8 +18,8 @@ from pettycash.models.releases import CashAcknowledgement, PaymentExecution
 from pettycash.runtime import errors, money
 from pettycash.runtime.rails import Method
 from pettycash.services.foundation import duties, images, rail_limits, security_log
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.duties import Duty
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import cash, facts
 from pettycash.services.payments.facts import LockedAttempt
 from pettycash.services.requisitions import attachments
@@ -57,15 +57,7 @@ class SignatureReplaced(errors.Conflict):
     code = "acknowledgement.signature_replaced"
 
 
-def sign(
-    session: Session,
-    *,
-    payment_id: UUID,
-    image: bytes,
-    witness_id: UUID,
-    actor: Actor,
-    now: datetime,
-) -> Payment:
+def sign(uow: Uow, *, payment_id: UUID, image: bytes, witness_id: UUID) -> Payment:
     """Keep what the recipient signed, and name who stood by; it is paid once they confirm.
 
     Raises:
@@ -74,20 +66,18 @@ def sign(
         AboveCashLimit: it takes a code, or the recipient's own sign-in.
         UploadQuotaUsed: the actor has stored too much this company day.
     """
-    locked, row = cash.kept(session, payment_id=payment_id, actor=actor)
-    _check_limit(session, locked)
-    if not _may_witness(session, locked.payment, user_id=witness_id):
+    locked, row = cash.kept(uow, payment_id=payment_id)
+    _check_limit(uow.session, locked)
+    if not _may_witness(uow.session, locked.payment, user_id=witness_id):
         raise WitnessDoesNotFit(errors={"witness_id": ["Name another member who stood by."]})
     if len(image) > BYTES_MAX:
         raise NotASignature(errors={"signature": ["Send a picture of at most 500 kB."]})
     try:
         content_type = images.check(image)
         kept = attachments.keep(
-            session,
+            uow,
             filename=f"signature-{locked.payment.number}.{content_type.rpartition('/')[2]}",
             content=image,
-            actor=actor,
-            now=now,
             payment_id=locked.payment.id,
         )
     except images.NotAnImage as error:
@@ -98,18 +88,16 @@ def sign(
     row.witness_id = witness_id
     locked.payment.version += 1
     security_log.record(
-        session,
+        uow.session,
         event="payment.signed",
         outcome="ok",
         detail={"payment_id": str(locked.payment.id), "witness_id": str(witness_id)},
-        actor=actor,
+        actor=uow.actor,
     )
     return locked.payment
 
 
-def witness(
-    session: Session, *, payment_id: UUID, attachment_id: UUID, actor: Actor, now: datetime
-) -> Payment:
+def witness(uow: Uow, *, payment_id: UUID, attachment_id: UUID) -> Payment:
     """Say that one saw the recipient take the cash and sign what a picture shows: it is paid.
 
     Raises:
@@ -117,27 +105,25 @@ def witness(
         NotTheWitness: the actor was not named, or has a part in it by now.
         SignatureReplaced: another picture was kept since they looked.
     """
-    locked, row = cash.offered(session, payment_id=payment_id, actor=actor)
-    check_witnessing(session, locked.payment, row, actor=actor)
+    locked, row = cash.offered(uow, payment_id=payment_id)
+    check_witnessing(uow, locked.payment, row)
     if row.attachment_id != attachment_id:
         raise SignatureReplaced
-    row.witnessed_at = now
-    cash.pay_out(session, locked=locked, row=row, proof="signature", actor=actor, now=now)
+    row.witnessed_at = uow.now
+    cash.pay_out(uow, locked=locked, row=row, proof="signature")
     return locked.payment
 
 
-def check_witnessing(
-    session: Session, payment: Payment, row: CashAcknowledgement, *, actor: Actor
-) -> None:
+def check_witnessing(uow: Uow, payment: Payment, row: CashAcknowledgement) -> None:
     """Refuse who may not witness the signature for cash as things stand.
 
     Raises:
         NotCash, IllegalTransition, NotTheWitness: see `witness`.
     """
     cash.check_offered(payment)
-    if row.attachment_id is None or row.witness_id != actor.user_id:
+    if row.attachment_id is None or row.witness_id != uow.actor.user_id:
         raise NotTheWitness
-    if not _may_witness(session, payment, user_id=actor.user_id):
+    if not _may_witness(uow.session, payment, user_id=uow.actor.user_id):
         raise NotTheWitness(
             "You keep the fund, raised the requisition or get the money: you can't be its witness."
         )

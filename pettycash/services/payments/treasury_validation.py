@@ -30,9 +30,9 @@ from pettycash.services.foundation import (
     text_validation,
     visibility,
 )
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.duties import Duty
 from pettycash.services.foundation.live_roles import live_assignments
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import facts
 from pettycash.services.payments.creation import PaymentPart, create_for_validation
 from pettycash.services.requisitions.lifecycle import PartyToIt
@@ -60,14 +60,12 @@ class NobodyLeft(errors.RuleViolation):
 
 
 def validate(
-    session: Session,
+    uow: Uow,
     *,
     requisition_id: UUID,
     digest: str,
     parts: Sequence[PaymentPart] | None = None,
     comment: str | None = None,
-    actor: Actor,
-    now: datetime,
 ) -> tuple[Requisition, list[Payment]]:
     """Make the payments of an approved requisition: one for all of it, or the listed parts.
 
@@ -86,10 +84,9 @@ def validate(
         NobodyLeft: nobody could release one of the payments.
         and what `payments.create_for_validation` refuses.
     """
-    requisition = visibility.requisition(
-        session, actor=actor, requisition_id=requisition_id, lock=True
-    )
-    check_validating(session, requisition, actor=actor)
+    session = uow.session
+    requisition = visibility.requisition(uow, requisition_id=requisition_id, lock=True)
+    check_validating(uow, requisition)
     approved = rounds.latest(session, requisition.id)
     assert approved is not None, "what waits for treasury was approved in a round"
     deciding.check_digest(session, requisition=requisition, approval_round=approved, digest=digest)
@@ -100,26 +97,19 @@ def validate(
     small_team = company_settings.current(session).small_team
     is_unchanged = not _reshapes(requisition, wanted)
     # The maker stays open where it is the requester: no payment is ever released by them anyway.
-    maker_id = None if is_unchanged and small_team else actor.user_id
+    maker_id = None if is_unchanged and small_team else uow.actor.user_id
 
-    requisition.move_to(R.IN_PAYMENT, at=now)
-    requisition.validated_at = now
-    requisition.validated_by = actor.user_id
-    made = create_for_validation(
-        session,
-        requisition=requisition,
-        parts=wanted,
-        maker_id=maker_id,
-        actor=actor,
-        now=now,
-    )
+    requisition.move_to(R.IN_PAYMENT, at=uow.now)
+    requisition.validated_at = uow.now
+    requisition.validated_by = uow.actor.user_id
+    made = create_for_validation(uow, requisition=requisition, parts=wanted, maker_id=maker_id)
     for payment in made:
-        check_somebody_is_left(session, requisition=requisition, payment=payment, now=now)
+        check_somebody_is_left(session, requisition=requisition, payment=payment, now=uow.now)
     trail.write(
         session,
         requisition,
         TrailAction.VALIDATED,
-        actor=actor,
+        actor=uow.actor,
         role=Role.TREASURY.value,
         comment=text_validation.optional(comment, field="comment"),
         digest=approved.digest,
@@ -127,14 +117,14 @@ def validate(
     return requisition, made
 
 
-def check_validating(session: Session, requisition: Requisition, *, actor: Actor) -> None:
+def check_validating(uow: Uow, requisition: Requisition) -> None:
     """Refuse who may not validate a requisition as it stands.
 
     Raises:
         PartyToIt, IllegalRequisitionState, OnHold, RedirectOpen, ApprovalVoid: see `validate`.
     """
-    known = duties.holders(session, requisition_id=requisition.id)
-    own = duties.others(known, Duty.MAKER).get(actor.user_id)
+    known = duties.holders(uow.session, requisition_id=requisition.id)
+    own = duties.others(known, Duty.MAKER).get(uow.actor.user_id)
     if own is not None:
         raise PartyToIt(duties.refusal(own, Duty.MAKER).detail)
     if requisition.status is not R.PENDING_TREASURY_VALIDATION:
@@ -145,7 +135,7 @@ def check_validating(session: Session, requisition: Requisition, *, actor: Actor
         raise OnHold(f"It is on hold: {requisition.hold_reason}")
     if requisition.open_redirect_id is not None:
         raise approved_facts.RedirectOpen
-    if duties.conflicted(session, known, requisition_id=requisition.id):
+    if duties.conflicted(uow.session, known, requisition_id=requisition.id):
         raise duties.ApprovalVoid
 
 

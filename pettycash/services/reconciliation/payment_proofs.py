@@ -17,8 +17,8 @@ from pettycash.models.payments import (
 )
 from pettycash.runtime import db, errors
 from pettycash.services.foundation import duties, visibility
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.duties import Duty
+from pettycash.services.foundation.uow import Uow
 
 
 class NotSettled(errors.Conflict):
@@ -114,7 +114,7 @@ def unproven(session: Session, *, until: datetime) -> Sequence[Row[Any]]:
 
 
 def reconcile_by_hand(
-    session: Session, *, payment_id: UUID, evidence: dict[str, Any], actor: Actor
+    uow: Uow, *, payment_id: UUID, evidence: dict[str, Any]
 ) -> PaymentReconciliation:
     """Match one settled payment with evidence that a person names.
 
@@ -125,19 +125,19 @@ def reconcile_by_hand(
         NotSeparate: they asked for the money, or get it.
         AlreadyReconciled: it was matched before.
     """
-    payment: Payment = visibility.payment(session, actor=actor, payment_id=payment_id)
-    check_matching(session, payment, actor=actor)
+    payment: Payment = visibility.payment(uow, payment_id=payment_id)
+    check_matching(uow, payment)
     fact = PaymentReconciliation(
         company_id=payment.company_id,
         payment_id=payment.id,
         source=EvidenceSource.MANUAL,
-        reconciled_by=actor.user_id,
+        reconciled_by=uow.actor.user_id,
         evidence=evidence,
     )
     try:
-        with session.begin_nested():
-            session.add(fact)
-            session.flush()  # the unique constraint answers here, not at the end of the request
+        with uow.session.begin_nested():
+            uow.session.add(fact)
+            uow.session.flush()  # the unique constraint answers here, not at the end of the request
     except IntegrityError as error:
         if db.constraint(error) == "uq_payment_reconciliations_payment_id":
             raise AlreadyReconciled from error
@@ -145,7 +145,7 @@ def reconcile_by_hand(
     return fact
 
 
-def check_matching(session: Session, payment: Payment, *, actor: Actor) -> None:
+def check_matching(uow: Uow, payment: Payment) -> None:
     """Refuse who may not match a payment with evidence as it stands.
 
     Raises:
@@ -153,11 +153,11 @@ def check_matching(session: Session, payment: Payment, *, actor: Actor) -> None:
     """
     if payment.status is not PaymentStatus.SUCCESS:
         raise NotSettled
-    known = duties.holders(session, requisition_id=payment.requisition_id)
+    known = duties.holders(uow.session, requisition_id=payment.requisition_id)
     for duty, refusal in (
         (Duty.MATCHER, ReconcilerIsExecutor),
         (Duty.RECORDER, duties.NotSeparate),
     ):
-        own = duties.others(known, duty).get(actor.user_id)
+        own = duties.others(known, duty).get(uow.actor.user_id)
         if own is not None:
             raise refusal(duties.refusal(own, duty).detail)

@@ -22,6 +22,7 @@ from pettycash.services.access import contacts
 from pettycash.services.foundation import company_settings, outbox, security_log
 from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases
 from pettycash.services.releases.subjects import (
     Releasable,
@@ -66,9 +67,7 @@ class NotLocked(errors.Conflict):
     code = "release.not_locked"
 
 
-def request_code(
-    session: Session, *, subject: ReleaseSubject, actor: Actor, now: datetime
-) -> ReleaseChallenge:
+def request_code(uow: Uow, *, subject: ReleaseSubject) -> ReleaseChallenge:
     """Claim the release and send the executor a code; asking again replaces the code.
 
     A worker makes and sends it. Where the company sends none, the executor's TOTP app serves.
@@ -79,8 +78,9 @@ def request_code(
         ReleaseClaimed: another executor's claim lives.
         TooManyCodes: three were asked for within 15 minutes.
     """
+    session, actor, now = uow.session, uow.actor, uow.now
     row = locked_row(session, subject)
-    check_releaser(session, subject=subject, actor=actor, now=now)
+    check_releaser(uow, subject=subject)
     check_unlocked(row)
     live = _settle(session, subject=subject, row=row, now=now)
     if row.release_locked_at is not None:
@@ -129,17 +129,15 @@ def request_code(
     return live
 
 
-def check_claim(
-    session: Session, *, subject: ReleaseSubject, row: Releasable, actor: Actor, now: datetime
-) -> None:
+def check_claim(uow: Uow, *, subject: ReleaseSubject, row: Releasable) -> None:
     """Refuse who may not ask for a code as things stand.
 
     Raises:
         NotSeparate, TreasuryFirst, ReleaseLocked, ReleaseClaimed: see `request_code`.
     """
-    check_releaser(session, subject=subject, actor=actor, now=now)
+    check_releaser(uow, subject=subject)
     check_unlocked(row)
-    _check_unclaimed(row, actor)
+    _check_unclaimed(row, uow.actor)
 
 
 def check_unlocked(row: Releasable) -> None:
@@ -212,20 +210,19 @@ def void_all(session: Session, *, now: datetime) -> int:
     return len(subjects)
 
 
-def assign(
-    session: Session, *, subject: ReleaseSubject, executor_id: UUID, actor: Actor, now: datetime
-) -> None:
+def assign(uow: Uow, *, subject: ReleaseSubject, executor_id: UUID) -> None:
     """Name who releases; whatever claim there was ends.
 
     Raises:
         CannotRelease: that person may not release this.
         ReleaseLocked: a second person unlocks first.
     """
+    session = uow.session
     row = locked_row(session, subject)
     check_unlocked(row)
-    if not may_release(session, subject=subject, user_id=executor_id, now=now):
+    if not may_release(session, subject=subject, user_id=executor_id, now=uow.now):
         raise CannotRelease(errors={"executor_id": ["This person can't release it."]})
-    void(session, subject=subject, cause=EndCause.REASSIGNED, now=now)
+    void(session, subject=subject, cause=EndCause.REASSIGNED, now=uow.now)
     row.executor_id = executor_id
     row.version += 1
     security_log.record(
@@ -233,39 +230,41 @@ def assign(
         event="release.executor_assigned",
         outcome="ok",
         detail=_detail(subject) | {"executor_id": str(executor_id)},
-        actor=actor,
+        actor=uow.actor,
     )
 
 
-def unlock(session: Session, *, subject: ReleaseSubject, actor: Actor, now: datetime) -> None:
+def unlock(uow: Uow, *, subject: ReleaseSubject) -> None:
     """Unlock a release after too many failed challenges; the role is the permission table's.
 
     Raises:
         NotLocked: it is not locked.
         NotSeparate: the challenges that failed were this person's own.
     """
-    row = locked_row(session, subject)
-    check_unlocking(session, subject=subject, row=row, actor=actor)
+    row = locked_row(uow.session, subject)
+    check_unlocking(uow, subject=subject, row=row)
     row.release_locked_at = None
     row.executor_id = None
     row.version += 1
     cases.close(
-        session,
+        uow.session,
         kind=CaseKind.RELEASE_LOCKED,
         object_type=subject.kind,
         object_id=subject.id,
-        resolved_by=actor.user_id,
+        resolved_by=uow.actor.user_id,
         note="unlocked",
-        now=now,
+        now=uow.now,
     )
     security_log.record(
-        session, event="release.unlocked", outcome="ok", detail=_detail(subject), actor=actor
+        uow.session,
+        event="release.unlocked",
+        outcome="ok",
+        detail=_detail(subject),
+        actor=uow.actor,
     )
 
 
-def check_unlocking(
-    session: Session, *, subject: ReleaseSubject, row: Releasable, actor: Actor
-) -> None:
+def check_unlocking(uow: Uow, *, subject: ReleaseSubject, row: Releasable) -> None:
     """Refuse who may not unlock a release as things stand.
 
     Raises:
@@ -274,14 +273,14 @@ def check_unlocking(
     if row.release_locked_at is None:
         raise NotLocked
     window = timedelta(seconds=settings.current().failed_codes_window_seconds)
-    executors = session.execute(
+    executors = uow.session.execute(
         select(ReleaseChallenge.executor_id).where(
             about(subject),
             ReleaseChallenge.state == ChallengeState.DEAD,
             ReleaseChallenge.ended_at > row.release_locked_at - window,
         )
     ).scalars()
-    if actor.user_id in set(executors) | {row.executor_id}:
+    if uow.actor.user_id in set(executors) | {row.executor_id}:
         raise NotSeparate("Another person than the executor must unlock the release.")
 
 

@@ -3,11 +3,10 @@
 import hashlib
 import hmac
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import or_, select, update
-from sqlalchemy.orm import Session
 
 from pettycash.models.releases import (
     ChallengeState,
@@ -19,7 +18,7 @@ from pettycash.runtime import db, errors, settings
 from pettycash.runtime.crash_points import crash_point
 from pettycash.services.access import identity
 from pettycash.services.foundation import outbox, security_log
-from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.releases.challenges import EXPIRY_TOPIC, end_challenge, fail_challenge
 from pettycash.services.releases.subjects import (
     NotTheExecutor,
@@ -101,9 +100,7 @@ def keyed_digest(code: str, challenge_id: UUID) -> bytes:
     return hmac.new(key, code.encode(), hashlib.sha256).digest()
 
 
-def check_code(
-    session: Session, *, subject: ReleaseSubject, actor: Actor, code: str, now: datetime
-) -> CodeResult:
+def check_code(uow: Uow, *, subject: ReleaseSubject, code: str) -> CodeResult:
     """Count a try, then compare it with the sent code or the executor's TOTP app.
 
     Raises:
@@ -111,36 +108,35 @@ def check_code(
         NotTheExecutor: the code is somebody else's; theirs is not spent on it.
         ReleaseLocked: a second person unlocks first.
     """
+    session = uow.session
     row = locked_row(session, subject)
-    check_releaser(session, subject=subject, actor=actor, now=now)
+    check_releaser(uow, subject=subject)
     if row.release_locked_at is not None:
         raise ReleaseLocked
-    challenge = _counted(session, subject=subject, actor=actor)
+    challenge = _counted(uow, subject=subject)
     crash_point("releases.counted")
     if challenge is None:
-        return _nothing_to_count(session, subject=subject, row=row, actor=actor)
-    refusal = _refusal(
-        session, subject=subject, row=row, challenge=challenge, actor=actor, code=code, now=now
-    )
+        return _nothing_to_count(uow, subject=subject, row=row)
+    refusal = _refusal(uow, subject=subject, row=row, challenge=challenge, code=code)
     if isinstance(refusal, errors.PettycashError):
         security_log.record(
             session,
             event="release.code_refused",
             outcome=refusal.code,
             detail={"kind": subject.kind, "id": str(subject.id), "tries": challenge.tries},
-            actor=actor,
+            actor=uow.actor,
         )
         return CodeResult(refusal=refusal)
     challenge.state = ChallengeState.VERIFIED
-    challenge.verified_at = now
+    challenge.verified_at = uow.now
     challenge.code_digest = None
     grant = ReleaseGrant(
         company_id=challenge.company_id,
         challenge_id=challenge.id,
-        executor_id=actor.user_id,
+        executor_id=uow.actor.user_id,
         proof=refusal,
-        verified_at=now,
-        expires_at=now + timedelta(seconds=settings.current().grant_lifetime_seconds),
+        verified_at=uow.now,
+        expires_at=uow.now + timedelta(seconds=settings.current().grant_lifetime_seconds),
     )
     session.add(grant)
     outbox.complete(session, topic=EXPIRY_TOPIC, key=challenge.id)
@@ -149,25 +145,23 @@ def check_code(
         event="release.code_verified",
         outcome="ok",
         detail={"kind": subject.kind, "id": str(subject.id), "proof": refusal},
-        actor=actor,
+        actor=uow.actor,
     )
     crash_point("releases.verified")
     return CodeResult(grant=grant)
 
 
-def spend_grant(
-    session: Session, *, subject: ReleaseSubject, actor: Actor, now: datetime
-) -> ReleaseGrant:
+def spend_grant(uow: Uow, *, subject: ReleaseSubject) -> ReleaseGrant:
     """Spend the actor's grant for exactly this subject as it stands now. Once.
 
     Raises:
         as `find_grant`.
     """
-    grant = find_grant(session, subject=subject, actor=actor, now=now)
-    spent = session.execute(
+    grant = find_grant(uow, subject=subject)
+    spent = uow.session.execute(
         update(ReleaseGrant)
         .where(ReleaseGrant.id == grant.id, ReleaseGrant.spent_at.is_(None))
-        .values(spent_at=now)
+        .values(spent_at=uow.now)
         .returning(ReleaseGrant)
         .execution_options(populate_existing=True, **db.PREPARED)
     ).scalar_one_or_none()
@@ -177,9 +171,7 @@ def spend_grant(
     return spent
 
 
-def find_grant(
-    session: Session, *, subject: ReleaseSubject, actor: Actor, now: datetime
-) -> ReleaseGrant:
+def find_grant(uow: Uow, *, subject: ReleaseSubject) -> ReleaseGrant:
     """The actor's grant that releases exactly this subject as it stands now.
 
     Raises:
@@ -187,7 +179,7 @@ def find_grant(
         NotTheExecutor: the verified code is somebody else's.
         SubjectChanged, GrantExpired, GrantUsed: it releases nothing any more.
     """
-    found = session.execute(
+    found = uow.session.execute(
         select(ReleaseGrant, ReleaseChallenge)
         .join(ReleaseChallenge, ReleaseChallenge.id == ReleaseGrant.challenge_id)
         .where(about(subject))
@@ -198,32 +190,32 @@ def find_grant(
     if found is None:
         raise CodeRequired
     grant, challenge = found
-    if grant.executor_id != actor.user_id:
+    if grant.executor_id != uow.actor.user_id:
         raise NotTheExecutor
     if grant.spent_at is not None:
         raise GrantUsed
     if challenge.end_cause is EndCause.CHANGED or challenge.subject_digest != bound_digest(
-        subject, actor.user_id
+        subject, uow.actor.user_id
     ):
         raise SubjectChanged
     if challenge.state is not ChallengeState.VERIFIED:
         raise CodeRequired
-    if grant.expires_at <= now:
+    if grant.expires_at <= uow.now:
         raise GrantExpired
     found_grant: ReleaseGrant = grant
     return found_grant
 
 
-def _counted(session: Session, *, subject: ReleaseSubject, actor: Actor) -> ReleaseChallenge | None:
+def _counted(uow: Uow, *, subject: ReleaseSubject) -> ReleaseChallenge | None:
     """Count the try on the actor's newest challenge in one statement, ended by tries or live."""
     newest = (
         select(ReleaseChallenge.id)
-        .where(about(subject), ReleaseChallenge.executor_id == actor.user_id)
+        .where(about(subject), ReleaseChallenge.executor_id == uow.actor.user_id)
         .order_by(ReleaseChallenge.sequence.desc())
         .limit(1)
         .scalar_subquery()
     )
-    counted = session.execute(
+    counted = uow.session.execute(
         update(ReleaseChallenge)
         .where(
             ReleaseChallenge.id == newest,
@@ -239,18 +231,16 @@ def _counted(session: Session, *, subject: ReleaseSubject, actor: Actor) -> Rele
     return counted.scalar_one_or_none()
 
 
-def _nothing_to_count(
-    session: Session, *, subject: ReleaseSubject, row: Releasable, actor: Actor
-) -> CodeResult:
-    newest = session.execute(
+def _nothing_to_count(uow: Uow, *, subject: ReleaseSubject, row: Releasable) -> CodeResult:
+    newest = uow.session.execute(
         select(ReleaseChallenge)
         .where(about(subject))
         .order_by(ReleaseChallenge.sequence.desc())
         .limit(1)
     ).scalar_one_or_none()
-    if row.executor_id is not None and row.executor_id != actor.user_id:
+    if row.executor_id is not None and row.executor_id != uow.actor.user_id:
         raise NotTheExecutor
-    if newest is None or newest.executor_id != actor.user_id:
+    if newest is None or newest.executor_id != uow.actor.user_id:
         return CodeResult(refusal=NoChallenge())
     if newest.state is ChallengeState.VERIFIED:
         return CodeResult(refusal=CodeUsed())
@@ -262,16 +252,10 @@ def _nothing_to_count(
 
 
 def _refusal(
-    session: Session,
-    *,
-    subject: ReleaseSubject,
-    row: Releasable,
-    challenge: ReleaseChallenge,
-    actor: Actor,
-    code: str,
-    now: datetime,
+    uow: Uow, *, subject: ReleaseSubject, row: Releasable, challenge: ReleaseChallenge, code: str
 ) -> errors.PettycashError | str:
     """Why a counted try is refused; the proof's name where it is not."""
+    session, now = uow.session, uow.now
     tries_max = settings.current().code_tries_max
     if challenge.state is ChallengeState.DEAD or challenge.tries > tries_max:
         return TriesExhausted()
@@ -286,14 +270,14 @@ def _refusal(
             now=now,
         )
         return CodeExpired()
-    if challenge.subject_digest != bound_digest(subject, actor.user_id):
+    if challenge.subject_digest != bound_digest(subject, uow.actor.user_id):
         end_challenge(session, challenge=challenge, cause=EndCause.CHANGED, at=now)
         row.executor_id = None
         return SubjectChanged()
     sent = challenge.code_digest
     if sent is not None and hmac.compare_digest(sent, keyed_digest(code, challenge.id)):
         return "code"
-    if identity.verify_totp(session, user_id=actor.user_id, code=code, now=now):
+    if identity.verify_totp(session, user_id=uow.actor.user_id, code=code, now=now):
         return "totp"
     if challenge.tries >= tries_max:
         fail_challenge(

@@ -17,8 +17,8 @@ from pettycash.models.releases import ReleaseChallenge
 from pettycash.models.requisitions import Requisition
 from pettycash.runtime import db, errors
 from pettycash.services.foundation import digests, duties
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.foundation.uow import Uow
 
 SubjectKind = Literal["payment", "replenishment"]
 
@@ -122,9 +122,7 @@ def about(subject: ReleaseSubject) -> ColumnElement[bool]:
     return ReleaseChallenge.replenishment_id == subject.id
 
 
-def check_releaser(
-    session: Session, *, subject: ReleaseSubject, actor: Actor, now: datetime
-) -> None:
+def check_releaser(uow: Uow, *, subject: ReleaseSubject) -> None:
     """Refuse who may not release this.
 
     Raises:
@@ -133,6 +131,7 @@ def check_releaser(
             detail names it.
         TreasuryFirst: the cfo, while a treasury officer qualifies.
     """
+    actor = uow.actor
     if subject.conflicted:
         raise duties.ApprovalVoid
     if actor.user_id in subject.excluded:
@@ -148,7 +147,7 @@ def check_releaser(
         return
     if not actor.has(Role.CFO):
         raise NotSeparate("Only treasury may release payments.")
-    if _treasury_qualifies(session, excluded=subject.excluded, now=now):
+    if _treasury_qualifies(uow.session, excluded=subject.excluded, now=uow.now):
         raise TreasuryFirst
 
 

@@ -6,11 +6,8 @@ What only the doing can tell (an amount, a code, the store's money, a closed per
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from uuid import UUID
-
-from sqlalchemy.orm import Session
 
 from pettycash.models.payments import Payment
 from pettycash.models.requisitions import Requisition
@@ -18,6 +15,7 @@ from pettycash.runtime import errors
 from pettycash.services.approvals import deciding
 from pettycash.services.foundation import permissions, visibility
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments, variances
 from pettycash.services.operations import cases, changes
 from pettycash.services.payments import (
@@ -69,49 +67,41 @@ def refusal_of(guard: Guard) -> errors.PettycashError | None:
     return None
 
 
-def of_payment(session: Session, *, payment_id: UUID, actor: Actor, now: datetime) -> list[Offer]:
+def of_payment(uow: Uow, *, payment_id: UUID) -> list[Offer]:
     """List what the actor may do with a payment.
 
     Raises:
         PaymentNotFound: none such within scope.
     """
-    payment = visibility.payment(session, actor=actor, payment_id=payment_id)
-    requisition = session.get_one(Requisition, payment.requisition_id)
-    both = (session, requisition, payment)
+    payment = visibility.payment(uow, payment_id=payment_id)
+    requisition = uow.session.get_one(Requisition, payment.requisition_id)
+    both = (uow, requisition, payment)
     return _ask(
-        actor,
+        uow.actor,
         {
-            "payments.update": partial(changing.check_changing, *both, actor=actor),
-            "payments.redirect": partial(redirects.check_payment, *both, actor=actor),
-            "payments.cancel": partial(changing.check_cancelling, session, payment, actor=actor),
+            "payments.update": partial(changing.check_changing, *both),
+            "payments.redirect": partial(redirects.check_payment, *both),
+            "payments.cancel": partial(changing.check_cancelling, uow, payment),
             "payments.assign_executor": partial(releasing.check_assigning, requisition, payment),
-            "payments.send_otp": partial(releasing.check_sending, *both, actor=actor, now=now),
-            "payments.execute": partial(_check_release, *both, actor=actor, now=now),
-            "payments.unlock_release": partial(releasing.check_unlocking, *both, actor=actor),
-            "payments.acknowledge": partial(
-                cash.check_acknowledging, session, payment, actor=actor
-            ),
-            "payments.requery": partial(status_queries.attempt_to_ask, session, payment),
-            "payments.reconcile": partial(
-                payment_proofs.check_matching, session, payment, actor=actor
-            ),
-            "payments.record_variance": partial(
-                variances.check_recording, session, payment, actor=actor
-            ),
+            "payments.send_otp": partial(releasing.check_sending, *both),
+            "payments.execute": partial(_check_release, *both),
+            "payments.unlock_release": partial(releasing.check_unlocking, *both),
+            "payments.acknowledge": partial(cash.check_acknowledging, uow, payment),
+            "payments.requery": partial(status_queries.attempt_to_ask, uow.session, payment),
+            "payments.reconcile": partial(payment_proofs.check_matching, uow, payment),
+            "payments.record_variance": partial(variances.check_recording, uow, payment),
         },
     )
 
 
-def of_requisition(
-    session: Session, *, requisition_id: UUID, actor: Actor, now: datetime
-) -> list[Offer]:
+def of_requisition(uow: Uow, *, requisition_id: UUID) -> list[Offer]:
     """List what the actor may do with a requisition.
 
     Raises:
         RequisitionNotFound: none such within scope.
     """
-    found = visibility.requisition(session, actor=actor, requisition_id=requisition_id)
-    decide = partial(deciding.waiting_step, session, found, actor=actor, now=now)
+    found = visibility.requisition(uow, requisition_id=requisition_id)
+    decide = partial(deciding.waiting_step, uow, found)
 
     def approve() -> None:
         decide()
@@ -122,117 +112,91 @@ def of_requisition(
         deciding.check_urgency_asked(found)
 
     return _ask(
-        actor,
+        uow.actor,
         {
-            "requisitions.update": partial(creation.check_changing, session, found, actor=actor),
-            "requisitions.submit": partial(lifecycle.check_submitting, session, found, actor=actor),
-            "requisitions.recall": partial(lifecycle.check_recalling, session, found, actor=actor),
-            "requisitions.cancel": partial(
-                lifecycle.check_cancelling, session, found, actor=actor, now=now
-            ),
-            "requisitions.adopt": partial(
-                adoption.check_adopting, session, found, actor=actor, now=now
-            ),
+            "requisitions.update": partial(creation.check_changing, uow, found),
+            "requisitions.submit": partial(lifecycle.check_submitting, uow, found),
+            "requisitions.recall": partial(lifecycle.check_recalling, uow, found),
+            "requisitions.cancel": partial(lifecycle.check_cancelling, uow, found),
+            "requisitions.adopt": partial(adoption.check_adopting, uow, found),
             "requisitions.approve": approve,
             "requisitions.reject": decide,
             "requisitions.request_changes": decide,
             "requisitions.confirm_urgency": confirm_urgency,
-            "requisitions.validate": partial(
-                treasury_validation.check_validating, session, found, actor=actor
-            ),
-            "requisitions.redirect": partial(
-                redirects.check_requisition, session, found, actor=actor
-            ),
-            "requisitions.return": partial(lifecycle.check_returning, session, found, actor=actor),
-            "requisitions.hold": partial(lifecycle.check_holding, session, found, actor=actor),
-            "requisitions.close_short": partial(
-                lifecycle.check_closing_short, session, found, actor=actor
-            ),
-            "requisitions.review": partial(lifecycle.check_reviewing, session, found, actor=actor),
+            "requisitions.validate": partial(treasury_validation.check_validating, uow, found),
+            "requisitions.redirect": partial(redirects.check_requisition, uow, found),
+            "requisitions.return": partial(lifecycle.check_returning, uow, found),
+            "requisitions.hold": partial(lifecycle.check_holding, uow, found),
+            "requisitions.close_short": partial(lifecycle.check_closing_short, uow, found),
+            "requisitions.review": partial(lifecycle.check_reviewing, uow, found),
         },
     )
 
 
-def of_replenishment(
-    session: Session, *, replenishment_id: UUID, actor: Actor, now: datetime
-) -> list[Offer]:
+def of_replenishment(uow: Uow, *, replenishment_id: UUID) -> list[Offer]:
     """List what the actor may do with a replenishment.
 
     Raises:
         ReplenishmentNotFound: none such within scope.
     """
-    found = replenishments.get(session, actor=actor, replenishment_id=replenishment_id)
-    about = (session, found)
+    found = replenishments.get(uow, replenishment_id=replenishment_id)
+    about = (uow, found)
     return _ask(
-        actor,
+        uow.actor,
         {
-            "replenishments.approve": partial(
-                replenishments.check_approval, *about, actor=actor, now=now
+            "replenishments.approve": partial(replenishments.check_approval, *about),
+            "replenishments.reject": partial(
+                replenishments.check_rejection, found, actor=uow.actor
             ),
-            "replenishments.reject": partial(replenishments.check_rejection, found, actor=actor),
             "replenishments.cancel": partial(replenishments.check_cancelling, found),
-            "replenishments.send_otp": partial(
-                replenishments.check_claim, *about, actor=actor, now=now
-            ),
-            "replenishments.fund": partial(
-                replenishments.check_funding, *about, actor=actor, now=now
-            ),
-            "replenishments.unlock_release": partial(
-                replenishments.check_unlocking, *about, actor=actor
-            ),
-            "replenishments.receive": partial(
-                replenishments.check_receipt, *about, actor=actor, now=now
-            ),
+            "replenishments.send_otp": partial(replenishments.check_claim, *about),
+            "replenishments.fund": partial(replenishments.check_funding, *about),
+            "replenishments.unlock_release": partial(replenishments.check_unlocking, *about),
+            "replenishments.receive": partial(replenishments.check_receipt, *about),
         },
     )
 
 
-def of_variance(session: Session, *, variance_id: UUID, actor: Actor, now: datetime) -> list[Offer]:
+def of_variance(uow: Uow, *, variance_id: UUID) -> list[Offer]:
     """List what the actor may do with a variance.
 
     Raises:
         VarianceNotFound: none such.
     """
-    found = variances.get(session, variance_id=variance_id)
-    decide = partial(variances.check_decision, session, found, actor=actor, now=now)
-    return _ask(actor, {"variances.approve": decide, "variances.reject": decide})
+    found = variances.get(uow.session, variance_id=variance_id)
+    decide = partial(variances.check_decision, uow, found)
+    return _ask(uow.actor, {"variances.approve": decide, "variances.reject": decide})
 
 
-def of_case(session: Session, *, case_id: UUID, actor: Actor, now: datetime) -> list[Offer]:
+def of_case(uow: Uow, *, case_id: UUID) -> list[Offer]:
     """List what the actor may do with a case.
 
     Raises:
         CaseNotFound: none such within scope.
     """
-    found = cases.get(session, case_id=case_id, actor=actor)
+    found = cases.get(uow.session, case_id=case_id, actor=uow.actor)
     return _ask(
-        actor,
+        uow.actor,
         {
             "cases.assign": partial(cases.check_open, found),
-            "cases.resolve": partial(
-                resolving.check_resolving, session, found, actor=actor, now=now
-            ),
+            "cases.resolve": partial(resolving.check_resolving, uow, found),
         },
     )
 
 
-def of_change(session: Session, *, change_id: UUID, actor: Actor, now: datetime) -> list[Offer]:
+def of_change(uow: Uow, *, change_id: UUID) -> list[Offer]:
     """List what the actor may do with a two-person change.
 
     Raises:
         ChangeNotFound: none such within scope.
     """
-    found = changes.get(session, change_id=change_id, actor=actor, now=now)
+    found = changes.get(uow, change_id=change_id)
     return _ask(
-        actor,
+        uow.actor,
         {
-            "changes.confirm": partial(
-                changes.check_confirming, session, found, actor=actor, now=now
-            ),
-            "changes.reject": partial(
-                changes.check_rejecting, session, found, actor=actor, now=now
-            ),
-            "changes.withdraw": partial(changes.check_withdrawing, found, actor=actor),
+            "changes.confirm": partial(changes.check_confirming, uow, found),
+            "changes.reject": partial(changes.check_rejecting, uow, found),
+            "changes.withdraw": partial(changes.check_withdrawing, found, actor=uow.actor),
         },
     )
 
@@ -245,8 +209,6 @@ def _ask(actor: Actor, guards: Mapping[str, Guard]) -> list[Offer]:
     ]
 
 
-def _check_release(
-    session: Session, requisition: Requisition, payment: Payment, *, actor: Actor, now: datetime
-) -> None:
-    checked = execution.check_execution(session, requisition, payment, actor=actor, now=now)
-    execution.check_grant(session, payment=payment, subject=checked.subject, actor=actor, now=now)
+def _check_release(uow: Uow, requisition: Requisition, payment: Payment) -> None:
+    checked = execution.check_execution(uow, requisition, payment)
+    execution.check_grant(uow, payment=payment, subject=checked.subject)

@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, and_, func, or_, select
-from sqlalchemy.orm import Session
 
 from pettycash.models.imprest import (
     Replenishment,
@@ -28,8 +27,7 @@ from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.runtime.rails import Method
 from pettycash.services.approvals import deciding
 from pettycash.services.foundation import permissions, requesters, visibility
-from pettycash.services.foundation.actors import Actor
-from pettycash.services.foundation.listings import Reader
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments, variances
 from pettycash.services.operations import cases, changes, pauses
 from pettycash.services.payments import adoption, cash, releasing, signatures, treasury_validation
@@ -80,34 +78,33 @@ class WorkKind:
 
     kind: str
     operation: str
-    query: Callable[[Reader], Select[*tuple[Any, ...]]]
-    guard: Callable[[Reader, Any], object]
+    query: Callable[[Uow], Select[*tuple[Any, ...]]]
+    guard: Callable[[Uow, Any], object]
     item: Callable[[Any], WorkItem]
 
 
-def waiting(session: Session, *, actor: Actor) -> list[Work]:
+def waiting(uow: Uow) -> list[Work]:
     """List what waits for the actor, the oldest first; kinds of which nothing does are left out."""
-    reader = Reader(session, actor)
     found = []
     for kind in KINDS:
-        if permissions.reaches(actor, kind.operation):
-            work = _look(reader, kind)
+        if permissions.reaches(uow.actor, kind.operation):
+            work = _look(uow, kind)
             if work.items or work.has_more:
                 found.append(work)
     return found
 
 
-def _look(reader: Reader, kind: WorkKind) -> Work:
-    query = kind.query(reader).limit(LOOKED_AT_MAX + 1)
+def _look(uow: Uow, kind: WorkKind) -> Work:
+    query = kind.query(uow).limit(LOOKED_AT_MAX + 1)
     is_single = len(query.column_descriptions) == 1
-    rows = [row[0] if is_single else row for row in reader.session.execute(query)]
+    rows = [row[0] if is_single else row for row in uow.session.execute(query)]
     return Work(
         kind=kind.kind,
         operation=kind.operation,
         items=[
             kind.item(row)
             for row in rows[:LOOKED_AT_MAX]
-            if refusal_of(lambda row=row: kind.guard(reader, row)) is None  # type: ignore[misc]
+            if refusal_of(lambda row=row: kind.guard(uow, row)) is None  # type: ignore[misc]
         ],
         has_more=len(rows) > LOOKED_AT_MAX,
     )
@@ -175,64 +172,58 @@ def _pause(row: Pause) -> WorkItem:
     return _unnumbered(row, "/api/pause/", what=row.scope, since=row.created_at)
 
 
-def _requisitions(reader: Reader, *statuses: R) -> Select[Requisition]:
+def _requisitions(uow: Uow, *statuses: R) -> Select[Requisition]:
     return (
         select(Requisition)
-        .where(visibility.requisitions(reader.actor), Requisition.status.in_(statuses))
+        .where(visibility.requisitions(uow.actor), Requisition.status.in_(statuses))
         .order_by(Requisition.id)
     )
 
 
-def _payments(reader: Reader, *statuses: PaymentStatus) -> Select[Payment]:
+def _payments(uow: Uow, *statuses: PaymentStatus) -> Select[Payment]:
     return (
         select(Payment)
-        .where(visibility.payments(reader.actor), Payment.status.in_(statuses))
+        .where(visibility.payments(uow.actor), Payment.status.in_(statuses))
         .order_by(Payment.id)
     )
 
 
-def _replenishments(reader: Reader, status: ReplenishmentStatus) -> Select[Replenishment]:
+def _replenishments(uow: Uow, status: ReplenishmentStatus) -> Select[Replenishment]:
     return (
         select(Replenishment)
-        .where(replenishments.visible(reader.actor), Replenishment.status == status)
+        .where(replenishments.visible(uow.actor), Replenishment.status == status)
         .order_by(Replenishment.id)
     )
 
 
-def _to_validate(reader: Reader) -> Select[Requisition]:
-    return _requisitions(reader, R.PENDING_TREASURY_VALIDATION).where(
+def _to_validate(uow: Uow) -> Select[Requisition]:
+    return _requisitions(uow, R.PENDING_TREASURY_VALIDATION).where(
         Requisition.held_at.is_(None), Requisition.open_redirect_id.is_(None)
     )
 
 
-def _to_release(reader: Reader) -> Select[Payment]:
-    return _payments(reader, PaymentStatus.PENDING, PaymentStatus.FAILED).where(
-        Payment.maker_id.is_distinct_from(reader.actor.user_id),
-        or_(Payment.executor_id.is_(None), Payment.executor_id == reader.actor.user_id),
+def _to_release(uow: Uow) -> Select[Payment]:
+    return _payments(uow, PaymentStatus.PENDING, PaymentStatus.FAILED).where(
+        Payment.maker_id.is_distinct_from(uow.actor.user_id),
+        or_(Payment.executor_id.is_(None), Payment.executor_id == uow.actor.user_id),
     )
 
 
-def _check_sending(reader: Reader, row: Payment) -> None:
-    releasing.check_sending(
-        reader.session,
-        reader.session.get_one(Requisition, row.requisition_id),
-        row,
-        actor=reader.actor,
-        now=reader.now,
-    )
+def _check_sending(uow: Uow, row: Payment) -> None:
+    releasing.check_sending(uow, uow.session.get_one(Requisition, row.requisition_id), row)
 
 
-def _to_acknowledge(reader: Reader) -> Select[Payment]:
-    return _payments(reader, PaymentStatus.EXECUTING).where(Payment.method == Method.CASH)
+def _to_acknowledge(uow: Uow) -> Select[Payment]:
+    return _payments(uow, PaymentStatus.EXECUTING).where(Payment.method == Method.CASH)
 
 
-def _to_witness(reader: Reader) -> Select[Payment, CashAcknowledgement]:
+def _to_witness(uow: Uow) -> Select[Payment, CashAcknowledgement]:
     return (
         select(Payment, CashAcknowledgement)
         .join(CashAcknowledgement, CashAcknowledgement.payment_id == Payment.id)
         .where(
-            visibility.payments(reader.actor),
-            CashAcknowledgement.witness_id == reader.actor.user_id,
+            visibility.payments(uow.actor),
+            CashAcknowledgement.witness_id == uow.actor.user_id,
             CashAcknowledgement.acknowledged_at.is_(None),
             Payment.status == PaymentStatus.EXECUTING,
         )
@@ -240,17 +231,16 @@ def _to_witness(reader: Reader) -> Select[Payment, CashAcknowledgement]:
     )
 
 
-def _to_decide(reader: Reader) -> Select[*tuple[Any, ...]]:
-    return inbox.waiting(reader).order_by(inbox.KEY)
+def _to_decide(uow: Uow) -> Select[*tuple[Any, ...]]:
+    return inbox.waiting(uow).order_by(inbox.KEY)
 
 
-def _check_decision(reader: Reader, row: inbox.Row) -> None:
-    session, actor, now = reader.session, reader.actor, reader.now
+def _check_decision(uow: Uow, row: inbox.Row) -> None:
     _step, _round, redirect, requisition = row
     if redirect is None:
-        deciding.waiting_step(session, requisition, actor=actor, now=now)
+        deciding.waiting_step(uow, requisition)
     else:
-        changes.check_confirming(session, redirect, actor=actor, now=now)
+        changes.check_confirming(uow, redirect)
 
 
 def _decision(row: inbox.Row) -> WorkItem:
@@ -267,12 +257,12 @@ def _decision(row: inbox.Row) -> WorkItem:
     )
 
 
-def _cases(reader: Reader) -> Select[Case]:
-    me = reader.actor.user_id
+def _cases(uow: Uow) -> Select[Case]:
+    me = uow.actor.user_id
     return (
         select(Case)
         .where(
-            cases.visible(reader.actor),
+            cases.visible(uow.actor),
             or_(
                 and_(Case.status == CaseStatus.OPEN, Case.owner_id == me),
                 and_(Case.status == CaseStatus.PROPOSED, Case.proposed_by != me),
@@ -282,12 +272,12 @@ def _cases(reader: Reader) -> Select[Case]:
     )
 
 
-def _changes(reader: Reader) -> Select[Change]:
-    me = reader.actor.user_id
+def _changes(uow: Uow) -> Select[Change]:
+    me = uow.actor.user_id
     return (
         select(Change)
         .where(
-            changes.visible(reader.actor),
+            changes.visible(uow.actor),
             Change.status == ChangeStatus.PROPOSED,
             Change.proposed_by != me,
             Change.kind != "redirect",  # it waits in the inbox
@@ -297,12 +287,12 @@ def _changes(reader: Reader) -> Select[Change]:
     )
 
 
-def _resumes(reader: Reader) -> Select[Pause]:
+def _resumes(uow: Uow) -> Select[Pause]:
     return (
         select(Pause)
         .where(
             Pause.resumed_at.is_(None),
-            Pause.resume_requested_by != reader.actor.user_id,
+            Pause.resume_requested_by != uow.actor.user_id,
         )
         .order_by(Pause.id)
     )
@@ -319,21 +309,17 @@ KINDS: Sequence[WorkKind] = (
     WorkKind(
         kind="sent_back",
         operation="requisitions.submit",
-        query=lambda reader: _requisitions(reader, R.CHANGES_REQUESTED).where(
-            Requisition.requester_id == reader.actor.user_id
+        query=lambda uow: _requisitions(uow, R.CHANGES_REQUESTED).where(
+            Requisition.requester_id == uow.actor.user_id
         ),
-        guard=lambda reader, row: lifecycle.check_submitting(
-            reader.session, row, actor=reader.actor
-        ),
+        guard=lifecycle.check_submitting,
         item=_requisition,
     ),
     WorkKind(
         kind="validations",
         operation="requisitions.validate",
         query=_to_validate,
-        guard=lambda reader, row: treasury_validation.check_validating(
-            reader.session, row, actor=reader.actor
-        ),
+        guard=treasury_validation.check_validating,
         item=_requisition,
     ),
     WorkKind(
@@ -347,104 +333,84 @@ KINDS: Sequence[WorkKind] = (
         kind="acknowledgements",
         operation="payments.acknowledge",
         query=_to_acknowledge,
-        guard=lambda reader, row: cash.check_acknowledging(reader.session, row, actor=reader.actor),
+        guard=cash.check_acknowledging,
         item=_payment,
     ),
     WorkKind(
         kind="signatures",
         operation="payments.acknowledge",
         query=_to_witness,
-        guard=lambda reader, row: signatures.check_witnessing(
-            reader.session, *row, actor=reader.actor
-        ),
+        guard=lambda uow, row: signatures.check_witnessing(uow, *row),
         item=lambda row: _payment(row[0]),
     ),
     WorkKind(
         kind="reviews",
         operation="requisitions.review",
-        query=lambda reader: _requisitions(reader, R.PAID, R.CLOSED_SHORT),
-        guard=lambda reader, row: lifecycle.check_reviewing(
-            reader.session, row, actor=reader.actor
-        ),
+        query=lambda uow: _requisitions(uow, R.PAID, R.CLOSED_SHORT),
+        guard=lifecycle.check_reviewing,
         item=_requisition,
     ),
     WorkKind(
         kind="left_behind",
         operation="requisitions.adopt",
-        query=lambda reader: _requisitions(reader, *requesters.ANSWERED).where(
-            requesters.left_behind()
-        ),
-        guard=lambda reader, row: adoption.check_adopting(
-            reader.session, row, actor=reader.actor, now=reader.now
-        ),
+        query=lambda uow: _requisitions(uow, *requesters.ANSWERED).where(requesters.left_behind()),
+        guard=adoption.check_adopting,
         item=_requisition,
     ),
     WorkKind(
         kind="replenishments_to_approve",
         operation="replenishments.approve",
-        query=lambda reader: _replenishments(reader, ReplenishmentStatus.PENDING),
-        guard=lambda reader, row: replenishments.check_approval(
-            reader.session, row, actor=reader.actor, now=reader.now
-        ),
+        query=lambda uow: _replenishments(uow, ReplenishmentStatus.PENDING),
+        guard=replenishments.check_approval,
         item=_replenishment,
     ),
     WorkKind(
         kind="replenishments_to_fund",
         operation="replenishments.send_otp",
-        query=lambda reader: _replenishments(reader, ReplenishmentStatus.APPROVED),
-        guard=lambda reader, row: replenishments.check_claim(
-            reader.session, row, actor=reader.actor, now=reader.now
-        ),
+        query=lambda uow: _replenishments(uow, ReplenishmentStatus.APPROVED),
+        guard=replenishments.check_claim,
         item=_replenishment,
     ),
     WorkKind(
         kind="replenishments_to_receive",
         operation="replenishments.receive",
-        query=lambda reader: _replenishments(reader, ReplenishmentStatus.FUNDED),
-        guard=lambda reader, row: replenishments.check_receipt(
-            reader.session, row, actor=reader.actor, now=reader.now
-        ),
+        query=lambda uow: _replenishments(uow, ReplenishmentStatus.FUNDED),
+        guard=replenishments.check_receipt,
         item=_replenishment,
     ),
     WorkKind(
         kind="variances",
         operation="variances.approve",
-        query=lambda reader: (
+        query=lambda uow: (
             select(VarianceAdjustment)
             .where(
                 VarianceAdjustment.status == VarianceStatus.PENDING,
-                VarianceAdjustment.initiated_by != reader.actor.user_id,
+                VarianceAdjustment.initiated_by != uow.actor.user_id,
             )
             .order_by(VarianceAdjustment.id)
         ),
-        guard=lambda reader, row: variances.check_decision(
-            reader.session, row, actor=reader.actor, now=reader.now
-        ),
+        guard=variances.check_decision,
         item=_variance,
     ),
     WorkKind(
         kind="cases",
         operation="cases.resolve",
         query=_cases,
-        guard=lambda reader, row: resolving.check_resolving(
-            reader.session, row, actor=reader.actor, now=reader.now
-        ),
+        guard=resolving.check_resolving,
         item=_case,
     ),
     WorkKind(
         kind="changes",
         operation="changes.confirm",
         query=_changes,
-        guard=lambda reader, row: changes.check_confirming(
-            reader.session, row, actor=reader.actor, now=reader.now
-        ),
+        guard=changes.check_confirming,
         item=_change,
     ),
     WorkKind(
         kind="resumes",
         operation="pauses.resume",
         query=_resumes,
-        guard=lambda reader, row: pauses.check_resuming(row, actor=reader.actor),
+        guard=lambda uow, row: pauses.check_resuming(row, actor=uow.actor),
         item=_pause,
     ),
 )

@@ -10,7 +10,6 @@ import io
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import PurePosixPath
 from uuid import UUID
 
@@ -29,8 +28,8 @@ from pettycash.models.requisitions import (
 )
 from pettycash.runtime import clock, db, errors
 from pettycash.services.foundation import company_settings, images, text_validation, visibility
-from pettycash.services.foundation.actors import Actor
-from pettycash.services.foundation.listings import Filter, Find, Listing, Reader, days, flag
+from pettycash.services.foundation.listings import Filter, Find, Listing, days, flag
+from pettycash.services.foundation.uow import Uow
 
 SIZE_MAX = 10 * 1024 * 1024
 PER_REQUISITION_MAX = 50
@@ -106,15 +105,7 @@ class UploadQuotaUsed(errors.TooManyRequests):
     code = "attachment.quota_used"
 
 
-def attach(
-    session: Session,
-    *,
-    requisition_id: UUID,
-    filename: str,
-    content: bytes,
-    actor: Actor,
-    now: datetime,
-) -> Attachment:
+def attach(uow: Uow, *, requisition_id: UUID, filename: str, content: bytes) -> Attachment:
     """Keep a file with a requisition that the actor sees.
 
     Raises:
@@ -126,32 +117,21 @@ def attach(
         UploadQuotaUsed: the actor's share of this company day is used up.
         DuplicateAttachment: these bytes are there already.
     """
-    requisition = visibility.requisition(
-        session, actor=actor, requisition_id=requisition_id, lock=True
-    )
+    requisition = visibility.requisition(uow, requisition_id=requisition_id, lock=True)
     if requisition.status in CLOSED_TO_UPLOADS:
         raise IllegalRequisitionState(
             f"A requisition that is {requisition.status} accepts no more files."
         )
-    if len(list_for(session, requisition)) >= PER_REQUISITION_MAX:
+    if len(list_for(uow.session, requisition)) >= PER_REQUISITION_MAX:
         raise TooManyAttachments
-    return keep(
-        session,
-        filename=filename,
-        content=content,
-        actor=actor,
-        now=now,
-        requisition_id=requisition.id,
-    )
+    return keep(uow, filename=filename, content=content, requisition_id=requisition.id)
 
 
 def keep(
-    session: Session,
+    uow: Uow,
     *,
     filename: str,
     content: bytes,
-    actor: Actor,
-    now: datetime,
     requisition_id: UUID | None = None,
     payment_id: UUID | None = None,
     case_id: UUID | None = None,
@@ -164,14 +144,15 @@ def keep(
         UploadQuotaUsed: the actor's share of this company day is used up.
         DuplicateAttachment: these bytes are there already.
     """
+    session = uow.session
     if not content:
         raise EmptyAttachment
     if len(content) > SIZE_MAX:
         raise AttachmentTooLarge
-    _check_quota(session, size=len(content), actor=actor, now=now)
+    _check_quota(uow, size=len(content))
     attachment = Attachment(
         id=new_id(),
-        company_id=actor.company_id,
+        company_id=uow.actor.company_id,
         requisition_id=requisition_id,
         payment_id=payment_id,
         case_id=case_id,
@@ -179,7 +160,7 @@ def keep(
         content_type=found_type(content),
         size=len(content),
         digest=hashlib.sha256(content).digest(),
-        uploaded_by=actor.user_id,
+        uploaded_by=uow.actor.user_id,
     )
     try:
         with session.begin_nested():
@@ -188,7 +169,7 @@ def keep(
     except IntegrityError as error:
         if db.constraint(error) != DIGEST_UNIQUE:
             raise
-        raise _duplicate(session, digest=attachment.digest, actor=actor) from error
+        raise _duplicate(uow, digest=attachment.digest) from error
     session.add(
         AttachmentContent(
             company_id=attachment.company_id, attachment_id=attachment.id, content=content
@@ -249,8 +230,8 @@ def _belongs_to(requisition_id: UUID) -> ColumnElement[bool]:
     return or_(Attachment.requisition_id == requisition_id, Attachment.payment_id.in_(of_it))
 
 
-def _marked(reader: Reader, rows: Sequence[Attachment]) -> list[ShownFile]:
-    late = later(reader.session, [each.requisition_id for each in rows if each.requisition_id])
+def _marked(uow: Uow, rows: Sequence[Attachment]) -> list[ShownFile]:
+    late = later(uow.session, [each.requisition_id for each in rows if each.requisition_id])
     marked = frozenset().union(*late.values())
     return [ShownFile(file=each, is_later=each.id in marked) for each in rows]
 
@@ -259,7 +240,7 @@ ATTACHMENTS = Listing(
     name="attachments.list",
     query=select(Attachment),
     filters={
-        "requisition_id": Filter(kind=UUID, where=lambda value, _reader: _belongs_to(value)),
+        "requisition_id": Filter(kind=UUID, where=lambda value, _uow: _belongs_to(value)),
         "in_force": flag(Attachment.in_force),
         **days(Attachment.created_at),
     },
@@ -281,17 +262,15 @@ def list_for(session: Session, requisition: Requisition) -> list[Attachment]:
     return list(session.execute(query).scalars())
 
 
-def read(
-    session: Session, *, requisition_id: UUID, attachment_id: UUID, actor: Actor
-) -> tuple[Attachment, bytes]:
+def read(uow: Uow, *, requisition_id: UUID, attachment_id: UUID) -> tuple[Attachment, bytes]:
     """One attachment with its bytes.
 
     Raises:
         RequisitionNotFound: none such within scope.
         AttachmentNotFound: it hangs on no such requisition.
     """
-    requisition = visibility.requisition(session, actor=actor, requisition_id=requisition_id)
-    row = session.execute(
+    requisition = visibility.requisition(uow, requisition_id=requisition_id)
+    row = uow.session.execute(
         select(Attachment, AttachmentContent.content)
         .join(AttachmentContent, AttachmentContent.attachment_id == Attachment.id)
         .where(Attachment.id == attachment_id, _belongs_to(requisition.id))
@@ -334,33 +313,33 @@ def found_type(content: bytes) -> str:
     return CSV
 
 
-def _check_quota(session: Session, *, size: int, actor: Actor, now: datetime) -> None:
+def _check_quota(uow: Uow, *, size: int) -> None:
     """Refuse what is beyond the person's share of the company day; two uploads count in turn."""
-    policy = company_settings.current(session)
-    day = clock.business_date(now, policy.timezone)
+    policy = company_settings.current(uow.session)
+    day = clock.business_date(uow.now, policy.timezone)
     begins, ends = clock.day_bounds(day, policy.timezone)
-    session.execute(
-        select(func.pg_advisory_xact_lock(func.hashtextextended(f"uploads:{actor.user_id}", 0)))
+    uow.session.execute(
+        select(func.pg_advisory_xact_lock(func.hashtextextended(f"uploads:{uow.actor.user_id}", 0)))
     )
-    stored: int = session.execute(
+    stored: int = uow.session.execute(
         select(func.coalesce(func.sum(Attachment.size), 0)).where(
-            Attachment.uploaded_by == actor.user_id, Attachment.created_at >= begins
+            Attachment.uploaded_by == uow.actor.user_id, Attachment.created_at >= begins
         )
     ).scalar_one()
     if stored + size > policy.upload_mib_per_day * MIB:
         raise UploadQuotaUsed(
             f"At most {policy.upload_mib_per_day} MiB a day; you have stored"
             f" {stored / MIB:.1f} MiB, and this file has {size / MIB:.1f} MiB.",
-            retry_after_seconds=max(1, int((ends - now).total_seconds())),
+            retry_after_seconds=max(1, int((ends - uow.now).total_seconds())),
         )
 
 
-def _duplicate(session: Session, *, digest: bytes, actor: Actor) -> DuplicateAttachment:
+def _duplicate(uow: Uow, *, digest: bytes) -> DuplicateAttachment:
     """The refusal; it names the other requisition to those who may see that."""
-    number = session.execute(
+    number = uow.session.execute(
         select(Requisition.number)
         .join(Attachment, Attachment.requisition_id == Requisition.id)
-        .where(Attachment.digest == digest, Attachment.in_force, visibility.requisitions(actor))
+        .where(Attachment.digest == digest, Attachment.in_force, visibility.requisitions(uow.actor))
     ).scalar_one_or_none()
     if number is None:
         return DuplicateAttachment()

@@ -6,11 +6,11 @@ from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import Date, Select, cast, func, or_, select, true
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import aliased
 
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.services.foundation import company_settings, visibility
-from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.requisitions import attachments
 
 IDENTICAL = "requisition.identical_of_day"
@@ -33,17 +33,13 @@ class Caution:
     """Of the requisitions that it is about and the reader may see."""
 
 
-def of(
-    session: Session, requisitions: Sequence[Requisition], actor: Actor
-) -> dict[UUID, list[Caution]]:
+def of(uow: Uow, requisitions: Sequence[Requisition]) -> dict[UUID, list[Caution]]:
     """Warnings by requisition; those without any have an empty list."""
     found: dict[UUID, list[Caution]] = {each.id: [] for each in requisitions}
     if not found:
         return found
     others: dict[UUID, list[tuple[str, bool]]] = {}
-    for requisition_id, number, is_visible in session.execute(
-        _identical(session, actor, list(found))
-    ):
+    for requisition_id, number, is_visible in uow.session.execute(_identical(uow, list(found))):
         others.setdefault(requisition_id, []).append((number, is_visible))
     for requisition_id, rows in others.items():
         seen = tuple(number for number, is_visible in rows if is_visible)
@@ -55,7 +51,7 @@ def of(
                 numbers=seen,
             )
         )
-    late = attachments.later(session, list(found))
+    late = attachments.later(uow.session, list(found))
     for requisition_id, files in late.items():
         found[requisition_id].append(
             Caution(
@@ -70,14 +66,12 @@ def _counted(rows: list[tuple[str, bool]]) -> str:
     return f"{len(rows)} or more others" if len(rows) == TOLD_MAX else f"{len(rows)} more"
 
 
-def _identical(
-    session: Session, actor: Actor, requisition_ids: list[UUID]
-) -> Select[UUID, str, bool]:
+def _identical(uow: Uow, requisition_ids: list[UUID]) -> Select[UUID, str, bool]:
     mine, other = aliased(Requisition), Requisition
-    timezone = company_settings.current(session).timezone
+    timezone = company_settings.current(uow.session).timezone
     day = timedelta(days=1)
     twins = (
-        select(other.number, visibility.requisitions(actor).label("is_visible"))
+        select(other.number, visibility.requisitions(uow.actor).label("is_visible"))
         .where(
             other.company_id == mine.company_id,
             other.id != mine.id,

@@ -23,7 +23,7 @@ from pettycash.runtime import db, errors
 from pettycash.services.approvals import approved_facts, rounds, trail
 from pettycash.services.approvals.approved_facts import Materiality
 from pettycash.services.foundation import numbers, requesters, visibility
-from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.requisitions import validation
 from pettycash.services.requisitions.validation import RequisitionDraft
 
@@ -68,15 +68,13 @@ class RequisitionReferenceTaken(errors.Conflict):
     code = "requisition.external_reference_taken"
 
 
-def create(
-    session: Session, *, draft: RequisitionDraft, actor: Actor, now: datetime
-) -> Requisition:
+def create(uow: Uow, *, draft: RequisitionDraft) -> Requisition:
     """Raise a draft, as `create_with_lines` does, where nobody asks for its lines."""
-    return create_with_lines(session, draft=draft, actor=actor, now=now)[0]
+    return create_with_lines(uow, draft=draft)[0]
 
 
 def create_with_lines(
-    session: Session, *, draft: RequisitionDraft, actor: Actor, now: datetime
+    uow: Uow, *, draft: RequisitionDraft
 ) -> tuple[Requisition, list[RequisitionLine]]:
     """Raise a draft; the actor is its requester. Returns it with its lines.
 
@@ -84,32 +82,24 @@ def create_with_lines(
         RequisitionReferenceTaken: the person or client used it before.
         InvalidRequisition and the other refusals of `validation.checked`.
     """
-    units = validation.units_of(session, actor.user_id)
-    draft = validation.checked(
-        session, validation.with_own_units(draft, units), actor=actor, units=units
-    )
+    actor = uow.actor
+    units = validation.units_of(uow.session, actor.user_id)
+    draft = validation.checked(uow, validation.with_own_units(draft, units), units=units)
     requisition = Requisition(
         company_id=actor.company_id,
         requester_id=actor.user_id,
         client_id=actor.client_id,
         currency=draft.currency.value,
         status=R.DRAFT,
-        status_changed_at=now,
-        number=numbers.next_number(session, prefix="REQ", now=now),
+        status_changed_at=uow.now,
+        number=numbers.next_number(uow.session, prefix="REQ", now=uow.now),
     )
     _write_draft(requisition, draft)
-    _write_unique(session, requisition, actor)
-    return requisition, _write_lines(session, requisition, draft)
+    _write_unique(uow, requisition)
+    return requisition, _write_lines(uow.session, requisition, draft)
 
 
-def update(
-    session: Session,
-    *,
-    requisition_id: UUID,
-    changes: Mapping[str, Any],
-    actor: Actor,
-    now: datetime,
-) -> Requisition:
+def update(uow: Uow, *, requisition_id: UUID, changes: Mapping[str, Any]) -> Requisition:
     """Change a requisition.
 
     After submit a lower amount voids nothing; another destination of the same payee is seen by the
@@ -125,10 +115,9 @@ def update(
         RequisitionReferenceTaken and the refusals of `validation.checked`.
         NoThreshold, MissingScope, NoApprover: it can't be resolved as it would stand.
     """
-    requisition = visibility.requisition(
-        session, actor=actor, requisition_id=requisition_id, lock=True
-    )
-    check_changing(session, requisition, actor=actor)
+    session = uow.session
+    requisition = visibility.requisition(uow, requisition_id=requisition_id, lock=True)
+    check_changing(uow, requisition)
 
     lines = rounds.lines_of(session, requisition.id)
     current = None
@@ -143,10 +132,10 @@ def update(
     units = validation.units_of(session, requisition.requester_id)
     if changes.get("origin") is validation.own_origin(units):
         draft = replace(draft, origin_reason=None)
-    draft = validation.checked(session, replace(draft, **changes), actor=actor, units=units)
+    draft = validation.checked(uow, replace(draft, **changes), units=units)
     _write_draft(requisition, draft)
     requisition.version += 1
-    _write_unique(session, requisition, actor)
+    _write_unique(uow, requisition)
     if "lines" in changes:
         session.execute(
             delete(RequisitionLine).where(RequisitionLine.requisition_id == requisition.id)
@@ -155,17 +144,17 @@ def update(
 
     if current is not None:
         after = rounds.facts_of(session, requisition, current)
-        _reconsider(session, requisition, current, before=before, after=after, actor=actor, now=now)
+        _reconsider(uow, requisition, current, before=before, after=after)
     return requisition
 
 
-def check_changing(session: Session, requisition: Requisition, *, actor: Actor) -> None:
+def check_changing(uow: Uow, requisition: Requisition) -> None:
     """Refuse who may not change a requisition as it stands.
 
     Raises:
         NotRequester, IllegalRequisitionState, RedirectOpen: see `update`.
     """
-    if not requesters.is_own(session, requisition, user_id=actor.user_id):
+    if not requesters.is_own(uow.session, requisition, user_id=uow.actor.user_id):
         raise NotRequester("Only its requester may change a requisition.")
     if requisition.status not in BEFORE_SUBMIT | IN_APPROVAL | {R.PENDING_TREASURY_VALIDATION}:
         raise IllegalRequisitionState(
@@ -181,13 +170,14 @@ def _write_draft(requisition: Requisition, draft: RequisitionDraft) -> None:
     requisition.client_metadata = dict(draft.metadata)
 
 
-def _write_unique(session: Session, requisition: Requisition, actor: Actor) -> None:
+def _write_unique(uow: Uow, requisition: Requisition) -> None:
+    session = uow.session
     # Flushed here, as lines need their requisition, and the unique index decides between two.
     if requisition.external_reference is None:
         session.add(requisition)
         session.flush()
         return
-    _check_reference(session, requisition, actor)
+    _check_reference(uow, requisition)
     try:
         with session.begin_nested():
             session.add(requisition)
@@ -198,12 +188,12 @@ def _write_unique(session: Session, requisition: Requisition, actor: Actor) -> N
         raise RequisitionReferenceTaken(errors={"external_reference": ["It is taken."]}) from error
 
 
-def _check_reference(session: Session, requisition: Requisition, actor: Actor) -> None:
+def _check_reference(uow: Uow, requisition: Requisition) -> None:
     """Name the requisition that has the reference, to those who may see it."""
     namespace = requisition.client_id or requisition.requester_id
-    with session.no_autoflush:
-        found = session.execute(
-            select(Requisition.number, visibility.requisitions(actor)).where(
+    with uow.session.no_autoflush:
+        found = uow.session.execute(
+            select(Requisition.number, visibility.requisitions(uow.actor)).where(
                 Requisition.external_reference == requisition.external_reference,
                 func.coalesce(Requisition.client_id, Requisition.requester_id) == namespace,
                 Requisition.status.not_in((R.REJECTED, R.CANCELLED)),
@@ -241,14 +231,12 @@ def _write_lines(
 
 
 def _reconsider(
-    session: Session,
+    uow: Uow,
     requisition: Requisition,
     current: ApprovalRound,
     *,
     before: dict[str, Any],
     after: dict[str, Any],
-    actor: Actor,
-    now: datetime,
 ) -> None:
     materiality = approved_facts.compare(before, after)
     if materiality is Materiality.NONE:
@@ -256,7 +244,7 @@ def _reconsider(
     approved = current.status is RoundStatus.APPROVED
     if approved and materiality is Materiality.REDIRECTED:
         raise approved_facts.RedirectNeeded
-    _write_trail(session, requisition, before=before, after=after, actor=actor, what=materiality)
+    _write_trail(uow, requisition, before=before, after=after, what=materiality)
     if materiality in (Materiality.LOWER, Materiality.REDIRECTED):
         # The last approver has yet to decide and will see it; everybody's digest is stale now.
         rounds.set_facts(current, after)
@@ -265,25 +253,24 @@ def _reconsider(
             requisition.approved_digest = current.digest
         return
     withdraw_approval(requisition)
-    _void(session, current, now=now)
-    rounds.open_round(session, requisition=requisition, actor=actor, now=now)
+    _void(uow.session, current, now=uow.now)
+    rounds.open_round(uow, requisition=requisition)
 
 
 def _write_trail(
-    session: Session,
+    uow: Uow,
     requisition: Requisition,
     *,
     before: dict[str, Any],
     after: dict[str, Any],
-    actor: Actor,
     what: Materiality,
 ) -> None:
     changed = sorted(key for key in after if after[key] != before[key])
     trail.write(
-        session,
+        uow.session,
         requisition,
         TrailAction.CHANGED,
-        actor=actor,
+        actor=uow.actor,
         role=Role.STAFF.value,
         comment=f"{what.value}: {', '.join(changed)}",
         digest=approved_facts.digest_of(after),

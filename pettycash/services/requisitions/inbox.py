@@ -12,7 +12,8 @@ from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.runtime.money import Currency
 from pettycash.services.approvals import approved_facts
 from pettycash.services.foundation.actors import Actor
-from pettycash.services.foundation.listings import Find, Listing, Reader, between, days, flag, many
+from pettycash.services.foundation.listings import Find, Listing, between, days, flag, many
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.requisitions import cautions, reading
 
 KEY = func.coalesce(ApprovalStep.id, Change.id)
@@ -21,9 +22,9 @@ KEY = func.coalesce(ApprovalStep.id, Change.id)
 Row = tuple[ApprovalStep | None, ApprovalRound | None, Change | None, Requisition]
 
 
-def waiting(reader: Reader) -> Select[*tuple[Any, ...]]:
+def waiting(uow: Uow) -> Select[*tuple[Any, ...]]:
     """An open step with its round, or a redirect; each of a requisition."""
-    actor = reader.actor
+    actor = uow.actor
     redirects = (
         select(Change.id, Change.object_id)
         .where(
@@ -68,9 +69,9 @@ def _waits_for(actor: Actor) -> ColumnElement[bool]:
     )
 
 
-def _shown(reader: Reader, rows: Sequence[Row]) -> list[dict[str, Any]]:
-    actor = reader.actor
-    warned = cautions.of(reader.session, [requisition for *_, requisition in rows], actor)
+def _shown(uow: Uow, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    actor = uow.actor
+    warned = cautions.of(Uow.of(uow.session, actor), [requisition for *_, requisition in rows])
     return [
         {
             "requisition": reading.summary(requisition, actor),

@@ -18,8 +18,8 @@ from pettycash.models.requisitions import (
 from pettycash.runtime import errors
 from pettycash.services.approvals import leaving, rounds, trail
 from pettycash.services.foundation import duties, requesters, text_validation, visibility
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.duties import Duty
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 from pettycash.services.requisitions import validation
 from pettycash.services.requisitions.creation import (
@@ -69,7 +69,7 @@ class PartyToIt(errors.NotAllowed):
     code = "requisition.party_to_it"
 
 
-def submit(session: Session, *, requisition_id: UUID, actor: Actor, now: datetime) -> Requisition:
+def submit(uow: Uow, *, requisition_id: UUID) -> Requisition:
     """Hand a requisition in: threshold, chain and snapshot in one transaction.
 
     Raises:
@@ -79,51 +79,37 @@ def submit(session: Session, *, requisition_id: UUID, actor: Actor, now: datetim
         AdvancesOff, UnknownCategory, RailRefuses, AboveCashLimit: it could never be paid.
         NoThreshold, MissingScope, NoApprover: it can't be resolved.
     """
-    requisition = _locked(session, requisition_id=requisition_id, actor=actor)
-    check_submitting(session, requisition, actor=actor)
-    lines = rounds.lines_of(session, requisition.id)
-    validation.check_can_be_paid(session, validation.draft_of(requisition, lines))
-    rounds.open_round(session, requisition=requisition, actor=actor, now=now)
+    requisition = _locked(uow, requisition_id=requisition_id)
+    check_submitting(uow, requisition)
+    lines = rounds.lines_of(uow.session, requisition.id)
+    validation.check_can_be_paid(uow.session, validation.draft_of(requisition, lines))
+    rounds.open_round(uow, requisition=requisition)
     return requisition
 
 
-def recall(
-    session: Session,
-    *,
-    requisition_id: UUID,
-    comment: str | None = None,
-    actor: Actor,
-    now: datetime,
-) -> Requisition:
+def recall(uow: Uow, *, requisition_id: UUID, comment: str | None = None) -> Requisition:
     """Take a submitted requisition back into draft; its round is void.
 
     Raises:
         RequisitionNotFound, NotRequester: see `submit`.
         IllegalRequisitionState: no step waits for a decision.
     """
-    requisition = _locked(session, requisition_id=requisition_id, actor=actor)
-    check_recalling(session, requisition, actor=actor)
-    _close_open_round(session, requisition, RoundStatus.VOIDED, now=now)
-    requisition.move_to(R.DRAFT, at=now)
+    requisition = _locked(uow, requisition_id=requisition_id)
+    check_recalling(uow, requisition)
+    _close_open_round(uow.session, requisition, RoundStatus.VOIDED, now=uow.now)
+    requisition.move_to(R.DRAFT, at=uow.now)
     trail.write(
-        session,
+        uow.session,
         requisition,
         TrailAction.RECALLED,
-        actor=actor,
+        actor=uow.actor,
         role=Role.STAFF.value,
         comment=text_validation.optional(comment, field="comment"),
     )
     return requisition
 
 
-def cancel(
-    session: Session,
-    *,
-    requisition_id: UUID,
-    comment: str | None = None,
-    actor: Actor,
-    now: datetime,
-) -> Requisition:
+def cancel(uow: Uow, *, requisition_id: UUID, comment: str | None = None) -> Requisition:
     """End a requisition that shall not be paid. In payment, treasury may do so too; what somebody
     who left had raised, their manager.
 
@@ -133,61 +119,62 @@ def cancel(
         IllegalRequisitionState: it has ended.
         PaymentsUnderWay, MoneyHasMoved: what its payments did stands in the way.
     """
-    requisition = _locked(session, requisition_id=requisition_id, actor=actor)
-    role = check_cancelling(session, requisition, actor=actor, now=now)
+    requisition = _locked(uow, requisition_id=requisition_id)
+    role = check_cancelling(uow, requisition)
     reason = text_validation.optional(comment, field="comment")
     if role != Role.STAFF.value:
         reason = text_validation.required(comment, field="comment")
     if requisition.status is not R.IN_PAYMENT:
         withdraw_approval(requisition)  # with payments it stays: a late proof may still post
-        _drop_redirect(session, requisition, actor=actor, now=now)
-    _close_open_round(session, requisition, RoundStatus.VOIDED, now=now)
-    requisition.move_to(R.CANCELLED, at=now)
+        _drop_redirect(uow, requisition)
+    _close_open_round(uow.session, requisition, RoundStatus.VOIDED, now=uow.now)
+    requisition.move_to(R.CANCELLED, at=uow.now)
     trail.write(
-        session,
+        uow.session,
         requisition,
         TrailAction.CANCELLED,
-        actor=actor,
+        actor=uow.actor,
         role=role,
         comment=reason,
     )
     return requisition
 
 
-def check_submitting(session: Session, requisition: Requisition, *, actor: Actor) -> None:
+def check_submitting(uow: Uow, requisition: Requisition) -> None:
     """Refuse who may not hand a requisition in as it stands; whether it can be resolved is not
     looked at.
 
     Raises:
         NotRequester, IllegalRequisitionState: see `submit`.
     """
-    _check_own(session, requisition, actor)
+    _check_own(uow, requisition)
     _expect(requisition, BEFORE_SUBMIT, "submitted")
 
 
-def check_recalling(session: Session, requisition: Requisition, *, actor: Actor) -> None:
+def check_recalling(uow: Uow, requisition: Requisition) -> None:
     """Refuse who may not take a requisition back as it stands.
 
     Raises:
         NotRequester, IllegalRequisitionState: see `recall`.
     """
-    _check_own(session, requisition, actor)
+    _check_own(uow, requisition)
     _expect(requisition, IN_APPROVAL, "recalled")
 
 
-def check_cancelling(
-    session: Session, requisition: Requisition, *, actor: Actor, now: datetime
-) -> str:
+def check_cancelling(uow: Uow, requisition: Requisition) -> str:
     """Refuse who may not cancel a requisition as it stands; the role in which the actor may.
 
     Raises:
         NotRequester, IllegalRequisitionState, PaymentsUnderWay, MoneyHasMoved: see `cancel`.
     """
-    own = requesters.is_own(session, requisition, user_id=actor.user_id)
-    at_treasury = requisition.status is R.IN_PAYMENT and actor.has(Role.TREASURY)
+    session = uow.session
+    own = requesters.is_own(session, requisition, user_id=uow.actor.user_id)
+    at_treasury = requisition.status is R.IN_PAYMENT and uow.actor.has(Role.TREASURY)
     as_manager = None
     if not own and not at_treasury and requesters.has_left(session, requisition.requester_id):
-        as_manager = leaving.role_as_manager(session, requisition, user_id=actor.user_id, now=now)
+        as_manager = leaving.role_as_manager(
+            session, requisition, user_id=uow.actor.user_id, now=uow.now
+        )
     if not own and not at_treasury and as_manager is None:
         raise NotRequester("Only its requester may cancel a requisition.")
     _expect(requisition, BEFORE_SUBMIT | IN_APPROVAL | AT_TREASURY | {R.IN_PAYMENT}, "cancelled")
@@ -198,9 +185,7 @@ def check_cancelling(
     return as_manager or (Role.STAFF if own else Role.TREASURY).value
 
 
-def return_to_requester(
-    session: Session, *, requisition_id: UUID, comment: str, actor: Actor, now: datetime
-) -> Requisition:
+def return_to_requester(uow: Uow, *, requisition_id: UUID, comment: str) -> Requisition:
     """Treasury can't pay it as it stands: back to the requester, and through approval again.
 
     Raises:
@@ -208,86 +193,79 @@ def return_to_requester(
         PartyToIt: the actor raised or approved it, or gets the money.
         IllegalRequisitionState: it does not wait for treasury.
     """
-    requisition = _locked(session, requisition_id=requisition_id, actor=actor)
-    check_returning(session, requisition, actor=actor)
+    requisition = _locked(uow, requisition_id=requisition_id)
+    check_returning(uow, requisition)
     reason = text_validation.required(comment, field="comment")
-    approved = rounds.latest(session, requisition.id)
+    approved = rounds.latest(uow.session, requisition.id)
     if approved is not None:
-        rounds.close_round(session, approved, RoundStatus.CHANGES_REQUESTED, now=now)
+        rounds.close_round(uow.session, approved, RoundStatus.CHANGES_REQUESTED, now=uow.now)
     withdraw_approval(requisition)
-    _drop_redirect(session, requisition, actor=actor, now=now)
+    _drop_redirect(uow, requisition)
     requisition.held_at = None
     requisition.hold_reason = None
-    requisition.move_to(R.CHANGES_REQUESTED, at=now)
+    requisition.move_to(R.CHANGES_REQUESTED, at=uow.now)
     trail.write(
-        session,
+        uow.session,
         requisition,
         TrailAction.RETURNED,
-        actor=actor,
+        actor=uow.actor,
         role=Role.TREASURY.value,
         comment=reason,
     )
     return requisition
 
 
-def put_on_hold(
-    session: Session, *, requisition_id: UUID, comment: str, actor: Actor, now: datetime
-) -> Requisition:
+def put_on_hold(uow: Uow, *, requisition_id: UUID, comment: str) -> Requisition:
     """Put an approved requisition on hold: it can't be validated until that is lifted.
 
     Raises:
         RequisitionNotFound, PartyToIt, IllegalRequisitionState: see `return_to_requester`.
         HoldUnchanged: it is on hold already.
     """
-    requisition = _locked(session, requisition_id=requisition_id, actor=actor)
-    check_holding(session, requisition, actor=actor)
+    requisition = _locked(uow, requisition_id=requisition_id)
+    check_holding(uow, requisition)
     if requisition.held_at is not None:
         raise HoldUnchanged("It is on hold already.")
-    requisition.held_at = now
+    requisition.held_at = uow.now
     requisition.hold_reason = text_validation.required(comment, field="comment")
     requisition.version += 1
     trail.write(
-        session,
+        uow.session,
         requisition,
         TrailAction.HELD,
-        actor=actor,
+        actor=uow.actor,
         role=Role.TREASURY.value,
         comment=requisition.hold_reason,
     )
     return requisition
 
 
-def take_off_hold(
-    session: Session, *, requisition_id: UUID, comment: str, actor: Actor, now: datetime
-) -> Requisition:
+def take_off_hold(uow: Uow, *, requisition_id: UUID, comment: str) -> Requisition:
     """Let a held requisition be validated again.
 
     Raises:
         RequisitionNotFound, PartyToIt, IllegalRequisitionState: see `return_to_requester`.
         HoldUnchanged: it is not on hold.
     """
-    del now  # nothing of the row is dated by it; the trail has the database's own time
-    requisition = _locked(session, requisition_id=requisition_id, actor=actor)
-    check_holding(session, requisition, actor=actor)
+    requisition = _locked(uow, requisition_id=requisition_id)
+    check_holding(uow, requisition)
     if requisition.held_at is None:
         raise HoldUnchanged("It is not on hold.")
     requisition.held_at = None
     requisition.hold_reason = None
     requisition.version += 1
     trail.write(
-        session,
+        uow.session,
         requisition,
         TrailAction.RELEASED_FROM_HOLD,
-        actor=actor,
+        actor=uow.actor,
         role=Role.TREASURY.value,
         comment=text_validation.required(comment, field="comment"),
     )
     return requisition
 
 
-def close_short(
-    session: Session, *, requisition_id: UUID, comment: str, actor: Actor, now: datetime
-) -> Requisition:
+def close_short(uow: Uow, *, requisition_id: UUID, comment: str) -> Requisition:
     """Let the remainder of a partly paid requisition go; what was paid stands.
 
     Raises:
@@ -295,28 +273,21 @@ def close_short(
         IllegalRequisitionState: it is not in payment.
         PaymentsUnderWay, NothingPaid: what its payments did stands in the way.
     """
-    requisition = _locked(session, requisition_id=requisition_id, actor=actor)
-    check_closing_short(session, requisition, actor=actor)
-    requisition.move_to(R.CLOSED_SHORT, at=now)
+    requisition = _locked(uow, requisition_id=requisition_id)
+    check_closing_short(uow, requisition)
+    requisition.move_to(R.CLOSED_SHORT, at=uow.now)
     trail.write(
-        session,
+        uow.session,
         requisition,
         TrailAction.CLOSED_SHORT,
-        actor=actor,
+        actor=uow.actor,
         role=Role.TREASURY.value,
         comment=text_validation.required(comment, field="comment"),
     )
     return requisition
 
 
-def review(
-    session: Session,
-    *,
-    requisition_id: UUID,
-    comment: str | None = None,
-    actor: Actor,
-    now: datetime,
-) -> Requisition:
+def review(uow: Uow, *, requisition_id: UUID, comment: str | None = None) -> Requisition:
     """Look at a paid requisition afterwards, as somebody who had no part in it.
 
     Raises:
@@ -324,90 +295,82 @@ def review(
         NotIndependent: the actor had a part in it, be it as judge of a case.
         IllegalRequisitionState: it is not paid or closed short.
     """
-    requisition = _locked(session, requisition_id=requisition_id, actor=actor)
-    check_reviewing(session, requisition, actor=actor)
-    requisition.move_to(R.REVIEWED, at=now)
+    requisition = _locked(uow, requisition_id=requisition_id)
+    check_reviewing(uow, requisition)
+    requisition.move_to(R.REVIEWED, at=uow.now)
     trail.write(
-        session,
+        uow.session,
         requisition,
         TrailAction.REVIEWED,
-        actor=actor,
+        actor=uow.actor,
         role=Role.FPA.value,
         comment=text_validation.optional(comment, field="comment"),
     )
     return requisition
 
 
-def _drop_redirect(
-    session: Session, requisition: Requisition, *, actor: Actor, now: datetime
-) -> None:
-    changes.drop_redirect(
-        session,
-        requisition,
-        comment="The requisition went back or was cancelled.",
-        actor=actor,
-        now=now,
-    )
+def _drop_redirect(uow: Uow, requisition: Requisition) -> None:
+    changes.drop_redirect(uow, requisition, comment="The requisition went back or was cancelled.")
 
 
-def check_returning(session: Session, requisition: Requisition, *, actor: Actor) -> None:
+def check_returning(uow: Uow, requisition: Requisition) -> None:
     """Refuse who may not return a requisition as it stands.
 
     Raises:
         PartyToIt, IllegalRequisitionState: see `return_to_requester`.
     """
-    _check_no_party(session, requisition, actor)
+    _check_no_party(uow, requisition)
     _expect(requisition, AT_TREASURY, "returned")
 
 
-def check_holding(session: Session, requisition: Requisition, *, actor: Actor) -> None:
+def check_holding(uow: Uow, requisition: Requisition) -> None:
     """Refuse who may not put a requisition on hold, or take it off, as it stands.
 
     Raises:
         PartyToIt, IllegalRequisitionState: see `put_on_hold`.
     """
-    _check_no_party(session, requisition, actor)
+    _check_no_party(uow, requisition)
     _expect(requisition, AT_TREASURY, "put on hold or taken off")
 
 
-def check_closing_short(session: Session, requisition: Requisition, *, actor: Actor) -> None:
+def check_closing_short(uow: Uow, requisition: Requisition) -> None:
     """Refuse who may not close a requisition short as it stands.
 
     Raises:
         PartyToIt, IllegalRequisitionState, PaymentsUnderWay, NothingPaid: see `close_short`.
     """
-    _check_no_party(session, requisition, actor)
+    _check_no_party(uow, requisition)
     _expect(requisition, frozenset({R.IN_PAYMENT}), "closed short")
-    _refuse_under_way(session, requisition)
-    if money_moved(session, requisition.id) == 0:
+    _refuse_under_way(uow.session, requisition)
+    if money_moved(uow.session, requisition.id) == 0:
         raise NothingPaid
 
 
-def check_reviewing(session: Session, requisition: Requisition, *, actor: Actor) -> None:
+def check_reviewing(uow: Uow, requisition: Requisition) -> None:
     """Refuse who may not review a requisition as it stands.
 
     Raises:
         NotIndependent, IllegalRequisitionState: see `review`.
     """
     _expect(requisition, frozenset({R.PAID, R.CLOSED_SHORT}), "reviewed")
-    for own, people in duties.holders(session, requisition_id=requisition.id).items():
-        if actor.user_id in people:
+    for own, people in duties.holders(uow.session, requisition_id=requisition.id).items():
+        if uow.actor.user_id in people:
             raise NotIndependent(f"You {duties.PHRASES[own]}, so another person must review it.")
 
 
-def _locked(session: Session, *, requisition_id: UUID, actor: Actor) -> Requisition:
-    return visibility.requisition(session, actor=actor, requisition_id=requisition_id, lock=True)
+def _locked(uow: Uow, *, requisition_id: UUID) -> Requisition:
+    return visibility.requisition(uow, requisition_id=requisition_id, lock=True)
 
 
-def _check_own(session: Session, requisition: Requisition, actor: Actor) -> None:
-    if not requesters.is_own(session, requisition, user_id=actor.user_id):
+def _check_own(uow: Uow, requisition: Requisition) -> None:
+    if not requesters.is_own(uow.session, requisition, user_id=uow.actor.user_id):
         raise NotRequester
 
 
-def _check_no_party(session: Session, requisition: Requisition, actor: Actor) -> None:
-    known = duties.holders(session, requisition_id=requisition.id)
+def _check_no_party(uow: Uow, requisition: Requisition) -> None:
+    known = duties.holders(uow.session, requisition_id=requisition.id)
     for own in (Duty.REQUESTER, Duty.RECIPIENT, Duty.APPROVER):
-        if actor.user_id in known[own]:
+        if uow.actor.user_id in known[own]:
             raise PartyToIt(duties.refusal(own, Duty.MAKER).detail)
 
 

@@ -23,7 +23,6 @@ from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.listings import (
     Find,
     Listing,
-    Reader,
     between,
     days,
     exact,
@@ -31,6 +30,7 @@ from pettycash.services.foundation.listings import (
     many,
     since,
 )
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.requisitions import cautions
 
 SEES_CLIENT_INFO = frozenset({Role.AUDITOR, Role.CFO})
@@ -70,8 +70,8 @@ def summary(requisition: Requisition, actor: Actor) -> dict[str, Any]:
     return shown
 
 
-def _summaries(reader: Reader, rows: Sequence[Requisition]) -> list[dict[str, Any]]:
-    return [summary(each, reader.actor) for each in rows]
+def _summaries(uow: Uow, rows: Sequence[Requisition]) -> list[dict[str, Any]]:
+    return [summary(each, uow.actor) for each in rows]
 
 
 REQUISITIONS = Listing(
@@ -139,11 +139,11 @@ REQUISITIONS = Listing(
 )
 
 
-def version_tag(session: Session, requisition: Requisition, actor: Actor) -> str:
+def version_tag(uow: Uow, requisition: Requisition) -> str:
     """A mark that changes with anything that `detail` shows: also payments and warnings."""
-    session.flush()
-    warned = cautions.of(session, [requisition], actor)[requisition.id]
-    return _version_tag(session, requisition, warned)
+    uow.session.flush()
+    warned = cautions.of(uow, [requisition])[requisition.id]
+    return _version_tag(uow.session, requisition, warned)
 
 
 def _version_tag(session: Session, requisition: Requisition, warned: list[cautions.Caution]) -> str:
@@ -206,14 +206,15 @@ def _payments_needed(requisition: Requisition) -> int | None:
         return None
 
 
-def detail(session: Session, requisition: Requisition, actor: Actor) -> tuple[dict[str, Any], str]:
+def detail(uow: Uow, requisition: Requisition) -> tuple[dict[str, Any], str]:
     """Everything about one requisition: lines, the newest round, payments, warnings, the digest to
     decide on; and its `version_tag`.
 
     Flushes, as steps and payments are read from their tables.
     """
+    session = uow.session
     session.flush()
-    shown = _shown(requisition, rounds.lines_of(session, requisition.id), actor)
+    shown = _shown(requisition, rounds.lines_of(session, requisition.id), uow.actor)
     shown["payments"] = list(
         session.execute(
             select(Payment)
@@ -221,7 +222,7 @@ def detail(session: Session, requisition: Requisition, actor: Actor) -> tuple[di
             .order_by(Payment.ordinal)
         ).scalars()
     )
-    warned = cautions.of(session, [requisition], actor)[requisition.id]
+    warned = cautions.of(uow, [requisition])[requisition.id]
     shown["warnings"] = warned
     current = rounds.latest(session, requisition.id)
     if current is not None:
@@ -241,9 +242,9 @@ def detail(session: Session, requisition: Requisition, actor: Actor) -> tuple[di
     return shown, _version_tag(session, requisition, warned)
 
 
-def people(session: Session, detail: Mapping[str, Any], actor: Actor) -> Mapping[UUID, str]:
+def people(uow: Uow, detail: Mapping[str, Any]) -> Mapping[UUID, str]:
     """The names of those in `detail`, for readers who see payees: one of them may be it."""
-    if not visibility.sees_payees(actor):
+    if not visibility.sees_payees(uow.actor):
         return {}
     named = {detail["requester_id"], detail["validated_by"]}
     for payment in detail["payments"]:
@@ -251,11 +252,11 @@ def people(session: Session, detail: Mapping[str, Any], actor: Actor) -> Mapping
     if detail["approval"] is not None:
         for shown in detail["approval"]["steps"]:
             named.update(shown.assignee_ids)
-    return listings.people(session, named - {None})
+    return listings.people(uow.session, named - {None})
 
 
-def _story(reader: Reader, rows: Sequence[ApprovalTrail]) -> list[dict[str, Any]]:
-    with_client_info = reader.actor.has(*SEES_CLIENT_INFO)
+def _story(uow: Uow, rows: Sequence[ApprovalTrail]) -> list[dict[str, Any]]:
+    with_client_info = uow.actor.has(*SEES_CLIENT_INFO)
     return [_told(row, with_client_info=with_client_info) for row in rows]
 
 

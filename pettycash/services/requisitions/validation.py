@@ -22,7 +22,7 @@ from pettycash.services.foundation import (
     text_validation,
     visibility,
 )
-from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import accounts
 
 Unit = TypeVar("Unit", Region, Branch, Department, CostCenter)
@@ -200,9 +200,7 @@ def with_own_units(draft: RequisitionDraft, units: RequesterUnits) -> Requisitio
     return draft
 
 
-def checked(
-    session: Session, draft: RequisitionDraft, *, actor: Actor, units: RequesterUnits
-) -> RequisitionDraft:
+def checked(uow: Uow, draft: RequisitionDraft, *, units: RequesterUnits) -> RequisitionDraft:
     """Validate a draft; returns it in its stored form.
 
     Raises:
@@ -226,7 +224,7 @@ def checked(
             draft.external_reference, field="external_reference", longest=100
         ),
         metadata=text_validation.metadata(draft.metadata),
-        lines=_lines(session, draft),
+        lines=_lines(uow.session, draft),
         destination=destinations.normalise(
             text_validation.required(draft.destination, field="destination", longest=254),
             method=draft.method,
@@ -234,9 +232,9 @@ def checked(
         ),
     )
     if draft.payee_user_id is not None:
-        _check_payee(session, draft.payee_user_id)
-    draft = _with_units(session, draft, actor=actor, units=units)
-    check_can_be_paid(session, draft)
+        _check_payee(uow.session, draft.payee_user_id)
+    draft = _with_units(uow, draft, units=units)
+    check_can_be_paid(uow.session, draft)
     return draft
 
 
@@ -351,10 +349,9 @@ def _check_payee(session: Session, user_id: UUID) -> None:
         raise _invalid("payee_user_id", "There is no such active person in the company.")
 
 
-def _with_units(
-    session: Session, draft: RequisitionDraft, *, actor: Actor, units: RequesterUnits
-) -> RequisitionDraft:
+def _with_units(uow: Uow, draft: RequisitionDraft, *, units: RequesterUnits) -> RequisitionDraft:
     """Check that units exist, agree with each other and are the requester's to charge."""
+    session, actor = uow.session, uow.actor
     membership = units.membership
     everywhere = visibility.sees_company(actor)
     regions = actor.scope_ids(Role.REGIONAL_MANAGER)

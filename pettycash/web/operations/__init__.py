@@ -113,7 +113,7 @@ def list_of(
     """The operation that reads a list as it is."""
 
     def read(uow: Uow, **arguments: Any) -> ListPage:
-        return page(uow.session, listing, uow.actor, arguments)
+        return page(uow, listing, arguments)
 
     read.__doc__ = summary
     return operation(name, listing=listing, answers=answers, example=example)(read)

@@ -17,6 +17,7 @@ from pettycash.services.approvals import deciding, resolution, rounds
 from pettycash.services.approvals.deciding import Urgency
 from pettycash.services.foundation import duties
 from pettycash.services.foundation.duties import Duty
+from pettycash.services.foundation.uow import Uow
 from tests.factories.people import acting, user_id
 from tests.factories.requisitions import (
     approve,
@@ -183,12 +184,7 @@ def test_without_anybody_submit_is_refused_and_nothing_is_half_done(session: Ses
     draft.payee_user_id = user_id(session, "escalation")
 
     with pytest.raises(resolution.NoApprover), session.begin_nested():
-        requisitions.submit(
-            session,
-            requisition_id=draft.id,
-            actor=acting(session, "staff"),
-            now=session.info["now"],
-        )
+        requisitions.submit(Uow.of(session, acting(session, "staff")), requisition_id=draft.id)
 
     session.expire_all()
     assert draft.status is R.DRAFT

@@ -24,6 +24,7 @@ from pettycash.services import requisitions
 from pettycash.services.approvals import deciding, rounds
 from pettycash.services.foundation import text_validation, visibility
 from pettycash.services.foundation.listings import page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.requisitions.inbox import INBOX
 from tests.factories.people import acting, user_id
 from tests.factories.requisitions import (
@@ -166,10 +167,7 @@ def test_nothing_is_decided_after_the_end(session: Session, verb: str, end: str)
         decide(session, end, requisition, "branch_manager")
     else:
         getattr(requisitions, end)(
-            session,
-            requisition_id=requisition.id,
-            actor=acting(session, "staff"),
-            now=session.info["now"],
+            Uow.of(session, acting(session, "staff")), requisition_id=requisition.id
         )
 
     with pytest.raises(IllegalRequisitionState):
@@ -181,11 +179,9 @@ def test_a_stale_digest_is_refused(session: Session, verb: str) -> None:
     requisition = submitted(session)
     read = digest(session, requisition.id)
     requisitions.update(
-        session,
+        Uow.of(session, acting(session, "staff")),
         requisition_id=requisition.id,
         changes={"amount": Decimal("900.00"), "lines": [line("900.00")]},
-        actor=acting(session, "staff"),
-        now=session.info["now"],
     )
 
     with pytest.raises(deciding.StaleDigest):
@@ -266,7 +262,7 @@ def test_a_no_ends_the_round(
 
 
 def inbox(session: Session, name: str) -> list[UUID]:
-    found = page(session, INBOX, acting(session, name))
+    found = page(Uow.of(session, acting(session, name)), INBOX)
     return [item["requisition"]["id"] for item in found.items]
 
 

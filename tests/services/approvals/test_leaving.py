@@ -16,6 +16,7 @@ from pettycash.services import requisitions
 from pettycash.services.access import people
 from pettycash.services.approvals import deciding, leaving, rounds
 from pettycash.services.foundation import company_settings, departures, duties
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases, security_alerts
 from pettycash.services.payments import redirects
 from pettycash.services.reconciliation import invariants
@@ -97,11 +98,9 @@ def test_a_step_goes_to_the_next_rank(session: Session) -> None:
     name = "regional_manager"
     assert after == user_id(session, name)
     deciding.approve(
-        session,
+        Uow.of(session, acting(session, name)),
         requisition_id=requisition.id,
         digest=digest(session, requisition.id),
-        actor=acting(session, name),
-        now=session.info["now"],
     )
 
 
@@ -165,18 +164,14 @@ def test_cases_are_taken_off_the_desk(session: Session) -> None:
 
 def test_their_manager_cancels_what_they_had_raised(session: Session) -> None:
     requisition = submitted(session)
-    facts = {
-        "requisition_id": requisition.id,
-        "comment": "She left.",
-        "now": session.info["now"],
-        "actor": acting(session, "branch_manager"),
-    }
+    uow = Uow.of(session, acting(session, "branch_manager"))
+    facts = {"requisition_id": requisition.id, "comment": "She left."}
     with pytest.raises(lifecycle.NotRequester):
-        requisitions.cancel(session, **facts)
+        requisitions.cancel(uow, **facts)
 
     leaves(session, "staff")
 
-    assert requisitions.cancel(session, **facts).status is RequisitionStatus.CANCELLED
+    assert requisitions.cancel(uow, **facts).status is RequisitionStatus.CANCELLED
 
 
 def test_what_was_approved_before_a_step_was_handed_over_still_counts(session: Session) -> None:
@@ -227,12 +222,10 @@ def test_each_end_of_a_role_is_seen_to(session: Session) -> None:
 
 def redirected(session: Session, requisition: Requisition) -> Change:
     return redirects.propose_for_requisition(
-        session,
+        Uow.of(session, acting(session, "staff")),
         requisition_id=requisition.id,
         destination="254722000000",
         reason="The shop has a new number.",
-        actor=acting(session, "staff"),
-        now=session.info["now"],
     )
 
 

@@ -19,6 +19,7 @@ from pettycash.runtime import db
 from pettycash.runtime.money import Currency
 from pettycash.services.approvals import thresholds
 from pettycash.services.approvals.thresholds import Draft, Gap, gaps
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 from tests.factories.people import acting, company_id
 from tests.races import together
@@ -39,20 +40,13 @@ def drafted(session: Session, *, by: str = "group_finance_manager", **what: Any)
         "roles_sequence": ["department_head"],
     }
     return thresholds.draft(
-        session,
-        draft=Draft(**(facts | what)),
-        reason="New policy",
-        actor=acting(session, by),
-        now=session.info["now"],
+        Uow.of(session, acting(session, by)), draft=Draft(**(facts | what)), reason="New policy"
     )
 
 
 def confirm(session: Session, change: Change, by: str = "cfo", at: datetime | None = None) -> None:
     changes.confirm(
-        session,
-        change_id=change.id,
-        actor=acting(session, by),
-        now=at or session.info["now"],
+        Uow(session, acting(session, by), at or session.info["now"]), change_id=change.id
     )
 
 
@@ -331,12 +325,10 @@ def test_a_replacement_is_of_the_same_currency_and_origin_and_still_runs(
 
 def retire(session: Session, tier: ApprovalThreshold, until: datetime | None = None) -> Change:
     return thresholds.retire(
-        session,
+        Uow.of(session, acting(session, "group_finance_manager")),
         threshold_id=tier.id,
         valid_until=until,
         reason="Not needed",
-        actor=acting(session, "group_finance_manager"),
-        now=session.info["now"],
     )
 
 

@@ -21,6 +21,7 @@ from pettycash.services.access import people
 from pettycash.services.approvals.deciding import Urgency
 from pettycash.services.foundation import duties
 from pettycash.services.foundation.duties import Duty
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import conflicts, signatures, treasury_validation
 from pettycash.services.reconciliation import payment_proofs
 from pettycash.services.releases.challenges import CannotRelease
@@ -61,12 +62,7 @@ def gets_phone(session: Session, name: str, phone: str | None = PHONE) -> None:
 
 
 def settle(session: Session, requisition: Requisition) -> None:
-    conflicts.settle(
-        session,
-        requisition_id=requisition.id,
-        actor=acting(session, "treasury_2"),
-        now=session.info["now"],
-    )
+    conflicts.settle(Uow.of(session, acting(session, "treasury_2")), requisition_id=requisition.id)
 
 
 def recipients(session: Session, requisition_id: UUID) -> frozenset[UUID]:
@@ -203,9 +199,9 @@ def test_who_made_the_key_that_raised_it_is_its_requester(session: Session) -> N
     session.add(key)
     session.flush()
     machine = replace(acting(session, "staff"), client_id=key.id)
-    draft = requisitions.create(session, draft=a_draft(), actor=machine, now=now)
+    draft = requisitions.create(Uow(session, machine, now), draft=a_draft())
 
-    requisitions.submit(session, requisition_id=draft.id, actor=acting(session, "staff"), now=now)
+    requisitions.submit(Uow(session, acting(session, "staff"), now), requisition_id=draft.id)
 
     holders = duties.holders(session, requisition_id=draft.id)
     assert holders[Duty.REQUESTER] == {
@@ -234,21 +230,14 @@ def test_a_recipient_decides_nothing(session: Session) -> None:
 def _validate(session: Session, payment: Payment) -> None:
     requisition = approved(session)
     treasury_validation.validate(
-        session,
+        Uow.of(session, acting(session, "treasury_3")),
         requisition_id=requisition.id,
         digest=digest(session, requisition.id),
-        actor=acting(session, "treasury_3"),
-        now=session.info["now"],
     )
 
 
 def _create(session: Session, payment: Payment) -> None:
-    payments.cancel(
-        session,
-        payment_id=payment.id,
-        actor=acting(session, "treasury"),
-        now=session.info["now"],
-    )
+    payments.cancel(Uow.of(session, acting(session, "treasury")), payment_id=payment.id)
     remainder_of(session, payment, actor=acting(session, "treasury_3"))
 
 
@@ -262,11 +251,7 @@ def _send_code(session: Session, payment: Payment) -> None:
 
 def _verify(session: Session, payment: Payment) -> None:
     payments.verify_code(
-        session,
-        payment_id=payment.id,
-        code="123456",
-        actor=acting(session, "treasury_3"),
-        now=session.info["now"],
+        Uow.of(session, acting(session, "treasury_3")), payment_id=payment.id, code="123456"
     )
 
 
@@ -301,11 +286,9 @@ def test_a_recipient_is_not_named_as_executor(session: Session) -> None:
 
     with pytest.raises(CannotRelease):
         payments.assign_executor(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             payment_id=payment.id,
             executor_id=user_id(session, "treasury_3"),
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
         )
 
 
@@ -339,10 +322,10 @@ def test_who_released_or_gets_it_matches_nothing(session: Session) -> None:
     )
     session.execute(asked, {"person": user_id(session, "treasury_3"), "payment": payment.id})
     with pytest.raises(payment_proofs.ReconcilerIsExecutor, match="asked for its code"):
-        payment_proofs.reconcile_by_hand(session, actor=acting(session, "treasury_3"), **match)
+        payment_proofs.reconcile_by_hand(Uow.of(session, acting(session, "treasury_3")), **match)
     gets_phone(session, "cfo", f"+{payment.destination}")
     with pytest.raises(releases.NotSeparate, match="get the money"):
-        payment_proofs.reconcile_by_hand(session, actor=acting(session, "cfo"), **match)
+        payment_proofs.reconcile_by_hand(Uow.of(session, acting(session, "cfo")), **match)
 
 
 def test_who_judged_a_case_about_it_does_not_review_it(session: Session) -> None:
@@ -367,12 +350,7 @@ def test_who_judged_a_case_about_it_does_not_review_it(session: Session) -> None
     )
 
     with pytest.raises(lifecycle.NotIndependent, match="judged a case"):
-        requisitions.review(
-            session,
-            requisition_id=requisition.id,
-            actor=acting(session, "fpa"),
-            now=session.info["now"],
-        )
+        requisitions.review(Uow.of(session, acting(session, "fpa")), requisition_id=requisition.id)
 
 
 # An approver turns out to have another duty
@@ -404,11 +382,9 @@ def test_it_is_not_validated_before_somebody_else_has_approved_it(session: Sessi
 
     def validate() -> Payment:
         _, (payment,) = treasury_validation.validate(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             requisition_id=requisition.id,
             digest=digest(session, requisition.id),
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
         )
         return payment
 
@@ -437,11 +413,9 @@ def test_a_payment_that_was_not_released_ends_with_the_approval(session: Session
     assert requisition.status in IN_APPROVAL
     approve(session, requisition, waiting_for(session, requisition))
     _, (anew,) = treasury_validation.validate(
-        session,
+        Uow.of(session, acting(session, "treasury")),
         requisition_id=requisition.id,
         digest=digest(session, requisition.id),
-        actor=acting(session, "treasury"),
-        now=session.info["now"],
     )
     with pytest.raises(releases.NotSeparate):
         making.code_for(session, anew, by="branch_manager")
@@ -468,7 +442,7 @@ def test_who_holds_two_roles_that_exclude_each_other_releases_nothing(session: S
     both = acting(session, "treasury_3", Role.CFO)
 
     with pytest.raises(releases.NotSeparate, match="cfo and treasury"):
-        payments.send_code(session, payment_id=payment.id, actor=both, now=session.info["now"])
+        payments.send_code(Uow.of(session, both), payment_id=payment.id)
 
 
 def test_a_mail_address_that_begins_with_a_plus_is_theirs(session: Session) -> None:
@@ -494,10 +468,8 @@ def test_who_paid_cash_out_witnesses_nothing_though_another_keeps_the_fund_by_no
 
     with pytest.raises(signatures.WitnessDoesNotFit):
         payments.sign(
-            session,
+            Uow.of(session, acting(session, "fpa")),
             payment_id=payment.id,
             image=picture(),
             witness_id=user_id(session, "custodian"),
-            actor=acting(session, "fpa"),
-            now=session.info["now"],
         )

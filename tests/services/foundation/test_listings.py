@@ -17,6 +17,7 @@ from pettycash.models.access import Role
 from pettycash.models.payments import PaymentStatus
 from pettycash.services.foundation import listings
 from pettycash.services.foundation.listings import Filter, Listing, export, page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations.case_lists import CASES
 from pettycash.services.payments.lists import PAYMENTS
 from pettycash.services.requisitions.reading import REQUISITIONS
@@ -67,15 +68,16 @@ def test_every_filter_order_and_search_makes_a_query(session: Session) -> None:
     reader = acting(session, "auditor", Role.OPERATOR)
     asked = 0
     for listing in LISTINGS.values():
+        uow = Uow.of(session, reader)
         for name, one in listing.filters.items():
-            page(session, listing, reader, {name: sample(one)})
-            page(session, listing, reader, {name: False} if one.kind is bool else {})
+            page(uow, listing, {name: sample(one)})
+            page(uow, listing, {name: False} if one.kind is bool else {})
             asked += 1
         for order in listing.orders:
-            page(session, listing, reader, {"order": order, "limit": 1})
+            page(uow, listing, {"order": order, "limit": 1})
         if listing.find is not None:
-            page(session, listing, reader, {"q": "a b%"})
-        list(export(session, listing, reader))
+            page(uow, listing, {"q": "a b%"})
+        list(export(uow, listing))
     assert len(LISTINGS) > 30
     assert asked > 200
 
@@ -90,7 +92,7 @@ def test_every_column_and_person_of_a_list_is_an_attribute_of_its_items(session:
     reader = acting(session, "auditor", Role.OPERATOR)
     looked_at = 0
     for listing in LISTINGS.values():
-        for item in page(session, listing, reader, {"limit": 1}).items:
+        for item in page(Uow.of(session, reader), listing, {"limit": 1}).items:
             named = {*listing.columns, *listing.people}
             known = (
                 item.keys() if isinstance(item, dict) else {n for n in named if hasattr(item, n)}
@@ -101,7 +103,7 @@ def test_every_column_and_person_of_a_list_is_an_attribute_of_its_items(session:
 
 
 def numbers(session: Session, listing: Listing, name: str, **arguments: Any) -> list[str]:
-    found = page(session, listing, acting(session, name), arguments)
+    found = page(Uow.of(session, acting(session, name)), listing, arguments)
     return [each["number"] for each in found.items]
 
 
@@ -150,7 +152,7 @@ def test_who_sees_no_payees_finds_none(session: Session) -> None:
     assert numbers(session, REQUISITIONS, "operator", q=word) == []
     assert draft.number in numbers(session, REQUISITIONS, "cfo", q="0712345")
     assert numbers(session, REQUISITIONS, "operator", q="0712345") == []
-    assert page(session, CASES, acting(session, "operator"), {"q": word}).items == []
+    assert page(Uow.of(session, acting(session, "operator")), CASES, {"q": word}).items == []
     assert draft.number in numbers(session, REQUISITIONS, "operator", q=" ")
     paid = books.pay(session, "100.00")
     assert numbers(session, PAYMENTS, "cfo", destination=paid.destination) == [paid.number]
@@ -165,8 +167,8 @@ def test_a_page_names_the_persons_in_it(session: Session) -> None:
     draft = raised(session)
     staff = user_id(session, "staff")
 
-    mine = page(session, REQUISITIONS, acting(session, "staff"))
-    masked = page(session, REQUISITIONS, acting(session, "operator"))
+    mine = page(Uow.of(session, acting(session, "staff")), REQUISITIONS)
+    masked = page(Uow.of(session, acting(session, "operator")), REQUISITIONS)
 
     assert draft.number in {each["number"] for each in mine.items}
     assert mine.people[staff]
@@ -180,7 +182,7 @@ def test_an_export_has_every_row_once_and_names_beside_ids(
     monkeypatch.setattr(listings, "EXPORT_PAGE_SIZE", 2)
     made = {raised(session).number for _ in range(5)}
 
-    rows = list(export(session, REQUISITIONS, acting(session, "staff")))
+    rows = list(export(Uow.of(session, acting(session, "staff")), REQUISITIONS))
 
     exported = [row["number"] for row in rows]
     assert len(exported) == len(set(exported))
@@ -202,7 +204,7 @@ def test_a_page_needs_a_handful_of_statements(session: Session, name: str) -> No
 
     event.listen(connection, "before_cursor_execute", watch)
     try:
-        assert page(session, LISTINGS[name], reader).items
+        assert page(Uow.of(session, reader), LISTINGS[name]).items
     finally:
         event.remove(connection, "before_cursor_execute", watch)
     assert len(statements) <= 4

@@ -15,6 +15,7 @@ from pettycash.services import payments
 from pettycash.services.approvals import resolution
 from pettycash.services.foundation import security_log
 from pettycash.services.foundation.log_events import LINES, log_event
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import pauses
 from pettycash.services.payments.results import Source
 from tests.factories import payments as making
@@ -95,9 +96,11 @@ def test_what_is_cut_off_or_stands_still_is_told(session: Session) -> None:
 
     payments.claim(session, attempt_id=making.attempt_of(session, cut).id, now=later)
     pauses.pause(
-        session, scope=PauseScope.COMPANY, object_id=None, reason="test",
-        actor=acting(session, "operator"),
-    )  # fmt: skip
+        Uow.of(session, acting(session, "operator")),
+        scope=PauseScope.COMPANY,
+        object_id=None,
+        reason="test",
+    )
     payments.claim(session, attempt_id=making.attempt_of(session, still).id, now=later)
 
     (was_cut,) = lines(session, "attempt.cut_off")

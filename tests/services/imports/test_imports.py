@@ -25,6 +25,7 @@ from pettycash.services import imports
 from pettycash.services.access import organisation, people
 from pettycash.services.foundation import log_events, outbox
 from pettycash.services.foundation.file_formats import FileFormat
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imports import PEOPLE, By, Outcome, Result, RowError
 from pettycash.services.imports.declared import Row
 from pettycash.services.imports.runs import ColumnsDiffer, NoRows, RowsRefused, StaleImport
@@ -51,25 +52,19 @@ def proposed(session: Session, content: bytes, digest: str | None = None) -> Cha
     run = tried(session, content)
     assert run.errors == [], [str(each) for each in run.errors]
     return imports.propose(
-        session,
+        Uow.of(session, acting(session, "admin")),
         PEOPLE,
         filename="people.csv",
         content=content,
         digest=digest or str(run.digest),
         reason="The lake.",
-        actor=acting(session, "admin"),
-        now=session.info["now"],
     )
 
 
 def confirmed(session: Session, change: Change, by: str = "admin_2") -> Change:
     assert change.digest is not None
     return changes.confirm(
-        session,
-        change_id=change.id,
-        digest=change.digest.hex(),
-        actor=acting(session, by),
-        now=session.info["now"],
+        Uow.of(session, acting(session, by)), change_id=change.id, digest=change.digest.hex()
     )
 
 
@@ -256,10 +251,7 @@ def test_what_is_confirmed_is_what_was_proposed_or_nothing(session: Session) -> 
 
     assert session.execute(select(Branch).where(Branch.code == "KISUMU")).first() is None
     with pytest.raises(changes.DigestMissing):
-        changes.confirm(
-            session, change_id=change.id, actor=acting(session, "admin_2"),
-            now=session.info["now"],
-        )  # fmt: skip
+        changes.confirm(Uow.of(session, acting(session, "admin_2")), change_id=change.id)
 
 
 def test_one_wrong_row_keeps_the_others_out(session: Session) -> None:
@@ -267,9 +259,13 @@ def test_one_wrong_row_keeps_the_others_out(session: Session) -> None:
 
     with pytest.raises(RowsRefused) as refused:
         imports.propose(
-            session, PEOPLE, filename="a.csv", content=content, digest="0" * 64, reason="R",
-            actor=acting(session, "admin"), now=session.info["now"],
-        )  # fmt: skip
+            Uow.of(session, acting(session, "admin")),
+            PEOPLE,
+            filename="a.csv",
+            content=content,
+            digest="0" * 64,
+            reason="R",
+        )
 
     assert refused.value.errors == {
         "row 3": ["Region: There is no active region with this code. (organisation.unknown_unit)"]

@@ -11,6 +11,7 @@ from pettycash.models.imprest import (
     IllegalReplenishmentState,
     ReplenishmentStatus,
 )
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments
 from pettycash.services.ledger import posting
 from tests import books
@@ -37,10 +38,7 @@ def test_approval_reckons_anew(session: Session, fund: Fund) -> None:
     books.pay(session, "500.00")
 
     replenishments.approve(
-        session,
-        replenishment_id=found.id,
-        actor=acting(session, "group_finance_manager"),
-        now=session.info["now"],
+        Uow.of(session, acting(session, "group_finance_manager")), replenishment_id=found.id
     )
 
     assert (found.status, found.approved_amount) == (S.APPROVED, KES("12500.00"))
@@ -62,24 +60,20 @@ def test_a_fund_that_filled_up_meanwhile_is_not_approved(session: Session, fund:
     posting.void_hold(session, source="h")
 
     with pytest.raises(replenishments.NothingToReplenish):
-        replenishments.approve(
-            session,
-            replenishment_id=found.id,
-            actor=acting(session, "cfo"),
-            now=session.info["now"],
-        )
+        replenishments.approve(Uow.of(session, acting(session, "cfo")), replenishment_id=found.id)
 
 
 def test_who_asked_does_not_decide(session: Session, fund: Fund) -> None:
     books.pay(session, "100.00")
     asker = acting(session, "group_finance_manager")
     found = by_hand(session, fund, name="group_finance_manager")
-    facts = {"replenishment_id": found.id, "actor": asker, "now": session.info["now"]}
+    uow = Uow.of(session, asker)
+    facts = {"replenishment_id": found.id}
 
     with pytest.raises(replenishments.OwnReplenishment):
-        replenishments.approve(session, **facts)
+        replenishments.approve(uow, **facts)
     with pytest.raises(replenishments.OwnReplenishment):
-        replenishments.reject(session, **facts, reason="x")
+        replenishments.reject(uow, **facts, reason="x")
     assert found.status is S.PENDING
 
 
@@ -91,14 +85,9 @@ def test_more_than_the_float_takes_the_cfo(session: Session, fund: Fund, amount:
 
     with pytest.raises(replenishments.ReplenishmentNeedsCfo):
         replenishments.approve(
-            session,
-            replenishment_id=found.id,
-            actor=acting(session, "group_finance_manager"),
-            now=session.info["now"],
+            Uow.of(session, acting(session, "group_finance_manager")), replenishment_id=found.id
         )
-    replenishments.approve(
-        session, replenishment_id=found.id, actor=acting(session, "cfo"), now=session.info["now"]
-    )
+    replenishments.approve(Uow.of(session, acting(session, "cfo")), replenishment_id=found.id)
 
     assert found.approved_amount == KES(amount)
 
@@ -108,10 +97,7 @@ def test_less_than_the_float_is_approved_as_asked(session: Session, fund: Fund) 
     found = by_hand(session, fund, amount="40.00")
 
     replenishments.approve(
-        session,
-        replenishment_id=found.id,
-        actor=acting(session, "group_finance_manager"),
-        now=session.info["now"],
+        Uow.of(session, acting(session, "group_finance_manager")), replenishment_id=found.id
     )
 
     assert found.approved_amount == KES("40.00")
@@ -127,10 +113,7 @@ def test_what_no_voucher_accounts_for_takes_the_cfo(session: Session, fund: Fund
 
     with pytest.raises(replenishments.ReplenishmentNeedsCfo):
         replenishments.approve(
-            session,
-            replenishment_id=found.id,
-            actor=acting(session, "group_finance_manager"),
-            now=session.info["now"],
+            Uow.of(session, acting(session, "group_finance_manager")), replenishment_id=found.id
         )
 
 
@@ -151,12 +134,7 @@ def test_a_drawer_takes_no_more_than_its_maximum(session: Session, fund: Fund) -
     )
 
     with pytest.raises(replenishments.DrawerTooSmall):
-        replenishments.approve(
-            session,
-            replenishment_id=found.id,
-            actor=acting(session, "cfo"),
-            now=session.info["now"],
-        )
+        replenishments.approve(Uow.of(session, acting(session, "cfo")), replenishment_id=found.id)
 
 
 @pytest.mark.parametrize("verb", ["reject", "cancel"])
@@ -165,22 +143,19 @@ def test_who_says_no_says_why(session: Session, fund: Fund, verb: str) -> None:
 
     with pytest.raises(replenishments.RejectionNeedsReason):
         getattr(replenishments, verb)(
-            session,
-            replenishment_id=found.id,
-            actor=acting(session, "cfo"),
-            reason="  ",
-            now=session.info["now"],
+            Uow.of(session, acting(session, "cfo")), replenishment_id=found.id, reason="  "
         )
 
 
 def test_a_decided_one_is_not_decided_again(session: Session, fund: Fund) -> None:
     found = approved(session, fund)
-    facts = {"replenishment_id": found.id, "actor": acting(session, "cfo")}
+    uow = Uow.of(session, acting(session, "cfo"))
+    facts = {"replenishment_id": found.id}
 
     with pytest.raises(IllegalReplenishmentState):
-        replenishments.approve(session, **facts, now=session.info["now"])
+        replenishments.approve(uow, **facts)
     with pytest.raises(IllegalReplenishmentState):
-        replenishments.reject(session, **facts, reason="x", now=session.info["now"])
+        replenishments.reject(uow, **facts, reason="x")
 
 
 def test_another_branchs_custodian_sees_nothing_of_it(session: Session, fund: Fund) -> None:
@@ -188,9 +163,7 @@ def test_another_branchs_custodian_sees_nothing_of_it(session: Session, fund: Fu
 
     with pytest.raises(replenishments.ReplenishmentNotFound):
         replenishments.cancel(
-            session,
+            Uow.of(session, acting(session, "custodian_mombasa")),
             replenishment_id=found.id,
-            actor=acting(session, "custodian_mombasa"),
             reason="x",
-            now=session.info["now"],
         )

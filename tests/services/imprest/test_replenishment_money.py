@@ -21,6 +21,7 @@ from pettycash.models.ledger import AccountKind
 from pettycash.models.operations import Case, CaseKind, CaseStatus, PauseScope
 from pettycash.runtime import db, settings
 from pettycash.services import releases
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import float_identity, funds, replenishments
 from pettycash.services.operations import pauses
 from pettycash.services.releases import checking
@@ -70,11 +71,9 @@ def test_no_funding_without_a_code(session: Session, fund: Fund) -> None:
 
     with pytest.raises(releases.CodeRequired):
         replenishments.fund(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             replenishment_id=found.id,
-            actor=acting(session, "treasury"),
             bank_reference="FT1",
-            now=session.info["now"],
         )
     assert found.status is S.APPROVED
 
@@ -85,11 +84,9 @@ def test_anothers_code_funds_nothing(session: Session, fund: Fund) -> None:
 
     with pytest.raises(releases.NotTheExecutor):
         replenishments.fund(
-            session,
+            Uow.of(session, acting(session, "treasury_2")),
             replenishment_id=found.id,
-            actor=acting(session, "treasury_2"),
             bank_reference="FT1",
-            now=session.info["now"],
         )
 
 
@@ -100,11 +97,9 @@ def test_a_grant_that_is_too_old_funds_nothing(session: Session, fund: Fund) -> 
 
     with pytest.raises(checking.GrantExpired):
         replenishments.fund(
-            session,
+            Uow(session, acting(session, "treasury"), late),
             replenishment_id=found.id,
-            actor=acting(session, "treasury"),
             bank_reference="FT1",
-            now=late,
         )
 
 
@@ -112,11 +107,10 @@ def test_a_wrong_code_is_a_counted_refusal(session: Session, fund: Fund) -> None
     found = approved(session, fund)
     actor = acting(session, "treasury")
     now = session.info["now"]
-    replenishments.request_code(session, replenishment_id=found.id, actor=actor, now=now)
+    uow = Uow(session, actor, now)
+    replenishments.request_code(uow, replenishment_id=found.id)
 
-    result = replenishments.check_code(
-        session, replenishment_id=found.id, actor=actor, code="000000", now=now
-    )
+    result = replenishments.check_code(uow, replenishment_id=found.id, code="000000")
 
     assert result.grant is None
     assert result.refusal is not None
@@ -129,24 +123,17 @@ def test_approver_and_receiver_do_not_release(session: Session, fund: Fund, name
     also = acting(session, name, Role.TREASURY)
 
     with pytest.raises(releases.NotSeparate):
-        replenishments.request_code(
-            session, replenishment_id=found.id, actor=also, now=session.info["now"]
-        )
+        replenishments.request_code(Uow.of(session, also), replenishment_id=found.id)
 
 
 def test_the_requester_does_not_release(session: Session, fund: Fund) -> None:
     books.pay(session, "100.00")
     found = by_hand(session, fund, name="treasury")
-    replenishments.approve(
-        session, replenishment_id=found.id, actor=acting(session, "cfo"), now=session.info["now"]
-    )
+    replenishments.approve(Uow.of(session, acting(session, "cfo")), replenishment_id=found.id)
 
     with pytest.raises(releases.NotSeparate):
         replenishments.request_code(
-            session,
-            replenishment_id=found.id,
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
+            Uow.of(session, acting(session, "treasury")), replenishment_id=found.id
         )
 
 
@@ -155,10 +142,7 @@ def test_the_cfo_releases_only_where_no_treasury_officer_can(session: Session, f
 
     with pytest.raises(releases.TreasuryFirst):
         replenishments.request_code(
-            session,
-            replenishment_id=found.id,
-            actor=acting(session, "cfo"),
-            now=session.info["now"],
+            Uow.of(session, acting(session, "cfo")), replenishment_id=found.id
         )
 
 
@@ -167,10 +151,7 @@ def test_what_is_not_approved_is_not_released(session: Session, fund: Fund) -> N
 
     with pytest.raises(IllegalReplenishmentState):
         replenishments.request_code(
-            session,
-            replenishment_id=found.id,
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
+            Uow.of(session, acting(session, "treasury")), replenishment_id=found.id
         )
 
 
@@ -185,11 +166,9 @@ def test_one_transfer_is_evidence_once_however_it_is_spelt(
 
     with pytest.raises(replenishments.BankReferenceUsed):
         replenishments.fund(
-            session,
+            Uow.of(session, acting(session, "treasury_2")),
             replenishment_id=again.id,
-            actor=acting(session, "treasury_2"),
             bank_reference=spelt,
-            now=session.info["now"],
         )
 
 
@@ -199,12 +178,10 @@ def test_a_bank_account_has_to_be_one(session: Session, fund: Fund) -> None:
 
     with pytest.raises(replenishments.InvalidEvidence):
         replenishments.fund(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             replenishment_id=found.id,
-            actor=acting(session, "treasury"),
             bank_reference="FT1",
             bank_account_id=books.account(session, AccountKind.SUSPENSE).id,
-            now=session.info["now"],
         )
 
 
@@ -212,20 +189,17 @@ def test_nothing_is_funded_while_paused(session: Session, fund: Fund) -> None:
     found = approved(session, fund)
     verified(session, found)
     pauses.pause(
-        session,
+        Uow.of(session, acting(session, "operator")),
         scope=PauseScope.STORE,
         object_id=found.store_id,
         reason="Audit",
-        actor=acting(session, "operator"),
     )
 
     with pytest.raises(pauses.Paused):
         replenishments.fund(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             replenishment_id=found.id,
-            actor=acting(session, "treasury"),
             bank_reference="FT1",
-            now=session.info["now"],
         )
 
 
@@ -233,20 +207,14 @@ def test_cancelling_voids_the_code(session: Session, fund: Fund) -> None:
     found = approved(session, fund)
     verified(session, found)
     replenishments.cancel(
-        session,
-        replenishment_id=found.id,
-        actor=acting(session, "cfo"),
-        reason="Wrong",
-        now=session.info["now"],
+        Uow.of(session, acting(session, "cfo")), replenishment_id=found.id, reason="Wrong"
     )
 
     with pytest.raises(IllegalReplenishmentState):
         replenishments.fund(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             replenishment_id=found.id,
-            actor=acting(session, "treasury"),
             bank_reference="FT1",
-            now=session.info["now"],
         )
 
 
@@ -255,11 +223,7 @@ def test_what_is_funded_is_not_cancelled(session: Session, fund: Fund) -> None:
 
     with pytest.raises(IllegalReplenishmentState):
         replenishments.cancel(
-            session,
-            replenishment_id=found.id,
-            actor=acting(session, "cfo"),
-            reason="x",
-            now=session.info["now"],
+            Uow.of(session, acting(session, "cfo")), replenishment_id=found.id, reason="x"
         )
 
 
@@ -319,9 +283,7 @@ def test_who_keeps_the_fund_does_not_approve_it(session: Session, fund: Fund) ->
     keeper = acting(session, "custodian_2", Role.GROUP_FINANCE_MANAGER)
 
     with pytest.raises(replenishments.OwnReplenishment):
-        replenishments.approve(
-            session, replenishment_id=found.id, actor=keeper, now=session.info["now"]
-        )
+        replenishments.approve(Uow.of(session, keeper), replenishment_id=found.id)
 
 
 def test_who_approved_it_does_not_receive_it_as_a_later_keeper(
@@ -369,7 +331,7 @@ def test_the_rest_may_be_given_up(session: Session, fund: Fund) -> None:
     receive(session, found, "11000.00")
 
     replenishments.write_off_rest(
-        session, replenishment_id=found.id, actor=acting(session, "cfo"), now=session.info["now"]
+        Uow.of(session, acting(session, "cfo")), replenishment_id=found.id
     )
 
     state = float_identity.identity(session, fund.id)
@@ -409,18 +371,13 @@ def test_a_store_below_its_floor_has_a_case_until_it_is_filled(
     assert session.execute(query).scalar_one().status is CaseStatus.OPEN
 
     replenishments.approve(
-        session,
-        replenishment_id=found.id,
-        actor=acting(session, "group_finance_manager"),
-        now=session.info["now"],
+        Uow.of(session, acting(session, "group_finance_manager")), replenishment_id=found.id
     )
     verified(session, found)
     replenishments.fund(
-        session,
+        Uow.of(session, acting(session, "treasury")),
         replenishment_id=found.id,
-        actor=acting(session, "treasury"),
         bank_reference="FT9",
-        now=session.info["now"],
     )
     receive(session, found, "42000.00")
 
@@ -447,11 +404,7 @@ def test_twenty_receipts_at_once_credit_the_store_once(demo: UUID) -> None:
         db.in_transaction(
             lambda session: (
                 replenishments.receive(
-                    session,
-                    replenishment_id=found.id,
-                    actor=keeper,
-                    amount=KES("12000.00"),
-                    now=session.info["now"],
+                    Uow.of(session, keeper), replenishment_id=found.id, amount=KES("12000.00")
                 )
                 and None
             )

@@ -12,6 +12,7 @@ from pettycash.models.imprest import Fund, Replenishment, ReplenishmentStatus, V
 from pettycash.models.payments import Payment
 from pettycash.services import releases
 from pettycash.services.foundation import company_settings
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments, variances
 from pettycash.services.payments.case_resolutions import Ending
 from tests import books
@@ -51,12 +52,7 @@ def raised(session: Session, fund: Fund) -> Replenishment:
 
 
 def approve(session: Session, found: Replenishment, by: str) -> Replenishment:
-    return replenishments.approve(
-        session,
-        replenishment_id=found.id,
-        actor=acting(session, by),
-        now=session.info["now"],
-    )
+    return replenishments.approve(Uow.of(session, acting(session, by)), replenishment_id=found.id)
 
 
 class TestWhatPeopleJudged:
@@ -80,11 +76,9 @@ class TestWhatPeopleJudged:
         )
         session.refresh(fund)
         replenishments.fund(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             replenishment_id=found.id,
-            actor=acting(session, "treasury"),
             bank_reference="FT1",
-            now=session.info["now"],
         )
         with pytest.raises(replenishments.NotTheKeeper):
             receive(session, found, "12000.00", name="treasury_3")
@@ -126,9 +120,7 @@ class TestWhatPeopleJudged:
                 approve(session, found, name)
         with pytest.raises(replenishments.ReplenishmentNeedsCfo, match="escalation approver"):
             approve(session, found, "group_finance_manager")
-        replenishments.approve(
-            session, replenishment_id=found.id, actor=stand_in, now=session.info["now"]
-        )
+        replenishments.approve(Uow.of(session, stand_in), replenishment_id=found.id)
         assert found.approved_by == stand_in.user_id
 
     def test_a_small_one_in_between_does_not_end_the_story(
@@ -140,11 +132,9 @@ class TestWhatPeopleJudged:
         approve(session, small, "cfo")
         verified(session, small)
         replenishments.fund(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             replenishment_id=small.id,
-            actor=acting(session, "treasury"),
             bank_reference="FT1",
-            now=session.info["now"],
         )
         session.info["now"] += timedelta(minutes=1)
         receive(session, small, "1.00")
@@ -161,11 +151,9 @@ class TestWhatPeopleJudged:
         approve(session, found, "cfo")
         verified(session, found)
         replenishments.fund(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             replenishment_id=found.id,
-            actor=acting(session, "treasury"),
             bank_reference="FT2",
-            now=session.info["now"],
         )
         receive(session, found, "12000.00")
         session.info["now"] += timedelta(minutes=1)
@@ -202,17 +190,13 @@ class TestVariances:
     def vary(self, session: Session, by: str, more: str = "50.00") -> None:
         payment = books.pay(session, "5000.00")
         found = variances.record(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             payment_id=payment.id,
             kind=VarianceKind.OVERPAID,
             adjusted_amount=KES("5000.00") + KES(more),
             reason="The statement says so",
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
         )
-        variances.approve(
-            session, variance_id=found.id, actor=acting(session, by), now=session.info["now"]
-        )
+        variances.approve(Uow.of(session, acting(session, by)), variance_id=found.id)
 
     def allow(self, session: Session, amount: str) -> None:
         companies.agree(session, materiality={"KES": amount})

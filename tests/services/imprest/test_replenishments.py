@@ -18,6 +18,7 @@ from pettycash.models.imprest import (
 )
 from pettycash.models.requisitions import RequisitionKind
 from pettycash.runtime import db, settings
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import funds, replenishments
 from pettycash.services.ledger import posting
 from tests import books
@@ -136,11 +137,9 @@ def test_a_closed_fund_asks_for_nothing(session: Session, fund: Fund) -> None:
 def test_a_rejected_one_cools_down(session: Session, fund: Fund) -> None:
     now = session.info["now"]
     replenishments.reject(
-        session,
+        Uow(session, acting(session, "group_finance_manager"), now),
         replenishment_id=low(session, fund).id,
-        actor=acting(session, "group_finance_manager"),
         reason="Next week",
-        now=now,
     )
 
     cooldown = timedelta(seconds=settings.current().replenishment_cooldown_seconds)
@@ -152,11 +151,9 @@ def test_a_rejected_one_cools_down(session: Session, fund: Fund) -> None:
 def test_a_cancelled_one_does_not_cool_down(session: Session, fund: Fund) -> None:
     first = low(session, fund)
     replenishments.cancel(
-        session,
+        Uow.of(session, acting(session, "treasury")),
         replenishment_id=first.id,
-        actor=acting(session, "treasury"),
         reason="Wrong store",
-        now=session.info["now"],
     )
 
     assert consider(session, fund) not in (None, first)
@@ -188,10 +185,8 @@ def test_another_funds_store_is_not_found(session: Session, fund: Fund) -> None:
 
     with pytest.raises(funds.StoreNotFound):
         replenishments.raise_by_hand(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             fund_id=fund.id,
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
             reason="x",
             store_id=books.store(session, "MOMBASA-DRAWER").id,
         )
@@ -205,10 +200,8 @@ def test_a_fund_beyond_ones_scope_does_not_exist(session: Session, fund: Fund) -
 def test_an_amount_fits_its_currency(session: Session) -> None:
     with pytest.raises(replenishments.InvalidReplenishment):
         replenishments.raise_by_hand(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             fund_id=books.fund(session, "HQ-UGX").id,
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
             reason="x",
             amount=KES("10.50"),
         )
@@ -305,11 +298,7 @@ def test_two_by_hand_at_once_and_one_is_told(demo: UUID) -> None:
         db.in_transaction(
             lambda session: (
                 replenishments.raise_by_hand(
-                    session,
-                    fund_id=fund.id,
-                    actor=actors[number],
-                    now=session.info["now"],
-                    reason="x",
+                    Uow.of(session, actors[number]), fund_id=fund.id, reason="x"
                 )
                 and None
             )

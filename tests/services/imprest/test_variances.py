@@ -14,6 +14,7 @@ from pettycash.models.imprest import VarianceAdjustment, VarianceKind, VarianceS
 from pettycash.models.ledger import AccountKind, JournalEntry
 from pettycash.runtime import db
 from pettycash.services.foundation import duties, visibility
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import float_identity, variances
 from pettycash.services.ledger import posting
 from pettycash.services.payments.results import Source
@@ -41,13 +42,11 @@ def record(session: Session, name: str = "treasury", **facts: Any) -> VarianceAd
     }
     if "payment_id" not in values:
         values["payment_id"] = books.pay(session, "5000.00").id
-    return variances.record(session, **values)
+    return variances.record(Uow(session, values.pop("actor"), values.pop("now")), **values)
 
 
 def approve(session: Session, found: VarianceAdjustment) -> VarianceAdjustment:
-    return variances.approve(
-        session, variance_id=found.id, actor=acting(session, "cfo"), now=session.info["now"]
-    )
+    return variances.approve(Uow.of(session, acting(session, "cfo")), variance_id=found.id)
 
 
 def test_recording_posts_nothing(session: Session) -> None:
@@ -221,9 +220,7 @@ def test_nobody_decides_on_their_own(session: Session) -> None:
     with pytest.raises(variances.OwnVariance):
         approve(session, found)
     with pytest.raises(variances.OwnVariance):
-        variances.reject(
-            session, variance_id=found.id, actor=both, reason="x", now=session.info["now"]
-        )
+        variances.reject(Uow.of(session, both), variance_id=found.id, reason="x")
     assert found.status is VarianceStatus.PENDING
     with pytest.raises(DBAPIError), session.begin_nested():
         session.execute(text("UPDATE variance_adjustments SET decided_by = initiated_by"))
@@ -235,19 +232,11 @@ def test_a_rejected_one_posts_nothing(session: Session) -> None:
     before = books.balance(session, books.store(session).account_id)
 
     with pytest.raises(variances.VarianceNeedsReason):
-        variances.reject(
-            session,
-            variance_id=found.id,
-            actor=acting(session, "cfo"),
-            reason=" ",
-            now=session.info["now"],
-        )
+        variances.reject(Uow.of(session, acting(session, "cfo")), variance_id=found.id, reason=" ")
     variances.reject(
-        session,
+        Uow.of(session, acting(session, "cfo")),
         variance_id=found.id,
-        actor=acting(session, "cfo"),
         reason="The statement was of another day",
-        now=session.info["now"],
     )
 
     assert (found.status, found.entry_id) == (VarianceStatus.REJECTED, None)
@@ -290,7 +279,7 @@ def test_ten_approvals_at_once_post_once(live: Database) -> None:
             actor = acting(session, "cfo")
 
         def work(session: Session) -> None:
-            variances.approve(session, variance_id=found.id, actor=actor, now=session.info["now"])
+            variances.approve(Uow.of(session, actor), variance_id=found.id)
 
         results = together([partial(db.in_transaction, work)] * 10)
 
@@ -318,9 +307,7 @@ def test_whom_it_benefits_neither_records_nor_decides_it(session: Session, part:
     found = record(session, "treasury_3", **less)
     for decide in (variances.approve, partial(variances.reject, reason="x")):
         with pytest.raises(duties.NotSeparate):
-            decide(
-                session, variance_id=found.id, actor=acting(session, "cfo"), now=session.info["now"]
-            )
+            decide(Uow.of(session, acting(session, "cfo")), variance_id=found.id)
     assert found.status is VarianceStatus.PENDING
 
 
@@ -333,10 +320,7 @@ def test_where_no_cfo_may_the_group_finance_manager_decides_it(session: Session)
     found = record(session, payment_id=payment.id, adjusted_amount=KES("900000.00"))
 
     variances.approve(
-        session,
-        variance_id=found.id,
-        actor=acting(session, "group_finance_manager"),
-        now=session.info["now"],
+        Uow.of(session, acting(session, "group_finance_manager")), variance_id=found.id
     )
 
     assert found.status is VarianceStatus.APPROVED

@@ -18,6 +18,7 @@ from pettycash.models.imprest import (
 from pettycash.models.payments import AttemptState, Payment, PaymentAttempt, PaymentStatus
 from pettycash.models.requisitions import RequisitionKind
 from pettycash.services import reports
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import float_identity, replenishments, variances
 from pettycash.services.ledger import posting, posting_rules
 from pettycash.services.reports import TRIAL_BALANCE
@@ -121,16 +122,14 @@ class Walk:
         self.count += 1  # each is more than what was accepted before it
         kind = self.chance.choice([VarianceKind.FEE, VarianceKind.OVERPAID])
         found: VarianceAdjustment = variances.record(
-            self.session,
+            Uow(self.session, acting(self.session, "treasury"), self.now),
             payment_id=payment.id,
             kind=kind,
             adjusted_amount=payment.paid_amount + KES(20 * self.count) + KES(self.amount(20)),
             reason="walk",
-            actor=acting(self.session, "treasury"),
-            now=self.now,
         )
         variances.approve(
-            self.session, variance_id=found.id, actor=acting(self.session, "cfo"), now=self.now
+            Uow(self.session, acting(self.session, "cfo"), self.now), variance_id=found.id
         )
         assert found.status is VarianceStatus.APPROVED
 
@@ -140,18 +139,13 @@ class Walk:
             return
         try:
             replenishments.approve(
-                self.session,
-                replenishment_id=found.id,
-                actor=acting(self.session, "cfo"),
-                now=self.now,
+                Uow(self.session, acting(self.session, "cfo"), self.now), replenishment_id=found.id
             )
         except replenishments.NothingToReplenish:
             replenishments.cancel(
-                self.session,
+                Uow(self.session, acting(self.session, "cfo"), self.now),
                 replenishment_id=found.id,
-                actor=acting(self.session, "cfo"),
                 reason="walk",
-                now=self.now,
             )
             return
         entry = posting_rules.top_up_sent(
@@ -183,10 +177,7 @@ class Walk:
             return
         try:
             replenishments.write_off_rest(
-                self.session,
-                replenishment_id=found.id,
-                actor=acting(self.session, "cfo"),
-                now=self.now,
+                Uow(self.session, acting(self.session, "cfo"), self.now), replenishment_id=found.id
             )
         except replenishments.NothingMissing:
             return

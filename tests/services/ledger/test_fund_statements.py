@@ -13,6 +13,7 @@ from pettycash.models.imprest import VarianceKind
 from pettycash.models.ledger import Side
 from pettycash.models.payments import EvidenceSource, PaymentReconciliation
 from pettycash.services.foundation.listings import page
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import variances
 from pettycash.services.ledger import fund_statements
 from pettycash.services.ledger.fund_statements import LEDGER, Direction, LineType
@@ -25,7 +26,7 @@ KES = Decimal
 def statement(session: Session, name: str = "auditor", **filters: Any) -> list[dict[str, Any]]:
     """All lines of Westlands, the newest first."""
     filters["fund_id"] = [books.fund(session).id]
-    return list(page(session, LEDGER, acting(session, name), filters).items)
+    return list(page(Uow.of(session, acting(session, name)), LEDGER, filters).items)
 
 
 def test_a_payment_is_a_debit_that_credits_the_store(session: Session) -> None:
@@ -82,17 +83,13 @@ def test_balances_are_right_where_lines_are_filtered(session: Session) -> None:
 def test_a_variance_is_an_adjustment_with_a_link(session: Session) -> None:
     payment = books.pay(session, "1500.00")
     found = variances.record(
-        session,
+        Uow.of(session, acting(session, "treasury")),
         payment_id=payment.id,
         kind=VarianceKind.OVERPAID,
         adjusted_amount=KES("1510.00"),
         reason="The statement says so",
-        actor=acting(session, "treasury"),
-        now=session.info["now"],
     )
-    variances.approve(
-        session, variance_id=found.id, actor=acting(session, "cfo"), now=session.info["now"]
-    )
+    variances.approve(Uow.of(session, acting(session, "cfo")), variance_id=found.id)
 
     line = statement(session)[0]
 
@@ -145,14 +142,16 @@ def test_a_line_beyond_ones_scope_does_not_exist(session: Session) -> None:
     books.pay(session, "1500.00")
     line = statement(session)[0]
 
-    shown = fund_statements.one(session, actor=acting(session, "custodian"), posting_id=line["id"])
+    shown = fund_statements.one(
+        Uow.of(session, acting(session, "custodian")), posting_id=line["id"]
+    )
     assert shown == line
     with pytest.raises(fund_statements.LineNotFound):
         fund_statements.one(
-            session, actor=acting(session, "custodian_mombasa"), posting_id=line["id"]
+            Uow.of(session, acting(session, "custodian_mombasa")), posting_id=line["id"]
         )
     with pytest.raises(fund_statements.LineNotFound):
-        fund_statements.one(session, actor=acting(session, "auditor"), posting_id=uuid4())
+        fund_statements.one(Uow.of(session, acting(session, "auditor")), posting_id=uuid4())
 
 
 def test_the_other_side_of_an_entry_is_no_line(session: Session) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from pettycash.models.ledger import AccountKind, JournalEntry, LedgerPeriod, PeriodState
 from pettycash.models.operations import Case, CaseKind
 from pettycash.runtime import db
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import periods, posting
 from tests import books
 from tests.factories.people import acting, company_id
@@ -51,15 +52,11 @@ def at(month: date, day: int = 15, hour: int = 9) -> datetime:
 
 
 def soft(session: Session, month: date, name: str = "group_finance_manager") -> LedgerPeriod:
-    return periods.soft_close(
-        session, month=month, actor=acting(session, name), now=session.info["now"]
-    )
+    return periods.soft_close(Uow.of(session, acting(session, name)), month=month)
 
 
 def hard(session: Session, month: date, name: str = "cfo") -> LedgerPeriod:
-    return periods.hard_close(
-        session, month=month, actor=acting(session, name), now=session.info["now"]
-    )
+    return periods.hard_close(Uow.of(session, acting(session, name)), month=month)
 
 
 def late_cases(session: Session) -> list[Case]:
@@ -163,12 +160,12 @@ def test_the_newest_soft_close_reopens(session: Session) -> None:
     post(session, "jan", at(JAN))
     soft(session, JAN)
     soft(session, FEB)
-    facts = {"actor": acting(session, "cfo"), "now": session.info["now"]}
+    uow = Uow.of(session, acting(session, "cfo"))
 
     with pytest.raises(periods.NotInOrder):
-        periods.reopen(session, month=JAN, **facts)
-    periods.reopen(session, month=FEB, **facts)
-    found = periods.reopen(session, month=JAN, **facts)
+        periods.reopen(uow, month=JAN)
+    periods.reopen(uow, month=FEB)
+    found = periods.reopen(uow, month=JAN)
 
     assert found.state is PeriodState.OPEN
     assert post(session, "wish", at(JAN), decision=True) == date(2026, 1, 15)
@@ -181,7 +178,7 @@ def test_a_hard_close_is_for_good(session: Session) -> None:
     hard(session, JAN)
 
     with pytest.raises(periods.IllegalPeriodState):
-        periods.reopen(session, month=JAN, actor=acting(session, "cfo"), now=session.info["now"])
+        periods.reopen(Uow.of(session, acting(session, "cfo")), month=JAN)
 
 
 def test_the_first_month_is_that_of_the_first_entry(session: Session) -> None:

@@ -12,6 +12,7 @@ from pettycash.models.base import new_id
 from pettycash.models.operations import Case, CaseKind, CaseStatus, OutboxMessage, Severity
 from pettycash.runtime import db
 from pettycash.services.foundation import outbox
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases
 from tests.factories.people import acting, company_id, user_id
 from tests.races import together
@@ -114,29 +115,29 @@ def test_two_people_end_a_case(session: Session) -> None:
     case = _open(session, new_id())
     first, second = acting(session, "treasury"), acting(session, "group_finance_manager")
 
-    cases.propose(session, case_id=case.id, proposal={"paid": True}, actor=first, now=now)
+    uow = Uow(session, first, now)
+    cases.propose(uow, case_id=case.id, proposal={"paid": True})
     with pytest.raises(cases.OwnProposal):
-        cases.confirm(session, case_id=case.id, version=case.version, actor=first, now=now)
-    ended = cases.confirm(session, case_id=case.id, version=case.version, actor=second, now=now)
+        cases.confirm(uow, case_id=case.id, version=case.version)
+    ended = cases.confirm(Uow(session, second, now), case_id=case.id, version=case.version)
 
     assert ended.status is CaseStatus.RESOLVED
     assert (ended.proposed_by, ended.resolved_by) == (first.user_id, second.user_id)
     with pytest.raises(cases.CaseResolved):
-        cases.propose(session, case_id=case.id, proposal={}, actor=first, now=now)
+        cases.propose(uow, case_id=case.id, proposal={})
     with pytest.raises(cases.CaseResolved):
-        cases.assign(session, case_id=case.id, owner_id=None, actor=first, now=now)
+        cases.assign(uow, case_id=case.id, owner_id=None)
 
 
 def test_nothing_is_confirmed_that_nobody_proposed(session: Session) -> None:
     case = _open(session, new_id())
     actor = acting(session, "cfo")
 
+    uow = Uow.of(session, actor)
     with pytest.raises(cases.NothingProposed):
-        cases.confirm(
-            session, case_id=case.id, version=case.version, actor=actor, now=session.info["now"]
-        )
+        cases.confirm(uow, case_id=case.id, version=case.version)
     with pytest.raises(cases.NothingProposed):
-        cases.decline(session, case_id=case.id, version=case.version, reason="No.", actor=actor)
+        cases.decline(uow, case_id=case.id, version=case.version, reason="No.")
 
 
 @pytest.mark.parametrize("who", ["operator", "staff", "auditor", "regional_manager", "custodian"])
@@ -145,26 +146,28 @@ def test_who_has_no_say_has_none(session: Session, who: str) -> None:
     case = _open(session, new_id())
     outsider = acting(session, who)
 
+    uow = Uow(session, outsider, now)
     with pytest.raises(cases.NotAResolver):
-        cases.propose(session, case_id=case.id, proposal={}, actor=outsider, now=now)
-    cases.propose(session, case_id=case.id, proposal={}, actor=acting(session, "treasury"), now=now)
+        cases.propose(uow, case_id=case.id, proposal={})
+    cases.propose(Uow(session, acting(session, "treasury"), now), case_id=case.id, proposal={})
     with pytest.raises(cases.NotAResolver):
-        cases.confirm(session, case_id=case.id, version=case.version, actor=outsider, now=now)
+        cases.confirm(uow, case_id=case.id, version=case.version)
 
 
 def test_who_saw_another_proposal_decides_nothing(session: Session) -> None:
     now = session.info["now"]
     case = _open(session, new_id())
     treasury, cfo = acting(session, "treasury"), acting(session, "cfo")
-    cases.propose(session, case_id=case.id, proposal={"paid": True}, actor=treasury, now=now)
+    uow = Uow(session, treasury, now)
+    cases.propose(uow, case_id=case.id, proposal={"paid": True})
     seen = case.version
-    cases.decline(session, case_id=case.id, version=seen, reason="No.", actor=cfo)
-    cases.propose(session, case_id=case.id, proposal={"paid": False}, actor=treasury, now=now)
+    cases.decline(Uow.of(session, cfo), case_id=case.id, version=seen, reason="No.")
+    cases.propose(uow, case_id=case.id, proposal={"paid": False})
 
     with pytest.raises(cases.CaseChanged):
-        cases.confirm(session, case_id=case.id, version=seen, actor=cfo, now=now)
+        cases.confirm(Uow(session, cfo, now), case_id=case.id, version=seen)
     with pytest.raises(cases.CaseChanged):
-        cases.decline(session, case_id=case.id, version=seen, reason="No.", actor=cfo)
+        cases.decline(Uow.of(session, cfo), case_id=case.id, version=seen, reason="No.")
 
     assert (case.status, case.proposal) == (CaseStatus.PROPOSED, {"paid": False})
 
@@ -173,13 +176,13 @@ def test_new_evidence_voids_a_proposal_and_keeps_it(session: Session) -> None:
     now = session.info["now"]
     case = _open(session, new_id())
     treasury, cfo = acting(session, "treasury"), acting(session, "cfo")
-    cases.propose(session, case_id=case.id, proposal={"paid": False}, actor=treasury, now=now)
+    cases.propose(Uow(session, treasury, now), case_id=case.id, proposal={"paid": False})
 
     _open(session, case.object_id, evidence={"receipt": "ABC"})
 
     assert case.status is CaseStatus.OPEN
     with pytest.raises(cases.NothingProposed):
-        cases.confirm(session, case_id=case.id, version=case.version, actor=cfo, now=now)
+        cases.confirm(Uow(session, cfo, now), case_id=case.id, version=case.version)
     (past,) = case.evidence[cases.EARLIER]
     assert past["proposal"] == {"paid": False}
     assert past["proposed_by"] == str(treasury.user_id)
@@ -189,12 +192,13 @@ def test_a_declined_proposal_makes_room_for_another(session: Session) -> None:
     now = session.info["now"]
     case = _open(session, new_id())
     treasury, cfo = acting(session, "treasury"), acting(session, "cfo")
-    cases.propose(session, case_id=case.id, proposal={"paid": True}, actor=treasury, now=now)
+    cases.propose(Uow(session, treasury, now), case_id=case.id, proposal={"paid": True})
+    uow = Uow(session, cfo, now)
     with pytest.raises(cases.ProposalStands):
-        cases.propose(session, case_id=case.id, proposal={"paid": False}, actor=cfo, now=now)
+        cases.propose(uow, case_id=case.id, proposal={"paid": False})
 
-    cases.decline(session, case_id=case.id, version=case.version, reason="No receipt.", actor=cfo)
-    cases.propose(session, case_id=case.id, proposal={"paid": False}, actor=cfo, now=now)
+    cases.decline(Uow.of(session, cfo), case_id=case.id, version=case.version, reason="No receipt.")
+    cases.propose(uow, case_id=case.id, proposal={"paid": False})
 
     assert case.proposed_by == cfo.user_id
     assert case.evidence[cases.EARLIER][0]["reason"] == "No receipt."
@@ -220,7 +224,7 @@ def test_who_proposed_is_not_named_twice_when_a_fact_closes_it(session: Session)
     now = session.info["now"]
     case = _open(session, new_id())
     treasury = acting(session, "treasury")
-    cases.propose(session, case_id=case.id, proposal={}, actor=treasury, now=now)
+    cases.propose(Uow(session, treasury, now), case_id=case.id, proposal={})
 
     cases.close(
         session,
@@ -240,14 +244,13 @@ def test_a_case_is_given_to_somebody_who_looks_after_cases(session: Session) -> 
     case = _open(session, new_id())
     actor = acting(session, "operator")
 
-    cases.assign(
-        session, case_id=case.id, owner_id=user_id(session, "operator_2"), actor=actor, now=now
-    )
+    uow = Uow(session, actor, now)
+    cases.assign(uow, case_id=case.id, owner_id=user_id(session, "operator_2"))
     assert case.owner_id == user_id(session, "operator_2")
     for nobody in (user_id(session, "staff"), new_id()):
         with pytest.raises(cases.NotAnOwner):
-            cases.assign(session, case_id=case.id, owner_id=nobody, actor=actor, now=now)
-    cases.assign(session, case_id=case.id, owner_id=None, actor=actor, now=now)
+            cases.assign(uow, case_id=case.id, owner_id=nobody)
+    cases.assign(uow, case_id=case.id, owner_id=None)
     assert case.owner_id is None
 
 
@@ -274,14 +277,12 @@ def test_two_confirmers_at_once_resolve_it_once(live: Database) -> None:
     with db.scope(company_id=company), db.transaction() as session:
         case_id = _open(session, new_id()).id
         actor = acting(session, "treasury")
-        cases.propose(session, case_id=case_id, proposal={}, actor=actor, now=session.info["now"])
+        cases.propose(Uow.of(session, actor), case_id=case_id, proposal={})
 
     def confirm(name: str) -> CaseStatus:
         with db.scope(company_id=company), db.transaction() as session:
             actor = acting(session, name)
-            return cases.confirm(
-                session, case_id=case_id, version=2, actor=actor, now=session.info["now"]
-            ).status
+            return cases.confirm(Uow.of(session, actor), case_id=case_id, version=2).status
 
     results = together([lambda: confirm("treasury_2"), lambda: confirm("cfo")])
 
@@ -298,6 +299,4 @@ def test_a_case_of_another_company_does_not_exist(live: Database) -> None:
         with pytest.raises(cases.CaseNotFound):
             cases.get(session, case_id=case_id)
         with pytest.raises(cases.CaseNotFound):
-            cases.propose(
-                session, case_id=case_id, proposal={}, actor=actor, now=session.info["now"]
-            )
+            cases.propose(Uow.of(session, actor), case_id=case_id, proposal={})

@@ -1,7 +1,6 @@
 """Two-person changes: who may propose, who may confirm, and that each is decided once."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from uuid import uuid4
 
 import pytest
@@ -12,7 +11,7 @@ from sqlalchemy.orm import Session
 from pettycash.models.access import Role, SecurityEvent
 from pettycash.models.operations import Change, ChangeStatus
 from pettycash.runtime import db
-from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 from tests.factories.people import acting, company_id
 from tests.races import together
@@ -22,7 +21,7 @@ KIND = "paint_colour"
 applied: list[Change] = []
 
 
-def _apply(_session: Session, change: Change, _actor: Actor, _now: datetime) -> None:
+def _apply(_uow: Uow, change: Change) -> None:
     if change.payload.get("colour") == "invisible":
         raise changes.UnknownChange("No paint is invisible.")
     applied.append(change)
@@ -44,15 +43,11 @@ def a_kind() -> Iterator[None]:
 
 def _propose(session: Session, by: str = "treasury", **more: object) -> Change:
     facts = {"object_id": None, "payload": {"colour": "blue"}, "reason": "It peels."}
-    return changes.propose(
-        session, kind=KIND, actor=acting(session, by), now=session.info["now"], **(facts | more)
-    )
+    return changes.propose(Uow.of(session, acting(session, by)), kind=KIND, **(facts | more))
 
 
 def _confirm(session: Session, change: Change, by: str) -> Change:
-    return changes.confirm(
-        session, change_id=change.id, actor=acting(session, by), now=session.info["now"]
-    )
+    return changes.confirm(Uow.of(session, acting(session, by)), change_id=change.id)
 
 
 @pytest.mark.parametrize("second", ["treasury_2", "cfo"])
@@ -79,11 +74,7 @@ def test_the_proposer_is_never_the_second_person(session: Session) -> None:
         _confirm(session, change, "treasury")
     with pytest.raises(changes.OwnChange):
         changes.reject(
-            session,
-            change_id=change.id,
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
-            comment="No.",
+            Uow.of(session, acting(session, "treasury")), change_id=change.id, comment="No."
         )
 
     assert change.status is ChangeStatus.PROPOSED
@@ -125,26 +116,22 @@ def test_a_proposal_says_why(session: Session, reason: str) -> None:
 def test_an_unknown_kind_is_refused(session: Session) -> None:
     with pytest.raises(changes.UnknownChange):
         changes.propose(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             kind="weather",
             object_id=None,
             payload={},
             reason="Rain.",
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
         )
 
 
 def test_a_kind_without_a_reader_has_its_own_endpoint(session: Session) -> None:
     with pytest.raises(changes.UnknownChange, match="own endpoint"):
         changes.propose_any(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             kind=KIND,
             object_id=None,
             payload={},
             reason="It peels.",
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
         )
 
 
@@ -152,44 +139,34 @@ def test_a_kind_without_a_reader_has_its_own_endpoint(session: Session) -> None:
 def test_what_is_decided_stays_decided(session: Session, end: str) -> None:
     change = _propose(session)
     second, now = acting(session, "treasury_2"), session.info["now"]
+    uow = Uow(session, second, now)
     if end == "confirm":
         _confirm(session, change, "treasury_2")
     elif end == "reject":
-        changes.reject(session, change_id=change.id, actor=second, now=now, comment="Too blue.")
+        changes.reject(uow, change_id=change.id, comment="Too blue.")
     else:
-        changes.withdraw(session, change_id=change.id, actor=acting(session, "treasury"), now=now)
+        changes.withdraw(Uow(session, acting(session, "treasury"), now), change_id=change.id)
 
     with pytest.raises(changes.AlreadyDecided):
         _confirm(session, change, "cfo")
     with pytest.raises(changes.AlreadyDecided):
-        changes.reject(session, change_id=change.id, actor=second, now=now, comment="No.")
+        changes.reject(uow, change_id=change.id, comment="No.")
     with pytest.raises(changes.AlreadyDecided):
-        changes.withdraw(session, change_id=change.id, actor=acting(session, "treasury"), now=now)
+        changes.withdraw(Uow(session, acting(session, "treasury"), now), change_id=change.id)
 
 
 def test_only_the_proposer_withdraws(session: Session) -> None:
     change = _propose(session)
 
     with pytest.raises(changes.NotTheProposer):
-        changes.withdraw(
-            session,
-            change_id=change.id,
-            actor=acting(session, "cfo"),
-            now=session.info["now"],
-        )
+        changes.withdraw(Uow.of(session, acting(session, "cfo")), change_id=change.id)
 
 
 def test_a_rejection_says_why(session: Session) -> None:
     change = _propose(session)
 
     with pytest.raises(changes.ReasonMissing):
-        changes.reject(
-            session,
-            change_id=change.id,
-            actor=acting(session, "cfo"),
-            now=session.info["now"],
-            comment=" ",
-        )
+        changes.reject(Uow.of(session, acting(session, "cfo")), change_id=change.id, comment=" ")
 
 
 def test_another_company_sees_no_such_change(live: Database) -> None:
@@ -199,14 +176,12 @@ def test_another_company_sees_no_such_change(live: Database) -> None:
         other = acting(session, "other_company")
         for decide in (changes.confirm, changes.withdraw):
             with pytest.raises(changes.ChangeNotFound):
-                decide(session, change_id=change.id, actor=other, now=session.info["now"])
+                decide(Uow.of(session, other), change_id=change.id)
 
 
 def test_no_such_change(session: Session) -> None:
     with pytest.raises(changes.ChangeNotFound):
-        changes.get(
-            session, change_id=uuid4(), actor=acting(session, "cfo"), now=session.info["now"]
-        )
+        changes.get(Uow.of(session, acting(session, "cfo")), change_id=uuid4())
 
 
 def test_a_refusal_of_the_kind_leaves_the_proposal_standing(live: Database) -> None:

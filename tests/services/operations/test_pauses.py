@@ -8,6 +8,7 @@ from pettycash.models.base import new_id
 from pettycash.models.imprest import ProviderAccount, Store
 from pettycash.models.operations import Pause, PauseScope
 from pettycash.runtime import db
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import pauses
 from tests.factories.people import acting, company_id
 from tests.races import together
@@ -20,14 +21,12 @@ def _store(session: Session, code: str) -> Store:
 
 def _pause(session: Session, scope: PauseScope, object_id: object, who: str = "operator") -> Pause:
     return pauses.pause(
-        session, scope=scope, object_id=object_id, reason="Look.", actor=acting(session, who)
+        Uow.of(session, acting(session, who)), scope=scope, object_id=object_id, reason="Look."
     )
 
 
 def _resume(session: Session, pause: Pause, who: str) -> Pause:
-    return pauses.resume(
-        session, pause_id=pause.id, actor=acting(session, who), now=session.info["now"]
-    )
+    return pauses.resume(Uow.of(session, acting(session, who)), pause_id=pause.id)
 
 
 @pytest.mark.parametrize("who", ["operator", "treasury", "cfo"])
@@ -116,11 +115,10 @@ def test_what_does_not_exist_is_not_paused(session: Session) -> None:
 def test_a_pause_says_why(session: Session) -> None:
     with pytest.raises(pauses.PauseReasonMissing):
         pauses.pause(
-            session,
+            Uow.of(session, acting(session, "cfo")),
             scope=PauseScope.COMPANY,
             object_id=None,
             reason="  ",
-            actor=acting(session, "cfo"),
         )
 
 

@@ -15,6 +15,7 @@ from pettycash.services import requisitions
 from pettycash.services.approvals import deciding
 from pettycash.services.foundation import duties, requesters, visibility
 from pettycash.services.foundation.duties import Duty
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 from pettycash.services.payments import adoption, redirects, treasury_validation
 from pettycash.services.requisitions.creation import NotRequester
@@ -47,11 +48,9 @@ def gone(session: Session, *names: str) -> None:
 
 def adopt(session: Session, requisition: Requisition, by: str = "branch_manager") -> Requisition:
     return adoption.adopt(
-        session,
+        Uow.of(session, acting(session, by)),
         requisition_id=requisition.id,
         comment="The water is still needed.",
-        actor=acting(session, by),
-        now=session.info["now"],
     )
 
 
@@ -80,14 +79,11 @@ def test_an_adopter_does_what_the_requester_did(session: Session) -> None:
     ).scalar_one()
     assert event.user_id == user_id(session, "branch_manager")
     change(session, requisition, by="branch_manager", purpose="Water for two offices")
-    facts = {
-        "requisition_id": requisition.id,
-        "actor": acting(session, "branch_manager"),
-        "now": session.info["now"],
-    }
-    assert requisitions.submit(session, **facts).status is R.PENDING_REGIONAL_REVIEW
-    assert requisitions.recall(session, **facts).status is R.DRAFT
-    assert requisitions.cancel(session, **facts).status is R.CANCELLED
+    uow = Uow.of(session, acting(session, "branch_manager"))
+    facts = {"requisition_id": requisition.id}
+    assert requisitions.submit(uow, **facts).status is R.PENDING_REGIONAL_REVIEW
+    assert requisitions.recall(uow, **facts).status is R.DRAFT
+    assert requisitions.cancel(uow, **facts).status is R.CANCELLED
 
 
 def test_both_are_requesters(session: Session) -> None:
@@ -126,11 +122,9 @@ def test_an_approval_of_the_adopters_own_is_void(session: Session) -> None:
     assert (requisition.approved_amount, requisition.approved_digest) == (None, None)
     approve(session, requisition, "regional_manager")
     treasury_validation.validate(
-        session,
+        Uow.of(session, acting(session, "treasury")),
         requisition_id=requisition.id,
         digest=digest(session, requisition.id),
-        actor=acting(session, "treasury"),
-        now=session.info["now"],
     )
     assert requisition.status is R.IN_PAYMENT
 
@@ -161,11 +155,9 @@ def test_only_the_manager_adopts_or_cancels(session: Session) -> None:
             adopt(session, requisition, by=name)
         with pytest.raises(NotRequester):
             requisitions.cancel(
-                session,
+                Uow.of(session, acting(session, name)),
                 requisition_id=requisition.id,
                 comment="She left.",
-                actor=acting(session, name),
-                now=session.info["now"],
             )
     with pytest.raises(visibility.RequisitionNotFound):
         adopt(session, requisition, by="branch_manager_mombasa")
@@ -195,10 +187,7 @@ def test_it_is_adopted_again_where_the_adopter_leaves(session: Session) -> None:
     assert known[Duty.REQUESTER] == {user_id(session, name) for name in names}
     with pytest.raises(NotRequester):
         requisitions.submit(
-            session,
-            requisition_id=requisition.id,
-            actor=acting(session, "branch_manager"),
-            now=session.info["now"],
+            Uow.of(session, acting(session, "branch_manager")), requisition_id=requisition.id
         )
 
 
@@ -241,12 +230,10 @@ def test_what_is_in_payment_or_over_is_not_adopted(session: Session) -> None:
 def test_a_redirect_that_waits_for_the_adopter_goes_to_the_next_rank(session: Session) -> None:
     requisition = approved(session)
     proposed = redirects.propose_for_requisition(
-        session,
+        Uow.of(session, acting(session, "staff")),
         requisition_id=requisition.id,
         destination="254722000000",
         reason="The shop has a new number.",
-        actor=acting(session, "staff"),
-        now=session.info["now"],
     )
     gone(session, "staff", "branch_manager")
     redirects.ask_anew(session, change_id=proposed.id, now=session.info["now"])
@@ -264,20 +251,16 @@ def test_a_redirect_by_the_adopter_makes_them_no_maker(session: Session) -> None
     adopt(session, requisition)
     approve(session, requisition, "regional_manager")
     proposed = redirects.propose_for_requisition(
-        session,
+        Uow.of(session, acting(session, "branch_manager")),
         requisition_id=requisition.id,
         destination="254722000000",
         reason="The shop has a new number.",
-        actor=acting(session, "branch_manager"),
-        now=session.info["now"],
     )
     assert proposed.digest is not None
     changes.confirm(
-        session,
+        Uow.of(session, acting(session, "regional_manager")),
         change_id=proposed.id,
         digest=proposed.digest.hex(),
-        actor=acting(session, "regional_manager"),
-        now=session.info["now"],
     )
 
     known = duties.holders(session, requisition_id=requisition.id)

@@ -13,6 +13,7 @@ from pettycash.models.operations import Severity
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.requisitions import RequisitionStatus
 from pettycash.services import payments, requisitions
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import rules, treasury_validation
 from pettycash.services.payments.case_resolutions import Ending
 from pettycash.services.payments.creation import PaymentPart
@@ -66,13 +67,11 @@ def enqueued(session: Session, payment: Payment) -> bool:
 def another(session: Session, payment: Payment) -> Payment:
     """Made for what is left of its requisition, after it was given up."""
     now = session.info["now"]
-    payments.cancel(session, payment_id=payment.id, actor=acting(session, "treasury"), now=now)
+    payments.cancel(Uow(session, acting(session, "treasury"), now), payment_id=payment.id)
     return payments.create(
-        session,
+        Uow(session, acting(session, making.MAKER), now),
         requisition_id=payment.requisition_id,
         amount=None,
-        actor=acting(session, making.MAKER),
-        now=now,
     )
 
 
@@ -175,19 +174,15 @@ def split_in_place_of(session: Session, payment: Payment) -> list[Payment]:
     now = session.info["now"]
     requisition, first = payments.locked(session, payment_id=first.id)
     payments.change(
-        session,
+        Uow(session, acting(session, making.MAKER), now),
         requisition=requisition,
         payment=first,
         changes={"amount": Decimal(500)},
-        actor=acting(session, making.MAKER),
-        now=now,
     )
     second = payments.create(
-        session,
+        Uow(session, acting(session, making.MAKER), now),
         requisition_id=payment.requisition_id,
         amount=None,
-        actor=acting(session, making.MAKER),
-        now=now,
     )
     return [first, second]
 
@@ -195,12 +190,10 @@ def split_in_place_of(session: Session, payment: Payment) -> list[Payment]:
 def test_a_late_truth_is_owed_back_where_the_requisition_was_closed(session: Session) -> None:
     requisition = approved(session)
     _, (paid, payment) = treasury_validation.validate(
-        session,
+        Uow.of(session, acting(session, making.MAKER)),
         requisition_id=requisition.id,
         digest=digest(session, requisition.id),
         parts=[PaymentPart(amount=Decimal(500)), PaymentPart(amount=Decimal(1000))],
-        actor=acting(session, making.MAKER),
-        now=session.info["now"],
     )
     making.released(session, paid)
     making.answered(session, paid, proven(session, paid, receipt="RKTPART1"))
@@ -212,11 +205,9 @@ def test_a_late_truth_is_owed_back_where_the_requisition_was_closed(session: Ses
     settled(session, making.the_case(session, payment), Ending.NOT_PAID)
     a_day_passes(session, payment)
     requisitions.close_short(
-        session,
+        Uow.of(session, acting(session, "treasury")),
         requisition_id=requisition.id,
         comment="The rest is not needed any more.",
-        actor=acting(session, "treasury"),
-        now=session.info["now"],
     )
     assert requisition.status is RequisitionStatus.CLOSED_SHORT
     session.info["now"] += A_DAY

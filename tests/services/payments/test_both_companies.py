@@ -13,6 +13,7 @@ from pettycash.runtime import db
 from pettycash.services import payments
 from pettycash.services.foundation import duties
 from pettycash.services.foundation.duties import Duty
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments
 from pettycash.services.payments import treasury_validation
 from pettycash.services.payments.case_resolutions import Ending
@@ -78,11 +79,9 @@ def test_raised_approved_released_in_doubt_judged_refilled_received(
         approver = waiting_for(session, asked)
         approve(session, asked, approver)
         _, (payment,) = treasury_validation.validate(
-            session,
+            Uow(session, acting(session, cast.maker), now),
             requisition_id=asked.id,
             digest=digest(session, asked.id),
-            actor=acting(session, cast.maker),
-            now=now,
         )
         making.released(session, payment, by=cast.releaser)
         making.answered(session, payment, rails.LOST)
@@ -101,32 +100,23 @@ def test_raised_approved_released_in_doubt_judged_refilled_received(
         assert session.get_one(Requisition, asked.id).status is RequisitionStatus.PAID
 
         refill = replenishments.raise_by_hand(
-            session,
+            Uow(session, acting(session, cast.keeper), now),
             fund_id=books.fund(session, cast.fund).id,
             reason="Spent.",
-            actor=acting(session, cast.keeper),
-            now=now,
         )
         replenishments.approve(
-            session,
-            replenishment_id=refill.id,
-            actor=acting(session, cast.refill_approver),
-            now=now,
+            Uow(session, acting(session, cast.refill_approver), now), replenishment_id=refill.id
         )
         verified(session, refill, cast.funder)
         replenishments.fund(
-            session,
+            Uow(session, acting(session, cast.funder), now),
             replenishment_id=refill.id,
             bank_reference="FT1",
-            actor=acting(session, cast.funder),
-            now=now,
         )
         replenishments.receive(
-            session,
+            Uow(session, acting(session, cast.keeper), now),
             replenishment_id=refill.id,
             amount=Decimal(9000),
-            actor=acting(session, cast.keeper),
-            now=now,
         )
         assert refill.status is ReplenishmentStatus.RECEIVED
 

@@ -10,6 +10,7 @@ from pettycash.models.ledger import AccountKind
 from pettycash.models.payments import AttemptState, PaymentStatus
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.services import payments
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import rules
 from pettycash.services.payments.results import ReportEffect, Source
 from tests import books
@@ -88,19 +89,12 @@ def test_a_failure_by_callback_is_confirmed_by_the_rail_before_anything_else(
     with pytest.raises(rules.FailureUnconfirmed):
         making.code_for(session, payment)
     with pytest.raises(rules.FailureUnconfirmed):
-        payments.cancel(
-            session,
-            payment_id=payment.id,
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
-        )
+        payments.cancel(Uow.of(session, acting(session, "treasury")), payment_id=payment.id)
     with pytest.raises(rules.FailureUnconfirmed):
         payments.create(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             requisition_id=payment.requisition_id,
             amount=None,
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
         )
     attempt = making.attempt_of(session, payment)
     question = payments.next_question(session, attempt_id=attempt.id, now=session.info["now"])
@@ -202,9 +196,7 @@ def test_a_duplicate_payment_is_recoverable_from_the_payee(session: Session) -> 
 
 def test_a_proof_of_a_cancelled_payment_is_booked_too(session: Session) -> None:
     payment = failed(session)
-    payments.cancel(
-        session, payment_id=payment.id, actor=acting(session, "treasury"), now=session.info["now"]
-    )
+    payments.cancel(Uow.of(session, acting(session, "treasury")), payment_id=payment.id)
 
     making.said(session, payment, proven(session, payment), Source.QUERY)
 

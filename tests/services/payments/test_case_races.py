@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 from pettycash.models.operations import Case, CaseStatus
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.runtime import db
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases
 from pettycash.services.payments import case_resolutions, facts
 from pettycash.services.payments.case_resolutions import Ending
@@ -29,11 +30,10 @@ def test_who_confirms_while_another_end_is_proposed_carries_nothing_out() -> Non
         def replace(other: Session) -> None:
             found = other.get_one(Case, case.id)
             case_resolutions.decline(
-                other,
+                Uow.of(other, acting(other, "treasury_3")),
                 case_id=case.id,
                 version=found.version,
                 reason="the statement says otherwise",
-                actor=acting(other, "treasury_3"),
             )
             propose(other, found, Ending.PAID, by="cfo", provider_reference="RKT8888888")
 
@@ -43,11 +43,9 @@ def test_who_confirms_while_another_end_is_proposed_carries_nothing_out() -> Non
             db.transaction() as session,
         ):
             case_resolutions.confirm(
-                session,
+                Uow.of(session, acting(session, "group_finance_manager")),
                 case_id=case.id,
                 version=seen,
-                actor=acting(session, "group_finance_manager"),
-                now=session.info["now"],
             )
 
         with db.transaction() as session:

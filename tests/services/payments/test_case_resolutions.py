@@ -16,6 +16,7 @@ from pettycash.models.payments import AttemptState, Payment, PaymentStatus, Paym
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.runtime import errors
 from pettycash.services import payments, releases
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases
 from pettycash.services.payments import case_resolutions
 from pettycash.services.payments.case_resolutions import Ending
@@ -281,11 +282,9 @@ def test_what_was_booked_as_paid_and_was_not_is_reversed(session: Session) -> No
     assert making.open_cases(session, payment.id) == []
     assert before.status is RequisitionStatus.IN_PAYMENT
     again = payments.create(
-        session,
+        Uow.of(session, acting(session, "treasury")),
         requisition_id=payment.requisition_id,
         amount=None,
-        actor=acting(session, "treasury"),
-        now=session.info["now"],
     )
     assert again.amount == payment.amount
 
@@ -334,11 +333,10 @@ def test_a_declined_proposal_leaves_the_case_open(session: Session) -> None:
     propose(session, case, Ending.PAID)
 
     case_resolutions.decline(
-        session,
+        Uow.of(session, acting(session, "group_finance_manager")),
         case_id=case.id,
         version=case.version,
         reason="the statement is of another day",
-        actor=acting(session, "group_finance_manager"),
     )
 
     assert case.status is CaseStatus.OPEN

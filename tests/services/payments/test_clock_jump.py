@@ -16,6 +16,7 @@ from pettycash.models.operations import Case, Severity
 from pettycash.models.releases import ChallengeSend
 from pettycash.runtime import db
 from pettycash.services import payments, releases
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import posting
 from pettycash.services.payments.results import Source
 from pettycash.services.reconciliation import invariants
@@ -250,12 +251,7 @@ class TestNewest:
             making.verified(session, payment)
         making.verified(session, payment)
 
-        payments.execute(
-            session,
-            payment_id=payment.id,
-            actor=acting(session, making.EXECUTOR),
-            now=session.info["now"],
-        )
+        payments.execute(Uow.of(session, acting(session, making.EXECUTOR)), payment_id=payment.id)
 
 
 def send_ids(session: Session, challenge_id: UUID) -> set[UUID]:

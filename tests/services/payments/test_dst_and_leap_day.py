@@ -2,7 +2,6 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -14,6 +13,7 @@ from pettycash.models.releases import ChallengeState
 from pettycash.runtime import clock, settings
 from pettycash.services import payments, reconciliation
 from pettycash.services.foundation import company_settings, numbers
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import periods, posting
 from tests import books
 from tests.factories import payments as making
@@ -175,13 +175,13 @@ def test_month_end_of_december_begins_the_numbers_of_a_year_in_company_time(
 def test_month_end_is_a_midnight_in_company_time(
     berlin: Session, month: date, over: datetime
 ) -> None:
-    who: dict[str, Any] = {"month": month, "actor": acting(berlin, "group_finance_manager")}
+    manager = acting(berlin, "group_finance_manager")
     posting.post(berlin, [transfer(berlin, "first", "1.00", occurred_at=over - DAY)])
 
     with pytest.raises(periods.PeriodNotOver):
-        periods.soft_close(berlin, now=over - TICK, **who)
+        periods.soft_close(Uow(berlin, manager, over - TICK), month=month)
 
-    assert periods.soft_close(berlin, now=over, **who).month == month
+    assert periods.soft_close(Uow(berlin, manager, over), month=month).month == month
 
 
 @pytest.mark.usefixtures("rail")
@@ -198,7 +198,7 @@ def test_dst_leaves_a_code_its_five_minutes(berlin: Session, change: datetime) -
     assert newest(berlin, payment).expires_at == asked + lifetime
 
     late = payments.verify_code(
-        berlin, payment_id=payment.id, code=code, actor=actor, now=asked + lifetime - TICK
+        Uow(berlin, actor, asked + lifetime - TICK), payment_id=payment.id, code=code
     )
 
     assert late.refusal is None

@@ -12,6 +12,7 @@ from pettycash.models.ledger import Hold
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.runtime import db
 from pettycash.services import payments
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import float_identity, funds
 from pettycash.services.payments.results import Source
 from pettycash.services.reconciliation.invariants import check_books
@@ -65,7 +66,7 @@ def test_fifty_payments_at_once_ask_for_one_replenishment(live: Database) -> Non
 def release(payment_id: UUID) -> None:
     def work(session: Session) -> None:
         actor = acting(session, making.EXECUTOR)
-        payments.execute(session, payment_id=payment_id, actor=actor, now=session.info["now"])
+        payments.execute(Uow.of(session, actor), payment_id=payment_id)
 
     db.in_transaction(work)
 

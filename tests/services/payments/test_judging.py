@@ -12,6 +12,7 @@ from pettycash.models.access import Membership, Role
 from pettycash.models.operations import Case
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.services import payments, releases
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases
 from pettycash.services.payments import case_resolutions
 from pettycash.services.payments.case_resolutions import CaseProposal, Ending, files
@@ -94,11 +95,10 @@ class TestEvidence:
         ):
             confirm(session, case, by="group_finance_manager")
         case_resolutions.decline(
-            session,
+            Uow.of(session, acting(session, "cfo")),
             case_id=case.id,
             version=case.version,
             reason="the other way round",
-            actor=acting(session, "cfo"),
         )
         propose(session, case, Ending.PAID, by="group_finance_manager", evidence_id=own)
         assert confirm(session, case, by="cfo").resolved_at is not None
@@ -114,12 +114,10 @@ class TestEvidence:
     def test_it_may_come_to_the_requisition_after_the_sending(self, session: Session) -> None:
         payment, case = in_doubt(session)
         kept = attachments.attach(
-            session,
+            Uow.of(session, acting(session, "cfo")),
             requisition_id=payment.requisition_id,
             filename="statement.pdf",
             content=judging.statement(),
-            actor=acting(session, "cfo"),
-            now=session.info["now"],
         )
         session.flush()
         session.refresh(kept)
@@ -130,12 +128,10 @@ class TestEvidence:
         """Theirs shows what they paid out, and nothing of what became of money."""
         _, case = in_doubt(session)
         own = files.record(
-            session,
+            Uow.of(session, acting(session, "custodian", Role.FPA)),  # a judge's role besides
             case_id=case.id,
             filename="receipt.pdf",
             content=judging.statement(),
-            actor=acting(session, "custodian", Role.FPA),  # a judge's role besides
-            now=session.info["now"],
         ).id
 
         with pytest.raises(releases.NotSeparate, match="custodian of the fund"):
@@ -144,12 +140,10 @@ class TestEvidence:
     def test_what_was_there_before_the_sending_shows_no_outcome(self, session: Session) -> None:
         payment, case = in_doubt(session)
         kept = attachments.attach(
-            session,
+            Uow.of(session, acting(session, "cfo")),
             requisition_id=payment.requisition_id,
             filename="quotation.pdf",
             content=judging.statement(),
-            actor=acting(session, "cfo"),
-            now=session.info["now"],
         )
         session.flush()
         session.refresh(kept)

@@ -17,6 +17,7 @@ from pettycash.models.payments import AttemptState, Payment, PaymentAttempt, Pay
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.runtime import db
 from pettycash.services import payments
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import posting
 from pettycash.services.payments import rules, treasury_validation
 from pettycash.services.payments.creation import PaymentPart
@@ -37,11 +38,9 @@ def replaced(session: Session) -> tuple[Payment, Payment]:
     """A payment that provably failed, and the one that was made and released instead."""
     first = failed(session)
     second = payments.create(
-        session,
+        Uow.of(session, acting(session, making.MAKER)),
         requisition_id=first.requisition_id,
         amount=None,
-        actor=acting(session, making.MAKER),
-        now=session.info["now"],
     )
     making.released(session, second)
     return first, second
@@ -101,12 +100,10 @@ def test_what_the_rail_says_of_the_other_one_is_recorded_all_the_same(
 def test_more_than_instructed_leaves_less_for_the_other_parts(session: Session) -> None:
     requisition = approved(session)
     _, (first, second) = treasury_validation.validate(
-        session,
+        Uow.of(session, acting(session, making.MAKER)),
         requisition_id=requisition.id,
         digest=digest(session, requisition.id),
         parts=[PaymentPart(amount=Decimal(500)), PaymentPart(amount=Decimal(1000))],
-        actor=acting(session, making.MAKER),
-        now=session.info["now"],
     )
     making.released(session, first)
     more = proven(session, first, amount=Decimal("700.00"))
@@ -114,12 +111,7 @@ def test_more_than_instructed_leaves_less_for_the_other_parts(session: Session) 
 
     making.verified(session, second)
     with pytest.raises(rules.ExceedsApproved):
-        payments.execute(
-            session,
-            payment_id=second.id,
-            actor=acting(session, making.EXECUTOR),
-            now=session.info["now"],
-        )
+        payments.execute(Uow.of(session, acting(session, making.EXECUTOR)), payment_id=second.id)
 
 
 def test_a_late_proof_takes_its_turn_at_the_accounts(

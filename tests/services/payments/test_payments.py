@@ -15,6 +15,7 @@ from pettycash.runtime.money import Currency, InvalidAmount
 from pettycash.runtime.rails import Method
 from pettycash.services import payments, releases
 from pettycash.services.foundation import rail_limits
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import PaymentPart, facts, rules
 from tests.factories import companies
 from tests.factories import payments as making
@@ -214,11 +215,7 @@ def test_a_requisition_that_is_not_validated_is_not_paid(session: Session) -> No
 
     with pytest.raises(rules.RequisitionNotPayable):
         payments.create(
-            session,
-            requisition_id=requisition.id,
-            amount=None,
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
+            Uow.of(session, acting(session, "treasury")), requisition_id=requisition.id, amount=None
         )
 
 
@@ -301,9 +298,7 @@ def test_a_verified_code_does_not_outlive_a_change(session: Session) -> None:
 def test_a_pending_payment_is_cancelled_and_its_amount_free(session: Session) -> None:
     payment = making.pending(session)
 
-    payments.cancel(
-        session, payment_id=payment.id, actor=acting(session, "treasury"), now=session.info["now"]
-    )
+    payments.cancel(Uow.of(session, acting(session, "treasury")), payment_id=payment.id)
 
     assert payment.status is S.CANCELLED
     assert remainder_of(session, payment).amount == Decimal("1500.00")
@@ -313,12 +308,7 @@ def test_what_is_on_the_wire_is_not_cancelled(session: Session) -> None:
     payment = making.executing(session)
 
     with pytest.raises(errors.Conflict) as refusal:
-        payments.cancel(
-            session,
-            payment_id=payment.id,
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
-        )
+        payments.cancel(Uow.of(session, acting(session, "treasury")), payment_id=payment.id)
     assert refusal.value.code == "payment.illegal_state"
 
 
@@ -326,12 +316,7 @@ def test_a_custodian_does_not_cancel_what_a_rail_pays(session: Session) -> None:
     payment = making.pending(session)
 
     with pytest.raises(releases.NotSeparate):
-        payments.cancel(
-            session,
-            payment_id=payment.id,
-            actor=acting(session, "custodian"),
-            now=session.info["now"],
-        )
+        payments.cancel(Uow.of(session, acting(session, "custodian")), payment_id=payment.id)
 
 
 def test_who_made_it_stays_its_maker_though_another_changed_it(session: Session) -> None:

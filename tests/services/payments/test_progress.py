@@ -15,6 +15,7 @@ from pettycash.models.requisitions import (
     RequisitionStatus,
 )
 from pettycash.services import requisitions
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import treasury_validation
 from pettycash.services.payments.creation import PaymentPart
 from pettycash.services.requisitions import lifecycle
@@ -31,14 +32,10 @@ D = Decimal
 def validate(
     session: Session, requisition: Requisition, by: str = "treasury", **more: Any
 ) -> list[Payment]:
-    facts: dict[str, Any] = {
-        "requisition_id": requisition.id,
-        "actor": acting(session, by),
-        "now": session.info["now"],
-    } | more
+    facts: dict[str, Any] = {"requisition_id": requisition.id} | more
     if "digest" not in facts:
         facts["digest"] = digest(session, requisition.id)
-    return treasury_validation.validate(session, **facts)[1]
+    return treasury_validation.validate(Uow.of(session, acting(session, by)), **facts)[1]
 
 
 def parts(*amounts: str, **more: Any) -> list[PaymentPart]:
@@ -97,31 +94,18 @@ def test_less_than_instructed_is_not_paid(session: Session) -> None:
 
 def close_short(session: Session, requisition: Requisition, by: str = "treasury") -> None:
     requisitions.close_short(
-        session,
+        Uow.of(session, acting(session, by)),
         requisition_id=requisition.id,
         comment="The rest is not needed",
-        actor=acting(session, by),
-        now=session.info["now"],
     )
 
 
 def cancel(session: Session, requisition: Requisition, by: str = "staff", **more: Any) -> None:
-    requisitions.cancel(
-        session,
-        requisition_id=requisition.id,
-        actor=acting(session, by),
-        now=session.info["now"],
-        **more,
-    )
+    requisitions.cancel(Uow.of(session, acting(session, by)), requisition_id=requisition.id, **more)
 
 
 def review(session: Session, requisition: Requisition, by: str = "fpa") -> None:
-    requisitions.review(
-        session,
-        requisition_id=requisition.id,
-        actor=acting(session, by),
-        now=session.info["now"],
-    )
+    requisitions.review(Uow.of(session, acting(session, by)), requisition_id=requisition.id)
 
 
 def test_the_remainder_is_released_once_nothing_is_under_way(session: Session) -> None:

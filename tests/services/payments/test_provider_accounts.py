@@ -18,6 +18,7 @@ from pettycash.runtime.rails import Method
 from pettycash.services import payments
 from pettycash.services.foundation import encryption
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import provider_accounts
 from tests.factories import payments as making
 from tests.factories.people import acting
@@ -35,9 +36,8 @@ def create(session: Session, **more: Any) -> ProviderAccount:
         "base_url": "https://sandbox.safaricom.co.ke",
         "shortcode": "600001",
         "credentials": {"consumer_key": "k", "consumer_secret": SECRET},
-        "actor": admin(session),
     }
-    return provider_accounts.create(session, **facts | more)
+    return provider_accounts.create(Uow.of(session, admin(session)), **facts | more)
 
 
 def admin(session: Session) -> Actor:
@@ -57,10 +57,9 @@ def test_credentials_are_encrypted_and_bound_to_their_row(session: Session) -> N
 def test_a_change_is_remembered_without_the_secret(session: Session) -> None:
     account = create(session)
     provider_accounts.change(
-        session,
+        Uow.of(session, admin(session)),
         account=account,
         changes={"credentials": {"consumer_key": "k2", "consumer_secret": SECRET + "2"}},
-        actor=admin(session),
     )
 
     events = session.execute(

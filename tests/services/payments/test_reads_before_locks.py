@@ -16,6 +16,7 @@ from pettycash.services import releases
 from pettycash.services.access.identity import sessions, signing_in
 from pettycash.services.access.identity.people import ClientInfo, active_member
 from pettycash.services.access.identity.throttles import LoginSubjects
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import variances
 from pettycash.services.imprest.variances import VarianceKind
 from tests import books
@@ -79,11 +80,7 @@ def test_a_token_that_is_refreshed_while_all_sessions_end_ends_too() -> None:
             db.system_transaction() as session,
         ):
             signing_in.change_password(
-                session,
-                user_id=person,
-                new_hash="$argon2id$new",
-                actor=member.actor(HERE),
-                now=session.info["now"],
+                Uow.of(session, member.actor(HERE)), user_id=person, new_hash="$argon2id$new"
             )
 
         with db.system_transaction() as session:

@@ -18,6 +18,7 @@ from pettycash.services import payments, releases, requisitions
 from pettycash.services.approvals import approved_facts, deciding, resolution
 from pettycash.services.foundation import duties
 from pettycash.services.foundation.duties import Duty
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 from pettycash.services.payments import (
     PaymentPart,
@@ -44,11 +45,9 @@ ACCOMPLICE = {"method": Method.CASH, "destination": "accomplice@example.com"}
 
 def propose(session: Session, payment: Payment, by: str = "treasury", **where: Any) -> Change:
     return redirects.propose_for_payment(
-        session,
+        Uow.of(session, acting(session, by)),
         payment_id=payment.id,
         **({"destination": ELSEWHERE, "reason": "The shop has a new number."} | where),
-        actor=acting(session, by),
-        now=session.info["now"],
     )
 
 
@@ -56,43 +55,35 @@ def propose_early(
     session: Session, requisition: Requisition, by: str = "staff", **where: Any
 ) -> Change:
     return redirects.propose_for_requisition(
-        session,
+        Uow.of(session, acting(session, by)),
         requisition_id=requisition.id,
         **({"destination": ELSEWHERE, "reason": "The shop has a new number."} | where),
-        actor=acting(session, by),
-        now=session.info["now"],
     )
 
 
 def agree(session: Session, change: Change, by: str = "branch_manager", **more: Any) -> Change:
     assert change.digest is not None
     return changes.confirm(
-        session,
+        Uow.of(session, acting(session, by)),
         **({"change_id": change.id, "digest": change.digest.hex()} | more),
-        actor=acting(session, by),
-        now=session.info["now"],
     )
 
 
 def refuse(session: Session, change: Change, by: str = "branch_manager") -> Change:
     assert change.digest is not None
     return changes.reject(
-        session,
+        Uow.of(session, acting(session, by)),
         change_id=change.id,
         digest=change.digest.hex(),
         comment="That is not the shop's number.",
-        actor=acting(session, by),
-        now=session.info["now"],
     )
 
 
 def validate(session: Session, requisition: Requisition, by: str = "treasury") -> Payment:
     _, (payment,) = treasury_validation.validate(
-        session,
+        Uow.of(session, acting(session, by)),
         requisition_id=requisition.id,
         digest=digest(session, requisition.id),
-        actor=acting(session, by),
-        now=session.info["now"],
     )
     return payment
 
@@ -165,11 +156,9 @@ def test_the_requester_does_not_change_an_approved_destination(session: Session)
 
     with pytest.raises(approved_facts.RedirectNeeded), session.begin_nested():
         requisitions.update(
-            session,
+            Uow.of(session, acting(session, "staff")),
             requisition_id=requisition.id,
             changes={"destination": "0722000000"},
-            actor=acting(session, "staff"),
-            now=session.info["now"],
         )
 
 
@@ -196,12 +185,13 @@ def test_codes_die_and_none_can_be_asked_for(session: Session) -> None:
 
     officer = acting(session, "treasury_2")
     now = session.info["now"]
+    uow = Uow(session, officer, now)
     with pytest.raises(approved_facts.RedirectOpen):
-        payments.send_code(session, payment_id=payment.id, actor=officer, now=now)
+        payments.send_code(uow, payment_id=payment.id)
     with pytest.raises(approved_facts.RedirectOpen):
-        payments.verify_code(session, payment_id=payment.id, code=code, actor=officer, now=now)
+        payments.verify_code(uow, payment_id=payment.id, code=code)
     with pytest.raises(approved_facts.RedirectOpen):
-        payments.execute(session, payment_id=payment.id, actor=officer, now=now)
+        payments.execute(uow, payment_id=payment.id)
     with pytest.raises(approved_facts.RedirectOpen):
         propose(session, payment, destination="254733000000")
 
@@ -215,21 +205,11 @@ def test_what_was_not_agreed_to_leaves_the_payment_as_it_was(session: Session, e
     if ending == "refused":
         refuse(session, change)
     else:
-        changes.withdraw(
-            session,
-            change_id=change.id,
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
-        )
+        changes.withdraw(Uow.of(session, acting(session, "treasury")), change_id=change.id)
 
     assert payment.open_redirect_id is None
     with pytest.raises(errors.RuleViolation):  # the code was for a payment that stood still
-        payments.execute(
-            session,
-            payment_id=payment.id,
-            actor=acting(session, "treasury_2"),
-            now=session.info["now"],
-        )
+        payments.execute(Uow.of(session, acting(session, "treasury_2")), payment_id=payment.id)
     execution = making.released(session, payment)
     assert making.attempt_of(session, payment).destination == "254712345678"
     assert execution.amount == Decimal("1500.00")
@@ -243,9 +223,7 @@ def test_a_cancelled_payment_leaves_no_question(session: Session) -> None:
     payment = making.pending(session)
     change = propose(session, payment)
 
-    payments.cancel(
-        session, payment_id=payment.id, actor=acting(session, "treasury"), now=session.info["now"]
-    )
+    payments.cancel(Uow.of(session, acting(session, "treasury")), payment_id=payment.id)
 
     assert change.status is ChangeStatus.WITHDRAWN
     with pytest.raises(changes.AlreadyDecided):
@@ -288,12 +266,7 @@ def test_where_the_last_approver_is_gone_the_next_higher_rank_decides(session: S
 
     with pytest.raises(changes.NotAConfirmer):
         agree(session, change, "branch_manager")
-    read = changes.get(
-        session,
-        change_id=change.id,
-        actor=acting(session, "regional_manager"),
-        now=session.info["now"],
-    )
+    read = changes.get(Uow.of(session, acting(session, "regional_manager")), change_id=change.id)
     agree(session, read, "regional_manager")
     held = duties.holders(session, requisition_id=payment.requisition_id)
     assert user_id(session, "regional_manager") in held[Duty.APPROVER]
@@ -466,11 +439,9 @@ def test_before_validation_it_goes_back_to_the_last_approver(session: Session, b
     agree(session, change)
     with pytest.raises(deciding.StaleDigest):
         treasury_validation.validate(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             requisition_id=requisition.id,
             digest=before,
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
         )
     payment = validate(session, requisition)
     assert payment.destination == ELSEWHERE
@@ -497,11 +468,9 @@ def test_a_requisition_that_goes_away_leaves_no_question(session: Session, verb:
     change = propose_early(session, requisition)
 
     getattr(requisitions, verb)(
-        session,
+        Uow.of(session, acting(session, "staff" if verb == "cancel" else "treasury")),
         requisition_id=requisition.id,
         comment="Not like this.",
-        actor=acting(session, "staff" if verb == "cancel" else "treasury"),
-        now=session.info["now"],
     )
 
     assert change.status is ChangeStatus.WITHDRAWN
@@ -514,11 +483,9 @@ def test_the_requester_changes_nothing_while_it_is_asked_about(session: Session)
 
     with pytest.raises(approved_facts.RedirectOpen):
         requisitions.update(
-            session,
+            Uow.of(session, acting(session, "staff")),
             requisition_id=requisition.id,
             changes={"purpose": "Wine"},
-            actor=acting(session, "staff"),
-            now=session.info["now"],
         )
 
 
@@ -588,11 +555,9 @@ def test_what_was_approved_before_a_material_change_is_approved_no_more(session:
     agree(session, propose_early(session, requisition))
 
     requisitions.update(
-        session,
+        Uow.of(session, acting(session, "staff")),
         requisition_id=requisition.id,
         changes={"payee_name": "Somebody else", "destination": "0733000000"},
-        actor=acting(session, "staff"),
-        now=session.info["now"],
     )
     session.flush()
 
@@ -630,12 +595,7 @@ def test_a_void_approval_ends_a_redirect_that_waits(session: Session) -> None:
         .values(phone="+" + payment.destination)
     )
 
-    conflicts.settle(
-        session,
-        requisition_id=requisition.id,
-        actor=acting(session, "treasury_2"),
-        now=session.info["now"],
-    )
+    conflicts.settle(Uow.of(session, acting(session, "treasury_2")), requisition_id=requisition.id)
 
     assert (payment.status, payment.open_redirect_id) == (PaymentStatus.CANCELLED, None)
     assert change.status is ChangeStatus.WITHDRAWN
@@ -652,22 +612,15 @@ def test_a_redirect_whose_approval_is_void_leads_nowhere(session: Session) -> No
         .where(Membership.user_id == user_id(session, "branch_manager"))
         .values(phone="+" + ELSEWHERE)
     )
-    conflicts.settle(
-        session,
-        requisition_id=requisition.id,
-        actor=acting(session, "treasury_2"),
-        now=session.info["now"],
-    )
+    conflicts.settle(Uow.of(session, acting(session, "treasury_2")), requisition_id=requisition.id)
     approve_open(session, requisition)
 
     with pytest.raises(approved_facts.RedirectNeeded):
         treasury_validation.validate(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             requisition_id=requisition.id,
             digest=digest(session, requisition.id),
             parts=[PaymentPart(amount=Decimal("1500.00"), destination=ELSEWHERE)],
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
         )
 
 
@@ -677,12 +630,7 @@ def small_redirected(session: Session) -> Payment:
         session, PaymentPart(amount=Decimal("10.00")), PaymentPart(amount=Decimal("1490.00"))
     )
     agree(session, propose(session, small))
-    payments.cancel(
-        session,
-        payment_id=rest.id,
-        actor=acting(session, "treasury"),
-        now=session.info["now"],
-    )
+    payments.cancel(Uow.of(session, acting(session, "treasury")), payment_id=rest.id)
     return small
 
 

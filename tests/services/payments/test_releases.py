@@ -16,6 +16,7 @@ from pettycash.models.releases import PaymentExecution, ReleaseChallenge
 from pettycash.runtime import db, errors
 from pettycash.runtime.rails import Method
 from pettycash.services import payments, releases
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import posting
 from pettycash.services.operations import pauses
 from pettycash.services.payments import facts, rules
@@ -151,11 +152,10 @@ def test_nothing_is_released_while_paused(session: Session, what: str) -> None:
         "provider_account": payment.provider_account_id,
     }
     pauses.pause(
-        session,
+        Uow.of(session, acting(session, "operator")),
         scope=PauseScope(what),
         object_id=objects[what],
         reason="test",
-        actor=acting(session, "operator"),
     )
 
     with pytest.raises(pauses.Paused):
@@ -232,11 +232,7 @@ def test_the_recipient_does_not_hand_out_what_another_custodian_released(session
 
     with pytest.raises(releases.NotSeparate):
         payments.acknowledge(
-            session,
-            payment_id=payment.id,
-            code="000000",
-            actor=acting(session, "custodian"),
-            now=session.info["now"],
+            Uow.of(session, acting(session, "custodian")), payment_id=payment.id, code="000000"
         )
 
 

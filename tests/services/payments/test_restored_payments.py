@@ -26,6 +26,7 @@ from pettycash.models.payments import (
 )
 from pettycash.runtime.rails import Method
 from pettycash.services import payments
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 from pettycash.services.payments import callbacks as service
 from pettycash.services.payments import case_resolutions, facts, redirects, restored
@@ -258,13 +259,11 @@ class TestTheReferencesAfterIt:
         answered(session, attempt, proven(session, payment), now)
 
         assert payment.status is S.FAILED
-        payments.cancel(session, payment_id=payment.id, actor=acting(session, "treasury"), now=now)
+        payments.cancel(Uow(session, acting(session, "treasury"), now), payment_id=payment.id)
         anew = payments.create(
-            session,
+            Uow(session, acting(session, making.MAKER), now),
             requisition_id=payment.requisition_id,
             amount=None,
-            actor=acting(session, making.MAKER),
-            now=now,
         )
         making.released(session, anew)
         answered(session, making.attempt_of(session, anew), proven(session, anew), now)
@@ -302,19 +301,15 @@ class TestTheReferencesAfterIt:
         first = making.pending(session)
         requisition, _ = payments.locked(session, payment_id=first.id)
         payments.change(
-            session,
+            Uow(session, acting(session, making.MAKER), now),
             requisition=requisition,
             payment=first,
             changes={"amount": Decimal("500.00")},
-            actor=acting(session, making.MAKER),
-            now=now,
         )
         second = payments.create(
-            session,
+            Uow(session, acting(session, making.MAKER), now),
             requisition_id=first.requisition_id,
             amount=None,
-            actor=acting(session, making.MAKER),
-            now=now,
         )
         restore()
         making.released(session, first)
@@ -335,15 +330,11 @@ class TestAPaymentThatIsMadeInPlaceOfAnother:
         first = making.pending(session) if over == "cancelled" else failed(session)
         restore()
         if over == "cancelled":
-            payments.cancel(
-                session, payment_id=first.id, actor=acting(session, "treasury"), now=now
-            )
+            payments.cancel(Uow(session, acting(session, "treasury"), now), payment_id=first.id)
         second = payments.create(
-            session,
+            Uow(session, acting(session, making.MAKER), now),
             requisition_id=first.requisition_id,
             amount=None,
-            actor=acting(session, making.MAKER),
-            now=now,
         )
         making.released(session, second)
         attempt = making.attempt_of(session, second)
@@ -380,15 +371,11 @@ class TestAPaymentThatIsMadeInPlaceOfAnother:
     ) -> None:
         first = making.pending(session)
         for _ in range(3):
-            payments.cancel(
-                session, payment_id=first.id, actor=acting(session, "treasury"), now=now
-            )
+            payments.cancel(Uow(session, acting(session, "treasury"), now), payment_id=first.id)
             made = payments.create(
-                session,
+                Uow(session, acting(session, making.MAKER), now),
                 requisition_id=first.requisition_id,
                 amount=None,
-                actor=acting(session, making.MAKER),
-                now=now,
             )
             first = made
         restore()
@@ -515,11 +502,9 @@ def lost_callback(session: Session, payment: Payment, **facts: object) -> Callba
 def note(session: Session, case_id: UUID) -> None:
     """Two people have looked into it."""
     case_resolutions.propose(
-        session,
+        Uow.of(session, acting(session, "cfo")),
         case_id=case_id,
         proposal=CaseProposal(ending=Ending.NOTED, note="raised again by nobody"),
-        actor=acting(session, "cfo"),
-        now=session.info["now"],
     )
 
 
@@ -703,13 +688,11 @@ class TestAnotherAccount:
         payment = making.pending(session)
         restore()
         treasury = acting(session, "treasury")
-        payments.cancel(session, payment_id=payment.id, actor=treasury, now=now)
+        payments.cancel(Uow(session, treasury, now), payment_id=payment.id)
         anew = payments.create(
-            session,
+            Uow(session, acting(session, making.MAKER), now),
             requisition_id=payment.requisition_id,
             amount=None,
-            actor=acting(session, making.MAKER),
-            now=now,
         )
 
         with pytest.raises(restored.MayHaveBeenPaid):
@@ -736,19 +719,15 @@ class TestAnotherAccount:
 def moved_to_cash(session: Session, payment: Payment, now: datetime) -> None:
     """The custodian of Westlands pays it instead: treasury proposes, the approver agrees."""
     change = redirects.propose_for_payment(
-        session,
+        Uow(session, acting(session, making.MAKER), now),
         payment_id=payment.id,
         method=Method.CASH,
         destination="+254712345678",
         reason="The rail is down.",
-        actor=acting(session, making.MAKER),
-        now=now,
     )
     assert change.digest is not None
     changes.confirm(
-        session,
+        Uow(session, acting(session, "branch_manager"), now),
         change_id=change.id,
         digest=change.digest.hex(),
-        actor=acting(session, "branch_manager"),
-        now=now,
     )

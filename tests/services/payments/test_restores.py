@@ -16,6 +16,7 @@ from pettycash.runtime import db
 from pettycash.services import payments, releases
 from pettycash.services.access.identity import links, people, sessions
 from pettycash.services.foundation import numbers
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import pauses
 from pettycash.services.payments import restores
 from pettycash.services.payments.restores import Stamp
@@ -178,10 +179,11 @@ def test_a_restore_voids_codes_and_grants(live: Database, company: UUID) -> None
 
     with db.transaction() as session:
         now, actor = session.info["now"], acting(session, making.EXECUTOR)
-        result = payments.verify_code(session, payment_id=asked.id, code=code, actor=actor, now=now)
+        uow = Uow(session, actor, now)
+        result = payments.verify_code(uow, payment_id=asked.id, code=code)
         assert result.refusal is not None
         with pytest.raises(releases.CodeRequired):
-            payments.execute(session, payment_id=granted.id, actor=actor, now=now)
+            payments.execute(uow, payment_id=granted.id)
         states = dict(
             session.execute(select(ReleaseChallenge.payment_id, ReleaseChallenge.state)).all()
         )

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from pettycash.gateways.base import Outcome
 from pettycash.models.payments import AttemptState, Payment, PaymentAttempt, PaymentStatus
 from pettycash.services import payments
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import case_resolutions, rules
 from pettycash.services.payments.case_resolutions import CaseProposal, Ending
 from pettycash.services.payments.results import ReportEffect, Source
@@ -243,11 +244,9 @@ def not_made(session: Session, payment: Payment) -> Outcome:
 def another(session: Session, payment: Payment) -> Payment:
     """A payment made anew for the money of one that failed."""
     return payments.create(
-        session,
+        Uow.of(session, acting(session, making.MAKER)),
         requisition_id=payment.requisition_id,
         amount=None,
-        actor=acting(session, making.MAKER),
-        now=session.info["now"],
     )
 
 
@@ -291,7 +290,7 @@ class TestAnotherPaymentTookItsPlace:
     ) -> None:
         payment, attempt, claim = called_unpaid(session)
         now = session.info["now"]
-        payments.cancel(session, payment_id=payment.id, actor=acting(session, "treasury"), now=now)
+        payments.cancel(Uow(session, acting(session, "treasury"), now), payment_id=payment.id)
         second = another(session, payment)
 
         payments.record_outcome(session, claim=claim, outcome=rails.ACCEPTED, now=now)
@@ -311,11 +310,9 @@ class TestAnotherAttemptTookItsPlace:
         case = making.the_case(session, payment)
         with pytest.raises(case_resolutions.EndingDoesNotFit):
             case_resolutions.propose(
-                session,
+                Uow.of(session, acting(session, "cfo")),
                 case_id=case.id,
                 proposal=CaseProposal(ending=Ending.NOTED, note="the second one is what counts"),
-                actor=acting(session, "cfo"),
-                now=session.info["now"],
             )
 
     def test_one_that_waits_is_not_let_go(self, session: Session) -> None:

@@ -12,6 +12,7 @@ from pettycash.models.imprest import Replenishment, ReplenishmentStatus
 from pettycash.models.ledger import AccountKind
 from pettycash.models.operations import Case, CaseKind, CaseStatus
 from pettycash.services import releases
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import float_identity, replenishments
 from pettycash.services.ledger import posting, posting_rules
 from pettycash.services.payments import case_resolutions
@@ -59,11 +60,9 @@ def case(session: Session) -> Case:
     )
     posting.post(session, [entry])
     replenishments.receive(
-        session,
+        Uow(session, acting(session, "custodian"), now),
         replenishment_id=sent.id,
-        actor=acting(session, "custodian"),
         amount=KES("11000.00"),
-        now=now,
     )
     return session.execute(select(Case).where(Case.kind == CaseKind.SHORT_DELIVERY)).scalar_one()
 
@@ -72,21 +71,15 @@ def propose(
     session: Session, case: Case, *, name: str = "treasury_2", ending: Ending = Ending.LOST
 ) -> Case:
     return case_resolutions.propose(
-        session,
+        Uow.of(session, acting(session, name, Role.TREASURY)),
         case_id=case.id,
         proposal=CaseProposal(ending=ending, note="Police report 17"),
-        actor=acting(session, name, Role.TREASURY),
-        now=session.info["now"],
     )
 
 
 def confirm(session: Session, case: Case, name: str = "cfo") -> Case:
     return case_resolutions.confirm(
-        session,
-        case_id=case.id,
-        version=case.version,
-        actor=acting(session, name, Role.TREASURY),
-        now=session.info["now"],
+        Uow.of(session, acting(session, name, Role.TREASURY)), case_id=case.id, version=case.version
     )
 
 
@@ -123,11 +116,9 @@ def test_who_sent_or_received_it_or_keeps_the_fund_does_not_judge(
 def test_what_arrives_after_all_ends_the_proposal(session: Session, case: Case) -> None:
     propose(session, case)
     replenishments.receive(
-        session,
+        Uow.of(session, acting(session, "custodian")),
         replenishment_id=case.object_id,
-        actor=acting(session, "custodian"),
         amount=KES("1000.00"),
-        now=session.info["now"],
     )
     session.expire_all()
 

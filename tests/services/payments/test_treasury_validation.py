@@ -18,6 +18,7 @@ from pettycash.runtime.rails import Method
 from pettycash.services import requisitions
 from pettycash.services.approvals import deciding
 from pettycash.services.foundation import rail_limits, visibility
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import treasury_validation
 from pettycash.services.payments.creation import PaymentPart
 from pettycash.services.requisitions import lifecycle
@@ -33,14 +34,10 @@ D = Decimal
 def validate(
     session: Session, requisition: Requisition, by: str = "treasury", **more: Any
 ) -> list[Payment]:
-    facts: dict[str, Any] = {
-        "requisition_id": requisition.id,
-        "actor": acting(session, by),
-        "now": session.info["now"],
-    } | more
+    facts: dict[str, Any] = {"requisition_id": requisition.id} | more
     if "digest" not in facts:
         facts["digest"] = digest(session, requisition.id)
-    return treasury_validation.validate(session, **facts)[1]
+    return treasury_validation.validate(Uow.of(session, acting(session, by)), **facts)[1]
 
 
 def parts(*amounts: str, **more: Any) -> list[PaymentPart]:
@@ -157,11 +154,7 @@ def test_cash_needs_a_custodian_who_is_no_party(session: Session) -> None:
 def test_what_is_on_hold_is_not_validated(session: Session) -> None:
     requisition = approved(session)
     requisitions.put_on_hold(
-        session,
-        requisition_id=requisition.id,
-        comment="Wait",
-        actor=acting(session, "treasury"),
-        now=session.info["now"],
+        Uow.of(session, acting(session, "treasury")), requisition_id=requisition.id, comment="Wait"
     )
 
     with pytest.raises(treasury_validation.OnHold):

@@ -14,6 +14,7 @@ from pettycash.models.base import new_id
 from pettycash.models.releases import CashAcknowledgement
 from pettycash.runtime import db
 from pettycash.services import payments
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments
 from pettycash.services.payments.case_resolutions import Ending
 from pettycash.services.payments.results import Source
@@ -63,11 +64,7 @@ def lived(servers: Servers, worker_number: int) -> Iterator[tuple[Database, Know
             "callback": new_id(),
             "key": new_id(),
             "replenishment": replenishments.raise_by_hand(
-                session,
-                fund_id=store.fund_id,
-                reason="test",
-                actor=acting(session, "treasury"),
-                now=session.info["now"],
+                Uow.of(session, acting(session, "treasury")), fund_id=store.fund_id, reason="test"
             ).id,
             **judged(session),
         }
@@ -110,18 +107,16 @@ def judged(session: Session) -> dict[str, object]:
     making.released(session, cash, by="custodian")
     witness = acting(session, "branch_manager")
     payments.sign(
-        session,
+        Uow(session, acting(session, "custodian"), begun),
         payment_id=cash.id,
         image=picture(),
         witness_id=witness.user_id,
-        actor=acting(session, "custodian"),
-        now=begun,
     )
     seen = session.execute(
         select(CashAcknowledgement.attachment_id).where(CashAcknowledgement.payment_id == cash.id)
     ).scalar_one()
     assert seen is not None
-    payments.witness(session, payment_id=cash.id, attachment_id=seen, actor=witness, now=begun)
+    payments.witness(Uow(session, witness, begun), payment_id=cash.id, attachment_id=seen)
     unpaid, _ = in_doubt(session)
     late, _ = in_doubt(session)
     unpaid_case, late_case = called_unpaid(session, unpaid), called_unpaid(session, late)

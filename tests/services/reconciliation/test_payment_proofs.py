@@ -20,6 +20,7 @@ from pettycash.models.releases import CashAcknowledgement
 from pettycash.runtime import clock, db
 from pettycash.services import payments, reconciliation
 from pettycash.services.foundation import visibility
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import posting
 from pettycash.services.payments.results import Source
 from pettycash.services.reconciliation.payment_proofs import (
@@ -69,7 +70,7 @@ def fact(session: Session, payment: Payment) -> PaymentReconciliation:
 
 def by_hand(session: Session, payment: Payment, who: str = "cfo") -> PaymentReconciliation:
     return reconciliation.reconcile_by_hand(
-        session, payment_id=payment.id, evidence=BY_HAND, actor=acting(session, who)
+        Uow.of(session, acting(session, who)), payment_id=payment.id, evidence=BY_HAND
     )
 
 
@@ -131,11 +132,7 @@ class TestMatching:
         assert message is not None
         code = re.findall(r"\b[0-9]{6}\b", message.text)[0]
         refusal = payments.acknowledge(
-            session,
-            payment_id=payment.id,
-            code=code,
-            actor=acting(session, "custodian"),
-            now=session.info["now"],
+            Uow.of(session, acting(session, "custodian")), payment_id=payment.id, code=code
         )
         assert refusal is None
 
@@ -261,7 +258,7 @@ class TestByHand:
     def test_what_is_not_there_is_not_found(self, session: Session) -> None:
         with pytest.raises(visibility.PaymentNotFound):
             reconciliation.reconcile_by_hand(
-                session, payment_id=uuid4(), evidence=BY_HAND, actor=acting(session, "cfo")
+                Uow.of(session, acting(session, "cfo")), payment_id=uuid4(), evidence=BY_HAND
             )
 
 

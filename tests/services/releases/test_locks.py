@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from pettycash.models.releases import ChallengeState, EndCause
 from pettycash.services import payments, releases
+from pettycash.services.foundation.uow import Uow
 from tests.factories import payments as making
 from tests.factories.codes import dead_challenges, other_than, request, verify
 from tests.factories.people import acting, user_id
@@ -24,22 +25,15 @@ def test_three_dead_challenges_lock_the_release_until_a_second_person_unlocks(
         request(session, payment)
     with pytest.raises(releases.NotSeparate):
         payments.unlock_release(
-            session,
-            payment_id=payment.id,
-            actor=acting(session, "treasury_2"),
-            now=session.info["now"],
+            Uow.of(session, acting(session, "treasury_2")), payment_id=payment.id
         )
 
-    payments.unlock_release(
-        session, payment_id=payment.id, actor=acting(session, "cfo"), now=session.info["now"]
-    )
+    payments.unlock_release(Uow.of(session, acting(session, "cfo")), payment_id=payment.id)
 
     assert payment.release_locked_at is None
     assert making.open_cases(session, payment.id) == []
     later = session.info["now"] + timedelta(minutes=16)
-    payments.send_code(
-        session, payment_id=payment.id, actor=acting(session, "treasury_3"), now=later
-    )
+    payments.send_code(Uow(session, acting(session, "treasury_3"), later), payment_id=payment.id)
 
 
 def test_naming_the_executor_anew_wins_no_further_guesses(session: Session) -> None:
@@ -49,11 +43,9 @@ def test_naming_the_executor_anew_wins_no_further_guesses(session: Session) -> N
         for _ in range(4):
             verify(session, payment, other_than(code))
         payments.assign_executor(
-            session,
+            Uow.of(session, acting(session, "treasury_2")),
             payment_id=payment.id,
             executor_id=user_id(session, "treasury_2"),
-            actor=acting(session, "treasury_2"),
-            now=session.info["now"],
         )
 
     assert payment.release_locked_at is not None

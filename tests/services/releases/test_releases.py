@@ -12,6 +12,7 @@ from pettycash.models.releases import ChallengeSend, ChallengeState, EndCause, R
 from pettycash.runtime import errors
 from pettycash.services import payments, releases
 from pettycash.services.foundation import encryption
+from pettycash.services.foundation.uow import Uow
 from tests.factories import companies
 from tests.factories import payments as making
 from tests.factories.codes import WRONG, newest, other_than, request, verify
@@ -109,7 +110,7 @@ def test_requester_approver_and_maker_can_not_ask(session: Session, who: str) ->
     actor = acting(session, who, Role.TREASURY)
 
     with pytest.raises(releases.NotSeparate):
-        payments.send_code(session, payment_id=payment.id, actor=actor, now=session.info["now"])
+        payments.send_code(Uow.of(session, actor), payment_id=payment.id)
 
 
 def test_the_recipient_can_not_ask(session: Session) -> None:
@@ -154,7 +155,7 @@ def test_somebody_elses_claim_stands_until_it_dies(session: Session) -> None:
 
     later = session.info["now"] + timedelta(minutes=5, seconds=1)
     taken = payments.send_code(
-        session, payment_id=payment.id, actor=acting(session, "treasury_3"), now=later
+        Uow(session, acting(session, "treasury_3"), later), payment_id=payment.id
     )
     assert taken.executor_id == user_id(session, "treasury_3")
 

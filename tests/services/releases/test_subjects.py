@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from pettycash.models.releases import ChallengeSend, EndCause, ReleaseGrant
 from pettycash.runtime import db, errors
 from pettycash.services import payments, releases
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.releases.checking import SubjectChanged
 from pettycash.services.releases.subjects import bound_digest
 from tests.factories import payments as making
@@ -28,12 +29,10 @@ def test_changing_the_payment_kills_the_code(session: Session) -> None:
     requisition, _ = payments.locked(session, payment_id=payment.id)
 
     payments.change(
-        session,
+        Uow.of(session, acting(session, "treasury")),
         requisition=requisition,
         payment=payment,
         changes={"amount": Decimal("1400.00")},
-        actor=acting(session, "treasury"),
-        now=session.info["now"],
     )
     result = verify(session, payment, code)
 
@@ -47,21 +46,14 @@ def test_what_was_granted_releases_nothing_that_was_changed_since(session: Sessi
     making.verified(session, payment)
     requisition, _ = payments.locked(session, payment_id=payment.id)
     payments.change(
-        session,
+        Uow.of(session, acting(session, "treasury")),
         requisition=requisition,
         payment=payment,
         changes={"amount": Decimal("1400.00")},
-        actor=acting(session, "treasury"),
-        now=session.info["now"],
     )
 
     with pytest.raises(SubjectChanged):
-        payments.execute(
-            session,
-            payment_id=payment.id,
-            actor=acting(session, making.EXECUTOR),
-            now=session.info["now"],
-        )
+        payments.execute(Uow.of(session, acting(session, making.EXECUTOR)), payment_id=payment.id)
 
 
 def test_everything_that_is_shown_or_decides_is_bound() -> None:
@@ -97,11 +89,9 @@ def test_assigning_ends_the_claim_and_binds_the_release(session: Session) -> Non
     code = making.code_for(session, payment)
 
     payments.assign_executor(
-        session,
+        Uow.of(session, acting(session, "cfo")),
         payment_id=payment.id,
         executor_id=user_id(session, "treasury_3"),
-        actor=acting(session, "cfo"),
-        now=session.info["now"],
     )
 
     assert newest(session, payment).end_cause is EndCause.REASSIGNED
@@ -118,11 +108,9 @@ def test_nobody_is_assigned_who_may_not_release(session: Session, who: str) -> N
 
     with pytest.raises(errors.RuleViolation) as refusal:
         payments.assign_executor(
-            session,
+            Uow.of(session, acting(session, "cfo")),
             payment_id=payment.id,
             executor_id=user_id(session, who),
-            actor=acting(session, "cfo"),
-            now=session.info["now"],
         )
 
     assert refusal.value.code == "release.cannot_release"

@@ -1,7 +1,6 @@
 """Offers agree with the verbs: what is offered is done, what is refused is refused alike."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -16,7 +15,7 @@ from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.runtime import errors
 from pettycash.services import payments, reconciliation, requisitions
 from pettycash.services.approvals import deciding
-from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments, variances
 from pettycash.services.operations import changes, pauses
 from pettycash.services.payments import adoption, redirects, treasury_validation
@@ -65,46 +64,38 @@ def outcomes(session: Session, found: list[Offer], verbs: Mapping[str, Verb]) ->
     return done
 
 
-def requisition_verbs(
-    session: Session, found: Requisition, actor: Actor, now: datetime
-) -> Mapping[str, Verb]:
-    said = {"requisition_id": found.id, "actor": actor, "now": now}
-    read = "" if found.submitted_at is None else digest(session, found.id)
+def requisition_verbs(uow: Uow, found: Requisition) -> Mapping[str, Verb]:
+    said = {"requisition_id": found.id}
+    read = "" if found.submitted_at is None else digest(uow.session, found.id)
     commented = {**said, "comment": "So it is."}
     return {
         "requisitions.update": partial(
-            requisitions.update, session, changes={"purpose": "Another one"}, **said
+            requisitions.update, uow, changes={"purpose": "Another one"}, **said
         ),
-        "requisitions.submit": partial(requisitions.submit, session, **said),
-        "requisitions.recall": partial(requisitions.recall, session, **said),
-        "requisitions.cancel": partial(requisitions.cancel, session, **commented),
-        "requisitions.adopt": partial(adoption.adopt, session, **commented),
-        "requisitions.approve": partial(deciding.approve, session, digest=read, **said),
-        "requisitions.reject": partial(deciding.reject, session, digest=read, **commented),
+        "requisitions.submit": partial(requisitions.submit, uow, **said),
+        "requisitions.recall": partial(requisitions.recall, uow, **said),
+        "requisitions.cancel": partial(requisitions.cancel, uow, **commented),
+        "requisitions.adopt": partial(adoption.adopt, uow, **commented),
+        "requisitions.approve": partial(deciding.approve, uow, digest=read, **said),
+        "requisitions.reject": partial(deciding.reject, uow, digest=read, **commented),
         "requisitions.request_changes": partial(
-            deciding.request_changes, session, digest=read, **commented
+            deciding.request_changes, uow, digest=read, **commented
         ),
         "requisitions.confirm_urgency": partial(
-            deciding.confirm_urgency,
-            session,
-            digest=read,
-            urgency=deciding.Urgency.CONFIRMED,
-            **said,
+            deciding.confirm_urgency, uow, digest=read, urgency=deciding.Urgency.CONFIRMED, **said
         ),
-        "requisitions.validate": partial(
-            treasury_validation.validate, session, digest=read, **said
-        ),
+        "requisitions.validate": partial(treasury_validation.validate, uow, digest=read, **said),
         "requisitions.redirect": partial(
             redirects.propose_for_requisition,
-            session,
+            uow,
             destination="0712345679",
             reason="A new phone",
             **said,
         ),
-        "requisitions.return": partial(requisitions.return_to_requester, session, **commented),
-        "requisitions.hold": partial(requisitions.put_on_hold, session, **commented),
-        "requisitions.close_short": partial(requisitions.close_short, session, **commented),
-        "requisitions.review": partial(requisitions.review, session, **said),
+        "requisitions.return": partial(requisitions.return_to_requester, uow, **commented),
+        "requisitions.hold": partial(requisitions.put_on_hold, uow, **commented),
+        "requisitions.close_short": partial(requisitions.close_short, uow, **commented),
+        "requisitions.review": partial(requisitions.review, uow, **said),
     }
 
 
@@ -150,47 +141,39 @@ def test_offers_of_a_requisition_are_what_its_verbs_say(
     done: set[str] = set()
     for name in WHO:
         actor = acting(session, name)
+        uow = Uow(session, actor, now)
         try:
-            offered = offers.of_requisition(session, requisition_id=found.id, actor=actor, now=now)
+            offered = offers.of_requisition(uow, requisition_id=found.id)
         except errors.NotFound:
             continue
-        done |= outcomes(session, offered, requisition_verbs(session, found, actor, now))
+        done |= outcomes(session, offered, requisition_verbs(uow, found))
     assert somebody_may <= done
 
 
-def payment_verbs(
-    session: Session, found: Payment, actor: Actor, now: datetime
-) -> Mapping[str, Verb]:
-    said = {"payment_id": found.id, "actor": actor, "now": now}
+def payment_verbs(uow: Uow, found: Payment) -> Mapping[str, Verb]:
+    said = {"payment_id": found.id}
 
     def change() -> None:
-        requisition, payment = payments.locked(session, payment_id=found.id, actor=actor)
+        requisition, payment = payments.locked(uow.session, payment_id=found.id, actor=uow.actor)
         payments.change(
-            session,
-            requisition=requisition,
-            payment=payment,
-            changes={"metadata": {"a": "b"}},
-            actor=actor,
-            now=now,
+            uow, requisition=requisition, payment=payment, changes={"metadata": {"a": "b"}}
         )
 
     return {
         "payments.update": change,
-        "payments.cancel": partial(payments.cancel, session, **said),
-        "payments.send_otp": partial(payments.send_code, session, **said),
-        "payments.execute": partial(payments.execute, session, **said),
-        "payments.unlock_release": partial(payments.unlock_release, session, **said),
-        "payments.requery": partial(payments.requery, session, **said),
+        "payments.cancel": partial(payments.cancel, uow, **said),
+        "payments.send_otp": partial(payments.send_code, uow, **said),
+        "payments.execute": partial(payments.execute, uow, **said),
+        "payments.unlock_release": partial(payments.unlock_release, uow, **said),
+        "payments.requery": partial(
+            payments.requery, uow.session, actor=uow.actor, now=uow.now, **said
+        ),
         "payments.reconcile": partial(
-            reconciliation.reconcile_by_hand,
-            session,
-            payment_id=found.id,
-            evidence={},
-            actor=actor,
+            reconciliation.reconcile_by_hand, uow, payment_id=found.id, evidence={}
         ),
         "payments.record_variance": partial(
             variances.record,
-            session,
+            uow,
             kind=VarianceKind.FEE,
             adjusted_amount=(found.paid_amount or found.amount) + 50,
             reason="A fee of the statement",
@@ -198,7 +181,7 @@ def payment_verbs(
         ),
         "payments.redirect": partial(
             redirects.propose_for_payment,
-            session,
+            uow,
             destination="0712345679",
             reason="A new phone",
             **said,
@@ -215,11 +198,10 @@ def verified(session: Session) -> Payment:
 def stopped(session: Session) -> Payment:
     payment = making.pending(session)
     pauses.pause(
-        session,
+        Uow.of(session, acting(session, "cfo")),
         scope=PauseScope.STORE,
         object_id=payment.store_id,
         reason="x",
-        actor=acting(session, "cfo"),
     )
     session.flush()
     return payment
@@ -247,23 +229,22 @@ def test_offers_of_a_payment_are_what_its_verbs_say(
     done: set[str] = set()
     for name in WHO:
         actor = acting(session, name)
+        uow = Uow(session, actor, now)
         try:
-            offered = offers.of_payment(session, payment_id=found.id, actor=actor, now=now)
+            offered = offers.of_payment(uow, payment_id=found.id)
         except errors.NotFound:
             continue
-        done |= outcomes(session, offered, payment_verbs(session, found, actor, now))
+        done |= outcomes(session, offered, payment_verbs(uow, found))
     assert somebody_may <= done
 
 
 def variance(session: Session) -> VarianceAdjustment:
     return variances.record(
-        session,
+        Uow.of(session, acting(session, "treasury")),
         payment_id=books.pay(session, "1500.00").id,
         kind=VarianceKind.FEE,
         adjusted_amount=Decimal("1550.00"),
         reason="A fee of the statement",
-        actor=acting(session, "treasury"),
-        now=session.info["now"],
     )
 
 
@@ -271,28 +252,28 @@ def test_offers_of_a_variance_are_what_its_verbs_say(session: Session) -> None:
     found, now = variance(session), session.info["now"]
     done: set[str] = set()
     for name in WHO:
-        said = {"variance_id": found.id, "actor": acting(session, name), "now": now}
+        uow = Uow(session, acting(session, name), now)
+        said = {"variance_id": found.id}
         verbs = {
-            "variances.approve": partial(variances.approve, session, **said),
-            "variances.reject": partial(variances.reject, session, reason="No.", **said),
+            "variances.approve": partial(variances.approve, uow, **said),
+            "variances.reject": partial(variances.reject, uow, reason="No.", **said),
         }
-        done |= outcomes(session, offers.of_variance(session, **said), verbs)
+        done |= outcomes(session, offers.of_variance(uow, **said), verbs)
     assert done == {"variances.approve", "variances.reject"}
 
 
-def replenishment_verbs(
-    session: Session, said: Mapping[str, Any], amount: Any
-) -> Mapping[str, Verb]:
+def replenishment_verbs(uow: Uow, found: Replenishment, amount: Any) -> Mapping[str, Verb]:
+    said = {"replenishment_id": found.id}
     return {
-        "replenishments.approve": partial(replenishments.approve, session, **said),
-        "replenishments.reject": partial(replenishments.reject, session, reason="No.", **said),
-        "replenishments.cancel": partial(replenishments.cancel, session, reason="No.", **said),
-        "replenishments.send_otp": partial(replenishments.request_code, session, **said),
-        "replenishments.unlock_release": partial(replenishments.unlock, session, **said),
+        "replenishments.approve": partial(replenishments.approve, uow, **said),
+        "replenishments.reject": partial(replenishments.reject, uow, reason="No.", **said),
+        "replenishments.cancel": partial(replenishments.cancel, uow, reason="No.", **said),
+        "replenishments.send_otp": partial(replenishments.request_code, uow, **said),
+        "replenishments.unlock_release": partial(replenishments.unlock, uow, **said),
         "replenishments.fund": partial(
-            replenishments.fund, session, bank_reference="FT-OFFERED-1", **said
+            replenishments.fund, uow, bank_reference="FT-OFFERED-1", **said
         ),
-        "replenishments.receive": partial(replenishments.receive, session, amount=amount, **said),
+        "replenishments.receive": partial(replenishments.receive, uow, amount=amount, **said),
     }
 
 
@@ -310,13 +291,14 @@ def test_offers_of_a_replenishment_are_what_its_verbs_say(
     found, now = state(session, books.fund(session)), session.info["now"]
     done: set[str] = set()
     for name in WHO:
-        said = {"replenishment_id": found.id, "actor": acting(session, name), "now": now}
+        actor = acting(session, name)
+        uow = Uow(session, actor, now)
         try:
-            offered = offers.of_replenishment(session, **said)
+            offered = offers.of_replenishment(uow, replenishment_id=found.id)
         except errors.NotFound:
             continue
         amount = found.approved_amount or found.requested_amount
-        done |= outcomes(session, offered, replenishment_verbs(session, said, amount))
+        done |= outcomes(session, offered, replenishment_verbs(uow, found, amount))
     assert somebody_may <= done
 
 
@@ -324,26 +306,25 @@ def test_offers_of_a_change_are_what_its_verbs_say(session: Session) -> None:
     now = session.info["now"]
     requisition = approved(session)
     change = redirects.propose_for_requisition(
-        session,
+        Uow(session, acting(session, "staff"), now),
         requisition_id=requisition.id,
         destination="0712345679",
         reason="A new phone",
-        actor=acting(session, "staff"),
-        now=now,
     )
     assert change.digest is not None
     read, done = change.digest.hex(), set[str]()
     for name in WHO:
         actor = acting(session, name)
-        said = {"change_id": change.id, "actor": actor, "now": now}
+        uow = Uow(session, actor, now)
+        said = {"change_id": change.id}
         try:
-            offered = offers.of_change(session, **said)
+            offered = offers.of_change(uow, **said)
         except errors.NotFound:
             continue
         verbs = {
-            "changes.confirm": partial(changes.confirm, session, digest=read, **said),
-            "changes.reject": partial(changes.reject, session, digest=read, comment="No.", **said),
-            "changes.withdraw": partial(changes.withdraw, session, **said),
+            "changes.confirm": partial(changes.confirm, uow, digest=read, **said),
+            "changes.reject": partial(changes.reject, uow, digest=read, comment="No.", **said),
+            "changes.withdraw": partial(changes.withdraw, uow, **said),
         }
         done |= outcomes(session, offered, verbs)
     assert done == {"changes.confirm", "changes.reject", "changes.withdraw"}
@@ -352,9 +333,6 @@ def test_offers_of_a_change_are_what_its_verbs_say(session: Session) -> None:
 def test_what_a_role_does_not_reach_is_not_offered(session: Session) -> None:
     found = submitted(session)
     offered = offers.of_requisition(
-        session,
-        requisition_id=found.id,
-        actor=acting(session, "auditor"),
-        now=session.info["now"],
+        Uow.of(session, acting(session, "auditor")), requisition_id=found.id
     )
     assert offered == []

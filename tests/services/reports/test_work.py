@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from pettycash.models.imprest import VarianceKind
 from pettycash.models.operations import PauseScope
 from pettycash.services import requisitions
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import variances
 from pettycash.services.operations import pauses
 from pettycash.services.payments import redirects
@@ -20,7 +21,7 @@ from tests.factories.requisitions import approve, approved, raised, submitted, w
 
 
 def waits(session: Session, name: str) -> dict[str, set[Any]]:
-    found = work.waiting(session, actor=acting(session, name))
+    found = work.waiting(Uow.of(session, acting(session, name)))
     assert all(each.count == len(each.items) for each in found)
     return {each.kind: {item.id for item in each.items} for each in found}
 
@@ -40,11 +41,9 @@ def test_a_requisition_waits_for_one_after_the_other(session: Session) -> None:
     assert "validations" not in waits(session, "cfo")
 
     requisitions.return_to_requester(
-        session,
+        Uow.of(session, acting(session, "treasury")),
         requisition_id=found.id,
         comment="The phone is wrong.",
-        actor=acting(session, "treasury"),
-        now=session.info["now"],
     )
     session.flush()
     assert found.id in waits(session, "staff")["sent_back"]
@@ -60,7 +59,7 @@ def test_a_payment_waits_for_who_may_release_it_and_not_for_its_maker(session: S
     assert payment.id not in waits(session, "cfo").get("releases", set())  # treasury comes first
     [item] = [
         item
-        for each in work.waiting(session, actor=acting(session, making.EXECUTOR))
+        for each in work.waiting(Uow.of(session, acting(session, making.EXECUTOR)))
         for item in each.items
         if item.id == payment.id
     ]
@@ -68,11 +67,10 @@ def test_a_payment_waits_for_who_may_release_it_and_not_for_its_maker(session: S
     assert (item.amount, item.currency) == (payment.amount, payment.currency)
 
     pauses.pause(
-        session,
+        Uow.of(session, acting(session, "cfo")),
         scope=PauseScope.STORE,
         object_id=payment.store_id,
         reason="It is counted.",
-        actor=acting(session, "cfo"),
     )
     session.flush()
     assert payment.id not in waits(session, making.EXECUTOR).get("releases", set())
@@ -80,17 +78,14 @@ def test_a_payment_waits_for_who_may_release_it_and_not_for_its_maker(session: S
 
 def test_a_pause_waits_for_the_second_person_once_the_first_has_asked(session: Session) -> None:
     paused = pauses.pause(
-        session,
+        Uow.of(session, acting(session, "cfo")),
         scope=PauseScope.COMPANY,
         object_id=None,
         reason="An exercise.",
-        actor=acting(session, "cfo"),
     )
     session.flush()
     assert "resumes" not in waits(session, "operator")
-    pauses.resume(
-        session, pause_id=paused.id, actor=acting(session, "cfo"), now=session.info["now"]
-    )
+    pauses.resume(Uow.of(session, acting(session, "cfo")), pause_id=paused.id)
     session.flush()
 
     assert waits(session, "operator")["resumes"] == {paused.id}
@@ -117,22 +112,18 @@ def test_a_replenishment_waits_for_approver_then_sender_then_keeper(session: Ses
 
 def test_variances_and_redirects_wait_for_their_deciders(session: Session) -> None:
     adjustment = variances.record(
-        session,
+        Uow.of(session, acting(session, "group_finance_manager")),
         payment_id=books.pay(session, "1500.00").id,
         kind=VarianceKind.FEE,
         adjusted_amount=Decimal("1550.00"),
         reason="A fee of the statement",
-        actor=acting(session, "group_finance_manager"),
-        now=session.info["now"],
     )
     requisition = approved(session)
     change = redirects.propose_for_requisition(
-        session,
+        Uow.of(session, acting(session, "staff")),
         requisition_id=requisition.id,
         destination="0712345679",
         reason="A new phone",
-        actor=acting(session, "staff"),
-        now=session.info["now"],
     )
     session.flush()
 
@@ -150,10 +141,7 @@ def test_the_list_costs_the_same_however_much_waits(session: Session) -> None:
     for _ in range(work.LOOKED_AT_MAX + 3):
         requisition = raised(session)
         requisitions.submit(
-            session,
-            requisition_id=requisition.id,
-            actor=acting(session, "staff"),
-            now=session.info["now"],
+            Uow.of(session, acting(session, "staff")), requisition_id=requisition.id
         )
     reader = acting(session, waiting_for(session, requisition))
     statements: list[str] = []
@@ -165,7 +153,7 @@ def test_the_list_costs_the_same_however_much_waits(session: Session) -> None:
     event.listen(connection, "before_cursor_execute", watch)
     try:
         [decisions] = [
-            each for each in work.waiting(session, actor=reader) if each.kind == "decisions"
+            each for each in work.waiting(Uow.of(session, reader)) if each.kind == "decisions"
         ]
     finally:
         event.remove(connection, "before_cursor_execute", watch)

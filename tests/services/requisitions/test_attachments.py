@@ -18,6 +18,7 @@ from pettycash.models.requisitions import (
 )
 from pettycash.runtime import db
 from pettycash.services.foundation import images, text_validation, visibility
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.requisitions import attachments
 from tests.factories.people import acting, company_id
 from tests.factories.pictures import picture
@@ -41,12 +42,10 @@ def package(*names: str, size: int = 1) -> bytes:
 def attach(session: Session, content: bytes, name: str = "receipt.pdf", **more: str) -> Attachment:
     requisition = raised(session, by=more.get("by", "staff"))
     return attachments.attach(
-        session,
+        Uow.of(session, acting(session, more.get("by", "staff"))),
         requisition_id=requisition.id,
         filename=name,
         content=content,
-        actor=acting(session, more.get("by", "staff")),
-        now=session.info["now"],
     )
 
 
@@ -164,10 +163,9 @@ def test_a_file_is_kept_and_read_back(session: Session) -> None:
 
     actor = acting(session, "staff")
     row, content = attachments.read(
-        session,
+        Uow.of(session, actor),
         requisition_id=attachment.requisition_id,
         attachment_id=attachment.id,
-        actor=actor,
     )
 
     assert (row.content_type, row.size, content) == (images.PNG, len(PNG), PNG)
@@ -226,12 +224,10 @@ def test_one_person_stores_so_much_in_a_company_day(session: Session) -> None:
     tomorrow = session.info["now"] + timedelta(days=1)
     requisition = raised(session)
     attachments.attach(
-        session,
+        Uow(session, acting(session, "staff"), tomorrow),
         requisition_id=requisition.id,
         filename="x",
         content=b"%PDF-2",
-        actor=acting(session, "staff"),
-        now=tomorrow,
     )
 
 
@@ -261,28 +257,18 @@ def test_beyond_scope_nothing_is_attached_or_read(session: Session) -> None:
     attachment = attach(session, PNG)
     stranger = acting(session, "staff_2")
 
+    uow = Uow.of(session, stranger)
     with pytest.raises(visibility.RequisitionNotFound):
         attachments.attach(
-            session,
-            requisition_id=attachment.requisition_id,
-            filename="x",
-            content=b"%PDF-",
-            actor=stranger,
-            now=session.info["now"],
+            uow, requisition_id=attachment.requisition_id, filename="x", content=b"%PDF-"
         )
     with pytest.raises(visibility.RequisitionNotFound):
-        attachments.read(
-            session,
-            requisition_id=attachment.requisition_id,
-            attachment_id=attachment.id,
-            actor=stranger,
-        )
+        attachments.read(uow, requisition_id=attachment.requisition_id, attachment_id=attachment.id)
     with pytest.raises(attachments.AttachmentNotFound):
         attachments.read(
-            session,
+            Uow.of(session, acting(session, "staff")),
             requisition_id=raised(session).id,
             attachment_id=attachment.id,
-            actor=acting(session, "staff"),
         )
 
 
@@ -296,12 +282,10 @@ def test_what_is_over_takes_no_more_files(session: Session, status: RequisitionS
 
     with pytest.raises(IllegalRequisitionState):
         attachments.attach(
-            session,
+            Uow.of(session, acting(session, "staff")),
             requisition_id=requisition.id,
             filename="x",
             content=PNG,
-            actor=acting(session, "staff"),
-            now=session.info["now"],
         )
 
 
@@ -311,10 +295,8 @@ def test_the_number_of_files_is_bounded(session: Session, monkeypatch: pytest.Mo
 
     with pytest.raises(attachments.TooManyAttachments):
         attachments.attach(
-            session,
+            Uow.of(session, acting(session, "staff")),
             requisition_id=first.requisition_id,
             filename="x",
             content=b"%PDF-1",
-            actor=acting(session, "staff"),
-            now=session.info["now"],
         )

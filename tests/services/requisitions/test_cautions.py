@@ -11,6 +11,7 @@ from pettycash.models.approvals import ApprovalRound
 from pettycash.models.requisitions import Attachment, Requisition
 from pettycash.services import requisitions
 from pettycash.services.approvals import approved_facts, rounds
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.requisitions import attachments, cautions
 from tests.factories.people import acting
 from tests.factories.requisitions import (
@@ -26,27 +27,20 @@ from tests.factories.requisitions import (
 
 def attach(session: Session, requisition: Requisition, words: str) -> Attachment:
     return attachments.attach(
-        session,
+        Uow.of(session, acting(session, "staff")),
         requisition_id=requisition.id,
         filename="quotation.pdf",
         content=b"%PDF-1.7 " + words.encode(),
-        actor=acting(session, "staff"),
-        now=session.info["now"],
     )
 
 
 def submit(session: Session, requisition: Requisition) -> None:
-    requisitions.submit(
-        session,
-        requisition_id=requisition.id,
-        actor=acting(session, "staff"),
-        now=session.info["now"],
-    )
+    requisitions.submit(Uow.of(session, acting(session, "staff")), requisition_id=requisition.id)
 
 
 def codes(session: Session, requisition: Requisition, by: str = "branch_manager") -> list[str]:
     session.flush()
-    found = cautions.of(session, [requisition], acting(session, by))
+    found = cautions.of(Uow.of(session, acting(session, by)), [requisition])
     return [each.code for each in found[requisition.id]]
 
 
@@ -85,12 +79,7 @@ def test_after_another_submission_it_is_a_file_like_the_others(session: Session)
     draft = raised(session)
     submit(session, draft)
     file = attach(session, draft, "three chairs")
-    requisitions.recall(
-        session,
-        requisition_id=draft.id,
-        actor=acting(session, "staff"),
-        now=session.info["now"],
-    )
+    requisitions.recall(Uow.of(session, acting(session, "staff")), requisition_id=draft.id)
     session.flush()
     assert codes(session, draft) == []
 
@@ -139,7 +128,7 @@ def test_two_identical_requisitions_of_a_day_are_warned_of(session: Session) -> 
     first = approved(session, payee_name="Spring Water")
     second = submitted(session, payee_name="spring water", destination="0722000000")
 
-    found = cautions.of(session, [first, second], acting(session, "treasury"))
+    found = cautions.of(Uow.of(session, acting(session, "treasury")), [first, second])
 
     assert [(each.code, each.numbers) for each in found[first.id]] == [
         (cautions.IDENTICAL, (second.number,))
@@ -169,7 +158,7 @@ def test_the_same_payee_by_another_requester_is_warned_of_without_a_number(
     first = submitted(session)
     submitted(session, by="staff_mombasa")
 
-    found = cautions.of(session, [first], acting(session, "branch_manager"))[first.id]
+    found = cautions.of(Uow.of(session, acting(session, "branch_manager")), [first])[first.id]
 
     assert [(each.code, each.numbers) for each in found] == [(cautions.IDENTICAL, ())]
 
@@ -182,12 +171,7 @@ def test_what_does_not_ask_that_day_is_no_twin(session: Session, away: str) -> N
     else:
         second = submitted(session)
         if away == "cancelled":
-            requisitions.cancel(
-                session,
-                requisition_id=second.id,
-                actor=acting(session, "staff"),
-                now=session.info["now"],
-            )
+            requisitions.cancel(Uow.of(session, acting(session, "staff")), requisition_id=second.id)
         else:
             second.submitted_at = session.info["now"] - timedelta(days=1)
 

@@ -19,6 +19,7 @@ from pettycash.models.requisitions import (
 from pettycash.services import requisitions
 from pettycash.services.approvals import rounds, thresholds
 from pettycash.services.foundation import visibility
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.requisitions import creation, validation
 from tests.factories.people import acting
 from tests.factories.policies import switch
@@ -67,7 +68,7 @@ def test_somebody_else_never_changes_submits_recalls_or_cancels_it(session: Sess
         change(session, draft, by="branch_manager", purpose="Wine")
     for verb in (requisitions.submit, requisitions.recall, requisitions.cancel):
         with pytest.raises(creation.NotRequester):
-            verb(session, requisition_id=draft.id, actor=manager, now=now)
+            verb(Uow(session, manager, now), requisition_id=draft.id)
 
 
 def test_beyond_scope_there_is_no_requisition(session: Session) -> None:

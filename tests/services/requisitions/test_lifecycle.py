@@ -15,6 +15,7 @@ from pettycash.models.requisitions import (
 from pettycash.services import requisitions
 from pettycash.services.approvals import rounds
 from pettycash.services.foundation import text_validation
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.requisitions import lifecycle
 from tests.factories.people import acting
 from tests.factories.requisitions import (
@@ -35,10 +36,7 @@ def test_submitting_twice_is_refused(session: Session) -> None:
 
     with pytest.raises(IllegalRequisitionState):
         requisitions.submit(
-            session,
-            requisition_id=requisition.id,
-            actor=acting(session, "staff"),
-            now=session.info["now"],
+            Uow.of(session, acting(session, "staff")), requisition_id=requisition.id
         )
 
 
@@ -47,9 +45,10 @@ def test_recalling_makes_it_a_draft_whose_next_round_is_new(session: Session) ->
     approve(session, requisition, "branch_manager")
     staff, now = acting(session, "staff"), session.info["now"]
 
-    requisitions.recall(session, requisition_id=requisition.id, actor=staff, now=now)
+    uow = Uow(session, staff, now)
+    requisitions.recall(uow, requisition_id=requisition.id)
     assert requisition.status is R.DRAFT
-    requisitions.submit(session, requisition_id=requisition.id, actor=staff, now=now)
+    requisitions.submit(uow, requisition_id=requisition.id)
 
     latest = rounds.latest(session, requisition.id)
     assert latest is not None
@@ -67,10 +66,7 @@ def test_what_waits_for_nobody_is_not_recalled(session: Session) -> None:
     for requisition in (raised(session), approved(session)):
         with pytest.raises(IllegalRequisitionState):
             requisitions.recall(
-                session,
-                requisition_id=requisition.id,
-                actor=acting(session, "staff"),
-                now=session.info["now"],
+                Uow.of(session, acting(session, "staff")), requisition_id=requisition.id
             )
 
 
@@ -79,11 +75,9 @@ def test_cancelling_ends_it(session: Session, stage: Callable[..., Requisition])
     requisition = stage(session)
 
     requisitions.cancel(
-        session,
+        Uow.of(session, acting(session, "staff")),
         requisition_id=requisition.id,
         comment="Not needed",
-        actor=acting(session, "staff"),
-        now=session.info["now"],
     )
 
     assert requisition.status is R.CANCELLED
@@ -91,10 +85,7 @@ def test_cancelling_ends_it(session: Session, stage: Callable[..., Requisition])
     assert actions(session, requisition)[-1] is TrailAction.CANCELLED
     with pytest.raises(IllegalRequisitionState):
         requisitions.submit(
-            session,
-            requisition_id=requisition.id,
-            actor=acting(session, "staff"),
-            now=session.info["now"],
+            Uow.of(session, acting(session, "staff")), requisition_id=requisition.id
         )
 
 
@@ -104,14 +95,15 @@ def test_cancelling_ends_it(session: Session, stage: Callable[..., Requisition])
 def test_a_hold_is_placed_once_and_lifted_once(session: Session) -> None:
     requisition = approved(session)
     treasury, now = acting(session, "treasury"), session.info["now"]
-    at = {"requisition_id": requisition.id, "actor": treasury, "now": now}
+    uow = Uow(session, treasury, now)
+    at = {"requisition_id": requisition.id}
 
-    requisitions.put_on_hold(session, comment="Receipt unreadable", **at)
+    requisitions.put_on_hold(uow, comment="Receipt unreadable", **at)
     with pytest.raises(lifecycle.HoldUnchanged):
-        requisitions.put_on_hold(session, comment="Again", **at)
-    requisitions.take_off_hold(session, comment="Seen", **at)
+        requisitions.put_on_hold(uow, comment="Again", **at)
+    requisitions.take_off_hold(uow, comment="Seen", **at)
     with pytest.raises(lifecycle.HoldUnchanged):
-        requisitions.take_off_hold(session, comment="Again", **at)
+        requisitions.take_off_hold(uow, comment="Again", **at)
 
     assert requisition.held_at is None
     assert actions(session, requisition)[-2:] == [
@@ -125,19 +117,15 @@ def test_returning_sends_it_back_through_approval(session: Session) -> None:
     now = session.info["now"]
 
     requisitions.return_to_requester(
-        session,
+        Uow(session, acting(session, "treasury"), now),
         requisition_id=requisition.id,
         comment="Which branch?",
-        actor=acting(session, "treasury"),
-        now=now,
     )
 
     assert requisition.status is R.CHANGES_REQUESTED
     assert requisition.approved_amount is None
     change(session, requisition, purpose="Water, Westlands")
-    requisitions.submit(
-        session, requisition_id=requisition.id, actor=acting(session, "staff"), now=now
-    )
+    requisitions.submit(Uow(session, acting(session, "staff"), now), requisition_id=requisition.id)
     assert waiting_for(session, requisition) == "branch_manager"
 
 
@@ -148,17 +136,17 @@ def test_treasury_says_why_and_is_no_party(session: Session, verb: str) -> None:
     own = approved(session, by="treasury")
     act: Any = getattr(requisitions, verb)
     treasury = acting(session, "treasury")
-    more = {"now": session.info["now"]}
 
+    uow = Uow.of(session, treasury)
     with pytest.raises(lifecycle.PartyToIt):
-        act(session, requisition_id=own.id, comment="Mine", actor=treasury, **more)
+        act(uow, requisition_id=own.id, comment="Mine")
 
     others = approved(session)
     if verb == "close_short":
         with pytest.raises(IllegalRequisitionState):
-            act(session, requisition_id=others.id, comment="Why", actor=treasury, **more)
+            act(uow, requisition_id=others.id, comment="Why")
         return
     if verb == "take_off_hold":
         others.held_at = session.info["now"]
     with pytest.raises(text_validation.InvalidText):
-        act(session, requisition_id=others.id, comment="  ", actor=treasury, **more)
+        act(uow, requisition_id=others.id, comment="  ")

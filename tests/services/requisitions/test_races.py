@@ -23,6 +23,7 @@ from pettycash.runtime import db
 from pettycash.services import payments as payments_service
 from pettycash.services import requisitions
 from pettycash.services.approvals import approved_facts, deciding
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 from pettycash.services.payments import redirects, treasury_validation
 from pettycash.services.requisitions import attachments
@@ -59,7 +60,7 @@ def prepared(demo: UUID, stage: Callable[..., Requisition], *arguments: Any) -> 
 
 def act(demo: UUID, verb: Callable[..., Any], by: str, **facts: Any) -> Callable[[], Any]:
     def work(session: Session) -> Any:
-        return verb(session, actor=acting(session, by), now=session.info["now"], **facts)
+        return verb(Uow.of(session, acting(session, by)), **facts)
 
     return lambda: within(demo, work)
 
@@ -231,12 +232,10 @@ def test_agreeing_meets_a_cancelling(demo: UUID) -> None:
     def proposed(session: Session) -> tuple[UUID, UUID, str]:
         payment = making.pending(session)
         change = redirects.propose_for_payment(
-            session,
+            Uow.of(session, acting(session, "treasury")),
             payment_id=payment.id,
             destination="0711111111",
             reason="Another phone",
-            actor=acting(session, "treasury"),
-            now=session.info["now"],
         )
         assert change.digest is not None
         return payment.id, change.id, change.digest.hex()
@@ -270,12 +269,10 @@ def test_the_same_receipt_at_once_is_taken_once(demo: UUID) -> None:
         return lambda: within(
             demo,
             lambda session: attachments.attach(
-                session,
+                Uow.of(session, acting(session, "staff")),
                 requisition_id=requisition_id,
                 filename="r.pdf",
                 content=b"%PDF-1.7 the same",
-                actor=acting(session, "staff"),
-                now=session.info["now"],
             ),
         )
 

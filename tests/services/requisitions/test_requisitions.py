@@ -30,6 +30,7 @@ from pettycash.runtime.rails import Method
 from pettycash.services import requisitions
 from pettycash.services.approvals import rounds
 from pettycash.services.foundation import destinations, rail_limits, text_validation
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import accounts
 from pettycash.services.requisitions import creation, reading, validation
 from tests.factories.people import acting
@@ -274,7 +275,9 @@ def test_an_amount_above_what_travels_at_a_time_says_how_many_payments_it_takes(
     amounts = {"250000.00": 1, "250001.00": 2, "300000.00": 2, "5000000.00": 20}
 
     for amount, needed in amounts.items():
-        found, _ = reading.detail(session, raised(session, amount), acting(session, "staff"))
+        found, _ = reading.detail(
+            Uow.of(session, acting(session, "staff")), raised(session, amount)
+        )
         assert found["payments_needed"] == needed, amount
 
 
@@ -292,10 +295,7 @@ def test_the_limits_of_the_account_that_would_pay_are_said_too(session: Session)
 
 def submit(session: Session, requisition: Requisition) -> Requisition:
     return requisitions.submit(
-        session,
-        requisition_id=requisition.id,
-        actor=acting(session, "staff"),
-        now=session.info["now"],
+        Uow.of(session, acting(session, "staff")), requisition_id=requisition.id
     )
 
 

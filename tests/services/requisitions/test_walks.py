@@ -23,6 +23,7 @@ from pettycash.runtime import errors
 from pettycash.services import requisitions
 from pettycash.services.approvals import approved_facts, deciding, rounds
 from pettycash.services.approvals.deciding import Urgency
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import treasury_validation
 from tests.factories.people import acting
 from tests.factories.requisitions import digest, line, raised, waiting_for
@@ -55,14 +56,12 @@ def _decider(session: Session, requisition: Requisition, chance: random.Random) 
 def _decide(verb: str, **more: object) -> Act:
     def act(session: Session, requisition: Requisition, chance: random.Random) -> object:
         return getattr(deciding, verb)(
-            session,
+            Uow.of(session, acting(session, _decider(session, requisition, chance))),
             requisition_id=requisition.id,
             digest=digest(session, requisition.id)
             if rounds.latest(session, requisition.id) and chance.random() < 0.9
             else "0" * 64,
             comment="Because.",
-            actor=acting(session, _decider(session, requisition, chance)),
-            now=session.info["now"],
             **more,
         )
 
@@ -72,10 +71,10 @@ def _decide(verb: str, **more: object) -> Act:
 def _do(verb: str, by: str, **more: object) -> Act:
     def act(session: Session, requisition: Requisition, chance: random.Random) -> object:
         return getattr(requisitions, verb)(
-            session,
+            Uow.of(
+                session, acting(session, by if chance.random() < 0.9 else chance.choice(PEOPLE))
+            ),
             requisition_id=requisition.id,
-            actor=acting(session, by if chance.random() < 0.9 else chance.choice(PEOPLE)),
-            now=session.info["now"],
             **more,
         )
 
@@ -99,13 +98,11 @@ def _edit(session: Session, requisition: Requisition, chance: random.Random) -> 
 
 def _validate(session: Session, requisition: Requisition, chance: random.Random) -> object:
     return treasury_validation.validate(
-        session,
+        Uow.of(session, acting(session, "treasury")),
         requisition_id=requisition.id,
         digest=digest(session, requisition.id)
         if rounds.latest(session, requisition.id)
         else "0" * 64,
-        actor=acting(session, "treasury"),
-        now=session.info["now"],
     )
 
 

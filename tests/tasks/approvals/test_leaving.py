@@ -7,6 +7,7 @@ from pettycash.models.operations import Change, OutboxMessage
 from pettycash.runtime import db
 from pettycash.services.access import people
 from pettycash.services.foundation import requesters
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import security_alerts
 from pettycash.services.payments import redirects
 from pettycash.services.reconciliation import invariants
@@ -23,12 +24,10 @@ def test_everything_finds_somebody_else(live: Database) -> None:
             now = session.info["now"]
             waits, left = submitted(session), raised(session)
             redirected = redirects.propose_for_requisition(
-                session,
+                Uow(session, acting(session, "staff"), now),
                 requisition_id=approved(session).id,
                 destination="254722000000",
                 reason="The shop has a new number.",
-                actor=acting(session, "staff"),
-                now=now,
             )
             assert redirected.decider_id == user_id(session, "branch_manager")
             for name in ("branch_manager", "staff"):

@@ -25,6 +25,7 @@ from pettycash.models.payments import (
 )
 from pettycash.runtime import db, settings
 from pettycash.services.foundation import outbox
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import pauses
 from pettycash.services.payments import callbacks, provider_accounts
 from pettycash.services.reconciliation.invariants import check_books
@@ -100,12 +101,7 @@ def lift() -> None:
             stopped = pauses.open_pause(
                 session, scope=PauseScope.PROVIDER_ACCOUNT, object_id=the_account_id(session)
             )
-            pauses.resume(
-                session,
-                pause_id=stopped.id,
-                actor=acting(session, who),
-                now=session.info["now"],
-            )
+            pauses.resume(Uow.of(session, acting(session, who)), pause_id=stopped.id)
 
 
 def the_account_id(session: Session) -> UUID:
@@ -117,13 +113,12 @@ def mend() -> None:
     with db.transaction() as session:
         account = provider_accounts.get(session, account_id=the_account_id(session), lock=True)
         provider_accounts.change(
-            session,
+            Uow.of(session, acting(session, "admin")),
             account=account,
             changes={
                 "base_url": "https://sandbox.safaricom.co.ke",
                 "credentials": {"consumer_key": "new"},
             },
-            actor=acting(session, "admin"),
         )
 
 
@@ -229,11 +224,10 @@ def test_a_pause_of_peoples_own_stops_no_question(rail: rails.FakeGateway) -> No
     working.work("payments.submit")
     with db.transaction() as session:
         pauses.pause(
-            session,
+            Uow.of(session, acting(session, "operator")),
             scope=PauseScope.PROVIDER_ACCOUNT,
             object_id=the_account_id(session),
             reason="counting",
-            actor=acting(session, "operator"),
         )
     working.wait(21)
 

@@ -23,6 +23,7 @@ from pettycash.models.ledger import Hold, JournalEntry, LedgerAccount
 from pettycash.models.operations import PauseScope
 from pettycash.models.payments import AttemptState, CallbackPurpose, Payment, PaymentStatus
 from pettycash.runtime import db
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import pauses
 from pettycash.services.payments import (
     callback_addresses,
@@ -244,23 +245,17 @@ def test_a_paused_payment_is_not_sent_and_goes_on_afterwards(
 ) -> None:
     with db.transaction() as session:
         stopped = pauses.pause(
-            session,
+            Uow.of(session, acting(session, "operator")),
             scope=PauseScope.COMPANY,
             object_id=None,
             reason="test",
-            actor=acting(session, "operator"),
         )
     working.work("payments.submit")
     assert (rail.sent, state(payment)) == ([], A.QUEUED)
 
     for who in ("operator", "cfo"):
         with db.transaction() as session:
-            pauses.resume(
-                session,
-                pause_id=stopped.id,
-                actor=acting(session, who),
-                now=session.info["now"],
-            )
+            pauses.resume(Uow.of(session, acting(session, who)), pause_id=stopped.id)
     working.work("payments.submit")
 
     assert len(rail.sent) == 1
@@ -279,22 +274,16 @@ def stop_by_pause(scope: PauseScope) -> Stop:
         }[scope]
         with db.transaction() as session:
             stopped = pauses.pause(
-                session,
+                Uow.of(session, acting(session, "operator")),
                 scope=scope,
                 object_id=object_id,
                 reason="test",
-                actor=acting(session, "operator"),
             ).id
 
         def resume() -> None:
             for who in ("operator", "cfo"):
                 with db.transaction() as session:
-                    pauses.resume(
-                        session,
-                        pause_id=stopped,
-                        actor=acting(session, who),
-                        now=session.info["now"],
-                    )
+                    pauses.resume(Uow.of(session, acting(session, who)), pause_id=stopped)
 
         return resume
 
@@ -319,10 +308,9 @@ def switch_off(payment: Payment) -> Callable[[], None]:
             account = db.lock(session, ProviderAccount, payment.provider_account_id)
             assert account is not None
             provider_accounts.change(
-                session,
+                Uow.of(session, acting(session, "admin")),
                 account=account,
                 changes={"is_active": is_active, "base_url": "https://sandbox.safaricom.co.ke"},
-                actor=acting(session, "admin"),
             )
 
     switch(False)
@@ -342,20 +330,12 @@ def block(payment: Payment) -> Callable[[], None]:
             assert case_id is not None
             now = session.info["now"]
             case = case_resolutions.propose(
-                session,
-                case_id=case_id,
-                proposal=proposal,
-                actor=acting(session, "treasury_3"),
-                now=now,
+                Uow(session, acting(session, "treasury_3"), now), case_id=case_id, proposal=proposal
             )
         with db.transaction() as session:
             now = session.info["now"]
             case_resolutions.confirm(
-                session,
-                case_id=case.id,
-                version=case.version,
-                actor=acting(session, "cfo"),
-                now=now,
+                Uow(session, acting(session, "cfo"), now), case_id=case.id, version=case.version
             )
 
     return end_the_case
@@ -395,28 +375,20 @@ def test_who_puts_it_off_waits_for_who_lets_it_go_on(payment: Payment, rail: Hon
     """A sending that has read of the pause, while the second person ends it."""
     with db.transaction() as session:
         stopped = pauses.pause(
-            session,
+            Uow.of(session, acting(session, "operator")),
             scope=PauseScope.COMPANY,
             object_id=None,
             reason="test",
-            actor=acting(session, "operator"),
         ).id
     with db.transaction() as session:
-        pauses.resume(
-            session,
-            pause_id=stopped,
-            actor=acting(session, "operator"),
-            now=session.info["now"],
-        )
+        pauses.resume(Uow.of(session, acting(session, "operator")), pause_id=stopped)
     looked = threading.Event()
     worker = threading.Thread(
         target=contextvars.copy_context().run,
         args=(lambda: (looked.set(), working.run_one("payments.submit", attempt_id(payment))),),
     )
     with db.transaction() as session:
-        pauses.resume(
-            session, pause_id=stopped, actor=acting(session, "cfo"), now=session.info["now"]
-        )
+        pauses.resume(Uow.of(session, acting(session, "cfo")), pause_id=stopped)
         session.flush()
         worker.start()
         assert looked.wait(5)
@@ -430,11 +402,10 @@ def test_questions_and_callbacks_go_on_while_paused(payment: Payment, rail: Hone
     working.work("payments.submit")
     with db.transaction() as session:
         pauses.pause(
-            session,
+            Uow.of(session, acting(session, "operator")),
             scope=PauseScope.COMPANY,
             object_id=None,
             reason="test",
-            actor=acting(session, "operator"),
         )
     deliver(payment, CallbackPurpose.RESULT, success_body(payment))
 

@@ -15,6 +15,7 @@ from pettycash.models.payments import Payment
 from pettycash.models.releases import CashAcknowledgement, ChallengeSend, ReleaseChallenge
 from pettycash.runtime import db, settings
 from pettycash.services import payments, releases
+from pettycash.services.foundation.uow import Uow
 from pettycash.tasks import delivery
 from pettycash.tasks import releases as otp
 from tests.factories import mailboxes, working
@@ -39,12 +40,7 @@ def hurried(live: Database) -> Iterator[None]:
 def asked_for_a_code() -> Payment:
     with db.transaction() as session:
         payment = making.pending(session)
-        payments.send_code(
-            session,
-            payment_id=payment.id,
-            actor=acting(session, "treasury_2"),
-            now=session.info["now"],
-        )
+        payments.send_code(Uow.of(session, acting(session, "treasury_2")), payment_id=payment.id)
         return payment
 
 
@@ -60,14 +56,14 @@ def refusal_of(payment: Payment, code: str) -> object:
     with db.transaction() as session:
         actor, now = acting(session, "treasury_2"), session.info["now"]
         return payments.verify_code(
-            session, payment_id=payment.id, code=code, actor=actor, now=now
+            Uow(session, actor, now), payment_id=payment.id, code=code
         ).refusal
 
 
 def acknowledged(payment: Payment, code: str) -> object:
     with db.transaction() as session:
         actor, now = acting(session, "custodian"), session.info["now"]
-        return payments.acknowledge(session, payment_id=payment.id, code=code, actor=actor, now=now)
+        return payments.acknowledge(Uow(session, actor, now), payment_id=payment.id, code=code)
 
 
 def relayed(topic: str) -> int:
@@ -191,7 +187,7 @@ def test_a_code_asked_for_while_one_is_on_its_way_is_sent_too(tmp_path: Path) ->
     assert first is not None
     with db.transaction() as session:
         actor, now = acting(session, "custodian"), session.info["now"]
-        payments.resend_acknowledgement(session, payment_id=payment.id, actor=actor, now=now)
+        payments.resend_acknowledgement(Uow(session, actor, now), payment_id=payment.id)
 
     with db.transaction() as session:
         payments.acknowledgement_delivered(session, acknowledgement_id=key, message=first)

@@ -33,6 +33,7 @@ from pettycash.services.access.identity.people import ActiveMember, ClientInfo
 from pettycash.services.foundation import encryption, permissions
 from pettycash.services.foundation.actors import REPORT, Actor, HeldRole
 from pettycash.services.foundation.live_roles import live_assignments
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 
 KIND = "api_key"
@@ -132,13 +133,11 @@ class Client:
 
 
 def create(
-    session: Session,
+    uow: Uow,
     *,
     name: str,
     scopes: Sequence[str],
     expires_at: datetime,
-    actor: Actor,
-    now: datetime,
     reason: str | None = None,
     branch_id: UUID | None = None,
     department_id: UUID | None = None,
@@ -151,6 +150,7 @@ def create(
         ScopeUnknown, LifeTooLong, KeyNameTaken.
         UnknownUnit, TwoUnits: there is no such unit, or there are two.
     """
+    session = uow.session
     unknown = sorted(set(scopes) - set(permissions.CLIENT_SCOPES))
     if unknown or not scopes:
         raise ScopeUnknown(errors={"scopes": [f"Unknown: {each}." for each in unknown]})
@@ -160,7 +160,7 @@ def create(
     if all(units.values()):
         raise TwoUnits(errors={"department_id": ["Name a branch or a department."]})
     organisation.check_places(session, units)
-    if not now < expires_at <= now + LIFE_MAX:
+    if not uow.now < expires_at <= uow.now + LIFE_MAX:
         raise LifeTooLong(errors={"expires_at": ["Choose a time at most 365 days from now."]})
     taken = session.execute(select(ApiKey.id).where(ApiKey.name == name)).scalar_one_or_none()
     if taken is not None:
@@ -169,19 +169,19 @@ def create(
     text = f"{prefix}_{secrets.token_urlsafe(encryption.TOKEN_BYTES)}"
     key = ApiKey(
         id=new_id(),
-        company_id=actor.company_id,
+        company_id=uow.actor.company_id,
         name=name,
         prefix=prefix,
         digest=encryption.token_digest(text),
         scopes=sorted(set(scopes)),
         expires_at=expires_at,
-        created_by=actor.user_id,
+        created_by=uow.actor.user_id,
         **units,
     )
     session.add(key)
     session.flush()  # the answer shows when the database says it was created
     change = changes.propose(
-        session,
+        uow,
         kind=KIND,
         object_id=key.id,
         payload={
@@ -192,22 +192,20 @@ def create(
             "warning": WARNING,
         },
         reason=reason or f"A key for {name}.",
-        actor=actor,
-        now=now,
     )
     return key, text, change
 
 
-def _confirm(session: Session, change: Change, actor: Actor, now: datetime) -> None:
+def _confirm(uow: Uow, change: Change) -> None:
     """Let a key open what its scopes say, with the name of the second person on it."""
-    key = None if change.object_id is None else db.lock(session, ApiKey, change.object_id)
+    key = None if change.object_id is None else db.lock(uow.session, ApiKey, change.object_id)
     if key is None:
         raise KeyNotFound
-    if key.revoked_at is not None or key.expires_at <= now:
+    if key.revoked_at is not None or key.expires_at <= uow.now:
         raise KeyEnded
-    if not actor.has(*CONFIRMERS) and _others(session, but=key.created_by, now=now):
+    if not uow.actor.has(*CONFIRMERS) and _others(uow.session, but=key.created_by, now=uow.now):
         raise changes.NotAConfirmer("A second administrator or an operator confirms a key.")
-    key.confirmed_by, key.confirmed_at = actor.user_id, now
+    key.confirmed_by, key.confirmed_at = uow.actor.user_id, uow.now
 
 
 def _others(session: Session, *, but: UUID, now: datetime) -> bool:
@@ -220,17 +218,17 @@ def _others(session: Session, *, but: UUID, now: datetime) -> bool:
     return found.first() is not None
 
 
-def revoke(session: Session, *, api_key_id: UUID, actor: Actor, now: datetime) -> ApiKey:
+def revoke(uow: Uow, *, api_key_id: UUID) -> ApiKey:
     """End a key at once; ending it twice is the same.
 
     Raises:
         KeyNotFound: none such in this company.
     """
-    key = db.lock(session, ApiKey, api_key_id)
+    key = db.lock(uow.session, ApiKey, api_key_id)
     if key is None:
         raise KeyNotFound
     if key.revoked_at is None:
-        key.revoked_at, key.revoked_by = now, actor.user_id
+        key.revoked_at, key.revoked_by = uow.now, uow.actor.user_id
     return key
 
 

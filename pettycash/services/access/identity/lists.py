@@ -10,7 +10,8 @@ from sqlalchemy import Select, select
 from pettycash.models.access import ApiKey, AuthSession, SecurityEvent, User
 from pettycash.runtime import settings
 from pettycash.services.foundation import visibility
-from pettycash.services.foundation.listings import Find, Listing, Reader, days, exact, flag, many
+from pettycash.services.foundation.listings import Find, Listing, days, exact, flag, many
+from pettycash.services.foundation.uow import Uow
 
 
 class EventOutcome(StrEnum):
@@ -21,13 +22,13 @@ class EventOutcome(StrEnum):
     FAILED = "failed"
 
 
-def _live(reader: Reader) -> Select[AuthSession]:
+def _live(uow: Uow) -> Select[AuthSession]:
     idle = timedelta(minutes=settings.current().session_idle_minutes)
     return select(AuthSession).where(
         AuthSession.revoked_at.is_(None),
         AuthSession.rotated_at.is_(None),
-        AuthSession.ends_at > reader.now,
-        AuthSession.last_seen_at > reader.now - idle,
+        AuthSession.ends_at > uow.now,
+        AuthSession.last_seen_at > uow.now - idle,
     )
 
 
@@ -58,9 +59,7 @@ API_KEYS = Listing(
 )
 
 
-def _events(
-    _reader: Reader, rows: Sequence[tuple[SecurityEvent, str | None]]
-) -> list[dict[str, Any]]:
+def _events(_uow: Uow, rows: Sequence[tuple[SecurityEvent, str | None]]) -> list[dict[str, Any]]:
     return [
         {
             **{

@@ -25,7 +25,7 @@ from pettycash.services.access.identity import (
 from pettycash.services.access.identity.people import ClientInfo
 from pettycash.services.access.identity.sessions import Tokens
 from pettycash.services.foundation import encryption, security_log
-from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 
 
 class WrongCredentials(errors.NotAuthenticated):
@@ -187,15 +187,13 @@ def _refused(
     return refusal
 
 
-def change_password(
-    session: Session, *, user_id: UUID, new_hash: str, actor: Actor, now: datetime
-) -> None:
+def change_password(uow: Uow, *, user_id: UUID, new_hash: str) -> None:
     """Store the hash of a password that was checked; all sessions end everywhere (system role)."""
-    user = db.lock(session, User, user_id)
+    user = db.lock(uow.session, User, user_id)
     if user is None:
         raise sessions.SessionEnded
     user.password_hash = new_hash
-    user.password_changed_at = now
+    user.password_changed_at = uow.now
     user.version += 1
-    sessions.end_all(session, user_id=user_id, reason="password_changed", now=now)
-    security_log.record(session, event="auth.password_changed", outcome="ok", actor=actor)
+    sessions.end_all(uow.session, user_id=user_id, reason="password_changed", now=uow.now)
+    security_log.record(uow.session, event="auth.password_changed", outcome="ok", actor=uow.actor)

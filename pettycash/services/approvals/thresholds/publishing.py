@@ -21,7 +21,7 @@ from pettycash.runtime import db, errors, money
 from pettycash.runtime.money import Currency
 from pettycash.services.approvals import resolution
 from pettycash.services.approvals.thresholds.finding import ThresholdNotFound, get
-from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 
 STEPS_MAX = 6
@@ -80,7 +80,7 @@ class Draft:
     replaces_id: UUID | None = None
 
 
-def draft(session: Session, *, draft: Draft, reason: str, actor: Actor, now: datetime) -> Change:
+def draft(uow: Uow, *, draft: Draft, reason: str) -> Change:
     """Propose a tier; the cfo, who is not the drafter, publishes it with `changes.confirm`.
 
     Raises:
@@ -89,9 +89,10 @@ def draft(session: Session, *, draft: Draft, reason: str, actor: Actor, now: dat
         ThresholdEnded: the tier that it replaces has ended.
         ThresholdsOverlap: a published tier serves some of the amounts in the period.
     """
+    now = uow.now
     roles = _checked_roles(draft.roles_sequence)
     _check_shape(draft, now=now)
-    replaced = _replaced(session, draft.replaces_id, now=now)
+    replaced = _replaced(uow.session, draft.replaces_id, now=now)
     if replaced is not None and (replaced.currency, replaced.origin) != (
         draft.currency.value,
         draft.origin,
@@ -101,44 +102,32 @@ def draft(session: Session, *, draft: Draft, reason: str, actor: Actor, now: dat
             errors={"replaces_id": ["It is of another currency or origin."]},
         )
     start = max(draft.valid_from or now, now)
-    _refuse_overlap(session, draft, start=start, kind=ThresholdsOverlap)
+    _refuse_overlap(uow.session, draft, start=start, kind=ThresholdsOverlap)
     return changes.propose(
-        session,
+        uow,
         kind="threshold",
         object_id=draft.replaces_id,
         payload=_payload(draft, roles),
         reason=reason,
-        actor=actor,
-        now=now,
     )
 
 
-def retire(
-    session: Session,
-    *,
-    threshold_id: UUID,
-    valid_until: datetime | None,
-    reason: str,
-    actor: Actor,
-    now: datetime,
-) -> Change:
+def retire(uow: Uow, *, threshold_id: UUID, valid_until: datetime | None, reason: str) -> Change:
     """Propose that a tier ends, at an instant or when this is published. Running rounds keep it.
 
     Raises:
         ThresholdNotFound: none such in the company.
         ThresholdEnded: it has ended, or ends before that.
     """
-    threshold = get(session, threshold_id=threshold_id)
-    end = max(valid_until or now, now)
+    threshold = get(uow.session, threshold_id=threshold_id)
+    end = max(valid_until or uow.now, uow.now)
     _check_can_end(threshold, end)
     return changes.propose(
-        session,
+        uow,
         kind="threshold_retirement",
         object_id=threshold_id,
         payload={"valid_until": valid_until.isoformat() if valid_until else None},
         reason=reason,
-        actor=actor,
-        now=now,
     )
 
 
@@ -290,7 +279,7 @@ def _one_at_a_time(session: Session) -> None:
     )
 
 
-def _publish(session: Session, change: Change, actor: Actor, now: datetime) -> None:
+def _publish(uow: Uow, change: Change) -> None:
     """Make a confirmed draft effective.
 
     Raises:
@@ -298,10 +287,11 @@ def _publish(session: Session, change: Change, actor: Actor, now: datetime) -> N
         InvalidThreshold: it would end before it begins.
         ThresholdsOverlapNow: somebody published an overlapping tier since.
     """
+    session = uow.session
     said = _from_payload(change.payload)
     _one_at_a_time(session)
-    start = max(said.valid_from or now, now)
-    _check_shape(said, now=now)
+    start = max(said.valid_from or uow.now, uow.now)
+    _check_shape(said, now=uow.now)
     version = 1
     if said.replaces_id is not None:
         replaced = db.lock(session, ApprovalThreshold, said.replaces_id)
@@ -328,7 +318,7 @@ def _publish(session: Session, change: Change, actor: Actor, now: datetime) -> N
         valid_until=said.valid_until,
         version=version,
         drafted_by=change.proposed_by,
-        published_by=actor.user_id,
+        published_by=uow.actor.user_id,
     )
     try:
         with session.begin_nested():
@@ -340,13 +330,15 @@ def _publish(session: Session, change: Change, actor: Actor, now: datetime) -> N
         raise ThresholdsOverlapNow from error
 
 
-def _end(session: Session, change: Change, actor: Actor, now: datetime) -> None:  # noqa: ARG001
+def _end(uow: Uow, change: Change) -> None:
     """Make a confirmed retirement effective: at its instant, or now if that has passed."""
-    _one_at_a_time(session)
-    threshold = db.lock(session, ApprovalThreshold, change.object_id) if change.object_id else None
+    _one_at_a_time(uow.session)
+    threshold = (
+        db.lock(uow.session, ApprovalThreshold, change.object_id) if change.object_id else None
+    )
     if threshold is None:
         raise ThresholdNotFound
-    end = max(_instant(change.payload["valid_until"]) or now, now)
+    end = max(_instant(change.payload["valid_until"]) or uow.now, uow.now)
     _check_can_end(threshold, end)
     threshold.valid_until = end
 

@@ -15,8 +15,8 @@ from pettycash.models.operations import Change
 from pettycash.runtime import db, errors
 from pettycash.services.access import people, role_assignments
 from pettycash.services.foundation import departures, visibility
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.permissions import FINANCE_OFFICERS
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 
 KIND = "custodian"
@@ -62,14 +62,17 @@ def read(
     )
 
 
-def apply(session: Session, change: Change, actor: Actor, now: datetime) -> None:
+def apply(uow: Uow, change: Change) -> None:
     """Hand the fund over: the roles of those who leave end, those who come get theirs.
 
     Raises:
         InvalidCustodian: the facts changed since the proposal, or somebody appoints themselves.
         RolesIncompatible: see `read`.
     """
-    read(session, changes.ChangeProposal(object_id=change.object_id, payload=change.payload), now)
+    session = uow.session
+    read(
+        session, changes.ChangeProposal(object_id=change.object_id, payload=change.payload), uow.now
+    )
     custodian_id, alternate_id = _people(change.payload)
     keepers = {person for person in (custodian_id, alternate_id) if person is not None}
     for person in sorted(keepers):  # before the fund; giving a role locks them too
@@ -77,7 +80,7 @@ def apply(session: Session, change: Change, actor: Actor, now: datetime) -> None
     fund = db.lock(session, Fund, change.object_id) if change.object_id is not None else None
     if fund is None:
         raise visibility.FundNotFound
-    if {change.proposed_by, actor.user_id} & {custodian_id, alternate_id}:
+    if {change.proposed_by, uow.actor.user_id} & {custodian_id, alternate_id}:
         raise InvalidCustodian("You can't appoint yourself.")
     fund.custodian_id = custodian_id
     fund.alternate_custodian_id = alternate_id
@@ -87,8 +90,8 @@ def apply(session: Session, change: Change, actor: Actor, now: datetime) -> None
         fund=fund,
         keepers=keepers,
         change=change,
-        confirmed_by=actor.user_id,
-        now=now,
+        confirmed_by=uow.actor.user_id,
+        now=uow.now,
     )
 
 

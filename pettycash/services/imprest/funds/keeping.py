@@ -18,7 +18,7 @@ from pettycash.models.ledger import LedgerAccount
 from pettycash.runtime import db, errors, money
 from pettycash.runtime.money import Currency
 from pettycash.services.foundation import visibility
-from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest.funds.balances import balance
 
 AMOUNTS = ("target_balance", "reorder_level", "minimum_balance", "maximum_balance", "cash_limit")
@@ -92,20 +92,20 @@ def create(
     return fund
 
 
-def locked(session: Session, *, actor: Actor, fund_id: UUID) -> Fund:
+def locked(uow: Uow, *, fund_id: UUID) -> Fund:
     """A fund within the actor's scope, locked: its stores' accounts first, as postings do.
 
     Raises:
         FundNotFound: none such within scope.
     """
-    visibility.fund(session, actor=actor, fund_id=fund_id)
-    session.execute(
+    visibility.fund(uow, fund_id=fund_id)
+    uow.session.execute(
         select(LedgerAccount.id)
         .where(LedgerAccount.id.in_(select(Store.account_id).where(Store.fund_id == fund_id)))
         .order_by(LedgerAccount.id)
         .with_for_update(key_share=True)
     )
-    fund = db.lock(session, Fund, fund_id)
+    fund = db.lock(uow.session, Fund, fund_id)
     if fund is None:
         raise visibility.FundNotFound
     return fund

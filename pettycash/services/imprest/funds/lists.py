@@ -14,12 +14,12 @@ from pettycash.services.foundation.listings import (
     Condition,
     Find,
     Listing,
-    Reader,
     exact,
     flag,
     many,
     since,
 )
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest.funds.balances import sums
 
 
@@ -40,8 +40,8 @@ def to_response(session: Session, found: Sequence[Fund]) -> list[dict[str, Any]]
     return answers
 
 
-def _shown(reader: Reader, rows: Sequence[Fund]) -> list[dict[str, Any]]:
-    return to_response(reader.session, rows)
+def _shown(uow: Uow, rows: Sequence[Fund]) -> list[dict[str, Any]]:
+    return to_response(uow.session, rows)
 
 
 FUNDS = Listing(

@@ -11,8 +11,8 @@ from pettycash.models.operations import Change
 from pettycash.runtime import clock, errors, money
 from pettycash.runtime.money import Currency
 from pettycash.services.foundation import company_settings, visibility
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.permissions import FINANCE_OFFICERS
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest.funds.balances import balance, watch_floors
 from pettycash.services.imprest.funds.stores import StoreNotFound
 from pettycash.services.imprest.funds.stores import store as find_store
@@ -29,15 +29,7 @@ class InvalidOpening(errors.RuleViolation):
 
 
 def propose_opening(
-    session: Session,
-    *,
-    fund_id: UUID,
-    store_id: UUID,
-    amount: Decimal,
-    day: date,
-    reason: str,
-    actor: Actor,
-    now: datetime,
+    uow: Uow, *, fund_id: UUID, store_id: UUID, amount: Decimal, day: date, reason: str
 ) -> Change:
     """Propose what lay in a store at the beginning of a business day.
 
@@ -47,16 +39,14 @@ def propose_opening(
         AlreadyPosted: the store has its opening balance already.
         NotAProposer: the proposer lacks the right.
     """
-    visibility.fund(session, actor=actor, fund_id=fund_id)
-    find_store(session, fund_id=fund_id, store_id=store_id)
+    visibility.fund(uow, fund_id=fund_id)
+    find_store(uow.session, fund_id=fund_id, store_id=store_id)
     return changes.propose_any(
-        session,
+        uow,
         kind=KIND,
         object_id=store_id,
         payload={"amount": f"{amount:.2f}", "day": day.isoformat()},
         reason=reason,
-        actor=actor,
-        now=now,
     )
 
 
@@ -101,18 +91,19 @@ def _read(
     return store, amount, clock.day_bounds(day, timezone)[0]
 
 
-def apply(session: Session, change: Change, actor: Actor, now: datetime) -> None:
+def apply(uow: Uow, change: Change) -> None:
     """Post the cut-over entry.
 
     Raises:
         PeriodClosed: the day lies in a closed period.
         StoreNotFound, InvalidOpening, AlreadyPosted: the facts changed since the proposal.
     """
+    session = uow.session
     store, amount, occurred_at = _read(
-        session, changes.ChangeProposal(object_id=change.object_id, payload=change.payload), now
+        session, changes.ChangeProposal(object_id=change.object_id, payload=change.payload), uow.now
     )
     entry = posting_rules.opening(
-        session, store=store, amount=amount, occurred_at=occurred_at, by=actor.user_id
+        session, store=store, amount=amount, occurred_at=occurred_at, by=uow.actor.user_id
     )
     posting.post(session, [entry])
     watch_floors(session, balance(session, store.fund_id))

@@ -16,7 +16,7 @@ from pettycash.runtime import db, errors, money, settings
 from pettycash.runtime.crash_points import crash_point
 from pettycash.runtime.money import Currency
 from pettycash.services.foundation import numbers, visibility
-from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import float_identity, funds
 from pettycash.services.imprest.funds import FundBalance, StoreBalance
 
@@ -84,11 +84,9 @@ def consider_store(session: Session, payment: Payment, now: datetime) -> None:
 
 
 def raise_by_hand(
-    session: Session,
+    uow: Uow,
     *,
     fund_id: UUID,
-    actor: Actor,
-    now: datetime,
     reason: str,
     store_id: UUID | None = None,
     amount: Decimal | None = None,
@@ -101,7 +99,8 @@ def raise_by_hand(
         NothingToReplenish: the formula asks for nothing and no amount was named.
         AlreadyOpen: one is open.
     """
-    visibility.fund(session, actor=actor, fund_id=fund_id)
+    session = uow.session
+    visibility.fund(uow, fund_id=fund_id)
     fund = _lock_turn(session, fund_id)
     if fund is None or not fund.is_active:
         raise InvalidReplenishment("The fund is closed.")
@@ -131,12 +130,12 @@ def raise_by_hand(
         store_id=where.store_id,
         state=state,
         amount=wanted,
-        now=now,
-        by=actor.user_id,
+        now=uow.now,
+        by=uow.actor.user_id,
         reason=reason,
         asked=amount,
     )
-    if raised.requested_by != actor.user_id:
+    if raised.requested_by != uow.actor.user_id:
         raise AlreadyOpen
     return raised
 

@@ -1,6 +1,5 @@
 """Approving, rejecting, cancelling: the amount is reckoned anew when it is approved."""
 
-from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -19,6 +18,7 @@ from pettycash.runtime import errors
 from pettycash.runtime.crash_points import crash_point
 from pettycash.services import releases
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import float_identity, funds
 from pettycash.services.imprest.replenishments import ordinary
 from pettycash.services.imprest.replenishments.creation import ASKED, NothingToReplenish
@@ -56,9 +56,7 @@ class RejectionNeedsReason(errors.RuleViolation):
     code = "replenishment.reason_required"
 
 
-def approve(
-    session: Session, *, replenishment_id: UUID, actor: Actor, now: datetime
-) -> Replenishment:
+def approve(uow: Uow, *, replenishment_id: UUID) -> Replenishment:
     """Approve a pending replenishment for what the fund needs now.
 
     The group finance manager approves what fills the float, is vouched for and has an ordinary
@@ -74,26 +72,25 @@ def approve(
         ReplenishmentNeedsCfo: only the cfo may approve this, or who stands in.
         DrawerTooSmall: the drawer would hold too much.
     """
-    found = locked(session, actor=actor, replenishment_id=replenishment_id)
-    amount, state = check_approval(session, found, actor=actor, now=now)
+    found = locked(uow, replenishment_id=replenishment_id)
+    amount, state = check_approval(uow, found)
     asked = found.identity.get(ASKED)
     found.approved_amount = amount
-    found.approved_by = actor.user_id
-    found.approved_at = now
+    found.approved_by = uow.actor.user_id
+    found.approved_at = uow.now
     found.identity = state.as_json() | ({ASKED: asked} if asked is not None else {})
-    found.move_to(ReplenishmentStatus.APPROVED, at=now)
+    found.move_to(ReplenishmentStatus.APPROVED, at=uow.now)
     crash_point("replenishments.approved")
     return found
 
 
-def check_approval(
-    session: Session, found: Replenishment, *, actor: Actor, now: datetime
-) -> tuple[Decimal, float_identity.Identity]:
+def check_approval(uow: Uow, found: Replenishment) -> tuple[Decimal, float_identity.Identity]:
     """Refuse who may not approve a replenishment as it stands; the amount, and what it is due to.
 
     Raises:
         as `approve`.
     """
+    session, actor = uow.session, uow.actor
     if found.status is not ReplenishmentStatus.PENDING:
         raise IllegalReplenishmentState(f"The replenishment is {found.status.value}.")
     if found.requested_by == actor.user_id:
@@ -102,7 +99,7 @@ def check_approval(
         raise OwnReplenishment(
             "You keep the fund and would receive the money: another person must approve it."
         )
-    story = ordinary.story(session, found, now=now)
+    story = ordinary.story(session, found, now=uow.now)
     if actor.user_id in story.judges:
         raise JudgedIt
     state = float_identity.identity(session, found.fund_id)
@@ -112,14 +109,12 @@ def check_approval(
         raise NothingToReplenish
     is_vouched = amount <= state.requested and amount <= state.vouched and state.difference == 0
     if not (is_vouched and not story.reasons and actor.has(Role.GROUP_FINANCE_MANAGER)):
-        _check_approver(session, found, story=story, actor=actor, now=now)
+        _check_approver(uow, found, story=story)
     _check_drawer(session, found, amount)
     return amount, state
 
 
-def reject(
-    session: Session, *, replenishment_id: UUID, actor: Actor, reason: str, now: datetime
-) -> Replenishment:
+def reject(uow: Uow, *, replenishment_id: UUID, reason: str) -> Replenishment:
     """Say no; the fund asks again by itself only after a while.
 
     Raises:
@@ -128,13 +123,13 @@ def reject(
         OwnReplenishment: one's own request is cancelled, not rejected.
         RejectionNeedsReason: no reason.
     """
-    found = locked(session, actor=actor, replenishment_id=replenishment_id)
-    check_rejection(found, actor=actor)
+    found = locked(uow, replenishment_id=replenishment_id)
+    check_rejection(found, actor=uow.actor)
     if not reason.strip():
         raise RejectionNeedsReason
-    found.move_to(ReplenishmentStatus.REJECTED, at=now)
-    found.rejected_by = actor.user_id
-    found.rejected_at = now
+    found.move_to(ReplenishmentStatus.REJECTED, at=uow.now)
+    found.rejected_by = uow.actor.user_id
+    found.rejected_at = uow.now
     found.decision_reason = reason.strip()
     return found
 
@@ -151,9 +146,7 @@ def check_rejection(found: Replenishment, *, actor: Actor) -> None:
     found.check_step(ReplenishmentStatus.REJECTED)
 
 
-def cancel(
-    session: Session, *, replenishment_id: UUID, actor: Actor, reason: str, now: datetime
-) -> Replenishment:
+def cancel(uow: Uow, *, replenishment_id: UUID, reason: str) -> Replenishment:
     """Withdraw a replenishment that was not funded; whatever code was out for it is void.
 
     Raises:
@@ -161,16 +154,18 @@ def cancel(
         IllegalReplenishmentState: it was funded, or is over.
         RejectionNeedsReason: no reason.
     """
-    found = locked(session, actor=actor, replenishment_id=replenishment_id)
+    found = locked(uow, replenishment_id=replenishment_id)
     check_cancelling(found)
     if not reason.strip():
         raise RejectionNeedsReason
     was_approved = found.status is ReplenishmentStatus.APPROVED
-    found.move_to(ReplenishmentStatus.CANCELLED, at=now)
+    found.move_to(ReplenishmentStatus.CANCELLED, at=uow.now)
     if was_approved:
-        releases.void(session, subject=subject(session, found), cause=EndCause.CHANGED, now=now)
-    found.cancelled_by = actor.user_id
-    found.cancelled_at = now
+        releases.void(
+            uow.session, subject=subject(uow.session, found), cause=EndCause.CHANGED, now=uow.now
+        )
+    found.cancelled_by = uow.actor.user_id
+    found.cancelled_at = uow.now
     found.decision_reason = reason.strip()
     found.executor_id = None
     return found
@@ -185,23 +180,16 @@ def check_cancelling(found: Replenishment) -> None:
     found.check_step(ReplenishmentStatus.CANCELLED)
 
 
-def _check_approver(
-    session: Session,
-    found: Replenishment,
-    *,
-    story: ordinary.Story,
-    actor: Actor,
-    now: datetime,
-) -> None:
+def _check_approver(uow: Uow, found: Replenishment, *, story: ordinary.Story) -> None:
     """The cfo, or who stands in where no cfo may."""
-    if actor.has(Role.CFO):
+    if uow.actor.has(Role.CFO):
         return
-    role = ordinary.approving_role(session, found, judges=story.judges, now=now)
+    role = ordinary.approving_role(uow.session, found, judges=story.judges, now=uow.now)
     if role is None:
-        is_theirs = actor.is_escalation_approver
+        is_theirs = uow.actor.is_escalation_approver
         who = "the company's escalation approver"
     else:
-        is_theirs, who = actor.has(role), f"the {role.value}"
+        is_theirs, who = uow.actor.has(role), f"the {role.value}"
     if not is_theirs:
         reasons = "; ".join(story.reasons) or "it is beyond the float or the vouchers"
         raise ReplenishmentNeedsCfo(f"It must be approved by {who}: {reasons}.")

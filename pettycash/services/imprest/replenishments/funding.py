@@ -1,6 +1,5 @@
 """Funding: treasury releases the transfer like a payment, with a code and the bank's evidence."""
 
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
@@ -19,8 +18,8 @@ from pettycash.runtime import db, errors
 from pettycash.runtime.crash_points import crash_point
 from pettycash.services import releases
 from pettycash.services.foundation import digests
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.references import spelt_like
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest.replenishments import ordinary
 from pettycash.services.imprest.replenishments.scope import locked
 from pettycash.services.ledger import posting, posting_rules
@@ -81,9 +80,7 @@ def subject(session: Session, found: Replenishment) -> releases.ReleaseSubject:
     )
 
 
-def request_code(
-    session: Session, *, replenishment_id: UUID, actor: Actor, now: datetime
-) -> ReleaseChallenge:
+def request_code(uow: Uow, *, replenishment_id: UUID) -> ReleaseChallenge:
     """Claim the release of an approved replenishment and have a code sent.
 
     Raises:
@@ -92,24 +89,22 @@ def request_code(
         Paused: its store is paused.
         and what `releases.request_code` refuses.
     """
-    found = locked(session, actor=actor, replenishment_id=replenishment_id)
-    about = _releasable(session, found)
-    return releases.request_code(session, subject=about, actor=actor, now=now)
+    found = locked(uow, replenishment_id=replenishment_id)
+    about = _releasable(uow.session, found)
+    return releases.request_code(uow, subject=about)
 
 
-def check_claim(session: Session, found: Replenishment, *, actor: Actor, now: datetime) -> None:
+def check_claim(uow: Uow, found: Replenishment) -> None:
     """Refuse who may not ask for the code of a replenishment as it stands.
 
     Raises:
         as `request_code`.
     """
-    about = _releasable(session, found)
-    releases.check_claim(session, subject=about, row=found, actor=actor, now=now)
+    about = _releasable(uow.session, found)
+    releases.check_claim(uow, subject=about, row=found)
 
 
-def check_code(
-    session: Session, *, replenishment_id: UUID, actor: Actor, code: str, now: datetime
-) -> releases.CodeResult:
+def check_code(uow: Uow, *, replenishment_id: UUID, code: str) -> releases.CodeResult:
     """Count and check a code. A refusal is returned: the caller commits before raising it.
 
     Raises:
@@ -117,15 +112,11 @@ def check_code(
         IllegalReplenishmentState: it is not approved.
         and what `releases.check_code` raises.
     """
-    found = _approved(session, replenishment_id=replenishment_id, actor=actor)
-    return releases.check_code(
-        session, subject=subject(session, found), actor=actor, code=code, now=now
-    )
+    found = _approved(uow, replenishment_id=replenishment_id)
+    return releases.check_code(uow, subject=subject(uow.session, found), code=code)
 
 
-def unlock(
-    session: Session, *, replenishment_id: UUID, actor: Actor, now: datetime
-) -> Replenishment:
+def unlock(uow: Uow, *, replenishment_id: UUID) -> Replenishment:
     """Unlock the release after too many failed codes.
 
     Raises:
@@ -133,19 +124,13 @@ def unlock(
         IllegalReplenishmentState: it is not approved.
         and what `releases.unlock` refuses.
     """
-    found = _approved(session, replenishment_id=replenishment_id, actor=actor)
-    releases.unlock(session, subject=subject(session, found), actor=actor, now=now)
+    found = _approved(uow, replenishment_id=replenishment_id)
+    releases.unlock(uow, subject=subject(uow.session, found))
     return found
 
 
 def fund(
-    session: Session,
-    *,
-    replenishment_id: UUID,
-    actor: Actor,
-    bank_reference: str,
-    bank_account_id: UUID | None = None,
-    now: datetime,
+    uow: Uow, *, replenishment_id: UUID, bank_reference: str, bank_account_id: UUID | None = None
 ) -> Replenishment:
     """Spend the grant of a verified code and record that the transfer left the bank.
 
@@ -157,7 +142,8 @@ def fund(
         PeriodClosed: today lies in a closed period.
         and what `releases.spend_grant` refuses.
     """
-    found = locked(session, actor=actor, replenishment_id=replenishment_id)
+    session = uow.session
+    found = locked(uow, replenishment_id=replenishment_id)
     about = _releasable(session, found)
     reference = bank_reference.strip()
     if not reference:
@@ -166,18 +152,18 @@ def fund(
         )
     if bank_account_id is not None:
         _check_bank(session, account_id=bank_account_id, currency=found.currency)
-    releases.check_releaser(session, subject=about, actor=actor, now=now)
-    releases.spend_grant(session, subject=about, actor=actor, now=now)
+    releases.check_releaser(uow, subject=about)
+    releases.spend_grant(uow, subject=about)
     used = select(Replenishment.id).where(
         Replenishment.id != found.id, spelt_like(Replenishment.bank_reference, reference)
     )
     if session.execute(used.limit(1)).first() is not None:
         raise BankReferenceUsed
-    found.executor_id = actor.user_id
-    found.funded_by = actor.user_id
-    found.funded_at = now
+    found.executor_id = uow.actor.user_id
+    found.funded_by = uow.actor.user_id
+    found.funded_at = uow.now
     found.bank_reference = reference
-    found.move_to(ReplenishmentStatus.FUNDED, at=now)
+    found.move_to(ReplenishmentStatus.FUNDED, at=uow.now)
     try:
         with session.begin_nested():
             session.flush()  # the unique index decides whether the evidence is new
@@ -194,8 +180,8 @@ def fund(
                 replenishment=found,
                 bank_account_id=bank_account_id,
                 amount=about.amount,
-                occurred_at=now,
-                by=actor.user_id,
+                occurred_at=uow.now,
+                by=uow.actor.user_id,
             )
         ],
     )
@@ -203,25 +189,25 @@ def fund(
     return found
 
 
-def check_funding(session: Session, found: Replenishment, *, actor: Actor, now: datetime) -> None:
+def check_funding(uow: Uow, found: Replenishment) -> None:
     """Refuse who may not record the transfer of a replenishment as it stands.
 
     Raises:
         as `fund`, but for what the bank's reference may be refused for.
     """
-    about = _releasable(session, found)
-    releases.check_releaser(session, subject=about, actor=actor, now=now)
-    releases.find_grant(session, subject=about, actor=actor, now=now)
+    about = _releasable(uow.session, found)
+    releases.check_releaser(uow, subject=about)
+    releases.find_grant(uow, subject=about)
 
 
-def check_unlocking(session: Session, found: Replenishment, *, actor: Actor) -> None:
+def check_unlocking(uow: Uow, found: Replenishment) -> None:
     """Refuse who may not unlock the release of a replenishment as it stands.
 
     Raises:
         as `unlock`.
     """
     _check_approved(found)
-    releases.check_unlocking(session, subject=subject(session, found), row=found, actor=actor)
+    releases.check_unlocking(uow, subject=subject(uow.session, found), row=found)
 
 
 def _releasable(session: Session, found: Replenishment) -> releases.ReleaseSubject:
@@ -230,8 +216,8 @@ def _releasable(session: Session, found: Replenishment) -> releases.ReleaseSubje
     return subject(session, found)
 
 
-def _approved(session: Session, *, replenishment_id: UUID, actor: Actor) -> Replenishment:
-    found = locked(session, actor=actor, replenishment_id=replenishment_id)
+def _approved(uow: Uow, *, replenishment_id: UUID) -> Replenishment:
+    found = locked(uow, replenishment_id=replenishment_id)
     _check_approved(found)
     return found
 

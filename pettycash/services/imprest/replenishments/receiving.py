@@ -1,10 +1,7 @@
 """Receiving: the fund's keeper counts what came; what did not come stays in transit, as a case."""
 
-from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
-
-from sqlalchemy.orm import Session
 
 from pettycash.models.imprest import (
     Fund,
@@ -16,7 +13,7 @@ from pettycash.models.operations import CaseKind, Severity
 from pettycash.runtime import errors, money
 from pettycash.runtime.crash_points import crash_point
 from pettycash.runtime.money import Currency
-from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import funds
 from pettycash.services.imprest.replenishments import ordinary
 from pettycash.services.imprest.replenishments.creation import InvalidReplenishment, consider, sweep
@@ -43,9 +40,7 @@ class NothingMissing(errors.Conflict):
     code = "replenishment.nothing_missing"
 
 
-def receive(
-    session: Session, *, replenishment_id: UUID, actor: Actor, amount: Decimal, now: datetime
-) -> Replenishment:
+def receive(uow: Uow, *, replenishment_id: UUID, amount: Decimal) -> Replenishment:
     """Record what reached the store: all of it, a part, or later the rest of a short delivery.
 
     Raises:
@@ -56,8 +51,9 @@ def receive(
         MoreThanFunded: the amount is more than what is in transit.
         InvalidReplenishment: the amount is not one of the fund's currency.
     """
-    found = locked(session, actor=actor, replenishment_id=replenishment_id)
-    missing = check_receipt(session, found, actor=actor, now=now)
+    now = uow.now
+    found = locked(uow, replenishment_id=replenishment_id)
+    missing = check_receipt(uow, found)
     try:
         money.checked(amount, Currency(found.currency))
     except money.InvalidAmount as error:
@@ -67,45 +63,43 @@ def receive(
     total = (found.received_amount or Decimal(0)) + amount
     found.received_amount = total
     if found.status is ReplenishmentStatus.FUNDED:
-        found.received_by = actor.user_id
+        found.received_by = uow.actor.user_id
         found.received_at = now
         found.move_to(ReplenishmentStatus.RECEIVED, at=now)
     else:
         found.version += 1
     crash_point("replenishments.receiving")
     posting.post(
-        session,
+        uow.session,
         [
             posting_rules.top_up_received(
-                session,
+                uow.session,
                 replenishment=found,
                 amount=amount,
                 total_received=total,
                 occurred_at=now,
-                by=actor.user_id,
+                by=uow.actor.user_id,
             )
         ],
     )
-    _watch_delivery(session, found, actor=actor, now=now)
-    sweep(session, fund_id=found.fund_id, now=now, store_id=found.store_id)
+    _watch_delivery(uow, found)
+    sweep(uow.session, fund_id=found.fund_id, now=now, store_id=found.store_id)
     crash_point("replenishments.received")
     return found
 
 
-def check_receipt(
-    session: Session, found: Replenishment, *, actor: Actor, now: datetime
-) -> Decimal:
+def check_receipt(uow: Uow, found: Replenishment) -> Decimal:
     """Refuse who may not receive a replenishment as it stands; the amount that is in transit.
 
     Raises:
         NotTheKeeper, IllegalReplenishmentState, NothingMissing: see `receive`.
     """
-    fund = session.get_one(Fund, found.fund_id)
-    if not funds.is_keeper(fund, actor.user_id):
+    fund = uow.session.get_one(Fund, found.fund_id)
+    if not funds.is_keeper(fund, uow.actor.user_id):
         raise NotTheKeeper
-    if actor.user_id in (found.approved_by, found.funded_by):
+    if uow.actor.user_id in (found.approved_by, found.funded_by):
         raise NotTheKeeper("You approved or funded it, so the other keeper receives it.")
-    if actor.user_id in ordinary.story(session, found, now=now).judges:
+    if uow.actor.user_id in ordinary.story(uow.session, found, now=uow.now).judges:
         raise NotTheKeeper("You judged one of its vouchers, so the other keeper receives it.")
     if found.status not in (ReplenishmentStatus.FUNDED, ReplenishmentStatus.RECEIVED):
         raise IllegalReplenishmentState(f"The replenishment is {found.status.value}.")
@@ -115,9 +109,7 @@ def check_receipt(
     return missing
 
 
-def write_off_rest(
-    session: Session, *, replenishment_id: UUID, actor: Actor, now: datetime
-) -> Replenishment:
+def write_off_rest(uow: Uow, *, replenishment_id: UUID) -> Replenishment:
     """Two people agreed that the rest will not come: it leaves the float for differences pending.
 
     Called when the case of a short delivery is resolved so; the case is closed by the caller.
@@ -127,7 +119,7 @@ def write_off_rest(
         IllegalReplenishmentState: nothing of it was received yet.
         NothingMissing: nothing is in transit.
     """
-    found = locked(session, actor=actor, replenishment_id=replenishment_id)
+    found = locked(uow, replenishment_id=replenishment_id)
     if found.status is not ReplenishmentStatus.RECEIVED:
         raise IllegalReplenishmentState(f"The replenishment is {found.status.value}.")
     missing = _missing(found)
@@ -136,18 +128,18 @@ def write_off_rest(
     found.lost_amount = missing
     found.version += 1
     posting.post(
-        session,
+        uow.session,
         [
             posting_rules.transit_loss(
-                session,
+                uow.session,
                 replenishment=found,
                 amount=missing,
-                occurred_at=now,
-                by=actor.user_id,
+                occurred_at=uow.now,
+                by=uow.actor.user_id,
             )
         ],
     )
-    consider(session, fund_id=found.fund_id, now=now, store_id=found.store_id)
+    consider(uow.session, fund_id=found.fund_id, now=uow.now, store_id=found.store_id)
     crash_point("replenishments.written_off")
     return found
 
@@ -159,17 +151,17 @@ def _missing(found: Replenishment) -> Decimal:
     return funded - (found.received_amount or Decimal(0)) - found.lost_amount
 
 
-def _watch_delivery(session: Session, found: Replenishment, *, actor: Actor, now: datetime) -> None:
+def _watch_delivery(uow: Uow, found: Replenishment) -> None:
     missing = _missing(found)
     if missing == 0:
         cases.close(
-            session,
+            uow.session,
             kind=CaseKind.SHORT_DELIVERY,
             object_type="replenishment",
             object_id=found.id,
-            resolved_by=actor.user_id,
+            resolved_by=uow.actor.user_id,
             note="The rest was received.",
-            now=now,
+            now=uow.now,
         )
         return
     shown = {
@@ -178,7 +170,7 @@ def _watch_delivery(session: Session, found: Replenishment, *, actor: Actor, now
         "missing": missing,
     }
     cases.open_case(
-        session,
+        uow.session,
         kind=CaseKind.SHORT_DELIVERY,
         object_type="replenishment",
         object_id=found.id,

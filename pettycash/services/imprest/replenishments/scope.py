@@ -3,12 +3,12 @@
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select
-from sqlalchemy.orm import Session
 
 from pettycash.models.imprest import Fund, Replenishment, ReplenishmentStatus
 from pettycash.runtime import errors
 from pettycash.services.foundation import visibility
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.uow import Uow
 
 
 class ReplenishmentNotFound(errors.NotFound):
@@ -30,29 +30,31 @@ def visible(actor: Actor) -> ColumnElement[bool]:
     )
 
 
-def get(session: Session, *, actor: Actor, replenishment_id: UUID) -> Replenishment:
+def get(uow: Uow, *, replenishment_id: UUID) -> Replenishment:
     """One replenishment within the actor's scope.
 
     Raises:
         ReplenishmentNotFound: none such within scope.
     """
-    return _find(session, actor=actor, replenishment_id=replenishment_id, lock=False)
+    return _find(uow, replenishment_id=replenishment_id, lock=False)
 
 
-def locked(session: Session, *, actor: Actor, replenishment_id: UUID) -> Replenishment:
+def locked(uow: Uow, *, replenishment_id: UUID) -> Replenishment:
     """The same, locked and as it stands under the lock.
 
     Raises:
         ReplenishmentNotFound: none such within scope.
     """
-    return _find(session, actor=actor, replenishment_id=replenishment_id, lock=True)
+    return _find(uow, replenishment_id=replenishment_id, lock=True)
 
 
-def _find(session: Session, *, actor: Actor, replenishment_id: UUID, lock: bool) -> Replenishment:
-    query = select(Replenishment).where(Replenishment.id == replenishment_id, visible(actor))
+def _find(uow: Uow, *, replenishment_id: UUID, lock: bool) -> Replenishment:
+    query = select(Replenishment).where(Replenishment.id == replenishment_id, visible(uow.actor))
     if lock:
         query = query.with_for_update(of=Replenishment, key_share=True)
-    found = session.execute(query.execution_options(populate_existing=lock)).scalar_one_or_none()
+    found = uow.session.execute(
+        query.execution_options(populate_existing=lock)
+    ).scalar_one_or_none()
     if found is None:
         raise ReplenishmentNotFound
     return found

@@ -3,7 +3,6 @@
 Who recorded a file may propose what it shows, and never is the one who confirms (control.md §1).
 """
 
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
@@ -13,24 +12,16 @@ from pettycash.models.operations import Case, CaseStatus
 from pettycash.models.payments import Payment
 from pettycash.models.requisitions import Attachment, AttachmentContent
 from pettycash.services.foundation import duties
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.duties import Duty
 from pettycash.services.foundation.listings import Find, Listing, days, exact
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases
 from pettycash.services.requisitions import attachments
 
 PER_CASE_MAX = 50
 
 
-def record(
-    session: Session,
-    *,
-    case_id: UUID,
-    filename: str,
-    content: bytes,
-    actor: Actor,
-    now: datetime,
-) -> Attachment:
+def record(uow: Uow, *, case_id: UUID, filename: str, content: bytes) -> Attachment:
     """Keep a file with an open case.
 
     Raises:
@@ -39,23 +30,22 @@ def record(
         TooManyAttachments: it has as many as it takes.
         and what `attachments.keep` refuses.
     """
-    case = cases.get(session, case_id=case_id, actor=actor)
+    session = uow.session
+    case = cases.get(session, case_id=case_id, actor=uow.actor)
     if case.status is CaseStatus.RESOLVED:
         raise cases.CaseResolved
     payment = session.get(Payment, case.object_id) if case.object_type == "payment" else None
     if payment is not None:
         duties.check(
             session,
-            user_id=actor.user_id,
+            user_id=uow.actor.user_id,
             duty=Duty.RECORDER,
             requisition_id=payment.requisition_id,
         )
     kept = select(Attachment.id).where(Attachment.case_id == case_id)
     if len(session.execute(kept).scalars().all()) >= PER_CASE_MAX:
         raise attachments.TooManyAttachments(f"A case has at most {PER_CASE_MAX} files.")
-    return attachments.keep(
-        session, filename=filename, content=content, actor=actor, now=now, case_id=case.id
-    )
+    return attachments.keep(uow, filename=filename, content=content, case_id=case.id)
 
 
 def to_response(file: Attachment) -> attachments.ShownFile:

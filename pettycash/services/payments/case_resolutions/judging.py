@@ -15,9 +15,9 @@ from pettycash.models.access import Role, RoleAssignment
 from pettycash.runtime import errors
 from pettycash.services.approvals.resolution.loading import escalation_approver
 from pettycash.services.foundation import duties
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.duties import Duty, NotSeparate
 from pettycash.services.foundation.live_roles import live_assignments
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases
 
 HEADS = frozenset({Role.CFO, Role.CEO})
@@ -104,7 +104,7 @@ def bench(
     return replace(found, roles={named: frozenset(), **held}, stand_in=named)
 
 
-def check_proposer(session: Session, *, among: Bench, requisition_id: UUID, actor: Actor) -> None:
+def check_proposer(uow: Uow, *, among: Bench, requisition_id: UUID) -> None:
     """Refuse a proposal of somebody who may not judge, or that nobody could confirm.
 
     Raises:
@@ -112,14 +112,12 @@ def check_proposer(session: Session, *, among: Bench, requisition_id: UUID, acto
         NotAResolver: they hold no role that judges.
         JudgeMissing: nobody could be the other one.
     """
-    _check_member(session, among=among, requisition_id=requisition_id, actor=actor)
-    if not among.partners(actor.user_id):
+    _check_member(uow, among=among, requisition_id=requisition_id)
+    if not among.partners(uow.actor.user_id):
         raise JudgeMissing(_missing(among))
 
 
-def check_confirmer(
-    session: Session, *, among: Bench, requisition_id: UUID, proposer: UUID, actor: Actor
-) -> None:
+def check_confirmer(uow: Uow, *, among: Bench, requisition_id: UUID, proposer: UUID) -> None:
     """Refuse a second judge who may not be it, or not beside this proposer.
 
     Raises:
@@ -127,23 +125,25 @@ def check_confirmer(
             evidence, or the proposer may not judge any more.
         HeadRequired: neither is the cfo or ceo.
     """
-    _check_member(session, among=among, requisition_id=requisition_id, actor=actor)
+    _check_member(uow, among=among, requisition_id=requisition_id)
     if proposer not in among.roles:
         raise NotSeparate("The proposer may no longer decide on this case: decline the proposal.")
-    if among.may(proposer, actor.user_id):
+    if among.may(proposer, uow.actor.user_id):
         return
-    if actor.user_id == among.recorder:
+    if uow.actor.user_id == among.recorder:
         raise NotSeparate("You recorded the evidence: another person must confirm.")
-    if {proposer, actor.user_id} <= among.approvers:
+    if {proposer, uow.actor.user_id} <= among.approvers:
         raise NotSeparate("At most one of the two people may have approved the requisition.")
     raise HeadRequired(f"One of the two people must be the {_either(among.heads)}.")
 
 
-def _check_member(session: Session, *, among: Bench, requisition_id: UUID, actor: Actor) -> None:
-    if actor.user_id in among.roles:
+def _check_member(uow: Uow, *, among: Bench, requisition_id: UUID) -> None:
+    if uow.actor.user_id in among.roles:
         return
-    if actor.has(*cases.RESOLVERS):
-        duties.check(session, user_id=actor.user_id, duty=Duty.JUDGE, requisition_id=requisition_id)
+    if uow.actor.has(*cases.RESOLVERS):
+        duties.check(
+            uow.session, user_id=uow.actor.user_id, duty=Duty.JUDGE, requisition_id=requisition_id
+        )
     raise cases.NotAResolver
 
 

@@ -20,8 +20,8 @@ from pettycash.models.payments import AttemptState, GatewayExchangeType, Payment
 from pettycash.models.requisitions import Attachment, Requisition
 from pettycash.runtime.crash_points import crash_point
 from pettycash.services.foundation import company_settings, outbox
-from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.duties import NotSeparate
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import funds, replenishments
 from pettycash.services.operations import cases, pauses
 from pettycash.services.payments import facts, gateway_exchanges, restored, settlement
@@ -35,9 +35,7 @@ from pettycash.services.payments.case_resolutions.proposals import CaseProposal,
 from pettycash.services.payments.facts import LockedAttempt
 
 
-def propose(
-    session: Session, *, case_id: UUID, proposal: CaseProposal, actor: Actor, now: datetime
-) -> Case:
+def propose(uow: Uow, *, case_id: UUID, proposal: CaseProposal) -> Case:
     """Say how a case ended; nothing follows until a second person confirms.
 
     Raises:
@@ -50,26 +48,22 @@ def propose(
     # As it is compared, so is it kept.
     reference = (proposal.provider_reference or "").strip() or None
     proposal = replace(proposal, provider_reference=reference)
-    case = cases.get(session, case_id=case_id, actor=actor)
-    subject = _locked(session, case, actor)
-    among = _bench(session, case, subject, proposal, now)
+    case = cases.get(uow.session, case_id=case_id, actor=uow.actor)
+    subject = _locked(uow, case)
+    among = _bench(uow.session, case, subject, proposal, uow.now)
     if subject is not None and among is not None:
-        judging.check_proposer(
-            session, among=among, requisition_id=subject.requisition.id, actor=actor
-        )
-    check(session, case, subject, proposal, now)
+        judging.check_proposer(uow, among=among, requisition_id=subject.requisition.id)
+    check(uow.session, case, subject, proposal, uow.now)
     if proposal.ending is Ending.LOST:
-        _lock_delivery(session, case, actor)
-    case = cases.propose(
-        session, case_id=case_id, proposal=proposal.as_json(), actor=actor, now=now
-    )
-    if among is not None and among.is_escalated(actor.user_id):
+        _lock_delivery(uow, case)
+    case = cases.propose(uow, case_id=case_id, proposal=proposal.as_json())
+    if among is not None and among.is_escalated(uow.actor.user_id):
         case.owner_id = among.stand_in  # who sees and ends nothing but what is theirs
     crash_point("cases.proposed")
     return case
 
 
-def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now: datetime) -> Case:
+def confirm(uow: Uow, *, case_id: UUID, version: int) -> Case:
     """Agree to what version `version` of the case proposes, as a second person; payment and books
     follow in the same transaction.
 
@@ -79,38 +73,33 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
         NotSeparate, HeadRequired: this actor may not judge it, or not with this proposer.
         EndingDoesNotFit, ReferenceTaken: what happened meanwhile speaks against it.
     """
-    case = cases.get(session, case_id=case_id, actor=actor)
+    session = uow.session
+    case = cases.get(session, case_id=case_id, actor=uow.actor)
     # What it is about before the case: the order of everybody who opens one. What is proposed is
     # read after the last lock; kind and object of a case never change.
-    subject = _locked(session, case, actor)
+    subject = _locked(uow, case)
     if case.kind is CaseKind.SHORT_DELIVERY:
-        _lock_delivery(session, case, actor)
-    case = cases.to_confirm(session, case_id=case_id, version=version, actor=actor)
+        _lock_delivery(uow, case)
+    case = cases.to_confirm(uow, case_id=case_id, version=version)
     assert case.proposal is not None
     proposal = CaseProposal.of_json(case.proposal)
     locked = locked_attempt_of(subject, proposal)
-    among = _bench(session, case, subject, proposal, now)
+    among = _bench(session, case, subject, proposal, uow.now)
     if subject is not None and among is not None:
         assert case.proposed_by is not None
         judging.check_confirmer(
-            session,
-            among=among,
-            requisition_id=subject.requisition.id,
-            proposer=case.proposed_by,
-            actor=actor,
+            uow, among=among, requisition_id=subject.requisition.id, proposer=case.proposed_by
         )
-    check(session, case, subject, proposal, now)
+    check(session, case, subject, proposal, uow.now)
     # Written once it is allowed: the database refuses the same, and could not say why.
-    cases.confirm(session, case_id=case_id, version=version, actor=actor, now=now)
+    cases.confirm(uow, case_id=case_id, version=version)
     session.flush()  # a further case of this kind may be opened by what follows
     crash_point("cases.confirmed")
     if proposal.ending is Ending.LOST:
-        replenishments.write_off_rest(
-            session, replenishment_id=case.object_id, actor=actor, now=now
-        )
+        replenishments.write_off_rest(uow, replenishment_id=case.object_id)
     if locked is not None:
         if proposal.ending is not Ending.NOTED:
-            _carry_out(session, locked=locked, proposal=proposal, case=case, now=now)
+            _carry_out(session, locked=locked, proposal=proposal, case=case, now=uow.now)
         if locked.payment.blocked_by_case_id == case.id:
             locked.payment.blocked_by_case_id = None
             locked.payment.version += 1
@@ -123,7 +112,7 @@ def confirm(session: Session, *, case_id: UUID, version: int, actor: Actor, now:
     return case
 
 
-def check_resolving(session: Session, case: Case, *, actor: Actor, now: datetime) -> None:
+def check_resolving(uow: Uow, case: Case) -> None:
     """Refuse who may not judge a case as it stands: propose its end, or confirm what is proposed.
 
     Whether it can end so is not looked at.
@@ -132,50 +121,47 @@ def check_resolving(session: Session, case: Case, *, actor: Actor, now: datetime
         CaseResolved, NotAResolver, OwnProposal: see `cases.check_resolving`.
         NotSeparate, JudgeMissing, HeadRequired: as `propose` and `confirm`.
     """
-    cases.check_resolving(case, actor=actor)
-    _check_payees(session, case, actor)
+    session = uow.session
+    cases.check_resolving(case, actor=uow.actor)
+    _check_payees(uow, case)
     if case.kind is CaseKind.SHORT_DELIVERY:
-        _check_delivery(session, session.get_one(Replenishment, case.object_id), actor)
+        _check_delivery(uow, session.get_one(Replenishment, case.object_id))
     if case.object_type != "payment":
         return
     payment = session.get_one(Payment, case.object_id)
     requisition_id = payment.requisition_id
     if case.proposal is None or case.proposed_by is None:
-        bench = judging.bench(session, requisition_id=requisition_id, now=now)
-        judging.check_proposer(session, among=bench, requisition_id=requisition_id, actor=actor)
+        bench = judging.bench(session, requisition_id=requisition_id, now=uow.now)
+        judging.check_proposer(uow, among=bench, requisition_id=requisition_id)
         return
     subject = CaseSubject(
         requisition=session.get_one(Requisition, requisition_id),
         payment=payment,
         attempts=session.execute(_attempts_of(payment)).scalars().all(),
     )
-    among = _bench(session, case, subject, CaseProposal.of_json(case.proposal), now)
+    among = _bench(session, case, subject, CaseProposal.of_json(case.proposal), uow.now)
     assert among is not None, "a payment has judges"
     judging.check_confirmer(
-        session,
-        among=among,
-        requisition_id=requisition_id,
-        proposer=case.proposed_by,
-        actor=actor,
+        uow, among=among, requisition_id=requisition_id, proposer=case.proposed_by
     )
 
 
-def decline(session: Session, *, case_id: UUID, version: int, reason: str, actor: Actor) -> Case:
+def decline(uow: Uow, *, case_id: UUID, version: int, reason: str) -> Case:
     """Disagree with what version `version` of the case proposes; the case is open again.
 
     Raises:
         as `cases.decline`.
     """
-    return cases.decline(session, case_id=case_id, version=version, reason=reason, actor=actor)
+    return cases.decline(uow, case_id=case_id, version=version, reason=reason)
 
 
-def _locked(session: Session, case: Case, actor: Actor) -> CaseSubject | None:
+def _locked(uow: Uow, case: Case) -> CaseSubject | None:
     """Lock the payment of the case; None for other things."""
-    _check_payees(session, case, actor)
+    _check_payees(uow, case)
     if case.object_type != "payment":
         return None
-    requisition, payment = facts.locked(session, payment_id=case.object_id)
-    attempts = session.execute(
+    requisition, payment = facts.locked(uow.session, payment_id=case.object_id)
+    attempts = uow.session.execute(
         _attempts_of(payment)
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
@@ -191,10 +177,10 @@ def _attempts_of(payment: Payment) -> Select[PaymentAttempt]:
     )
 
 
-def _check_payees(session: Session, case: Case, actor: Actor) -> None:
+def _check_payees(uow: Uow, case: Case) -> None:
     if case.object_type != restored.CALLBACK:
         return
-    if actor.user_id in restored.payees_told(session, callback_id=case.object_id):
+    if uow.actor.user_id in restored.payees_told(uow.session, callback_id=case.object_id):
         raise NotSeparate(
             "You get this money: another person must decide that it may be paid again."
         )
@@ -266,16 +252,16 @@ def _is_about_an_amount(case: Case) -> bool:
     return False
 
 
-def _lock_delivery(session: Session, case: Case, actor: Actor) -> None:
+def _lock_delivery(uow: Uow, case: Case) -> None:
     """The replenishment before its case, as its receipt does; its own people don't judge it."""
-    found = replenishments.locked(session, actor=actor, replenishment_id=case.object_id)
-    _check_delivery(session, found, actor)
+    found = replenishments.locked(uow, replenishment_id=case.object_id)
+    _check_delivery(uow, found)
 
 
-def _check_delivery(session: Session, found: Replenishment, actor: Actor) -> None:
-    fund = session.get_one(Fund, found.fund_id)
-    if actor.user_id in (found.funded_by, found.received_by) or funds.is_keeper(
-        fund, actor.user_id
+def _check_delivery(uow: Uow, found: Replenishment) -> None:
+    fund = uow.session.get_one(Fund, found.fund_id)
+    if uow.actor.user_id in (found.funded_by, found.received_by) or funds.is_keeper(
+        fund, uow.actor.user_id
     ):
         raise NotSeparate(
             "You sent or received the transfer, or keep its fund: another person must decide."

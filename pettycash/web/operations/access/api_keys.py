@@ -68,7 +68,7 @@ def create(uow: Uow, /, **facts: Any) -> ApiKey:
     It opens nothing until a second administrator or an operator confirms `change_id` at
     `changes/`; the cfo does where there is neither.
     """
-    made, text, change = api_keys.create(uow.session, **facts, actor=uow.actor, now=uow.now)
+    made, text, change = api_keys.create(uow, **facts)
     security_log.record(
         uow.session,
         event="api_key.created",
@@ -84,7 +84,7 @@ def create(uow: Uow, /, **facts: Any) -> ApiKey:
 @refuses(api_keys.KeyNotFound)
 def revoke(uow: Uow, *, api_key_id: UUID) -> None:
     """Revoke an API key at once; its row stays."""
-    api_keys.revoke(uow.session, api_key_id=api_key_id, actor=uow.actor, now=uow.now)
+    api_keys.revoke(uow, api_key_id=api_key_id)
     security_log.record(
         uow.session,
         event="api_key.revoked",

@@ -51,5 +51,5 @@ def update(uow: Uow, *, company_id: UUID, changes: Mapping[str, Any], expected: 
     """Give the company another name."""
     company = organisation.get_company(uow.session, company_id=company_id, lock=True)
     expected.check(_version(company))
-    organisation.rename_company(uow.session, company=company, name=changes["name"], actor=uow.actor)
+    organisation.rename_company(uow, company=company, name=changes["name"])
     return Tagged(company, _version(company))

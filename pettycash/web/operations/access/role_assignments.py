@@ -51,7 +51,7 @@ list_all = list_of(
 )
 def propose(uow: Uow, /, **facts: Any) -> Shown:
     """Propose that somebody holds a role."""
-    made = role_assignments.propose(uow.session, **facts, actor=uow.actor, now=uow.now)
+    made = role_assignments.propose(uow, **facts)
     return warned(uow, made)
 
 
@@ -68,11 +68,6 @@ def propose(uow: Uow, /, **facts: Any) -> Shown:
 def end(uow: Uow, *, assignment_id: UUID, valid_until: datetime | None, reason: str) -> Shown:
     """Propose that a role ends; `warnings` name what nobody else could do then."""
     made = role_assignments.propose_end(
-        uow.session,
-        assignment_id=assignment_id,
-        valid_until=valid_until,
-        reason=reason,
-        actor=uow.actor,
-        now=uow.now,
+        uow, assignment_id=assignment_id, valid_until=valid_until, reason=reason
     )
     return warned(uow, made)

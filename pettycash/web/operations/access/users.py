@@ -10,7 +10,6 @@ from pettycash.services.access.identity.usernames import InvalidPerson
 from pettycash.services.access.organisation import UnknownUnit
 from pettycash.services.access.people_lists import USERS, to_response
 from pettycash.services.approvals import indispensable
-from pettycash.services.foundation.listings import Reader
 from pettycash.services.foundation.text_validation import InvalidText
 from pettycash.services.foundation.uow import Uow
 from pettycash.web.etags import Expected, Tagged
@@ -22,8 +21,7 @@ LOGIN = ("username", "display_name", "email", "phone")
 
 
 def _one(uow: Uow, person: people.Person) -> dict[str, Any]:
-    reader = Reader(uow.session, uow.actor)
-    return to_response(reader, [(person.user, person.membership)])[0]
+    return to_response(uow, [(person.user, person.membership)])[0]
 
 
 list_all = list_of(

@@ -49,9 +49,7 @@ list_all = list_of(
 def draft(uow: Uow, /, **facts: Any) -> Change:
     """Draft a tier; the cfo, who is not the drafter, publishes it."""
     reason = facts.pop("reason")
-    return thresholds.draft(
-        uow.session, draft=Draft(**facts), reason=reason, actor=uow.actor, now=uow.now
-    )
+    return thresholds.draft(uow, draft=Draft(**facts), reason=reason)
 
 
 @operation("thresholds.coverage", answers=shapes.CoverageSchema, example=shapes.EXAMPLE_COVERAGE)
@@ -100,11 +98,4 @@ def get(uow: Uow, *, threshold_id: UUID) -> Tagged:
 @refuses(thresholds.ThresholdEnded, thresholds.ThresholdNotFound)
 def retire(uow: Uow, *, threshold_id: UUID, valid_until: datetime | None, reason: str) -> Change:
     """Propose that a tier ends; the cfo publishes it. Running requisitions keep the tier."""
-    return thresholds.retire(
-        uow.session,
-        threshold_id=threshold_id,
-        valid_until=valid_until,
-        reason=reason,
-        actor=uow.actor,
-        now=uow.now,
-    )
+    return thresholds.retire(uow, threshold_id=threshold_id, valid_until=valid_until, reason=reason)

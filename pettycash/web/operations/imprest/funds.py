@@ -55,7 +55,7 @@ def create(uow: Uow, /, **facts: Any) -> Any:
 @refuses(funds.FundNotFound)
 def get(uow: Uow, *, fund_id: UUID) -> dict[str, Any]:
     """Read a fund with what it holds."""
-    fund = visibility.fund(uow.session, actor=uow.actor, fund_id=fund_id)
+    fund = visibility.fund(uow, fund_id=fund_id)
     return to_response(uow.session, [fund])[0]
 
 
@@ -73,7 +73,7 @@ def update(
     uow: Uow, *, fund_id: UUID, changes: Mapping[str, Any], expected: Expected
 ) -> dict[str, Any]:
     """Change a fund's name, or close it when it is empty; two people change its limits."""
-    fund = funds.locked(uow.session, actor=uow.actor, fund_id=fund_id)
+    fund = funds.locked(uow, fund_id=fund_id)
     expected.check(fund.version)
     funds.update(uow.session, fund=fund, changes=changes, now=uow.now)
     return to_response(uow.session, [fund])[0]
@@ -83,7 +83,7 @@ def update(
 @refuses(funds.FundNotFound)
 def balance(uow: Uow, *, fund_id: UUID) -> dict[str, Any]:
     """Read balance, held, available and floor of each store, their sums and the identity."""
-    visibility.fund(uow.session, actor=uow.actor, fund_id=fund_id)
+    visibility.fund(uow, fund_id=fund_id)
     found = funds.balance(uow.session, fund_id)
     names = "fund_id currency balance held available floor target_balance reorder_level stores"
     return {name: getattr(found, name) for name in names.split()} | {
@@ -115,13 +115,7 @@ def replenish(
 ) -> Replenishment:
     """Ask for a replenishment by hand, whatever the level. It credits nothing by itself."""
     return replenishments.raise_by_hand(
-        uow.session,
-        fund_id=fund_id,
-        actor=uow.actor,
-        now=uow.now,
-        reason=reason,
-        store_id=store_id,
-        amount=amount,
+        uow, fund_id=fund_id, reason=reason, store_id=store_id, amount=amount
     )
 
 
@@ -137,9 +131,7 @@ def replenish(
 @refuses(AlreadyPosted, funds.FundNotFound, InvalidOpening, NotAProposer, funds.StoreNotFound)
 def opening_balance(uow: Uow, /, *, fund_id: UUID, **facts: Any) -> Change:
     """Propose a store's opening balance; a second person confirms it and it is posted."""
-    return funds.propose_opening(
-        uow.session, fund_id=fund_id, actor=uow.actor, now=uow.now, **facts
-    )
+    return funds.propose_opening(uow, fund_id=fund_id, **facts)
 
 
 list_all_stores = list_of(
@@ -161,8 +153,8 @@ list_all_stores = list_of(
 @refuses(funds.FundNotFound)
 def list_stores(uow: Uow, /, *, fund_id: UUID, **arguments: Any) -> ListPage:
     """List the stores of a fund by code."""
-    visibility.fund(uow.session, actor=uow.actor, fund_id=fund_id)
-    return page(uow.session, STORES, uow.actor, arguments, fund_id=[fund_id])
+    visibility.fund(uow, fund_id=fund_id)
+    return page(uow, STORES, arguments, fund_id=[fund_id])
 
 
 @operation(
@@ -177,7 +169,7 @@ def list_stores(uow: Uow, /, *, fund_id: UUID, **arguments: Any) -> ListPage:
 @refuses(funds.FundNotFound, InvalidStore, StoreExists)
 def create_store(uow: Uow, /, *, fund_id: UUID, **facts: Any) -> Store:
     """Add an empty store to a fund."""
-    fund = funds.locked(uow.session, actor=uow.actor, fund_id=fund_id)
+    fund = funds.locked(uow, fund_id=fund_id)
     store = funds.create_store(uow.session, fund=fund, **facts)
     uow.session.refresh(store)
     return store
@@ -187,7 +179,7 @@ def create_store(uow: Uow, /, *, fund_id: UUID, **facts: Any) -> Store:
 @refuses(funds.FundNotFound, funds.StoreNotFound)
 def get_store(uow: Uow, *, fund_id: UUID, store_id: UUID) -> Store:
     """Read a store."""
-    visibility.fund(uow.session, actor=uow.actor, fund_id=fund_id)
+    visibility.fund(uow, fund_id=fund_id)
     return funds.store(uow.session, fund_id=fund_id, store_id=store_id)
 
 
@@ -204,7 +196,7 @@ def update_store(
     uow: Uow, *, fund_id: UUID, store_id: UUID, changes: Mapping[str, Any], expected: Expected
 ) -> Store:
     """Change a store's name, or close it when it is empty."""
-    funds.locked(uow.session, actor=uow.actor, fund_id=fund_id)
+    funds.locked(uow, fund_id=fund_id)
     store = funds.locked_store(uow.session, fund_id=fund_id, store_id=store_id)
     expected.check(store.version)
     funds.update_store(uow.session, store=store, changes=changes)

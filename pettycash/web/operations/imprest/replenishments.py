@@ -49,7 +49,7 @@ list_all = list_of(
 def get(uow: Uow, *, replenishment_id: UUID | str) -> Replenishment:
     """Read a replenishment with the imprest identity printed on it."""
     replenishment_id = numbers.id_of(uow.session, "REP", replenishment_id)
-    return replenishments.get(uow.session, actor=uow.actor, replenishment_id=replenishment_id)
+    return replenishments.get(uow, replenishment_id=replenishment_id)
 
 
 @operation(
@@ -66,9 +66,7 @@ def get(uow: Uow, *, replenishment_id: UUID | str) -> Replenishment:
 )
 def approve(uow: Uow, *, replenishment_id: UUID) -> Replenishment:
     """Approve it for what the fund needs now; what is not ordinary is the cfo's."""
-    return replenishments.approve(
-        uow.session, replenishment_id=replenishment_id, actor=uow.actor, now=uow.now
-    )
+    return replenishments.approve(uow, replenishment_id=replenishment_id)
 
 
 @operation(
@@ -86,9 +84,7 @@ def approve(uow: Uow, *, replenishment_id: UUID) -> Replenishment:
 )
 def reject(uow: Uow, *, replenishment_id: UUID, reason: str) -> Replenishment:
     """Reject a pending replenishment, with a reason; the fund waits before it asks again."""
-    return replenishments.reject(
-        uow.session, replenishment_id=replenishment_id, actor=uow.actor, now=uow.now, reason=reason
-    )
+    return replenishments.reject(uow, replenishment_id=replenishment_id, reason=reason)
 
 
 @operation(
@@ -105,9 +101,7 @@ def reject(uow: Uow, *, replenishment_id: UUID, reason: str) -> Replenishment:
 )
 def cancel(uow: Uow, *, replenishment_id: UUID, reason: str) -> Replenishment:
     """Cancel a replenishment that was not funded; a code that is out for it is void."""
-    return replenishments.cancel(
-        uow.session, replenishment_id=replenishment_id, actor=uow.actor, now=uow.now, reason=reason
-    )
+    return replenishments.cancel(uow, replenishment_id=replenishment_id, reason=reason)
 
 
 @operation(
@@ -127,9 +121,7 @@ def cancel(uow: Uow, *, replenishment_id: UUID, reason: str) -> Replenishment:
 )
 def send_otp(uow: Uow, *, replenishment_id: UUID) -> ReleaseChallenge:
     """Claim the transfer and have a code sent to you; a TOTP app's code does as well."""
-    return replenishments.request_code(
-        uow.session, replenishment_id=replenishment_id, actor=uow.actor, now=uow.now
-    )
+    return replenishments.request_code(uow, replenishment_id=replenishment_id)
 
 
 @operation(
@@ -154,9 +146,7 @@ def send_otp(uow: Uow, *, replenishment_id: UUID) -> ReleaseChallenge:
 )
 def verify_otp(uow: Uow, *, replenishment_id: UUID, code: str) -> ReleaseGrant | None:
     """Check the code; a wrong try counts, a right one allows one transfer within minutes."""
-    result = replenishments.check_code(
-        uow.session, replenishment_id=replenishment_id, actor=uow.actor, now=uow.now, code=code
-    )
+    result = replenishments.check_code(uow, replenishment_id=replenishment_id, code=code)
     if result.refusal is not None:
         raise refuse_and_store(result.refusal)
     return result.grant
@@ -170,9 +160,7 @@ def verify_otp(uow: Uow, *, replenishment_id: UUID, code: str) -> ReleaseGrant |
 @refuses(IllegalReplenishmentState, NotLocked, NotSeparate, replenishments.ReplenishmentNotFound)
 def unlock_release(uow: Uow, *, replenishment_id: UUID) -> Replenishment:
     """Unlock a release after too many failed codes; their executor may not do it."""
-    return replenishments.unlock(
-        uow.session, replenishment_id=replenishment_id, actor=uow.actor, now=uow.now
-    )
+    return replenishments.unlock(uow, replenishment_id=replenishment_id)
 
 
 @operation(
@@ -203,10 +191,8 @@ def fund(
 ) -> Replenishment:
     """Record the transfer that your verified code released: Dr in transit, Cr bank."""
     return replenishments.fund(
-        uow.session,
+        uow,
         replenishment_id=replenishment_id,
-        actor=uow.actor,
-        now=uow.now,
         bank_reference=bank_reference,
         bank_account_id=bank_account_id,
     )
@@ -234,6 +220,4 @@ def receive(uow: Uow, *, replenishment_id: UUID, amount: Decimal) -> Replenishme
     The fund's custodian or alternate does, never who funded it. The rest of a short delivery
     is received the same way when it comes.
     """
-    return replenishments.receive(
-        uow.session, replenishment_id=replenishment_id, actor=uow.actor, now=uow.now, amount=amount
-    )
+    return replenishments.receive(uow, replenishment_id=replenishment_id, amount=amount)

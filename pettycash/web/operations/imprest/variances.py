@@ -55,9 +55,7 @@ list_all = list_of(
 )
 def record(uow: Uow, /, *, payment_id: UUID, **facts: Any) -> VarianceAdjustment:
     """Record that another amount left than the books say. Nothing is posted until approval."""
-    return variances.record(
-        uow.session, payment_id=payment_id, actor=uow.actor, now=uow.now, **facts
-    )
+    return variances.record(uow, payment_id=payment_id, **facts)
 
 
 @operation(
@@ -79,9 +77,7 @@ def get(uow: Uow, *, variance_id: UUID | str) -> VarianceAdjustment:
 @refuses(*DECIDED, PeriodClosed)
 def approve(uow: Uow, *, variance_id: UUID, comment: str | None) -> VarianceAdjustment:
     """Approve a variance, which posts it, dated today."""
-    return variances.approve(
-        uow.session, variance_id=variance_id, comment=comment, actor=uow.actor, now=uow.now
-    )
+    return variances.approve(uow, variance_id=variance_id, comment=comment)
 
 
 @operation(
@@ -94,6 +90,4 @@ def approve(uow: Uow, *, variance_id: UUID, comment: str | None) -> VarianceAdju
 @refuses(*DECIDED, variances.VarianceNeedsReason)
 def reject(uow: Uow, *, variance_id: UUID, reason: str) -> VarianceAdjustment:
     """Reject a variance, with a reason; nothing is posted."""
-    return variances.reject(
-        uow.session, variance_id=variance_id, reason=reason, actor=uow.actor, now=uow.now
-    )
+    return variances.reject(uow, variance_id=variance_id, reason=reason)

@@ -41,15 +41,15 @@ list_lines = list_of(
 @refuses(visibility.FundNotFound)
 def list_lines_of_fund(uow: Uow, /, **arguments: Any) -> ListPage:
     """List the lines of one fund, the newest first; 404 where the fund is not in scope."""
-    visibility.fund(uow.session, actor=uow.actor, fund_id=arguments["fund_id"][0])
-    return page(uow.session, LEDGER, uow.actor, arguments)
+    visibility.fund(uow, fund_id=arguments["fund_id"][0])
+    return page(uow, LEDGER, arguments)
 
 
 @operation("ledger.get", answers=shapes.LedgerLineSchema, example=EXAMPLE_LINE)
 @refuses(fund_statements.LineNotFound)
 def get_line(uow: Uow, *, line_id: UUID) -> dict[str, Any]:
     """Read a line."""
-    return fund_statements.one(uow.session, actor=uow.actor, posting_id=line_id)
+    return fund_statements.one(uow, posting_id=line_id)
 
 
 list_entries = list_of(

@@ -41,18 +41,18 @@ list_all = list_of(
 @refuses(periods.IllegalPeriodState, periods.NotInOrder, PeriodNotFound, periods.PeriodNotOver)
 def soft_close(uow: Uow, *, month: str) -> LedgerPeriod:
     """Close a month that is over for people's decisions; facts are still dated in it."""
-    return periods.soft_close(uow.session, month=_first_day(month), actor=uow.actor, now=uow.now)
+    return periods.soft_close(uow, month=_first_day(month))
 
 
 @operation("periods.hard_close", answers=LedgerPeriodSchema, example=shapes.EXAMPLE_HARD)
 @refuses(periods.IllegalPeriodState, periods.NotInOrder, periods.OwnSoftClose, PeriodNotFound)
 def hard_close(uow: Uow, *, month: str) -> LedgerPeriod:
     """Close a softly closed month for good, as another person than who closed it softly."""
-    return periods.hard_close(uow.session, month=_first_day(month), actor=uow.actor, now=uow.now)
+    return periods.hard_close(uow, month=_first_day(month))
 
 
 @operation("periods.reopen", answers=LedgerPeriodSchema, example=shapes.EXAMPLE_PERIOD)
 @refuses(periods.IllegalPeriodState, periods.NotInOrder, PeriodNotFound)
 def reopen(uow: Uow, *, month: str) -> LedgerPeriod:
     """Reopen the newest softly closed month."""
-    return periods.reopen(uow.session, month=_first_day(month), actor=uow.actor, now=uow.now)
+    return periods.reopen(uow, month=_first_day(month))

@@ -40,7 +40,5 @@ def get(uow: Uow, *, case_id: UUID) -> dict[str, Any]:
 @refuses(cases.CaseNotFound, cases.CaseResolved, cases.NotAnOwner)
 def assign(uow: Uow, *, case_id: UUID, owner_id: UUID | None) -> dict[str, Any]:
     """Give a case to somebody, or to nobody."""
-    case = cases.assign(
-        uow.session, case_id=case_id, owner_id=owner_id, actor=uow.actor, now=uow.now
-    )
+    case = cases.assign(uow, case_id=case_id, owner_id=owner_id)
     return to_response(case, uow.actor)

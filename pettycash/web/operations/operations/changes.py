@@ -114,14 +114,14 @@ list_all = list_of(
 )
 def propose(uow: Uow, /, **facts: Any) -> Change:
     """Propose a change of a kind that has no endpoint of its own."""
-    return changes.propose_any(uow.session, **facts, actor=uow.actor, now=uow.now)
+    return changes.propose_any(uow, **facts)
 
 
 @operation("changes.get", answers=shapes.OneChangeSchema, example=shapes.EXAMPLE_CHANGE)
 @refuses(changes.ChangeNotFound)
 def get(uow: Uow, *, change_id: UUID) -> Shown:
     """Read a change; rows of an import are for those who may decide on it."""
-    found = changes.get(uow.session, change_id=change_id, actor=uow.actor, now=uow.now)
+    found = changes.get(uow, change_id=change_id)
     if not changes.is_read_whole(found, uow.actor):
         return _with(found, payload=changes.without_rows(found))
     return warned(uow, found)
@@ -188,14 +188,7 @@ def confirm(
     uow: Uow, *, change_id: UUID, decision_digest: str | None, comment: str | None
 ) -> Shown:
     """Make a change effective, as a second holder of the right, the cfo, or who is asked."""
-    confirmed = changes.confirm(
-        uow.session,
-        change_id=change_id,
-        digest=decision_digest,
-        actor=uow.actor,
-        now=uow.now,
-        comment=comment,
-    )
+    confirmed = changes.confirm(uow, change_id=change_id, digest=decision_digest, comment=comment)
     uow.session.flush()  # a role that has ended is none of those that stay
     return warned(uow, confirmed)
 
@@ -218,14 +211,7 @@ def confirm(
 )
 def reject(uow: Uow, *, change_id: UUID, decision_digest: str | None, comment: str) -> Change:
     """Refuse a change, with a reason."""
-    return changes.reject(
-        uow.session,
-        change_id=change_id,
-        digest=decision_digest,
-        actor=uow.actor,
-        now=uow.now,
-        comment=comment,
-    )
+    return changes.reject(uow, change_id=change_id, digest=decision_digest, comment=comment)
 
 
 @operation(
@@ -236,4 +222,4 @@ def reject(uow: Uow, *, change_id: UUID, decision_digest: str | None, comment: s
 @refuses(changes.AlreadyDecided, changes.ChangeNotFound, changes.NotTheProposer)
 def withdraw(uow: Uow, *, change_id: UUID) -> Change:
     """Take one's own proposal back."""
-    return changes.withdraw(uow.session, change_id=change_id, actor=uow.actor, now=uow.now)
+    return changes.withdraw(uow, change_id=change_id)

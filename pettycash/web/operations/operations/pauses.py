@@ -30,9 +30,7 @@ list_all = list_of(
 @refuses(pauses.AlreadyPaused, pauses.NotAPauser, pauses.PauseNotFound, pauses.PauseReasonMissing)
 def pause(uow: Uow, *, scope: PauseScope, object_id: UUID | None, reason: str) -> Pause:
     """Pause the company, a provider account or a store; one person is enough."""
-    return pauses.pause(
-        uow.session, scope=scope, object_id=object_id, reason=reason, actor=uow.actor
-    )
+    return pauses.pause(uow, scope=scope, object_id=object_id, reason=reason)
 
 
 @operation(
@@ -57,4 +55,4 @@ def pause(uow: Uow, *, scope: PauseScope, object_id: UUID | None, reason: str) -
 def resume(uow: Uow, *, scope: PauseScope, object_id: UUID | None) -> Pause:
     """Ask to resume; asked by a second person, it resumes. See `resumed_at`."""
     standing = pauses.open_pause(uow.session, scope=scope, object_id=object_id)
-    return pauses.resume(uow.session, pause_id=standing.id, actor=uow.actor, now=uow.now)
+    return pauses.resume(uow, pause_id=standing.id)

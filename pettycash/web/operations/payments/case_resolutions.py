@@ -82,23 +82,11 @@ def resolve(uow: Uow, /, *, case_id: UUID, **facts: Any) -> dict[str, Any]:
     action = facts.pop("action")
     case: Case
     if action == "propose":
-        case = case_resolutions.propose(
-            uow.session,
-            case_id=case_id,
-            proposal=CaseProposal(**facts),
-            actor=uow.actor,
-            now=uow.now,
-        )
+        case = case_resolutions.propose(uow, case_id=case_id, proposal=CaseProposal(**facts))
     elif action == "confirm":
-        case = case_resolutions.confirm(
-            uow.session, case_id=case_id, version=facts["version"], actor=uow.actor, now=uow.now
-        )
+        case = case_resolutions.confirm(uow, case_id=case_id, version=facts["version"])
     else:
         case = case_resolutions.decline(
-            uow.session,
-            case_id=case_id,
-            version=facts["version"],
-            reason=facts["note"],
-            actor=uow.actor,
+            uow, case_id=case_id, version=facts["version"], reason=facts["note"]
         )
     return to_response(case, uow.actor)

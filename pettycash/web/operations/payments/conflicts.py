@@ -23,5 +23,5 @@ def settled(
         yield
     except duties.ApprovalVoid as refusal:
         found = requisition_id or uow.session.get_one(Payment, payment_id).requisition_id
-        conflicts.settle(uow.session, requisition_id=found, actor=uow.actor, now=uow.now)
+        conflicts.settle(uow, requisition_id=found)
         raise refuse_and_store(refusal) from refusal

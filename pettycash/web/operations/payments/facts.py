@@ -56,8 +56,8 @@ list_gateway_exchanges = list_of(
 @refuses(visibility.PaymentNotFound)
 def executions(uow: Uow, /, *, payment_id: UUID, **arguments: Any) -> ListPage:
     """List who released the payment, with which proof, and what became of each attempt."""
-    visibility.payment(uow.session, actor=uow.actor, payment_id=payment_id)
-    return page(uow.session, EXECUTIONS, uow.actor, arguments, payment_id=payment_id)
+    visibility.payment(uow, payment_id=payment_id)
+    return page(uow, EXECUTIONS, arguments, payment_id=payment_id)
 
 
 @operation(
@@ -70,8 +70,8 @@ def executions(uow: Uow, /, *, payment_id: UUID, **arguments: Any) -> ListPage:
 @refuses(visibility.PaymentNotFound)
 def transactions(uow: Uow, /, *, payment_id: UUID, **arguments: Any) -> ListPage:
     """List every conversation with the rail about the payment, the newest first."""
-    visibility.payment(uow.session, actor=uow.actor, payment_id=payment_id)
-    return page(uow.session, TRANSACTIONS, uow.actor, arguments, payment_id=payment_id)
+    visibility.payment(uow, payment_id=payment_id)
+    return page(uow, TRANSACTIONS, arguments, payment_id=payment_id)
 
 
 @operation(
@@ -116,11 +116,8 @@ def requery(uow: Uow, *, payment_id: UUID) -> Tagged:
 )
 def reconcile(uow: Uow, /, *, payment_id: UUID, **facts: Any) -> Tagged:
     """Match a paid payment with evidence; not by who released it."""
-    payments.check_evidence(uow.session, payment_id=payment_id, evidence=facts, actor=uow.actor)
+    payments.check_evidence(uow, payment_id=payment_id, evidence=facts)
     reconciliation.reconcile_by_hand(
-        uow.session,
-        payment_id=payment_id,
-        evidence={name: str(value) for name, value in facts.items()},
-        actor=uow.actor,
+        uow, payment_id=payment_id, evidence={name: str(value) for name, value in facts.items()}
     )
     return shown(uow, payment_id)

@@ -33,7 +33,7 @@ from pettycash.web.schemas.payment_examples import EXAMPLE_DETAIL, EXAMPLE_PAYME
 
 def shown(uow: Uow, payment_id: UUID) -> Tagged:
     """A payment with the state of its release."""
-    return Tagged(*reading.detail(uow.session, payment_id=payment_id, actor=uow.actor, now=uow.now))
+    return Tagged(*reading.detail(uow, payment_id=payment_id))
 
 
 list_all = list_of(
@@ -70,7 +70,7 @@ list_all = list_of(
 )
 def create(uow: Uow, /, **facts: Any) -> Tagged:
     """Make a payment for what is left of a validated requisition; you are its maker."""
-    made = payments.create(uow.session, **{"amount": None, **facts}, actor=uow.actor, now=uow.now)
+    made = payments.create(uow, **{"amount": None, **facts})
     treasury_validation.check_somebody_is_left(
         uow.session,
         requisition=uow.session.get_one(Requisition, made.requisition_id),
@@ -86,7 +86,7 @@ def get(uow: Uow, *, payment_id: UUID | str) -> Tagged:
     """Read a payment and where its release stands."""
     payment_id = numbers.id_of(uow.session, "PAY", payment_id)
     found, tag = shown(uow, payment_id)
-    return Tagged(found | {"people": reading.people(uow.session, found, uow.actor)}, tag)
+    return Tagged(found | {"people": reading.people(uow, found)}, tag)
 
 
 @operation(
@@ -120,14 +120,7 @@ def update(
     requisition, payment = payments.locked(uow.session, payment_id=payment_id, actor=uow.actor)
     expected.check(reading.version_tag(uow.session, payment))
     before = payment.maker_id
-    payments.change(
-        uow.session,
-        requisition=requisition,
-        payment=payment,
-        changes=changes,
-        actor=uow.actor,
-        now=uow.now,
-    )
+    payments.change(uow, requisition=requisition, payment=payment, changes=changes)
     if payment.maker_id != before:
         treasury_validation.check_somebody_is_left(
             uow.session, requisition=requisition, payment=payment, now=uow.now
@@ -144,5 +137,5 @@ def update(
 @refuses(BlockedByCase, FailureUnconfirmed, IllegalTransition, NotSeparate, PaymentNotFound)
 def cancel(uow: Uow, *, payment_id: UUID) -> Tagged:
     """Cancel what was not sent; as its custodian, void cash that nobody collected."""
-    payments.cancel(uow.session, payment_id=payment_id, actor=uow.actor, now=uow.now)
+    payments.cancel(uow, payment_id=payment_id)
     return shown(uow, payment_id)

@@ -35,7 +35,7 @@ list_all = list_of(
 @refuses(provider_accounts.InvalidProviderAccount, provider_accounts.ProviderAccountExists)
 def create(uow: Uow, /, **facts: Any) -> ProviderAccount:
     """Open an account with a rail."""
-    return provider_accounts.create(uow.session, **facts, actor=uow.actor)
+    return provider_accounts.create(uow, **facts)
 
 
 @operation(
@@ -64,4 +64,4 @@ def update(
     """Change an account, replace its credentials, or switch it off and on."""
     account = provider_accounts.get(uow.session, account_id=account_id, lock=True)
     expected.check(account.version)
-    return provider_accounts.change(uow.session, account=account, changes=changes, actor=uow.actor)
+    return provider_accounts.change(uow, account=account, changes=changes)

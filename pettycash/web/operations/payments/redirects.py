@@ -62,9 +62,7 @@ def redirect_payment(uow: Uow, /, *, payment_id: UUID, **facts: Any) -> Change:
 
     You become its maker if the last approver agrees.
     """
-    return redirects.propose_for_payment(
-        uow.session, payment_id=payment_id, **facts, actor=uow.actor, now=uow.now
-    )
+    return redirects.propose_for_payment(uow, payment_id=payment_id, **facts)
 
 
 @operation(
@@ -92,6 +90,4 @@ def redirect_payment(uow: Uow, /, *, payment_id: UUID, **facts: Any) -> Change:
 )
 def redirect_requisition(uow: Uow, /, *, requisition_id: UUID, **facts: Any) -> Change:
     """Propose, as its requester or treasury, that an approved requisition goes elsewhere."""
-    return redirects.propose_for_requisition(
-        uow.session, requisition_id=requisition_id, **facts, actor=uow.actor, now=uow.now
-    )
+    return redirects.propose_for_requisition(uow, requisition_id=requisition_id, **facts)

@@ -104,7 +104,7 @@ def _decoded(text: str) -> bytes:
 def send_otp(uow: Uow, *, payment_id: UUID) -> dict[str, Any] | None:
     """Become the executor and be sent a code with amount and payee; again replaces it."""
     with settled(uow, payment_id=payment_id):
-        payments.send_code(uow.session, payment_id=payment_id, actor=uow.actor, now=uow.now)
+        payments.send_code(uow, payment_id=payment_id)
     return reading.release_of(uow.session, payment_id=payment_id, now=uow.now)
 
 
@@ -131,9 +131,7 @@ def send_otp(uow: Uow, *, payment_id: UUID) -> dict[str, Any] | None:
 def verify_otp(uow: Uow, *, payment_id: UUID, code: str) -> dict[str, Any] | None:
     """Verify the code, or one of your TOTP app. Each try counts; it releases for 5 minutes."""
     with settled(uow, payment_id=payment_id):
-        result = payments.verify_code(
-            uow.session, payment_id=payment_id, code=code, actor=uow.actor, now=uow.now
-        )
+        result = payments.verify_code(uow, payment_id=payment_id, code=code)
     if result.refusal is not None:
         raise refuse_and_store(result.refusal)
     uow.session.flush()  # what is read back stands in the tables
@@ -168,7 +166,7 @@ def verify_otp(uow: Uow, *, payment_id: UUID, code: str) -> dict[str, Any] | Non
 def execute(uow: Uow, *, payment_id: UUID) -> Tagged:
     """Release the payment: its money is held and workers send it. Read it at `Location`."""
     with settled(uow, payment_id=payment_id):
-        payments.execute(uow.session, payment_id=payment_id, actor=uow.actor, now=uow.now)
+        payments.execute(uow, payment_id=payment_id)
     return shown(uow, payment_id)
 
 
@@ -183,9 +181,7 @@ def execute(uow: Uow, *, payment_id: UUID) -> Tagged:
 @refuses(*NOT_NOW, CannotRelease, NotSeparate)
 def assign_executor(uow: Uow, *, payment_id: UUID, executor_id: UUID) -> Tagged:
     """Name who releases the payment; whatever claim there was ends."""
-    payments.assign_executor(
-        uow.session, payment_id=payment_id, executor_id=executor_id, actor=uow.actor, now=uow.now
-    )
+    payments.assign_executor(uow, payment_id=payment_id, executor_id=executor_id)
     return shown(uow, payment_id)
 
 
@@ -195,7 +191,7 @@ def assign_executor(uow: Uow, *, payment_id: UUID, executor_id: UUID) -> Tagged:
 @refuses(NotLocked, NotSeparate, PaymentNotFound)
 def unlock_release(uow: Uow, *, payment_id: UUID) -> Tagged:
     """Unlock a release after too many failed codes; their executor may not do it."""
-    payments.unlock_release(uow.session, payment_id=payment_id, actor=uow.actor, now=uow.now)
+    payments.unlock_release(uow, payment_id=payment_id)
     return shown(uow, payment_id)
 
 
@@ -239,19 +235,19 @@ def acknowledge(uow: Uow, /, *, payment_id: UUID, **facts: Any) -> Tagged:
     the witness confirms the picture that they have seen (`witnessed`). A recipient who is a
     member says so themselves (`received`).
     """
-    about: dict[str, Any] = {"payment_id": payment_id, "actor": uow.actor, "now": uow.now}
+    about: dict[str, Any] = {"payment_id": payment_id}
     if "code" in facts:
-        refusal = payments.acknowledge(uow.session, code=facts["code"], **about)
+        refusal = payments.acknowledge(uow, code=facts["code"], **about)
         if refusal is not None:
             raise refuse_and_store(refusal)
     elif "signature" in facts:
         payments.sign(
-            uow.session, image=_decoded(facts["signature"]), witness_id=facts["witness_id"], **about
+            uow, image=_decoded(facts["signature"]), witness_id=facts["witness_id"], **about
         )
     elif "witnessed" in facts:
-        payments.witness(uow.session, attachment_id=facts["witnessed"], **about)
+        payments.witness(uow, attachment_id=facts["witnessed"], **about)
     elif "received" in facts:
-        payments.acknowledge_by_sign_in(uow.session, **about)
+        payments.acknowledge_by_sign_in(uow, **about)
     else:
-        payments.resend_acknowledgement(uow.session, **about)
+        payments.resend_acknowledgement(uow, **about)
     return shown(uow, payment_id)

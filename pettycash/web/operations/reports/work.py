@@ -11,4 +11,4 @@ from pettycash.web.schemas.work import EXAMPLE_WORK, WorkSchema
 @operation("work.list", answers=WorkSchema, example=EXAMPLE_WORK)
 def list_all(uow: Uow) -> dict[str, Sequence[work.Work]]:
     """List what waits for you: decisions, releases, cash, cases, changes and the rest."""
-    return {"items": work.waiting(uow.session, actor=uow.actor)}
+    return {"items": work.waiting(uow)}

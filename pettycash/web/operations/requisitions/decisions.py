@@ -191,13 +191,11 @@ def validate(
     """
     with settled(uow, requisition_id=requisition_id):
         found, _ = treasury_validation.validate(
-            uow.session,
+            uow,
             requisition_id=requisition_id,
             digest=decision_digest,
             parts=None if parts is None else [PaymentPart(**part) for part in parts],
             comment=comment,
-            actor=uow.actor,
-            now=uow.now,
         )
     return shown(uow, found)
 

@@ -77,7 +77,7 @@ def draft_lines(body: list[dict[str, Any]]) -> list[DraftLine]:
 
 def shown(uow: Uow, found: Requisition) -> Tagged:
     """A requisition with its lines, round and payments."""
-    return Tagged(*reading.detail(uow.session, found, uow.actor))
+    return Tagged(*reading.detail(uow, found))
 
 
 list_all = list_of(
@@ -107,9 +107,7 @@ def create(uow: Uow, /, **facts: Any) -> Tagged:
     if facts.pop("on_behalf_of", None) is not None and uow.actor.client_id is None:
         raise OnBehalfOfNeedsKey(errors={"on_behalf_of": ["It is for machine clients."]})
     draft = RequisitionDraft(**facts | {"lines": draft_lines(facts["lines"])})
-    raised, lines = requisitions.create_with_lines(
-        uow.session, draft=draft, actor=uow.actor, now=uow.now
-    )
+    raised, lines = requisitions.create_with_lines(uow, draft=draft)
     return Tagged(*reading.fresh(raised, lines, uow.actor))
 
 
@@ -120,9 +118,9 @@ def create(uow: Uow, /, **facts: Any) -> Tagged:
 def get(uow: Uow, *, requisition_id: UUID | str) -> Tagged:
     """Read a requisition with its lines, its newest round and its payments."""
     requisition_id = numbers.id_of(uow.session, "REQ", requisition_id)
-    found = visibility.requisition(uow.session, actor=uow.actor, requisition_id=requisition_id)
+    found = visibility.requisition(uow, requisition_id=requisition_id)
     body, tag = shown(uow, found)
-    return Tagged(body | {"people": reading.people(uow.session, body, uow.actor)}, tag)
+    return Tagged(body | {"people": reading.people(uow, body)}, tag)
 
 
 @operation(
@@ -157,13 +155,9 @@ def update(
     if "lines" in changes:
         changes = {**changes, "lines": draft_lines(changes["lines"])}
     requisition_id = numbers.id_of(uow.session, "REQ", requisition_id)
-    found = visibility.requisition(
-        uow.session, actor=uow.actor, requisition_id=requisition_id, lock=True
-    )
-    expected.check(reading.version_tag(uow.session, found, uow.actor))
-    changed = requisitions.update(
-        uow.session, requisition_id=requisition_id, changes=changes, actor=uow.actor, now=uow.now
-    )
+    found = visibility.requisition(uow, requisition_id=requisition_id, lock=True)
+    expected.check(reading.version_tag(uow, found))
+    changed = requisitions.update(uow, requisition_id=requisition_id, changes=changes)
     return shown(uow, changed)
 
 
@@ -184,9 +178,7 @@ def update(
 )
 def submit(uow: Uow, *, requisition_id: UUID) -> Tagged:
     """Submit a requisition of yours: its approvers are found and the first one is asked."""
-    found = requisitions.submit(
-        uow.session, requisition_id=requisition_id, actor=uow.actor, now=uow.now
-    )
+    found = requisitions.submit(uow, requisition_id=requisition_id)
     return shown(uow, found)
 
 
@@ -201,9 +193,7 @@ def submit(uow: Uow, *, requisition_id: UUID) -> Tagged:
 @refuses(IllegalRequisitionState, InvalidText, NotRequester, visibility.RequisitionNotFound)
 def recall(uow: Uow, *, requisition_id: UUID, comment: str | None) -> Tagged:
     """Take a requisition of yours back into draft while it waits for approval."""
-    found = requisitions.recall(
-        uow.session, requisition_id=requisition_id, comment=comment, actor=uow.actor, now=uow.now
-    )
+    found = requisitions.recall(uow, requisition_id=requisition_id, comment=comment)
     return shown(uow, found)
 
 
@@ -226,9 +216,7 @@ def recall(uow: Uow, *, requisition_id: UUID, comment: str | None) -> Tagged:
 def cancel(uow: Uow, *, requisition_id: UUID, comment: str | None) -> Tagged:
     """Cancel a requisition of yours; in payment, treasury may do so too, and of somebody who
     left, their manager."""
-    found = requisitions.cancel(
-        uow.session, requisition_id=requisition_id, comment=comment, actor=uow.actor, now=uow.now
-    )
+    found = requisitions.cancel(uow, requisition_id=requisition_id, comment=comment)
     return shown(uow, found)
 
 
@@ -256,9 +244,7 @@ def adopt(uow: Uow, *, requisition_id: UUID, comment: str) -> Tagged:
     No fact of it changes. You are its requester too, so an approval of yours is void, and a
     step that waits for you goes to somebody else.
     """
-    found = adoption.adopt(
-        uow.session, requisition_id=requisition_id, comment=comment, actor=uow.actor, now=uow.now
-    )
+    found = adoption.adopt(uow, requisition_id=requisition_id, comment=comment)
     return shown(uow, found)
 
 
@@ -272,5 +258,5 @@ def adopt(uow: Uow, *, requisition_id: UUID, comment: str) -> Tagged:
 @refuses(visibility.RequisitionNotFound)
 def trail(uow: Uow, /, *, requisition_id: UUID, **arguments: Any) -> ListPage:
     """Read what happened to a requisition, in order."""
-    visibility.requisition(uow.session, actor=uow.actor, requisition_id=requisition_id)
-    return page(uow.session, TRAIL, uow.actor, arguments, requisition_id=requisition_id)
+    visibility.requisition(uow, requisition_id=requisition_id)
+    return page(uow, TRAIL, arguments, requisition_id=requisition_id)

@@ -10,6 +10,7 @@ from pettycash.models.imprest import ProviderAccount
 from pettycash.models.operations import PauseScope
 from pettycash.models.releases import ReleaseChallenge
 from pettycash.runtime import db
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import pauses
 from tests.api.client import ApiClient
 from tests.api.payments.shared.steps import (
@@ -184,11 +185,10 @@ def test_while_paused_nothing_is_released(
     officer = api.as_("treasury_2")
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
         stopped = pauses.pause(
-            session,
+            Uow.of(session, acting(session, "operator")),
             scope=PauseScope.COMPANY,
             object_id=None,
             reason="test",
-            actor=acting(session, "operator"),
         )
 
     answers = [
@@ -200,7 +200,7 @@ def test_while_paused_nothing_is_released(
     for who in ("operator", "cfo"):
         with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
             actor = acting(session, who)
-            pauses.resume(session, pause_id=stopped.id, actor=actor, now=session.info["now"])
+            pauses.resume(Uow.of(session, actor), pause_id=stopped.id)
     for answer in answers:
         refused(answer, 503, "platform.paused")
     assert officer.get(path(payment_id)).get_json()["status"] == "pending"
