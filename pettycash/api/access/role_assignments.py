@@ -30,9 +30,9 @@ from pettycash.services.access.role_assignments import (
     RoleHeldAlready,
     RolesIncompatible,
 )
+from pettycash.services.foundation.decisions import AboutYourself
 from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.uow import Uow
-from pettycash.services.operations.changes import OwnBenefit
 
 blp = Blueprint(
     "role_assignments",
@@ -67,7 +67,7 @@ class RoleAssignments(MethodView):
     @idempotent()
     @blp.arguments(NewRoleSchema, example=EXAMPLE_NEW_ROLE)
     @blp.response(202, ChangeSchema, example=EXAMPLE_ROLE_CHANGE)
-    @refuses(InvalidRole, OwnBenefit, RoleHeldAlready, RolesIncompatible)
+    @refuses(AboutYourself, InvalidRole, RoleHeldAlready, RolesIncompatible)
     @sends("Location")
     def post(self, body: dict[str, Any]) -> Located:
         """Propose that somebody holds a role."""

@@ -35,6 +35,7 @@ from pettycash.models.operations import Change
 from pettycash.runtime.db import transaction
 from pettycash.runtime.money import InvalidAmount
 from pettycash.services.foundation import visibility
+from pettycash.services.foundation.decisions import NotAProposer
 from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.foundation.visibility import FundNotFound
@@ -54,7 +55,6 @@ from pettycash.services.imprest.replenishments.creation import (
     NothingToReplenish,
 )
 from pettycash.services.ledger.posting import AlreadyPosted
-from pettycash.services.operations.changes import NotAProposer
 
 blp = Blueprint(
     "funds",

@@ -33,6 +33,13 @@ from pettycash.models.imprest import IllegalReplenishmentState, Replenishment
 from pettycash.models.releases import ReleaseChallenge, ReleaseGrant
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation import numbers
+from pettycash.services.foundation.decisions import (
+    AboutYourself,
+    AlreadyDecided,
+    NotADecider,
+    OwnProposal,
+    ReasonMissing,
+)
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.uow import Uow
@@ -44,8 +51,6 @@ from pettycash.services.imprest.replenishments.creation import (
 from pettycash.services.imprest.replenishments.deciding import (
     DrawerTooSmall,
     JudgedIt,
-    OwnReplenishment,
-    RejectionNeedsReason,
     ReplenishmentNeedsCfo,
 )
 from pettycash.services.imprest.replenishments.funding import BankReferenceUsed, InvalidEvidence
@@ -114,11 +119,13 @@ class ReplenishmentApproval(MethodView):
     @idempotent()
     @blp.response(200, ReplenishmentSchema, example=EXAMPLE_APPROVED)
     @refuses(
+        AboutYourself,
+        AlreadyDecided,
         DrawerTooSmall,
-        IllegalReplenishmentState,
         JudgedIt,
+        NotADecider,
         NothingToReplenish,
-        OwnReplenishment,
+        OwnProposal,
         ReplenishmentNeedsCfo,
         ReplenishmentNotFound,
     )
@@ -136,9 +143,7 @@ class ReplenishmentRejection(MethodView):
     @idempotent()
     @blp.arguments(ReplenishmentReasonSchema, example={"reason": "Next month"})
     @blp.response(200, ReplenishmentSchema, example=EXAMPLE_REJECTED)
-    @refuses(
-        IllegalReplenishmentState, OwnReplenishment, RejectionNeedsReason, ReplenishmentNotFound
-    )
+    @refuses(AlreadyDecided, NotADecider, OwnProposal, ReasonMissing, ReplenishmentNotFound)
     def post(self, body: dict[str, Any], replenishment_id: UUID) -> Replenishment:
         """Reject a pending replenishment, with a reason; the fund waits before it asks again."""
         with transaction() as session:
@@ -153,7 +158,7 @@ class Cancellation(MethodView):
     @idempotent()
     @blp.arguments(ReplenishmentReasonSchema, example={"reason": "Not needed any more"})
     @blp.response(200, ReplenishmentSchema, example=EXAMPLE_CANCELLED)
-    @refuses(IllegalReplenishmentState, RejectionNeedsReason, ReplenishmentNotFound)
+    @refuses(IllegalReplenishmentState, ReasonMissing, ReplenishmentNotFound)
     def post(self, body: dict[str, Any], replenishment_id: UUID) -> Replenishment:
         """Cancel a replenishment that was not funded; a code that is out for it is void."""
         with transaction() as session:

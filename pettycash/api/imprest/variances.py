@@ -26,6 +26,13 @@ from pettycash.models.imprest import VarianceAdjustment
 from pettycash.runtime.db import transaction
 from pettycash.runtime.money import InvalidAmount
 from pettycash.services.foundation import numbers
+from pettycash.services.foundation.decisions import (
+    AlreadyDecided,
+    NotADecider,
+    NotAProposer,
+    OwnProposal,
+    ReasonMissing,
+)
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.uow import Uow
@@ -36,10 +43,7 @@ from pettycash.services.imprest.variances import (
     AlreadyPending,
     InvalidVariance,
     NotPaid,
-    OwnVariance,
-    VarianceAlreadyDecided,
     VarianceNeedsCfo,
-    VarianceNeedsReason,
     VarianceNotFound,
     WrongDirection,
 )
@@ -63,10 +67,11 @@ class VarianceRecord(MethodView):
         AlreadyPending,
         InvalidAmount,
         InvalidVariance,
+        NotAProposer,
         NotPaid,
         NotSeparate,
         PaymentNotFound,
-        VarianceNeedsReason,
+        ReasonMissing,
         WrongDirection,
     )
     @sends("Location", "ETag")
@@ -115,10 +120,11 @@ class VarianceApproval(MethodView):
     @blp.arguments(VarianceApprovalSchema, example={"comment": "As on the statement"})
     @blp.response(200, VarianceSchema, example=EXAMPLE_APPROVED_VARIANCE)
     @refuses(
+        AlreadyDecided,
+        NotADecider,
         NotSeparate,
-        OwnVariance,
+        OwnProposal,
         PeriodClosed,
-        VarianceAlreadyDecided,
         VarianceNeedsCfo,
         VarianceNotFound,
     )
@@ -137,11 +143,12 @@ class VarianceRejection(MethodView):
     @blp.arguments(VarianceRejectionSchema, example={"reason": "That fee is of another payment"})
     @blp.response(200, VarianceSchema, example=EXAMPLE_REJECTED_VARIANCE)
     @refuses(
+        AlreadyDecided,
+        NotADecider,
         NotSeparate,
-        OwnVariance,
-        VarianceAlreadyDecided,
+        OwnProposal,
+        ReasonMissing,
         VarianceNeedsCfo,
-        VarianceNeedsReason,
         VarianceNotFound,
     )
     def post(self, body: dict[str, Any], variance_id: UUID) -> VarianceAdjustment:

@@ -22,6 +22,12 @@ from pettycash.api.schemas.ledger_examples import (
 from pettycash.models.ledger import LedgerPeriod
 from pettycash.runtime import errors
 from pettycash.runtime.db import transaction
+from pettycash.services.foundation.decisions import (
+    AlreadyDecided,
+    NotADecider,
+    NotAProposer,
+    OwnProposal,
+)
 from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import periods
@@ -29,7 +35,6 @@ from pettycash.services.ledger.periods import (
     PERIODS,
     IllegalPeriodState,
     NotInOrder,
-    OwnSoftClose,
     PeriodNotOver,
 )
 
@@ -71,7 +76,7 @@ class SoftClosing(MethodView):
     @operation("periods.soft_close")
     @idempotent()
     @blp.response(200, LedgerPeriodSchema, example=EXAMPLE_SOFT)
-    @refuses(IllegalPeriodState, NotInOrder, PeriodNotFound, PeriodNotOver)
+    @refuses(IllegalPeriodState, NotAProposer, NotInOrder, PeriodNotFound, PeriodNotOver)
     def post(self, month: str) -> LedgerPeriod:
         """Close a month that is over for people's decisions; facts are still dated in it."""
         with transaction() as session:
@@ -83,7 +88,9 @@ class HardClosing(MethodView):
     @operation("periods.hard_close")
     @idempotent()
     @blp.response(200, LedgerPeriodSchema, example=EXAMPLE_HARD)
-    @refuses(IllegalPeriodState, NotInOrder, OwnSoftClose, PeriodNotFound)
+    @refuses(
+        AlreadyDecided, IllegalPeriodState, NotADecider, NotInOrder, OwnProposal, PeriodNotFound
+    )
     def post(self, month: str) -> LedgerPeriod:
         """Close a softly closed month for good, as another person than who closed it softly."""
         with transaction() as session:

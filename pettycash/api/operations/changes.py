@@ -59,6 +59,17 @@ from pettycash.services.foundation.company_settings import (
     SettingsChanged,
     UnknownSetting,
 )
+from pettycash.services.foundation.decisions import (
+    AboutYourself,
+    AlreadyDecided,
+    DigestMissing,
+    NotADecider,
+    NotAProposer,
+    NotTheProposer,
+    OwnProposal,
+    ReasonMissing,
+    StaleDecision,
+)
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.uow import Uow
@@ -73,16 +84,7 @@ from pettycash.services.ledger.posting import PeriodClosed
 from pettycash.services.operations import changes, setting_changes
 from pettycash.services.operations.change_lists import CHANGES
 from pettycash.services.operations.changes import (
-    AlreadyDecided,
     ChangeNotFound,
-    DigestMissing,
-    NotAConfirmer,
-    NotAProposer,
-    NotTheProposer,
-    OwnBenefit,
-    OwnChange,
-    ReasonMissing,
-    StaleChange,
     UnknownChange,
 )
 from pettycash.services.payments.restored import MayHaveBeenPaid
@@ -139,6 +141,7 @@ class Changes(MethodView):
     @blp.arguments(ProposalSchema, example=EXAMPLE_PROPOSAL)
     @blp.response(202, ChangeSchema, example=EXAMPLE_CHANGE)
     @refuses(
+        AboutYourself,
         FundNotFound,
         InvalidAmount,
         InvalidCustodian,
@@ -148,7 +151,6 @@ class Changes(MethodView):
         InvalidPerson,
         InvalidSetting,
         NotAProposer,
-        OwnBenefit,
         ReasonMissing,
         RolesIncompatible,
         SettingNeedsTwoPeople,
@@ -188,6 +190,7 @@ class ChangeConfirmation(MethodView):
     @blp.response(200, ChangeSchema, example=EXAMPLE_DECIDED)
     @refuses(
         *UNFIT,
+        AboutYourself,
         AlreadyDecided,
         BlockedByCase,
         ChangeNotFound,
@@ -208,10 +211,9 @@ class ChangeConfirmation(MethodView):
         MayHaveBeenPaid,
         NoApprover,
         NobodyLeft,
-        NotAConfirmer,
+        NotADecider,
         NotSeparate,
-        OwnBenefit,
-        OwnChange,
+        OwnProposal,
         OwnReset,
         PeriodClosed,
         RedirectNeeded,
@@ -224,7 +226,7 @@ class ChangeConfirmation(MethodView):
         RowsRefused,
         SettingsChanged,
         SharedLogin,
-        StaleChange,
+        StaleDecision,
         StaleImport,
         StoreNotFound,
         ThresholdEnded,
@@ -259,10 +261,10 @@ class ChangeRejection(MethodView):
         AlreadyDecided,
         ChangeNotFound,
         DigestMissing,
-        NotAConfirmer,
-        OwnChange,
+        NotADecider,
+        OwnProposal,
         ReasonMissing,
-        StaleChange,
+        StaleDecision,
     )
     def post(self, body: dict[str, Any], change_id: UUID) -> Change:
         """Refuse a change, with a reason."""

@@ -18,18 +18,17 @@ from pettycash.api.schemas.pauses import (
 )
 from pettycash.models.operations import Pause
 from pettycash.runtime.db import transaction
+from pettycash.services.foundation.decisions import (
+    AlreadyDecided,
+    NotADecider,
+    NotAProposer,
+    OwnProposal,
+    ReasonMissing,
+)
 from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import pauses
-from pettycash.services.operations.pauses import (
-    PAUSES,
-    AlreadyPaused,
-    AlreadyResumed,
-    NotAPauser,
-    OwnResumption,
-    PauseNotFound,
-    PauseReasonMissing,
-)
+from pettycash.services.operations.pauses import PAUSES, AlreadyPaused, NotAPauser, PauseNotFound
 
 blp = Blueprint(
     "pauses",
@@ -53,7 +52,7 @@ class Pauses(MethodView):
     @idempotent()
     @blp.arguments(NewPauseSchema, example=EXAMPLE_NEW_PAUSE)
     @blp.response(201, PauseSchema, example=EXAMPLE_PAUSE)
-    @refuses(AlreadyPaused, NotAPauser, PauseNotFound, PauseReasonMissing)
+    @refuses(AlreadyPaused, NotAPauser, PauseNotFound, ReasonMissing)
     def post(self, body: dict[str, Any]) -> Pause:
         """Pause the company, a provider account or a store; one person is enough."""
         with transaction() as session:
@@ -78,7 +77,7 @@ class Resumption(MethodView):
             "resumed_at": "2026-11-20T09:00:00+00:00",
         },
     )
-    @refuses(AlreadyPaused, AlreadyResumed, NotAPauser, OwnResumption, PauseNotFound)
+    @refuses(AlreadyDecided, AlreadyPaused, NotADecider, NotAProposer, OwnProposal, PauseNotFound)
     def post(self, body: dict[str, Any]) -> Pause:
         """Ask to resume; asked by a second person, it resumes. See `resumed_at`."""
         with transaction() as session:

@@ -16,17 +16,20 @@ from pettycash.api.schemas.cases import EXAMPLE_CASE, CaseSchema
 from pettycash.api.schemas.fields import Choice, Schema, Text, UtcDateTime
 from pettycash.models.operations import Case
 from pettycash.runtime.db import transaction
+from pettycash.services.foundation.decisions import (
+    AlreadyDecided,
+    NotADecider,
+    NotAProposer,
+    NothingProposed,
+    OwnProposal,
+    ProposalStands,
+    StaleDecision,
+)
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations.case_lists import to_response
 from pettycash.services.operations.cases import (
-    CaseChanged,
     CaseNotFound,
-    CaseResolved,
-    NotAResolver,
-    NothingProposed,
-    OwnProposal,
-    ProposalStands,
 )
 from pettycash.services.payments import case_resolutions
 from pettycash.services.payments.case_resolutions import CaseProposal, Ending
@@ -144,19 +147,20 @@ class CaseResolution(MethodView):
         },
     )
     @refuses(
-        CaseChanged,
+        AlreadyDecided,
         CaseNotFound,
-        CaseResolved,
         EndingDoesNotFit,
         EvidenceMissing,
         HeadRequired,
         JudgeMissing,
-        NotAResolver,
+        NotADecider,
+        NotAProposer,
         NotSeparate,
         NothingProposed,
         OwnProposal,
         ProposalStands,
         ReferenceTaken,
+        StaleDecision,
         TooEarly,
     )
     @sends("ETag")
