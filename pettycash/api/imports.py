@@ -15,13 +15,13 @@ from pettycash.api.report_files import FILES
 from pettycash.models.operations import Change
 from pettycash.runtime.db import transaction
 from pettycash.services import imports
+from pettycash.services.foundation.decisions import AboutYourself, NotAProposer, ReasonMissing
 from pettycash.services.foundation.file_formats import MEDIA_TYPES
 from pettycash.services.foundation.text_validation import InvalidText
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.imports import Import, Outcome
 from pettycash.services.imports.runs import ColumnsDiffer, NoRows, RowsRefused, StaleImport
 from pettycash.services.imports.sheets import FileTooLarge, NotASheet, TooManyRows
-from pettycash.services.operations.changes import NotAProposer, OwnBenefit, ReasonMissing
 from pettycash.web.admission import current_actor, operation
 from pettycash.web.headers import sends
 from pettycash.web.idempotency import idempotent
@@ -106,7 +106,7 @@ def _serve(declared: Import) -> None:
         @blp.arguments(ImportProposalSchema, location="files", example=EXAMPLE_IMPORT_PROPOSAL)
         @blp.response(202, ChangeSchema, example=example_change)
         @sends("Location")
-        @refuses(*UNREADABLE, NotAProposer, OwnBenefit, ReasonMissing, RowsRefused, StaleImport)
+        @refuses(*UNREADABLE, AboutYourself, NotAProposer, ReasonMissing, RowsRefused, StaleImport)
         @blp.doc(
             summary=f"Propose a sheet that was checked: {declared.title.lower()}.",
             description="A second person confirms it at `/api/changes/`, whole, with its"

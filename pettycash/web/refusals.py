@@ -3,7 +3,7 @@
     @operation("variances.approve")
     @idempotent()
     @blp.response(200, VarianceSchema, example=…)
-    @refuses(VarianceNotFound, VarianceAlreadyDecided, OwnVariance)
+    @refuses(VarianceNotFound, AlreadyDecided, OwnProposal)
     def post(self, …):
 
 Each class brings its status, its code and its sentence, and the OpenAPI document has one problem

@@ -7,7 +7,7 @@
         answers=VarianceSchema,
         example=EXAMPLE_APPROVED_VARIANCE,
     )
-    @refuses(variances.VarianceNotFound, variances.OwnVariance, …)
+    @refuses(variances.VarianceNotFound, decisions.OwnProposal, …)
     def approve(uow: Uow, *, variance_id: UUID, comment: str | None) -> VarianceAdjustment:
         \"\"\"Approve a variance, which posts it, dated today.\"\"\"
         return variances.approve(…)

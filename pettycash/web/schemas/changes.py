@@ -45,7 +45,7 @@ class ChangeSchema(Schema):
     proposed_by_id = ma.fields.UUID(attribute="proposed_by", dump_only=True)
     decided_by_id = ma.fields.UUID(attribute="decided_by", dump_only=True, allow_none=True)
     decided_at = UtcDateTime(dump_only=True, allow_none=True)
-    comment = ma.fields.String(dump_only=True, allow_none=True)
+    comment = ma.fields.String(attribute="decision_reason", dump_only=True, allow_none=True)
     created_at = UtcDateTime(dump_only=True)
     updated_at = UtcDateTime(dump_only=True)
     warnings = ma.fields.List(

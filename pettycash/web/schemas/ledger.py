@@ -197,7 +197,7 @@ class LedgerPeriodSchema(Schema):
         format="%Y-%m", dump_only=True, metadata={"format": "month", "pattern": r"^\d{4}-\d{2}$"}
     )
     state = Choice(PeriodState, dump_only=True)
-    soft_closed_by_id = ma.fields.UUID(attribute="soft_closed_by", dump_only=True, allow_none=True)
-    soft_closed_at = UtcDateTime(dump_only=True, allow_none=True)
-    hard_closed_by_id = ma.fields.UUID(attribute="hard_closed_by", dump_only=True, allow_none=True)
-    hard_closed_at = UtcDateTime(dump_only=True, allow_none=True)
+    soft_closed_by_id = ma.fields.UUID(attribute="proposed_by", dump_only=True, allow_none=True)
+    soft_closed_at = UtcDateTime(attribute="proposed_at", dump_only=True, allow_none=True)
+    hard_closed_by_id = ma.fields.UUID(attribute="decided_by", dump_only=True, allow_none=True)
+    hard_closed_at = UtcDateTime(attribute="decided_at", dump_only=True, allow_none=True)

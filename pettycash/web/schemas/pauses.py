@@ -39,10 +39,11 @@ class PauseSchema(Schema):
         metadata={"description": "Null: the system, after refusals of an account's credentials."},
     )
     resume_requested_by_id = ma.fields.UUID(
-        attribute="resume_requested_by", dump_only=True, allow_none=True
+        attribute="proposed_by", dump_only=True, allow_none=True
     )
-    resumed_by_id = ma.fields.UUID(attribute="resumed_by", dump_only=True, allow_none=True)
+    resumed_by_id = ma.fields.UUID(attribute="decided_by", dump_only=True, allow_none=True)
     resumed_at = UtcDateTime(
+        attribute="decided_at",
         dump_only=True,
         allow_none=True,
         metadata={"description": "Null: it still stands, or waits for the second person."},

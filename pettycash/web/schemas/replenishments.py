@@ -28,7 +28,7 @@ class ReplenishmentSchema(Schema):
     status = Choice(ReplenishmentStatus, dump_only=True)
     status_changed_at = UtcDateTime(dump_only=True)
     auto_triggered = ma.fields.Boolean(dump_only=True)
-    requested_by_id = ma.fields.UUID(attribute="requested_by", dump_only=True, allow_none=True)
+    requested_by_id = ma.fields.UUID(attribute="proposed_by", dump_only=True, allow_none=True)
     requested_at = UtcDateTime(attribute="created_at", dump_only=True)
     updated_at = UtcDateTime(dump_only=True)
     reason = ma.fields.String(dump_only=True, allow_none=True)

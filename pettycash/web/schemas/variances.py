@@ -70,7 +70,7 @@ class VarianceSchema(Schema):
         metadata={"description": "adjusted - original; above nought: more left than the books say"},
     )
     reason = ma.fields.String(dump_only=True)
-    initiated_by_id = ma.fields.UUID(attribute="initiated_by", dump_only=True)
+    initiated_by_id = ma.fields.UUID(attribute="proposed_by", dump_only=True)
     decided_by_id = ma.fields.UUID(attribute="decided_by", dump_only=True, allow_none=True)
     decided_at = UtcDateTime(dump_only=True, allow_none=True)
     decision_reason = ma.fields.String(dump_only=True, allow_none=True)

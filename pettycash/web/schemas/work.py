@@ -17,7 +17,7 @@ class WorkItemSchema(Schema):
         required=True,
         metadata={
             "description": "Its kind: of a requisition, case, change or variance; a payment's"
-            " method; `automatic` or `by_hand`; what is paused."
+            " method; `automatic` or `by_hand`; what is paused; a month."
         },
     )
     number = ma.fields.String(required=True, allow_none=True)

@@ -135,7 +135,7 @@ def raise_by_hand(
         reason=reason,
         asked=amount,
     )
-    if raised.requested_by != uow.actor.user_id:
+    if raised.proposed_by != uow.actor.user_id:
         raise AlreadyOpen
     return raised
 
@@ -188,7 +188,11 @@ def _cools_down(session: Session, *, fund_id: UUID, now: datetime) -> bool:
     return (
         session.execute(
             select(Replenishment.id)
-            .where(Replenishment.fund_id == fund_id, Replenishment.rejected_at > since)
+            .where(
+                Replenishment.fund_id == fund_id,
+                Replenishment.status == ReplenishmentStatus.REJECTED,
+                Replenishment.decided_at > since,
+            )
             .limit(1)
         ).first()
         is not None
@@ -256,7 +260,8 @@ def _raise(
             status=ReplenishmentStatus.PENDING,
             status_changed_at=now,
             auto_triggered=by is None,
-            requested_by=by,
+            proposed_by=by,
+            proposed_at=now,
             reason=reason,
             current_balance=state.stores,
             available=state.available,

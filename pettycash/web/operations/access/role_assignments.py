@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pettycash.services.access import role_assignments
 from pettycash.services.access.people_lists import ROLE_ASSIGNMENTS
+from pettycash.services.foundation import decisions
 from pettycash.services.foundation.uow import Uow
-from pettycash.services.operations.changes import OwnBenefit
 from pettycash.web.operations import list_of, operation
 from pettycash.web.operations.operations.changes import Shown, warned
 from pettycash.web.refusals import refuses
@@ -45,7 +45,7 @@ list_all = list_of(
 )
 @refuses(
     role_assignments.InvalidRole,
-    OwnBenefit,
+    decisions.AboutYourself,
     role_assignments.RoleHeldAlready,
     role_assignments.RolesIncompatible,
 )

@@ -8,7 +8,7 @@ from uuid import UUID
 from pettycash.models.imprest import Replenishment, Store
 from pettycash.models.operations import Change
 from pettycash.runtime.money import InvalidAmount
-from pettycash.services.foundation import visibility
+from pettycash.services.foundation import decisions, visibility
 from pettycash.services.foundation.listings import ListPage, page
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import float_identity, funds, replenishments
@@ -17,7 +17,6 @@ from pettycash.services.imprest.funds.lists import FUNDS, STORES, to_response
 from pettycash.services.imprest.funds.opening import InvalidOpening
 from pettycash.services.imprest.funds.stores import InvalidStore, StoreExists, StoreNotEmpty
 from pettycash.services.ledger.posting import AlreadyPosted
-from pettycash.services.operations.changes import NotAProposer
 from pettycash.web.etags import Expected
 from pettycash.web.operations import list_of, operation
 from pettycash.web.refusals import refuses
@@ -128,7 +127,9 @@ def replenish(
     answers=ChangeSchema,
     example=shapes.EXAMPLE_OPENING_CHANGE,
 )
-@refuses(AlreadyPosted, funds.FundNotFound, InvalidOpening, NotAProposer, funds.StoreNotFound)
+@refuses(
+    AlreadyPosted, funds.FundNotFound, InvalidOpening, decisions.NotAProposer, funds.StoreNotFound
+)
 def opening_balance(uow: Uow, /, *, fund_id: UUID, **facts: Any) -> Change:
     """Propose a store's opening balance; a second person confirms it and it is posted."""
     return funds.propose_opening(uow, fund_id=fund_id, **facts)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pettycash.models.imprest import IllegalReplenishmentState, Replenishment
 from pettycash.models.releases import ReleaseChallenge, ReleaseGrant
-from pettycash.services.foundation import numbers
+from pettycash.services.foundation import decisions, numbers
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments
@@ -57,10 +57,12 @@ def get(uow: Uow, *, replenishment_id: UUID | str) -> Replenishment:
 )
 @refuses(
     replenishments.DrawerTooSmall,
-    IllegalReplenishmentState,
+    decisions.AboutYourself,
+    decisions.AlreadyDecided,
+    decisions.NotADecider,
+    decisions.OwnProposal,
     replenishments.JudgedIt,
     replenishments.NothingToReplenish,
-    replenishments.OwnReplenishment,
     replenishments.ReplenishmentNeedsCfo,
     replenishments.ReplenishmentNotFound,
 )
@@ -77,9 +79,10 @@ def approve(uow: Uow, *, replenishment_id: UUID) -> Replenishment:
     example=shapes.EXAMPLE_REJECTED,
 )
 @refuses(
-    IllegalReplenishmentState,
-    replenishments.OwnReplenishment,
-    replenishments.RejectionNeedsReason,
+    decisions.AlreadyDecided,
+    decisions.NotADecider,
+    decisions.OwnProposal,
+    decisions.ReasonMissing,
     replenishments.ReplenishmentNotFound,
 )
 def reject(uow: Uow, *, replenishment_id: UUID, reason: str) -> Replenishment:
@@ -96,7 +99,7 @@ def reject(uow: Uow, *, replenishment_id: UUID, reason: str) -> Replenishment:
 )
 @refuses(
     IllegalReplenishmentState,
-    replenishments.RejectionNeedsReason,
+    decisions.ReasonMissing,
     replenishments.ReplenishmentNotFound,
 )
 def cancel(uow: Uow, *, replenishment_id: UUID, reason: str) -> Replenishment:

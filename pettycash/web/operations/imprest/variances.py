@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pettycash.models.imprest import VarianceAdjustment
 from pettycash.runtime.money import InvalidAmount
-from pettycash.services.foundation import numbers
+from pettycash.services.foundation import decisions, numbers
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.foundation.visibility import PaymentNotFound
@@ -20,8 +20,9 @@ from pettycash.web.schemas import variances as shapes
 DECIDED = (
     NotSeparate,
     VarianceNotFound,
-    variances.OwnVariance,
-    variances.VarianceAlreadyDecided,
+    decisions.AlreadyDecided,
+    decisions.NotADecider,
+    decisions.OwnProposal,
     variances.VarianceNeedsCfo,
 )
 
@@ -50,7 +51,8 @@ list_all = list_of(
     variances.AlreadyPending,
     variances.InvalidVariance,
     variances.NotPaid,
-    variances.VarianceNeedsReason,
+    decisions.NotAProposer,
+    decisions.ReasonMissing,
     variances.WrongDirection,
 )
 def record(uow: Uow, /, *, payment_id: UUID, **facts: Any) -> VarianceAdjustment:
@@ -87,7 +89,7 @@ def approve(uow: Uow, *, variance_id: UUID, comment: str | None) -> VarianceAdju
     answers=shapes.VarianceSchema,
     example=shapes.EXAMPLE_REJECTED_VARIANCE,
 )
-@refuses(*DECIDED, variances.VarianceNeedsReason)
+@refuses(*DECIDED, decisions.ReasonMissing)
 def reject(uow: Uow, *, variance_id: UUID, reason: str) -> VarianceAdjustment:
     """Reject a variance, with a reason; nothing is posted."""
     return variances.reject(uow, variance_id=variance_id, reason=reason)

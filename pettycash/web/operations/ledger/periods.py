@@ -5,6 +5,7 @@ from datetime import date
 
 from pettycash.models.ledger import LedgerPeriod
 from pettycash.runtime import errors
+from pettycash.services.foundation import decisions
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import periods
 from pettycash.services.ledger.periods import PERIODS
@@ -38,14 +39,27 @@ list_all = list_of(
 
 
 @operation("periods.soft_close", answers=LedgerPeriodSchema, example=shapes.EXAMPLE_SOFT)
-@refuses(periods.IllegalPeriodState, periods.NotInOrder, PeriodNotFound, periods.PeriodNotOver)
+@refuses(
+    decisions.NotAProposer,
+    periods.IllegalPeriodState,
+    periods.NotInOrder,
+    PeriodNotFound,
+    periods.PeriodNotOver,
+)
 def soft_close(uow: Uow, *, month: str) -> LedgerPeriod:
     """Close a month that is over for people's decisions; facts are still dated in it."""
     return periods.soft_close(uow, month=_first_day(month))
 
 
 @operation("periods.hard_close", answers=LedgerPeriodSchema, example=shapes.EXAMPLE_HARD)
-@refuses(periods.IllegalPeriodState, periods.NotInOrder, periods.OwnSoftClose, PeriodNotFound)
+@refuses(
+    decisions.AlreadyDecided,
+    decisions.NotADecider,
+    decisions.OwnProposal,
+    periods.IllegalPeriodState,
+    periods.NotInOrder,
+    PeriodNotFound,
+)
 def hard_close(uow: Uow, *, month: str) -> LedgerPeriod:
     """Close a softly closed month for good, as another person than who closed it softly."""
     return periods.hard_close(uow, month=_first_day(month))

@@ -31,6 +31,7 @@ from pettycash.services.approvals.thresholds.publishing import (
     ThresholdsOverlap,
     ThresholdsOverlapNow,
 )
+from pettycash.services.foundation import decisions
 from pettycash.services.foundation.company_settings import (
     InvalidSetting,
     SettingNeedsTwoPeople,
@@ -101,9 +102,9 @@ list_all = list_of(
     InvalidOpening,
     InvalidPerson,
     InvalidSetting,
-    changes.NotAProposer,
-    changes.OwnBenefit,
-    changes.ReasonMissing,
+    decisions.NotAProposer,
+    decisions.AboutYourself,
+    decisions.ReasonMissing,
     RolesIncompatible,
     SettingNeedsTwoPeople,
     StoreNotFound,
@@ -137,10 +138,10 @@ def get(uow: Uow, *, change_id: UUID) -> Shown:
 )
 @refuses(
     *UNFIT,
-    changes.AlreadyDecided,
+    decisions.AlreadyDecided,
     BlockedByCase,
     changes.ChangeNotFound,
-    changes.DigestMissing,
+    decisions.DigestMissing,
     FailureUnconfirmed,
     FundNotFound,
     IllegalRequisitionState,
@@ -157,10 +158,10 @@ def get(uow: Uow, *, change_id: UUID) -> Shown:
     MayHaveBeenPaid,
     NoApprover,
     NobodyLeft,
-    changes.NotAConfirmer,
+    decisions.NotADecider,
     NotSeparate,
-    changes.OwnBenefit,
-    changes.OwnChange,
+    decisions.AboutYourself,
+    decisions.OwnProposal,
     OwnReset,
     PeriodClosed,
     RedirectNeeded,
@@ -173,7 +174,7 @@ def get(uow: Uow, *, change_id: UUID) -> Shown:
     RowsRefused,
     SettingsChanged,
     SharedLogin,
-    changes.StaleChange,
+    decisions.StaleDecision,
     StaleImport,
     StoreNotFound,
     ThresholdEnded,
@@ -201,13 +202,13 @@ def confirm(
     example={**shapes.EXAMPLE_DECIDED, "status": "rejected"},
 )
 @refuses(
-    changes.AlreadyDecided,
+    decisions.AlreadyDecided,
     changes.ChangeNotFound,
-    changes.DigestMissing,
-    changes.NotAConfirmer,
-    changes.OwnChange,
-    changes.ReasonMissing,
-    changes.StaleChange,
+    decisions.DigestMissing,
+    decisions.NotADecider,
+    decisions.OwnProposal,
+    decisions.ReasonMissing,
+    decisions.StaleDecision,
 )
 def reject(uow: Uow, *, change_id: UUID, decision_digest: str | None, comment: str) -> Change:
     """Refuse a change, with a reason."""
@@ -219,7 +220,7 @@ def reject(uow: Uow, *, change_id: UUID, decision_digest: str | None, comment: s
     answers=shapes.ChangeSchema,
     example={**shapes.EXAMPLE_DECIDED, "status": "withdrawn"},
 )
-@refuses(changes.AlreadyDecided, changes.ChangeNotFound, changes.NotTheProposer)
+@refuses(decisions.AlreadyDecided, changes.ChangeNotFound, decisions.NotTheProposer)
 def withdraw(uow: Uow, *, change_id: UUID) -> Change:
     """Take one's own proposal back."""
     return changes.withdraw(uow, change_id=change_id)

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from pettycash.models.operations import Pause, PauseScope
+from pettycash.services.foundation import decisions
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import pauses
 from pettycash.services.operations.pauses import PAUSES
@@ -27,7 +28,7 @@ list_all = list_of(
     answers=shapes.PauseSchema,
     example=shapes.EXAMPLE_PAUSE,
 )
-@refuses(pauses.AlreadyPaused, pauses.NotAPauser, pauses.PauseNotFound, pauses.PauseReasonMissing)
+@refuses(pauses.AlreadyPaused, pauses.NotAPauser, pauses.PauseNotFound, decisions.ReasonMissing)
 def pause(uow: Uow, *, scope: PauseScope, object_id: UUID | None, reason: str) -> Pause:
     """Pause the company, a provider account or a store; one person is enough."""
     return pauses.pause(uow, scope=scope, object_id=object_id, reason=reason)
@@ -47,9 +48,10 @@ def pause(uow: Uow, *, scope: PauseScope, object_id: UUID | None, reason: str) -
 )
 @refuses(
     pauses.AlreadyPaused,
-    pauses.AlreadyResumed,
-    pauses.NotAPauser,
-    pauses.OwnResumption,
+    decisions.AlreadyDecided,
+    decisions.NotADecider,
+    decisions.NotAProposer,
+    decisions.OwnProposal,
     pauses.PauseNotFound,
 )
 def resume(uow: Uow, *, scope: PauseScope, object_id: UUID | None) -> Pause:

@@ -4,18 +4,11 @@ from typing import Any
 from uuid import UUID
 
 from pettycash.models.operations import Case
+from pettycash.services.foundation import decisions
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations.case_lists import to_response
-from pettycash.services.operations.cases import (
-    CaseChanged,
-    CaseNotFound,
-    CaseResolved,
-    NotAResolver,
-    NothingProposed,
-    OwnProposal,
-    ProposalStands,
-)
+from pettycash.services.operations.cases import CaseNotFound
 from pettycash.services.payments import case_resolutions
 from pettycash.services.payments.case_resolutions import CaseProposal
 from pettycash.web.operations import operation
@@ -54,18 +47,19 @@ from pettycash.web.schemas.cases import EXAMPLE_CASE, CaseSchema
     etag=True,
 )
 @refuses(
-    CaseChanged,
     CaseNotFound,
-    CaseResolved,
+    decisions.AlreadyDecided,
+    decisions.NotADecider,
+    decisions.NotAProposer,
+    decisions.NothingProposed,
+    decisions.OwnProposal,
+    decisions.ProposalStands,
+    decisions.StaleDecision,
     case_resolutions.EndingDoesNotFit,
     case_resolutions.EvidenceMissing,
     case_resolutions.HeadRequired,
     case_resolutions.JudgeMissing,
-    NotAResolver,
     NotSeparate,
-    NothingProposed,
-    OwnProposal,
-    ProposalStands,
     case_resolutions.ReferenceTaken,
     case_resolutions.TooEarly,
 )
