@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from pettycash.models.base import new_id
 from pettycash.models.imprest import Fund, VarianceStatus
+from pettycash.services.foundation.decisions import AlreadyDecided
 from pettycash.services.foundation.uow import Uow
-from pettycash.services.imprest.variances import VarianceAlreadyDecided
 from pettycash.web import operations
 from pettycash.web.door import ClientMayNot, RoleMissing
 from pettycash.web.etags import ChangedMeanwhile, Expected
@@ -43,7 +43,7 @@ def test_a_call_refuses_by_role_and_by_what_the_service_says(session: Session) -
         approve(Uow.of(session, client), variance_id=variance_id, comment=None)
     approved = approve(uow(session, "cfo"), variance_id=variance_id, comment="As on the statement")
     assert approved.status is VarianceStatus.APPROVED
-    with pytest.raises(VarianceAlreadyDecided):
+    with pytest.raises(AlreadyDecided):
         approve(uow(session, "cfo"), variance_id=variance_id, comment=None)
 
 

@@ -71,8 +71,7 @@ def case(uow: Uow) -> Row:
         evidence={},
         severity=Severity.WARNING,
     )
-    now = uow.session.info["now"]
-    return cases.propose(Uow(uow.session, uow.actor, now), case_id=opened.id, proposal={})
+    return cases.propose(uow, case_id=opened.id, proposal={})
 
 
 def change(uow: Uow) -> Row:
@@ -112,8 +111,7 @@ def saying(verb: Callable[..., object], name: str, field: str) -> Callable[..., 
 
 
 def confirm_case(uow: Uow, row: Row) -> object:
-    now = uow.session.info["now"]
-    return cases.confirm(Uow(uow.session, uow.actor, now), case_id=row.id, version=2)
+    return cases.confirm(uow, case_id=row.id, version=2)
 
 
 PLAYS: Mapping[str, Play] = {
@@ -196,22 +194,22 @@ def test_each_row_that_two_people_decide_has_a_kind() -> None:
 def test_another_person_decides_it_once(session: Session, name: str) -> None:
     play = PLAYS[name]
     proposer, decider = acting(session, play.proposer), acting(session, play.decider)
-    row = play.proposed(session, proposer)
+    row = play.proposed(Uow.of(session, proposer))
     session.flush()
     assert (row.proposed_by, row.proposed_at) == (proposer.user_id, session.info["now"])
     assert row.decided_by is None
     assert row in waiting(session, name, play.decider)
     assert row not in waiting(session, name, play.proposer)
 
-    play.accept(session, row, decider)
+    play.accept(Uow.of(session, decider), row)
     session.flush()
 
     assert (row.decided_by, row.decided_at) == (decider.user_id, session.info["now"])
     assert row not in waiting(session, name, play.decider)
-    again = refused(session, partial(play.accept, session, row, decider))
+    again = refused(session, partial(play.accept, Uow.of(session, decider), row))
     assert again is decisions.AlreadyDecided
     if play.refuse is not None:
-        late = refused(session, partial(play.refuse, session, row, decider, "No."))
+        late = refused(session, partial(play.refuse, Uow.of(session, decider), row, "No."))
         assert late is decisions.AlreadyDecided
 
 
@@ -220,12 +218,14 @@ def test_the_proposer_never_decides_it_whatever_roles_they_hold(
     session: Session, name: str
 ) -> None:
     play, kind = PLAYS[name], kind_of(name)
-    row = play.proposed(session, acting(session, play.proposer))
+    row = play.proposed(Uow.of(session, acting(session, play.proposer)))
     both = acting(session, play.proposer, *PERMISSIONS[kind.accepting])
 
-    assert refused(session, partial(play.accept, session, row, both)) is decisions.OwnProposal
+    assert (
+        refused(session, partial(play.accept, Uow.of(session, both), row)) is decisions.OwnProposal
+    )
     if play.refuse is not None:
-        said = refused(session, partial(play.refuse, session, row, both, "No."))
+        said = refused(session, partial(play.refuse, Uow.of(session, both), row, "No."))
         assert said is decisions.OwnProposal
     assert row.decided_by is None
 
@@ -233,32 +233,36 @@ def test_the_proposer_never_decides_it_whatever_roles_they_hold(
 @every
 def test_without_the_role_nobody_decides_it(session: Session, name: str) -> None:
     play = PLAYS[name]
-    row = play.proposed(session, acting(session, play.proposer))
+    row = play.proposed(Uow.of(session, acting(session, play.proposer)))
     other = acting(session, "auditor")
 
     # Beyond their scope it does not exist.
     unseen = (decisions.NotADecider, errors.NotFound)
-    said = refused(session, partial(play.accept, session, row, other))
+    said = refused(session, partial(play.accept, Uow.of(session, other), row))
     assert said is not None
     assert issubclass(said, unseen)
     if play.refuse is not None:
-        said = refused(session, partial(play.refuse, session, row, other, "No."))
+        said = refused(session, partial(play.refuse, Uow.of(session, other), row, "No."))
         assert said is not None
         assert issubclass(said, unseen)
 
 
 @pytest.mark.parametrize("name", [name for name, play in PLAYS.items() if play.refuse is not None])
-@pytest.mark.parametrize("reason", ["", "  ", "x" * (decisions.REASON_LENGTH_MAX + 1)])
+@pytest.mark.parametrize(
+    "reason",
+    ["", "  ", "x" * (decisions.REASON_LENGTH_MAX + 1)],
+    ids=["none", "blank", "too long"],
+)
 def test_a_no_says_why(session: Session, name: str, reason: str) -> None:
     play = PLAYS[name]
-    row = play.proposed(session, acting(session, play.proposer))
+    row = play.proposed(Uow.of(session, acting(session, play.proposer)))
     decider = acting(session, play.decider)
     assert play.refuse is not None
 
-    said = refused(session, partial(play.refuse, session, row, decider, reason))
+    said = refused(session, partial(play.refuse, Uow.of(session, decider), row, reason))
     assert said is decisions.ReasonMissing
 
-    play.refuse(session, row, decider, " Not now. ")
+    play.refuse(Uow.of(session, decider), row, " Not now. ")
     assert (row.decided_by, row.decision_reason) == (decider.user_id, "Not now.")
 
 
@@ -267,14 +271,14 @@ def test_of_two_at_once_one_decides(live: Database, name: str) -> None:
     play = PLAYS[name]
     with db.scope(company_id=company_id("DEMO")):
         with db.transaction() as session:
-            row = play.proposed(session, acting(session, play.proposer))
+            row = play.proposed(Uow.of(session, acting(session, play.proposer)))
             decider = acting(session, play.decider)
             session.flush()
             session.expunge(row)
 
         def decide() -> bool:
             with suppress(decisions.AlreadyDecided), db.transaction() as session:
-                play.accept(session, row, decider)
+                play.accept(Uow.of(session, decider), row)
                 return True
             return False
 
