@@ -453,8 +453,9 @@ CREATE TABLE cases (
     proposal jsonb,
     proposed_by uuid,
     proposed_at timestamptz,
-    resolved_by uuid,
-    resolved_at timestamptz,
+    decided_by uuid,
+    decided_at timestamptz,
+    decision_reason text,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
@@ -465,14 +466,14 @@ CREATE TABLE cases (
         'release_locked', 'credentials_refused')),
     CONSTRAINT ck_cases_severity CHECK (severity IN ('notice', 'warning', 'severe')),
     CONSTRAINT ck_cases_status CHECK (status IN ('open', 'proposed', 'resolved')),
-    CONSTRAINT ck_cases_two_people CHECK (resolved_by IS NULL OR resolved_by <> proposed_by),
+    CONSTRAINT ck_cases_two_people CHECK (decided_by <> proposed_by),
     CONSTRAINT fk_cases_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_cases_company_id_decided_by FOREIGN KEY (company_id, decided_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_cases_company_id_owner_id FOREIGN KEY (company_id, owner_id)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_cases_company_id_proposed_by FOREIGN KEY (company_id, proposed_by)
-        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_cases_company_id_resolved_by FOREIGN KEY (company_id, resolved_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
 );
 CREATE INDEX ix_cases_object ON cases (company_id, object_type, object_id);
@@ -486,9 +487,9 @@ CREATE POLICY own_company ON cases TO pettycash_app
 GRANT INSERT, SELECT, UPDATE ON cases TO pettycash_app;
 CREATE TRIGGER duties BEFORE INSERT OR UPDATE ON cases FOR EACH ROW EXECUTE FUNCTION case_duties();
 CREATE TRIGGER updated_at BEFORE UPDATE ON cases FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE TRIGGER word_stands BEFORE UPDATE OF resolved_by
+CREATE TRIGGER word_stands BEFORE UPDATE OF decided_by
     ON cases FOR EACH ROW
-    EXECUTE FUNCTION word_stands('', 'resolved_by');
+    EXECUTE FUNCTION word_stands('', 'decided_by');
 
 CREATE TABLE cash_acknowledgements (
     id uuid NOT NULL,
@@ -574,9 +575,10 @@ CREATE TABLE changes (
     decider_id uuid,
     status varchar(40) NOT NULL,
     proposed_by uuid NOT NULL,
+    proposed_at timestamptz,
     decided_by uuid,
     decided_at timestamptz,
-    comment text,
+    decision_reason text,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_changes PRIMARY KEY (id),
@@ -584,8 +586,7 @@ CREATE TABLE changes (
     CONSTRAINT ck_changes_decided CHECK (status = 'proposed' OR decided_by IS NOT NULL),
     CONSTRAINT ck_changes_status CHECK (status IN ('proposed', 'effective', 'rejected',
         'withdrawn')),
-    CONSTRAINT ck_changes_two_people CHECK (decided_by IS NULL OR status = 'withdrawn' OR decided_by
-        <> proposed_by),
+    CONSTRAINT ck_changes_two_people CHECK (status = 'withdrawn' OR decided_by <> proposed_by),
     CONSTRAINT fk_changes_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
     CONSTRAINT fk_changes_company_id_decided_by FOREIGN KEY (company_id, decided_by)
@@ -610,10 +611,10 @@ CREATE TRIGGER word_stands BEFORE UPDATE OF company_id, kind, object_id, payload
     EXECUTE FUNCTION word_stands('', 'company_id', 'kind', 'object_id', 'payload', 'digest',
         'reason', 'proposed_by', 'created_at');
 CREATE TRIGGER word_stands_decided_by BEFORE UPDATE OF status, decider_id, decided_by, decided_at,
-        comment
+        decision_reason
     ON changes FOR EACH ROW
     EXECUTE FUNCTION word_stands('decided_by', 'status', 'decider_id', 'decided_by', 'decided_at',
-        'comment');
+        'decision_reason');
 
 CREATE TABLE companies (
     id uuid NOT NULL,
@@ -1082,10 +1083,11 @@ CREATE TABLE ledger_periods (
     company_id uuid NOT NULL,
     month date NOT NULL,
     state varchar(40) NOT NULL,
-    soft_closed_by uuid,
-    soft_closed_at timestamptz,
-    hard_closed_by uuid,
-    hard_closed_at timestamptz,
+    proposed_by uuid,
+    proposed_at timestamptz,
+    decided_by uuid,
+    decided_at timestamptz,
+    decision_reason text,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
@@ -1093,13 +1095,12 @@ CREATE TABLE ledger_periods (
     CONSTRAINT uq_ledger_periods_company_id_month UNIQUE (company_id, month),
     CONSTRAINT ck_ledger_periods_month CHECK (month = date_trunc('month', month::timestamptz)::date),
     CONSTRAINT ck_ledger_periods_state CHECK (state IN ('open', 'soft_closed', 'hard_closed')),
-    CONSTRAINT ck_ledger_periods_two_people CHECK (hard_closed_by IS NULL OR hard_closed_by <>
-        soft_closed_by),
+    CONSTRAINT ck_ledger_periods_two_people CHECK (decided_by <> proposed_by),
     CONSTRAINT fk_ledger_periods_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
-    CONSTRAINT fk_ledger_periods_company_id_hard_closed_by FOREIGN KEY (company_id, hard_closed_by)
+    CONSTRAINT fk_ledger_periods_company_id_decided_by FOREIGN KEY (company_id, decided_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_ledger_periods_company_id_soft_closed_by FOREIGN KEY (company_id, soft_closed_by)
+    CONSTRAINT fk_ledger_periods_company_id_proposed_by FOREIGN KEY (company_id, proposed_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
 );
 ALTER TABLE ledger_periods FORCE ROW LEVEL SECURITY;
@@ -1221,28 +1222,29 @@ CREATE TABLE pauses (
     object_id uuid,
     reason text NOT NULL,
     paused_by uuid,
-    resume_requested_by uuid,
-    resumed_by uuid,
-    resumed_at timestamptz,
+    proposed_by uuid,
+    proposed_at timestamptz,
+    decided_by uuid,
+    decided_at timestamptz,
+    decision_reason text,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_pauses PRIMARY KEY (id),
     CONSTRAINT uq_pauses_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_pauses_object CHECK ((scope = 'company') = (object_id IS NULL)),
     CONSTRAINT ck_pauses_scope CHECK (scope IN ('company', 'provider_account', 'store')),
-    CONSTRAINT ck_pauses_two_people CHECK (resumed_by IS NULL OR resumed_by <> resume_requested_by),
+    CONSTRAINT ck_pauses_two_people CHECK (decided_by <> proposed_by),
     CONSTRAINT fk_pauses_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_pauses_company_id_decided_by FOREIGN KEY (company_id, decided_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_pauses_company_id_paused_by FOREIGN KEY (company_id, paused_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_pauses_company_id_resume_requested_by FOREIGN KEY (company_id,
-        resume_requested_by)
-        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_pauses_company_id_resumed_by FOREIGN KEY (company_id, resumed_by)
+    CONSTRAINT fk_pauses_company_id_proposed_by FOREIGN KEY (company_id, proposed_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
 );
 CREATE UNIQUE INDEX uq_pauses_open
-    ON pauses (company_id, scope, object_id) NULLS NOT DISTINCT WHERE resumed_at IS NULL;
+    ON pauses (company_id, scope, object_id) NULLS NOT DISTINCT WHERE decided_at IS NULL;
 ALTER TABLE pauses FORCE ROW LEVEL SECURITY;
 CREATE POLICY own_company ON pauses TO pettycash_app
     USING (company_id = current_company())
@@ -1940,20 +1942,19 @@ CREATE TABLE replenishments (
     status varchar(40) NOT NULL,
     status_changed_at timestamptz NOT NULL DEFAULT now(),
     auto_triggered boolean NOT NULL,
-    requested_by uuid,
+    proposed_by uuid,
+    proposed_at timestamptz,
+    decided_by uuid,
+    decided_at timestamptz,
+    decision_reason text,
     reason text,
     current_balance numeric(18,2) NOT NULL,
     available numeric(18,2) NOT NULL,
     requested_amount numeric(18,2) NOT NULL,
     identity jsonb NOT NULL,
     approved_amount numeric(18,2),
-    approved_by uuid,
-    approved_at timestamptz,
-    rejected_by uuid,
-    rejected_at timestamptz,
     cancelled_by uuid,
     cancelled_at timestamptz,
-    decision_reason text,
     executor_id uuid,
     funded_by uuid,
     funded_at timestamptz,
@@ -1969,23 +1970,22 @@ CREATE TABLE replenishments (
     CONSTRAINT pk_replenishments PRIMARY KEY (id),
     CONSTRAINT uq_replenishments_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_replenishments_company_id_number UNIQUE (company_id, number),
-    CONSTRAINT ck_replenishments_approver CHECK (approved_by IS NULL OR requested_by IS NULL OR
-        approved_by <> requested_by),
-    CONSTRAINT ck_replenishments_funder CHECK (funded_by IS NULL OR funded_by <> approved_by),
-    CONSTRAINT ck_replenishments_funder_requester CHECK (funded_by IS NULL OR requested_by IS NULL
-        OR funded_by <> requested_by),
+    CONSTRAINT ck_replenishments_funder CHECK (funded_by IS NULL OR funded_by <> decided_by),
+    CONSTRAINT ck_replenishments_funder_requester CHECK (funded_by IS NULL OR proposed_by IS NULL OR
+        funded_by <> proposed_by),
     CONSTRAINT ck_replenishments_received_amount CHECK (received_amount IS NULL OR (received_amount
         + lost_amount) <= approved_amount),
     CONSTRAINT ck_replenishments_receiver CHECK (received_by IS NULL OR received_by <> funded_by),
     CONSTRAINT ck_replenishments_requested_amount CHECK (requested_amount > 0),
-    CONSTRAINT ck_replenishments_requester CHECK (auto_triggered = (requested_by IS NULL)),
+    CONSTRAINT ck_replenishments_requester CHECK (auto_triggered = (proposed_by IS NULL)),
     CONSTRAINT ck_replenishments_status CHECK (status IN ('pending', 'approved', 'funded',
         'received', 'rejected', 'cancelled')),
+    CONSTRAINT ck_replenishments_two_people CHECK (decided_by <> proposed_by),
     CONSTRAINT fk_replenishments_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
-    CONSTRAINT fk_replenishments_company_id_approved_by FOREIGN KEY (company_id, approved_by)
-        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_replenishments_company_id_cancelled_by FOREIGN KEY (company_id, cancelled_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
+    CONSTRAINT fk_replenishments_company_id_decided_by FOREIGN KEY (company_id, decided_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_replenishments_company_id_executor_id FOREIGN KEY (company_id, executor_id)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
@@ -1993,11 +1993,9 @@ CREATE TABLE replenishments (
         REFERENCES funds (company_id, id) ON DELETE RESTRICT,
     CONSTRAINT fk_replenishments_company_id_funded_by FOREIGN KEY (company_id, funded_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
+    CONSTRAINT fk_replenishments_company_id_proposed_by FOREIGN KEY (company_id, proposed_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_replenishments_company_id_received_by FOREIGN KEY (company_id, received_by)
-        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_replenishments_company_id_rejected_by FOREIGN KEY (company_id, rejected_by)
-        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_replenishments_company_id_requested_by FOREIGN KEY (company_id, requested_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_replenishments_company_id_store_id FOREIGN KEY (company_id, store_id)
         REFERENCES stores (company_id, id) ON DELETE RESTRICT
@@ -2016,10 +2014,10 @@ CREATE TRIGGER states BEFORE UPDATE ON replenishments FOR EACH ROW EXECUTE FUNCT
 CREATE TRIGGER updated_at BEFORE UPDATE
     ON replenishments FOR EACH ROW
     EXECUTE FUNCTION set_updated_at();
-CREATE TRIGGER word_stands BEFORE UPDATE OF requested_by, approved_by, approved_amount, funded_by,
+CREATE TRIGGER word_stands BEFORE UPDATE OF proposed_by, decided_by, approved_amount, funded_by,
         received_by
     ON replenishments FOR EACH ROW
-    EXECUTE FUNCTION word_stands('', 'requested_by', 'approved_by', 'approved_amount', 'funded_by',
+    EXECUTE FUNCTION word_stands('', 'proposed_by', 'decided_by', 'approved_amount', 'funded_by',
         'received_by');
 
 CREATE TABLE requisition_lines (
@@ -2440,7 +2438,8 @@ CREATE TABLE variance_adjustments (
         STORED,
     reason text NOT NULL,
     status varchar(40) NOT NULL,
-    initiated_by uuid NOT NULL,
+    proposed_by uuid NOT NULL,
+    proposed_at timestamptz,
     decided_by uuid,
     decided_at timestamptz,
     decision_reason text,
@@ -2459,8 +2458,7 @@ CREATE TABLE variance_adjustments (
     CONSTRAINT ck_variance_adjustments_status CHECK (status IN ('pending', 'approved', 'rejected')),
     CONSTRAINT ck_variance_adjustments_subject CHECK (payment_id IS NOT NULL OR store_id IS NOT
         NULL),
-    CONSTRAINT ck_variance_adjustments_two_people CHECK (decided_by IS NULL OR decided_by <>
-        initiated_by),
+    CONSTRAINT ck_variance_adjustments_two_people CHECK (decided_by <> proposed_by),
     CONSTRAINT fk_variance_adjustments_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
     CONSTRAINT fk_variance_adjustments_company_id_case_id FOREIGN KEY (company_id, case_id)
@@ -2470,11 +2468,10 @@ CREATE TABLE variance_adjustments (
         REFERENCES ledger_accounts (company_id, id) ON DELETE RESTRICT,
     CONSTRAINT fk_variance_adjustments_company_id_decided_by FOREIGN KEY (company_id, decided_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_variance_adjustments_company_id_initiated_by FOREIGN KEY (company_id,
-        initiated_by)
-        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_variance_adjustments_company_id_payment_id FOREIGN KEY (company_id, payment_id)
         REFERENCES payments (company_id, id) ON DELETE RESTRICT,
+    CONSTRAINT fk_variance_adjustments_company_id_proposed_by FOREIGN KEY (company_id, proposed_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_variance_adjustments_company_id_store_id FOREIGN KEY (company_id, store_id)
         REFERENCES stores (company_id, id) ON DELETE RESTRICT
 );
@@ -2487,9 +2484,9 @@ GRANT INSERT, SELECT, UPDATE ON variance_adjustments TO pettycash_app;
 CREATE TRIGGER updated_at BEFORE UPDATE
     ON variance_adjustments FOR EACH ROW
     EXECUTE FUNCTION set_updated_at();
-CREATE TRIGGER word_stands BEFORE UPDATE OF adjusted_amount, initiated_by, decided_by
+CREATE TRIGGER word_stands BEFORE UPDATE OF adjusted_amount, proposed_by, decided_by
     ON variance_adjustments FOR EACH ROW
-    EXECUTE FUNCTION word_stands('', 'adjusted_amount', 'initiated_by', 'decided_by');
+    EXECUTE FUNCTION word_stands('', 'adjusted_amount', 'proposed_by', 'decided_by');
 
 -- accounting_day(p_company uuid, p_day date, p_decision boolean) RETURNS date
 -- answer_stands() RETURNS trigger

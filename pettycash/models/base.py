@@ -10,6 +10,7 @@ from uuid import UUID
 import uuid_utils.compat
 from sqlalchemy import (
     CHAR,
+    CheckConstraint,
     Computed,
     Date,
     DateTime,
@@ -96,6 +97,33 @@ class Updated:
     updated_at: Mapped[datetime] = mapped_column(
         server_default=func.now(), server_onupdate=FetchedValue()
     )
+
+
+class Decidable(Updated, Tenanted):
+    """A row about which one person proposes something that another one decides.
+
+    Its facts and its status stay with it; who may propose and decide: `services/foundation/
+    decisions`.
+    """
+
+    __abstract__ = True
+    own_end: ClassVar[str | None] = None
+    """The status in which the proposer alone may end it."""
+
+    proposed_by: Mapped[UUID | None]
+    """Null: nothing is proposed, or the system proposed it."""
+    proposed_at: Mapped[datetime | None]
+    decided_at: Mapped[datetime | None]
+    decision_reason: Mapped[str | None]
+
+    @declared_attr
+    @classmethod
+    def decided_by(cls) -> Mapped[UUID | None]:
+        """The second person, by a CHECK."""
+        apart = "decided_by <> proposed_by"
+        if cls.own_end is not None:
+            apart = f"status = '{cls.own_end}' OR {apart}"
+        return mapped_column(CheckConstraint(apart, name="two_people"))
 
 
 def own_key() -> UniqueConstraint:

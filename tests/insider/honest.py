@@ -42,7 +42,7 @@ UNION ALL SELECT 'decides', id::text, coalesce(decider_id, proposed_by), kind FR
 UNION ALL SELECT 'refills', r.id::text, NULL, r.status FROM replenishments r
     WHERE r.status IN ('pending', 'approved', 'funded')
 UNION ALL SELECT 'resumes', coalesce(object_id::text, ''), NULL, scope FROM pauses
-    WHERE resumed_at IS NULL
+    WHERE decided_at IS NULL
 ORDER BY 1, 2, 3
 """
 

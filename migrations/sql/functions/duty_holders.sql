@@ -49,7 +49,7 @@ LANGUAGE sql STABLE AS $body$
     UNION SELECT 'judge', j.user_id FROM p
         JOIN cases c ON c.company_id = p.company_id AND c.object_type = 'payment'
             AND c.object_id = p.id
-        CROSS JOIN LATERAL (VALUES (c.proposed_by), (c.resolved_by)) AS j (user_id)
+        CROSS JOIN LATERAL (VALUES (c.proposed_by), (c.decided_by)) AS j (user_id)
         WHERE j.user_id IS NOT NULL AND c.proposal ->> 'ending' IN ('paid', 'not_paid', 'returned')
     UNION SELECT 'recorder', a.uploaded_by FROM p JOIN attachments a ON a.payment_id = p.id
     UNION SELECT 'recorder', a.uploaded_by FROM p

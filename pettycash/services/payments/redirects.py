@@ -30,6 +30,7 @@ from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
 from pettycash.services.approvals import resolution, rounds, trail
 from pettycash.services.foundation import (
+    decisions,
     destinations,
     digests,
     duties,
@@ -406,7 +407,7 @@ def ask_anew(session: Session, *, change_id: UUID, now: datetime) -> None:
 def _check_decider(uow: Uow, change: Change) -> None:
     """Refuse all but the one who was asked, or who would be asked now that they are gone."""
     if _seat_of(uow.session, change, now=uow.now).user_id != uow.actor.user_id:
-        raise changes.NotAConfirmer("Only the last approver may decide a redirect.")
+        raise decisions.NotADecider("Only the last approver may decide a redirect.")
 
 
 def _seat_of(session: Session, change: Change, *, now: datetime) -> resolution.ChainStep:
@@ -427,7 +428,7 @@ def _apply(uow: Uow, change: Change) -> None:
     approved = _approved_round(session, requisition)
     after = _facts_after(approved, payment=payment, payload=payload)
     if _digest(payload, after) != change.digest:
-        raise changes.StaleChange
+        raise decisions.StaleDecision
     duties.check_recipients(
         session,
         people=duties.reached_at(session, destination=destination),
@@ -453,7 +454,7 @@ def _apply(uow: Uow, change: Change) -> None:
         )
         goes = _send_elsewhere(uow, requisition=requisition, payment=payment, change=change)
         check_somebody_is_left(session, requisition=requisition, payment=goes, now=uow.now)
-    _write_trail(session, requisition, change, "approved", change.comment, actor=uow.actor)
+    _write_trail(session, requisition, change, "approved", change.decision_reason, actor=uow.actor)
 
 
 def _send_elsewhere(
@@ -505,7 +506,7 @@ def _ended(uow: Uow, change: Change) -> None:
     of.open_redirect_id = None
     of.version += 1
     word = "refused" if change.status is ChangeStatus.REJECTED else "withdrawn"
-    _write_trail(uow.session, requisition, change, word, change.comment, actor=uow.actor)
+    _write_trail(uow.session, requisition, change, word, change.decision_reason, actor=uow.actor)
 
 
 def _write_trail(

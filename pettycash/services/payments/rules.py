@@ -153,13 +153,13 @@ def check_destination(
         "amount": amount,
     }
     if not session.execute(APPROVED_DESTINATION, asked).scalar_one():
-        raise approved_facts.RedirectNeeded(
-            errors={
-                "destination": [
-                    "This amount was not approved for that destination: propose a redirect."
-                ]
-            }
-        )
+        raise redirect_needed()
+
+
+def redirect_needed() -> approved_facts.RedirectNeeded:
+    """The refusal of a destination to which nobody has approved that so much goes."""
+    told = "This amount was not approved for that destination: propose a redirect."
+    return approved_facts.RedirectNeeded(errors={"destination": [told]})
 
 
 APPROVED_DESTINATION = text(

@@ -341,7 +341,7 @@ def test_who_judged_a_case_about_it_does_not_review_it(session: Session) -> None
     session.execute(
         text(
             "INSERT INTO cases (id, company_id, kind, severity, status, object_type, object_id,"
-            " summary, evidence, proposal, proposed_by, proposed_at, resolved_by, resolved_at,"
+            " summary, evidence, proposal, proposed_by, proposed_at, decided_by, decided_at,"
             " version) SELECT new_key(), company_id, 'in_doubt', 'warning', 'resolved', 'payment',"
             " id, '', '{}', '{\"ending\": \"not_paid\"}', :fpa, now(), :cfo, now(), 1"
             " FROM payments WHERE id = :id"

@@ -23,6 +23,7 @@ from pettycash.runtime import db
 from pettycash.services import payments as payments_service
 from pettycash.services import requisitions
 from pettycash.services.approvals.deciding import StaleDigest, StepAlreadyDecided
+from pettycash.services.foundation import decisions
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 from pettycash.services.payments import redirects, treasury_validation
@@ -250,7 +251,7 @@ def test_agreeing_meets_a_cancelling(demo: UUID) -> None:
         ]
     )
 
-    assert winners(results, (changes.AlreadyDecided,)) in (1, 2)
+    assert winners(results, (decisions.AlreadyDecided,)) in (1, 2)
     payment = within(demo, lambda session: session.get_one(Payment, payment_id))
     assert (payment.status, payment.open_redirect_id) == (PaymentStatus.CANCELLED, None)
 

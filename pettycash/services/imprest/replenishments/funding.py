@@ -54,7 +54,7 @@ def subject(session: Session, found: Replenishment) -> releases.ReleaseSubject:
         (fund.custodian_id, "keep the fund that gets it"),
         (fund.alternate_custodian_id, "keep the fund that gets it"),
         (found.approved_by, "approved it"),
-        (found.requested_by, "asked for it"),
+        (found.proposed_by, "asked for it"),
     )
     story = ordinary.story(session, found, now=found.approved_at)
     judges = ((each, "judged one of its vouchers") for each in story.judges)

@@ -82,7 +82,7 @@ CONTROL = (
             -- Or people have said that it was not.
             UNION SELECT q.requisition_id
                 FROM cases c JOIN payments q ON q.id = c.object_id AND c.object_type = 'payment'
-                WHERE c.resolved_by IS NOT NULL AND c.resolved_at >= :since
+                WHERE c.decided_by IS NOT NULL AND c.decided_at >= :since
                     AND c.proposal ->> 'ending' IN ('paid', 'not_paid', 'returned')
         ), p AS (
             SELECT q.id, q.company_id, q.requisition_id, q.maker_id, q.payee_user_id,
@@ -146,8 +146,8 @@ CONTROL = (
                 FROM p JOIN payment_reconciliations m ON m.payment_id = p.id
             UNION SELECT p.requisition_id, 'judge', j.user_id
                 FROM p JOIN cases c ON c.object_id = p.id AND c.object_type = 'payment'
-                CROSS JOIN LATERAL (VALUES (c.proposed_by), (c.resolved_by)) AS j (user_id)
-                WHERE c.resolved_by IS NOT NULL
+                CROSS JOIN LATERAL (VALUES (c.proposed_by), (c.decided_by)) AS j (user_id)
+                WHERE c.decided_by IS NOT NULL
                     AND c.proposal ->> 'ending' IN ('paid', 'not_paid', 'returned'))
         SELECT a.id AS object_id, a.user_id AS person, a.duty, b.duty AS other
         FROM held a JOIN held b ON b.id = a.id AND b.user_id = a.user_id AND b.duty > a.duty
