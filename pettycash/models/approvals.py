@@ -4,7 +4,7 @@ A round is about a subject: `subject_kind` and `subject_id`. Each kind has a col
 the database computes from the two, and a foreign key from there to the table of its rows: a round
 can't be about what is not there, nor about another company's. Steps and decisions lead to their
 round together with its subject, so that none is about anything else. A new kind is one such column
-in rounds and trail (docs/adr/0016-rounds-over-a-subject.md).
+in rounds and trail (docs/adr/0017-rounds-over-a-subject.md).
 """
 
 from datetime import datetime
