@@ -77,7 +77,11 @@ CREATE TRIGGER word_stands_revoked_at BEFORE UPDATE OF revoked_at, revoked_by
 CREATE TABLE approval_rounds (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
-    requisition_id uuid NOT NULL,
+    subject_kind text NOT NULL,
+    subject_id uuid NOT NULL,
+    requisition_id uuid GENERATED ALWAYS AS ( CASE WHEN subject_kind = 'requisition' THEN subject_id
+        ELSE NULL::uuid END) STORED,
+    requester_id uuid NOT NULL,
     number integer NOT NULL,
     threshold_id uuid NOT NULL,
     policy jsonb NOT NULL,
@@ -90,18 +94,21 @@ CREATE TABLE approval_rounds (
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_approval_rounds PRIMARY KEY (id),
     CONSTRAINT uq_approval_rounds_company_id_id UNIQUE (company_id, id),
-    CONSTRAINT uq_approval_rounds_requisition_id_number UNIQUE (requisition_id, number),
+    CONSTRAINT uq_approval_rounds_company_id_id_subject_id UNIQUE (company_id, id, subject_id),
+    CONSTRAINT uq_approval_rounds_subject_id_number UNIQUE (subject_id, number),
     CONSTRAINT ck_approval_rounds_status CHECK (status IN ('open', 'approved', 'rejected',
         'changes_requested', 'voided', 'handed_over')),
+    CONSTRAINT ck_approval_rounds_subject CHECK (requisition_id IS NOT NULL),
     CONSTRAINT fk_approval_rounds_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_approval_rounds_company_id_requester_id FOREIGN KEY (company_id, requester_id)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_approval_rounds_company_id_requisition_id FOREIGN KEY (company_id, requisition_id)
         REFERENCES requisitions (company_id, id) ON DELETE RESTRICT,
     CONSTRAINT fk_approval_rounds_company_id_threshold_id FOREIGN KEY (company_id, threshold_id)
         REFERENCES approval_thresholds (company_id, id) ON DELETE RESTRICT
 );
-CREATE UNIQUE INDEX uq_approval_rounds_open
-    ON approval_rounds (requisition_id) WHERE status = 'open';
+CREATE UNIQUE INDEX uq_approval_rounds_open ON approval_rounds (subject_id) WHERE status = 'open';
 ALTER TABLE approval_rounds FORCE ROW LEVEL SECURITY;
 CREATE POLICY own_company ON approval_rounds TO pettycash_app
     USING (company_id = current_company())
@@ -120,7 +127,7 @@ CREATE TRIGGER updated_at BEFORE UPDATE
 CREATE TABLE approval_steps (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
-    requisition_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
     round_id uuid NOT NULL,
     position integer NOT NULL,
     role text NOT NULL,
@@ -145,12 +152,11 @@ CREATE TABLE approval_steps (
         'changes_requested', 'skipped', 'voided')),
     CONSTRAINT fk_approval_steps_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
-    CONSTRAINT fk_approval_steps_company_id_requisition_id FOREIGN KEY (company_id, requisition_id)
-        REFERENCES requisitions (company_id, id) ON DELETE RESTRICT,
-    CONSTRAINT fk_approval_steps_company_id_round_id FOREIGN KEY (company_id, round_id)
-        REFERENCES approval_rounds (company_id, id) ON DELETE RESTRICT
+    CONSTRAINT fk_approval_steps_company_id_round_id_subject_id FOREIGN KEY (company_id, round_id,
+        subject_id)
+        REFERENCES approval_rounds (company_id, id, subject_id) ON DELETE RESTRICT
 );
-CREATE UNIQUE INDEX uq_approval_steps_open ON approval_steps (requisition_id) WHERE status = 'open';
+CREATE UNIQUE INDEX uq_approval_steps_open ON approval_steps (subject_id) WHERE status = 'open';
 ALTER TABLE approval_steps FORCE ROW LEVEL SECURITY;
 CREATE POLICY own_company ON approval_steps TO pettycash_app
     USING (company_id = current_company())
@@ -214,7 +220,10 @@ CREATE TRIGGER updated_at BEFORE UPDATE
 CREATE TABLE approval_trail (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
-    requisition_id uuid NOT NULL,
+    subject_kind text NOT NULL,
+    subject_id uuid NOT NULL,
+    requisition_id uuid GENERATED ALWAYS AS ( CASE WHEN subject_kind = 'requisition' THEN subject_id
+        ELSE NULL::uuid END) STORED,
     user_id uuid,
     on_behalf_of uuid,
     role text,
@@ -233,6 +242,7 @@ CREATE TABLE approval_trail (
         'returned', 'held', 'paid', 'reviewed', 'rejected', 'urgency_confirmed', 'urgency_refused',
         'changes_requested', 'recalled', 'cancelled', 'escalated', 'changed', 'released_from_hold',
         'closed_short')),
+    CONSTRAINT ck_approval_trail_subject CHECK (requisition_id IS NOT NULL),
     CONSTRAINT fk_approval_trail_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
     CONSTRAINT fk_approval_trail_company_id_on_behalf_of FOREIGN KEY (company_id, on_behalf_of)
@@ -242,7 +252,7 @@ CREATE TABLE approval_trail (
     CONSTRAINT fk_approval_trail_company_id_user_id FOREIGN KEY (company_id, user_id)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
 );
-CREATE INDEX ix_approval_trail_requisition ON approval_trail (company_id, requisition_id, id);
+CREATE INDEX ix_approval_trail_subject ON approval_trail (company_id, subject_id, id);
 ALTER TABLE approval_trail FORCE ROW LEVEL SECURITY;
 CREATE POLICY own_company ON approval_trail TO pettycash_app
     USING (company_id = current_company())
@@ -443,8 +453,9 @@ CREATE TABLE cases (
     proposal jsonb,
     proposed_by uuid,
     proposed_at timestamptz,
-    resolved_by uuid,
-    resolved_at timestamptz,
+    decided_by uuid,
+    decided_at timestamptz,
+    decision_reason text,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
@@ -455,14 +466,14 @@ CREATE TABLE cases (
         'release_locked', 'credentials_refused')),
     CONSTRAINT ck_cases_severity CHECK (severity IN ('notice', 'warning', 'severe')),
     CONSTRAINT ck_cases_status CHECK (status IN ('open', 'proposed', 'resolved')),
-    CONSTRAINT ck_cases_two_people CHECK (resolved_by IS NULL OR resolved_by <> proposed_by),
+    CONSTRAINT ck_cases_two_people CHECK (decided_by <> proposed_by),
     CONSTRAINT fk_cases_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_cases_company_id_decided_by FOREIGN KEY (company_id, decided_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_cases_company_id_owner_id FOREIGN KEY (company_id, owner_id)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_cases_company_id_proposed_by FOREIGN KEY (company_id, proposed_by)
-        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_cases_company_id_resolved_by FOREIGN KEY (company_id, resolved_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
 );
 CREATE INDEX ix_cases_object ON cases (company_id, object_type, object_id);
@@ -476,9 +487,9 @@ CREATE POLICY own_company ON cases TO pettycash_app
 GRANT INSERT, SELECT, UPDATE ON cases TO pettycash_app;
 CREATE TRIGGER duties BEFORE INSERT OR UPDATE ON cases FOR EACH ROW EXECUTE FUNCTION case_duties();
 CREATE TRIGGER updated_at BEFORE UPDATE ON cases FOR EACH ROW EXECUTE FUNCTION set_updated_at();
-CREATE TRIGGER word_stands BEFORE UPDATE OF resolved_by
+CREATE TRIGGER word_stands BEFORE UPDATE OF decided_by
     ON cases FOR EACH ROW
-    EXECUTE FUNCTION word_stands('', 'resolved_by');
+    EXECUTE FUNCTION word_stands('', 'decided_by');
 
 CREATE TABLE cash_acknowledgements (
     id uuid NOT NULL,
@@ -564,9 +575,10 @@ CREATE TABLE changes (
     decider_id uuid,
     status varchar(40) NOT NULL,
     proposed_by uuid NOT NULL,
+    proposed_at timestamptz,
     decided_by uuid,
     decided_at timestamptz,
-    comment text,
+    decision_reason text,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_changes PRIMARY KEY (id),
@@ -574,8 +586,7 @@ CREATE TABLE changes (
     CONSTRAINT ck_changes_decided CHECK (status = 'proposed' OR decided_by IS NOT NULL),
     CONSTRAINT ck_changes_status CHECK (status IN ('proposed', 'effective', 'rejected',
         'withdrawn')),
-    CONSTRAINT ck_changes_two_people CHECK (decided_by IS NULL OR status = 'withdrawn' OR decided_by
-        <> proposed_by),
+    CONSTRAINT ck_changes_two_people CHECK (status = 'withdrawn' OR decided_by <> proposed_by),
     CONSTRAINT fk_changes_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
     CONSTRAINT fk_changes_company_id_decided_by FOREIGN KEY (company_id, decided_by)
@@ -600,10 +611,10 @@ CREATE TRIGGER word_stands BEFORE UPDATE OF company_id, kind, object_id, payload
     EXECUTE FUNCTION word_stands('', 'company_id', 'kind', 'object_id', 'payload', 'digest',
         'reason', 'proposed_by', 'created_at');
 CREATE TRIGGER word_stands_decided_by BEFORE UPDATE OF status, decider_id, decided_by, decided_at,
-        comment
+        decision_reason
     ON changes FOR EACH ROW
     EXECUTE FUNCTION word_stands('decided_by', 'status', 'decider_id', 'decided_by', 'decided_at',
-        'comment');
+        'decision_reason');
 
 CREATE TABLE companies (
     id uuid NOT NULL,
@@ -738,7 +749,7 @@ GRANT INSERT, SELECT, UPDATE ON counters TO pettycash_app;
 CREATE TABLE decisions (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
-    requisition_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
     round_id uuid NOT NULL,
     step_id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -754,17 +765,16 @@ CREATE TABLE decisions (
         'urgency_confirmed', 'urgency_refused')),
     CONSTRAINT fk_decisions_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
-    CONSTRAINT fk_decisions_company_id_requisition_id FOREIGN KEY (company_id, requisition_id)
-        REFERENCES requisitions (company_id, id) ON DELETE RESTRICT,
-    CONSTRAINT fk_decisions_company_id_round_id FOREIGN KEY (company_id, round_id)
-        REFERENCES approval_rounds (company_id, id) ON DELETE RESTRICT,
+    CONSTRAINT fk_decisions_company_id_round_id_subject_id FOREIGN KEY (company_id, round_id,
+        subject_id)
+        REFERENCES approval_rounds (company_id, id, subject_id) ON DELETE RESTRICT,
     CONSTRAINT fk_decisions_company_id_step_id FOREIGN KEY (company_id, step_id)
         REFERENCES approval_steps (company_id, id) ON DELETE RESTRICT,
     CONSTRAINT fk_decisions_company_id_user_id FOREIGN KEY (company_id, user_id)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
 );
-CREATE INDEX ix_decisions_requisition ON decisions (requisition_id, user_id);
 CREATE INDEX ix_decisions_round ON decisions (round_id, user_id);
+CREATE INDEX ix_decisions_subject ON decisions (subject_id, user_id);
 CREATE UNIQUE INDEX uq_decisions_final ON decisions (step_id) WHERE verdict <> 'urgency_refused';
 CREATE UNIQUE INDEX uq_decisions_urgency_refused
     ON decisions (step_id) WHERE verdict = 'urgency_refused';
@@ -1073,10 +1083,11 @@ CREATE TABLE ledger_periods (
     company_id uuid NOT NULL,
     month date NOT NULL,
     state varchar(40) NOT NULL,
-    soft_closed_by uuid,
-    soft_closed_at timestamptz,
-    hard_closed_by uuid,
-    hard_closed_at timestamptz,
+    proposed_by uuid,
+    proposed_at timestamptz,
+    decided_by uuid,
+    decided_at timestamptz,
+    decision_reason text,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
@@ -1084,13 +1095,12 @@ CREATE TABLE ledger_periods (
     CONSTRAINT uq_ledger_periods_company_id_month UNIQUE (company_id, month),
     CONSTRAINT ck_ledger_periods_month CHECK (month = date_trunc('month', month::timestamptz)::date),
     CONSTRAINT ck_ledger_periods_state CHECK (state IN ('open', 'soft_closed', 'hard_closed')),
-    CONSTRAINT ck_ledger_periods_two_people CHECK (hard_closed_by IS NULL OR hard_closed_by <>
-        soft_closed_by),
+    CONSTRAINT ck_ledger_periods_two_people CHECK (decided_by <> proposed_by),
     CONSTRAINT fk_ledger_periods_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
-    CONSTRAINT fk_ledger_periods_company_id_hard_closed_by FOREIGN KEY (company_id, hard_closed_by)
+    CONSTRAINT fk_ledger_periods_company_id_decided_by FOREIGN KEY (company_id, decided_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_ledger_periods_company_id_soft_closed_by FOREIGN KEY (company_id, soft_closed_by)
+    CONSTRAINT fk_ledger_periods_company_id_proposed_by FOREIGN KEY (company_id, proposed_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
 );
 ALTER TABLE ledger_periods FORCE ROW LEVEL SECURITY;
@@ -1212,28 +1222,29 @@ CREATE TABLE pauses (
     object_id uuid,
     reason text NOT NULL,
     paused_by uuid,
-    resume_requested_by uuid,
-    resumed_by uuid,
-    resumed_at timestamptz,
+    proposed_by uuid,
+    proposed_at timestamptz,
+    decided_by uuid,
+    decided_at timestamptz,
+    decision_reason text,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_pauses PRIMARY KEY (id),
     CONSTRAINT uq_pauses_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_pauses_object CHECK ((scope = 'company') = (object_id IS NULL)),
     CONSTRAINT ck_pauses_scope CHECK (scope IN ('company', 'provider_account', 'store')),
-    CONSTRAINT ck_pauses_two_people CHECK (resumed_by IS NULL OR resumed_by <> resume_requested_by),
+    CONSTRAINT ck_pauses_two_people CHECK (decided_by <> proposed_by),
     CONSTRAINT fk_pauses_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_pauses_company_id_decided_by FOREIGN KEY (company_id, decided_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_pauses_company_id_paused_by FOREIGN KEY (company_id, paused_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_pauses_company_id_resume_requested_by FOREIGN KEY (company_id,
-        resume_requested_by)
-        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_pauses_company_id_resumed_by FOREIGN KEY (company_id, resumed_by)
+    CONSTRAINT fk_pauses_company_id_proposed_by FOREIGN KEY (company_id, proposed_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
 );
 CREATE UNIQUE INDEX uq_pauses_open
-    ON pauses (company_id, scope, object_id) NULLS NOT DISTINCT WHERE resumed_at IS NULL;
+    ON pauses (company_id, scope, object_id) NULLS NOT DISTINCT WHERE decided_at IS NULL;
 ALTER TABLE pauses FORCE ROW LEVEL SECURITY;
 CREATE POLICY own_company ON pauses TO pettycash_app
     USING (company_id = current_company())
@@ -1832,8 +1843,12 @@ CREATE TABLE release_challenges (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
     sequence bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
-    payment_id uuid,
-    replenishment_id uuid,
+    subject_kind text NOT NULL,
+    subject_id uuid NOT NULL,
+    payment_id uuid GENERATED ALWAYS AS ( CASE WHEN subject_kind = 'payment' THEN subject_id ELSE
+        NULL::uuid END) STORED,
+    replenishment_id uuid GENERATED ALWAYS AS ( CASE WHEN subject_kind = 'replenishment' THEN
+        subject_id ELSE NULL::uuid END) STORED,
     executor_id uuid NOT NULL,
     subject_digest bytea NOT NULL,
     code_digest bytea,
@@ -1852,8 +1867,8 @@ CREATE TABLE release_challenges (
     CONSTRAINT ck_release_challenges_end_cause CHECK (end_cause IN ('tries', 'expired', 'changed',
         'reassigned')),
     CONSTRAINT ck_release_challenges_state CHECK (state IN ('live', 'verified', 'dead')),
-    CONSTRAINT ck_release_challenges_subject CHECK ((payment_id IS NULL) <> (replenishment_id IS
-        NULL)),
+    CONSTRAINT ck_release_challenges_subject CHECK (COALESCE(payment_id, replenishment_id) IS NOT
+        NULL),
     CONSTRAINT ck_release_challenges_tries CHECK (tries >= 0),
     CONSTRAINT fk_release_challenges_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
@@ -1865,12 +1880,9 @@ CREATE TABLE release_challenges (
         replenishment_id)
         REFERENCES replenishments (company_id, id) ON DELETE RESTRICT
 );
-CREATE INDEX ix_release_challenges_payment ON release_challenges (payment_id, sequence);
-CREATE INDEX ix_release_challenges_replenishment ON release_challenges (replenishment_id, sequence);
-CREATE UNIQUE INDEX uq_release_challenges_live_payment
-    ON release_challenges (payment_id) WHERE state = 'live';
-CREATE UNIQUE INDEX uq_release_challenges_live_replenishment
-    ON release_challenges (replenishment_id) WHERE state = 'live';
+CREATE INDEX ix_release_challenges_subject ON release_challenges (subject_id, sequence);
+CREATE UNIQUE INDEX uq_release_challenges_live
+    ON release_challenges (subject_id) WHERE state = 'live';
 ALTER TABLE release_challenges FORCE ROW LEVEL SECURITY;
 CREATE POLICY own_company ON release_challenges TO pettycash_app
     USING (company_id = current_company())
@@ -1879,9 +1891,9 @@ GRANT INSERT, SELECT, UPDATE ON release_challenges TO pettycash_app;
 CREATE TRIGGER updated_at BEFORE UPDATE
     ON release_challenges FOR EACH ROW
     EXECUTE FUNCTION set_updated_at();
-CREATE TRIGGER word_stands BEFORE UPDATE OF payment_id, replenishment_id, executor_id
+CREATE TRIGGER word_stands BEFORE UPDATE OF subject_kind, subject_id, executor_id
     ON release_challenges FOR EACH ROW
-    EXECUTE FUNCTION word_stands('', 'payment_id', 'replenishment_id', 'executor_id');
+    EXECUTE FUNCTION word_stands('', 'subject_kind', 'subject_id', 'executor_id');
 
 CREATE TABLE release_grants (
     id uuid NOT NULL,
@@ -1930,20 +1942,19 @@ CREATE TABLE replenishments (
     status varchar(40) NOT NULL,
     status_changed_at timestamptz NOT NULL DEFAULT now(),
     auto_triggered boolean NOT NULL,
-    requested_by uuid,
+    proposed_by uuid,
+    proposed_at timestamptz,
+    decided_by uuid,
+    decided_at timestamptz,
+    decision_reason text,
     reason text,
     current_balance numeric(18,2) NOT NULL,
     available numeric(18,2) NOT NULL,
     requested_amount numeric(18,2) NOT NULL,
     identity jsonb NOT NULL,
     approved_amount numeric(18,2),
-    approved_by uuid,
-    approved_at timestamptz,
-    rejected_by uuid,
-    rejected_at timestamptz,
     cancelled_by uuid,
     cancelled_at timestamptz,
-    decision_reason text,
     executor_id uuid,
     funded_by uuid,
     funded_at timestamptz,
@@ -1959,23 +1970,22 @@ CREATE TABLE replenishments (
     CONSTRAINT pk_replenishments PRIMARY KEY (id),
     CONSTRAINT uq_replenishments_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_replenishments_company_id_number UNIQUE (company_id, number),
-    CONSTRAINT ck_replenishments_approver CHECK (approved_by IS NULL OR requested_by IS NULL OR
-        approved_by <> requested_by),
-    CONSTRAINT ck_replenishments_funder CHECK (funded_by IS NULL OR funded_by <> approved_by),
-    CONSTRAINT ck_replenishments_funder_requester CHECK (funded_by IS NULL OR requested_by IS NULL
-        OR funded_by <> requested_by),
+    CONSTRAINT ck_replenishments_funder CHECK (funded_by IS NULL OR funded_by <> decided_by),
+    CONSTRAINT ck_replenishments_funder_requester CHECK (funded_by IS NULL OR proposed_by IS NULL OR
+        funded_by <> proposed_by),
     CONSTRAINT ck_replenishments_received_amount CHECK (received_amount IS NULL OR (received_amount
         + lost_amount) <= approved_amount),
     CONSTRAINT ck_replenishments_receiver CHECK (received_by IS NULL OR received_by <> funded_by),
     CONSTRAINT ck_replenishments_requested_amount CHECK (requested_amount > 0),
-    CONSTRAINT ck_replenishments_requester CHECK (auto_triggered = (requested_by IS NULL)),
+    CONSTRAINT ck_replenishments_requester CHECK (auto_triggered = (proposed_by IS NULL)),
     CONSTRAINT ck_replenishments_status CHECK (status IN ('pending', 'approved', 'funded',
         'received', 'rejected', 'cancelled')),
+    CONSTRAINT ck_replenishments_two_people CHECK (decided_by <> proposed_by),
     CONSTRAINT fk_replenishments_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
-    CONSTRAINT fk_replenishments_company_id_approved_by FOREIGN KEY (company_id, approved_by)
-        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_replenishments_company_id_cancelled_by FOREIGN KEY (company_id, cancelled_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
+    CONSTRAINT fk_replenishments_company_id_decided_by FOREIGN KEY (company_id, decided_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_replenishments_company_id_executor_id FOREIGN KEY (company_id, executor_id)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
@@ -1983,11 +1993,9 @@ CREATE TABLE replenishments (
         REFERENCES funds (company_id, id) ON DELETE RESTRICT,
     CONSTRAINT fk_replenishments_company_id_funded_by FOREIGN KEY (company_id, funded_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
+    CONSTRAINT fk_replenishments_company_id_proposed_by FOREIGN KEY (company_id, proposed_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_replenishments_company_id_received_by FOREIGN KEY (company_id, received_by)
-        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_replenishments_company_id_rejected_by FOREIGN KEY (company_id, rejected_by)
-        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_replenishments_company_id_requested_by FOREIGN KEY (company_id, requested_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_replenishments_company_id_store_id FOREIGN KEY (company_id, store_id)
         REFERENCES stores (company_id, id) ON DELETE RESTRICT
@@ -2006,10 +2014,10 @@ CREATE TRIGGER states BEFORE UPDATE ON replenishments FOR EACH ROW EXECUTE FUNCT
 CREATE TRIGGER updated_at BEFORE UPDATE
     ON replenishments FOR EACH ROW
     EXECUTE FUNCTION set_updated_at();
-CREATE TRIGGER word_stands BEFORE UPDATE OF requested_by, approved_by, approved_amount, funded_by,
+CREATE TRIGGER word_stands BEFORE UPDATE OF proposed_by, decided_by, approved_amount, funded_by,
         received_by
     ON replenishments FOR EACH ROW
-    EXECUTE FUNCTION word_stands('', 'requested_by', 'approved_by', 'approved_amount', 'funded_by',
+    EXECUTE FUNCTION word_stands('', 'proposed_by', 'decided_by', 'approved_amount', 'funded_by',
         'received_by');
 
 CREATE TABLE requisition_lines (
@@ -2430,7 +2438,8 @@ CREATE TABLE variance_adjustments (
         STORED,
     reason text NOT NULL,
     status varchar(40) NOT NULL,
-    initiated_by uuid NOT NULL,
+    proposed_by uuid NOT NULL,
+    proposed_at timestamptz,
     decided_by uuid,
     decided_at timestamptz,
     decision_reason text,
@@ -2449,8 +2458,7 @@ CREATE TABLE variance_adjustments (
     CONSTRAINT ck_variance_adjustments_status CHECK (status IN ('pending', 'approved', 'rejected')),
     CONSTRAINT ck_variance_adjustments_subject CHECK (payment_id IS NOT NULL OR store_id IS NOT
         NULL),
-    CONSTRAINT ck_variance_adjustments_two_people CHECK (decided_by IS NULL OR decided_by <>
-        initiated_by),
+    CONSTRAINT ck_variance_adjustments_two_people CHECK (decided_by <> proposed_by),
     CONSTRAINT fk_variance_adjustments_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
     CONSTRAINT fk_variance_adjustments_company_id_case_id FOREIGN KEY (company_id, case_id)
@@ -2460,11 +2468,10 @@ CREATE TABLE variance_adjustments (
         REFERENCES ledger_accounts (company_id, id) ON DELETE RESTRICT,
     CONSTRAINT fk_variance_adjustments_company_id_decided_by FOREIGN KEY (company_id, decided_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_variance_adjustments_company_id_initiated_by FOREIGN KEY (company_id,
-        initiated_by)
-        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_variance_adjustments_company_id_payment_id FOREIGN KEY (company_id, payment_id)
         REFERENCES payments (company_id, id) ON DELETE RESTRICT,
+    CONSTRAINT fk_variance_adjustments_company_id_proposed_by FOREIGN KEY (company_id, proposed_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_variance_adjustments_company_id_store_id FOREIGN KEY (company_id, store_id)
         REFERENCES stores (company_id, id) ON DELETE RESTRICT
 );
@@ -2477,9 +2484,9 @@ GRANT INSERT, SELECT, UPDATE ON variance_adjustments TO pettycash_app;
 CREATE TRIGGER updated_at BEFORE UPDATE
     ON variance_adjustments FOR EACH ROW
     EXECUTE FUNCTION set_updated_at();
-CREATE TRIGGER word_stands BEFORE UPDATE OF adjusted_amount, initiated_by, decided_by
+CREATE TRIGGER word_stands BEFORE UPDATE OF adjusted_amount, proposed_by, decided_by
     ON variance_adjustments FOR EACH ROW
-    EXECUTE FUNCTION word_stands('', 'adjusted_amount', 'initiated_by', 'decided_by');
+    EXECUTE FUNCTION word_stands('', 'adjusted_amount', 'proposed_by', 'decided_by');
 
 -- accounting_day(p_company uuid, p_day date, p_decision boolean) RETURNS date
 -- answer_stands() RETURNS trigger

@@ -12,10 +12,11 @@ from flask import Flask, Response
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from pettycash import api, composition
-from pettycash.api import admission, docs, door, errors, etags, limits, metrics, openapi
+from pettycash.api import docs, metrics, openapi
 from pettycash.api.blueprints import Blueprint, KeyConverter
 from pettycash.runtime import config, db, process
 from pettycash.runtime.settings import Settings
+from pettycash.web import admission, door, etags, limits, problems
 
 API_DESCRIPTION = """\
 Petty cash, from a requisition to a reconciled payment.
@@ -76,7 +77,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     # A slash at the end is a matter of taste, and a redirect would lose a POST's body.
     application.url_map.strict_slashes = False
     application.url_map.merge_slashes = False
-    errors.register(application)
+    problems.register(application)
     application.before_request(admission.admit)
     limits.install(application, settings)
     metrics.install(application)
@@ -99,16 +100,13 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def blueprints(package: ModuleType) -> Iterable[Blueprint]:
-    """The `blp` of every module in the API room, packages included, by name."""
+    """The blueprints of every module in the API room, packages included, by the module's name."""
     for found in sorted(
         pkgutil.walk_packages(package.__path__, f"{package.__name__}."), key=lambda each: each.name
     ):
-        blueprint = getattr(importlib.import_module(found.name), "blp", None)
-        if blueprint is None:
-            continue
-        if not isinstance(blueprint, Blueprint):
-            raise TypeError(f"{found.name}.blp is not a pettycash.api.blueprints.Blueprint")
-        yield blueprint
+        for each in vars(importlib.import_module(found.name)).values():
+            if isinstance(each, Blueprint) and each.import_name == found.name:
+                yield each
 
 
 def _check_routes(application: Flask) -> None:
@@ -129,7 +127,7 @@ def _within_scope(inner: WsgiApp) -> WsgiApp:
             try:
                 return inner(environ, start_response)
             finally:
-                environ[ABOUT] = process.context() | environ.get(errors.ABOUT, {})
+                environ[ABOUT] = process.context() | environ.get(problems.ABOUT, {})
 
     return wsgi_app
 

@@ -13,8 +13,13 @@ from pettycash.gateways.mpesa import MpesaConfig, MpesaGateway
 from pettycash.runtime import process
 from pettycash.runtime.rails import Rail
 from pettycash.runtime.settings import Settings
+from pettycash.services import releases
+from pettycash.services.approvals import subjects
 from pettycash.services.foundation import hooks
 from pettycash.services.imprest import replenishments
+from pettycash.services.imprest.replenishments import funding
+from pettycash.services.payments import facts
+from pettycash.services.requisitions import approval
 
 
 def compose(settings: Settings) -> None:
@@ -29,7 +34,9 @@ def compose(settings: Settings) -> None:
 
 
 def attach() -> None:
-    """Say what follows from what other domains do, and in which order (`hooks`)."""
+    """Say what people approve and release, what follows from it, and in which order (`hooks`)."""
+    subjects.register(approval.SUBJECT)
+    releases.register(facts.RELEASES, funding.RELEASES)
     hooks.on_final_approval.attach()
     hooks.on_released.attach(replenishments.consider_store)
     hooks.on_settled.attach(replenishments.consider_store)

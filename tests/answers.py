@@ -19,9 +19,9 @@ from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from pettycash.api.admission import operation_of
-from pettycash.api.errors import PROBLEM
-from pettycash.api.headers import COMPONENTS
+from pettycash.web.admission import operation_of
+from pettycash.web.headers import COMPONENTS
+from pettycash.web.problems import PROBLEM
 
 BODIES = 5
 """So many bodies of one operation and status are looked at; the others look alike."""

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.models.access import Branch, Department
+from pettycash.models.approvals import Origin
 from pettycash.models.base import new_id
 from pettycash.models.imprest import Fund, Store
 from pettycash.models.ledger import AccountKind, LedgerAccount
@@ -28,7 +29,6 @@ from pettycash.models.releases import (
     ReleaseGrant,
 )
 from pettycash.models.requisitions import (
-    Origin,
     Requisition,
     RequisitionKind,
     RequisitionLine,
@@ -117,7 +117,7 @@ def requisition(
         )
     session.flush()
     # Past what submit asks of amount and rail, which are no matter of the books.
-    rounds.open_round(Uow.of(session, acting(session, requester)), requisition=made)
+    rounds.open_round(Uow.of(session, acting(session, requester)), subject=made)
     approve_open(session, made)
     made.move_to(RequisitionStatus.IN_PAYMENT, at=session.info["now"])
     session.flush()
@@ -170,7 +170,8 @@ def grant(session: Session, of: Payment, executor_id: UUID) -> ReleaseGrant:
     challenge = ReleaseChallenge(
         id=new_id(),
         company_id=of.company_id,
-        payment_id=of.id,
+        subject_kind="payment",
+        subject_id=of.id,
         executor_id=executor_id,
         subject_digest=b"test",
         state=ChallengeState.VERIFIED,

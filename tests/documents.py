@@ -1,5 +1,5 @@
-"""Files that are made from the program: `python -m tests.documents` rewrites docs/errors.md and
-migrations/sql/rows."""
+"""What is made from the program: `python -m tests.documents` rewrites docs/errors.md, a table of
+docs/control.md and migrations/sql/rows."""
 
 import importlib
 import pkgutil
@@ -8,17 +8,20 @@ from enum import StrEnum
 from pathlib import Path
 
 import pettycash
-from pettycash.api.errors import CODE_BY_STATUS, MEANING_BY_STATUS, status_of
 from pettycash.models.imprest import REPLENISHMENT_TRANSITIONS, Replenishment
 from pettycash.models.payments import TRANSITIONS as PAYMENT_TRANSITIONS
 from pettycash.models.payments import Payment
 from pettycash.models.requisitions import TRANSITIONS as REQUISITION_TRANSITIONS
 from pettycash.models.requisitions import Requisition
 from pettycash.runtime import errors
-from pettycash.services.foundation import duties
+from pettycash.services.foundation import decisions, duties, permissions
+from pettycash.web.problems import CODE_BY_STATUS, MEANING_BY_STATUS, status_of
 
 ROOT = Path(__file__).parent.parent
 ERRORS = ROOT / "docs" / "errors.md"
+CONTROL = ROOT / "docs" / "control.md"
+BY_TWO = ("<!-- made by tests.documents: decisions -->\n", "<!-- end -->\n")
+"""Around the table of control.md that is made here."""
 ROWS = ROOT / "migrations" / "sql" / "rows"
 
 TRANSITIONS: Mapping[str, Mapping[StrEnum, Collection[StrEnum]]] = {
@@ -80,6 +83,25 @@ def render_errors() -> str:
     return "\n".join(lines) + "\n"
 
 
+def render_control() -> str:
+    """docs/control.md, with every declared decision of two people: who proposes and who decides."""
+    load_everything()
+    lines = ["| what | proposed | accepted | refused |", "| --- | --- | --- | --- |"]
+    for kind in decisions.kinds():
+        proposed = "by kind, below" if kind.proposing is None else _with_roles(kind.proposing)
+        refused = "" if kind.refusing is None else _with_roles(kind.refusing)
+        what = kind.model.__tablename__.replace("_", " ")
+        lines.append(f"| {what} | {proposed} | {_with_roles(kind.accepting)} | {refused} |")
+    written = CONTROL.read_text(encoding="utf-8")
+    before, _, rest = written.partition(BY_TWO[0])
+    _, _, after = rest.partition(BY_TWO[1])
+    return before + BY_TWO[0] + "\n".join(lines) + "\n" + BY_TWO[1] + after
+
+
+def _with_roles(operation: str) -> str:
+    return f"`{operation}`: {', '.join(sorted(permissions.PERMISSIONS[operation]))}"
+
+
 def render_rows() -> dict[str, str]:
     """migrations/sql/rows: what triggers read, by the name of its table and file."""
     steps = {
@@ -110,5 +132,6 @@ def _render_table(table: str, rows: set[tuple[str, ...]]) -> str:
 
 if __name__ == "__main__":
     ERRORS.write_text(render_errors(), encoding="utf-8")
+    CONTROL.write_text(render_control(), encoding="utf-8")
     for table, text in render_rows().items():
         (ROWS / f"{table}.sql").write_text(text, encoding="utf-8")

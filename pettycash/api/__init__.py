@@ -1,23 +1,22 @@
-"""HTTP in, services out. How a view is written here:
+"""HTTP in, operations out. A module has the routes of a domain:
 
-    blp = Blueprint("requisitions", __name__, url_prefix="/api/requisitions", description="…")
+    VARIANCES = Blueprint("variances", __name__, url_prefix="/api", description="…")
+    serve(VARIANCES, "/variances/<uuid:variance_id>/approve/", post=variances.approve)
 
-    @blp.route("/<uuid:requisition_id>/approve/")
-    class RequisitionApproval(MethodView):
-        @operation("requisitions.approve")          # outermost: admits, documents, limits, logs
-        @idempotent()                               # where a POST may or must carry a key
-        @blp.arguments(DecisionSchema, example={…})
-        @blp.response(200, RequisitionSchema, example={…})
-        @refuses(RequisitionNotFound, …)            # what its services raise; in any order
-        @sends("ETag")
+An operation stands in `pettycash.web.operations`. What is none is a view: an upload or download,
+signing in, what a rail calls.
+
+    @blp.route("/<uuid:requisition_id>/attachments/")
+    class Attachments(MethodView):
+        @operation("attachments.create", uploads=True)  # outermost: admits, documents, limits, logs
+        @idempotent()                                   # where a POST may or must carry a key
+        @blp.arguments(UploadSchema, location="files")
+        @blp.response(201, AttachmentSchema, example={…})
+        @refuses(RequisitionNotFound, …)                # what its services raise; in any order
+        @sends("Location")
         def post(self, body, requisition_id):
             with transaction() as session: …
 
-`Blueprint` comes from `pettycash.api.blueprints`, `operation` and `current_actor` from `admission`,
-`idempotent` from `idempotency`, `query_of` and `page_of` from `pages`, `page` from
-`services.foundation.listings`, `check_etag` and `set_etag` from `etags`, `refuses` from `refusals`,
-`sends` from `headers`, `Schema` and the fields from `schemas.fields`. `pettycash.app` finds every
-module here that has a `blp`, packages included; there is no list to edit. A view reads one body
-schema and one query schema at most (that of a list is made of its `Listing`); what neither names is
-refused.
+`pettycash.app` finds every blueprint here; there is no list to edit. A view reads one body schema
+and one query schema at most; what neither names is refused.
 """

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from flask import Blueprint, Flask, Response, abort, request
 
-from pettycash.api.admission import operation
 from pettycash.api.openapi import Api
 from pettycash.runtime import settings
+from pettycash.web.admission import operation
 
 STATIC = Path(__file__).parent / "static"
 

@@ -14,14 +14,15 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 import pettycash
-from pettycash.api import errors, metrics
-from pettycash.api.admission import operation
+from pettycash.api import metrics
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.schemas.fields import Schema
 from pettycash.models.access import Company
 from pettycash.runtime import db
 from pettycash.services.operations import heartbeats
 from pettycash.services.reconciliation import invariants
+from pettycash.web import problems
+from pettycash.web.admission import operation
+from pettycash.web.schemas.fields import Schema
 
 logger = logging.getLogger(__name__)
 
@@ -136,8 +137,8 @@ def readiness() -> list[dict[str, Any]]:
     return [
         {
             "name": "database",
-            "ok": errors.takes_writes(),
-            "detail": "reached" if errors.takes_writes() else "takes no writes",
+            "ok": problems.takes_writes(),
+            "detail": "reached" if problems.takes_writes() else "takes no writes",
         },
         {
             "name": "migrations",

@@ -12,9 +12,9 @@ from flask import Flask, Response
 from flask_smorest.utils import prepare_response
 from werkzeug.exceptions import HTTPException
 
-from pettycash.api import headers
-from pettycash.api.errors import PROBLEM, from_http
-from pettycash.api.schemas.fields import SOMETIMES, Choice
+from pettycash.web import headers
+from pettycash.web.problems import PROBLEM, from_http
+from pettycash.web.schemas.fields import SOMETIMES, Choice
 
 
 class ProblemSchema(ma.Schema):

@@ -1,22 +1,8 @@
-"""Reconciliation runs: read them, start one for a day by hand."""
+"""Routes of the nightly runs."""
 
-from typing import Any
-from uuid import UUID
-
-from flask.views import MethodView
-
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.idempotency import idempotent
-from pettycash.api.pages import example_page, page_of, query_of
-from pettycash.api.refusals import refuses
-from pettycash.api.schemas.reconciliation import EXAMPLE_RUN, RunRequestSchema, RunSchema
-from pettycash.models.reconciliation import ReconciliationRun
-from pettycash.runtime.db import transaction
-from pettycash.services import reconciliation
-from pettycash.services.foundation.listings import ListPage, page
-from pettycash.services.foundation.uow import Uow
-from pettycash.services.reconciliation.runs import RUNS, DayNotOver, RunNotFound
+from pettycash.api.routes import serve
+from pettycash.web.operations import reconciliation
 
 blp = Blueprint(
     "reconciliation",
@@ -25,42 +11,5 @@ blp = Blueprint(
     description="The books against themselves, payments against what the rails proved.",
 )
 
-
-@blp.route("/")
-class ReconciliationRuns(MethodView):
-    @operation("reconciliation.list")
-    @blp.arguments(query_of(RUNS), location="query")
-    @blp.response(200, page_of(RunSchema), example=example_page(EXAMPLE_RUN))
-    def get(self, arguments: dict[str, Any]) -> ListPage:
-        """List runs, the newest first."""
-        with transaction() as session:
-            return page(Uow.of(session, current_actor()), RUNS, arguments)
-
-    @operation("reconciliation.start")
-    @idempotent()
-    @blp.arguments(RunRequestSchema, example={"business_date": "2026-11-20"})
-    @blp.response(202, RunSchema, example={**EXAMPLE_RUN, "status": "running", "closed_at": None})
-    @refuses(DayNotOver)
-    def post(self, body: dict[str, Any]) -> ReconciliationRun:
-        """Start the next run of a day, or get the one that is still open.
-
-        Workers advance it; read it again until `status` is `closed`.
-        """
-        with transaction() as session:
-            return reconciliation.start(
-                session,
-                business_date=body["business_date"],
-                now=session.info["now"],
-                started_by=current_actor().user_id,
-            )
-
-
-@blp.route("/<uuid:run_id>/")
-class OneReconciliationRun(MethodView):
-    @operation("reconciliation.get")
-    @blp.response(200, RunSchema, example=EXAMPLE_RUN)
-    @refuses(RunNotFound)
-    def get(self, run_id: UUID) -> ReconciliationRun:
-        """Read one run with its counts, totals and mismatches."""
-        with transaction() as session:
-            return reconciliation.find_run(session, run_id)
+serve(blp, "/", get=reconciliation.list_all, post=reconciliation.start)
+serve(blp, "/<uuid:run_id>/", get=reconciliation.get)

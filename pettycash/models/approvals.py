@@ -1,11 +1,18 @@
-"""Approval policy and what became of it: thresholds, rounds → steps → assignees → decisions."""
+"""Approval policy and what became of it: thresholds, rounds → steps → assignees → decisions.
+
+A round is about a subject: `subject_kind` and `subject_id`. Each kind has a column of its own that
+the database computes from the two, and a foreign key from there to the table of its rows: a round
+can't be about what is not there, nor about another company's. Steps and decisions lead to their
+round together with its subject, so that none is about anything else. A new kind is one such column
+in rounds and trail (docs/adr/0017-rounds-over-a-subject.md).
+"""
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pettycash.models.access import Role
@@ -16,13 +23,33 @@ from pettycash.models.base import (
     Updated,
     choice,
     member,
+    only_of,
     own_key,
     within_company,
 )
 
 
+class Origin(StrEnum):
+    """Where a subject is raised."""
+
+    BRANCH = "branch"
+    HQ = "hq"
+    FIELD = "field"
+
+
+class SubjectRow(Tenanted):
+    """A row that people approve, in rounds: `subject_id` is its key."""
+
+    __abstract__ = True
+    subject_kind: ClassVar[str]
+
+    number: Mapped[str]
+    requester_id: Mapped[UUID]
+    """The person who asks, and decides nothing about it."""
+
+
 class ThresholdOrigin(StrEnum):
-    """Where a requisition comes from; `any` serves what no exact origin does."""
+    """Where a subject comes from; `any` serves what no exact origin does."""
 
     BRANCH = "branch"
     HQ = "hq"
@@ -80,28 +107,48 @@ class RoundStatus(StrEnum):
     HANDED_OVER = "handed_over"  # others take what was left; the approvals in it stand
 
 
+SUBJECT_IS_THERE = "requisition_id IS NOT NULL"
+"""Whatever kind a subject is of, the column of that kind has its key."""
+
+
+def step_of_round() -> ForeignKeyConstraint:
+    """A step or decision leads to its round together with the round's subject."""
+    return ForeignKeyConstraint(
+        ("company_id", "round_id", "subject_id"),
+        ("approval_rounds.company_id", "approval_rounds.id", "approval_rounds.subject_id"),
+        ondelete="RESTRICT",
+    )
+
+
 class ApprovalRound(Updated, Tenanted):
-    """One submission of a requisition: the policy and the facts as they stood then."""
+    """One submission of a subject: the policy and the facts as they stood then."""
 
     __tablename__ = "approval_rounds"
     __table_args__ = (
         own_key(),
+        CheckConstraint(SUBJECT_IS_THERE, name="subject"),
         within_company("requisition_id", "requisitions"),
         within_company("threshold_id", "approval_thresholds"),
-        UniqueConstraint("requisition_id", "number"),
+        member("requester_id"),
+        UniqueConstraint("subject_id", "number"),
+        UniqueConstraint("company_id", "id", "subject_id"),
         Index(
             "uq_approval_rounds_open",
-            "requisition_id",
+            "subject_id",
             unique=True,
             postgresql_where="status = 'open'",
         ),
     )
 
-    requisition_id: Mapped[UUID]
+    subject_kind: Mapped[str]
+    subject_id: Mapped[UUID]
+    requisition_id: Mapped[UUID | None] = only_of("requisition")
+    requester_id: Mapped[UUID]
+    """The person who asks; a trigger lets them decide nothing."""
     number: Mapped[int]
     threshold_id: Mapped[UUID]
     policy: Mapped[dict[str, Any]]
-    """Snapshot of the threshold; running requisitions keep it whatever is published later."""
+    """Snapshot of the threshold; running rounds keep it whatever is published later."""
     facts: Mapped[dict[str, Any]]
     """The approved facts: amount, currency, payee, destination, purpose, lines, origin, branch …"""
     digest: Mapped[bytes] = mapped_column(LargeBinary)
@@ -130,29 +177,28 @@ class ApprovalStep(Updated, Tenanted):
     __tablename__ = "approval_steps"
     __table_args__ = (
         own_key(),
-        within_company("round_id", "approval_rounds"),
-        within_company("requisition_id", "requisitions"),
+        step_of_round(),
         UniqueConstraint("round_id", "position"),
         CheckConstraint("auto_escalated = (escalation_reason IS NOT NULL)", name="escalation"),
         Index(
             "uq_approval_steps_open",
-            "requisition_id",
+            "subject_id",
             unique=True,
             postgresql_where="status = 'open'",
         ),
     )
 
-    requisition_id: Mapped[UUID]
+    subject_id: Mapped[UUID]
     round_id: Mapped[UUID]
     position: Mapped[int]
     role: Mapped[str]
     """The rank that decides; `escalation_approver` where the company's own one stands in."""
     scope_id: Mapped[UUID | None]
-    """The unit whose approver it is, where that is not the requisition's but the requester's."""
+    """The unit whose approver it is, where that is not the subject's but the requester's."""
     original_role: Mapped[Role] = mapped_column(choice(Role, "original_role"))
     status: Mapped[StepStatus] = mapped_column(choice(StepStatus, "status"))
     confirms_urgency: Mapped[bool] = mapped_column(default=False)
-    """First step of an urgent requisition: answered by confirm_urgency until that is decided."""
+    """First step of an urgent subject: answered by confirm_urgency until that is decided."""
     auto_escalated: Mapped[bool] = mapped_column(default=False)
     escalation_reason: Mapped[str | None]
     opened_at: Mapped[datetime | None]
@@ -191,8 +237,7 @@ class Decision(Tenanted):
 
     __tablename__ = "decisions"
     __table_args__ = (
-        within_company("requisition_id", "requisitions"),
-        within_company("round_id", "approval_rounds"),
+        step_of_round(),
         within_company("step_id", "approval_steps"),
         member("user_id"),
         Index(
@@ -207,11 +252,11 @@ class Decision(Tenanted):
             unique=True,
             postgresql_where="verdict = 'urgency_refused'",
         ),
-        Index("ix_decisions_requisition", "requisition_id", "user_id"),
+        Index("ix_decisions_subject", "subject_id", "user_id"),
         Index("ix_decisions_round", "round_id", "user_id"),
     )
 
-    requisition_id: Mapped[UUID]
+    subject_id: Mapped[UUID]
     round_id: Mapped[UUID]
     step_id: Mapped[UUID]
     user_id: Mapped[UUID]
@@ -246,17 +291,20 @@ class TrailAction(StrEnum):
 
 
 class ApprovalTrail(Tenanted):
-    """Append-only story of a requisition, as auditors read it."""
+    """Append-only story of a subject, as auditors read it."""
 
     __tablename__ = "approval_trail"
     __table_args__ = (
+        CheckConstraint(SUBJECT_IS_THERE, name="subject"),
         within_company("requisition_id", "requisitions"),
         member("user_id"),
         member("on_behalf_of"),
-        Index("ix_approval_trail_requisition", "company_id", "requisition_id", "id"),
+        Index("ix_approval_trail_subject", "company_id", "subject_id", "id"),
     )
 
-    requisition_id: Mapped[UUID]
+    subject_kind: Mapped[str]
+    subject_id: Mapped[UUID]
+    requisition_id: Mapped[UUID | None] = only_of("requisition")
     user_id: Mapped[UUID | None]
     """Null: the system."""
     on_behalf_of: Mapped[UUID | None]

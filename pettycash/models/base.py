@@ -10,6 +10,8 @@ from uuid import UUID
 import uuid_utils.compat
 from sqlalchemy import (
     CHAR,
+    CheckConstraint,
+    Computed,
     Date,
     DateTime,
     Enum,
@@ -25,7 +27,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, declared_attr, mapped_column
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -97,6 +99,33 @@ class Updated:
     )
 
 
+class Decidable(Updated, Tenanted):
+    """A row about which one person proposes something that another one decides.
+
+    Its facts and its status stay with it; who may propose and decide: `services/foundation/
+    decisions`.
+    """
+
+    __abstract__ = True
+    own_end: ClassVar[str | None] = None
+    """The status in which the proposer alone may end it."""
+
+    proposed_by: Mapped[UUID | None]
+    """Null: nothing is proposed, or the system proposed it."""
+    proposed_at: Mapped[datetime | None]
+    decided_at: Mapped[datetime | None]
+    decision_reason: Mapped[str | None]
+
+    @declared_attr
+    @classmethod
+    def decided_by(cls) -> Mapped[UUID | None]:
+        """The second person, by a CHECK."""
+        apart = "decided_by <> proposed_by"
+        if cls.own_end is not None:
+            apart = f"status = '{cls.own_end}' OR {apart}"
+        return mapped_column(CheckConstraint(apart, name="two_people"))
+
+
 def own_key() -> UniqueConstraint:
     """The target of composite foreign keys: (company_id, id)."""
     return UniqueConstraint("company_id", "id")
@@ -109,6 +138,13 @@ def within_company(column: str, table: str, *, name: str | None = None) -> Forei
         (f"{table}.company_id", f"{table}.id"),
         ondelete="RESTRICT",
         name=name,
+    )
+
+
+def only_of(kind: str) -> MappedColumn[UUID | None]:
+    """The subject's key where it is of this kind, so that a foreign key can lead to its table."""
+    return mapped_column(
+        Computed(f"CASE WHEN subject_kind = '{kind}' THEN subject_id END", persisted=True)
     )
 
 

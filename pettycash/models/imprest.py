@@ -26,6 +26,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from pettycash.models.base import (
     Base,
     CurrencyCode,
+    Decidable,
     Money,
     Tenanted,
     Updated,
@@ -34,6 +35,7 @@ from pettycash.models.base import (
     own_key,
     within_company,
 )
+from pettycash.models.releases import Releasable
 from pettycash.runtime import errors
 from pettycash.runtime.rails import Method
 
@@ -218,7 +220,7 @@ class IllegalReplenishmentState(errors.Conflict):
     code = "replenishment.illegal_state"
 
 
-class Replenishment(Updated, Tenanted):
+class Replenishment(Decidable, Releasable):
     """A request to fill a fund up to its float. One open per fund."""
 
     __tablename__ = "replenishments"
@@ -227,9 +229,8 @@ class Replenishment(Updated, Tenanted):
         UniqueConstraint("company_id", "number"),
         within_company("fund_id", "funds"),
         within_company("store_id", "stores"),
-        member("requested_by"),
-        member("approved_by"),
-        member("rejected_by"),
+        member("proposed_by"),
+        member("decided_by"),
         member("cancelled_by"),
         member("executor_id"),
         member("funded_by"),
@@ -252,17 +253,13 @@ class Replenishment(Updated, Tenanted):
             "received_amount IS NULL OR received_amount + lost_amount <= approved_amount",
             name="received_amount",
         ),
+        CheckConstraint("funded_by IS NULL OR funded_by <> decided_by", name="funder"),
         CheckConstraint(
-            "approved_by IS NULL OR requested_by IS NULL OR approved_by <> requested_by",
-            name="approver",
-        ),
-        CheckConstraint("funded_by IS NULL OR funded_by <> approved_by", name="funder"),
-        CheckConstraint(
-            "funded_by IS NULL OR requested_by IS NULL OR funded_by <> requested_by",
+            "funded_by IS NULL OR proposed_by IS NULL OR funded_by <> proposed_by",
             name="funder_requester",
         ),
         CheckConstraint("received_by IS NULL OR received_by <> funded_by", name="receiver"),
-        CheckConstraint("auto_triggered = (requested_by IS NULL)", name="requester"),
+        CheckConstraint("auto_triggered = (proposed_by IS NULL)", name="requester"),
         Index("ix_replenishments_fund", "company_id", "fund_id", "id"),
     )
 
@@ -274,8 +271,6 @@ class Replenishment(Updated, Tenanted):
     status: Mapped[ReplenishmentStatus] = mapped_column(choice(ReplenishmentStatus, "status"))
     status_changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
     auto_triggered: Mapped[bool]
-    requested_by: Mapped[UUID | None]
-    """Null: raised by the system."""
     reason: Mapped[str | None]
     current_balance: Mapped[Money]
     """The fund's balance when it was raised."""
@@ -285,14 +280,9 @@ class Replenishment(Updated, Tenanted):
     identity: Mapped[dict[str, Any]]
     """The imprest identity as it stood, term by term."""
     approved_amount: Mapped[Money | None]
-    approved_by: Mapped[UUID | None]
-    approved_at: Mapped[datetime | None]
-    rejected_by: Mapped[UUID | None]
-    rejected_at: Mapped[datetime | None]
+    """Of the approval; null where the decision was another one."""
     cancelled_by: Mapped[UUID | None]
     cancelled_at: Mapped[datetime | None]
-    decision_reason: Mapped[str | None]
-    executor_id: Mapped[UUID | None]
     funded_by: Mapped[UUID | None]
     funded_at: Mapped[datetime | None]
     bank_reference: Mapped[str | None]
@@ -303,8 +293,26 @@ class Replenishment(Updated, Tenanted):
     """All of its deliveries so far."""
     lost_amount: Mapped[Money] = mapped_column(server_default="0")
     """Of a short delivery, what two people agreed will not come."""
-    release_locked_at: Mapped[datetime | None]
-    version: Mapped[int] = mapped_column(default=1)
+
+    @property
+    def approved_by(self) -> UUID | None:
+        """Who decided, where that was an approval."""
+        return None if self.approved_amount is None else self.decided_by
+
+    @property
+    def approved_at(self) -> datetime | None:
+        """When it was approved."""
+        return None if self.approved_amount is None else self.decided_at
+
+    @property
+    def rejected_by(self) -> UUID | None:
+        """Who decided, where that was a rejection."""
+        return self.decided_by if self.status is ReplenishmentStatus.REJECTED else None
+
+    @property
+    def rejected_at(self) -> datetime | None:
+        """When it was rejected."""
+        return self.decided_at if self.status is ReplenishmentStatus.REJECTED else None
 
     def check_step(self, status: ReplenishmentStatus) -> None:
         """Refuse a step that REPLENISHMENT_TRANSITIONS does not have.
@@ -347,7 +355,7 @@ class VarianceKind(StrEnum):
     OTHER = "other"
 
 
-class VarianceAdjustment(Updated, Tenanted):
+class VarianceAdjustment(Decidable):
     """A mismatch that the CFO approves, which posts. Initiator and approver are two people."""
 
     __tablename__ = "variance_adjustments"
@@ -358,9 +366,8 @@ class VarianceAdjustment(Updated, Tenanted):
         within_company("store_id", "stores"),
         within_company("counter_account_id", "ledger_accounts"),
         within_company("case_id", "cases"),
-        member("initiated_by"),
+        member("proposed_by"),
         member("decided_by"),
-        CheckConstraint("decided_by IS NULL OR decided_by <> initiated_by", name="two_people"),
         CheckConstraint("status = 'pending' OR decided_by IS NOT NULL", name="decided"),
         CheckConstraint("original_amount >= 0 AND adjusted_amount >= 0", name="amounts"),
         CheckConstraint("original_amount <> adjusted_amount", name="difference"),
@@ -385,9 +392,6 @@ class VarianceAdjustment(Updated, Tenanted):
     """Positive: more money left than the books say."""
     reason: Mapped[str]
     status: Mapped[VarianceStatus] = mapped_column(choice(VarianceStatus, "status"))
-    initiated_by: Mapped[UUID]
-    decided_by: Mapped[UUID | None]
-    decided_at: Mapped[datetime | None]
-    decision_reason: Mapped[str | None]
+    proposed_by: Mapped[UUID] = mapped_column()
     entry_id: Mapped[UUID | None]
     version: Mapped[int] = mapped_column(default=1)

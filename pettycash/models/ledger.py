@@ -26,9 +26,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from pettycash.models.base import (
     Base,
     CurrencyCode,
+    Decidable,
     Money,
     Tenanted,
-    Updated,
     choice,
     member,
     new_id,
@@ -237,25 +237,21 @@ class PeriodState(StrEnum):
     HARD_CLOSED = "hard_closed"
 
 
-class LedgerPeriod(Updated, Tenanted):
-    """A month of a company. A month without a row is open."""
+class LedgerPeriod(Decidable):
+    """A month of a company. A month without a row is open.
+
+    A soft close proposes the hard one, which another person decides.
+    """
 
     __tablename__ = "ledger_periods"
     __table_args__ = (
         UniqueConstraint("company_id", "month"),
-        member("soft_closed_by"),
-        member("hard_closed_by"),
+        member("proposed_by"),
+        member("decided_by"),
         CheckConstraint("month = date_trunc('month', month)::date", name="month"),
-        CheckConstraint(
-            "hard_closed_by IS NULL OR hard_closed_by <> soft_closed_by", name="two_people"
-        ),
     )
 
     month: Mapped[date]
     """Its first day."""
     state: Mapped[PeriodState] = mapped_column(choice(PeriodState, "state"))
-    soft_closed_by: Mapped[UUID | None]
-    soft_closed_at: Mapped[datetime | None]
-    hard_closed_by: Mapped[UUID | None]
-    hard_closed_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=1)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from pettycash.models.base import (
     REQUEST_ID,
     Base,
+    Decidable,
     Keyed,
     Tenanted,
     Updated,
@@ -92,7 +93,7 @@ class ChangeStatus(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-class Change(Updated, Tenanted):
+class Change(Decidable):
     """A proposal by one person that a second holder of the same right makes effective."""
 
     __tablename__ = "changes"
@@ -100,16 +101,14 @@ class Change(Updated, Tenanted):
         own_key(),
         member("proposed_by"),
         member("decided_by"),
-        CheckConstraint(
-            "decided_by IS NULL OR status = 'withdrawn' OR decided_by <> proposed_by",
-            name="two_people",
-        ),
         member("decider_id"),
         CheckConstraint("status = 'proposed' OR decided_by IS NOT NULL", name="decided"),
         Index("ix_changes_status", "company_id", "status", "id"),
         Index("ix_changes_redirects", "object_id", postgresql_where="kind = 'redirect'"),
         Index("ix_changes_decider", "company_id", "decider_id", "id"),
     )
+
+    own_end = ChangeStatus.WITHDRAWN.value
 
     kind: Mapped[str]
     """The kind of change: threshold, role_assignment, custodian, escalation_approver …"""
@@ -121,10 +120,7 @@ class Change(Updated, Tenanted):
     decider_id: Mapped[UUID | None]
     """The one person who is asked; null where any holder of the kind's right decides."""
     status: Mapped[ChangeStatus] = mapped_column(choice(ChangeStatus, "status"))
-    proposed_by: Mapped[UUID]
-    decided_by: Mapped[UUID | None]
-    decided_at: Mapped[datetime | None]
-    comment: Mapped[str | None]
+    proposed_by: Mapped[UUID] = mapped_column()
 
 
 class CaseKind(StrEnum):
@@ -158,7 +154,7 @@ class CaseStatus(StrEnum):
     RESOLVED = "resolved"
 
 
-class Case(Updated, Tenanted):
+class Case(Decidable):
     """Something that the system can't decide alone. One open case per kind and object."""
 
     __tablename__ = "cases"
@@ -166,8 +162,7 @@ class Case(Updated, Tenanted):
         own_key(),
         member("owner_id"),
         member("proposed_by"),
-        member("resolved_by"),
-        CheckConstraint("resolved_by IS NULL OR resolved_by <> proposed_by", name="two_people"),
+        member("decided_by"),
         Index(
             "uq_cases_open",
             "company_id",
@@ -193,10 +188,7 @@ class Case(Updated, Tenanted):
     due_at: Mapped[datetime | None]
     alerted_at: Mapped[datetime | None]
     proposal: Mapped[dict[str, Any] | None]
-    proposed_by: Mapped[UUID | None]
-    proposed_at: Mapped[datetime | None]
-    resolved_by: Mapped[UUID | None]
-    resolved_at: Mapped[datetime | None]
+    """How it shall end; the second person, or the fact that settles it, resolves it."""
     version: Mapped[int] = mapped_column(default=1)
 
 
@@ -208,18 +200,18 @@ class PauseScope(StrEnum):
     STORE = "store"
 
 
-class Pause(Updated, Tenanted):
-    """Nothing new is released or sent within it; queries and callbacks go on. Two people end it."""
+class Pause(Decidable):
+    """Nothing new is released or sent within it; queries and callbacks go on.
+
+    One person proposes its end, another resumes.
+    """
 
     __tablename__ = "pauses"
     __table_args__ = (
         own_key(),
         member("paused_by"),
-        member("resume_requested_by"),
-        member("resumed_by"),
-        CheckConstraint(
-            "resumed_by IS NULL OR resumed_by <> resume_requested_by", name="two_people"
-        ),
+        member("proposed_by"),
+        member("decided_by"),
         CheckConstraint("(scope = 'company') = (object_id IS NULL)", name="object"),
         Index(
             "uq_pauses_open",
@@ -227,7 +219,7 @@ class Pause(Updated, Tenanted):
             "scope",
             "object_id",
             unique=True,
-            postgresql_where="resumed_at IS NULL",
+            postgresql_where="decided_at IS NULL",
             postgresql_nulls_not_distinct=True,
         ),
     )
@@ -237,9 +229,6 @@ class Pause(Updated, Tenanted):
     reason: Mapped[str]
     paused_by: Mapped[UUID | None]
     """Null: the system."""
-    resume_requested_by: Mapped[UUID | None]
-    resumed_by: Mapped[UUID | None]
-    resumed_at: Mapped[datetime | None]
 
 
 class PlatformPause(Updated, Keyed):

@@ -34,6 +34,7 @@ from pettycash.models.base import (
     own_key,
     within_company,
 )
+from pettycash.models.releases import Releasable
 from pettycash.runtime import errors
 from pettycash.runtime.rails import Method
 
@@ -76,7 +77,7 @@ class IllegalTransition(errors.Conflict):
     code = "payment.illegal_state"
 
 
-class Payment(Updated, Tenanted):
+class Payment(Updated, Releasable):
     """One movement of money for a requisition, out of one store. Never deleted.
 
     The sum of a requisition's payments that are not cancelled, reversed or provably failed stays
@@ -156,8 +157,6 @@ class Payment(Updated, Tenanted):
     status_changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
     maker_id: Mapped[UUID | None]
     """The person who changed, split or redirected it; null where validation left it unchanged."""
-    executor_id: Mapped[UUID | None]
-    """The person to release it: claimed by send_otp or assigned, until the challenge ends."""
     otp_required: Mapped[bool] = mapped_column(default=True)
     scheduled_for: Mapped[datetime | None]
     failure_confirmed: Mapped[bool] = mapped_column(default=True)
@@ -166,8 +165,6 @@ class Payment(Updated, Tenanted):
     """A contradiction that people must settle before any further attempt."""
     open_redirect_id: Mapped[UUID | None]
     """A proposed change of its destination: until that is decided no code is made or counts."""
-    release_locked_at: Mapped[datetime | None]
-    """Too many failed challenges: a second person unlocks."""
     retry_count: Mapped[int] = mapped_column(default=0)
     max_retries: Mapped[int] = mapped_column(default=3)
     last_error: Mapped[str | None]
@@ -180,7 +177,6 @@ class Payment(Updated, Tenanted):
     """The amount that the rail proved; it differs from `amount` only with a case."""
     return_reference: Mapped[str | None]
     """The provider's reference of what came back."""
-    version: Mapped[int] = mapped_column(default=1)
 
     def check_step(self, status: PaymentStatus) -> None:
         """Refuse a step that TRANSITIONS does not have.

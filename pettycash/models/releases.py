@@ -14,6 +14,7 @@ from pettycash.models.base import (
     Updated,
     choice,
     member,
+    only_of,
     own_key,
     within_company,
 )
@@ -36,10 +37,25 @@ class EndCause(StrEnum):
     REASSIGNED = "reassigned"
 
 
-class ReleaseChallenge(Updated, Tenanted):
-    """A code that one executor needs to release one payment or fund one replenishment.
+class Releasable(Tenanted):
+    """A row that one person releases with a code."""
 
-    The code itself is made by the worker that sends it and is stored as a keyed digest only.
+    __abstract__ = True
+
+    executor_id: Mapped[UUID | None]
+    """The person to release it: claimed with a code or assigned, until the challenge ends."""
+    release_locked_at: Mapped[datetime | None]
+    """Too many failed challenges: a second person unlocks."""
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class ReleaseChallenge(Updated, Tenanted):
+    """A code that one executor needs to release one subject: a payment, or the funding of a
+    replenishment.
+
+    As of a round (models/approvals.py), each kind of subject has a column that the database
+    computes, and a foreign key. The code itself is made by the worker that sends it and is stored
+    as a keyed digest only.
     """
 
     __tablename__ = "release_challenges"
@@ -48,28 +64,23 @@ class ReleaseChallenge(Updated, Tenanted):
         within_company("payment_id", "payments"),
         within_company("replenishment_id", "replenishments"),
         member("executor_id"),
-        CheckConstraint("(payment_id IS NULL) <> (replenishment_id IS NULL)", name="subject"),
+        CheckConstraint("coalesce(payment_id, replenishment_id) IS NOT NULL", name="subject"),
         CheckConstraint("tries >= 0", name="tries"),
         Index(
-            "uq_release_challenges_live_payment",
-            "payment_id",
+            "uq_release_challenges_live",
+            "subject_id",
             unique=True,
             postgresql_where="state = 'live'",
         ),
-        Index(
-            "uq_release_challenges_live_replenishment",
-            "replenishment_id",
-            unique=True,
-            postgresql_where="state = 'live'",
-        ),
-        Index("ix_release_challenges_payment", "payment_id", "sequence"),
-        Index("ix_release_challenges_replenishment", "replenishment_id", "sequence"),
+        Index("ix_release_challenges_subject", "subject_id", "sequence"),
     )
 
     sequence: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     """The order of challenges: keys carry the clock of the host that made them."""
-    payment_id: Mapped[UUID | None]
-    replenishment_id: Mapped[UUID | None]
+    subject_kind: Mapped[str]
+    subject_id: Mapped[UUID]
+    payment_id: Mapped[UUID | None] = only_of("payment")
+    replenishment_id: Mapped[UUID | None] = only_of("replenishment")
     executor_id: Mapped[UUID]
     subject_digest: Mapped[bytes] = mapped_column(LargeBinary)
     """Of amount, payee, destination, store, executor: any change voids the challenge."""

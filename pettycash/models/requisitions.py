@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint, func, inspect, text
 from sqlalchemy.orm import Mapped, mapped_column, object_session
 
+from pettycash.models.approvals import Origin, SubjectRow
 from pettycash.models.base import (
     CurrencyCode,
     Money,
@@ -30,14 +31,6 @@ class RequisitionKind(StrEnum):
     REIMBURSEMENT = "reimbursement"
     ADVANCE = "advance"
     PER_DIEM = "per_diem"
-
-
-class Origin(StrEnum):
-    """Where a requisition is raised."""
-
-    BRANCH = "branch"
-    HQ = "hq"
-    FIELD = "field"
 
 
 class RequisitionStatus(StrEnum):
@@ -109,10 +102,11 @@ class IllegalRequisitionState(errors.Conflict):
     code = "requisition.illegal_state"
 
 
-class Requisition(Updated, Tenanted):
+class Requisition(Updated, SubjectRow):
     """A request to spend. Its requester never approves, validates or pays it."""
 
     __tablename__ = "requisitions"
+    subject_kind: ClassVar[str] = "requisition"
     __table_args__ = (
         own_key(),
         member("requester_id"),
@@ -152,12 +146,10 @@ class Requisition(Updated, Tenanted):
         Index("ix_requisitions_updated", "updated_at", postgresql_using="brin"),
     )
 
-    number: Mapped[str]
     kind: Mapped[RequisitionKind] = mapped_column(choice(RequisitionKind, "kind"))
     origin: Mapped[Origin] = mapped_column(choice(Origin, "origin"))
     origin_reason: Mapped[str | None]
     """Why it is another origin than the requester's own; their own unit's approver comes first."""
-    requester_id: Mapped[UUID]
     client_id: Mapped[UUID | None]
     """The machine client that raised it on behalf of the requester."""
     external_reference: Mapped[str | None]

@@ -1,6 +1,6 @@
 """The kinds of errors that callers may expect; each concrete error names a stable code.
 
-A kind says what the caller can do about it and nothing about HTTP: `pettycash.api.errors`
+A kind says what the caller can do about it and nothing about HTTP: `pettycash.web.problems`
 is the only place where kinds meet status numbers. A concrete error lives beside the function
 that raises it, and its docstring is its meaning in `docs/errors.md`.
 """

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from gunicorn.http.errors import LimitRequestHeaders
 
-from pettycash.api import door
+from pettycash.web import door
 
 HEAD_BYTES_MAX = 64 * 1024
 UPLOAD_BYTES_MAX = door.UPLOAD_MAX_BYTES + door.MULTIPART_OVERHEAD_BYTES

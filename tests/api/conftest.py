@@ -15,11 +15,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete
 
-from pettycash.api import errors
 from pettycash.app import create_app
 from pettycash.models.access import Throttle
 from pettycash.runtime import db, settings
 from pettycash.runtime.settings import Settings
+from pettycash.web import problems
 from tests.api.client import ApiClient, Caller
 from tests.api.probe import Probe
 from tests.servers import Database, Servers, compose_for
@@ -45,7 +45,7 @@ def api(live: Database, request: pytest.FixtureRequest) -> ApiClient:
 
 
 def _application(database: Database, request: pytest.FixtureRequest) -> Flask:
-    errors._Writes.refused_at = -math.inf  # by a database that another test was on
+    problems._Writes.refused_at = -math.inf  # by a database that another test was on
     if "probe" in request.fixturenames:
         return _with_probe(database)[0]
     if database.settings not in _plain:

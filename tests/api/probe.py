@@ -6,23 +6,23 @@ from typing import Any
 from uuid import UUID
 
 import marshmallow as ma
-from flask import Flask
+from flask import Flask, request
 from flask.views import MethodView
 from sqlalchemy import func, select, true
 from sqlalchemy.orm import Session
 
-from pettycash.api.admission import current_actor, operation
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.etags import check_etag, set_etag
-from pettycash.api.idempotency import idempotent, refuse_and_store
-from pettycash.api.pages import page_of, query_of
-from pettycash.api.schemas.fields import Amount, Choice, Metadata, Schema, Text
 from pettycash.models.access import Department
 from pettycash.models.base import new_id
 from pettycash.runtime import db, errors
 from pettycash.runtime.money import Currency
 from pettycash.services.foundation.listings import Filter, Find, Listing, days, page
 from pettycash.services.foundation.uow import Uow
+from pettycash.web.admission import current_actor, operation
+from pettycash.web.etags import Expected, set_etag
+from pettycash.web.idempotency import idempotent, refuse_and_store
+from pettycash.web.pages import page_of, query_of
+from pettycash.web.schemas.fields import Amount, Choice, Metadata, Schema, Text
 
 
 class ProbeRefused(errors.RuleViolation):
@@ -188,7 +188,7 @@ class Probe:
                 with db.transaction() as session:
                     found = db.lock(session, Department, department_id)
                     assert found is not None
-                    check_etag(found.version)
+                    Expected(request.if_match).check(found.version)
                     found.name = body["name"]
                     found.version += 1
                     set_etag(found.version)

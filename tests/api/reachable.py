@@ -3,7 +3,8 @@
 Whatever a function names is followed: functions, methods of a class, what stands in a table of the
 module, and of an object that only the run knows every method of that name. An error class that is
 named counts as raised unless it stands in an `except`, and so does one under `Raises:`. So more is
-found than can happen; what the database alone refuses is not (`pettycash.api.errors.BY_SQLSTATE`).
+found than can happen; what the database alone refuses is not
+(`pettycash.web.problems.BY_SQLSTATE`).
 """
 
 import ast
@@ -27,12 +28,14 @@ from uuid import UUID
 from sqlalchemy import Result, Select
 from sqlalchemy.orm import Session
 
-from pettycash import api, gateways, models, services
+from pettycash import api, gateways, models, services, web
 from pettycash.runtime.errors import KINDS, PettycashError, concrete
 
 PACKAGE = "pettycash."
 
-SERVED = tuple(f"{PACKAGE}{room}" for room in ("api", "services", "models", "gateways", "runtime"))
+SERVED = tuple(
+    f"{PACKAGE}{room}" for room in ("api", "web", "services", "models", "gateways", "runtime")
+)
 """Rooms that a view can reach. Others may be loaded too, by whatever test ran before."""
 
 FOREIGN = {
@@ -202,6 +205,6 @@ def _is_refusal(value: Any) -> bool:
 @functools.cache
 def load() -> None:
     """Import what a view may call."""
-    for room in (api, services, models, gateways):
+    for room in (api, web, services, models, gateways):
         for each in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
             importlib.import_module(each.name)

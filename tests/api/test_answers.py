@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask import Flask, Response
 
-from pettycash.api.errors import PROBLEM
+from pettycash.web.problems import PROBLEM
 from tests.answers import Document, Recorder
 from tests.api.client import ApiClient
 

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
-from pettycash.api.admission import operation_of
 from pettycash.services.access.identity import api_keys
 from pettycash.services.foundation import permissions
+from pettycash.web.admission import operation_of
 from tests.api.client import ApiClient
 
 JSON = b'{"not_a_field": 1}'

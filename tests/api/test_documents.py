@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pettycash.api.errors import STATUS_BY_KIND, status_of
 from pettycash.runtime import errors, production
 from pettycash.runtime.config import variable_of
 from pettycash.runtime.settings import Settings
+from pettycash.web.problems import STATUS_BY_KIND, status_of
 from tests import documents
 from tests.api.client import ApiClient
 
@@ -19,6 +19,12 @@ ROW = re.compile(r"^\| `(\w+)` \| (?:`(.*)`)? ?\| (.+) \|$", re.MULTILINE)
 
 def test_errors_are_documented_as_they_are() -> None:
     assert documents.ERRORS.read_text(encoding="utf-8") == documents.render_errors(), (
+        "run `python -m tests.documents`"
+    )
+
+
+def test_who_decides_what_is_documented_as_it_is_declared() -> None:
+    assert documents.CONTROL.read_text(encoding="utf-8") == documents.render_control(), (
         "run `python -m tests.documents`"
     )
 

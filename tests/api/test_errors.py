@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from pettycash.api import errors as api_errors
 from pettycash.runtime import db, errors
+from pettycash.web import problems
 from tests.api.client import ApiClient
 from tests.api.probe import Probe
 from tests.servers import Database, Servers
@@ -37,7 +37,7 @@ STATUSES = {
 def raising(error: Exception) -> FlaskClient:
     """A client of an application whose one view raises."""
     application = Flask("raising")
-    api_errors.register(application)
+    problems.register(application)
 
     @application.get("/")
     def view() -> str:
@@ -62,7 +62,7 @@ def test_every_kind_is_a_problem_with_its_status(kind: type[errors.PettycashErro
 
 
 def test_a_kind_without_a_status_would_be_noticed() -> None:
-    assert set(api_errors.STATUS_BY_KIND) == set(errors.KINDS)
+    assert set(problems.STATUS_BY_KIND) == set(errors.KINDS)
 
 
 def test_fields_are_named_with_their_messages() -> None:
@@ -95,7 +95,7 @@ def test_the_unforeseen_says_nothing_of_the_inside(caplog: pytest.LogCaptureFixt
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 429, 503])
 def test_what_werkzeug_raises_is_a_problem_too(status: int) -> None:
     application = Flask("aborting")
-    api_errors.register(application)
+    problems.register(application)
 
     @application.get("/")
     def view() -> None:
@@ -105,7 +105,7 @@ def test_what_werkzeug_raises_is_a_problem_too(status: int) -> None:
 
     assert answer.status_code == status
     assert answer.content_type == "application/problem+json"
-    assert answer.get_json(force=True)["code"] == api_errors.CODE_BY_STATUS[status]
+    assert answer.get_json(force=True)["code"] == problems.CODE_BY_STATUS[status]
 
 
 def test_unknown_paths_and_methods_are_problems(common: ApiClient) -> None:

@@ -10,8 +10,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from pettycash.api.admission import operation_of
 from pettycash.services.foundation import permissions
+from pettycash.web.admission import operation_of
 from tests.api.client import ApiClient
 
 METHODS = ("get", "post", "put", "patch", "delete")

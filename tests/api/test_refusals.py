@@ -13,15 +13,15 @@ import pytest
 from flask import Flask
 
 from pettycash import api
-from pettycash.api import refusals
-from pettycash.api.admission import operation, operation_of
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.door import RoleMissing
-from pettycash.api.errors import BY_SQLSTATE
-from pettycash.api.headers import REPLAYED, SENT, sends
-from pettycash.api.idempotency import KeyMissing, idempotent
-from pettycash.api.schemas.fields import Schema
 from pettycash.services.foundation.visibility import RequisitionNotFound
+from pettycash.web import refusals
+from pettycash.web.admission import operation, operation_of
+from pettycash.web.door import RoleMissing
+from pettycash.web.headers import REPLAYED, SENT, sends
+from pettycash.web.idempotency import KeyMissing, idempotent
+from pettycash.web.problems import BY_SQLSTATE
+from pettycash.web.schemas.fields import Schema
 from tests.api import reachable
 from tests.api.client import ApiClient
 

@@ -10,10 +10,10 @@ import pytest
 from werkzeug.datastructures import Headers
 from werkzeug.test import TestResponse
 
-from pettycash.api.door import BODY_MAX_BYTES, UPLOAD_MAX_BYTES
-from pettycash.api.schemas.payments import AcknowledgementSchema, CodeSchema
-from pettycash.api.schemas.replenishments import TransferCodeSchema
 from pettycash.models.access import Role
+from pettycash.web.door import BODY_MAX_BYTES, UPLOAD_MAX_BYTES
+from pettycash.web.schemas.payments import AcknowledgementSchema, CodeSchema
+from pettycash.web.schemas.replenishments import TransferCodeSchema
 from tests.api.client import ApiClient
 from tests.api.probe import Probe
 from tests.security.routes import PERSONA, Route, routes

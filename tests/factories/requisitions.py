@@ -25,9 +25,9 @@ from pettycash.models.requisitions import (
 from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
 from pettycash.services import requisitions
-from pettycash.services.approvals import approved_facts, deciding, rounds
+from pettycash.services.approvals import rounds
 from pettycash.services.foundation.uow import Uow
-from pettycash.services.requisitions import DraftLine, RequisitionDraft
+from pettycash.services.requisitions import DraftLine, RequisitionDraft, deciding
 from tests.factories.people import acting, user_id
 from tests.factories.scenes import remembered
 
@@ -134,7 +134,7 @@ def digest(session: Session, requisition_id: UUID) -> str:
     """What a decider reads and sends back."""
     latest = rounds.latest(session, requisition_id)
     assert latest is not None
-    return approved_facts.decision_digest(latest)
+    return rounds.decision_digest(latest)
 
 
 def waiting_for(session: Session, requisition: Requisition) -> str:
@@ -143,9 +143,7 @@ def waiting_for(session: Session, requisition: Requisition) -> str:
         select(User.username)
         .join(StepAssignee, StepAssignee.user_id == User.id)
         .join(ApprovalStep, ApprovalStep.id == StepAssignee.step_id)
-        .where(
-            ApprovalStep.requisition_id == requisition.id, ApprovalStep.status == StepStatus.OPEN
-        )
+        .where(ApprovalStep.subject_id == requisition.id, ApprovalStep.status == StepStatus.OPEN)
     ).scalar_one()
 
 

@@ -224,7 +224,7 @@ class Game:
         if not redirects and agreed != tuple(stands):
             raise Wrong(f"approved {tuple(stands)}, and the approver saw {agreed}")
         newest = self.rows(
-            "SELECT max(number) FROM approval_rounds WHERE requisition_id = :id", id=requisition_id
+            "SELECT max(number) FROM approval_rounds WHERE subject_id = :id", id=requisition_id
         )[0][0]
         if not redirects and self.rounds.get(requisition_id) != newest:
             self.rounds[requisition_id] = newest

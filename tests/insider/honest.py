@@ -13,9 +13,9 @@ from tests.insider.game import Answer, Game
 SHOPS = ("254711000001", "254711000002", "254711000003", "254711000004")
 
 WAITS = """
-SELECT 'approves' AS what, s.requisition_id::text AS id, a.user_id AS who, r.method AS more
+SELECT 'approves' AS what, s.subject_id::text AS id, a.user_id AS who, r.method AS more
     FROM approval_steps s JOIN step_assignees a ON a.step_id = s.id
-        JOIN requisitions r ON r.id = s.requisition_id WHERE s.status = 'open'
+        JOIN requisitions r ON r.id = s.subject_id WHERE s.status = 'open'
 UNION ALL SELECT 'corrects', id::text, requester_id, NULL FROM requisitions
     WHERE approved_amount IS NULL AND submitted_at > kept.now() - interval '5 minutes'
 UNION ALL SELECT 'validates', id::text, NULL, NULL FROM requisitions
@@ -42,7 +42,7 @@ UNION ALL SELECT 'decides', id::text, coalesce(decider_id, proposed_by), kind FR
 UNION ALL SELECT 'refills', r.id::text, NULL, r.status FROM replenishments r
     WHERE r.status IN ('pending', 'approved', 'funded')
 UNION ALL SELECT 'resumes', coalesce(object_id::text, ''), NULL, scope FROM pauses
-    WHERE resumed_at IS NULL
+    WHERE decided_at IS NULL
 ORDER BY 1, 2, 3
 """
 

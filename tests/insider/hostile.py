@@ -90,7 +90,7 @@ class Operation:
 
 OWN_ONES = "SELECT FROM requisitions WHERE id = :id AND requester_id = :who"
 OPEN_STEPS = """
-SELECT s.requisition_id::text AS id FROM approval_steps s
+SELECT s.subject_id::text AS id FROM approval_steps s
     JOIN step_assignees a ON a.step_id = s.id WHERE s.status = 'open' AND a.user_id = :who
 """
 

@@ -46,7 +46,7 @@ WITH e AS (
     UNION SELECT e.id, 'recipient', m.user_id FROM e JOIN memberships m ON true
         JOIN users u ON u.id = m.user_id AND lower(u.email) = e.destination
     UNION SELECT e.id, 'approver', d.user_id FROM e JOIN decisions d
-        ON d.requisition_id = e.requisition_id AND d.verdict IN ('approved', 'urgency_confirmed')
+        ON d.subject_id = e.requisition_id AND d.verdict IN ('approved', 'urgency_confirmed')
         JOIN approval_steps s ON s.id = d.step_id AND s.status = 'approved'
         JOIN approval_rounds o ON o.id = d.round_id AND o.status = 'approved'
 )
@@ -59,14 +59,14 @@ SELECT a.id, array_agg(a.duty || ' and ' || b.duty) FILTER (
 """
 
 JUDGED = """
-SELECT c.id, c.proposed_by, c.resolved_by, c.resolved_at, c.proposal ->> 'ending' AS ending,
+SELECT c.id, c.proposed_by, c.decided_by, c.decided_at, c.proposal ->> 'ending' AS ending,
     p.maker_id, p.payee_user_id, r.requester_id, p.amount,
     ltrim(lower(p.destination), '+') AS destination,
     ARRAY(SELECT executor_id FROM payment_executions e WHERE e.payment_id = p.id
         UNION SELECT executor_id FROM release_challenges h WHERE h.payment_id = p.id) AS releasers,
     ARRAY(SELECT m.user_id FROM memberships m JOIN users u ON u.id = m.user_id
         WHERE ltrim(lower(p.destination), '+') IN (ltrim(m.phone, '+'), lower(u.email))) AS reached,
-    ARRAY(SELECT d.user_id FROM decisions d WHERE d.requisition_id = r.id
+    ARRAY(SELECT d.user_id FROM decisions d WHERE d.subject_id = r.id
         AND d.verdict IN ('approved', 'urgency_confirmed')) AS approvers,
     (SELECT f.uploaded_by FROM attachments f
         WHERE f.id::text = c.proposal ->> 'evidence_id') AS recorder,
@@ -76,7 +76,7 @@ FROM cases c JOIN payments p ON p.id = c.object_id JOIN requisitions r ON r.id =
         AND t.number = coalesce((c.proposal ->> 'attempt_number')::int, t.number)
         ORDER BY t.number DESC LIMIT 1) t ON true
 WHERE c.status = 'resolved' AND c.object_type = 'payment' AND NOT c.id = ANY (:seen)
-    AND c.resolved_by IS NOT NULL AND c.proposal ->> 'ending' IN ('paid', 'not_paid', 'returned')
+    AND c.decided_by IS NOT NULL AND c.proposal ->> 'ending' IN ('paid', 'not_paid', 'returned')
 """
 
 NAMED = """
@@ -85,7 +85,7 @@ UNION ALL SELECT 'release', id, executor_id FROM payment_executions WHERE id > :
 UNION ALL SELECT 'code', id, executor_id FROM release_challenges WHERE id > :mark
 UNION ALL SELECT 'file', id, uploaded_by FROM attachments WHERE id > :mark
 UNION ALL SELECT 'proposal', id, proposed_by FROM changes WHERE id > :mark
-UNION ALL SELECT 'variance', id, initiated_by FROM variance_adjustments WHERE id > :mark
+UNION ALL SELECT 'variance', id, proposed_by FROM variance_adjustments WHERE id > :mark
 UNION ALL SELECT 'event ' || event, id, user_id FROM security_events
     WHERE id > :mark AND user_id IS NOT NULL AND outcome = 'ok'
 UNION ALL SELECT 'trail ' || action, id, user_id FROM approval_trail
@@ -254,7 +254,7 @@ class Rules:
             self._check_judge(each)
 
     def _check_judge(self, case: Row[Any]) -> None:
-        both = {case.proposed_by, case.resolved_by}
+        both = {case.proposed_by, case.decided_by}
         if len(both) < 2:
             raise Wrong("one person has judged alone")
         apart = {*(getattr(case, name) for name in APART), *case.releasers, *case.reached}
@@ -262,18 +262,15 @@ class Rules:
             raise Wrong("who judged it raised, made, released or gets it")
         if both <= set(case.approvers):
             raise Wrong("both judges approved it")
-        if case.recorder == case.resolved_by:
+        if case.recorder == case.decided_by:
             raise Wrong("who recorded the evidence has confirmed by it")
         order = self.game.rail.orders.get(case.originator_reference)
         if case.ending == "not_paid":
             if order is not None and order.state == "pending":
                 raise Wrong("called unpaid while the rail may still pay it")
-            if case.resolved_at < case.decide_by:
+            if case.decided_at < case.decide_by:
                 raise Wrong("called unpaid before its decide-by time")
-            if (
-                case.last_sent_at
-                and (case.resolved_at - case.last_sent_at).total_seconds() < 86_400
-            ):
+            if case.last_sent_at and (case.decided_at - case.last_sent_at).total_seconds() < 86_400:
                 raise Wrong("called unpaid before a day of trying was over")
         is_refused = order is not None and order.state == "refused"
         is_large = case.amount > self.game.organisation.limit

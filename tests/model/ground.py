@@ -124,9 +124,9 @@ class Ground:
                 cursor.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(name))
                 if cursor.fetchone()[0]:
                     statements.append(
-                        sql.SQL("INSERT INTO {0} OVERRIDING SYSTEM VALUE TABLE kept.{0}").format(
-                            name
-                        )
+                        sql.SQL(
+                            "INSERT INTO {0} ({1}) OVERRIDING SYSTEM VALUE SELECT {1} FROM kept.{0}"
+                        ).format(name, self._columns[table])
                     )
             statements.append(sql.SQL("UPDATE kept.clock SET shift = '0'"))
             statements.append(sql.SQL("RESET session_replication_role"))

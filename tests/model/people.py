@@ -18,9 +18,10 @@ from pettycash.models.requisitions import IN_APPROVAL, Requisition
 from pettycash.runtime import db
 from pettycash.runtime.rails import Method
 from pettycash.services import payments, requisitions
-from pettycash.services.approvals import deciding, rounds
+from pettycash.services.approvals import rounds
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import treasury_validation
+from pettycash.services.requisitions import deciding
 from tests.factories import payments as making
 from tests.factories import requisitions as asking
 from tests.model.disaster import Disaster

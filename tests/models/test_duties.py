@@ -38,9 +38,9 @@ def refused(session: Session, statement: str, **values: Any) -> str | None:
 
 
 DECIDE = """
-    INSERT INTO decisions (id, company_id, requisition_id, round_id, step_id, user_id, role,
+    INSERT INTO decisions (id, company_id, subject_id, round_id, step_id, user_id, role,
                            verdict, digest)
-    SELECT :id, s.company_id, s.requisition_id, s.round_id, s.id, :user, s.role, :verdict, '\\x00'
+    SELECT :id, s.company_id, s.subject_id, s.round_id, s.id, :user, s.role, :verdict, '\\x00'
     FROM approval_steps s WHERE s.id = :step
 """
 ASSIGN = """
@@ -93,17 +93,18 @@ def another_round(session: Session, requisition: Requisition, user: UUID) -> UUI
     round_id, step_id = uuid4(), uuid4()
     session.execute(
         text(
-            "INSERT INTO approval_rounds (id, company_id, requisition_id, number, threshold_id,"
-            " policy, facts, digest, status) SELECT :id, company_id, requisition_id, number + 1,"
-            " threshold_id, policy, facts, digest, 'open' FROM approval_rounds WHERE id = :latest"
+            "INSERT INTO approval_rounds (id, company_id, subject_kind, subject_id, requester_id,"
+            " number, threshold_id, policy, facts, digest, status) SELECT :id, company_id,"
+            " subject_kind, subject_id, requester_id, number + 1, threshold_id, policy, facts,"
+            " digest, 'open' FROM approval_rounds WHERE id = :latest"
         ),
         {"id": round_id, "latest": latest.id},
     )
     session.execute(
         text(
-            "INSERT INTO approval_steps (id, company_id, requisition_id, round_id, position, role,"
+            "INSERT INTO approval_steps (id, company_id, subject_id, round_id, position, role,"
             " original_role, status, confirms_urgency, auto_escalated) SELECT :id, r.company_id,"
-            " requisition_id, r.id, 1, a.role, a.role, 'open', false, false FROM approval_rounds r"
+            " subject_id, r.id, 1, a.role, a.role, 'open', false, false FROM approval_rounds r"
             " JOIN role_assignments a ON a.user_id = :user WHERE r.id = :round LIMIT 1"
         ),
         {"id": step_id, "round": round_id, "user": user},
@@ -115,7 +116,7 @@ def another_round(session: Session, requisition: Requisition, user: UUID) -> UUI
 def open_step(session: Session, requisition: Requisition) -> UUID:
     session.flush()
     return session.execute(
-        text("SELECT id FROM approval_steps WHERE requisition_id = :id AND status = 'open'"),
+        text("SELECT id FROM approval_steps WHERE subject_id = :id AND status = 'open'"),
         {"id": requisition.id},
     ).scalar_one()
 

@@ -14,7 +14,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from pettycash.api.errors import BY_SQLSTATE
 from pettycash.models.base import new_id
 from pettycash.models.operations import Case, CaseKind, Severity
 from pettycash.models.payments import AttemptState, Payment, PaymentStatus
@@ -29,6 +28,7 @@ from pettycash.services.operations import cases, changes
 from pettycash.services.payments import facts, treasury_validation
 from pettycash.services.payments.case_resolutions import Ending
 from pettycash.services.payments.results import Source
+from pettycash.web.problems import BY_SQLSTATE
 from tests import books
 from tests.factories import payments as making
 from tests.factories import rails
@@ -74,7 +74,7 @@ PROPOSE = """
         proposal = :proposal WHERE id = :id
 """
 CONFIRM = (
-    "UPDATE cases SET status = 'resolved', resolved_by = :user, resolved_at = now() WHERE id = :id"
+    "UPDATE cases SET status = 'resolved', decided_by = :user, decided_at = now() WHERE id = :id"
 )
 PAID = (
     "UPDATE payments SET status = 'success', paid_at = now(), paid_amount = amount WHERE id = :id"
@@ -245,7 +245,7 @@ def test_nobody_approves_in_a_role_that_they_do_not_hold(session: Session) -> No
     requisition = submitted(session)
     session.flush()
     step = session.execute(
-        text("SELECT id FROM approval_steps WHERE requisition_id = :id AND status = 'open'"),
+        text("SELECT id FROM approval_steps WHERE subject_id = :id AND status = 'open'"),
         {"id": requisition.id},
     ).scalar_one()
     session.execute(
@@ -257,8 +257,8 @@ def test_nobody_approves_in_a_role_that_they_do_not_hold(session: Session) -> No
         {"user": user_id(session, "branch_manager")},
     )
     decide = """
-        INSERT INTO decisions (id, company_id, requisition_id, round_id, step_id, user_id, role,
-            verdict, digest) SELECT :id, company_id, requisition_id, round_id, id, :user, role,
+        INSERT INTO decisions (id, company_id, subject_id, round_id, step_id, user_id, role,
+            verdict, digest) SELECT :id, company_id, subject_id, round_id, id, :user, role,
             'approved', '' FROM approval_steps WHERE id = :step
     """
     values = {"id": uuid4(), "step": step, "user": user_id(session, "branch_manager")}
@@ -292,7 +292,7 @@ def test_an_approval_of_what_was_handed_over_stands(session: Session) -> None:
     leaves(session, later)
     session.flush()
     step = session.execute(
-        text("SELECT id FROM approval_steps WHERE requisition_id = :id AND status = 'open'"),
+        text("SELECT id FROM approval_steps WHERE subject_id = :id AND status = 'open'"),
         {"id": requisition.id},
     ).scalar_one()
     who = user_id(session, first)
@@ -802,7 +802,7 @@ def test_a_case_that_people_ended_stays_as_they_ended_it(session: Session) -> No
     session.flush()
 
     for change in (
-        "proposal = NULL, proposed_by = NULL, proposed_at = NULL, resolved_by = NULL",
+        "proposal = NULL, proposed_by = NULL, proposed_at = NULL, decided_by = NULL",
         f"proposed_by = '{user_id(session, 'fpa')}'",
         "status = 'open'",
     ):
@@ -815,8 +815,8 @@ def test_a_case_that_people_ended_stays_as_they_ended_it(session: Session) -> No
         ("changes", "payload = payload - 'new'"),
         ("changes", "proposed_by = (SELECT custodian_id FROM funds LIMIT 1)"),
         ("release_challenges", "executor_id = (SELECT custodian_id FROM funds LIMIT 1)"),
-        ("replenishments", "requested_by = (SELECT alternate_custodian_id FROM funds LIMIT 1)"),
-        ("variance_adjustments", "initiated_by = (SELECT custodian_id FROM funds LIMIT 1)"),
+        ("replenishments", "proposed_by = (SELECT alternate_custodian_id FROM funds LIMIT 1)"),
+        ("variance_adjustments", "proposed_by = (SELECT custodian_id FROM funds LIMIT 1)"),
     ],
 )
 def test_whose_word_something_is_stands(session: Session, table: str, change: str) -> None:

@@ -30,10 +30,13 @@ OF_EVERYBODY = {"companies", "users"}
 OF_THE_INSTALLATION = {
     "uq_api_keys_digest": "a key says of which company its bearer is",
     "uq_api_keys_prefix": "a key says of which company its bearer is",
+    "uq_approval_rounds_open": "a subject is of one company: the key of its kind says so",
+    "uq_approval_rounds_subject_id_number": "a subject is of one company, as above",
     "uq_auth_sessions_access_digest": "a token says of which company its bearer is",
     "uq_auth_sessions_refresh_digest": "a token says of which company its bearer is",
     "uq_callbacks_lost": "its attempt was lost in a restore, and may not be found again",
     "uq_journal_sources_entry_id": "an entry has one source; the entry may lie in any partition",
+    "uq_release_challenges_live": "a subject is of one company: the key of its kind says so",
     "uq_sign_in_links_digest": "a link says of which company its bearer is",
 }
 """Unique keys without a company, by what they are for."""

@@ -6,10 +6,10 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http.parser import RequestParser
 
-from pettycash.api import door
 from pettycash.stack import arrival
 from pettycash.stack.arrival import Arrival
 from pettycash.stack.front import BufferingWorker
+from pettycash.web import door
 
 POST = b"POST /a HTTP/1.1\r\nHost: a\r\n"
 NEXT = b"GET /next HTTP/1.1\r\n"

@@ -14,10 +14,10 @@ LANGUAGE sql STABLE AS $body$
     ), asks AS (
         SELECT requester_id AS user_id FROM r
         UNION SELECT t.user_id FROM r JOIN approval_trail t ON t.company_id = r.company_id
-            AND t.requisition_id = p_requisition AND t.override = 'adopted'
+            AND t.subject_id = p_requisition AND t.override = 'adopted'
         WHERE t.user_id IS NOT NULL
     ), submitted AS (
-        SELECT min(created_at) AS at FROM approval_rounds WHERE requisition_id = p_requisition
+        SELECT min(created_at) AS at FROM approval_rounds WHERE subject_id = p_requisition
     )
     SELECT 'requester', user_id FROM asks
     UNION SELECT 'requester', who.user_id FROM r JOIN api_keys k ON k.id = r.client_id
@@ -32,24 +32,24 @@ LANGUAGE sql STABLE AS $body$
         JOIN payments n ON n.company_id = goes.company_id
             AND n.destination IN (goes.value, '+' || goes.value) AND n.payee_user_id IS NOT NULL
     UNION SELECT 'approver', d.user_id FROM decisions d
-        WHERE d.requisition_id = p_requisition AND d.verdict IN ('approved', 'urgency_confirmed')
+        WHERE d.subject_id = p_requisition AND d.verdict IN ('approved', 'urgency_confirmed')
     UNION SELECT 'maker', maker_id FROM p WHERE maker_id IS NOT NULL
     UNION SELECT 'maker', t.on_behalf_of FROM r JOIN approval_trail t
         ON t.company_id = r.company_id
-            AND t.requisition_id = p_requisition AND t.override = 'remade'
+            AND t.subject_id = p_requisition AND t.override = 'remade'
         WHERE t.on_behalf_of IS NOT NULL
     UNION SELECT 'maker', c.proposed_by FROM changes c
         WHERE c.object_id IN (SELECT p.id FROM p UNION ALL SELECT p_requisition)
             AND c.kind = 'redirect' AND c.status = 'effective'
             AND c.proposed_by NOT IN (SELECT user_id FROM asks)
     UNION SELECT 'releaser', c.executor_id FROM p
-        JOIN release_challenges c ON c.payment_id = p.id
+        JOIN release_challenges c ON c.subject_id = p.id
     UNION SELECT 'releaser', e.executor_id FROM p
         JOIN payment_executions e ON e.payment_id = p.id
     UNION SELECT 'judge', j.user_id FROM p
         JOIN cases c ON c.company_id = p.company_id AND c.object_type = 'payment'
             AND c.object_id = p.id
-        CROSS JOIN LATERAL (VALUES (c.proposed_by), (c.resolved_by)) AS j (user_id)
+        CROSS JOIN LATERAL (VALUES (c.proposed_by), (c.decided_by)) AS j (user_id)
         WHERE j.user_id IS NOT NULL AND c.proposal ->> 'ending' IN ('paid', 'not_paid', 'returned')
     UNION SELECT 'recorder', a.uploaded_by FROM p JOIN attachments a ON a.payment_id = p.id
     UNION SELECT 'recorder', a.uploaded_by FROM p

@@ -16,7 +16,7 @@ LANGUAGE sql STABLE AS $body$
                     WHERE o.status = 'approved' AND o.original_role = step.original_role)
                 OR user_id IS NOT NULL AND EXISTS (
                     SELECT FROM approval_rounds r JOIN approval_rounds n
-                        ON n.requisition_id = r.requisition_id AND n.number > r.number
+                        ON n.subject_id = r.subject_id AND n.number > r.number
                     WHERE r.id = p_round)
             ELSE false END)
     FROM step

@@ -63,9 +63,10 @@ CREATE TABLE changes (
     decider_id uuid,
     status varchar(40) NOT NULL,
     proposed_by uuid NOT NULL,
+    proposed_at timestamptz,
     decided_by uuid,
     decided_at timestamptz,
-    comment text,
+    decision_reason text,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_changes PRIMARY KEY (id),
@@ -74,7 +75,7 @@ CREATE TABLE changes (
     CONSTRAINT ck_changes_status
         CHECK (status IN ('proposed', 'effective', 'rejected', 'withdrawn')),
     CONSTRAINT ck_changes_two_people
-        CHECK (decided_by IS NULL OR status = 'withdrawn' OR decided_by <> proposed_by),
+        CHECK (status = 'withdrawn' OR decided_by <> proposed_by),
     CONSTRAINT fk_changes_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
     CONSTRAINT fk_changes_company_id_decided_by FOREIGN KEY (company_id, decided_by)
@@ -105,8 +106,9 @@ CREATE TABLE cases (
     proposal jsonb,
     proposed_by uuid,
     proposed_at timestamptz,
-    resolved_by uuid,
-    resolved_at timestamptz,
+    decided_by uuid,
+    decided_at timestamptz,
+    decision_reason text,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
@@ -118,14 +120,14 @@ CREATE TABLE cases (
             'credentials_refused')),
     CONSTRAINT ck_cases_severity CHECK (severity IN ('notice', 'warning', 'severe')),
     CONSTRAINT ck_cases_status CHECK (status IN ('open', 'proposed', 'resolved')),
-    CONSTRAINT ck_cases_two_people CHECK (resolved_by IS NULL OR resolved_by <> proposed_by),
+    CONSTRAINT ck_cases_two_people CHECK (decided_by <> proposed_by),
     CONSTRAINT fk_cases_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_cases_company_id_decided_by FOREIGN KEY (company_id, decided_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_cases_company_id_owner_id FOREIGN KEY (company_id, owner_id)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_cases_company_id_proposed_by FOREIGN KEY (company_id, proposed_by)
-        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_cases_company_id_resolved_by FOREIGN KEY (company_id, resolved_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
 );
 CREATE INDEX ix_cases_object ON cases (company_id, object_type, object_id);
@@ -141,28 +143,29 @@ CREATE TABLE pauses (
     object_id uuid,
     reason text NOT NULL,
     paused_by uuid,
-    resume_requested_by uuid,
-    resumed_by uuid,
-    resumed_at timestamptz,
+    proposed_by uuid,
+    proposed_at timestamptz,
+    decided_by uuid,
+    decided_at timestamptz,
+    decision_reason text,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_pauses PRIMARY KEY (id),
     CONSTRAINT uq_pauses_company_id_id UNIQUE (company_id, id),
     CONSTRAINT ck_pauses_object CHECK ((scope = 'company') = (object_id IS NULL)),
     CONSTRAINT ck_pauses_scope CHECK (scope IN ('company', 'provider_account', 'store')),
-    CONSTRAINT ck_pauses_two_people CHECK (resumed_by IS NULL OR resumed_by <> resume_requested_by),
+    CONSTRAINT ck_pauses_two_people CHECK (decided_by <> proposed_by),
     CONSTRAINT fk_pauses_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_pauses_company_id_decided_by FOREIGN KEY (company_id, decided_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_pauses_company_id_paused_by FOREIGN KEY (company_id, paused_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_pauses_company_id_resume_requested_by
-        FOREIGN KEY (company_id, resume_requested_by)
-        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_pauses_company_id_resumed_by FOREIGN KEY (company_id, resumed_by)
+    CONSTRAINT fk_pauses_company_id_proposed_by FOREIGN KEY (company_id, proposed_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
 );
 CREATE UNIQUE INDEX uq_pauses_open
-    ON pauses (company_id, scope, object_id) NULLS NOT DISTINCT WHERE resumed_at IS NULL;
+    ON pauses (company_id, scope, object_id) NULLS NOT DISTINCT WHERE decided_at IS NULL;
 
 -- The whole installation stands still (`pettycash pause --all`). Not a business row.
 CREATE TABLE platform_pauses (

@@ -187,10 +187,11 @@ CREATE TABLE ledger_periods (
     company_id uuid NOT NULL,
     month date NOT NULL,
     state varchar(40) NOT NULL,
-    soft_closed_by uuid,
-    soft_closed_at timestamptz,
-    hard_closed_by uuid,
-    hard_closed_at timestamptz,
+    proposed_by uuid,
+    proposed_at timestamptz,
+    decided_by uuid,
+    decided_at timestamptz,
+    decision_reason text,
     version integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
@@ -198,13 +199,12 @@ CREATE TABLE ledger_periods (
     CONSTRAINT uq_ledger_periods_company_id_month UNIQUE (company_id, month),
     CONSTRAINT ck_ledger_periods_month CHECK (month = date_trunc('month', month)::date),
     CONSTRAINT ck_ledger_periods_state CHECK (state IN ('open', 'soft_closed', 'hard_closed')),
-    CONSTRAINT ck_ledger_periods_two_people
-        CHECK (hard_closed_by IS NULL OR hard_closed_by <> soft_closed_by),
+    CONSTRAINT ck_ledger_periods_two_people CHECK (decided_by <> proposed_by),
     CONSTRAINT fk_ledger_periods_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
-    CONSTRAINT fk_ledger_periods_company_id_hard_closed_by FOREIGN KEY (company_id, hard_closed_by)
+    CONSTRAINT fk_ledger_periods_company_id_decided_by FOREIGN KEY (company_id, decided_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_ledger_periods_company_id_soft_closed_by FOREIGN KEY (company_id, soft_closed_by)
+    CONSTRAINT fk_ledger_periods_company_id_proposed_by FOREIGN KEY (company_id, proposed_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
 );
 

@@ -50,11 +50,16 @@ CREATE TABLE approval_thresholds (
 CREATE INDEX ix_approval_thresholds_find
     ON approval_thresholds (company_id, currency, origin, min_amount);
 
--- One submission of a requisition: the policy and the facts as they stood then.
+-- One submission of a subject: the policy and the facts as they stood then. Of each kind of subject
+-- a computed column has the keys, and a foreign key leads from there to the table of its rows.
 CREATE TABLE approval_rounds (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
-    requisition_id uuid NOT NULL,
+    subject_kind text NOT NULL,
+    subject_id uuid NOT NULL,
+    requisition_id uuid
+        GENERATED ALWAYS AS (CASE WHEN subject_kind = 'requisition' THEN subject_id END) STORED,
+    requester_id uuid NOT NULL,
     number integer NOT NULL,
     threshold_id uuid NOT NULL,
     policy jsonb NOT NULL,
@@ -67,25 +72,29 @@ CREATE TABLE approval_rounds (
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_approval_rounds PRIMARY KEY (id),
     CONSTRAINT uq_approval_rounds_company_id_id UNIQUE (company_id, id),
-    CONSTRAINT uq_approval_rounds_requisition_id_number UNIQUE (requisition_id, number),
+    CONSTRAINT uq_approval_rounds_company_id_id_subject_id UNIQUE (company_id, id, subject_id),
+    CONSTRAINT uq_approval_rounds_subject_id_number UNIQUE (subject_id, number),
     CONSTRAINT ck_approval_rounds_status
         CHECK (status IN ('open', 'approved', 'rejected', 'changes_requested', 'voided',
             'handed_over')),
+    CONSTRAINT ck_approval_rounds_subject CHECK (requisition_id IS NOT NULL),
     CONSTRAINT fk_approval_rounds_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_approval_rounds_company_id_requester_id FOREIGN KEY (company_id, requester_id)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_approval_rounds_company_id_requisition_id FOREIGN KEY (company_id, requisition_id)
         REFERENCES requisitions (company_id, id) ON DELETE RESTRICT,
     CONSTRAINT fk_approval_rounds_company_id_threshold_id FOREIGN KEY (company_id, threshold_id)
         REFERENCES approval_thresholds (company_id, id) ON DELETE RESTRICT
 );
 CREATE UNIQUE INDEX uq_approval_rounds_open
-    ON approval_rounds (requisition_id) WHERE status = 'open';
+    ON approval_rounds (subject_id) WHERE status = 'open';
 
 -- One place in the chain.
 CREATE TABLE approval_steps (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
-    requisition_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
     round_id uuid NOT NULL,
     position integer NOT NULL,
     role text NOT NULL,
@@ -112,12 +121,11 @@ CREATE TABLE approval_steps (
             'voided')),
     CONSTRAINT fk_approval_steps_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
-    CONSTRAINT fk_approval_steps_company_id_requisition_id FOREIGN KEY (company_id, requisition_id)
-        REFERENCES requisitions (company_id, id) ON DELETE RESTRICT,
-    CONSTRAINT fk_approval_steps_company_id_round_id FOREIGN KEY (company_id, round_id)
-        REFERENCES approval_rounds (company_id, id) ON DELETE RESTRICT
+    CONSTRAINT fk_approval_steps_company_id_round_id_subject_id
+        FOREIGN KEY (company_id, round_id, subject_id)
+        REFERENCES approval_rounds (company_id, id, subject_id) ON DELETE RESTRICT
 );
-CREATE UNIQUE INDEX uq_approval_steps_open ON approval_steps (requisition_id) WHERE status = 'open';
+CREATE UNIQUE INDEX uq_approval_steps_open ON approval_steps (subject_id) WHERE status = 'open';
 
 -- Who may decide a step. One per step now; nobody twice in a round.
 CREATE TABLE step_assignees (
@@ -140,11 +148,11 @@ CREATE TABLE step_assignees (
 );
 CREATE INDEX ix_step_assignees_user ON step_assignees (company_id, user_id, step_id);
 
--- Append-only. Triggers keep maker, approvers and executor apart, in both directions.
+-- Append-only. Triggers keep requester, approvers and executor apart, in both directions.
 CREATE TABLE decisions (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
-    requisition_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
     round_id uuid NOT NULL,
     step_id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -161,26 +169,28 @@ CREATE TABLE decisions (
             'urgency_refused')),
     CONSTRAINT fk_decisions_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
-    CONSTRAINT fk_decisions_company_id_requisition_id FOREIGN KEY (company_id, requisition_id)
-        REFERENCES requisitions (company_id, id) ON DELETE RESTRICT,
-    CONSTRAINT fk_decisions_company_id_round_id FOREIGN KEY (company_id, round_id)
-        REFERENCES approval_rounds (company_id, id) ON DELETE RESTRICT,
+    CONSTRAINT fk_decisions_company_id_round_id_subject_id
+        FOREIGN KEY (company_id, round_id, subject_id)
+        REFERENCES approval_rounds (company_id, id, subject_id) ON DELETE RESTRICT,
     CONSTRAINT fk_decisions_company_id_step_id FOREIGN KEY (company_id, step_id)
         REFERENCES approval_steps (company_id, id) ON DELETE RESTRICT,
     CONSTRAINT fk_decisions_company_id_user_id FOREIGN KEY (company_id, user_id)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
 );
-CREATE INDEX ix_decisions_requisition ON decisions (requisition_id, user_id);
 CREATE INDEX ix_decisions_round ON decisions (round_id, user_id);
+CREATE INDEX ix_decisions_subject ON decisions (subject_id, user_id);
 CREATE UNIQUE INDEX uq_decisions_final ON decisions (step_id) WHERE verdict <> 'urgency_refused';
 CREATE UNIQUE INDEX uq_decisions_urgency_refused
     ON decisions (step_id) WHERE verdict = 'urgency_refused';
 
--- Append-only story of a requisition, as auditors read it.
+-- Append-only story of a subject, as auditors read it.
 CREATE TABLE approval_trail (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
-    requisition_id uuid NOT NULL,
+    subject_kind text NOT NULL,
+    subject_id uuid NOT NULL,
+    requisition_id uuid
+        GENERATED ALWAYS AS (CASE WHEN subject_kind = 'requisition' THEN subject_id END) STORED,
     user_id uuid,
     on_behalf_of uuid,
     role text,
@@ -199,6 +209,7 @@ CREATE TABLE approval_trail (
         CHECK (action IN ('submitted', 'approved', 'validated', 'returned', 'held', 'paid',
             'reviewed', 'rejected', 'urgency_confirmed', 'urgency_refused', 'changes_requested',
             'recalled', 'cancelled', 'escalated', 'changed', 'released_from_hold', 'closed_short')),
+    CONSTRAINT ck_approval_trail_subject CHECK (requisition_id IS NOT NULL),
     CONSTRAINT fk_approval_trail_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
     CONSTRAINT fk_approval_trail_company_id_on_behalf_of FOREIGN KEY (company_id, on_behalf_of)
@@ -208,4 +219,4 @@ CREATE TABLE approval_trail (
     CONSTRAINT fk_approval_trail_company_id_user_id FOREIGN KEY (company_id, user_id)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
 );
-CREATE INDEX ix_approval_trail_requisition ON approval_trail (company_id, requisition_id, id);
+CREATE INDEX ix_approval_trail_subject ON approval_trail (company_id, subject_id, id);

@@ -11,20 +11,19 @@ CREATE TABLE replenishments (
     status varchar(40) NOT NULL,
     status_changed_at timestamptz NOT NULL DEFAULT now(),
     auto_triggered boolean NOT NULL,
-    requested_by uuid,
+    proposed_by uuid,
+    proposed_at timestamptz,
+    decided_by uuid,
+    decided_at timestamptz,
+    decision_reason text,
     reason text,
     current_balance numeric(18, 2) NOT NULL,
     available numeric(18, 2) NOT NULL,
     requested_amount numeric(18, 2) NOT NULL,
     identity jsonb NOT NULL,
     approved_amount numeric(18, 2),
-    approved_by uuid,
-    approved_at timestamptz,
-    rejected_by uuid,
-    rejected_at timestamptz,
     cancelled_by uuid,
     cancelled_at timestamptz,
-    decision_reason text,
     executor_id uuid,
     funded_by uuid,
     funded_at timestamptz,
@@ -40,23 +39,22 @@ CREATE TABLE replenishments (
     CONSTRAINT pk_replenishments PRIMARY KEY (id),
     CONSTRAINT uq_replenishments_company_id_id UNIQUE (company_id, id),
     CONSTRAINT uq_replenishments_company_id_number UNIQUE (company_id, number),
-    CONSTRAINT ck_replenishments_approver
-        CHECK (approved_by IS NULL OR requested_by IS NULL OR approved_by <> requested_by),
-    CONSTRAINT ck_replenishments_funder CHECK (funded_by IS NULL OR funded_by <> approved_by),
+    CONSTRAINT ck_replenishments_funder CHECK (funded_by IS NULL OR funded_by <> decided_by),
     CONSTRAINT ck_replenishments_funder_requester
-        CHECK (funded_by IS NULL OR requested_by IS NULL OR funded_by <> requested_by),
+        CHECK (funded_by IS NULL OR proposed_by IS NULL OR funded_by <> proposed_by),
     CONSTRAINT ck_replenishments_received_amount
         CHECK (received_amount IS NULL OR received_amount + lost_amount <= approved_amount),
     CONSTRAINT ck_replenishments_receiver CHECK (received_by IS NULL OR received_by <> funded_by),
     CONSTRAINT ck_replenishments_requested_amount CHECK (requested_amount > 0),
-    CONSTRAINT ck_replenishments_requester CHECK (auto_triggered = (requested_by IS NULL)),
+    CONSTRAINT ck_replenishments_requester CHECK (auto_triggered = (proposed_by IS NULL)),
     CONSTRAINT ck_replenishments_status
         CHECK (status IN ('pending', 'approved', 'funded', 'received', 'rejected', 'cancelled')),
+    CONSTRAINT ck_replenishments_two_people CHECK (decided_by <> proposed_by),
     CONSTRAINT fk_replenishments_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
-    CONSTRAINT fk_replenishments_company_id_approved_by FOREIGN KEY (company_id, approved_by)
-        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_replenishments_company_id_cancelled_by FOREIGN KEY (company_id, cancelled_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
+    CONSTRAINT fk_replenishments_company_id_decided_by FOREIGN KEY (company_id, decided_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_replenishments_company_id_executor_id FOREIGN KEY (company_id, executor_id)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
@@ -66,9 +64,7 @@ CREATE TABLE replenishments (
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_replenishments_company_id_received_by FOREIGN KEY (company_id, received_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_replenishments_company_id_rejected_by FOREIGN KEY (company_id, rejected_by)
-        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_replenishments_company_id_requested_by FOREIGN KEY (company_id, requested_by)
+    CONSTRAINT fk_replenishments_company_id_proposed_by FOREIGN KEY (company_id, proposed_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_replenishments_company_id_store_id FOREIGN KEY (company_id, store_id)
         REFERENCES stores (company_id, id) ON DELETE RESTRICT
@@ -96,7 +92,8 @@ CREATE TABLE variance_adjustments (
         2) NOT NULL GENERATED ALWAYS AS (adjusted_amount - original_amount) STORED,
     reason text NOT NULL,
     status varchar(40) NOT NULL,
-    initiated_by uuid NOT NULL,
+    proposed_by uuid NOT NULL,
+    proposed_at timestamptz,
     decided_by uuid,
     decided_at timestamptz,
     decision_reason text,
@@ -115,8 +112,7 @@ CREATE TABLE variance_adjustments (
     CONSTRAINT ck_variance_adjustments_status CHECK (status IN ('pending', 'approved', 'rejected')),
     CONSTRAINT ck_variance_adjustments_subject
         CHECK (payment_id IS NOT NULL OR store_id IS NOT NULL),
-    CONSTRAINT ck_variance_adjustments_two_people
-        CHECK (decided_by IS NULL OR decided_by <> initiated_by),
+    CONSTRAINT ck_variance_adjustments_two_people CHECK (decided_by <> proposed_by),
     CONSTRAINT fk_variance_adjustments_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
     CONSTRAINT fk_variance_adjustments_company_id_case_id FOREIGN KEY (company_id, case_id)
@@ -126,11 +122,10 @@ CREATE TABLE variance_adjustments (
         REFERENCES ledger_accounts (company_id, id) ON DELETE RESTRICT,
     CONSTRAINT fk_variance_adjustments_company_id_decided_by FOREIGN KEY (company_id, decided_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
-    CONSTRAINT fk_variance_adjustments_company_id_initiated_by
-        FOREIGN KEY (company_id, initiated_by)
-        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_variance_adjustments_company_id_payment_id FOREIGN KEY (company_id, payment_id)
         REFERENCES payments (company_id, id) ON DELETE RESTRICT,
+    CONSTRAINT fk_variance_adjustments_company_id_proposed_by FOREIGN KEY (company_id, proposed_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
     CONSTRAINT fk_variance_adjustments_company_id_store_id FOREIGN KEY (company_id, store_id)
         REFERENCES stores (company_id, id) ON DELETE RESTRICT
 );

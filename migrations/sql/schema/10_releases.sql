@@ -1,13 +1,18 @@
 -- Codes, what they permit, and the executions that spend them.
 
--- A code that one executor needs to release one payment or fund one replenishment. The code itself
--- is made by the worker that sends it and is stored as a keyed digest only.
+-- A code that one executor needs to release one subject: a payment, or the funding of a
+-- replenishment. As of a round, each kind of subject has a computed column and a foreign key. The code
+-- itself is made by the worker that sends it and is stored as a keyed digest only.
 CREATE TABLE release_challenges (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
     sequence bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
-    payment_id uuid,
-    replenishment_id uuid,
+    subject_kind text NOT NULL,
+    subject_id uuid NOT NULL,
+    payment_id uuid
+        GENERATED ALWAYS AS (CASE WHEN subject_kind = 'payment' THEN subject_id END) STORED,
+    replenishment_id uuid
+        GENERATED ALWAYS AS (CASE WHEN subject_kind = 'replenishment' THEN subject_id END) STORED,
     executor_id uuid NOT NULL,
     subject_digest bytea NOT NULL,
     code_digest bytea,
@@ -27,7 +32,7 @@ CREATE TABLE release_challenges (
         CHECK (end_cause IN ('tries', 'expired', 'changed', 'reassigned')),
     CONSTRAINT ck_release_challenges_state CHECK (state IN ('live', 'verified', 'dead')),
     CONSTRAINT ck_release_challenges_subject
-        CHECK ((payment_id IS NULL) <> (replenishment_id IS NULL)),
+        CHECK (coalesce(payment_id, replenishment_id) IS NOT NULL),
     CONSTRAINT ck_release_challenges_tries CHECK (tries >= 0),
     CONSTRAINT fk_release_challenges_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
@@ -39,12 +44,9 @@ CREATE TABLE release_challenges (
         FOREIGN KEY (company_id, replenishment_id)
         REFERENCES replenishments (company_id, id) ON DELETE RESTRICT
 );
-CREATE INDEX ix_release_challenges_payment ON release_challenges (payment_id, sequence);
-CREATE INDEX ix_release_challenges_replenishment ON release_challenges (replenishment_id, sequence);
-CREATE UNIQUE INDEX uq_release_challenges_live_payment
-    ON release_challenges (payment_id) WHERE state = 'live';
-CREATE UNIQUE INDEX uq_release_challenges_live_replenishment
-    ON release_challenges (replenishment_id) WHERE state = 'live';
+CREATE INDEX ix_release_challenges_subject ON release_challenges (subject_id, sequence);
+CREATE UNIQUE INDEX uq_release_challenges_live
+    ON release_challenges (subject_id) WHERE state = 'live';
 
 -- One request to send a code; three per 15 minutes and subject.
 CREATE TABLE challenge_sends (

@@ -11,9 +11,9 @@ DECLARE
     excluded text;
 BEGIN
     IF TG_OP = 'UPDATE' AND OLD.status = 'resolved' AND
-       (NEW.status, NEW.proposal, NEW.proposed_by, NEW.proposed_at, NEW.resolved_by, NEW.resolved_at)
+       (NEW.status, NEW.proposal, NEW.proposed_by, NEW.proposed_at, NEW.decided_by, NEW.decided_at)
        IS DISTINCT FROM
-       (OLD.status, OLD.proposal, OLD.proposed_by, OLD.proposed_at, OLD.resolved_by, OLD.resolved_at)
+       (OLD.status, OLD.proposal, OLD.proposed_by, OLD.proposed_at, OLD.decided_by, OLD.decided_at)
     THEN
         RAISE EXCEPTION 'a case that has ended stays as it ended' USING ERRCODE = 'PC009';
     END IF;
@@ -22,8 +22,8 @@ BEGIN
         RETURN NEW;
     END IF;
     IF TG_OP = 'UPDATE' THEN
-        IF (NEW.proposal, NEW.proposed_by, NEW.resolved_by)
-           IS NOT DISTINCT FROM (OLD.proposal, OLD.proposed_by, OLD.resolved_by) THEN
+        IF (NEW.proposal, NEW.proposed_by, NEW.decided_by)
+           IS NOT DISTINCT FROM (OLD.proposal, OLD.proposed_by, OLD.decided_by) THEN
             RETURN NEW;
         END IF;
     END IF;
@@ -32,7 +32,7 @@ BEGIN
         RAISE EXCEPTION 'what people say of money names no amount' USING ERRCODE = 'PC009';
     END IF;
     FOR judge IN
-        SELECT * FROM (VALUES (NEW.proposed_by, NEW.proposed_at), (NEW.resolved_by, NEW.resolved_at))
+        SELECT * FROM (VALUES (NEW.proposed_by, NEW.proposed_at), (NEW.decided_by, NEW.decided_at))
             AS said (person, told_at) WHERE person IS NOT NULL
     LOOP
         excluded := duty_conflict(requisition, judge.person, 'judge');
@@ -53,12 +53,12 @@ BEGIN
             RAISE EXCEPTION 'they do not judge' USING ERRCODE = 'PC004';
         END IF;
     END LOOP;
-    IF NEW.resolved_by IS NOT NULL AND (
-        NEW.proposed_by IS NULL OR NEW.resolved_by = NEW.proposed_by
-        OR NEW.resolved_by IN (SELECT uploaded_by FROM attachments
+    IF NEW.decided_by IS NOT NULL AND (
+        NEW.proposed_by IS NULL OR NEW.decided_by = NEW.proposed_by
+        OR NEW.decided_by IN (SELECT uploaded_by FROM attachments
             WHERE id = (NEW.proposal ->> 'evidence_id')::uuid)
         OR (SELECT count(DISTINCT h.user_id) FROM duty_holders(requisition) h
-            WHERE h.duty = 'approver' AND h.user_id IN (NEW.proposed_by, NEW.resolved_by)) > 1) THEN
+            WHERE h.duty = 'approver' AND h.user_id IN (NEW.proposed_by, NEW.decided_by)) > 1) THEN
         RAISE EXCEPTION 'two people say it: one has not approved it, the second not recorded it'
             USING ERRCODE = 'PC004';
     END IF;

@@ -1,23 +1,32 @@
--- A decision: by an assignee who holds the step's role; an approval besides by nobody with a duty
--- that excludes it. The requisition is locked first, so that two inserts can't miss each other.
+-- A decision: by an assignee who holds the step's role, never by who asks; an approval besides by
+-- nobody with a duty that excludes it. The requisition, or of another subject the round, is locked
+-- first, so that two inserts can't miss each other.
 CREATE OR REPLACE FUNCTION decision_duties() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = public, pg_temp
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $body$
 DECLARE
-    requisition requisitions;
+    own approval_rounds;
+    requester uuid;
     step approval_steps;
     excluded text;
 BEGIN
-    SELECT * INTO requisition FROM requisitions WHERE id = NEW.requisition_id FOR NO KEY UPDATE;
-    IF NOT FOUND OR requisition.company_id <> NEW.company_id THEN
-        RAISE EXCEPTION 'requisition is missing' USING ERRCODE = 'PC004';
+    SELECT * INTO own FROM approval_rounds WHERE id = NEW.round_id;
+    IF own.subject_kind = 'requisition' THEN
+        SELECT requester_id INTO requester FROM requisitions
+            WHERE id = own.subject_id AND company_id = NEW.company_id FOR NO KEY UPDATE;
+    ELSE
+        SELECT requester_id INTO requester FROM approval_rounds
+            WHERE id = NEW.round_id AND company_id = NEW.company_id FOR NO KEY UPDATE;
     END IF;
-    IF NEW.user_id = requisition.requester_id THEN
-        RAISE EXCEPTION 'the maker can''t decide their own requisition' USING ERRCODE = 'PC004';
+    IF requester IS NULL OR NEW.subject_id <> own.subject_id THEN
+        RAISE EXCEPTION 'its subject is missing' USING ERRCODE = 'PC004';
+    END IF;
+    IF NEW.user_id IN (requester, own.requester_id) THEN
+        RAISE EXCEPTION 'the requester can''t decide their own' USING ERRCODE = 'PC004';
     END IF;
     SELECT s.* INTO step FROM approval_steps s WHERE s.id = NEW.step_id
-        AND s.round_id = NEW.round_id AND s.requisition_id = NEW.requisition_id
+        AND s.round_id = NEW.round_id
         AND EXISTS (SELECT FROM step_assignees a WHERE a.step_id = s.id
                     AND a.round_id = NEW.round_id AND a.user_id = NEW.user_id);
     IF NOT FOUND THEN
@@ -29,16 +38,15 @@ BEGIN
     -- What was handed over goes on in the next round: the approvals in it stand.
     IF EXISTS (
         SELECT FROM decisions d JOIN approval_rounds o ON o.id = d.round_id
-            JOIN approval_rounds r ON r.id = NEW.round_id
-        WHERE d.requisition_id = NEW.requisition_id AND d.user_id = NEW.user_id
+        WHERE d.subject_id = NEW.subject_id AND d.user_id = NEW.user_id
             AND d.verdict IN ('approved', 'urgency_confirmed')
-            AND (o.id = r.id OR o.number < r.number AND NOT EXISTS (
-                SELECT FROM approval_rounds n WHERE n.requisition_id = r.requisition_id
-                    AND n.number >= o.number AND n.number < r.number
+            AND (o.id = own.id OR o.number < own.number AND NOT EXISTS (
+                SELECT FROM approval_rounds n WHERE n.subject_id = own.subject_id
+                    AND n.number >= o.number AND n.number < own.number
                     AND n.status <> 'handed_over'))) THEN
         RAISE EXCEPTION 'approvers of a round are different people' USING ERRCODE = 'PC004';
     END IF;
-    excluded := duty_conflict(NEW.requisition_id, NEW.user_id, 'approver');
+    excluded := duty_conflict(NEW.subject_id, NEW.user_id, 'approver');
     IF excluded IS NOT NULL THEN
         RAISE EXCEPTION 'the % can''t approve', excluded USING ERRCODE = 'PC004';
     END IF;

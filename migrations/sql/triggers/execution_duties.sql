@@ -29,7 +29,7 @@ BEGIN
                 JOIN approval_steps s ON s.id = d.step_id AND s.status = 'approved'
                 JOIN approval_rounds o ON o.id = d.round_id
                     AND o.status IN ('approved', 'handed_over')
-                WHERE d.requisition_id = requisition.id
+                WHERE d.subject_id = requisition.id
                     AND d.verdict IN ('approved', 'urgency_confirmed')) AS own
         JOIN duty_holders(requisition.id) h ON h.user_id = own.user_id
             AND (own.duty = 'releaser' OR h.duty IN ('requester', 'recipient'))
@@ -58,7 +58,7 @@ BEGIN
        OR (payment.payee_name, payment.payee_user_id)
               IS DISTINCT FROM (requisition.payee_name, requisition.payee_user_id)
        OR NOT EXISTS (SELECT FROM approval_rounds
-                      WHERE requisition_id = requisition.id AND status = 'approved') THEN
+                      WHERE subject_id = requisition.id AND status = 'approved') THEN
         RAISE EXCEPTION 'nobody approved this payment' USING ERRCODE = 'PC014';
     END IF;
     IF payment.status NOT IN ('pending', 'scheduled', 'failed')

@@ -23,15 +23,11 @@ BEGIN
     IF challenge.executor_id IS DISTINCT FROM NEW.executor_id THEN
         RAISE EXCEPTION 'a code is verified by whoever it was sent to' USING ERRCODE = 'PC004';
     END IF;
-    IF challenge.payment_id IS NOT NULL THEN
-        NEW.subject_kind := 'payment';
-        NEW.subject_id := challenge.payment_id;
-        NEW.subject_digest := (SELECT digest FROM payments WHERE id = challenge.payment_id);
-    ELSE
-        NEW.subject_kind := 'replenishment';
-        NEW.subject_id := challenge.replenishment_id;
-        NEW.subject_digest := challenge.subject_digest;
-    END IF;
+    NEW.subject_kind := challenge.subject_kind;
+    NEW.subject_id := challenge.subject_id;
+    NEW.subject_digest := CASE challenge.subject_kind
+        WHEN 'payment' THEN (SELECT digest FROM payments WHERE id = challenge.subject_id)
+        ELSE challenge.subject_digest END;
     RETURN NEW;
 END
 $body$;

@@ -37,7 +37,7 @@ BEGIN
     IF TG_OP = 'UPDATE' AND OLD.maker_id IS NOT NULL AND NEW.maker_id IS DISTINCT FROM OLD.maker_id
        AND (NEW.maker_id IS NULL OR NOT EXISTS (
            SELECT FROM approval_trail t
-           WHERE t.company_id = NEW.company_id AND t.requisition_id = NEW.requisition_id
+           WHERE t.company_id = NEW.company_id AND t.subject_id = NEW.requisition_id
                AND t.override = 'remade' AND t.on_behalf_of = OLD.maker_id)) THEN
         RAISE EXCEPTION 'who made a payment stays its maker' USING ERRCODE = 'PC009';
     END IF;

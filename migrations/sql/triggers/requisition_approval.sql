@@ -31,7 +31,7 @@ BEGIN
         END IF;
         RETURN NEW;
     END IF;
-    SELECT * INTO approved FROM approval_rounds WHERE requisition_id = NEW.id
+    SELECT * INTO approved FROM approval_rounds WHERE subject_id = NEW.id
         ORDER BY number DESC LIMIT 1;
     IF approved.status IS DISTINCT FROM 'approved' THEN
         RAISE EXCEPTION 'no round of it is approved' USING ERRCODE = 'PC014';

@@ -13,10 +13,12 @@ BEGIN
         END IF;
         RETURN NEW;
     END IF;
-    IF (NEW.requisition_id, NEW.company_id, NEW.number, NEW.threshold_id, NEW.policy)
+    IF (NEW.subject_kind, NEW.subject_id, NEW.requester_id, NEW.company_id, NEW.number,
+        NEW.threshold_id, NEW.policy)
        IS DISTINCT FROM
-       (OLD.requisition_id, OLD.company_id, OLD.number, OLD.threshold_id, OLD.policy) THEN
-        RAISE EXCEPTION 'a round keeps its requisition and policy' USING ERRCODE = 'PC009';
+       (OLD.subject_kind, OLD.subject_id, OLD.requester_id, OLD.company_id, OLD.number,
+        OLD.threshold_id, OLD.policy) THEN
+        RAISE EXCEPTION 'a round keeps its subject and policy' USING ERRCODE = 'PC009';
     END IF;
     IF OLD.status <> 'open' AND NEW.facts <> OLD.facts AND NOT (
         OLD.status = 'approved' AND NEW.status = 'approved'

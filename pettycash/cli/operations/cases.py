@@ -91,5 +91,5 @@ def _facts(company: str, case: Case) -> dict[str, Any]:
         "owner_id": str(case.owner_id) if case.owner_id else None,
         "due_at": case.due_at.isoformat() if case.due_at else None,
         "created_at": case.created_at.isoformat(),
-        "resolved_at": case.resolved_at.isoformat() if case.resolved_at else None,
+        "resolved_at": case.decided_at.isoformat() if case.decided_at else None,
     }

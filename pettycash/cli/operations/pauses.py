@@ -157,8 +157,8 @@ def _company(row: Pause) -> dict[str, Any]:
         "object_id": str(row.object_id) if row.object_id else None,
         "reason": row.reason,
         "paused_by": "system" if row.paused_by is None else str(row.paused_by),
-        "resume_requested_by": str(row.resume_requested_by) if row.resume_requested_by else None,
-        "is_paused": row.resumed_at is None,
+        "resume_requested_by": str(row.proposed_by) if row.proposed_by else None,
+        "is_paused": row.decided_at is None,
     }
 
 

@@ -55,9 +55,9 @@ def _key(table: str) -> str:
 
 
 STEP = """(SELECT id FROM approval_steps
-    WHERE requisition_id = %(requisition)s AND status = 'approved' ORDER BY position LIMIT 1)"""
+    WHERE subject_id = %(requisition)s AND status = 'approved' ORDER BY position LIMIT 1)"""
 CHALLENGE = (
-    "(SELECT id FROM release_challenges WHERE payment_id = %(payment)s AND state = 'verified')"
+    "(SELECT id FROM release_challenges WHERE subject_id = %(payment)s AND state = 'verified')"
 )
 
 COPIES: dict[str, tuple[str, dict[str, str]]] = {
@@ -79,18 +79,18 @@ COPIES: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     "approval_trail": (
-        "requisition_id = %(requisition)s AND action = 'approved'",
-        {"id": _key("approval_trail"), "requisition_id": _key("requisitions")},
+        "subject_id = %(requisition)s AND action = 'approved'",
+        {"id": _key("approval_trail"), "subject_id": _key("requisitions")},
     ),
     "approval_rounds": (
-        "requisition_id = %(requisition)s AND status = 'approved'",
-        {"id": _key("approval_rounds"), "requisition_id": _key("requisitions")},
+        "subject_id = %(requisition)s AND status = 'approved'",
+        {"id": _key("approval_rounds"), "subject_id": _key("requisitions")},
     ),
     "approval_steps": (
         f"id = {STEP}",
         {
             "id": _key("approval_steps"),
-            "requisition_id": _key("requisitions"),
+            "subject_id": _key("requisitions"),
             "round_id": _key("approval_rounds"),
         },
     ),
@@ -98,7 +98,7 @@ COPIES: dict[str, tuple[str, dict[str, str]]] = {
         f"step_id = {STEP} AND verdict = 'approved'",
         {
             "id": _key("decisions"),
-            "requisition_id": _key("requisitions"),
+            "subject_id": _key("requisitions"),
             "round_id": _key("approval_rounds"),
             "step_id": _key("approval_steps"),
         },
@@ -117,7 +117,7 @@ COPIES: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "release_challenges": (
         f"id = {CHALLENGE}",
-        {"id": _key("release_challenges"), "payment_id": _key("payments")},
+        {"id": _key("release_challenges"), "subject_id": _key("payments")},
     ),
     "release_grants": (
         f"challenge_id = {CHALLENGE}",

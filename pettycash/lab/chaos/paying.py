@@ -10,21 +10,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.models.access import Company, Membership, RoleAssignment, User
-from pettycash.models.approvals import ApprovalStep, StepAssignee, StepStatus
+from pettycash.models.approvals import ApprovalStep, Origin, StepAssignee, StepStatus
 from pettycash.models.imprest import Store
 from pettycash.models.releases import ChallengeSend
-from pettycash.models.requisitions import IN_APPROVAL, Origin, Requisition, RequisitionKind
+from pettycash.models.requisitions import IN_APPROVAL, Requisition, RequisitionKind
 from pettycash.runtime import db
 from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
 from pettycash.services import payments, releases, requisitions
 from pettycash.services.access.identity import people, sessions
-from pettycash.services.approvals import approved_facts, deciding, rounds
+from pettycash.services.approvals import rounds
 from pettycash.services.foundation.actors import Actor, HeldRole
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import treasury_validation
 from pettycash.services.payments.creation import PaymentPart
-from pettycash.services.requisitions import DraftLine, RequisitionDraft
+from pettycash.services.requisitions import DraftLine, RequisitionDraft, deciding
 from pettycash.stack.ports import LOOPBACK
 
 COMPANY = "DEMO"
@@ -184,7 +184,7 @@ def _digest(session: Session, requisition_id: UUID) -> str:
     latest = rounds.latest(session, requisition_id)
     if latest is None:
         raise LookupError("the requisition was never submitted")
-    return approved_facts.decision_digest(latest)
+    return rounds.decision_digest(latest)
 
 
 def _whose_turn(session: Session, requisition_id: UUID) -> str:
@@ -192,9 +192,7 @@ def _whose_turn(session: Session, requisition_id: UUID) -> str:
         select(User.username)
         .join(StepAssignee, StepAssignee.user_id == User.id)
         .join(ApprovalStep, ApprovalStep.id == StepAssignee.step_id)
-        .where(
-            ApprovalStep.requisition_id == requisition_id, ApprovalStep.status == StepStatus.OPEN
-        )
+        .where(ApprovalStep.subject_id == requisition_id, ApprovalStep.status == StepStatus.OPEN)
         .order_by(User.username)
         .limit(1)
     ).scalar_one()

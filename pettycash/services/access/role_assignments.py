@@ -91,7 +91,7 @@ def propose(
 
     Raises:
         InvalidRole: scope, dates or person do not fit.
-        OwnBenefit: the role would be the actor's own.
+        AboutYourself: the role would be the actor's own.
         RoleHeldAlready: they hold it in that time.
         RolesIncompatible: they hold one then that excludes it.
     """

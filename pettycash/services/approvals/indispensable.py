@@ -21,7 +21,6 @@ from pettycash.models.access import (
 from pettycash.models.approvals import ApprovalThreshold
 from pettycash.models.imprest import Fund
 from pettycash.models.operations import Change
-from pettycash.models.requisitions import Requisition
 from pettycash.services.approvals import thresholds
 from pettycash.services.foundation import company_settings, requesters
 from pettycash.services.foundation.duties import APPROVING_ROLES
@@ -172,21 +171,14 @@ def _last(session: Session, ending: RoleAssignment, *, at: datetime) -> Missed:
 
 
 def _raised(session: Session, user_id: UUID) -> list[Missed]:
-    open_ones = session.execute(
-        select(Requisition.id, Requisition.number)
-        .where(
-            Requisition.requester_id == user_id,
-            Requisition.status.in_(requesters.ANSWERED),
-        )
-        .order_by(Requisition.id)
-    ).all()
+    open_ones = requesters.raised_by(session, user_id)
     if not open_ones:
         return []
-    numbers = ", ".join(number for _, number in open_ones)
+    numbers = ", ".join(open_ones.values())
     return [
         Missed(
             code=RAISED,
             detail=f"Their manager cancels or adopts what they raised: {numbers}.",
-            ids=tuple(requisition_id for requisition_id, _ in open_ones),
+            ids=tuple(open_ones),
         )
     ]

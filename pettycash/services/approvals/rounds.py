@@ -1,9 +1,9 @@
-"""Rounds of approval: opened at submit, walked step by step, closed or voided.
+"""Rounds of approval over a subject: opened at submit, walked step by step, closed or voided.
 
-The caller holds the requisition's lock. Rounds → steps → assignees → append-only decisions.
+The caller holds the subject's lock. Rounds → steps → assignees → append-only decisions.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -22,66 +22,40 @@ from pettycash.models.approvals import (
     StepAssignee,
     StepDecision,
     StepStatus,
+    SubjectRow,
     TrailAction,
 )
-from pettycash.models.requisitions import (
-    Attachment,
-    Requisition,
-    RequisitionLine,
-    RequisitionStatus,
-)
-from pettycash.services.approvals import approved_facts, resolution, thresholds, trail
-from pettycash.services.foundation import duties
+from pettycash.services.approvals import resolution, subjects, thresholds, trail
+from pettycash.services.approvals.subjects import Asked
+from pettycash.services.foundation import digests, duties
 from pettycash.services.foundation.duties import Duty
 from pettycash.services.foundation.uow import Uow
 
-R = RequisitionStatus
 STANDING = (RoundStatus.OPEN, RoundStatus.APPROVED, RoundStatus.HANDED_OVER)
 """Rounds whose approvals count; `duties.STANDING` says the same in SQL."""
 
-STATUS_OF_ROLE: dict[str, RequisitionStatus] = {
-    Role.DEPARTMENT_HEAD: R.PENDING_DEPT_APPROVAL,
-    Role.BRANCH_MANAGER: R.PENDING_BRANCH_APPROVAL,
-    Role.REGIONAL_MANAGER: R.PENDING_REGIONAL_REVIEW,
-    Role.GROUP_FINANCE_MANAGER: R.PENDING_FINANCE_REVIEW,
-    Role.CFO: R.PENDING_CFO_APPROVAL,
-    Role.CEO: R.PENDING_CEO_APPROVAL,
-}
-"""The status while a step of this role is open; `pending` where none fits."""
+
+def digest_of(facts: Mapping[str, Any]) -> bytes:
+    """SHA-256 of the versioned canonical JSON of facts."""
+    return digests.digest(facts)
 
 
-def lines_of(session: Session, requisition_id: UUID) -> list[RequisitionLine]:
-    """The lines in their order."""
-    return list(
-        session.execute(
-            select(RequisitionLine)
-            .where(RequisitionLine.requisition_id == requisition_id)
-            .order_by(RequisitionLine.position)
-        ).scalars()
-    )
+def decision_digest(of_round: ApprovalRound) -> str:
+    """The digest that a decision names: it changes with the round and every approved fact. Hex."""
+    return digests.digest(
+        {
+            f"{of_round.subject_kind}_id": of_round.subject_id,
+            "round": of_round.number,
+            "facts": of_round.digest.hex(),
+        }
+    ).hex()
 
 
-def facts_of(
-    session: Session, requisition: Requisition, of_round: ApprovalRound | None = None
-) -> dict[str, Any]:
-    """The facts as they stand now: in the form and with the files of a round, or for a new one."""
-    lines = lines_of(session, requisition.id)
-    attached = {
-        digest.hex()
-        for digest in session.execute(
-            select(Attachment.digest).where(Attachment.requisition_id == requisition.id)
-        ).scalars()
-    }
-    if of_round is None:
-        return approved_facts.facts(requisition, lines, evidence=sorted(attached))
-    return approved_facts.facts_like(of_round.facts, requisition, lines, attached=attached)
-
-
-def latest(session: Session, requisition_id: UUID) -> ApprovalRound | None:
+def latest(session: Session, subject_id: UUID) -> ApprovalRound | None:
     """The newest round; earlier ones are history."""
     return session.execute(
         select(ApprovalRound)
-        .where(ApprovalRound.requisition_id == requisition_id)
+        .where(ApprovalRound.subject_id == subject_id)
         .order_by(ApprovalRound.number.desc())
         .limit(1)
     ).scalar_one_or_none()
@@ -110,46 +84,40 @@ def assignees_of(session: Session, round_id: UUID) -> dict[UUID, list[UUID]]:
     return found
 
 
-def open_round(uow: Uow, *, requisition: Requisition) -> ApprovalRound:
+def open_round(uow: Uow, *, subject: SubjectRow) -> ApprovalRound:
     """Resolve the chain for the facts as they stand and open its first step.
 
     Raises:
         NoThreshold: no tier serves the amount, currency and origin.
-        MissingScope: a role of the chain needs a unit that the requisition does not name.
+        MissingScope: a role of the chain needs a unit that the subject does not name.
         NoApprover: nobody may take a step.
     """
     session, now = uow.session, uow.now
-    facts = facts_of(session, requisition)
+    kind = subjects.of(subject)
+    asked = kind.asks(subject)
+    facts = kind.facts(session, subject, None)
     threshold = thresholds.require(
-        session,
-        currency=requisition.currency,
-        origin=requisition.origin,
-        amount=requisition.amount,
-        at=now,
+        session, currency=asked.currency, origin=asked.origin, amount=asked.amount, at=now
     )
     own = None
-    if requisition.origin_reason is not None:
-        own = resolution.own_unit(session, requester_id=requisition.requester_id)
+    if asked.own_unit_first:
+        own = resolution.own_unit(session, requester_id=subject.requester_id)
+    barred = duties.others(kind.holders(session, subject), Duty.APPROVER)
+    whose = replace(for_resolution(subject, barred), own_first=own)
     chain = resolution.resolve(
         resolution.Policy(
             tier=threshold.tier,
             roles_sequence=threshold.roles_sequence,
             requires_cfo=threshold.requires_cfo,
         ),
-        replace(
-            subject_of(
-                requisition,
-                duties.barred(session, duty=Duty.APPROVER, requisition_id=requisition.id),
-            ),
-            own_first=own,
-        ),
-        resolution.load_people(session, requisition=requisition, own=own, now=now),
+        whose,
+        resolution.load_people(session, subject=whose, now=now),
     )
     opened = _new_round(
         session,
-        requisition=requisition,
+        subject=subject,
         threshold_id=threshold.id,
-        policy=_snapshot(session, threshold, requisition=requisition, now=now),
+        policy=_snapshot(session, threshold, asked=asked, now=now),
         facts=facts,
         override=chain.override,
     )
@@ -163,15 +131,14 @@ def open_round(uow: Uow, *, requisition: Requisition) -> ApprovalRound:
             user_id=link.user_id,
             scope_id=link.scope_id,
             escalation_reason=link.escalation_reason,
-            confirms_urgency=requisition.is_urgent and position == 1,
+            confirms_urgency=asked.is_urgent and position == 1,
         )
         for position, link in enumerate(chain.steps, start=1)
     ]
-    requisition.tier = threshold.tier
-    requisition.submitted_at = now
+    kind.opened(subject, opened, now)
     trail.write(
         session,
-        requisition,
+        subject,
         TrailAction.SUBMITTED,
         actor=uow.actor,
         role=Role.STAFF.value,
@@ -179,13 +146,13 @@ def open_round(uow: Uow, *, requisition: Requisition) -> ApprovalRound:
         override=chain.override,
         skipped_roles=list(chain.skipped_roles),
     )
-    _write_escalations(session, requisition, steps)
-    open_step(requisition, steps[0], now=now)
+    _write_escalations(session, subject, steps)
+    open_step(subject, steps[0], now=now)
     return opened
 
 
 def _snapshot(
-    session: Session, threshold: ApprovalThreshold, *, requisition: Requisition, now: datetime
+    session: Session, threshold: ApprovalThreshold, *, asked: Asked, now: datetime
 ) -> dict[str, Any]:
     """The policy as it stood: what is published later does not touch this round."""
     return {
@@ -194,7 +161,7 @@ def _snapshot(
         "name": threshold.name,
         "tier": threshold.tier,
         "top_tier": thresholds.top_tier(
-            session, currency=requisition.currency, origin=requisition.origin, at=now
+            session, currency=asked.currency, origin=asked.origin, at=now
         ),
         "origin": threshold.origin.value,
         "currency": threshold.currency,
@@ -209,7 +176,7 @@ def _snapshot(
 def _new_round(
     session: Session,
     *,
-    requisition: Requisition,
+    subject: SubjectRow,
     threshold_id: UUID,
     policy: dict[str, Any],
     facts: dict[str, Any],
@@ -217,17 +184,19 @@ def _new_round(
 ) -> ApprovalRound:
     number = session.execute(
         select(func.coalesce(func.max(ApprovalRound.number), 0) + 1).where(
-            ApprovalRound.requisition_id == requisition.id
+            ApprovalRound.subject_id == subject.id
         )
     ).scalar_one()
     opened = ApprovalRound(
-        company_id=requisition.company_id,
-        requisition_id=requisition.id,
+        company_id=subject.company_id,
+        subject_kind=subject.subject_kind,
+        subject_id=subject.id,
+        requester_id=subject.requester_id,
         number=number,
         threshold_id=threshold_id,
         policy=policy,
         facts=facts,
-        digest=approved_facts.digest_of(facts),
+        digest=digest_of(facts),
         status=RoundStatus.OPEN,
         override=override,
     )
@@ -251,7 +220,7 @@ def _new_step(
 ) -> ApprovalStep:
     step = ApprovalStep(
         company_id=opened.company_id,
-        requisition_id=opened.requisition_id,
+        subject_id=opened.subject_id,
         round_id=opened.id,
         position=position,
         role=role,
@@ -272,16 +241,11 @@ def _new_step(
     return step
 
 
-def open_step(requisition: Requisition, step: ApprovalStep, *, now: datetime) -> None:
-    """Let a step wait for its assignee; the requisition's status follows it."""
+def open_step(subject: SubjectRow, step: ApprovalStep, *, now: datetime) -> None:
+    """Let a step wait for its assignee; the subject's status follows it."""
     step.status = StepStatus.OPEN
     step.opened_at = now
-    waiting = (
-        R.PENDING_URGENCY_CONFIRMATION
-        if step.confirms_urgency
-        else STATUS_OF_ROLE.get(step.role, R.PENDING)
-    )
-    requisition.move_to(waiting, at=now)
+    subjects.of(subject).waits(subject, step, now)
 
 
 def close_step(step: ApprovalStep, status: StepStatus, *, now: datetime) -> None:
@@ -306,7 +270,7 @@ def close_round(
 def set_facts(approval_round: ApprovalRound, facts: dict[str, Any]) -> None:
     """Let a round stand for changed facts: earlier digests are stale from now on."""
     approval_round.facts = facts
-    approval_round.digest = approved_facts.digest_of(facts)
+    approval_round.digest = digest_of(facts)
 
 
 def last_approval(session: Session, approved: ApprovalRound) -> tuple[ApprovalStep, UUID]:
@@ -322,7 +286,7 @@ def last_approval(session: Session, approved: ApprovalRound) -> tuple[ApprovalSt
 def write_redirect(
     uow: Uow,
     *,
-    requisition: Requisition,
+    subject: SubjectRow,
     approved: ApprovalRound,
     facts: dict[str, Any],
     seat: resolution.ChainStep,
@@ -334,7 +298,7 @@ def write_redirect(
     session = uow.session
     opened = _new_round(
         session,
-        requisition=requisition,
+        subject=subject,
         threshold_id=approved.threshold_id,
         policy=approved.policy,
         facts=facts,
@@ -355,8 +319,8 @@ def write_redirect(
     session.flush()  # a decision is an assignee's
     session.add(
         Decision(
-            company_id=requisition.company_id,
-            requisition_id=requisition.id,
+            company_id=opened.company_id,
+            subject_id=opened.subject_id,
             round_id=opened.id,
             step_id=step.id,
             user_id=seat.user_id,
@@ -373,7 +337,7 @@ def write_redirect(
 
 
 def resolve_anew(
-    session: Session, *, requisition: Requisition, void: frozenset[UUID], now: datetime
+    session: Session, *, subject: SubjectRow, void: frozenset[UUID], now: datetime
 ) -> ApprovalRound:
     """Open a round in which others take the steps of approvers whose approval is void.
 
@@ -383,9 +347,10 @@ def resolve_anew(
     Raises:
         MissingScope, NoApprover: nobody else may take one of the steps.
     """
-    current = latest(session, requisition.id)
+    kind = subjects.of(subject)
+    current = latest(session, subject.id)
     assert current is not None, "what was approved has a round"
-    voided = _approved_by(session, requisition, void)
+    voided = _approved_by(session, subject, void)
     waiting = []
     if current.status is RoundStatus.OPEN:
         waiting = [
@@ -397,11 +362,14 @@ def resolve_anew(
     for step in voided:
         close_step(step, StepStatus.VOIDED, now=now)
     session.flush()
-    known = duties.holders(session, requisition_id=requisition.id)
+    known = kind.holders(session, subject)
     again = (*voided, *waiting)
     own = None
     if any(step.scope_id is not None for step in again):
-        own = resolution.own_unit(session, requester_id=requisition.requester_id)
+        own = resolution.own_unit(session, requester_id=subject.requester_id)
+    # Nobody approves twice, and those who have done so keep their step.
+    out = duties.others(known, Duty.APPROVER).keys() | known[Duty.APPROVER]
+    whose = replace(for_resolution(subject, out), own_first=own)
     chain = resolution.resolve_steps(
         [step.original_role for step in again if step.scope_id is None],
         policy=resolution.Policy(
@@ -409,21 +377,15 @@ def resolve_anew(
             roles_sequence=current.policy["roles_sequence"],
             requires_cfo=current.policy["requires_cfo"],
         ),
-        # Nobody approves twice, and those who have done so keep their step.
-        subject=replace(
-            subject_of(
-                requisition, duties.others(known, Duty.APPROVER).keys() | known[Duty.APPROVER]
-            ),
-            own_first=own,
-        ),
-        people=resolution.load_people(session, requisition=requisition, own=own, now=now),
+        subject=whose,
+        people=resolution.load_people(session, subject=whose, now=now),
     )
     opened = _new_round(
         session,
-        requisition=requisition,
+        subject=subject,
         threshold_id=current.threshold_id,
         policy=current.policy,
-        facts=facts_of(session, requisition, current),
+        facts=kind.facts(session, subject, current),
         override=current.override,
     )
     is_urgent = any(step.confirms_urgency for step in waiting)
@@ -442,13 +404,13 @@ def resolve_anew(
         )
         for position, link in enumerate(chain, start=1)
     ]
-    _write_escalations(session, requisition, steps)
-    open_step(requisition, steps[0], now=now)
+    _write_escalations(session, subject, steps)
+    open_step(subject, steps[0], now=now)
     return opened
 
 
 def _approved_by(
-    session: Session, requisition: Requisition, people: frozenset[UUID]
+    session: Session, subject: SubjectRow, people: frozenset[UUID]
 ) -> list[ApprovalStep]:
     """The steps that these people approved, where that counts; in the order of the chain."""
     return list(
@@ -457,7 +419,7 @@ def _approved_by(
             .join(ApprovalRound, ApprovalRound.id == ApprovalStep.round_id)
             .join(StepAssignee, StepAssignee.step_id == ApprovalStep.id)
             .where(
-                ApprovalStep.requisition_id == requisition.id,
+                ApprovalStep.subject_id == subject.id,
                 ApprovalStep.status == StepStatus.APPROVED,
                 ApprovalRound.status.in_(STANDING),
                 StepAssignee.user_id.in_(people),
@@ -467,26 +429,27 @@ def _approved_by(
     )
 
 
-def subject_of(requisition: Requisition, barred: Iterable[UUID]) -> resolution.ApprovalSubject:
-    """The requisition as resolution knows it."""
+def for_resolution(subject: SubjectRow, barred: Iterable[UUID]) -> resolution.ApprovalSubject:
+    """The subject as resolution knows it."""
+    asked = subjects.of(subject).asks(subject)
     return resolution.ApprovalSubject(
-        requester_id=requisition.requester_id,
+        requester_id=subject.requester_id,
         barred=frozenset(barred),
-        department_id=requisition.department_id,
-        branch_id=requisition.branch_id,
-        region_id=requisition.region_id,
+        department_id=asked.department_id,
+        branch_id=asked.branch_id,
+        region_id=asked.region_id,
     )
 
 
 def _write_escalations(
-    session: Session, requisition: Requisition, steps: Sequence[ApprovalStep]
+    session: Session, subject: SubjectRow, steps: Sequence[ApprovalStep]
 ) -> None:
     """Tell which steps are taken by somebody else than the policy named."""
     for step in steps:
         if step.auto_escalated:
             trail.write(
                 session,
-                requisition,
+                subject,
                 TrailAction.ESCALATED,
                 actor=None,
                 role=step.original_role.value,

@@ -1,4 +1,4 @@
-"""The story of a requisition: append-only rows that auditors read (domain.md §4)."""
+"""The story of a subject: append-only rows that auditors read (domain.md §4)."""
 
 import logging
 from typing import Any
@@ -6,15 +6,14 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pettycash.models.approvals import ApprovalTrail, TrailAction
-from pettycash.models.requisitions import Requisition
+from pettycash.models.approvals import ApprovalTrail, SubjectRow, TrailAction
 from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.log_events import log_event
 
 
 def write(
     session: Session,
-    requisition: Requisition,
+    subject: SubjectRow,
     action: TrailAction,
     *,
     actor: Actor | None,
@@ -36,8 +35,9 @@ def write(
         else:
             on_behalf_of = actor.user_id
     row = ApprovalTrail(
-        company_id=requisition.company_id,
-        requisition_id=requisition.id,
+        company_id=subject.company_id,
+        subject_kind=subject.subject_kind,
+        subject_id=subject.id,
         user_id=user_id,
         on_behalf_of=on_behalf_of,
         role=role,
@@ -49,12 +49,13 @@ def write(
         **story,
     )
     session.add(row)
+    told = {name: value for name, value in story.items() if value}
     log_event(
         session,
-        f"requisition.{action.value}",
-        level=logging.WARNING if any(story.values()) else logging.INFO,
-        requisition_id=requisition.id,
+        f"{subject.subject_kind}.{action.value}",
+        level=logging.WARNING if told else logging.INFO,
         role=role,
-        **{name: value for name, value in story.items() if value},
+        **{f"{subject.subject_kind}_id": subject.id},
+        **told,
     )
     return row

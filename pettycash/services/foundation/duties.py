@@ -145,7 +145,7 @@ def check(session: Session, *, user_id: UUID, duty: Duty, requisition_id: UUID) 
         raise refusal(own, duty)
 
 
-def conflicted(session: Session, known: Holders, *, requisition_id: UUID) -> frozenset[UUID]:
+def conflicted(session: Session, known: Holders, *, subject_id: UUID) -> frozenset[UUID]:
     """Approvers whose approval counts no more: it turned out that they ask for the money or get it.
 
     What was void already is not told again.
@@ -153,9 +153,7 @@ def conflicted(session: Session, known: Holders, *, requisition_id: UUID) -> fro
     both = known[Duty.APPROVER] & (known[Duty.REQUESTER] | known[Duty.RECIPIENT])
     if not both:
         return both
-    return both.intersection(
-        session.execute(STANDING, {"requisition_id": requisition_id}).scalars()
-    )
+    return both.intersection(session.execute(STANDING, {"subject_id": subject_id}).scalars())
 
 
 def reached_at(session: Session, *, destination: str) -> frozenset[UUID]:
@@ -200,7 +198,7 @@ STANDING = text(
         JOIN approval_steps s ON s.id = d.step_id AND s.status = 'approved'
         JOIN approval_rounds o ON o.id = d.round_id
             AND o.status IN ('open', 'approved', 'handed_over')
-    WHERE d.requisition_id = :requisition_id AND d.verdict IN ('approved', 'urgency_confirmed')
+    WHERE d.subject_id = :subject_id AND d.verdict IN ('approved', 'urgency_confirmed')
     """
 ).execution_options(**db.PREPARED)
 """Approvers whose approval counts."""

@@ -3,6 +3,7 @@
 An adoption is a row of the trail. Facts, number and requester stay; the adopter is a requester too.
 """
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, select
@@ -37,7 +38,7 @@ def left_behind() -> ColumnElement[bool]:
     """Open requisitions whose requester can't answer any more, nor anybody who adopted them."""
     adopted = select(ApprovalTrail.id).where(
         ApprovalTrail.company_id == Requisition.company_id,
-        ApprovalTrail.requisition_id == Requisition.id,
+        ApprovalTrail.subject_id == Requisition.id,
         ApprovalTrail.override == ADOPTED,
         ApprovalTrail.user_id.in_(answering()),
     )
@@ -52,7 +53,7 @@ def adopted_by(user_id: UUID) -> ColumnElement[bool]:
     """Requisitions of people who left, which a person adopted."""
     adopted = select(ApprovalTrail.id).where(
         ApprovalTrail.company_id == Requisition.company_id,
-        ApprovalTrail.requisition_id == Requisition.id,
+        ApprovalTrail.subject_id == Requisition.id,
         ApprovalTrail.override == ADOPTED,
         ApprovalTrail.user_id == user_id,
     )
@@ -65,13 +66,23 @@ def has_left(session: Session, user_id: UUID) -> bool:
     return found.first() is None
 
 
+def raised_by(session: Session, user_id: UUID) -> Mapping[UUID, str]:
+    """Key and number of what a person raised and may still have to answer for."""
+    rows = session.execute(
+        select(Requisition.id, Requisition.number)
+        .where(Requisition.requester_id == user_id, Requisition.status.in_(ANSWERED))
+        .order_by(Requisition.id)
+    )
+    return {row.id: row.number for row in rows}
+
+
 def adopter(session: Session, requisition: Requisition) -> UUID | None:
     """The person who adopted it last."""
     return session.execute(
         select(ApprovalTrail.user_id)
         .where(
             ApprovalTrail.company_id == requisition.company_id,
-            ApprovalTrail.requisition_id == requisition.id,
+            ApprovalTrail.subject_id == requisition.id,
             ApprovalTrail.override == ADOPTED,
         )
         .order_by(ApprovalTrail.id.desc())

@@ -87,7 +87,7 @@ def requisitions(actor: Actor) -> ColumnElement[bool]:
         ),
         Membership.user_id.not_in(requesters.answering()),
     )
-    decides = select(ApprovalStep.requisition_id).join(
+    decides = select(ApprovalStep.subject_id).join(
         StepAssignee, StepAssignee.step_id == ApprovalStep.id
     )
     return or_(

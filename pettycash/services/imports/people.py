@@ -31,7 +31,7 @@ from pettycash.models.access import (
 from pettycash.runtime import errors
 from pettycash.services.access import organisation, people, role_assignments
 from pettycash.services.access.identity import links, usernames
-from pettycash.services.foundation import duties
+from pettycash.services.foundation import decisions, duties
 from pettycash.services.foundation.permissions import ADMINISTRATORS
 from pettycash.services.imports.declared import (
     By,
@@ -46,7 +46,6 @@ from pettycash.services.imports.declared import (
     WordsColumn,
 )
 from pettycash.services.imports.runs import register
-from pettycash.services.operations import changes
 
 
 class Kind(StrEnum):
@@ -211,7 +210,7 @@ class PeopleWork:
             self._result(Kind.PERSON, before, wanted, given), note=self._note(row, given)
         )
         if result.outcome is Outcome.UPDATED and user_id in self._deciders():
-            raise changes.OwnBenefit
+            raise decisions.AboutYourself
         return result
 
     def _deciders(self) -> set[UUID]:

@@ -40,11 +40,11 @@ VARIANCES = Listing(
         "variance_amount",
         "currency",
         "reason",
-        "initiated_by",
+        "proposed_by",
         "created_at",
         "decided_by",
         "decided_at",
         "decision_reason",
     ),
-    people=("initiated_by", "decided_by"),
+    people=("proposed_by", "decided_by"),
 )

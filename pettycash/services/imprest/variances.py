@@ -29,7 +29,14 @@ from pettycash.models.payments import Payment
 from pettycash.runtime import db, errors, money
 from pettycash.runtime.crash_points import crash_point
 from pettycash.runtime.money import Currency
-from pettycash.services.foundation import company_settings, duties, numbers, visibility
+from pettycash.services.foundation import (
+    company_settings,
+    decisions,
+    duties,
+    numbers,
+    visibility,
+)
+from pettycash.services.foundation.decisions import DecisionKind
 from pettycash.services.foundation.duties import Duty
 from pettycash.services.foundation.live_roles import live_assignments
 from pettycash.services.foundation.uow import Uow
@@ -70,28 +77,10 @@ class AlreadyPending(errors.Conflict):
     code = "variance.already_pending"
 
 
-class VarianceAlreadyDecided(errors.Conflict):
-    """The variance was approved or rejected already."""
-
-    code = "variance.already_decided"
-
-
-class OwnVariance(errors.NotAllowed):
-    """You recorded this variance; another person must decide on it."""
-
-    code = "variance.own"
-
-
 class VarianceNeedsCfo(errors.NotAllowed):
     """The fund's variances of this month would exceed materiality; the cfo must decide."""
 
     code = "variance.cfo_required"
-
-
-class VarianceNeedsReason(errors.RuleViolation):
-    """A variance needs a reason, and so does its rejection."""
-
-    code = "variance.reason_required"
 
 
 def record(
@@ -113,9 +102,10 @@ def record(
     Raises:
         PaymentNotFound: none such within scope.
         NotSeparate: the actor asked for the money, or gets it.
+        NotAProposer: their roles do not record variances.
         NotPaid: the books have no payment of it.
         AlreadyPending: one of this kind waits for a decision.
-        WrongDirection, InvalidVariance, VarianceNeedsReason: what was said can't be so.
+        WrongDirection, InvalidVariance, ReasonMissing: what was said can't be so.
     """
     session = uow.session
     visibility.payment(uow, payment_id=payment_id)
@@ -123,8 +113,7 @@ def record(
     payment = db.lock(session, Payment, payment_id)
     assert payment is not None, "payments are never deleted"
     paid_amount = check_recording(uow, payment)
-    if not reason.strip():
-        raise VarianceNeedsReason
+    reason = decisions.required(reason)
     # Before the sum: what waits no more has either been refused or counts in it.
     pending = session.execute(
         select(VarianceAdjustment.id).where(
@@ -159,11 +148,11 @@ def record(
         currency=payment.currency,
         original_amount=booked,
         adjusted_amount=adjusted_amount,
-        reason=reason.strip(),
+        reason=reason,
         status=VarianceStatus.PENDING,
-        initiated_by=uow.actor.user_id,
         version=1,
     )
+    decisions.propose(Uow(session, uow.actor, uow.now), VARIANCE, adjustment)
     session.add(adjustment)
     session.flush()  # the difference is the database's to compute
     crash_point("variances.recorded")
@@ -198,15 +187,18 @@ def approve(uow: Uow, *, variance_id: UUID, comment: str | None = None) -> Varia
     """Accept a variance and post it, dated today.
 
     Raises:
-        VarianceNotFound, VarianceAlreadyDecided: there is nothing to decide.
-        OwnVariance: the approver recorded it.
+        VarianceNotFound, AlreadyDecided: there is nothing to decide.
+        OwnProposal, NotADecider: see `decisions.accept`.
         NotSeparate: the approver asked for the money, or gets it.
         VarianceNeedsCfo: it is too much for the group finance manager.
         PeriodClosed: this month is closed for decisions.
     """
     session = uow.session
-    found = _decide(uow, variance_id, VarianceStatus.APPROVED)
-    found.decision_reason = (comment or "").strip() or None
+    uow = Uow(session, uow.actor, uow.now)
+    found = _locked(uow, variance_id)
+    decisions.accept(uow, VARIANCE, found, reason=comment)
+    found.status = VarianceStatus.APPROVED
+    found.version += 1
     payment = session.get(Payment, found.payment_id) if found.payment_id is not None else None
     entry = posting_rules.variance(
         session, adjustment=found, payment=payment, occurred_at=uow.now, by=uow.actor.user_id
@@ -224,54 +216,37 @@ def reject(uow: Uow, *, variance_id: UUID, reason: str) -> VarianceAdjustment:
     """Refuse a variance; nothing is posted.
 
     Raises:
-        VarianceNotFound, VarianceAlreadyDecided: there is nothing to decide.
-        OwnVariance: the decider recorded it.
+        VarianceNotFound, AlreadyDecided: there is nothing to decide.
+        OwnProposal, NotADecider, ReasonMissing: see `decisions.refuse`.
         NotSeparate: the decider asked for the money, or gets it.
         VarianceNeedsCfo: it is too much for the group finance manager.
-        VarianceNeedsReason: no reason.
     """
-    if not reason.strip():
-        raise VarianceNeedsReason
-    found = _decide(uow, variance_id, VarianceStatus.REJECTED)
-    found.decision_reason = reason.strip()
+    uow = Uow(uow.session, uow.actor, uow.now)
+    found = _locked(uow, variance_id)
+    decisions.refuse(uow, VARIANCE, found, reason=reason)
+    found.status = VarianceStatus.REJECTED
+    found.version += 1
     return found
 
 
-def _decide(uow: Uow, variance_id: UUID, status: VarianceStatus) -> VarianceAdjustment:
+def _locked(uow: Uow, variance_id: UUID) -> VarianceAdjustment:
     found = db.lock(uow.session, VarianceAdjustment, variance_id)
     if found is None:
         raise VarianceNotFound
     if not uow.actor.has(Role.CFO):
         _take_turns(uow.session, found)
-    check_decision(uow, found)
-    found.status = status
-    found.decided_by = uow.actor.user_id
-    found.decided_at = uow.now
-    found.version += 1
     return found
 
 
-def check_decision(uow: Uow, found: VarianceAdjustment) -> None:
-    """Refuse who may not decide a variance as it stands.
-
-    Raises:
-        VarianceAlreadyDecided: there is nothing to decide.
-        OwnVariance: the decider recorded it.
-        NotSeparate: the decider asked for the money, or gets it.
-        VarianceNeedsCfo: it is too much for the group finance manager.
-    """
-    if found.status is not VarianceStatus.PENDING:
-        raise VarianceAlreadyDecided(f"The variance is {found.status.value}.")
-    if found.initiated_by == uow.actor.user_id:
-        raise OwnVariance
+def _check_decider(uow: Uow, found: VarianceAdjustment) -> None:
+    """Refuse whom it benefits, and the group finance manager what is too much for them."""
+    session, actor, now = uow.session, uow.actor, uow.now
     benefits = frozenset[UUID]()
     if found.payment_id is not None:
-        requisition_id = uow.session.get_one(Payment, found.payment_id).requisition_id
-        benefits = _check_benefit(uow, requisition_id=requisition_id)
-    if not uow.actor.has(Role.CFO) and _cfos(uow.session, now=uow.now) - benefits - {
-        found.initiated_by
-    }:
-        _check_materiality(uow.session, found, now=uow.now)
+        requisition_id = session.get_one(Payment, found.payment_id).requisition_id
+        benefits = _check_benefit(Uow.of(session, actor), requisition_id=requisition_id)
+    if not actor.has(Role.CFO) and _cfos(session, now=now) - benefits - {found.proposed_by}:
+        _check_materiality(session, found, now=now)
 
 
 def _check_benefit(uow: Uow, *, requisition_id: UUID) -> frozenset[UUID]:
@@ -367,3 +342,19 @@ def _counter(
             errors={"counter_account_id": [f"It is an active account of kind {allowed}."]}
         )
     return account.id
+
+
+VARIANCE = decisions.declare(
+    DecisionKind(
+        name="variances",
+        model=VarianceAdjustment,
+        waits={"status": VarianceStatus.PENDING},
+        proposing="payments.record_variance",
+        accepting="variances.approve",
+        refusing="variances.reject",
+        check=_check_decider,
+        link="/api/variances/{id}/",
+        what=lambda found: found.kind,
+        amount=lambda found: found.variance_amount,
+    )
+)

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from pettycash.models.base import new_id
 from pettycash.models.ledger import JournalEntry, LedgerPeriod, PeriodState
 from pettycash.runtime import clock, errors
-from pettycash.services.foundation import company_settings, security_log
+from pettycash.services.foundation import company_settings, decisions, security_log
+from pettycash.services.foundation.decisions import DecisionKind
 from pettycash.services.foundation.listings import Filter, Listing, days
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import posting
@@ -39,12 +40,6 @@ class IllegalPeriodState(errors.Conflict):
     code = "period.illegal_state"
 
 
-class OwnSoftClose(errors.NotAllowed):
-    """You closed this month softly; another person must close it hard."""
-
-    code = "period.second_person_needed"
-
-
 def soft_close(uow: Uow, *, month: date) -> LedgerPeriod:
     """Stop people's decisions in a month that is over; facts are still dated in it.
 
@@ -52,14 +47,14 @@ def soft_close(uow: Uow, *, month: date) -> LedgerPeriod:
         PeriodNotOver: it is not over yet.
         IllegalPeriodState: it is closed.
         NotInOrder: an earlier month with postings is open.
+        NotAProposer: the actor's roles do not close months.
     """
     period = _locked(uow, month)
     _check_state(period, S.OPEN)
     _check_over(uow.session, month, uow.now)
     _check_earlier(uow.session, month, closed=(S.SOFT_CLOSED, S.HARD_CLOSED))
+    decisions.propose(Uow(uow.session, uow.actor, uow.now), CLOSING, period)
     period.state = S.SOFT_CLOSED
-    period.soft_closed_by = uow.actor.user_id
-    period.soft_closed_at = uow.now
     return _changed(uow, period)
 
 
@@ -67,18 +62,17 @@ def hard_close(uow: Uow, *, month: date) -> LedgerPeriod:
     """Close a month for good: what still comes rolls forward to the next open one.
 
     Raises:
-        IllegalPeriodState: it is not softly closed.
-        OwnSoftClose: the same person closed it softly.
+        IllegalPeriodState: it is open.
+        AlreadyDecided: it is closed for good.
+        OwnProposal: the same person closed it softly.
+        NotADecider: the actor's roles do not close months for good.
         NotInOrder: an earlier month is not closed for good.
     """
     period = _locked(uow, month)
-    _check_state(period, S.SOFT_CLOSED)
-    if period.soft_closed_by == uow.actor.user_id:
-        raise OwnSoftClose
-    _check_earlier(uow.session, month, closed=(S.HARD_CLOSED,))
+    if period.state is S.OPEN:
+        raise IllegalPeriodState("The month is open: close it softly first.")
+    decisions.accept(Uow(uow.session, uow.actor, uow.now), CLOSING, period)
     period.state = S.HARD_CLOSED
-    period.hard_closed_by = uow.actor.user_id
-    period.hard_closed_at = uow.now
     return _changed(uow, period)
 
 
@@ -95,8 +89,8 @@ def reopen(uow: Uow, *, month: date) -> LedgerPeriod:
     if uow.session.execute(later.limit(1)).first() is not None:
         raise NotInOrder("A later month is closed: reopen it first.")
     period.state = S.OPEN
-    period.soft_closed_by = None
-    period.soft_closed_at = None
+    period.proposed_by = None
+    period.proposed_at = None
     return _changed(uow, period)
 
 
@@ -127,10 +121,10 @@ def _months(uow: Uow) -> Select[*tuple[Any, ...]]:
         select(
             MONTH.label("month"),
             STATE.label("state"),
-            LedgerPeriod.soft_closed_by,
-            LedgerPeriod.soft_closed_at,
-            LedgerPeriod.hard_closed_by,
-            LedgerPeriod.hard_closed_at,
+            LedgerPeriod.proposed_by,
+            LedgerPeriod.proposed_at,
+            LedgerPeriod.decided_by,
+            LedgerPeriod.decided_at,
         )
         .select_from(MONTHS)
         .outerjoin(LedgerPeriod, LedgerPeriod.month == MONTH)
@@ -146,8 +140,8 @@ PERIODS = Listing(
         **days(MONTH),
     },
     orders={"newest": (MONTH.desc(),), "oldest": (MONTH,)},
-    columns=("month", "state", "soft_closed_by", "hard_closed_by"),
-    people=("soft_closed_by", "hard_closed_by"),
+    columns=("month", "state", "proposed_by", "decided_by"),
+    people=("proposed_by", "decided_by"),
 )
 """A month counts where its first day lies between the days."""
 
@@ -224,3 +218,22 @@ def _changed(uow: Uow, period: LedgerPeriod) -> LedgerPeriod:
         actor=uow.actor,
     )
     return period
+
+
+def _check_months_before(uow: Uow, period: LedgerPeriod) -> None:
+    _check_earlier(uow.session, period.month, closed=(S.HARD_CLOSED,))
+
+
+CLOSING = decisions.declare(
+    DecisionKind(
+        name="periods",
+        model=LedgerPeriod,
+        waits={"state": S.SOFT_CLOSED},
+        proposing="periods.soft_close",
+        accepting="periods.hard_close",
+        check=_check_months_before,
+        link="/api/periods/",
+        what=lambda period: f"{period.month:%Y-%m}",
+    )
+)
+"""The hard close of a month, which its soft close proposes."""

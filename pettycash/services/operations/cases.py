@@ -19,8 +19,15 @@ from pettycash.models.access import Membership, Role, RoleAssignment, User
 from pettycash.models.base import new_id
 from pettycash.models.operations import Case, CaseKind, CaseStatus, Severity
 from pettycash.runtime import db, errors
-from pettycash.services.foundation import company_settings, outbox, permissions, security_log
+from pettycash.services.foundation import (
+    company_settings,
+    decisions,
+    outbox,
+    permissions,
+    security_log,
+)
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.decisions import DecisionKind
 from pettycash.services.foundation.log_events import log_event
 from pettycash.services.foundation.uow import Uow
 
@@ -46,36 +53,6 @@ class CaseResolved(errors.Conflict):
     """The case has been resolved already."""
 
     code = "case.already_resolved"
-
-
-class NothingProposed(errors.Conflict):
-    """This case has no open proposal; new evidence voids an earlier one."""
-
-    code = "case.nothing_proposed"
-
-
-class ProposalStands(errors.Conflict):
-    """A proposal for this case is open; confirm or decline it first."""
-
-    code = "case.already_proposed"
-
-
-class CaseChanged(errors.Conflict):
-    """The case was changed since you read it; read it again."""
-
-    code = "case.stale"
-
-
-class OwnProposal(errors.NotAllowed):
-    """You proposed how this case ends; a second person must confirm it."""
-
-    code = "case.own_proposal"
-
-
-class NotAResolver(errors.NotAllowed):
-    """Your roles do not let you decide how a case ends."""
-
-    code = "case.not_a_resolver"
 
 
 class NotAnOwner(errors.RuleViolation):
@@ -179,8 +156,8 @@ def close(
     if found is None:
         return None
     found.status = CaseStatus.RESOLVED
-    found.resolved_at = now
-    found.resolved_by = resolved_by if resolved_by != found.proposed_by else None
+    found.decided_at = now
+    found.decided_by = resolved_by if resolved_by != found.proposed_by else None
     found.evidence = {**found.evidence, "closed": note}
     found.version += 1
     return found
@@ -216,6 +193,7 @@ def assign(uow: Uow, *, case_id: UUID, owner_id: UUID | None) -> Case:
             approver needs no role.
     """
     case = _locked(uow.session, case_id)
+    check_open(case)
     if owner_id is not None and not may_own(uow.session, owner_id, uow.now):
         raise NotAnOwner(errors={"owner_id": ["No active person who looks after cases."]})
     case.owner_id = owner_id
@@ -228,17 +206,15 @@ def propose(uow: Uow, *, case_id: UUID, proposal: Mapping[str, Any]) -> Case:
     """Say how a case should end, with evidence; a second person confirms. JSON values.
 
     Raises:
-        CaseNotFound, CaseResolved, ProposalStands: there is nothing to propose.
-        NotAResolver: the actor holds no role of RESOLVERS.
+        CaseNotFound, AlreadyDecided, ProposalStands: there is nothing to propose.
+        NotAProposer: the actor holds no role of RESOLVERS.
     """
+    uow = Uow(uow.session, uow.actor, uow.now)
     case = _locked(uow.session, case_id)
-    _check_resolver(case, uow.actor)
-    if case.status is CaseStatus.PROPOSED:
-        raise ProposalStands
+    _check_proposing(uow, case)
+    decisions.propose(uow, ENDING, case)
     case.status = CaseStatus.PROPOSED
     case.proposal = dict(proposal)
-    case.proposed_by = uow.actor.user_id
-    case.proposed_at = uow.now
     case.version += 1
     _log_event(uow, case, "proposed", {"proposal": case.proposal})
     return case
@@ -250,8 +226,9 @@ def to_confirm(uow: Uow, *, case_id: UUID, version: int) -> Case:
     Raises:
         as `confirm`.
     """
-    case = _proposed(uow, case_id, version)
-    check_resolving(case, actor=uow.actor)
+    case = _locked(uow.session, case_id)
+    decisions.check(Uow.of(uow.session, uow.actor), ENDING, case)
+    decisions.check_seen(ENDING, case, str(version))
     return case
 
 
@@ -259,15 +236,14 @@ def confirm(uow: Uow, *, case_id: UUID, version: int) -> Case:
     """Agree to what the version that was seen proposes; the caller then does what it says.
 
     Raises:
-        CaseNotFound, CaseResolved, NothingProposed: there is nothing to confirm.
+        CaseNotFound, AlreadyDecided, NothingProposed: there is nothing to confirm.
         OwnProposal: the proposer confirms.
-        NotAResolver: the actor holds no role of RESOLVERS.
-        CaseChanged: `version` is not that of the case any more.
+        NotADecider: the actor holds no role of RESOLVERS.
+        StaleDecision: `version` is not that of the case any more.
     """
-    case = to_confirm(uow, case_id=case_id, version=version)
+    case = _locked(uow.session, case_id)
+    decisions.accept(Uow(uow.session, uow.actor, uow.now), ENDING, case, seen=str(version))
     case.status = CaseStatus.RESOLVED
-    case.resolved_by = uow.actor.user_id
-    case.resolved_at = uow.now
     case.version += 1
     _log_event(uow, case, "resolved", {"proposal": case.proposal})
     return case
@@ -276,10 +252,18 @@ def confirm(uow: Uow, *, case_id: UUID, version: int) -> Case:
 def decline(uow: Uow, *, case_id: UUID, version: int, reason: str) -> Case:
     """Disagree with what was proposed: the case is open again, the proposal stays as evidence.
 
+    Whoever proposed it may take it back so.
+
     Raises:
-        CaseNotFound, CaseResolved, NothingProposed, NotAResolver, CaseChanged: as `confirm`.
+        CaseNotFound, AlreadyDecided, NothingProposed, NotADecider, StaleDecision: as `confirm`.
     """
-    case = _proposed(uow, case_id, version)
+    uow = Uow.of(uow.session, uow.actor)
+    case = _locked(uow.session, case_id)
+    if case.proposed_by == uow.actor.user_id:
+        decisions.check_withdrawing(uow, ENDING, case)
+    else:
+        decisions.check(uow, ENDING, case)
+    decisions.check_seen(ENDING, case, str(version))
     declined = {"declined_by": str(uow.actor.user_id), "reason": reason}
     _void_proposal(case, **declined)
     case.version += 1
@@ -330,7 +314,6 @@ def _locked(session: Session, case_id: UUID) -> Case:
     case = db.lock(session, Case, case_id)
     if case is None:
         raise CaseNotFound
-    check_open(case)
     return case
 
 
@@ -344,33 +327,32 @@ def check_open(case: Case) -> None:
         raise CaseResolved
 
 
-def check_resolving(case: Case, *, actor: Actor) -> None:
+def check_resolving(uow: Uow, case: Case) -> None:
     """Refuse who may neither propose how a case ends nor confirm what is proposed.
 
     Raises:
-        CaseResolved, NotAResolver, OwnProposal: see `propose` and `confirm`.
+        AlreadyDecided, NotAProposer, NotADecider, OwnProposal: see `propose` and `confirm`.
     """
-    check_open(case)
-    _check_resolver(case, actor)
-    if case.proposed_by == actor.user_id:
-        raise OwnProposal
+    if case.status is CaseStatus.PROPOSED:
+        decisions.check(uow, ENDING, case)
+    else:
+        _check_proposing(uow, case)
 
 
-def _proposed(uow: Uow, case_id: UUID, version: int) -> Case:
-    """The case with the proposal that the actor has seen, locked."""
-    case = _locked(uow.session, case_id)
-    _check_resolver(case, uow.actor)
-    if case.status is not CaseStatus.PROPOSED:
-        raise NothingProposed
-    if case.version != version:
-        raise CaseChanged
-    return case
+def _check_proposing(uow: Uow, case: Case) -> None:
+    decisions.check_proposing(uow, ENDING, case)
+    if not _resolves(case, uow.actor):
+        raise decisions.NotAProposer
 
 
-def _check_resolver(case: Case, actor: Actor) -> None:
-    is_escalated = actor.is_escalation_approver and case.owner_id == actor.user_id
-    if not is_escalated and not actor.has(*RESOLVERS):
-        raise NotAResolver
+def _check_decider(uow: Uow, case: Case) -> None:
+    if not _resolves(case, uow.actor):
+        raise decisions.NotADecider
+
+
+def _resolves(case: Case, actor: Actor) -> bool:
+    """The escalation approver ends what is theirs to look after."""
+    return actor.has(*RESOLVERS) or case.owner_id == actor.user_id
 
 
 def may_own(session: Session, user_id: UUID, now: datetime) -> bool:
@@ -403,3 +385,20 @@ def _log_event(uow: Uow, case: Case, outcome: str, detail: Mapping[str, Any]) ->
         detail={"case_id": str(case.id), "kind": case.kind.value, **detail},
         actor=uow.actor,
     )
+
+
+ENDING = decisions.declare(
+    DecisionKind(
+        name="cases",
+        model=Case,
+        waits={"status": CaseStatus.PROPOSED},
+        proposing="cases.resolve",
+        accepting="cases.resolve",
+        check=_check_decider,
+        seen=lambda case: str(case.version),
+        asked=visible,
+        link="/api/cases/{id}/",
+        what=lambda case: case.kind,
+    )
+)
+"""How a case ends. Of one about money, `case_resolutions` asks for more."""

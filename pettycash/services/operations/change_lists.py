@@ -31,7 +31,7 @@ CHANGES = Listing(
         "proposed_by",
         "decided_by",
         "decided_at",
-        "comment",
+        "decision_reason",
     ),
     people=("proposed_by", "decided_by", "decider_id"),
 )

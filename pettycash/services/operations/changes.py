@@ -5,14 +5,13 @@ registers its kinds when it is imported; a proposal keeps the checked payload, a
 calls the kind's `apply` in the same transaction.
 """
 
-import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, false, or_, select, true
+from sqlalchemy import ColumnElement, and_, false, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from pettycash.models.access import Role
@@ -22,8 +21,9 @@ from pettycash.models.payments import Payment
 from pettycash.models.requisitions import Requisition
 from pettycash.runtime import db, errors
 from pettycash.runtime.sanitising import sanitise
-from pettycash.services.foundation import security_log
+from pettycash.services.foundation import decisions, security_log
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.decisions import DecisionKind
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import security_alerts
 
@@ -31,7 +31,6 @@ Apply = Callable[[Uow, Change], None]
 Subject = Callable[[Change], UUID | None]
 Lock = Callable[[Session, Change], None]
 
-REASON_LENGTH_MAX = 1000
 ROWS = "rows"
 """The part of a payload that is read with the one change alone, by those who decide it: lists and
 logs leave it out."""
@@ -59,60 +58,6 @@ class UnknownChange(errors.RuleViolation):
     """This kind of change does not exist, or is proposed at an endpoint of its own."""
 
     code = "change.unknown_kind"
-
-
-class ReasonMissing(errors.RuleViolation):
-    """A proposal needs a reason, and so does its rejection."""
-
-    code = "change.reason_required"
-
-
-class AlreadyDecided(errors.Conflict):
-    """The change was confirmed, rejected or withdrawn already."""
-
-    code = "change.already_decided"
-
-
-class OwnChange(errors.NotAllowed):
-    """You proposed this change; a second person must confirm it."""
-
-    code = "change.own"
-
-
-class OwnBenefit(errors.NotAllowed):
-    """You can't confirm a change about yourself, nor propose one that gives you a duty."""
-
-    code = "change.about_yourself"
-
-
-class NotAProposer(errors.NotAllowed):
-    """Your roles do not let you propose this kind of change."""
-
-    code = "change.not_a_proposer"
-
-
-class NotAConfirmer(errors.NotAllowed):
-    """Your roles do not let you decide this kind of change."""
-
-    code = "change.not_a_confirmer"
-
-
-class StaleChange(errors.Conflict):
-    """The change was altered since you read it; read it again, then decide."""
-
-    code = "change.stale_digest"
-
-
-class DigestMissing(errors.RuleViolation):
-    """A decision on this change needs the decision_digest of what you read."""
-
-    code = "change.digest_required"
-
-
-class NotTheProposer(errors.NotAllowed):
-    """Only the person who proposed a change can withdraw it; others can reject it."""
-
-    code = "change.not_the_proposer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,27 +154,27 @@ def propose(
     Raises:
         UnknownChange: nobody registered the kind.
         NotAProposer: the actor lacks the role.
-        OwnBenefit: the actor would gain by it.
-        ReasonMissing: the reason is blank or longer than REASON_LENGTH_MAX.
+        AboutYourself: the actor would gain by it.
+        ReasonMissing: the reason is blank or too long.
     """
     actor = uow.actor
     known = _known(kind)
     if not actor.has(*known.proposers):
-        raise NotAProposer
+        raise decisions.NotAProposer
     change = Change(
         id=new_id(),
         company_id=actor.company_id,
         kind=kind,
         object_id=object_id,
         payload=dict(payload),
-        reason=_reason(reason),
+        reason=decisions.required(reason),
         digest=digest,
         decider_id=decider_id,
         status=ChangeStatus.PROPOSED,
-        proposed_by=actor.user_id,
     )
     if known.benefits and known.about is not None and known.about(change) == actor.user_id:
-        raise OwnBenefit
+        raise decisions.AboutYourself
+    decisions.propose(Uow(uow.session, actor, uow.now), CHANGE, change)
     uow.session.add(change)
     uow.session.flush()  # its time is the database's, and the answer shows it
     _log_event(uow, change, "proposed")
@@ -249,7 +194,7 @@ def propose_any(
     if known.read is None:
         raise UnknownChange(f"A change of kind {kind} is proposed at its own endpoint.")
     if not uow.actor.has(*known.proposers):
-        raise NotAProposer
+        raise decisions.NotAProposer
     checked = known.read(uow.session, ChangeProposal(object_id=object_id, payload=payload), uow.now)
     return propose(
         uow, kind=kind, object_id=checked.object_id, payload=checked.payload, reason=reason
@@ -310,16 +255,18 @@ def confirm(
 
     Raises:
         ChangeNotFound, AlreadyDecided: there is nothing to decide.
-        OwnChange: the proposer confirms.
-        NotAConfirmer: neither a holder of the kind's right nor the cfo, or not who is asked.
-        OwnBenefit: the change is about the confirmer.
-        DigestMissing, StaleChange: the proposal has a digest, and another one was sent, or none.
+        OwnProposal: the proposer confirms.
+        NotADecider: neither a holder of the kind's right nor the cfo, or not who is asked.
+        AboutYourself: the change is about the confirmer.
+        DigestMissing, StaleDecision: the proposal has a digest, and another one was sent, or none.
         Whatever the kind refuses when it is applied.
     """
-    change = _open(uow.session, change_id)
-    kind = check_confirming(uow, change)
-    _check_digest(change, digest)
-    _decide(change, ChangeStatus.EFFECTIVE, uow.actor, comment=comment, now=uow.now)
+    change = _locked(uow.session, change_id)
+    decisions.accept(
+        Uow(uow.session, uow.actor, uow.now), CHANGE, change, seen=digest, reason=comment
+    )
+    change.status = ChangeStatus.EFFECTIVE
+    kind = _known(change.kind)
     kind.apply(uow, change)
     event_id = _log_event(uow, change, "confirmed")
     if kind.alerts:
@@ -331,17 +278,14 @@ def reject(uow: Uow, *, change_id: UUID, digest: str | None = None, comment: str
     """Refuse a proposal, with a reason, as the second person.
 
     Raises:
-        ChangeNotFound, AlreadyDecided, OwnChange, NotAConfirmer, DigestMissing, StaleChange: see
+        ChangeNotFound, AlreadyDecided, OwnProposal, NotADecider, DigestMissing, StaleDecision: see
             `confirm`.
         ReasonMissing: no comment.
     """
-    change = _open(uow.session, change_id)
-    kind = check_rejecting(uow, change)
-    _check_digest(change, digest)
-    _decide(change, ChangeStatus.REJECTED, uow.actor, comment=_reason(comment), now=uow.now)
-    if kind.ended is not None:
-        kind.ended(uow, change)
-    _log_event(uow, change, "rejected")
+    change = _locked(uow.session, change_id)
+    uow = Uow(uow.session, uow.actor, uow.now)
+    decisions.refuse(uow, CHANGE, change, seen=digest, reason=comment)
+    _end(uow, change, ChangeStatus.REJECTED)
     return change
 
 
@@ -352,13 +296,11 @@ def withdraw(uow: Uow, *, change_id: UUID) -> Change:
         ChangeNotFound, AlreadyDecided: there is nothing to withdraw.
         NotTheProposer: it is somebody else's.
     """
-    change = _open(uow.session, change_id)
-    check_withdrawing(change, actor=uow.actor)
-    _decide(change, ChangeStatus.WITHDRAWN, uow.actor, comment=None, now=uow.now)
-    ended = _known(change.kind).ended
-    if ended is not None:
-        ended(uow, change)
-    _log_event(uow, change, "withdrawn")
+    change = _locked(uow.session, change_id)
+    uow = Uow(uow.session, uow.actor, uow.now)
+    decisions.check_withdrawing(uow, CHANGE, change)
+    decisions.write(uow, change, None)
+    _end(uow, change, ChangeStatus.WITHDRAWN)
     return change
 
 
@@ -368,7 +310,8 @@ def drop_redirect(uow: Uow, of: Payment | Requisition, *, comment: str) -> None:
         return
     change = db.lock(uow.session, Change, of.open_redirect_id)
     assert change is not None, "an open proposal is never deleted"
-    _decide(change, ChangeStatus.WITHDRAWN, uow.actor, comment=comment, now=uow.now)
+    decisions.write(Uow(uow.session, uow.actor, uow.now), change, comment)
+    change.status = ChangeStatus.WITHDRAWN
     _log_event(uow, change, "withdrawn")
     of.open_redirect_id = None
 
@@ -380,7 +323,7 @@ def _known(kind: str) -> ChangeKind:
     return known
 
 
-def _open(session: Session, change_id: UUID) -> Change:
+def _locked(session: Session, change_id: UUID) -> Change:
     change = session.get(Change, change_id)
     if change is None:
         raise ChangeNotFound
@@ -390,78 +333,40 @@ def _open(session: Session, change_id: UUID) -> Change:
     change = db.lock(session, Change, change_id)
     if change is None:
         raise ChangeNotFound
-    _check_open(change)
     return change
 
 
-def check_confirming(uow: Uow, change: Change) -> ChangeKind:
-    """Refuse who may not confirm a change as it stands; its kind.
-
-    Raises:
-        AlreadyDecided, OwnChange, NotAConfirmer, OwnBenefit: see `confirm`.
-    """
-    kind = check_rejecting(uow, change)
-    if kind.about is not None and kind.about(change) == uow.actor.user_id:
-        raise OwnBenefit
-    return kind
+def _end(uow: Uow, change: Change, status: ChangeStatus) -> None:
+    change.status = status
+    ended = _known(change.kind).ended
+    if ended is not None:
+        ended(uow, change)
+    _log_event(uow, change, status.value)
 
 
-def check_withdrawing(change: Change, *, actor: Actor) -> None:
-    """Refuse who may not withdraw a change as it stands.
-
-    Raises:
-        AlreadyDecided, NotTheProposer: see `withdraw`.
-    """
-    _check_open(change)
-    if change.proposed_by != actor.user_id:
-        raise NotTheProposer
-
-
-def _check_open(change: Change) -> None:
-    if change.status is not ChangeStatus.PROPOSED:
-        raise AlreadyDecided(f"The change is {change.status.value}.")
-
-
-def check_rejecting(uow: Uow, change: Change) -> ChangeKind:
-    """Refuse who may not reject a change as it stands; its kind.
-
-    Raises:
-        AlreadyDecided, OwnChange, NotAConfirmer: see `reject`.
-    """
-    _check_open(change)
+def _check_decider(uow: Uow, change: Change) -> None:
     kind = _known(change.kind)
-    if change.proposed_by == uow.actor.user_id:
-        raise OwnChange
     if kind.check_decider is not None:
         kind.check_decider(uow, change)
     elif not uow.actor.has(*kind.confirmers, Role.CFO):
-        raise NotAConfirmer
-    return kind
+        raise decisions.NotADecider
 
 
-def _check_digest(change: Change, digest: str | None) -> None:
-    if change.digest is not None:
-        if digest is None:
-            raise DigestMissing(errors={"decision_digest": ["Send back what you read."]})
-        sent = digest.strip().lower().encode("ascii", "replace")
-        if not hmac.compare_digest(change.digest.hex().encode(), sent):
-            raise StaleChange
+def _check_benefit(uow: Uow, change: Change) -> None:
+    about = _known(change.kind).about
+    if about is not None and about(change) == uow.actor.user_id:
+        raise decisions.AboutYourself
 
 
-def _decide(
-    change: Change, status: ChangeStatus, actor: Actor, *, comment: str | None, now: datetime
-) -> None:
-    change.status = status
-    change.decided_by = actor.user_id
-    change.decided_at = now
-    change.comment = comment
+def _asked(actor: Actor) -> ColumnElement[bool]:
+    """Changes that a person sees and decides, or that they alone are asked for.
 
-
-def _reason(text: str) -> str:
-    stripped = text.strip()
-    if not stripped or len(stripped) > REASON_LENGTH_MAX:
-        raise ReasonMissing(f"A reason has 1 to {REASON_LENGTH_MAX} characters.")
-    return stripped
+    A redirect waits in the inbox, beside the requisition that it is about.
+    """
+    me = actor.user_id
+    return and_(
+        visible(actor), Change.kind != "redirect", func.coalesce(Change.decider_id, me) == me
+    )
 
 
 def _log_event(uow: Uow, change: Change, outcome: str) -> UUID:
@@ -477,3 +382,21 @@ def _log_event(uow: Uow, change: Change, outcome: str) -> UUID:
         },
         actor=uow.actor,
     )
+
+
+CHANGE = decisions.declare(
+    DecisionKind(
+        name="changes",
+        model=Change,
+        waits={"status": ChangeStatus.PROPOSED},
+        accepting="changes.confirm",
+        refusing="changes.reject",
+        check=_check_decider,
+        check_accepting=_check_benefit,
+        seen=lambda change: None if change.digest is None else change.digest.hex(),
+        asked=_asked,
+        link="/api/changes/{id}/",
+        what=lambda change: change.kind,
+    )
+)
+"""A change of whatever kind: who decides it is the kind's."""

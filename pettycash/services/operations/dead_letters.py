@@ -52,7 +52,7 @@ def open_missing_cases(session: Session, *, now: datetime) -> list[UUID]:
     has_case = exists().where(
         Case.kind == CaseKind.DEAD_LETTER,
         Case.object_id == OutboxMessage.id,
-        or_(Case.status != CaseStatus.RESOLVED, Case.resolved_at >= OutboxMessage.dead_lettered_at),
+        or_(Case.status != CaseStatus.RESOLVED, Case.decided_at >= OutboxMessage.dead_lettered_at),
     )
     found = session.execute(
         select(OutboxMessage)

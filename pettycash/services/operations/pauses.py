@@ -19,8 +19,9 @@ from pettycash.models.imprest import ProviderAccount, Store
 from pettycash.models.operations import Pause, PauseScope, PlatformPause
 from pettycash.models.payments import AttemptState, Payment, PaymentAttempt
 from pettycash.runtime import db, errors
-from pettycash.services.foundation import outbox, security_log
+from pettycash.services.foundation import decisions, outbox, security_log
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.decisions import DecisionKind
 from pettycash.services.foundation.listings import Find, Listing, days, exact, flag, many, since
 from pettycash.services.foundation.uow import Uow
 
@@ -48,28 +49,10 @@ class AlreadyPaused(errors.Conflict):
     code = "pause.already_paused"
 
 
-class AlreadyResumed(errors.Conflict):
-    """The pause is over already."""
-
-    code = "pause.already_resumed"
-
-
-class OwnResumption(errors.NotAllowed):
-    """You asked to resume; a second person must confirm it."""
-
-    code = "pause.second_person_needed"
-
-
 class NotAPauser(errors.NotAllowed):
-    """Only an operator, treasury or the cfo may pause and resume."""
+    """Only an operator, treasury or the cfo may pause; ask one of them."""
 
     code = "pause.not_a_pauser"
-
-
-class PauseReasonMissing(errors.RuleViolation):
-    """A pause needs a reason."""
-
-    code = "pause.reason_required"
 
 
 def check(
@@ -102,7 +85,7 @@ _EVERYTHING = select(literal_column("'whole installation'", Text)).where(
 
 _SOMETHING = select(cast(Pause.scope, Text)).where(
     Pause.company_id == bindparam("company_id"),
-    Pause.resumed_at.is_(None),
+    Pause.decided_at.is_(None),
     or_(
         Pause.object_id.is_(None),
         Pause.object_id == bindparam("store_id"),  # nothing, where there is no store
@@ -120,21 +103,21 @@ def pause(uow: Uow, *, scope: PauseScope, object_id: UUID | None, reason: str) -
 
     Raises:
         NotAPauser: the actor holds no role of PAUSERS.
-        PauseReasonMissing: the reason is blank.
+        ReasonMissing: the reason is blank.
         PauseNotFound: there is no such store or provider account in the company.
         AlreadyPaused: it is.
     """
     session, actor = uow.session, uow.actor
-    _check_pauser(actor)
-    if not reason.strip():
-        raise PauseReasonMissing
+    if not actor.has(*PAUSERS):
+        raise NotAPauser
+    reason = decisions.required(reason)
     _check_object(session, scope, object_id)
     row = Pause(
         id=new_id(),
         company_id=actor.company_id,
         scope=scope,
         object_id=object_id,
-        reason=reason.strip(),
+        reason=reason,
         paused_by=actor.user_id,
     )
     try:
@@ -168,41 +151,26 @@ def pause_account(session: Session, *, account_id: UUID, reason: str) -> bool:
 
 
 def resume(uow: Uow, *, pause_id: UUID) -> Pause:
-    """Ask to resume, or, as a second person, resume: see `resumed_at`.
+    """Ask to resume, or, as a second person, resume: see `decided_at`.
 
     Raises:
-        NotAPauser: the actor holds no role of PAUSERS.
-        PauseNotFound, AlreadyResumed: there is nothing to resume.
-        OwnResumption: the actor has asked before; somebody else has to agree.
+        PauseNotFound, AlreadyDecided: there is nothing to resume.
+        NotAProposer, NotADecider: the actor holds no role of PAUSERS.
+        OwnProposal: the actor has asked before; somebody else has to agree.
     """
-    session, actor = uow.session, uow.actor
-    _check_pauser(actor)
+    session = uow.session
+    uow = Uow(session, uow.actor, uow.now)
     row = db.lock(session, Pause, pause_id)
     if row is None:
         raise PauseNotFound
-    check_resuming(row, actor=actor)
-    if row.resume_requested_by is None:
-        row.resume_requested_by = actor.user_id
-        _log_event(session, row, "resume_requested", actor)
+    if row.proposed_at is None:
+        decisions.propose(uow, RESUMPTION, row)
+        _log_event(session, row, "resume_requested", uow.actor)
         return row
-    row.resumed_by = actor.user_id
-    row.resumed_at = uow.now
-    _log_event(session, row, "resumed", actor)
+    decisions.accept(uow, RESUMPTION, row)
+    _log_event(session, row, "resumed", uow.actor)
     _wake(session, row)
     return row
-
-
-def check_resuming(row: Pause, *, actor: Actor) -> None:
-    """Refuse who may not resume, nor ask for it, as things stand.
-
-    Raises:
-        NotAPauser, AlreadyResumed, OwnResumption: see `resume`.
-    """
-    _check_pauser(actor)
-    if row.resumed_at is not None:
-        raise AlreadyResumed
-    if row.resume_requested_by == actor.user_id:
-        raise OwnResumption
 
 
 def open_pause(session: Session, *, scope: PauseScope, object_id: UUID | None) -> Pause:
@@ -217,7 +185,7 @@ def open_pause(session: Session, *, scope: PauseScope, object_id: UUID | None) -
             Pause.company_id == session.info["scope"].company_id,
             Pause.scope == scope,
             same,
-            Pause.resumed_at.is_(None),
+            Pause.decided_at.is_(None),
         )
     ).scalar_one_or_none()
     if found is None:
@@ -229,12 +197,10 @@ def pause_everything(session: Session, *, reason: str, by: str) -> PlatformPause
     """Stop the whole installation (system role); `by` is a login name.
 
     Raises:
-        PauseReasonMissing: the reason is blank.
+        ReasonMissing: the reason is blank.
         AlreadyPaused: it is.
     """
-    if not reason.strip():
-        raise PauseReasonMissing
-    row = PlatformPause(id=new_id(), reason=reason.strip(), paused_by=by)
+    row = PlatformPause(id=new_id(), reason=decisions.required(reason), paused_by=by)
     try:
         with session.begin_nested():
             session.add(row)
@@ -252,7 +218,7 @@ def resume_everything(session: Session, *, by: str, now: datetime) -> PlatformPa
 
     Raises:
         PauseNotFound: it is not paused.
-        OwnResumption: the same name asked before.
+        OwnProposal: the same name asked before.
     """
     row = session.execute(
         select(PlatformPause)
@@ -265,7 +231,7 @@ def resume_everything(session: Session, *, by: str, now: datetime) -> PlatformPa
         row.resume_requested_by = by
         outcome = "resume_requested"
     elif row.resume_requested_by == by:
-        raise OwnResumption
+        raise decisions.OwnProposal
     else:
         row.resumed_by = by
         row.resumed_at = now
@@ -292,11 +258,6 @@ def _wake(session: Session, pause: Pause) -> None:
         outbox.wake(session, topic=ASKING, lane=pause.object_id)
 
 
-def _check_pauser(actor: Actor) -> None:
-    if not actor.has(*PAUSERS):
-        raise NotAPauser
-
-
 def _check_object(session: Session, scope: PauseScope, object_id: UUID | None) -> None:
     if scope is PauseScope.COMPANY:
         if object_id is not None:
@@ -321,19 +282,31 @@ def _log_event(session: Session, row: Pause, outcome: str, actor: Actor | None) 
     )
 
 
+RESUMPTION = decisions.declare(
+    DecisionKind(
+        name="resumes",
+        model=Pause,
+        waits={"decided_at": None},
+        proposing="pauses.resume",
+        accepting="pauses.resume",
+        link="/api/pause/",
+        what=lambda row: row.scope,
+    )
+)
+
 PAUSES = Listing(
     name="pauses.list",
     query=select(Pause),
     filters={
         "scope": many(Pause.scope),
         "object_id": exact(Pause.object_id),
-        "is_open": flag(Pause.resumed_at.is_(None)),
+        "is_open": flag(Pause.decided_at.is_(None)),
         **days(Pause.created_at),
-        **days(Pause.resumed_at, "resumed"),
+        **days(Pause.decided_at, "resumed"),
         "updated_since": since(Pause.updated_at),
     },
     find=Find(words=(Pause.reason,), text="Words of the reason, in any case."),
     orders={"newest": (Pause.id.desc(),), "oldest": (Pause.id,)},
-    columns=("created_at", "scope", "object_id", "reason", "paused_by", "resumed_by", "resumed_at"),
-    people=("paused_by", "resume_requested_by", "resumed_by"),
+    columns=("created_at", "scope", "object_id", "reason", "paused_by", "decided_by", "decided_at"),
+    people=("paused_by", "proposed_by", "decided_by"),
 )

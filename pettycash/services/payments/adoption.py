@@ -5,7 +5,7 @@ from uuid import UUID
 from pettycash.models.approvals import RoundStatus, StepStatus, TrailAction
 from pettycash.models.requisitions import IllegalRequisitionState, Requisition
 from pettycash.runtime import errors
-from pettycash.services.approvals import leaving, rounds, trail
+from pettycash.services.approvals import rounds, trail
 from pettycash.services.foundation import (
     duties,
     requesters,
@@ -16,6 +16,7 @@ from pettycash.services.foundation import (
 from pettycash.services.foundation.duties import Duty
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import conflicts, redirects
+from pettycash.services.requisitions import left_behind
 
 
 class RequesterAnswers(errors.Conflict):
@@ -87,7 +88,7 @@ def check_adopting(uow: Uow, requisition: Requisition) -> str:
         raise RequesterAnswers
     if requesters.adopter(session, requisition) == uow.actor.user_id:
         raise RequesterAnswers("You have adopted this requisition already.")
-    role = leaving.role_as_manager(session, requisition, user_id=uow.actor.user_id, now=uow.now)
+    role = left_behind.role_as_manager(session, requisition, user_id=uow.actor.user_id, now=uow.now)
     if role is None:
         raise NotManager
     known = duties.holders(session, requisition_id=requisition.id)
@@ -104,7 +105,7 @@ def _ask_others(uow: Uow, requisition: Requisition) -> None:
     """Let nothing about it rest on the adopter's own decision."""
     session = uow.session
     known = duties.holders(session, requisition_id=requisition.id)
-    if duties.conflicted(session, known, requisition_id=requisition.id):
+    if duties.conflicted(session, known, subject_id=requisition.id):
         conflicts.settle(uow, requisition_id=requisition.id)
         return
     if requisition.open_redirect_id is not None:
@@ -118,4 +119,4 @@ def _ask_others(uow: Uow, requisition: Requisition) -> None:
         and uow.actor.user_id in assigned.get(step.id, ())
         for step in rounds.steps_of(session, current.id)
     ):
-        rounds.resolve_anew(session, requisition=requisition, void=frozenset(), now=uow.now)
+        rounds.resolve_anew(session, subject=requisition, void=frozenset(), now=uow.now)

@@ -17,12 +17,13 @@ from pettycash.models.requisitions import Requisition
 from pettycash.runtime import money
 from pettycash.runtime.rails import Method
 from pettycash.services import releases, requisitions
-from pettycash.services.approvals import approved_facts, trail
+from pettycash.services.approvals import trail
 from pettycash.services.foundation import company_settings, duties, security_log
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 from pettycash.services.payments import cash, facts, restored, rules, settlement
 from pettycash.services.payments.creation import check_maker
+from pettycash.services.requisitions import approved_facts
 
 CHANGEABLE = frozenset({"amount", "store_id", "metadata"})
 

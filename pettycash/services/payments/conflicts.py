@@ -32,7 +32,7 @@ def settle(uow: Uow, *, requisition_id: UUID) -> None:
     requisition = db.lock(session, Requisition, requisition_id)
     assert requisition is not None, "its approval was found void just now"
     known = duties.holders(session, requisition_id=requisition_id)
-    void = duties.conflicted(session, known, requisition_id=requisition_id)
+    void = duties.conflicted(session, known, subject_id=requisition_id)
     if not void:
         return
     payments = (
@@ -73,7 +73,7 @@ def settle(uow: Uow, *, requisition_id: UUID) -> None:
         requisition.validated_by = None
     else:
         withdraw_approval(requisition)
-    rounds.resolve_anew(session, requisition=requisition, void=void, now=uow.now)
+    rounds.resolve_anew(session, subject=requisition, void=void, now=uow.now)
 
 
 def _is_free(payment: Payment) -> bool:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import bindparam, func, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from pettycash.gateways import registry
@@ -28,13 +29,13 @@ from pettycash.runtime import db, settings
 from pettycash.runtime.crash_points import crash_point
 from pettycash.runtime.rails import Method
 from pettycash.services import releases
-from pettycash.services.approvals import approved_facts
 from pettycash.services.foundation import company_settings, hooks, outbox, security_log
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import posting
 from pettycash.services.operations import pauses
 from pettycash.services.payments import cash, facts, restored, rules
 from pettycash.services.payments.settlement import RESOLVE, SUBMIT
+from pettycash.services.requisitions import approved_facts
 
 CASH_COLLECTED_WITHIN = timedelta(days=7)
 """When uncollected cash is overdue. It is then voided by its custodian, never in doubt."""
@@ -71,7 +72,7 @@ def execute(uow: Uow, *, payment_id: UUID) -> tuple[Payment, PaymentExecution]:
     """
     session, actor, now = uow.session, uow.actor, uow.now
     requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
-    checked = check_execution(uow, requisition, payment)
+    checked = _check(uow, requisition, payment)
     subject, account, store = checked.subject, checked.account, checked.store
     number, restored_until = _next_number(session, payment)
     reference = _reference(requisition, payment, number)
@@ -107,7 +108,7 @@ def execute(uow: Uow, *, payment_id: UUID) -> tuple[Payment, PaymentExecution]:
         user_agent=(actor.user_agent or "")[:500] or None,
     )
     session.add(execution)
-    session.flush()  # its trigger keeps duties apart, and the attempt refers to it
+    _insert(session)  # its triggers keep duties apart, and the attempt refers to it
     payment.executor_id = actor.user_id
     payment.originator_reference = reference
     payment.gateway_status = AttemptState.QUEUED.value
@@ -187,6 +188,20 @@ def check_execution(uow: Uow, requisition: Requisition, payment: Payment) -> Rel
     Raises:
         as `execute`, but for codes, a restore and the store's money.
     """
+    checked = _check(uow, requisition, payment)
+    rules.check_destination(
+        uow.session,
+        requisition=requisition,
+        method=payment.method,
+        destination=payment.destination,
+        amount=payment.amount,
+        payment_id=payment.id,
+    )
+    return checked
+
+
+def _check(uow: Uow, requisition: Requisition, payment: Payment) -> Releasable:
+    """All that `check_execution` refuses but for the destination, which `_insert` asks about."""
     session = uow.session
     check_state(requisition, payment)
     subject = facts.subject_of(session, payment=payment, requisition=requisition)
@@ -213,15 +228,25 @@ def check_execution(uow: Uow, requisition: Requisition, payment: Payment) -> Rel
         amount=payment.amount,
         destination=payment.destination,
     )
-    rules.check_destination(
-        session,
-        requisition=requisition,
-        method=payment.method,
-        destination=payment.destination,
-        amount=payment.amount,
-        payment_id=payment.id,
-    )
     return Releasable(subject=subject, account=account, store=store)
+
+
+def _insert(session: Session) -> None:
+    """Write the release; the database looks where the money goes, and is asked just once.
+
+    Raises:
+        RedirectNeeded: nobody has approved that so much goes there.
+        RedirectOpen: where it goes is not decided.
+    """
+    try:
+        session.flush()
+    except DBAPIError as error:
+        match db.sqlstate(error):
+            case "PC028":
+                raise rules.redirect_needed() from error
+            case "PC029":
+                raise approved_facts.RedirectOpen from error
+        raise
 
 
 def check_grant(uow: Uow, *, payment: Payment, subject: releases.ReleaseSubject) -> None:

@@ -51,16 +51,39 @@ def subject_of(
     known = duties.holders(session, requisition_id=requisition.id)
     ruled_out = duties.others(known, Duty.RELEASER)
     return releases.ReleaseSubject(
-        kind="payment",
+        kind=RELEASES.name,
         id=payment.id,
         digest=payment.digest,
         amount=payment.amount,
         currency=payment.currency,
         payee_text="\n".join(lines_of(payment)[1:]),
         excluded={person: duties.refusal(own, Duty.RELEASER) for person, own in ruled_out.items()},
-        conflicted=duties.conflicted(session, known, requisition_id=requisition.id),
+        conflicted=duties.conflicted(session, known, subject_id=requisition.id),
         only=custodians(session, payment) if payment.method is Method.CASH else None,
     )
+
+
+def _lock(session: Session, payment_id: UUID) -> Payment | None:
+    """The payment and before it, as by everybody, its requisition: writing the payment needs it."""
+    return session.execute(TO_RELEASE, {"payment_id": payment_id}).scalar_one_or_none()
+
+
+TO_RELEASE = (
+    select(Payment)
+    .join(Requisition, Requisition.id == Payment.requisition_id)
+    .where(Payment.id == bindparam("payment_id"))
+    .with_for_update(of=[Requisition, Payment], key_share=True)
+    .execution_options(populate_existing=True, **db.PREPARED)
+)
+
+
+def _message(session: Session, payment_id: UUID) -> tuple[str, ...]:
+    payment = session.get_one(Payment, payment_id)
+    amount, payee, destination = lines_of(payment)
+    return amount, f"to {payee}", f"at {destination}", f"({payment.number})."
+
+
+RELEASES = releases.ReleaseKind(name="payment", lock=_lock, lines=_message)
 
 
 def lines_of(payment: Payment) -> tuple[str, str, str]:

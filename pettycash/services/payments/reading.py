@@ -205,7 +205,7 @@ def _acknowledged(row: CashAcknowledgement | None) -> dict[str, Any] | None:
 NEWEST_RELEASE = (
     select(ReleaseChallenge, ReleaseGrant)
     .outerjoin(ReleaseGrant, ReleaseGrant.challenge_id == ReleaseChallenge.id)
-    .where(ReleaseChallenge.payment_id == bindparam("payment_id"))
+    .where(ReleaseChallenge.subject_id == bindparam("payment_id"))
     .order_by(ReleaseChallenge.sequence.desc())
     .limit(1)
     .execution_options(**db.PREPARED)

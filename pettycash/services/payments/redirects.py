@@ -28,8 +28,9 @@ from pettycash.models.requisitions import (
 from pettycash.runtime import db, errors, money
 from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
-from pettycash.services.approvals import approved_facts, resolution, rounds, trail
+from pettycash.services.approvals import resolution, rounds, trail
 from pettycash.services.foundation import (
+    decisions,
     destinations,
     digests,
     duties,
@@ -43,6 +44,7 @@ from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases, changes
 from pettycash.services.payments import changing, creation, facts, restored, rules
 from pettycash.services.payments.treasury_validation import check_somebody_is_left
+from pettycash.services.requisitions import approved_facts
 from pettycash.services.requisitions.creation import NotRequester
 
 KIND = "redirect"
@@ -290,7 +292,7 @@ def _facts_after(
 
 
 def _digest(payload: Mapping[str, Any], after: Mapping[str, Any]) -> bytes:
-    return digests.digest({**payload, "facts": approved_facts.digest_of(after).hex()})
+    return digests.digest({**payload, "facts": rounds.digest_of(after).hex()})
 
 
 def _seat(
@@ -317,7 +319,7 @@ def _seat(
         user_id=user_id,
         role=last.role,
         scope_id=last.scope_id,
-        requisition=requisition,
+        subject=rounds.for_resolution(requisition, ()),
         now=now,
     ):
         return resolution.ChainStep(
@@ -327,13 +329,14 @@ def _seat(
             scope_id=last.scope_id,
             escalation_reason=last.escalation_reason,
         )
+    subject = rounds.for_resolution(requisition, ())
     is_rank = last.role != resolution.ESCALATION_APPROVER
     return resolution.next_above(
         Role(last.role) if is_rank else last.original_role,
-        subject=rounds.subject_of(requisition, ()),
+        subject=subject,
         # Not the least burdened, who may be another one when it is decided.
         people=replace(
-            resolution.load_people(session, requisition=requisition, now=now), open_approvals={}
+            resolution.load_people(session, subject=subject, now=now), open_approvals={}
         ),
         taken=out,
     )
@@ -404,7 +407,7 @@ def ask_anew(session: Session, *, change_id: UUID, now: datetime) -> None:
 def _check_decider(uow: Uow, change: Change) -> None:
     """Refuse all but the one who was asked, or who would be asked now that they are gone."""
     if _seat_of(uow.session, change, now=uow.now).user_id != uow.actor.user_id:
-        raise changes.NotAConfirmer("Only the last approver may decide a redirect.")
+        raise decisions.NotADecider("Only the last approver may decide a redirect.")
 
 
 def _seat_of(session: Session, change: Change, *, now: datetime) -> resolution.ChainStep:
@@ -425,7 +428,7 @@ def _apply(uow: Uow, change: Change) -> None:
     approved = _approved_round(session, requisition)
     after = _facts_after(approved, payment=payment, payload=payload)
     if _digest(payload, after) != change.digest:
-        raise changes.StaleChange
+        raise decisions.StaleDecision
     duties.check_recipients(
         session,
         people=duties.reached_at(session, destination=destination),
@@ -433,7 +436,7 @@ def _apply(uow: Uow, change: Change) -> None:
     )
     seat = _seat_of(session, change, now=uow.now)
     written = rounds.write_redirect(
-        uow, requisition=requisition, approved=approved, facts=after, seat=seat
+        uow, subject=requisition, approved=approved, facts=after, seat=seat
     )
     if payment is None:
         requisition.method = method
@@ -451,7 +454,7 @@ def _apply(uow: Uow, change: Change) -> None:
         )
         goes = _send_elsewhere(uow, requisition=requisition, payment=payment, change=change)
         check_somebody_is_left(session, requisition=requisition, payment=goes, now=uow.now)
-    _write_trail(session, requisition, change, "approved", change.comment, actor=uow.actor)
+    _write_trail(session, requisition, change, "approved", change.decision_reason, actor=uow.actor)
 
 
 def _send_elsewhere(
@@ -503,7 +506,7 @@ def _ended(uow: Uow, change: Change) -> None:
     of.open_redirect_id = None
     of.version += 1
     word = "refused" if change.status is ChangeStatus.REJECTED else "withdrawn"
-    _write_trail(uow.session, requisition, change, word, change.comment, actor=uow.actor)
+    _write_trail(uow.session, requisition, change, word, change.decision_reason, actor=uow.actor)
 
 
 def _write_trail(

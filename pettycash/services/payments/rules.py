@@ -13,9 +13,9 @@ from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.runtime import db, errors, money
 from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
-from pettycash.services.approvals import approved_facts
 from pettycash.services.foundation import rail_limits, visibility
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.requisitions import approved_facts
 
 
 class MethodReserved(errors.RuleViolation):
@@ -153,13 +153,13 @@ def check_destination(
         "amount": amount,
     }
     if not session.execute(APPROVED_DESTINATION, asked).scalar_one():
-        raise approved_facts.RedirectNeeded(
-            errors={
-                "destination": [
-                    "This amount was not approved for that destination: propose a redirect."
-                ]
-            }
-        )
+        raise redirect_needed()
+
+
+def redirect_needed() -> approved_facts.RedirectNeeded:
+    """The refusal of a destination to which nobody has approved that so much goes."""
+    told = "This amount was not approved for that destination: propose a redirect."
+    return approved_facts.RedirectNeeded(errors={"destination": [told]})
 
 
 APPROVED_DESTINATION = text(

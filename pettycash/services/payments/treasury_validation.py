@@ -22,7 +22,7 @@ from pettycash.models.requisitions import (
 )
 from pettycash.runtime import errors, money
 from pettycash.services import releases
-from pettycash.services.approvals import approved_facts, deciding, rounds, trail
+from pettycash.services.approvals import deciding, rounds, trail
 from pettycash.services.foundation import (
     company_settings,
     duties,
@@ -35,6 +35,7 @@ from pettycash.services.foundation.live_roles import live_assignments
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import facts
 from pettycash.services.payments.creation import PaymentPart, create_for_validation
+from pettycash.services.requisitions import approved_facts
 from pettycash.services.requisitions.lifecycle import PartyToIt
 
 R = RequisitionStatus
@@ -89,7 +90,7 @@ def validate(
     check_validating(uow, requisition)
     approved = rounds.latest(session, requisition.id)
     assert approved is not None, "what waits for treasury was approved in a round"
-    deciding.check_digest(session, requisition=requisition, approval_round=approved, digest=digest)
+    deciding.check_digest(session, subject=requisition, approval_round=approved, digest=digest)
 
     whole = [PaymentPart(amount=requisition.amount)]
     wanted = whole if parts is None else list(parts)
@@ -135,7 +136,7 @@ def check_validating(uow: Uow, requisition: Requisition) -> None:
         raise OnHold(f"It is on hold: {requisition.hold_reason}")
     if requisition.open_redirect_id is not None:
         raise approved_facts.RedirectOpen
-    if duties.conflicted(uow.session, known, requisition_id=requisition.id):
+    if duties.conflicted(uow.session, known, subject_id=requisition.id):
         raise duties.ApprovalVoid
 
 

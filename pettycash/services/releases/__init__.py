@@ -1,7 +1,7 @@
 """Release by one-time code: a challenge, a code that a worker sends, a grant that is spent once.
 
-Generic for what is released: payments and replenishments hand in a `ReleaseSubject`. Source of the
-rules: domain.md §6 (release), security.md rows 5 to 7.
+Generic for what is released: a domain registers a `ReleaseKind` and hands in a `ReleaseSubject`.
+Source of the rules: domain.md §6 (release), security.md rows 5 to 7.
 """
 
 from pettycash.services.foundation.duties import NotSeparate
@@ -33,10 +33,12 @@ from pettycash.services.releases.sending import (
 )
 from pettycash.services.releases.subjects import (
     NotTheExecutor,
+    ReleaseKind,
     ReleaseLocked,
     ReleaseSubject,
     TreasuryFirst,
     check_releaser,
+    register,
 )
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "CodeResult",
     "NotSeparate",
     "NotTheExecutor",
+    "ReleaseKind",
     "ReleaseLocked",
     "ReleaseSubject",
     "TreasuryFirst",
@@ -61,6 +64,7 @@ __all__ = [
     "keyed_digest",
     "make_code",
     "new_code",
+    "register",
     "request_code",
     "spend_grant",
     "unlock",

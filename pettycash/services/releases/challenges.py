@@ -13,6 +13,7 @@ from pettycash.models.releases import (
     ChallengeSend,
     ChallengeState,
     EndCause,
+    Releasable,
     ReleaseChallenge,
     ReleaseGrant,
 )
@@ -25,13 +26,12 @@ from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases
 from pettycash.services.releases.subjects import (
-    Releasable,
     ReleaseLocked,
     ReleaseSubject,
-    SubjectKind,
     about,
     bound_digest,
     check_releaser,
+    lock_order,
     locked_row,
     may_release,
 )
@@ -97,8 +97,8 @@ def request_code(uow: Uow, *, subject: ReleaseSubject) -> ReleaseChallenge:
         _revoke_grants(session, subject=subject, now=now)
         live = ReleaseChallenge(
             company_id=row.company_id,
-            payment_id=subject.id if subject.kind == "payment" else None,
-            replenishment_id=subject.id if subject.kind == "replenishment" else None,
+            subject_kind=subject.kind,
+            subject_id=subject.id,
             executor_id=actor.user_id,
             subject_digest=bound,
             state=ChallengeState.LIVE,
@@ -185,7 +185,7 @@ def void(session: Session, *, subject: ReleaseSubject, cause: EndCause, now: dat
 def void_all(session: Session, *, now: datetime) -> int:
     """End whatever lives of any release in the company; returns of how many subjects it ended.
 
-    In the order of `db.lock`: payments, then replenishments, each by their keys.
+    In the order of locks: kind by kind, each by their keys.
     """
     rows = session.execute(
         select(ReleaseChallenge)
@@ -202,9 +202,7 @@ def void_all(session: Session, *, now: datetime) -> int:
             ),
         )
     ).scalars()
-    subjects = {
-        (each.payment_id is None, each.payment_id or each.replenishment_id): each for each in rows
-    }
+    subjects = {lock_order(each): each for each in rows}
     for key in sorted(subjects):
         void(session, subject=_bare_subject(subjects[key]), cause=EndCause.REASSIGNED, now=now)
     return len(subjects)
@@ -460,11 +458,13 @@ def _owe_sending(session: Session, *, challenge: ReleaseChallenge) -> None:
 
 def _bare_subject(challenge: ReleaseChallenge) -> ReleaseSubject:
     """Enough of a subject to find its row and its challenges."""
-    kind: SubjectKind = "payment" if challenge.payment_id is not None else "replenishment"
-    found = challenge.payment_id or challenge.replenishment_id
-    assert found is not None, "a challenge is about something (CHECK)"
     return ReleaseSubject(
-        kind=kind, id=found, digest=b"", amount=Decimal(0), currency="", payee_text=""
+        kind=challenge.subject_kind,
+        id=challenge.subject_id,
+        digest=b"",
+        amount=Decimal(0),
+        currency="",
+        payee_text="",
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import or_, select, update
 from pettycash.models.releases import (
     ChallengeState,
     EndCause,
+    Releasable,
     ReleaseChallenge,
     ReleaseGrant,
 )
@@ -22,7 +23,6 @@ from pettycash.services.foundation.uow import Uow
 from pettycash.services.releases.challenges import EXPIRY_TOPIC, end_challenge, fail_challenge
 from pettycash.services.releases.subjects import (
     NotTheExecutor,
-    Releasable,
     ReleaseLocked,
     ReleaseSubject,
     about,

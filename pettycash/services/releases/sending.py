@@ -12,15 +12,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.models.access import ContactKind, Membership, User
-from pettycash.models.imprest import Fund, Replenishment, Store
-from pettycash.models.payments import Payment
 from pettycash.models.releases import ChallengeSend, ChallengeState, ReleaseChallenge
-from pettycash.runtime import db, money, settings
+from pettycash.runtime import db, settings
 from pettycash.services.access import contacts
 from pettycash.services.foundation import outbox
-from pettycash.services.releases import lines
 from pettycash.services.releases.challenges import EXPIRY_TOPIC
 from pettycash.services.releases.checking import keyed_digest
+from pettycash.services.releases.subjects import kind_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +95,7 @@ def make_code(session: Session, *, send_id: UUID, now: datetime) -> CodeMessage 
         subject="Your release code",
         text=(
             f"{code} releases\n"
-            + "\n".join(_what(session, challenge))
+            + "\n".join(kind_of(challenge.subject_kind).lines(session, challenge.subject_id))
             + f"\nIt is valid for {lifetime // 60} minutes, unless a newer one is sent."
             " If you did not ask for it, tell your treasury."
         ),
@@ -122,27 +120,3 @@ def code_not_delivered(session: Session, *, send_id: UUID, message: CodeMessage)
     if send is not None and send.claimed_at == message.claimed_at:
         send.claimed_at = None
         outbox.end_lease(session, topic=SEND_TOPIC, key=send_id, due_at=message.due_at)
-
-
-def _what(session: Session, challenge: ReleaseChallenge) -> tuple[str, ...]:
-    """Amount, payee and destination, so that nobody releases what they do not see."""
-    if challenge.payment_id is not None:
-        payment = session.get_one(Payment, challenge.payment_id)
-        amount, payee, destination = lines.of_payment(
-            amount=payment.amount,
-            currency=payment.currency,
-            payee_name=payment.payee_name,
-            method=payment.method,
-            destination=payment.destination,
-        )
-        return amount, f"to {payee}", f"at {destination}", f"({payment.number})."
-    found = session.get_one(Replenishment, challenge.replenishment_id)
-    fund = session.get_one(Fund, found.fund_id)
-    store = session.get_one(Store, found.store_id)
-    amount = money.text(found.approved_amount or found.requested_amount, found.currency)
-    return (
-        f"{found.currency} {amount}",
-        f"to the fund {lines.quoted(fund.name)}",
-        f"at {lines.quoted(store.name)}",
-        f"({found.number}).",
-    )

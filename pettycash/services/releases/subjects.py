@@ -1,26 +1,20 @@
-"""Subjects of a release, and the people who may release them."""
+"""Subjects of a release, the kinds that there are of them, and the people who may release them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from pettycash.models.access import Membership, Role, RoleAssignment, User
-from pettycash.models.imprest import Replenishment
-from pettycash.models.payments import Payment
-from pettycash.models.releases import ReleaseChallenge
-from pettycash.models.requisitions import Requisition
-from pettycash.runtime import db, errors
+from pettycash.models.releases import Releasable, ReleaseChallenge
+from pettycash.runtime import errors
 from pettycash.services.foundation import digests, duties
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.uow import Uow
-
-SubjectKind = Literal["payment", "replenishment"]
 
 
 class TreasuryFirst(errors.NotAllowed):
@@ -42,7 +36,7 @@ class ReleaseLocked(errors.Conflict):
 
 
 class SubjectGone(errors.NotFound):
-    """There is no such payment or replenishment to release."""
+    """There is nothing here to release."""
 
     code = "release.subject_not_found"
 
@@ -58,7 +52,7 @@ class ReleaseSubject:
     somebody else has approved it.
     """
 
-    kind: SubjectKind
+    kind: str
     id: UUID
     digest: bytes
     amount: Decimal
@@ -69,8 +63,34 @@ class ReleaseSubject:
     only: frozenset[UUID] | None = None
 
 
-Releasable = Payment | Replenishment
-"""The rows that carry an executor and a release lock."""
+@dataclass(frozen=True, kw_only=True)
+class ReleaseKind:
+    """A kind of subject, declared in the domain of its rows; `composition` registers it."""
+
+    name: str
+    lock: Callable[[Session, UUID], Releasable | None]
+    """The row, locked: codes, releases and changes of one subject take turns."""
+    lines: Callable[[Session, UUID], tuple[str, ...]]
+    """Amount, payee and destination, in a code's message: nobody releases what they do not see."""
+
+
+_KINDS: dict[str, ReleaseKind] = {}
+
+
+def register(*kinds: ReleaseKind) -> None:
+    """Say all that is released by a code, in the order of their locks (`db.lock`)."""
+    _KINDS.clear()
+    _KINDS.update({each.name: each for each in kinds})
+
+
+def kind_of(name: str) -> ReleaseKind:
+    """A kind that is released by a code."""
+    return _KINDS[name]
+
+
+def lock_order(challenge: ReleaseChallenge) -> tuple[int, UUID]:
+    """Where the subject of a challenge comes among those that are locked together."""
+    return list(_KINDS).index(challenge.subject_kind), challenge.subject_id
 
 
 def bound_digest(subject: ReleaseSubject, executor_id: UUID) -> bytes:
@@ -91,35 +111,18 @@ def bound_digest(subject: ReleaseSubject, executor_id: UUID) -> bytes:
 def locked_row(session: Session, subject: ReleaseSubject) -> Releasable:
     """The subject's row, locked: codes, releases and changes of one subject take turns.
 
-    A payment's requisition is locked before it, as by everybody: writing the payment needs it.
-
     Raises:
         SubjectGone: no such row in this company.
     """
-    row: Releasable | None
-    if subject.kind == "payment":
-        row = session.execute(PAYMENT, {"payment_id": subject.id}).scalar_one_or_none()
-    else:
-        row = db.lock(session, Replenishment, subject.id)
+    row = kind_of(subject.kind).lock(session, subject.id)
     if row is None:
         raise SubjectGone
     return row
 
 
-PAYMENT = (
-    select(Payment)
-    .join(Requisition, Requisition.id == Payment.requisition_id)
-    .where(Payment.id == bindparam("payment_id"))
-    .with_for_update(of=[Requisition, Payment], key_share=True)
-    .execution_options(populate_existing=True, **db.PREPARED)
-)
-
-
 def about(subject: ReleaseSubject) -> ColumnElement[bool]:
     """Challenges of this subject."""
-    if subject.kind == "payment":
-        return ReleaseChallenge.payment_id == subject.id
-    return ReleaseChallenge.replenishment_id == subject.id
+    return ReleaseChallenge.subject_id == subject.id
 
 
 def check_releaser(uow: Uow, *, subject: ReleaseSubject) -> None:

@@ -12,9 +12,9 @@ from uuid import UUID
 from pettycash.models.payments import Payment
 from pettycash.models.requisitions import Requisition
 from pettycash.runtime import errors
-from pettycash.services.approvals import deciding
-from pettycash.services.foundation import permissions, visibility
+from pettycash.services.foundation import decisions, permissions, visibility
 from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation.decisions import DecisionKind, R
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments, variances
 from pettycash.services.operations import cases, changes
@@ -30,7 +30,7 @@ from pettycash.services.payments import (
 )
 from pettycash.services.payments.case_resolutions import resolving
 from pettycash.services.reconciliation import payment_proofs
-from pettycash.services.requisitions import creation, lifecycle
+from pettycash.services.requisitions import creation, deciding, lifecycle
 
 Guard = Callable[[], object]
 
@@ -144,10 +144,7 @@ def of_replenishment(uow: Uow, *, replenishment_id: UUID) -> list[Offer]:
     return _ask(
         uow.actor,
         {
-            "replenishments.approve": partial(replenishments.check_approval, *about),
-            "replenishments.reject": partial(
-                replenishments.check_rejection, found, actor=uow.actor
-            ),
+            **_decide(Uow(uow.session, uow.actor, uow.now), replenishments.REPLENISHMENT, found),
             "replenishments.cancel": partial(replenishments.check_cancelling, found),
             "replenishments.send_otp": partial(replenishments.check_claim, *about),
             "replenishments.fund": partial(replenishments.check_funding, *about),
@@ -164,8 +161,7 @@ def of_variance(uow: Uow, *, variance_id: UUID) -> list[Offer]:
         VarianceNotFound: none such.
     """
     found = variances.get(uow.session, variance_id=variance_id)
-    decide = partial(variances.check_decision, uow, found)
-    return _ask(uow.actor, {"variances.approve": decide, "variances.reject": decide})
+    return _ask(uow.actor, _decide(Uow(uow.session, uow.actor, uow.now), variances.VARIANCE, found))
 
 
 def of_case(uow: Uow, *, case_id: UUID) -> list[Offer]:
@@ -191,14 +187,22 @@ def of_change(uow: Uow, *, change_id: UUID) -> list[Offer]:
         ChangeNotFound: none such within scope.
     """
     found = changes.get(uow, change_id=change_id)
+    uow = Uow(uow.session, uow.actor, uow.now)
     return _ask(
         uow.actor,
         {
-            "changes.confirm": partial(changes.check_confirming, uow, found),
-            "changes.reject": partial(changes.check_rejecting, uow, found),
-            "changes.withdraw": partial(changes.check_withdrawing, found, actor=uow.actor),
+            **_decide(uow, changes.CHANGE, found),
+            "changes.withdraw": partial(decisions.check_withdrawing, uow, changes.CHANGE, found),
         },
     )
+
+
+def _decide(uow: Uow, kind: DecisionKind[R], row: R) -> Mapping[str, Guard]:
+    assert kind.refusing is not None, "both are operations"
+    return {
+        kind.accepting: partial(decisions.check, uow, kind, row),
+        kind.refusing: partial(decisions.check, uow, kind, row, accepts=False),
+    }
 
 
 def _ask(actor: Actor, guards: Mapping[str, Guard]) -> list[Offer]:

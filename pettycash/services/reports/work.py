@@ -9,37 +9,34 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Select, and_, or_, select
 
-from pettycash.models.imprest import (
-    Replenishment,
-    ReplenishmentStatus,
-    VarianceAdjustment,
-    VarianceStatus,
-)
-from pettycash.models.operations import Case, CaseStatus, Change, ChangeStatus, Pause
+from pettycash.models.imprest import Replenishment, ReplenishmentStatus
+from pettycash.models.operations import Case, CaseStatus
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.releases import CashAcknowledgement
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.runtime.rails import Method
-from pettycash.services.approvals import deciding
-from pettycash.services.foundation import permissions, requesters, visibility
+from pettycash.services.foundation import decisions, permissions, requesters, visibility
+from pettycash.services.foundation.decisions import DecisionKind
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments, variances
+from pettycash.services.ledger import periods
 from pettycash.services.operations import cases, changes, pauses
 from pettycash.services.payments import adoption, cash, releasing, signatures, treasury_validation
 from pettycash.services.payments.case_resolutions import resolving
 from pettycash.services.reports.offers import refusal_of
-from pettycash.services.requisitions import inbox, lifecycle
+from pettycash.services.requisitions import deciding, inbox, lifecycle
 
 LOOKED_AT_MAX = 20
 """Of each kind, the oldest."""
 
 R = RequisitionStatus
-Numbered = Requisition | Payment | Replenishment | VarianceAdjustment
+Numbered = Requisition | Payment | Replenishment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,36 +137,16 @@ def _replenishment(row: Replenishment) -> WorkItem:
     return _item(row, "replenishments", what=what, since=row.status_changed_at, amount=amount)
 
 
-def _variance(row: VarianceAdjustment) -> WorkItem:
-    amount = row.variance_amount
-    return _item(row, "variances", what=row.kind, since=row.created_at, amount=amount)
-
-
-def _unnumbered(
-    row: Case | Change | Pause, link: str, *, what: StrEnum | str, since: datetime
-) -> WorkItem:
+def _decidable(kind: DecisionKind[Any], row: Any) -> WorkItem:
     return WorkItem(
         id=row.id,
-        link=link,
-        what=str(what),
-        number=None,
-        amount=None,
-        currency=None,
-        since=since,
+        link=kind.link.format(id=row.id),
+        what=str(kind.what(row)),
+        number=getattr(row, "number", None),
+        amount=None if kind.amount is None else kind.amount(row),
+        currency=getattr(row, "currency", None),
+        since=row.proposed_at or row.created_at,
     )
-
-
-def _case(row: Case) -> WorkItem:
-    since = row.proposed_at or row.created_at
-    return _unnumbered(row, f"/api/cases/{row.id}/", what=row.kind, since=since)
-
-
-def _change(row: Change) -> WorkItem:
-    return _unnumbered(row, f"/api/changes/{row.id}/", what=row.kind, since=row.created_at)
-
-
-def _pause(row: Pause) -> WorkItem:
-    return _unnumbered(row, "/api/pause/", what=row.scope, since=row.created_at)
 
 
 def _requisitions(uow: Uow, *statuses: R) -> Select[Requisition]:
@@ -240,13 +217,13 @@ def _check_decision(uow: Uow, row: inbox.Row) -> None:
     if redirect is None:
         deciding.waiting_step(uow, requisition)
     else:
-        changes.check_confirming(uow, redirect)
+        decisions.check(_uow(uow), changes.CHANGE, redirect)
 
 
 def _decision(row: inbox.Row) -> WorkItem:
     step, _round, redirect, requisition = row
     if redirect is not None:
-        return _change(redirect)
+        return _decidable(changes.CHANGE, redirect)
     assert step is not None, "an item of the inbox is a step or a redirect"
     return _item(
         requisition,
@@ -257,45 +234,27 @@ def _decision(row: inbox.Row) -> WorkItem:
     )
 
 
+def _uow(uow: Uow) -> Uow:
+    return Uow(uow.session, uow.actor, uow.now)
+
+
+def _decides(kind: DecisionKind[Any]) -> WorkKind:
+    """A decision that a second person is waited for."""
+    return WorkKind(
+        kind=kind.name,
+        operation=kind.accepting,
+        query=lambda uow: decisions.waiting(_uow(uow), kind),
+        guard=lambda uow, row: decisions.check(_uow(uow), kind, row),
+        item=partial(_decidable, kind),
+    )
+
+
 def _cases(uow: Uow) -> Select[Case]:
-    me = uow.actor.user_id
-    return (
-        select(Case)
-        .where(
-            cases.visible(uow.actor),
-            or_(
-                and_(Case.status == CaseStatus.OPEN, Case.owner_id == me),
-                and_(Case.status == CaseStatus.PROPOSED, Case.proposed_by != me),
-            ),
-        )
-        .order_by(Case.id)
-    )
-
-
-def _changes(uow: Uow) -> Select[Change]:
-    me = uow.actor.user_id
-    return (
-        select(Change)
-        .where(
-            changes.visible(uow.actor),
-            Change.status == ChangeStatus.PROPOSED,
-            Change.proposed_by != me,
-            Change.kind != "redirect",  # it waits in the inbox
-            func.coalesce(Change.decider_id, me) == me,
-        )
-        .order_by(Change.id)
-    )
-
-
-def _resumes(uow: Uow) -> Select[Pause]:
-    return (
-        select(Pause)
-        .where(
-            Pause.resumed_at.is_(None),
-            Pause.resume_requested_by != uow.actor.user_id,
-        )
-        .order_by(Pause.id)
-    )
+    """Those whose proposed end is somebody else's, and open ones that the reader looks after."""
+    mine = and_(Case.status == CaseStatus.OPEN, Case.owner_id == uow.actor.user_id)
+    proposed = decisions.waiting(_uow(uow), cases.ENDING).whereclause
+    assert proposed is not None
+    return select(Case).where(or_(mine, proposed)).order_by(Case.id)
 
 
 KINDS: Sequence[WorkKind] = (
@@ -358,13 +317,6 @@ KINDS: Sequence[WorkKind] = (
         item=_requisition,
     ),
     WorkKind(
-        kind="replenishments_to_approve",
-        operation="replenishments.approve",
-        query=lambda uow: _replenishments(uow, ReplenishmentStatus.PENDING),
-        guard=replenishments.check_approval,
-        item=_replenishment,
-    ),
-    WorkKind(
         kind="replenishments_to_fund",
         operation="replenishments.send_otp",
         query=lambda uow: _replenishments(uow, ReplenishmentStatus.APPROVED),
@@ -379,38 +331,15 @@ KINDS: Sequence[WorkKind] = (
         item=_replenishment,
     ),
     WorkKind(
-        kind="variances",
-        operation="variances.approve",
-        query=lambda uow: (
-            select(VarianceAdjustment)
-            .where(
-                VarianceAdjustment.status == VarianceStatus.PENDING,
-                VarianceAdjustment.initiated_by != uow.actor.user_id,
-            )
-            .order_by(VarianceAdjustment.id)
-        ),
-        guard=variances.check_decision,
-        item=_variance,
-    ),
-    WorkKind(
         kind="cases",
         operation="cases.resolve",
         query=_cases,
         guard=resolving.check_resolving,
-        item=_case,
+        item=partial(_decidable, cases.ENDING),
     ),
-    WorkKind(
-        kind="changes",
-        operation="changes.confirm",
-        query=_changes,
-        guard=changes.check_confirming,
-        item=_change,
-    ),
-    WorkKind(
-        kind="resumes",
-        operation="pauses.resume",
-        query=_resumes,
-        guard=lambda uow, row: pauses.check_resuming(row, actor=uow.actor),
-        item=_pause,
-    ),
+    _decides(replenishments.REPLENISHMENT),
+    _decides(variances.VARIANCE),
+    _decides(changes.CHANGE),
+    _decides(pauses.RESUMPTION),
+    _decides(periods.CLOSING),
 )

@@ -216,7 +216,7 @@ LATER = text(
     SELECT a.requisition_id, a.id
     FROM a JOIN requisitions q ON q.id = a.requisition_id
         CROSS JOIN LATERAL (SELECT facts -> 'evidence' AS evidence FROM approval_rounds
-            WHERE requisition_id = q.id ORDER BY number DESC LIMIT 1) r
+            WHERE subject_id = q.id ORDER BY number DESC LIMIT 1) r
     WHERE q.status NOT IN ('draft', 'changes_requested')
         -- A round that was opened before files were facts knows its files by their time alone.
         AND CASE WHEN r.evidence IS NULL THEN a.created_at > q.submitted_at

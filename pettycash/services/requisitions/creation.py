@@ -20,11 +20,11 @@ from pettycash.models.requisitions import (
     RequisitionStatus,
 )
 from pettycash.runtime import db, errors
-from pettycash.services.approvals import approved_facts, rounds, trail
-from pettycash.services.approvals.approved_facts import Materiality
+from pettycash.services.approvals import rounds, trail
 from pettycash.services.foundation import numbers, requesters, visibility
 from pettycash.services.foundation.uow import Uow
-from pettycash.services.requisitions import validation
+from pettycash.services.requisitions import approved_facts, validation
+from pettycash.services.requisitions.approved_facts import Materiality
 from pettycash.services.requisitions.validation import RequisitionDraft
 
 R = RequisitionStatus
@@ -119,11 +119,11 @@ def update(uow: Uow, *, requisition_id: UUID, changes: Mapping[str, Any]) -> Req
     requisition = visibility.requisition(uow, requisition_id=requisition_id, lock=True)
     check_changing(uow, requisition)
 
-    lines = rounds.lines_of(session, requisition.id)
+    lines = approved_facts.lines_of(session, requisition.id)
     current = None
     if requisition.status not in BEFORE_SUBMIT:
         current = rounds.latest(session, requisition.id)
-        before = rounds.facts_of(session, requisition, current)
+        before = approved_facts.facts_of(session, requisition, current)
     draft = validation.draft_of(requisition, lines)
     if "branch_id" in changes and "region_id" not in changes:
         draft = replace(draft, region_id=None)  # it follows the branch
@@ -143,7 +143,7 @@ def update(uow: Uow, *, requisition_id: UUID, changes: Mapping[str, Any]) -> Req
         _write_lines(session, requisition, draft)
 
     if current is not None:
-        after = rounds.facts_of(session, requisition, current)
+        after = approved_facts.facts_of(session, requisition, current)
         _reconsider(uow, requisition, current, before=before, after=after)
     return requisition
 
@@ -254,7 +254,7 @@ def _reconsider(
         return
     withdraw_approval(requisition)
     _void(uow.session, current, now=uow.now)
-    rounds.open_round(uow, requisition=requisition)
+    rounds.open_round(uow, subject=requisition)
 
 
 def _write_trail(
@@ -273,7 +273,7 @@ def _write_trail(
         actor=uow.actor,
         role=Role.STAFF.value,
         comment=f"{what.value}: {', '.join(changed)}",
-        digest=approved_facts.digest_of(after),
+        digest=rounds.digest_of(after),
     )
 
 

@@ -10,7 +10,7 @@ from pettycash.models.operations import Change, ChangeStatus
 from pettycash.models.payments import Payment
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.runtime.money import Currency
-from pettycash.services.approvals import approved_facts
+from pettycash.services.approvals import rounds
 from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.listings import Find, Listing, between, days, flag, many
 from pettycash.services.foundation.uow import Uow
@@ -37,9 +37,9 @@ def waiting(uow: Uow) -> Select[*tuple[Any, ...]]:
     items = union_all(
         select(
             ApprovalStep.id.label("id"),
-            ApprovalStep.requisition_id.label("requisition_id"),
+            ApprovalStep.subject_id.label("requisition_id"),
         )
-        .join(Requisition, Requisition.id == ApprovalStep.requisition_id)
+        .join(Requisition, Requisition.id == ApprovalStep.subject_id)
         .where(_waits_for(actor)),
         select(redirects.c.id, Requisition.id).join(
             Requisition, Requisition.id == redirects.c.object_id
@@ -90,7 +90,7 @@ def _shown(uow: Uow, rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 def _digest(of_round: ApprovalRound | None, redirect: Change | None) -> str | None:
     if of_round is not None:
-        return approved_facts.decision_digest(of_round)
+        return rounds.decision_digest(of_round)
     return redirect.digest.hex() if redirect is not None and redirect.digest is not None else None
 
 

@@ -16,12 +16,12 @@ from pettycash.models.requisitions import (
     RequisitionStatus,
 )
 from pettycash.runtime import errors
-from pettycash.services.approvals import leaving, rounds, trail
+from pettycash.services.approvals import rounds, trail
 from pettycash.services.foundation import duties, requesters, text_validation, visibility
 from pettycash.services.foundation.duties import Duty
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
-from pettycash.services.requisitions import validation
+from pettycash.services.requisitions import approved_facts, left_behind, validation
 from pettycash.services.requisitions.creation import (
     BEFORE_SUBMIT,
     NotRequester,
@@ -81,9 +81,9 @@ def submit(uow: Uow, *, requisition_id: UUID) -> Requisition:
     """
     requisition = _locked(uow, requisition_id=requisition_id)
     check_submitting(uow, requisition)
-    lines = rounds.lines_of(uow.session, requisition.id)
+    lines = approved_facts.lines_of(uow.session, requisition.id)
     validation.check_can_be_paid(uow.session, validation.draft_of(requisition, lines))
-    rounds.open_round(uow, requisition=requisition)
+    rounds.open_round(uow, subject=requisition)
     return requisition
 
 
@@ -172,7 +172,7 @@ def check_cancelling(uow: Uow, requisition: Requisition) -> str:
     at_treasury = requisition.status is R.IN_PAYMENT and uow.actor.has(Role.TREASURY)
     as_manager = None
     if not own and not at_treasury and requesters.has_left(session, requisition.requester_id):
-        as_manager = leaving.role_as_manager(
+        as_manager = left_behind.role_as_manager(
             session, requisition, user_id=uow.actor.user_id, now=uow.now
         )
     if not own and not at_treasury and as_manager is None:

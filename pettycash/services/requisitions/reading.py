@@ -17,7 +17,7 @@ from pettycash.models.payments import Payment
 from pettycash.models.requisitions import Requisition, RequisitionLine, RequisitionStatus
 from pettycash.runtime.money import Currency
 from pettycash.runtime.sanitising import mask_phone, sanitise
-from pettycash.services.approvals import approved_facts, rounds
+from pettycash.services.approvals import rounds
 from pettycash.services.foundation import listings, rail_limits, requesters, visibility
 from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.listings import (
@@ -31,7 +31,7 @@ from pettycash.services.foundation.listings import (
     since,
 )
 from pettycash.services.foundation.uow import Uow
-from pettycash.services.requisitions import cautions
+from pettycash.services.requisitions import approved_facts, cautions
 
 SEES_CLIENT_INFO = frozenset({Role.AUDITOR, Role.CFO})
 """Roles that see the client info of a trail's rows."""
@@ -214,7 +214,7 @@ def detail(uow: Uow, requisition: Requisition) -> tuple[dict[str, Any], str]:
     """
     session = uow.session
     session.flush()
-    shown = _shown(requisition, rounds.lines_of(session, requisition.id), uow.actor)
+    shown = _shown(requisition, approved_facts.lines_of(session, requisition.id), uow.actor)
     shown["payments"] = list(
         session.execute(
             select(Payment)
@@ -227,7 +227,7 @@ def detail(uow: Uow, requisition: Requisition) -> tuple[dict[str, Any], str]:
     current = rounds.latest(session, requisition.id)
     if current is not None:
         assignees = rounds.assignees_of(session, current.id)
-        shown["decision_digest"] = approved_facts.decision_digest(current)
+        shown["decision_digest"] = rounds.decision_digest(current)
         shown["approval"] = {
             "round": current.number,
             "status": current.status,
@@ -284,7 +284,7 @@ TRAIL = Listing(
     name="requisitions.trail",
     query=select(ApprovalTrail),
     filters={
-        "requisition_id": exact(ApprovalTrail.requisition_id),
+        "requisition_id": exact(ApprovalTrail.subject_id),
         "action": many(ApprovalTrail.action),
         **days(ApprovalTrail.created_at),
     },

@@ -11,7 +11,8 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from pettycash.models.access import Branch, CostCenter, Department, Membership, Region, Role, User
-from pettycash.models.requisitions import Origin, Requisition, RequisitionKind, RequisitionLine
+from pettycash.models.approvals import Origin
+from pettycash.models.requisitions import Requisition, RequisitionKind, RequisitionLine
 from pettycash.runtime import db, errors, money
 from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method

@@ -27,7 +27,7 @@ def test_a_key_opens_nothing_until_a_second_person_confirms_it(api: ApiClient) -
     client = api.with_token(made.json["key"])
 
     assert code(client.get(PATH, headers=FOR_STAFF)) == (401, "api_key.unconfirmed")
-    assert code(confirm(api.as_("admin"), made)) == (403, "change.own")
+    assert code(confirm(api.as_("admin"), made)) == (403, "decision.own")
     assert code(client.get(PATH, headers=FOR_STAFF)) == (401, "api_key.unconfirmed")
     confirmed = confirm(api.as_("operator"), made)
     assert confirmed.status_code == 200
@@ -39,7 +39,7 @@ def test_a_key_opens_nothing_until_a_second_person_confirms_it(api: ApiClient) -
 
 def test_the_cfo_confirms_only_where_nobody_else_can(api: ApiClient) -> None:
     made = make(api.as_("admin"), "raise")
-    assert code(confirm(api.as_("cfo"), made)) == (403, "change.not_a_confirmer")
+    assert code(confirm(api.as_("cfo"), made)) == (403, "decision.not_a_decider")
     with api.as_("admin").scope(), db.transaction() as session:
         session.execute(
             update(RoleAssignment)

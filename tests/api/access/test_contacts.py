@@ -33,7 +33,7 @@ def test_nobody_alone_moves_how_a_releaser_is_reached(api: ApiClient, admin: Cal
     proposed = admin.post("/api/changes/", json=body)
     assert proposed.status_code == 202, proposed.json
     where = f"/api/changes/{proposed.json['id']}/confirm/"
-    assert admin.post(where, json={}).json["code"] == "change.own"
+    assert admin.post(where, json={}).json["code"] == "decision.own"
     assert api.as_("admin_2").post(where, json={}).status_code == 200
 
     moved = of(admin, "treasury")

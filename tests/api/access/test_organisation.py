@@ -210,6 +210,6 @@ def test_two_people_make_a_branch_a_head_office(api: ApiClient) -> None:
         refused = admin.post("/api/changes/", json=proposal | {"object_id": nothing})
         assert refused.json["code"] == "organisation.not_found"
     change = admin.post("/api/changes/", json=proposal).headers["Location"]
-    assert admin.post(f"{change}confirm/", json={}).json["code"] == "change.own"
+    assert admin.post(f"{change}confirm/", json={}).json["code"] == "decision.own"
     assert api.as_("admin_2").post(f"{change}confirm/", json={}).status_code == 200
     assert admin.get(place).json["is_head_office"] is True

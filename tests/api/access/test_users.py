@@ -223,7 +223,7 @@ def test_nobody_proposes_what_gives_them_a_part_to_play(admin: Caller) -> None:
     last_word = {"kind": "escalation_approver", "payload": {"user_id": own}, "reason": "Mine."}
 
     for refused in (_propose(admin, own, "FPA"), admin.post("/api/changes/", json=last_word)):
-        assert (refused.status_code, refused.json["code"]) == (403, "change.about_yourself")
+        assert (refused.status_code, refused.json["code"]) == (403, "decision.about_yourself")
 
 
 def test_a_role_takes_two_people(api: ApiClient, admin: Caller) -> None:
@@ -236,7 +236,7 @@ def test_a_role_takes_two_people(api: ApiClient, admin: Caller) -> None:
     assert proposed.json["status"] == "proposed"
     assert _roles(admin, "staff_2") == ["staff"]
     place = proposed.headers["Location"]
-    assert admin.post(f"{place}confirm/", json={}).json["code"] == "change.own"
+    assert admin.post(f"{place}confirm/", json={}).json["code"] == "decision.own"
     assert api.as_("treasury").post(f"{place}confirm/", json={}).status_code == 403
     confirmed = api.as_("admin_2").post(f"{place}confirm/", json={})
     assert confirmed.json["status"] == "effective"
@@ -259,7 +259,7 @@ def test_nobody_confirms_a_role_for_themselves(api: ApiClient, admin: Caller) ->
     refused = second.post(f"{place}confirm/", json={})
 
     assert refused.status_code == 403
-    assert refused.json["code"] == "change.about_yourself"
+    assert refused.json["code"] == "decision.about_yourself"
     assert _roles(admin, "admin_2") == ["admin"]
 
 
@@ -440,7 +440,7 @@ def test_changes_are_listed_rejected_and_withdrawn(api: ApiClient, admin: Caller
     assert rejected.json["status"] == "rejected"
     assert rejected.json["comment"] == "Not now."
     others = api.as_("admin_2").post(f"{second}withdraw/")
-    assert others.json["code"] == "change.not_the_proposer"
+    assert others.json["code"] == "decision.not_the_proposer"
     assert admin.post(f"{second}withdraw/").json["status"] == "withdrawn"
     assert api.as_("admin_2").post(f"{second}confirm/", json={}).status_code == 409
     listed = api.as_("auditor").get("/api/changes/?kind=role_assignment").json["items"]

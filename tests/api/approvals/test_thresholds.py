@@ -25,8 +25,8 @@ def test_a_tier_takes_two_people(api: ApiClient) -> None:
     assert drafted.status_code == 202, drafted.json
     assert manager.get(PATH, query_string={"currency": "tzs"}).json["items"] == []
     where = f"{drafted.headers['Location']}confirm/"
-    assert manager.post(where, json={}).json["code"] == "change.own"
-    assert api.as_("treasury").post(where, json={}).json["code"] == "change.not_a_confirmer"
+    assert manager.post(where, json={}).json["code"] == "decision.own"
+    assert api.as_("treasury").post(where, json={}).json["code"] == "decision.not_a_decider"
     assert cfo.post(where, json={}).status_code == 200
 
     (tier,) = manager.get(PATH, query_string={"currency": "tzs", "is_live": True}).json["items"]

@@ -59,7 +59,7 @@ def test_two_people_change_limits_and_nobody_alone(api: ApiClient) -> None:
 
     proposed = propose(treasury, fund, cash_limit="7000.00", maximum_balance=None)
     own = treasury.post(f"/api/changes/{proposed.json['id']}/confirm/", json={})
-    assert (own.status_code, own.json["code"]) == (403, "change.own")
+    assert (own.status_code, own.json["code"]) == (403, "decision.own")
     assert fund_of(treasury) == fund
     agree(api, fund, cash_limit="7000.00")
 

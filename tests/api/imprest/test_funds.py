@@ -119,7 +119,7 @@ def test_a_fund_is_opened_filled_and_kept_by_two_people(api: ApiClient) -> None:
     assert proposed.status_code == 202, proposed.json
     change = f"/api/changes/{proposed.json['id']}/confirm/"
     own = treasury.post(change, json={})
-    assert (own.status_code, own.json["code"]) == (403, "change.own")
+    assert (own.status_code, own.json["code"]) == (403, "decision.own")
     assert treasury.get(path).json["current_balance"] == "0.00"
     assert second.post(change, json={}).status_code == 200
     assert treasury.get(path).json["current_balance"] == "1000.00"

@@ -106,7 +106,7 @@ def test_steps_are_not_skipped(api: ApiClient, low: dict[str, Any]) -> None:
         assert (refused.status_code, refused.json["code"]) == (409, "replenishment.illegal_state")
     act(api.as_("group_finance_manager"), low, "approve")
     again = act(api.as_("cfo"), low, "approve")
-    assert (again.status_code, again.json["code"]) == (409, "replenishment.illegal_state")
+    assert (again.status_code, again.json["code"]) == (409, "decision.already_decided")
 
 
 def test_a_wrong_code_is_counted_although_it_is_refused(

@@ -41,7 +41,7 @@ def test_a_fee_is_recorded_approved_and_posted(api: ApiClient, payment_id: str) 
         ("1310.MPESA-DEMO", "credit"),
     }
     again = cfo.post(f"{path}approve/", json={})
-    assert (again.status_code, again.json["code"]) == (409, "variance.already_decided")
+    assert (again.status_code, again.json["code"]) == (409, "decision.already_decided")
     assert cfo.get(path).json["status"] == "approved"
 
 

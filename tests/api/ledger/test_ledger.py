@@ -295,7 +295,7 @@ def test_a_soft_close_reopens(api: ApiClient, paid: dict[str, str]) -> None:
     cfo = api.as_("cfo")
     cfo.post("/api/periods/2026-10/soft_close/")
     own = cfo.post("/api/periods/2026-10/hard_close/")
-    assert (own.status_code, own.json["code"]) == (403, "period.second_person_needed")
+    assert (own.status_code, own.json["code"]) == (403, "decision.own")
 
     reopened = cfo.post("/api/periods/2026-10/reopen/")
 

@@ -100,7 +100,7 @@ def test_one_pauses_and_two_resume(api: ApiClient) -> None:
     assert asked.json["resumed_at"] is None
     own = operator.post("/api/resume/", json={"scope": "company"})
     assert own.status_code == 403
-    assert own.json["code"] == "pause.second_person_needed"
+    assert own.json["code"] == "decision.own"
     ended = treasury.post("/api/resume/", json={"scope": "company"})
     assert ended.json["resumed_at"] is not None
     assert ended.json["resumed_by_id"] == str(treasury.user_id)

@@ -96,7 +96,7 @@ def test_one_administrator_does_not_weaken_a_control(api: ApiClient) -> None:
         assert (refused.status_code, refused.json["code"]) == (422, "settings.needs_two_people")
     proposed = propose(admin, **weaker)
     own = admin.post(f"/api/changes/{proposed.json['id']}/confirm/", json={})
-    assert (own.status_code, own.json["code"]) == (403, "change.own")
+    assert (own.status_code, own.json["code"]) == (403, "decision.own")
     assert admin.get(PATH).json == before
 
 
@@ -234,7 +234,7 @@ def test_two_people_set_the_escalation_approver(api: ApiClient) -> None:
     place = proposed.headers["Location"]
     own = admin.post(f"{place}confirm/", json={})
     assert own.status_code == 403
-    assert own.json["code"] == "change.own"
+    assert own.json["code"] == "decision.own"
     confirmed = second.post(f"{place}confirm/", json={"comment": "Agreed."})
 
     assert confirmed.status_code == 200, confirmed.json
@@ -255,7 +255,7 @@ def test_who_would_become_the_approver_does_not_confirm_it(api: ApiClient) -> No
     refused = chosen.post(f"{place}confirm/", json={})
 
     assert refused.status_code == 403
-    assert refused.json["code"] == "change.about_yourself"
+    assert refused.json["code"] == "decision.about_yourself"
     by_cfo = api.as_("cfo").post(f"{place}confirm/", json={})
     assert by_cfo.status_code == 200
 

@@ -75,7 +75,7 @@ def test_a_sheet_is_checked_proposed_and_confirmed_whole(api: ApiClient) -> None
 
     body = {"decision_digest": asked.json["decision_digest"]}
     own = first.post(f"{path}confirm/", json=body)
-    assert (own.status_code, own.json["code"]) == (403, "change.own")
+    assert (own.status_code, own.json["code"]) == (403, "decision.own")
     done = second.post(f"{path}confirm/", json=body, key=True)
     assert (done.status_code, done.json["status"]) == (200, "effective"), done.json
 

@@ -14,13 +14,13 @@ import pytest
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
-from pettycash.api import door
 from pettycash.models.imprest import ProviderAccount
 from pettycash.models.operations import OutboxMessage
 from pettycash.models.payments import Callback, CallbackPurpose, Payment, PaymentStatus
 from pettycash.runtime import db, settings
 from pettycash.services.payments import callback_addresses
 from pettycash.services.payments.callback_addresses import About
+from pettycash.web import door
 from tests.api.client import ApiClient
 from tests.factories import payments as making
 from tests.factories import rails, working

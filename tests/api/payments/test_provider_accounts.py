@@ -113,10 +113,10 @@ def test_a_case_is_proposed_confirmed_or_declined(api: ApiClient) -> None:
     again = other.post(where, json=confirm)
 
     assert (proposed.status_code, proposed.get_json()["status"]) == (200, "proposed")
-    assert (own.status_code, own.get_json()["code"]) == (403, "case.own_proposal")
+    assert (own.status_code, own.get_json()["code"]) == (403, "decision.own")
     assert declined.get_json()["status"] == "open"
-    assert (stale.status_code, stale.get_json()["code"]) == (409, "case.stale")
+    assert (stale.status_code, stale.get_json()["code"]) == (409, "decision.stale")
     assert confirmed.get_json()["status"] == "resolved"
-    assert (again.status_code, again.get_json()["code"]) == (409, "case.already_resolved")
+    assert (again.status_code, again.get_json()["code"]) == (409, "decision.already_decided")
     assert api.as_("operator").post(where, json=noted).status_code == 403
     assert api.as_("other_company").post(where, json=noted).status_code == 404

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from pettycash.models.base import new_id
 from pettycash.models.operations import CaseKind, PlatformPause, Severity
 from pettycash.runtime import db
+from pettycash.services.foundation import decisions
 from pettycash.services.operations import cases, pauses
 from tests.cli.conftest import Command
 from tests.factories.people import company_id
@@ -62,7 +63,7 @@ def test_everything_is_paused_by_one_and_resumed_by_two(command: Command) -> Non
     first = command("resume", "--all", "--as", "operator", "--json")
     assert first.json["is_paused"] is True
     own = command("resume", "--as", "OPERATOR")
-    assert isinstance(own.refusal, pauses.OwnResumption)
+    assert isinstance(own.refusal, decisions.OwnProposal)
     second = command("resume", "--as", "treasury")
     assert "everything goes on" in second.output
     with db.system_transaction() as session:
@@ -79,7 +80,7 @@ def test_a_company_a_store_and_an_account_are_paused_by_somebody_with_the_role(
         assert command("pause", *target, "--as", "cfo", "--json").json["is_paused"] is True
         assert command("resume", *target, "--as", "cfo", "--json").json["is_paused"] is True
         refused = command("resume", *target, "--as", "cfo")
-        assert isinstance(refused.refusal, pauses.OwnResumption)
+        assert isinstance(refused.refusal, decisions.OwnProposal)
         assert command("resume", *target, "--as", "operator", "--json").json["is_paused"] is False
 
 

@@ -13,11 +13,13 @@ from pettycash.models.requisitions import (
     RequisitionStatus,
 )
 from pettycash.services import requisitions
-from pettycash.services.approvals import deciding, resolution, rounds
-from pettycash.services.approvals.deciding import Urgency
+from pettycash.services.approvals import resolution, rounds
+from pettycash.services.approvals.deciding import NotYourTurn
 from pettycash.services.foundation import duties
 from pettycash.services.foundation.duties import Duty
 from pettycash.services.foundation.uow import Uow
+from pettycash.services.requisitions import deciding
+from pettycash.services.requisitions.deciding import Urgency
 from tests.factories.people import acting, user_id
 from tests.factories.requisitions import (
     approve,
@@ -59,7 +61,7 @@ def test_the_first_approver_answers_urgency_before_anything(session: Session) ->
 
     with pytest.raises(deciding.UrgencyUnanswered):
         approve(session, requisition, "branch_manager")
-    with pytest.raises(deciding.NotYourTurn):
+    with pytest.raises(NotYourTurn):
         decide(
             session, "confirm_urgency", requisition, "regional_manager", urgency=Urgency.CONFIRMED
         )
@@ -84,7 +86,7 @@ def test_who_was_skipped_does_not_decide(session: Session) -> None:
     requisition = urgent(session)
     decide(session, "confirm_urgency", requisition, "branch_manager", urgency=Urgency.CONFIRMED)
 
-    with pytest.raises(deciding.NotYourTurn):
+    with pytest.raises(NotYourTurn):
         approve(session, requisition, "regional_manager")
 
 

@@ -21,10 +21,18 @@ from pettycash.models.requisitions import (
     RequisitionStatus,
 )
 from pettycash.services import requisitions
-from pettycash.services.approvals import deciding, rounds
+from pettycash.services.approvals import rounds
+from pettycash.services.approvals.deciding import (
+    NotAnApprover,
+    NotYourTurn,
+    RoleLost,
+    StaleDigest,
+    StepAlreadyDecided,
+)
 from pettycash.services.foundation import text_validation, visibility
 from pettycash.services.foundation.listings import page
 from pettycash.services.foundation.uow import Uow
+from pettycash.services.requisitions import approval
 from pettycash.services.requisitions.inbox import INBOX
 from tests.factories.people import acting, user_id
 from tests.factories.requisitions import (
@@ -127,7 +135,7 @@ def test_load_is_shared_between_finance_managers(session: Session) -> None:
 def test_nobody_decides_their_own(session: Session, verb: str) -> None:
     requisition = submitted(session, by="branch_manager")
 
-    with pytest.raises(deciding.OwnRequisition):
+    with pytest.raises(approval.OwnRequisition):
         decide(session, verb, requisition, "branch_manager")
 
 
@@ -135,7 +143,7 @@ def test_nobody_decides_their_own(session: Session, verb: str) -> None:
 def test_nobody_decides_out_of_turn(session: Session, verb: str) -> None:
     requisition = submitted(session, "20000.00")
 
-    with pytest.raises(deciding.NotYourTurn):
+    with pytest.raises(NotYourTurn):
         decide(session, verb, requisition, "regional_manager")
 
 
@@ -144,7 +152,7 @@ def test_nobody_decides_twice(session: Session, verb: str) -> None:
     requisition = submitted(session, "20000.00")
     approve(session, requisition, "branch_manager")
 
-    with pytest.raises(deciding.StepAlreadyDecided):
+    with pytest.raises(StepAlreadyDecided):
         decide(session, verb, requisition, "branch_manager")
 
 
@@ -152,7 +160,7 @@ def test_nobody_decides_twice(session: Session, verb: str) -> None:
 def test_who_is_not_in_the_chain_decides_nothing(session: Session, verb: str) -> None:
     requisition = submitted(session)
 
-    with pytest.raises(deciding.NotAnApprover):
+    with pytest.raises(NotAnApprover):
         decide(session, verb, requisition, "cfo")
     with pytest.raises(visibility.RequisitionNotFound):
         decide(session, verb, requisition, "branch_manager_mombasa")
@@ -184,10 +192,10 @@ def test_a_stale_digest_is_refused(session: Session, verb: str) -> None:
         changes={"amount": Decimal("900.00"), "lines": [line("900.00")]},
     )
 
-    with pytest.raises(deciding.StaleDigest):
+    with pytest.raises(StaleDigest):
         decide(session, verb, requisition, "branch_manager", digest=read)
     for nonsense in ("", "é" * 64, "0" * 64):
-        with pytest.raises(deciding.StaleDigest):
+        with pytest.raises(StaleDigest):
             decide(session, verb, requisition, "branch_manager", digest=nonsense)
     decide(session, verb, requisition, "branch_manager")
 
@@ -195,7 +203,7 @@ def test_a_stale_digest_is_refused(session: Session, verb: str) -> None:
 def test_a_digest_of_another_requisition_with_the_same_facts_is_refused(session: Session) -> None:
     first, second = submitted(session), submitted(session)
 
-    with pytest.raises(deciding.StaleDigest):
+    with pytest.raises(StaleDigest):
         decide(session, "approve", first, "branch_manager", digest=digest(session, second.id))
 
 
@@ -206,7 +214,7 @@ def test_facts_changed_behind_the_rounds_back_are_refused(session: Session) -> N
         {"id": requisition.id},
     )
 
-    with pytest.raises(deciding.StaleDigest):
+    with pytest.raises(StaleDigest):
         approve(session, requisition, "branch_manager")
 
 
@@ -230,7 +238,7 @@ def test_who_lost_the_role_does_not_decide(session: Session, verb: str) -> None:
         {"id": manager},
     )
 
-    with pytest.raises((deciding.RoleLost, visibility.RequisitionNotFound)):
+    with pytest.raises((RoleLost, visibility.RequisitionNotFound)):
         decide(session, verb, requisition, "branch_manager")
 
 

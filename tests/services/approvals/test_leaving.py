@@ -14,13 +14,14 @@ from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.runtime.rails import Method
 from pettycash.services import requisitions
 from pettycash.services.access import people
-from pettycash.services.approvals import deciding, leaving, rounds
+from pettycash.services.approvals import leaving, rounds
 from pettycash.services.foundation import company_settings, departures, duties
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases, security_alerts
+from pettycash.services.payments import leaving as payments_leaving
 from pettycash.services.payments import redirects
 from pettycash.services.reconciliation import invariants
-from pettycash.services.requisitions import lifecycle
+from pettycash.services.requisitions import deciding, left_behind, lifecycle
 from tests.factories import payments as making
 from tests.factories.people import acting, user_id
 from tests.factories.requisitions import (
@@ -58,14 +59,14 @@ def leaves(session: Session, name: str) -> UUID:
 
 def hand_over(session: Session, who: UUID) -> None:
     now = session.info["now"]
-    for requisition_id in leaving.waiting(session, user_id=who):
-        leaving.hand_over_step(session, requisition_id=requisition_id, user_id=who, now=now)
+    for kind, subject_id in leaving.waiting(session, user_id=who):
+        leaving.hand_over_step(session, kind=kind, subject_id=subject_id, user_id=who, now=now)
     for change_id in redirects.waiting(session, user_id=who):
         redirects.ask_anew(session, change_id=change_id, now=now)
-    for payment_id in leaving.releases_of(session, user_id=who, now=now):
-        leaving.give_back_release(session, payment_id=payment_id, user_id=who)
+    for payment_id in payments_leaving.releases_of(session, user_id=who, now=now):
+        payments_leaving.give_back_release(session, payment_id=payment_id, user_id=who)
     leaving.give_back_cases(session, user_id=who, now=now)
-    leaving.notify_manager(session, user_id=who, now=now)
+    left_behind.notify_manager(session, user_id=who, now=now)
     session.flush()
 
 
@@ -187,7 +188,7 @@ def test_what_was_approved_before_a_step_was_handed_over_still_counts(session: S
     )
 
     known = duties.holders(session, requisition_id=requisition.id)
-    void = duties.conflicted(session, known, requisition_id=requisition.id)
+    void = duties.conflicted(session, known, subject_id=requisition.id)
 
     assert void == {user_id(session, first)}
 

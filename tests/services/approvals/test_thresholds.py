@@ -12,13 +12,13 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from pettycash.models.approvals import ApprovalThreshold, ThresholdOrigin
+from pettycash.models.approvals import ApprovalThreshold, Origin, ThresholdOrigin
 from pettycash.models.operations import Change, ChangeStatus
-from pettycash.models.requisitions import Origin
 from pettycash.runtime import db
 from pettycash.runtime.money import Currency
 from pettycash.services.approvals import thresholds
 from pettycash.services.approvals.thresholds import Draft, Gap, gaps
+from pettycash.services.foundation import decisions
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 from tests.factories.people import acting, company_id
@@ -157,15 +157,15 @@ def test_a_tier_is_effective_once_the_cfo_published_it(session: Session) -> None
 
 def test_the_drafter_does_not_publish_and_others_neither(session: Session) -> None:
     own = drafted(session, by="cfo")
-    with pytest.raises(changes.OwnChange):
+    with pytest.raises(decisions.OwnProposal):
         confirm(session, own, by="cfo")
-    with pytest.raises(changes.NotAConfirmer):
+    with pytest.raises(decisions.NotADecider):
         confirm(session, own, by="group_finance_manager")
 
 
 @pytest.mark.parametrize("by", ["staff", "treasury", "admin", "ceo", "auditor", "fpa"])
 def test_only_finance_managers_and_the_cfo_draft(session: Session, by: str) -> None:
-    with pytest.raises(changes.NotAProposer):
+    with pytest.raises(decisions.NotAProposer):
         drafted(session, by=by)
 
 

@@ -18,7 +18,6 @@ from pettycash.models.requisitions import IN_APPROVAL, Requisition, RequisitionS
 from pettycash.runtime.rails import Method
 from pettycash.services import payments, releases, requisitions
 from pettycash.services.access import people
-from pettycash.services.approvals.deciding import Urgency
 from pettycash.services.foundation import duties
 from pettycash.services.foundation.duties import Duty
 from pettycash.services.foundation.uow import Uow
@@ -26,6 +25,7 @@ from pettycash.services.payments import conflicts, signatures, treasury_validati
 from pettycash.services.reconciliation import payment_proofs
 from pettycash.services.releases.challenges import CannotRelease
 from pettycash.services.requisitions import lifecycle
+from pettycash.services.requisitions.deciding import Urgency
 from tests import books
 from tests.factories import payments as making
 from tests.factories.people import acting, user_id
@@ -315,9 +315,9 @@ def test_who_released_or_gets_it_matches_nothing(session: Session) -> None:
     payment = books.pay(session)
     match = {"payment_id": payment.id, "evidence": {"statement": "line 1"}}
     asked = text(
-        "INSERT INTO release_challenges (id, company_id, payment_id, executor_id, subject_digest,"
-        " state, end_cause, ended_at, tries, sends, expires_at) SELECT new_key(),"
-        " company_id, id, :person, '', 'dead', 'expired', now(), 0, 1, now()"
+        "INSERT INTO release_challenges (id, company_id, subject_kind, subject_id, executor_id,"
+        " subject_digest, state, end_cause, ended_at, tries, sends, expires_at) SELECT new_key(),"
+        " company_id, 'payment', id, :person, '', 'dead', 'expired', now(), 0, 1, now()"
         " FROM payments WHERE id = :payment"
     )
     session.execute(asked, {"person": user_id(session, "treasury_3"), "payment": payment.id})
@@ -341,7 +341,7 @@ def test_who_judged_a_case_about_it_does_not_review_it(session: Session) -> None
     session.execute(
         text(
             "INSERT INTO cases (id, company_id, kind, severity, status, object_type, object_id,"
-            " summary, evidence, proposal, proposed_by, proposed_at, resolved_by, resolved_at,"
+            " summary, evidence, proposal, proposed_by, proposed_at, decided_by, decided_at,"
             " version) SELECT new_key(), company_id, 'in_doubt', 'warning', 'resolved', 'payment',"
             " id, '', '{}', '{\"ending\": \"not_paid\"}', :fpa, now(), :cfo, now(), 1"
             " FROM payments WHERE id = :id"

@@ -23,7 +23,7 @@ from pettycash.models.access import (
 from pettycash.models.operations import Change, ChangeStatus
 from pettycash.services import imports
 from pettycash.services.access import organisation, people
-from pettycash.services.foundation import log_events, outbox
+from pettycash.services.foundation import decisions, log_events, outbox
 from pettycash.services.foundation.file_formats import FileFormat
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.imports import PEOPLE, By, Outcome, Result, RowError
@@ -215,13 +215,13 @@ def test_nobody_is_imported_by_themselves(session: Session) -> None:
     """The proposer is told at once; a change about who confirms waits for somebody else."""
     own, other = row("person", "admin", "Me"), row("person", "admin_2", "Other name")
 
-    assert told(tried(session, sheet(own))) == [(2, None, "change.about_yourself")]
+    assert told(tried(session, sheet(own))) == [(2, None, "decision.about_yourself")]
     change = proposed(session, sheet(other))
     with pytest.raises(RowsRefused) as refused, session.begin_nested():
         confirmed(session, change)
     assert list(refused.value.errors) == ["row 2"]
-    assert "change.about_yourself" in str(refused.value.errors)
-    with pytest.raises(changes.OwnChange), session.begin_nested():
+    assert "decision.about_yourself" in str(refused.value.errors)
+    with pytest.raises(decisions.OwnProposal), session.begin_nested():
         confirmed(session, change, by="admin")
     assert confirmed(session, change, by="cfo").status is ChangeStatus.EFFECTIVE
 
@@ -250,7 +250,7 @@ def test_what_is_confirmed_is_what_was_proposed_or_nothing(session: Session) -> 
         confirmed(session, change)
 
     assert session.execute(select(Branch).where(Branch.code == "KISUMU")).first() is None
-    with pytest.raises(changes.DigestMissing):
+    with pytest.raises(decisions.DigestMissing):
         changes.confirm(Uow.of(session, acting(session, "admin_2")), change_id=change.id)
 
 

@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from pettycash.models.imprest import (
     Fund,
-    IllegalReplenishmentState,
     ReplenishmentStatus,
 )
+from pettycash.services.foundation import decisions
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments
 from pettycash.services.ledger import posting
@@ -70,9 +70,9 @@ def test_who_asked_does_not_decide(session: Session, fund: Fund) -> None:
     uow = Uow.of(session, asker)
     facts = {"replenishment_id": found.id}
 
-    with pytest.raises(replenishments.OwnReplenishment):
+    with pytest.raises(decisions.OwnProposal):
         replenishments.approve(uow, **facts)
-    with pytest.raises(replenishments.OwnReplenishment):
+    with pytest.raises(decisions.OwnProposal):
         replenishments.reject(uow, **facts, reason="x")
     assert found.status is S.PENDING
 
@@ -141,7 +141,7 @@ def test_a_drawer_takes_no_more_than_its_maximum(session: Session, fund: Fund) -
 def test_who_says_no_says_why(session: Session, fund: Fund, verb: str) -> None:
     found = low(session, fund)
 
-    with pytest.raises(replenishments.RejectionNeedsReason):
+    with pytest.raises(decisions.ReasonMissing):
         getattr(replenishments, verb)(
             Uow.of(session, acting(session, "cfo")), replenishment_id=found.id, reason="  "
         )
@@ -152,9 +152,9 @@ def test_a_decided_one_is_not_decided_again(session: Session, fund: Fund) -> Non
     uow = Uow.of(session, acting(session, "cfo"))
     facts = {"replenishment_id": found.id}
 
-    with pytest.raises(IllegalReplenishmentState):
+    with pytest.raises(decisions.AlreadyDecided):
         replenishments.approve(uow, **facts)
-    with pytest.raises(IllegalReplenishmentState):
+    with pytest.raises(decisions.AlreadyDecided):
         replenishments.reject(uow, **facts, reason="x")
 
 

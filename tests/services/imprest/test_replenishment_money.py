@@ -21,6 +21,7 @@ from pettycash.models.ledger import AccountKind
 from pettycash.models.operations import Case, CaseKind, CaseStatus, PauseScope
 from pettycash.runtime import db, settings
 from pettycash.services import releases
+from pettycash.services.foundation import decisions
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import float_identity, funds, replenishments
 from pettycash.services.operations import pauses
@@ -230,8 +231,8 @@ def test_what_is_funded_is_not_cancelled(session: Session, fund: Fund) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        "funded_by = approved_by",
-        "requested_by = approved_by, auto_triggered = false",
+        "funded_by = decided_by",
+        "proposed_by = decided_by, auto_triggered = false",
         "received_by = funded_by",
         "status = 'pending'",
         "status = 'cancelled'",
@@ -282,7 +283,7 @@ def test_who_keeps_the_fund_does_not_approve_it(session: Session, fund: Fund) ->
     found = low(session, fund)
     keeper = acting(session, "custodian_2", Role.GROUP_FINANCE_MANAGER)
 
-    with pytest.raises(replenishments.OwnReplenishment):
+    with pytest.raises(decisions.AboutYourself):
         replenishments.approve(Uow.of(session, keeper), replenishment_id=found.id)
 
 

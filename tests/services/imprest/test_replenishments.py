@@ -56,7 +56,7 @@ def test_a_shilling_below_the_level_asks(session: Session, fund: Fund) -> None:
     assert found is not None
     assert found.status is S.PENDING
     assert found.auto_triggered is True
-    assert found.requested_by is None
+    assert found.proposed_by is None
     assert found.requested_amount == KES("10000.01")
     assert (found.current_balance, found.available) == (KES("39999.99"), KES("39999.99"))
     assert found.store_id == books.store(session).id
@@ -165,7 +165,7 @@ def test_by_hand_it_may_be_asked_above_the_level(session: Session, fund: Fund) -
     found = by_hand(session, fund)
 
     assert (found.auto_triggered, found.requested_amount) == (False, KES("100.00"))
-    assert found.requested_by == user_id(session, "custodian")
+    assert found.proposed_by == user_id(session, "custodian")
 
 
 def test_a_full_fund_gets_nothing(session: Session, fund: Fund) -> None:

@@ -13,7 +13,7 @@ from pettycash.models.access import Role
 from pettycash.models.imprest import VarianceAdjustment, VarianceKind, VarianceStatus
 from pettycash.models.ledger import AccountKind, JournalEntry
 from pettycash.runtime import db
-from pettycash.services.foundation import duties, visibility
+from pettycash.services.foundation import decisions, duties, visibility
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import float_identity, variances
 from pettycash.services.ledger import posting
@@ -57,7 +57,7 @@ def test_recording_posts_nothing(session: Session) -> None:
 
     assert found.status is VarianceStatus.PENDING
     assert (found.original_amount, found.variance_amount) == (KES("5000.00"), KES("50.00"))
-    assert found.initiated_by == user_id(session, "treasury")
+    assert found.proposed_by == user_id(session, "treasury")
     assert found.number.startswith("VAR-")
     assert books.balance(session, books.store(session).account_id) == before
 
@@ -172,7 +172,7 @@ def test_any_other_variance_names_its_account(session: Session) -> None:
         ({"original_amount": KES("4999.00")}, variances.InvalidVariance),
         ({"kind": K.OVERPAID, "adjusted_amount": KES("4999.00")}, variances.WrongDirection),
         ({"kind": K.UNDERPAID, "adjusted_amount": KES("5001.00")}, variances.WrongDirection),
-        ({"reason": "  "}, variances.VarianceNeedsReason),
+        ({"reason": "  "}, decisions.ReasonMissing),
         ({"case_id": company_id}, variances.InvalidVariance),
         ({"counter_account_id": company_id}, variances.InvalidVariance),
     ],
@@ -217,13 +217,13 @@ def test_nobody_decides_on_their_own(session: Session) -> None:
     both = acting(session, "cfo", Role.TREASURY)
     found = record(session, actor=both)
 
-    with pytest.raises(variances.OwnVariance):
+    with pytest.raises(decisions.OwnProposal):
         approve(session, found)
-    with pytest.raises(variances.OwnVariance):
+    with pytest.raises(decisions.OwnProposal):
         variances.reject(Uow.of(session, both), variance_id=found.id, reason="x")
     assert found.status is VarianceStatus.PENDING
     with pytest.raises(DBAPIError), session.begin_nested():
-        session.execute(text("UPDATE variance_adjustments SET decided_by = initiated_by"))
+        session.execute(text("UPDATE variance_adjustments SET decided_by = proposed_by"))
 
 
 def test_a_rejected_one_posts_nothing(session: Session) -> None:
@@ -231,7 +231,7 @@ def test_a_rejected_one_posts_nothing(session: Session) -> None:
     assert found.payment_id is not None
     before = books.balance(session, books.store(session).account_id)
 
-    with pytest.raises(variances.VarianceNeedsReason):
+    with pytest.raises(decisions.ReasonMissing):
         variances.reject(Uow.of(session, acting(session, "cfo")), variance_id=found.id, reason=" ")
     variances.reject(
         Uow.of(session, acting(session, "cfo")),
@@ -241,7 +241,7 @@ def test_a_rejected_one_posts_nothing(session: Session) -> None:
 
     assert (found.status, found.entry_id) == (VarianceStatus.REJECTED, None)
     assert books.balance(session, books.store(session).account_id) == before
-    with pytest.raises(variances.VarianceAlreadyDecided):
+    with pytest.raises(decisions.AlreadyDecided):
         approve(session, found)
 
 
@@ -284,7 +284,7 @@ def test_ten_approvals_at_once_post_once(live: Database) -> None:
         results = together([partial(db.in_transaction, work)] * 10)
 
         assert results.count(None) == 1
-        assert {type(each) for each in results} == {type(None), variances.VarianceAlreadyDecided}
+        assert {type(each) for each in results} == {type(None), decisions.AlreadyDecided}
         with db.transaction() as session:
             rows = session.execute(
                 select(JournalEntry.id).where(JournalEntry.source == f"variance:{found.id}")

@@ -340,7 +340,7 @@ def test_a_variance_moves_what_really_moved(
         adjusted_amount=KES(adjusted),
         reason="test",
         status=VarianceStatus.PENDING,
-        initiated_by=user_id(session, "treasury"),
+        proposed_by=user_id(session, "treasury"),
     )
 
     entry = posting_rules.variance(

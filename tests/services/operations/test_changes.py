@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.models.access import Role, SecurityEvent
 from pettycash.models.operations import Change, ChangeStatus
 from pettycash.runtime import db
+from pettycash.services.foundation import decisions
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 from tests.factories.people import acting, company_id
@@ -67,25 +67,11 @@ def test_a_second_holder_or_the_cfo_makes_it_effective(session: Session, second:
     ]
 
 
-def test_the_proposer_is_never_the_second_person(session: Session) -> None:
-    change = _propose(session)
-
-    with pytest.raises(changes.OwnChange):
-        _confirm(session, change, "treasury")
-    with pytest.raises(changes.OwnChange):
-        changes.reject(
-            Uow.of(session, acting(session, "treasury")), change_id=change.id, comment="No."
-        )
-
-    assert change.status is ChangeStatus.PROPOSED
-    assert applied == []
-
-
 @pytest.mark.parametrize("third", ["staff", "admin", "auditor", "group_finance_manager"])
 def test_a_third_person_without_the_right_decides_nothing(session: Session, third: str) -> None:
     change = _propose(session)
 
-    with pytest.raises(changes.NotAConfirmer):
+    with pytest.raises(decisions.NotADecider):
         _confirm(session, change, third)
 
     assert applied == []
@@ -95,7 +81,7 @@ def test_whom_it_is_about_does_not_confirm_it(session: Session) -> None:
     about = acting(session, "treasury_2").user_id
     change = _propose(session, object_id=about)
 
-    with pytest.raises(changes.OwnBenefit):
+    with pytest.raises(decisions.AboutYourself):
         _confirm(session, change, "treasury_2")
 
     assert change.status is ChangeStatus.PROPOSED
@@ -103,13 +89,13 @@ def test_whom_it_is_about_does_not_confirm_it(session: Session) -> None:
 
 
 def test_who_lacks_the_right_does_not_propose(session: Session) -> None:
-    with pytest.raises(changes.NotAProposer):
+    with pytest.raises(decisions.NotAProposer):
         _propose(session, by="staff")
 
 
-@pytest.mark.parametrize("reason", ["", "   ", "x" * (changes.REASON_LENGTH_MAX + 1)])
+@pytest.mark.parametrize("reason", ["", "   ", "x" * (decisions.REASON_LENGTH_MAX + 1)])
 def test_a_proposal_says_why(session: Session, reason: str) -> None:
-    with pytest.raises(changes.ReasonMissing):
+    with pytest.raises(decisions.ReasonMissing):
         _propose(session, reason=reason)
 
 
@@ -147,26 +133,19 @@ def test_what_is_decided_stays_decided(session: Session, end: str) -> None:
     else:
         changes.withdraw(Uow(session, acting(session, "treasury"), now), change_id=change.id)
 
-    with pytest.raises(changes.AlreadyDecided):
+    with pytest.raises(decisions.AlreadyDecided):
         _confirm(session, change, "cfo")
-    with pytest.raises(changes.AlreadyDecided):
+    with pytest.raises(decisions.AlreadyDecided):
         changes.reject(uow, change_id=change.id, comment="No.")
-    with pytest.raises(changes.AlreadyDecided):
+    with pytest.raises(decisions.AlreadyDecided):
         changes.withdraw(Uow(session, acting(session, "treasury"), now), change_id=change.id)
 
 
 def test_only_the_proposer_withdraws(session: Session) -> None:
     change = _propose(session)
 
-    with pytest.raises(changes.NotTheProposer):
+    with pytest.raises(decisions.NotTheProposer):
         changes.withdraw(Uow.of(session, acting(session, "cfo")), change_id=change.id)
-
-
-def test_a_rejection_says_why(session: Session) -> None:
-    change = _propose(session)
-
-    with pytest.raises(changes.ReasonMissing):
-        changes.reject(Uow.of(session, acting(session, "cfo")), change_id=change.id, comment=" ")
 
 
 def test_another_company_sees_no_such_change(live: Database) -> None:
@@ -208,16 +187,8 @@ def test_two_confirmers_at_once_apply_it_once(live: Database) -> None:
     )
 
     assert results.count(ChangeStatus.EFFECTIVE) == 1
-    assert sum(isinstance(each, changes.AlreadyDecided) for each in results) == 2
+    assert sum(isinstance(each, decisions.AlreadyDecided) for each in results) == 2
     assert len(applied) == 1
-
-
-def test_the_database_refuses_one_person_twice(session: Session) -> None:
-    change = _propose(session)
-    twice = update(Change).where(Change.id == change.id).values(decided_by=change.proposed_by)
-
-    with pytest.raises(IntegrityError, match="two_people"), session.begin_nested():
-        session.execute(twice)
 
 
 def test_who_controls_hears_of_every_change_of_the_rules() -> None:

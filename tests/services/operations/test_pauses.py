@@ -8,6 +8,7 @@ from pettycash.models.base import new_id
 from pettycash.models.imprest import ProviderAccount, Store
 from pettycash.models.operations import Pause, PauseScope
 from pettycash.runtime import db
+from pettycash.services.foundation import decisions
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import pauses
 from tests.factories.people import acting, company_id
@@ -68,16 +69,16 @@ def test_two_different_people_resume(session: Session) -> None:
     pause = _pause(session, PauseScope.COMPANY, None)
 
     asked = _resume(session, pause, "operator")
-    assert asked.resumed_at is None
+    assert asked.decided_at is None
     with pytest.raises(pauses.Paused):
         pauses.check(session)
-    with pytest.raises(pauses.OwnResumption):
+    with pytest.raises(decisions.OwnProposal):
         _resume(session, pause, "operator")
     ended = _resume(session, pause, "treasury")
 
-    assert ended.resumed_at == session.info["now"]
+    assert ended.decided_at == session.info["now"]
     pauses.check(session)
-    with pytest.raises(pauses.AlreadyResumed):
+    with pytest.raises(decisions.AlreadyDecided):
         _resume(session, pause, "cfo")
 
 
@@ -87,7 +88,7 @@ def test_others_neither_pause_nor_resume(session: Session, who: str) -> None:
 
     with pytest.raises(pauses.NotAPauser):
         _pause(session, PauseScope.STORE, _store(session, "HQ-MPESA").id, who)
-    with pytest.raises(pauses.NotAPauser):
+    with pytest.raises(decisions.NotAProposer):
         _resume(session, pause, who)
 
 
@@ -113,7 +114,7 @@ def test_what_does_not_exist_is_not_paused(session: Session) -> None:
 
 
 def test_a_pause_says_why(session: Session) -> None:
-    with pytest.raises(pauses.PauseReasonMissing):
+    with pytest.raises(decisions.ReasonMissing):
         pauses.pause(
             Uow.of(session, acting(session, "cfo")),
             scope=PauseScope.COMPANY,
@@ -148,7 +149,7 @@ def test_the_whole_installation_is_paused_and_resumed_by_two_names(live: Databas
     with db.system_transaction() as session:
         asked = pauses.resume_everything(session, by="kim", now=session.info["now"])
         assert asked.resumed_at is None
-    with pytest.raises(pauses.OwnResumption), db.system_transaction() as session:
+    with pytest.raises(decisions.OwnProposal), db.system_transaction() as session:
         pauses.resume_everything(session, by="kim", now=session.info["now"])
     with db.system_transaction() as session:
         ended = pauses.resume_everything(session, by="lee", now=session.info["now"])
@@ -166,7 +167,7 @@ def test_two_who_resume_at_once_are_one_request_and_one_end(live: Database) -> N
 
     def resume(name: str) -> bool:
         with db.scope(company_id=company), db.transaction() as session:
-            return _resume(session, pause, name).resumed_at is not None
+            return _resume(session, pause, name).decided_at is not None
 
     results = together([lambda: resume("operator"), lambda: resume("cfo")])
 

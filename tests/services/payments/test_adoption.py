@@ -12,7 +12,7 @@ from pettycash.models.requisitions import (
     RequisitionStatus,
 )
 from pettycash.services import requisitions
-from pettycash.services.approvals import deciding
+from pettycash.services.approvals.deciding import NotAnApprover
 from pettycash.services.foundation import duties, requesters, visibility
 from pettycash.services.foundation.duties import Duty
 from pettycash.services.foundation.uow import Uow
@@ -106,7 +106,7 @@ def test_a_step_that_waits_for_the_adopter_goes_to_the_next_rank(session: Sessio
     adopt(session, requisition)
 
     assert waiting_for(session, requisition) == "regional_manager"
-    with pytest.raises((deciding.NotAnApprover, duties.NotSeparate)):
+    with pytest.raises((NotAnApprover, duties.NotSeparate)):
         decide(session, "approve", requisition, "branch_manager")
     approve(session, requisition, "regional_manager")
     assert requisition.status is R.PENDING_TREASURY_VALIDATION

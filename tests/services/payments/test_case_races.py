@@ -6,8 +6,8 @@ from sqlalchemy.orm import Session
 from pettycash.models.operations import Case, CaseStatus
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.runtime import db
+from pettycash.services.foundation import decisions
 from pettycash.services.foundation.uow import Uow
-from pettycash.services.operations import cases
 from pettycash.services.payments import case_resolutions, facts
 from pettycash.services.payments.case_resolutions import Ending
 from tests.factories import rails
@@ -39,7 +39,7 @@ def test_who_confirms_while_another_end_is_proposed_carries_nothing_out() -> Non
 
         with (
             held(lambda other: facts.locked(other, payment_id=payment.id), then=replace),
-            pytest.raises(cases.CaseChanged),
+            pytest.raises(decisions.StaleDecision),
             db.transaction() as session,
         ):
             case_resolutions.confirm(

@@ -16,6 +16,7 @@ from pettycash.models.payments import AttemptState, Payment, PaymentStatus, Paym
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.runtime import errors
 from pettycash.services import payments, releases
+from pettycash.services.foundation import decisions
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases
 from pettycash.services.payments import case_resolutions
@@ -137,15 +138,15 @@ def test_one_person_is_not_two(session: Session) -> None:
     _, case = in_doubt(session)
     propose(session, case, Ending.PAID)
 
-    with pytest.raises(cases.OwnProposal):
+    with pytest.raises(decisions.OwnProposal):
         confirm(session, case, by="cfo")
 
 
 @pytest.mark.parametrize(
     ("who", "refusal"),
     [
-        ("operator", cases.NotAResolver),
-        ("auditor", cases.NotAResolver),
+        ("operator", decisions.NotAProposer),
+        ("auditor", decisions.NotAProposer),
         ("regional_manager", cases.CaseNotFound),
         ("custodian_mombasa", cases.CaseNotFound),
     ],
@@ -208,7 +209,7 @@ def test_what_the_rail_said_meanwhile_ends_it_otherwise(session: Session) -> Non
 
     making.said(session, payment, rails.proof(instruction), Source.QUERY)
 
-    with pytest.raises(cases.CaseResolved):
+    with pytest.raises(decisions.AlreadyDecided):
         confirm(session, case)
     assert payment.status is S.SUCCESS
 
@@ -341,5 +342,5 @@ def test_a_declined_proposal_leaves_the_case_open(session: Session) -> None:
 
     assert case.status is CaseStatus.OPEN
     assert payment.status is S.IN_DOUBT
-    with pytest.raises(cases.NothingProposed):
+    with pytest.raises(decisions.NothingProposed):
         confirm(session, case)

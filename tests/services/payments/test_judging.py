@@ -101,7 +101,7 @@ class TestEvidence:
             reason="the other way round",
         )
         propose(session, case, Ending.PAID, by="group_finance_manager", evidence_id=own)
-        assert confirm(session, case, by="cfo").resolved_at is not None
+        assert confirm(session, case, by="cfo").decided_at is not None
 
     @pytest.mark.parametrize("who", ["requester", "payee"])
     def test_who_has_a_part_in_the_money_records_none(self, session: Session, who: str) -> None:

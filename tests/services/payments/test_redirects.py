@@ -15,8 +15,9 @@ from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.runtime import errors
 from pettycash.runtime.rails import Method
 from pettycash.services import payments, releases, requisitions
-from pettycash.services.approvals import approved_facts, deciding, resolution
-from pettycash.services.foundation import duties
+from pettycash.services.approvals import resolution
+from pettycash.services.approvals.deciding import StaleDigest
+from pettycash.services.foundation import decisions, duties
 from pettycash.services.foundation.duties import Duty
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
@@ -29,6 +30,7 @@ from pettycash.services.payments import (
     treasury_validation,
 )
 from pettycash.services.payments.results import Source
+from pettycash.services.requisitions import approved_facts
 from tests.factories import payments as making
 from tests.factories import rails
 from tests.factories.people import acting, user_id
@@ -226,7 +228,7 @@ def test_a_cancelled_payment_leaves_no_question(session: Session) -> None:
     payments.cancel(Uow.of(session, acting(session, "treasury")), payment_id=payment.id)
 
     assert change.status is ChangeStatus.WITHDRAWN
-    with pytest.raises(changes.AlreadyDecided):
+    with pytest.raises(decisions.AlreadyDecided):
         agree(session, change)
 
 
@@ -243,13 +245,13 @@ def test_only_the_last_approver_decides_with_what_they_read(session: Session) ->
     assert change.decider_id in (last, other)
 
     for by in ("branch_manager", "regional_manager", "cfo", "ceo", "treasury_2"):
-        with pytest.raises(changes.NotAConfirmer):
+        with pytest.raises(decisions.NotADecider):
             agree(session, change, by)
-    with pytest.raises(changes.OwnChange):
+    with pytest.raises(decisions.OwnProposal):
         agree(session, change, "treasury")
-    with pytest.raises(changes.DigestMissing):
+    with pytest.raises(decisions.DigestMissing):
         agree(session, change, asked, digest=None)
-    with pytest.raises(changes.StaleChange):
+    with pytest.raises(decisions.StaleDecision):
         agree(session, change, asked, digest="0" * 64)
 
     agree(session, change, asked)
@@ -264,7 +266,7 @@ def test_where_the_last_approver_is_gone_the_next_higher_rank_decides(session: S
 
     end_roles(session, "branch_manager")
 
-    with pytest.raises(changes.NotAConfirmer):
+    with pytest.raises(decisions.NotADecider):
         agree(session, change, "branch_manager")
     read = changes.get(Uow.of(session, acting(session, "regional_manager")), change_id=change.id)
     agree(session, read, "regional_manager")
@@ -437,7 +439,7 @@ def test_before_validation_it_goes_back_to_the_last_approver(session: Session, b
     with pytest.raises(approved_facts.RedirectOpen):
         validate(session, requisition)
     agree(session, change)
-    with pytest.raises(deciding.StaleDigest):
+    with pytest.raises(StaleDigest):
         treasury_validation.validate(
             Uow.of(session, acting(session, "treasury")),
             requisition_id=requisition.id,

@@ -15,7 +15,7 @@ from pettycash.models.releases import ChallengeState, ReleaseChallenge
 from pettycash.runtime import db
 from pettycash.services import payments, releases
 from pettycash.services.access.identity import links, people, sessions
-from pettycash.services.foundation import numbers
+from pettycash.services.foundation import decisions, numbers
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import pauses
 from pettycash.services.payments import restores
@@ -114,7 +114,7 @@ def test_after_a_restore_everything_is_paused_until_two_people_resume(
         (standing,) = session.execute(select(PlatformPause)).scalars()
         assert standing.reason.startswith("Restored from 20")
         pauses.resume_everything(session, by="first", now=now)
-        with pytest.raises(pauses.OwnResumption):
+        with pytest.raises(decisions.OwnProposal):
             pauses.resume_everything(session, by="first", now=now)
         pauses.resume_everything(session, by="second", now=now)
     with db.transaction() as session:

@@ -42,7 +42,7 @@ def case(session: Session) -> Case:
         available=KES("38000.00"),
         requested_amount=KES("12000.00"),
         approved_amount=KES("12000.00"),
-        approved_by=user_id(session, "group_finance_manager"),
+        decided_by=user_id(session, "group_finance_manager"),
         funded_by=user_id(session, "treasury"),
         identity={},
         lost_amount=KES(0),

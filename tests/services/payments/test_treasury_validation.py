@@ -16,7 +16,7 @@ from pettycash.models.requisitions import (
 )
 from pettycash.runtime.rails import Method
 from pettycash.services import requisitions
-from pettycash.services.approvals import deciding
+from pettycash.services.approvals.deciding import StaleDigest
 from pettycash.services.foundation import rail_limits, visibility
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import treasury_validation
@@ -163,7 +163,7 @@ def test_what_is_on_hold_is_not_validated(session: Session) -> None:
 
 def test_a_stale_digest_is_refused(session: Session) -> None:
     requisition = approved(session)
-    with pytest.raises(deciding.StaleDigest):
+    with pytest.raises(StaleDigest):
         validate(session, requisition, digest="0" * 64)
 
 

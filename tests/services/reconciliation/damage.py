@@ -27,7 +27,7 @@ HOLDER = (
 """Somebody who holds a role."""
 
 APPROVER = (
-    "(SELECT user_id FROM decisions WHERE requisition_id = :requisition AND verdict = 'approved'"
+    "(SELECT user_id FROM decisions WHERE subject_id = :requisition AND verdict = 'approved'"
     " LIMIT 1)"
 )
 
@@ -37,8 +37,8 @@ AUDITOR, ADMIN, CEO = (HOLDER.format(role) for role in ("auditor", "admin", "ceo
 FINANCE_MANAGER = HOLDER.format("group_finance_manager")
 
 APPROVED = (
-    "UPDATE replenishments SET status = 'approved', approved_amount = {0}, approved_at = now(),"
-    " approved_by = {1} WHERE id = :replenishment"
+    "UPDATE replenishments SET status = 'approved', approved_amount = {0}, decided_at = now(),"
+    " decided_by = {1} WHERE id = :replenishment"
 )
 """A replenishment that somebody has approved for an amount, just now."""
 
@@ -193,7 +193,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "paid",
         (
             "DELETE FROM decisions USING payments p WHERE p.id = :paid"
-            " AND decisions.requisition_id = p.requisition_id"
+            " AND decisions.subject_id = p.requisition_id"
         ),
     ),
     (
@@ -312,7 +312,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
     (
         "approved_requisitions_have_their_trail",
         "requisition",
-        "DELETE FROM approval_trail WHERE requisition_id = :requisition",
+        "DELETE FROM approval_trail WHERE subject_id = :requisition",
     ),
     ("triggers_are_in_force", "postings", "ALTER TABLE postings DISABLE TRIGGER append_only"),
     (
@@ -506,19 +506,19 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
     (
         "what_was_paid_was_approved",
         "paid",
-        "DELETE FROM approval_rounds WHERE requisition_id = :requisition",
+        "DELETE FROM approval_rounds WHERE subject_id = :requisition",
     ),
     (
         "what_was_paid_was_approved",
         "paid",
-        "DELETE FROM decisions WHERE requisition_id = :requisition",
+        "DELETE FROM decisions WHERE subject_id = :requisition",
     ),
     (
         "what_was_paid_was_approved",
         "said_paid_payment",
         (
             "UPDATE decisions SET user_id = (SELECT maker_id FROM payments WHERE id ="
-            " :said_paid_payment) WHERE requisition_id = (SELECT requisition_id FROM payments WHERE"
+            " :said_paid_payment) WHERE subject_id = (SELECT requisition_id FROM payments WHERE"
             " id = :said_paid_payment)"
         ),
     ),
@@ -580,7 +580,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "duties_were_apart",
         "unpaid_requisition",
         (
-            "UPDATE cases SET resolved_by = (SELECT maker_id FROM payments WHERE id = :unpaid)"
+            "UPDATE cases SET decided_by = (SELECT maker_id FROM payments WHERE id = :unpaid)"
             " WHERE id = :said_unpaid"
         ),
     ),
@@ -592,7 +592,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
     (
         "endings_were_judged",
         "said_paid",
-        f"UPDATE cases SET resolved_by = {AUDITOR} WHERE id = :said_paid",
+        f"UPDATE cases SET decided_by = {AUDITOR} WHERE id = :said_paid",
     ),
     (
         "late_truths_are_cases",
@@ -649,14 +649,14 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
             UNJUDGED + APPROVED.format(1000000, FINANCE_MANAGER),
             UNJUDGED + APPROVED.format(1, CEO),
             (
-                "ALTER TABLE replenishments DROP CONSTRAINT ck_replenishments_approver; "
+                "ALTER TABLE replenishments DROP CONSTRAINT ck_replenishments_two_people; "
                 + UNJUDGED
-                + APPROVED.format(1, "requested_by")
+                + APPROVED.format(1, "proposed_by")
             ),
             # People have judged one of its vouchers: nobody but cfo or ceo, and neither of them.
             APPROVED.format(1, CFO),
             (
-                f"UPDATE cases SET proposed_by = {AUDITOR}, resolved_by = {ADMIN}; "
+                f"UPDATE cases SET proposed_by = {AUDITOR}, decided_by = {ADMIN}; "
                 + APPROVED.format(1, FINANCE_MANAGER)
             ),
             (
@@ -667,7 +667,7 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
             (
                 "INSERT INTO variance_adjustments (id, company_id, number, kind, store_id,"
                 " counter_account_id, currency, original_amount, adjusted_amount, reason, status,"
-                " initiated_by, decided_by, decided_at, version) SELECT :key, :company, 'V',"
+                " proposed_by, decided_by, decided_at, version) SELECT :key, :company, 'V',"
                 " 'count', :store, :account, 'KES', 1, 2, 'x', 'approved',"
                 f" {TREASURY_3}, {CFO}, now(), 1; " + UNJUDGED + APPROVED.format(1, FINANCE_MANAGER)
             ),
@@ -736,13 +736,13 @@ SAID = "UPDATE cases SET {0} WHERE id = :said_{1}"
 TRIED = "UPDATE payment_attempts SET {0} WHERE id = :unpaid_attempt"
 
 UNRULY: tuple[tuple[str, str, str], ...] = (
-    ("two who judge", "said_paid", SAID.format(f"resolved_by = {AUDITOR}", "paid")),
+    ("two who judge", "said_paid", SAID.format(f"decided_by = {AUDITOR}", "paid")),
     (
         "two who judge",
         "said_paid",
         (
             "ALTER TABLE cases DROP CONSTRAINT ck_cases_two_people; "
-            + SAID.format("resolved_by = proposed_by", "paid")
+            + SAID.format("decided_by = proposed_by", "paid")
         ),
     ),
     (
@@ -750,8 +750,8 @@ UNRULY: tuple[tuple[str, str, str], ...] = (
         "said_paid",
         (
             "UPDATE decisions SET user_id = CASE role WHEN 'branch_manager' THEN c.proposed_by ELSE"
-            " c.resolved_by END FROM cases c, payments p WHERE c.id = :said_paid AND p.id ="
-            " c.object_id AND p.requisition_id = decisions.requisition_id"
+            " c.decided_by END FROM cases c, payments p WHERE c.id = :said_paid AND p.id ="
+            " c.object_id AND p.requisition_id = decisions.subject_id"
         ),
     ),
     ("a doubt about money", "said_paid", SAID.format("kind = 'mismatch'", "paid")),
@@ -830,7 +830,7 @@ UNRULY: tuple[tuple[str, str, str], ...] = (
         "said_unpaid",
         (
             "INSERT INTO payment_executions SELECT (jsonb_populate_record(e, jsonb_build_object("
-            "'id', new_key(), 'grant_id', NULL, 'attempt_number', 2, 'created_at', c.resolved_at"
+            "'id', new_key(), 'grant_id', NULL, 'attempt_number', 2, 'created_at', c.decided_at"
             " + interval '23 hours'))).* FROM payment_executions e JOIN cases c ON c.object_id ="
             " e.payment_id WHERE c.id = :said_unpaid"
         ),

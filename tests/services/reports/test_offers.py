@@ -14,13 +14,13 @@ from pettycash.models.payments import Payment
 from pettycash.models.requisitions import Requisition, RequisitionStatus
 from pettycash.runtime import errors
 from pettycash.services import payments, reconciliation, requisitions
-from pettycash.services.approvals import deciding
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments, variances
 from pettycash.services.operations import changes, pauses
 from pettycash.services.payments import adoption, redirects, treasury_validation
 from pettycash.services.reports import offers
 from pettycash.services.reports.offers import Offer
+from pettycash.services.requisitions import deciding
 from tests import books, replenishing
 from tests.factories import payments as making
 from tests.factories.people import acting

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from pettycash.models.approvals import ApprovalRound
 from pettycash.models.requisitions import Attachment, Requisition
 from pettycash.services import requisitions
-from pettycash.services.approvals import approved_facts, rounds
+from pettycash.services.approvals import rounds
 from pettycash.services.foundation.uow import Uow
-from pettycash.services.requisitions import attachments, cautions
+from pettycash.services.requisitions import approved_facts, attachments, cautions
 from tests.factories.people import acting
 from tests.factories.requisitions import (
     approve,
@@ -94,15 +94,15 @@ def test_a_file_that_is_gone_is_missed(session: Session) -> None:
     file = attach(session, draft, "three chairs")
     submit(session, draft)
     standing = of_round(session, draft)
-    lines = rounds.lines_of(session, draft.id)
+    lines = approved_facts.lines_of(session, draft.id)
 
     there, gone = (
         approved_facts.facts_like(standing.facts, draft, lines, attached=attached)
         for attached in ({file.digest.hex()}, set[str]())
     )
 
-    assert approved_facts.digest_of(there) == standing.digest
-    assert approved_facts.digest_of(gone) != standing.digest
+    assert rounds.digest_of(there) == standing.digest
+    assert rounds.digest_of(gone) != standing.digest
 
 
 def test_a_running_round_keeps_the_form_of_its_digest(session: Session) -> None:
@@ -121,7 +121,7 @@ def test_a_running_round_keeps_the_form_of_its_digest(session: Session) -> None:
     change(session, requisition, amount=Decimal("19000.00"), lines=[line("19000.00")])
 
     assert "v" not in of_round(session, requisition).facts
-    assert approved_facts.digest_of(running.facts) == running.digest
+    assert rounds.digest_of(running.facts) == running.digest
 
 
 def test_two_identical_requisitions_of_a_day_are_warned_of(session: Session) -> None:

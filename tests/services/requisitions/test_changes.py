@@ -20,7 +20,7 @@ from pettycash.services import requisitions
 from pettycash.services.approvals import rounds, thresholds
 from pettycash.services.foundation import visibility
 from pettycash.services.foundation.uow import Uow
-from pettycash.services.requisitions import creation, validation
+from pettycash.services.requisitions import approved_facts, creation, validation
 from tests.factories.people import acting
 from tests.factories.policies import switch
 from tests.factories.requisitions import (
@@ -53,7 +53,10 @@ def test_a_draft_is_changed_freely_by_its_requester(session: Session) -> None:
     )
 
     assert draft.amount == Decimal("20.00")
-    assert [each.description for each in rounds.lines_of(session, draft.id)] == ["Tea", "Milk"]
+    assert [each.description for each in approved_facts.lines_of(session, draft.id)] == [
+        "Tea",
+        "Milk",
+    ]
     assert draft.client_metadata == {"order": "7"}
     assert draft.version > version
     assert actions(session, draft) == []

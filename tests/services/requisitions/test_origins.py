@@ -7,7 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pettycash.models.access import Branch
-from pettycash.models.requisitions import IN_APPROVAL, Origin, RequisitionStatus
+from pettycash.models.approvals import Origin
+from pettycash.models.requisitions import IN_APPROVAL, RequisitionStatus
 from pettycash.services.requisitions import validation
 from tests.factories.people import acting, user_id
 from tests.factories.requisitions import (

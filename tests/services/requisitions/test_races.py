@@ -22,11 +22,12 @@ from pettycash.models.requisitions import IllegalRequisitionState, Requisition, 
 from pettycash.runtime import db
 from pettycash.services import payments as payments_service
 from pettycash.services import requisitions
-from pettycash.services.approvals import approved_facts, deciding
+from pettycash.services.approvals.deciding import StaleDigest, StepAlreadyDecided
+from pettycash.services.foundation import decisions
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
 from pettycash.services.payments import redirects, treasury_validation
-from pettycash.services.requisitions import attachments
+from pettycash.services.requisitions import approved_facts, attachments, deciding
 from pettycash.services.requisitions.creation import RequisitionReferenceTaken
 from tests.factories import payments as making
 from tests.factories.people import acting, company_id
@@ -35,7 +36,7 @@ from tests.races import together
 from tests.servers import Database
 
 R = RequisitionStatus
-LOST = (IllegalRequisitionState, deciding.StepAlreadyDecided, deciding.StaleDigest)
+LOST = (IllegalRequisitionState, StepAlreadyDecided, StaleDigest)
 
 
 @pytest.fixture
@@ -76,7 +77,8 @@ def read(demo: UUID, requisition_id: UUID) -> Requisition:
 
 
 def rows(demo: UUID, model: Any, requisition_id: UUID) -> list[Any]:
-    query = select(model).where(model.requisition_id == requisition_id)
+    key = model.requisition_id if model is Payment else model.subject_id
+    query = select(model).where(key == requisition_id)
     return within(demo, lambda session: list(session.execute(query).scalars()))
 
 
@@ -249,7 +251,7 @@ def test_agreeing_meets_a_cancelling(demo: UUID) -> None:
         ]
     )
 
-    assert winners(results, (changes.AlreadyDecided,)) in (1, 2)
+    assert winners(results, (decisions.AlreadyDecided,)) in (1, 2)
     payment = within(demo, lambda session: session.get_one(Payment, payment_id))
     assert (payment.status, payment.open_redirect_id) == (PaymentStatus.CANCELLED, None)
 

@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 
 from pettycash.gateways.registry import RailNotServed
 from pettycash.models.access import Branch, Department, Region
+from pettycash.models.approvals import Origin
 from pettycash.models.imprest import ProviderAccount
 from pettycash.models.ledger import AccountKind, LedgerAccount
 from pettycash.models.requisitions import (
     IN_APPROVAL,
     TRANSITIONS,
     IllegalRequisitionState,
-    Origin,
     Requisition,
     RequisitionKind,
     RequisitionStatus,
@@ -28,11 +28,10 @@ from pettycash.runtime import db, money
 from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
 from pettycash.services import requisitions
-from pettycash.services.approvals import rounds
 from pettycash.services.foundation import destinations, rail_limits, text_validation
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import accounts
-from pettycash.services.requisitions import creation, reading, validation
+from pettycash.services.requisitions import approved_facts, creation, reading, validation
 from tests.factories.people import acting
 from tests.factories.policies import switch
 from tests.factories.requisitions import (
@@ -60,7 +59,9 @@ def test_a_draft_has_a_number_its_place_and_one_spelling_of_its_destination(
     assert draft.region_id == staff.region_id
     assert draft.department_id == staff.department_id
     assert draft.destination == NORMALISED_PHONE
-    assert [each.amount for each in rounds.lines_of(session, draft.id)] == [Decimal("1500.00")]
+    assert [each.amount for each in approved_facts.lines_of(session, draft.id)] == [
+        Decimal("1500.00")
+    ]
 
 
 def test_numbers_rise(session: Session) -> None:
@@ -252,7 +253,7 @@ def test_every_state_has_a_row_and_final_states_lead_nowhere() -> None:
 def test_a_draft_round_trips(session: Session) -> None:
     draft = raised(session, metadata={"k": "v"}, external_reference="E1")
 
-    said = validation.draft_of(draft, rounds.lines_of(session, draft.id))
+    said = validation.draft_of(draft, approved_facts.lines_of(session, draft.id))
 
     assert said == a_draft(
         origin=Origin.BRANCH,

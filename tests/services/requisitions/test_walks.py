@@ -21,10 +21,11 @@ from pettycash.models.payments import Payment
 from pettycash.models.requisitions import IN_APPROVAL, Requisition, RequisitionStatus
 from pettycash.runtime import errors
 from pettycash.services import requisitions
-from pettycash.services.approvals import approved_facts, deciding, rounds
-from pettycash.services.approvals.deciding import Urgency
+from pettycash.services.approvals import rounds
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import treasury_validation
+from pettycash.services.requisitions import approval, approved_facts, deciding
+from pettycash.services.requisitions.deciding import Urgency
 from tests.factories.people import acting
 from tests.factories.requisitions import digest, line, raised, waiting_for
 
@@ -127,19 +128,20 @@ def check(session: Session, requisition: Requisition) -> None:
     """What holds after every act, done or refused."""
     session.flush()
     of_it = {
-        model: list(
-            session.execute(
-                select(model).where(model.requisition_id == requisition.id)  # type: ignore[attr-defined]
-            ).scalars()
+        model: list(session.execute(select(model).where(column == requisition.id)).scalars())
+        for model, column in (
+            (ApprovalRound, ApprovalRound.subject_id),
+            (ApprovalStep, ApprovalStep.subject_id),
+            (Decision, Decision.subject_id),
+            (Payment, Payment.requisition_id),
         )
-        for model in (ApprovalRound, ApprovalStep, Decision, Payment)
     }
     open_rounds = [each for each in of_it[ApprovalRound] if each.status is RoundStatus.OPEN]
     open_steps = [each for each in of_it[ApprovalStep] if each.status is StepStatus.OPEN]
     in_approval = requisition.status in IN_APPROVAL
     assert len(open_rounds) == len(open_steps) == in_approval
     latest = rounds.latest(session, requisition.id)
-    standing = approved_facts.digest_of(rounds.facts_of(session, requisition, latest))
+    standing = rounds.digest_of(approved_facts.facts_of(session, requisition, latest))
     if in_approval:
         (current,), (step,) = open_rounds, open_steps
         assert current.digest == standing
@@ -148,7 +150,7 @@ def check(session: Session, requisition: Requisition) -> None:
         )
         assert (requisition.status is R.PENDING_URGENCY_CONFIRMATION) is asks
         if not asks:
-            assert requisition.status is rounds.STATUS_OF_ROLE.get(step.role, R.PENDING)
+            assert requisition.status is approval.STATUS_OF_ROLE.get(step.role, R.PENDING)
     assert (requisition.approved_amount is not None) is (
         requisition.status in (R.PENDING_TREASURY_VALIDATION, R.IN_PAYMENT)
     )

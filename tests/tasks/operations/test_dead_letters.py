@@ -78,7 +78,7 @@ def end_the_case(message_id: UUID) -> None:
         session.execute(
             update(Case)
             .where(Case.object_id == message_id)
-            .values(status=CaseStatus.RESOLVED, resolved_at=session.info["now"])
+            .values(status=CaseStatus.RESOLVED, decided_at=session.info["now"])
         )
 
 

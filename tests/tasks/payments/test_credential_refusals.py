@@ -82,7 +82,7 @@ def the_account() -> ProviderAccount:
 
 def standing() -> list[Pause]:
     with db.transaction() as session:
-        return list(session.execute(select(Pause).where(Pause.resumed_at.is_(None))).scalars())
+        return list(session.execute(select(Pause).where(Pause.decided_at.is_(None))).scalars())
 
 
 def told() -> list[Case]:

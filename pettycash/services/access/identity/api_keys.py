@@ -30,7 +30,7 @@ from pettycash.runtime import db, errors
 from pettycash.services.access import organisation
 from pettycash.services.access.identity import people, usernames
 from pettycash.services.access.identity.people import ActiveMember, ClientInfo
-from pettycash.services.foundation import encryption, permissions
+from pettycash.services.foundation import decisions, encryption, permissions
 from pettycash.services.foundation.actors import REPORT, Actor, HeldRole
 from pettycash.services.foundation.live_roles import live_assignments
 from pettycash.services.foundation.uow import Uow
@@ -204,7 +204,7 @@ def _confirm(uow: Uow, change: Change) -> None:
     if key.revoked_at is not None or key.expires_at <= uow.now:
         raise KeyEnded
     if not uow.actor.has(*CONFIRMERS) and _others(uow.session, but=key.created_by, now=uow.now):
-        raise changes.NotAConfirmer("A second administrator or an operator confirms a key.")
+        raise decisions.NotADecider("A second administrator or an operator confirms a key.")
     key.confirmed_by, key.confirmed_at = uow.actor.user_id, uow.now
 
 

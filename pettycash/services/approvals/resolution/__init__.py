@@ -1,4 +1,4 @@
-"""Resolution: the approvers of a requisition, in order (domain.md §4, "Resolution").
+"""Resolution: the approvers of a subject, in order (domain.md §4, "Resolution").
 
 `core` is the algorithm, a pure function of a snapshot; `loading` takes the snapshot.
 """

@@ -41,7 +41,7 @@ class NoApprover(errors.RuleViolation):
 
 
 class MissingScope(errors.RuleViolation):
-    """The requisition must name the unit to which a role of its approval chain belongs."""
+    """It must name the unit to which a role of its approval chain belongs."""
 
     code = "workflow.missing_scope"
     is_logged = True
@@ -132,7 +132,7 @@ def resolve(policy: Policy, subject: ApprovalSubject, people: People) -> Chain:
     Raises:
         MissingScope: a role of the sequence is scoped to a unit that the subject lacks.
         NoApprover: a step has no candidate at its own or any higher rank and the escalation
-            approver is missing, already in the chain, or a party to the requisition.
+            approver is missing, already in the chain, or a party to it.
     """
     skipped: tuple[str, ...] = ()
     override = None
@@ -253,7 +253,7 @@ def _step(
     unit = _UNIT_OF.get(role)
     if unit is not None and getattr(subject, unit) is None:
         raise MissingScope(
-            f"The step {role} needs the requisition's {unit}.",
+            f"The step {role} needs its {unit}.",
             errors={unit: [f"A {role} has to approve, so it can't be empty."]},
         )
     chosen = _least_loaded(role, subject=subject, people=people, taken=taken)

@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 
 from pettycash.models.access import Branch, Membership, Role, RoleAssignment, User
 from pettycash.models.approvals import ApprovalStep, StepAssignee, StepStatus
-from pettycash.models.requisitions import Requisition
 from pettycash.services.approvals.resolution.core import (
     ESCALATION_APPROVER,
     RANKS,
+    ApprovalSubject,
     Holder,
     OwnUnit,
     People,
@@ -44,16 +44,15 @@ def own_unit(session: Session, *, requester_id: UUID) -> OwnUnit:
     )
 
 
-def load_people(
-    session: Session, *, requisition: Requisition, own: OwnUnit | None = None, now: datetime
-) -> People:
-    """Take the snapshot for one requisition: approving ranks in its units, its requester's roles.
+def load_people(session: Session, *, subject: ApprovalSubject, now: datetime) -> People:
+    """Take the snapshot for one subject: approving ranks in its units, its requester's roles.
 
-    With the requester's own unit, its ranks too. Row-level security keeps it within the company.
+    Where the requester's own unit comes first, its ranks too. Row-level security keeps it within
+    the company.
     """
     units = [
         unit
-        for of in (requisition, own)
+        for of in (subject, subject.own_first)
         if of is not None
         for unit in (of.department_id, of.branch_id, of.region_id)
         if unit is not None
@@ -67,7 +66,7 @@ def load_people(
                 ),
                 and_(
                     RoleAssignment.role == Role.TREASURY,
-                    RoleAssignment.user_id == requisition.requester_id,
+                    RoleAssignment.user_id == subject.requester_id,
                 ),
             )
         )
@@ -110,12 +109,12 @@ def holds_step_role(
     user_id: UUID,
     role: str,
     scope_id: UUID | None = None,
-    requisition: Requisition,
+    subject: ApprovalSubject,
     now: datetime,
 ) -> bool:
     """Whether a person still stands where the step was given to them (defect D14).
 
-    `scope_id` is the step's own unit, where that is not the requisition's.
+    `scope_id` is the step's own unit, where that is not the subject's.
 
     A role that ended, a person who was moved or deactivated, or a company that named another
     escalation approver since: then the step is not theirs to decide any more.
@@ -123,9 +122,9 @@ def holds_step_role(
     if role == ESCALATION_APPROVER:
         return escalation_approver(session) == user_id
     unit_of = {
-        Role.DEPARTMENT_HEAD: requisition.department_id,
-        Role.BRANCH_MANAGER: requisition.branch_id,
-        Role.REGIONAL_MANAGER: requisition.region_id,
+        Role.DEPARTMENT_HEAD: subject.department_id,
+        Role.BRANCH_MANAGER: subject.branch_id,
+        Role.REGIONAL_MANAGER: subject.region_id,
     }
     scope_id = scope_id or unit_of.get(Role(role))
     in_scope = (

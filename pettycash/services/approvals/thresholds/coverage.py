@@ -8,9 +8,8 @@ from decimal import Decimal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash.models.approvals import ApprovalThreshold, ThresholdOrigin
+from pettycash.models.approvals import ApprovalThreshold, Origin, ThresholdOrigin
 from pettycash.models.imprest import Fund
-from pettycash.models.requisitions import Origin
 from pettycash.runtime.money import Currency
 from pettycash.services.approvals.thresholds.finding import live
 from pettycash.services.foundation import company_settings

@@ -7,8 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
-from pettycash.models.approvals import ApprovalThreshold, ThresholdOrigin
-from pettycash.models.requisitions import Origin
+from pettycash.models.approvals import ApprovalThreshold, Origin, ThresholdOrigin
 from pettycash.runtime import errors, money
 
 

@@ -11,16 +11,13 @@ from pettycash.services.imprest.replenishments.creation import (
     sweep,
 )
 from pettycash.services.imprest.replenishments.deciding import (
+    REPLENISHMENT,
     DrawerTooSmall,
     JudgedIt,
-    OwnReplenishment,
-    RejectionNeedsReason,
     ReplenishmentNeedsCfo,
     approve,
     cancel,
-    check_approval,
     check_cancelling,
-    check_rejection,
     reject,
 )
 from pettycash.services.imprest.replenishments.funding import (
@@ -51,6 +48,7 @@ from pettycash.services.imprest.replenishments.scope import (
 )
 
 __all__ = [
+    "REPLENISHMENT",
     "AlreadyOpen",
     "BankReferenceUsed",
     "DrawerTooSmall",
@@ -61,20 +59,16 @@ __all__ = [
     "NotTheKeeper",
     "NothingMissing",
     "NothingToReplenish",
-    "OwnReplenishment",
-    "RejectionNeedsReason",
     "ReplenishmentNeedsCfo",
     "ReplenishmentNotFound",
     "active_funds",
     "approve",
     "cancel",
-    "check_approval",
     "check_cancelling",
     "check_claim",
     "check_code",
     "check_funding",
     "check_receipt",
-    "check_rejection",
     "check_unlocking",
     "consider",
     "consider_store",

@@ -135,7 +135,7 @@ def raise_by_hand(
         reason=reason,
         asked=amount,
     )
-    if raised.requested_by != uow.actor.user_id:
+    if raised.proposed_by != uow.actor.user_id:
         raise AlreadyOpen
     return raised
 
@@ -172,11 +172,14 @@ TURN = (
 
 
 def _open(session: Session, fund_id: UUID) -> Replenishment | None:
-    return session.execute(
-        select(Replenishment).where(
-            Replenishment.fund_id == fund_id, Replenishment.status.in_(OPEN)
-        )
-    ).scalar_one_or_none()
+    return session.execute(STANDING, {"fund_id": fund_id}).scalar_one_or_none()
+
+
+STANDING = (
+    select(Replenishment)
+    .where(Replenishment.fund_id == bindparam("fund_id"), Replenishment.status.in_(OPEN))
+    .execution_options(**db.PREPARED)
+)
 
 
 def _cools_down(session: Session, *, fund_id: UUID, now: datetime) -> bool:
@@ -185,7 +188,11 @@ def _cools_down(session: Session, *, fund_id: UUID, now: datetime) -> bool:
     return (
         session.execute(
             select(Replenishment.id)
-            .where(Replenishment.fund_id == fund_id, Replenishment.rejected_at > since)
+            .where(
+                Replenishment.fund_id == fund_id,
+                Replenishment.status == ReplenishmentStatus.REJECTED,
+                Replenishment.decided_at > since,
+            )
             .limit(1)
         ).first()
         is not None
@@ -253,7 +260,8 @@ def _raise(
             status=ReplenishmentStatus.PENDING,
             status_changed_at=now,
             auto_triggered=by is None,
-            requested_by=by,
+            proposed_by=by,
+            proposed_at=now,
             reason=reason,
             current_balance=state.stores,
             available=state.available,

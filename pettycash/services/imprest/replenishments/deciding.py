@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 from pettycash.models.access import Role
 from pettycash.models.imprest import (
     Fund,
-    IllegalReplenishmentState,
     Replenishment,
     ReplenishmentStatus,
     StoreKind,
@@ -17,19 +16,14 @@ from pettycash.models.releases import EndCause
 from pettycash.runtime import errors
 from pettycash.runtime.crash_points import crash_point
 from pettycash.services import releases
-from pettycash.services.foundation.actors import Actor
+from pettycash.services.foundation import decisions
+from pettycash.services.foundation.decisions import DecisionKind
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import float_identity, funds
 from pettycash.services.imprest.replenishments import ordinary
 from pettycash.services.imprest.replenishments.creation import ASKED, NothingToReplenish
 from pettycash.services.imprest.replenishments.funding import subject
-from pettycash.services.imprest.replenishments.scope import locked
-
-
-class OwnReplenishment(errors.NotAllowed):
-    """The requester and the custodians of a replenishment can't decide on it."""
-
-    code = "replenishment.own_request"
+from pettycash.services.imprest.replenishments.scope import locked, visible
 
 
 class ReplenishmentNeedsCfo(errors.NotAllowed):
@@ -50,12 +44,6 @@ class DrawerTooSmall(errors.RuleViolation):
     code = "replenishment.drawer_too_small"
 
 
-class RejectionNeedsReason(errors.RuleViolation):
-    """A rejection needs a reason."""
-
-    code = "replenishment.reason_required"
-
-
 def approve(uow: Uow, *, replenishment_id: UUID) -> Replenishment:
     """Approve a pending replenishment for what the fund needs now.
 
@@ -65,53 +53,48 @@ def approve(uow: Uow, *, replenishment_id: UUID) -> Replenishment:
 
     Raises:
         ReplenishmentNotFound: none such within scope.
-        IllegalReplenishmentState: it is not pending.
-        OwnReplenishment: the approver asked for it, or keeps the fund.
+        AlreadyDecided, OwnProposal, NotADecider: see `decisions.accept`.
+        AboutYourself: the approver keeps the fund.
         JudgedIt: the approver judged one of its vouchers.
         NothingToReplenish: the fund has filled up meanwhile; cancel it.
         ReplenishmentNeedsCfo: only the cfo may approve this, or who stands in.
         DrawerTooSmall: the drawer would hold too much.
     """
     found = locked(uow, replenishment_id=replenishment_id)
-    amount, state = check_approval(uow, found)
+    decisions.accept(Uow(uow.session, uow.actor, uow.now), REPLENISHMENT, found)
+    amount, state = _needed(uow.session, found)
     asked = found.identity.get(ASKED)
     found.approved_amount = amount
-    found.approved_by = uow.actor.user_id
-    found.approved_at = uow.now
     found.identity = state.as_json() | ({ASKED: asked} if asked is not None else {})
     found.move_to(ReplenishmentStatus.APPROVED, at=uow.now)
     crash_point("replenishments.approved")
     return found
 
 
-def check_approval(uow: Uow, found: Replenishment) -> tuple[Decimal, float_identity.Identity]:
-    """Refuse who may not approve a replenishment as it stands; the amount, and what it is due to.
-
-    Raises:
-        as `approve`.
-    """
-    session, actor = uow.session, uow.actor
-    if found.status is not ReplenishmentStatus.PENDING:
-        raise IllegalReplenishmentState(f"The replenishment is {found.status.value}.")
-    if found.requested_by == actor.user_id:
-        raise OwnReplenishment
-    if funds.is_keeper(session.get_one(Fund, found.fund_id), actor.user_id):
-        raise OwnReplenishment(
-            "You keep the fund and would receive the money: another person must approve it."
-        )
-    story = ordinary.story(session, found, now=uow.now)
-    if actor.user_id in story.judges:
-        raise JudgedIt
+def _needed(session: Session, found: Replenishment) -> tuple[Decimal, float_identity.Identity]:
+    """The amount that an approval would be about now, and what it is due to."""
     state = float_identity.identity(session, found.fund_id)
     asked = found.identity.get(ASKED)
-    amount = state.requested if asked is None else Decimal(asked)
+    return state.requested if asked is None else Decimal(asked), state
+
+
+def _check_approval(uow: Uow, found: Replenishment) -> None:
+    """Refuse an approval by whom it benefits, of what is not theirs to approve, or is not due."""
+    session, actor, now = uow.session, uow.actor, uow.now
+    if funds.is_keeper(session.get_one(Fund, found.fund_id), actor.user_id):
+        raise decisions.AboutYourself(
+            "You keep the fund and would receive the money: another person must approve it."
+        )
+    story = ordinary.story(session, found, now=now)
+    if actor.user_id in story.judges:
+        raise JudgedIt
+    amount, state = _needed(session, found)
     if amount <= 0:
         raise NothingToReplenish
     is_vouched = amount <= state.requested and amount <= state.vouched and state.difference == 0
     if not (is_vouched and not story.reasons and actor.has(Role.GROUP_FINANCE_MANAGER)):
-        _check_approver(uow, found, story=story)
+        _check_approver(Uow(session, actor, now), found, story=story)
     _check_drawer(session, found, amount)
-    return amount, state
 
 
 def reject(uow: Uow, *, replenishment_id: UUID, reason: str) -> Replenishment:
@@ -119,31 +102,12 @@ def reject(uow: Uow, *, replenishment_id: UUID, reason: str) -> Replenishment:
 
     Raises:
         ReplenishmentNotFound: none such within scope.
-        IllegalReplenishmentState: it is not pending.
-        OwnReplenishment: one's own request is cancelled, not rejected.
-        RejectionNeedsReason: no reason.
+        AlreadyDecided, OwnProposal, NotADecider, ReasonMissing: see `decisions.refuse`.
     """
     found = locked(uow, replenishment_id=replenishment_id)
-    check_rejection(found, actor=uow.actor)
-    if not reason.strip():
-        raise RejectionNeedsReason
+    decisions.refuse(Uow(uow.session, uow.actor, uow.now), REPLENISHMENT, found, reason=reason)
     found.move_to(ReplenishmentStatus.REJECTED, at=uow.now)
-    found.rejected_by = uow.actor.user_id
-    found.rejected_at = uow.now
-    found.decision_reason = reason.strip()
     return found
-
-
-def check_rejection(found: Replenishment, *, actor: Actor) -> None:
-    """Refuse who may not reject a replenishment as it stands.
-
-    Raises:
-        OwnReplenishment: one's own request is cancelled, not rejected.
-        IllegalReplenishmentState: it is not pending.
-    """
-    if found.requested_by == actor.user_id:
-        raise OwnReplenishment("You can cancel your own request, but not reject it.")
-    found.check_step(ReplenishmentStatus.REJECTED)
 
 
 def cancel(uow: Uow, *, replenishment_id: UUID, reason: str) -> Replenishment:
@@ -152,12 +116,11 @@ def cancel(uow: Uow, *, replenishment_id: UUID, reason: str) -> Replenishment:
     Raises:
         ReplenishmentNotFound: none such within scope.
         IllegalReplenishmentState: it was funded, or is over.
-        RejectionNeedsReason: no reason.
+        ReasonMissing: no reason.
     """
     found = locked(uow, replenishment_id=replenishment_id)
     check_cancelling(found)
-    if not reason.strip():
-        raise RejectionNeedsReason
+    reason = decisions.required(reason)
     was_approved = found.status is ReplenishmentStatus.APPROVED
     found.move_to(ReplenishmentStatus.CANCELLED, at=uow.now)
     if was_approved:
@@ -166,7 +129,7 @@ def cancel(uow: Uow, *, replenishment_id: UUID, reason: str) -> Replenishment:
         )
     found.cancelled_by = uow.actor.user_id
     found.cancelled_at = uow.now
-    found.decision_reason = reason.strip()
+    found.decision_reason = reason
     found.executor_id = None
     return found
 
@@ -201,3 +164,20 @@ def _check_drawer(session: Session, found: Replenishment, amount: Decimal) -> No
     store = stores[found.store_id]
     if store.kind is StoreKind.DRAWER and limit is not None and store.balance + amount > limit:
         raise DrawerTooSmall
+
+
+REPLENISHMENT = decisions.declare(
+    DecisionKind(
+        name="replenishments_to_approve",
+        model=Replenishment,
+        waits={"status": ReplenishmentStatus.PENDING},
+        proposing="funds.replenish",
+        accepting="replenishments.approve",
+        refusing="replenishments.reject",
+        check_accepting=_check_approval,
+        asked=visible,
+        link="/api/replenishments/{id}/",
+        what=lambda found: "automatic" if found.auto_triggered else "by_hand",
+        amount=lambda found: found.requested_amount,
+    )
+)

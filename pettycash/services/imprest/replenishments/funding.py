@@ -11,10 +11,11 @@ from pettycash.models.imprest import (
     IllegalReplenishmentState,
     Replenishment,
     ReplenishmentStatus,
+    Store,
 )
 from pettycash.models.ledger import AccountKind, LedgerAccount
 from pettycash.models.releases import ReleaseChallenge
-from pettycash.runtime import db, errors
+from pettycash.runtime import db, errors, money
 from pettycash.runtime.crash_points import crash_point
 from pettycash.services import releases
 from pettycash.services.foundation import digests
@@ -24,6 +25,7 @@ from pettycash.services.imprest.replenishments import ordinary
 from pettycash.services.imprest.replenishments.scope import locked
 from pettycash.services.ledger import posting, posting_rules
 from pettycash.services.operations import pauses
+from pettycash.services.releases import lines
 
 
 class BankReferenceUsed(errors.Conflict):
@@ -52,12 +54,12 @@ def subject(session: Session, found: Replenishment) -> releases.ReleaseSubject:
         (fund.custodian_id, "keep the fund that gets it"),
         (fund.alternate_custodian_id, "keep the fund that gets it"),
         (found.approved_by, "approved it"),
-        (found.requested_by, "asked for it"),
+        (found.proposed_by, "asked for it"),
     )
     story = ordinary.story(session, found, now=found.approved_at)
     judges = ((each, "judged one of its vouchers") for each in story.judges)
     return releases.ReleaseSubject(
-        kind="replenishment",
+        kind=RELEASES.name,
         id=found.id,
         digest=digests.digest(
             {
@@ -78,6 +80,26 @@ def subject(session: Session, found: Replenishment) -> releases.ReleaseSubject:
             if person is not None
         },
     )
+
+
+def _message(session: Session, replenishment_id: UUID) -> tuple[str, ...]:
+    found = session.get_one(Replenishment, replenishment_id)
+    fund = session.get_one(Fund, found.fund_id)
+    store = session.get_one(Store, found.store_id)
+    amount = money.text(found.approved_amount or found.requested_amount, found.currency)
+    return (
+        f"{found.currency} {amount}",
+        f"to the fund {lines.quoted(fund.name)}",
+        f"at {lines.quoted(store.name)}",
+        f"({found.number}).",
+    )
+
+
+RELEASES = releases.ReleaseKind(
+    name="replenishment",
+    lock=lambda session, replenishment_id: db.lock(session, Replenishment, replenishment_id),
+    lines=_message,
+)
 
 
 def request_code(uow: Uow, *, replenishment_id: UUID) -> ReleaseChallenge:

@@ -1,6 +1,6 @@
 """The list of replenishments."""
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from pettycash.models.imprest import Fund, Replenishment, ReplenishmentStatus
 from pettycash.runtime.money import Currency
@@ -36,7 +36,7 @@ REPLENISHMENTS = Listing(
         "bank_reference": exact(Replenishment.bank_reference, longest=64),
         **between("amount", Replenishment.requested_amount),
         **days(Replenishment.created_at),
-        **days(func.coalesce(Replenishment.approved_at, Replenishment.rejected_at), "decided"),
+        **days(Replenishment.decided_at, "decided"),
         **days(Replenishment.funded_at, "funded"),
         **days(Replenishment.received_at, "received"),
         "updated_since": since(Replenishment.updated_at),
@@ -54,10 +54,10 @@ REPLENISHMENTS = Listing(
         "approved_amount",
         "received_amount",
         "currency",
-        "requested_by",
+        "proposed_by",
         "created_at",
-        "approved_by",
-        "approved_at",
+        "decided_by",
+        "decided_at",
         "funded_by",
         "funded_at",
         "bank_reference",
@@ -65,9 +65,8 @@ REPLENISHMENTS = Listing(
         "received_at",
     ),
     people=(
-        "requested_by",
-        "approved_by",
-        "rejected_by",
+        "proposed_by",
+        "decided_by",
         "cancelled_by",
         "executor_id",
         "funded_by",

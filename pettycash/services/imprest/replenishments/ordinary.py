@@ -36,9 +36,9 @@ class Story:
 SINCE = """
 WITH own AS (SELECT id FROM stores WHERE fund_id = :fund_id),
 since AS (
-    SELECT coalesce(max(approved_at), '-infinity'::timestamptz) AS at FROM replenishments
+    SELECT coalesce(max(decided_at), '-infinity'::timestamptz) AS at FROM replenishments
     WHERE fund_id = :fund_id AND id <> :replenishment_id AND status IN ('funded', 'received')
-        AND approved_at < :until
+        AND decided_at < :until
         -- One that did not fill the float leaves vouchers to the next.
         AND approved_amount >= (identity ->> 'float')::numeric - (identity ->> 'stores')::numeric
             + (identity ->> 'held')::numeric - (identity ->> 'in_transit')::numeric
@@ -51,10 +51,10 @@ JUDGES = text(
 SELECT DISTINCT j.user_id
 FROM cases c JOIN payments p ON c.object_type = 'payment' AND p.id = c.object_id
     JOIN own ON own.id = p.store_id, since,
-    LATERAL (VALUES (c.proposed_by), (c.resolved_by)) AS j (user_id)
-WHERE c.status = 'resolved' AND c.resolved_by IS NOT NULL AND c.proposed_by IS NOT NULL
+    LATERAL (VALUES (c.proposed_by), (c.decided_by)) AS j (user_id)
+WHERE c.status = 'resolved' AND c.decided_by IS NOT NULL AND c.proposed_by IS NOT NULL
     AND c.proposal ->> 'ending' IN ('paid', 'not_paid', 'returned')
-    AND c.resolved_at > since.at AND c.resolved_at <= :until
+    AND c.decided_at > since.at AND c.decided_at <= :until
 """  # noqa: S608 - a constant of ours
 )
 
@@ -118,7 +118,7 @@ def approving_role(
     Nobody may who asked for it, keeps the fund or judged one of its vouchers.
     """
     fund = session.get_one(Fund, found.fund_id)
-    out = {found.requested_by, fund.custodian_id, fund.alternate_custodian_id, *judges}
+    out = {found.proposed_by, fund.custodian_id, fund.alternate_custodian_id, *judges}
     for role in (Role.CFO, Role.CEO):
         holders = session.execute(
             live_assignments(now).where(RoleAssignment.role == role)

@@ -25,8 +25,7 @@ def visible(actor: Actor) -> ColumnElement[bool]:
     return or_(
         of_funds,
         Replenishment.status == ReplenishmentStatus.PENDING,
-        Replenishment.approved_by == actor.user_id,
-        Replenishment.rejected_by == actor.user_id,
+        Replenishment.decided_by == actor.user_id,
     )
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from pettycash.models.access import Role, RoleAssignment
 from pettycash.runtime import errors
 from pettycash.services.approvals.resolution.loading import escalation_approver
-from pettycash.services.foundation import duties
+from pettycash.services.foundation import decisions, duties
 from pettycash.services.foundation.duties import Duty, NotSeparate
 from pettycash.services.foundation.live_roles import live_assignments
 from pettycash.services.foundation.uow import Uow
@@ -109,10 +109,11 @@ def check_proposer(uow: Uow, *, among: Bench, requisition_id: UUID) -> None:
 
     Raises:
         NotSeparate: another duty of theirs excludes it.
-        NotAResolver: they hold no role that judges.
+        NotAProposer: they hold no role that judges.
         JudgeMissing: nobody could be the other one.
     """
-    _check_member(uow, among=among, requisition_id=requisition_id)
+    if not _is_member(uow, among=among, requisition_id=requisition_id):
+        raise decisions.NotAProposer
     if not among.partners(uow.actor.user_id):
         raise JudgeMissing(_missing(among))
 
@@ -121,11 +122,13 @@ def check_confirmer(uow: Uow, *, among: Bench, requisition_id: UUID, proposer: U
     """Refuse a second judge who may not be it, or not beside this proposer.
 
     Raises:
-        NotSeparate, NotAResolver: as `check_proposer`; or both approved it, or they recorded the
+        NotSeparate: as `check_proposer`; or both approved it, or they recorded the
             evidence, or the proposer may not judge any more.
+        NotADecider: they hold no role that judges.
         HeadRequired: neither is the cfo or ceo.
     """
-    _check_member(uow, among=among, requisition_id=requisition_id)
+    if not _is_member(uow, among=among, requisition_id=requisition_id):
+        raise decisions.NotADecider
     if proposer not in among.roles:
         raise NotSeparate("The proposer may no longer decide on this case: decline the proposal.")
     if among.may(proposer, uow.actor.user_id):
@@ -137,14 +140,15 @@ def check_confirmer(uow: Uow, *, among: Bench, requisition_id: UUID, proposer: U
     raise HeadRequired(f"One of the two people must be the {_either(among.heads)}.")
 
 
-def _check_member(uow: Uow, *, among: Bench, requisition_id: UUID) -> None:
+def _is_member(uow: Uow, *, among: Bench, requisition_id: UUID) -> bool:
+    """Whether a person may judge; a duty of theirs that excludes it is told."""
     if uow.actor.user_id in among.roles:
-        return
+        return True
     if uow.actor.has(*cases.RESOLVERS):
         duties.check(
             uow.session, user_id=uow.actor.user_id, duty=Duty.JUDGE, requisition_id=requisition_id
         )
-    raise cases.NotAResolver
+    return False
 
 
 def _missing(among: Bench) -> str:

@@ -39,7 +39,7 @@ def propose(uow: Uow, *, case_id: UUID, proposal: CaseProposal) -> Case:
     """Say how a case ended; nothing follows until a second person confirms.
 
     Raises:
-        CaseNotFound, CaseResolved, ProposalStands, NotAResolver: see `cases.propose`.
+        CaseNotFound, AlreadyDecided, ProposalStands, NotAProposer: see `cases.propose`.
         NotSeparate: another duty of the actor's excludes judging it.
         JudgeMissing: nobody could be the second judge.
         EvidenceMissing, EndingDoesNotFit, ReferenceTaken: it can't end like that.
@@ -68,7 +68,7 @@ def confirm(uow: Uow, *, case_id: UUID, version: int) -> Case:
     follow in the same transaction.
 
     Raises:
-        CaseNotFound, CaseResolved, NothingProposed, OwnProposal, NotAResolver, CaseChanged: see
+        CaseNotFound, AlreadyDecided, NothingProposed, OwnProposal, NotADecider, StaleDecision: see
             `cases.confirm`.
         NotSeparate, HeadRequired: this actor may not judge it, or not with this proposer.
         EndingDoesNotFit, ReferenceTaken: what happened meanwhile speaks against it.
@@ -118,11 +118,11 @@ def check_resolving(uow: Uow, case: Case) -> None:
     Whether it can end so is not looked at.
 
     Raises:
-        CaseResolved, NotAResolver, OwnProposal: see `cases.check_resolving`.
+        AlreadyDecided, NotAProposer, NotADecider, OwnProposal: see `cases.check_resolving`.
         NotSeparate, JudgeMissing, HeadRequired: as `propose` and `confirm`.
     """
     session = uow.session
-    cases.check_resolving(case, actor=uow.actor)
+    cases.check_resolving(Uow(session, uow.actor, uow.now), case)
     _check_payees(uow, case)
     if case.kind is CaseKind.SHORT_DELIVERY:
         _check_delivery(uow, session.get_one(Replenishment, case.object_id))
@@ -286,7 +286,7 @@ def _carry_out(
         request={
             "case_id": str(case.id),
             "proposed_by": str(case.proposed_by),
-            "confirmed_by": str(case.resolved_by),
+            "confirmed_by": str(case.decided_by),
             "evidence_id": str(proposal.evidence_id),
             "asked_at": asked_at.isoformat() if asked_at is not None else None,
         },

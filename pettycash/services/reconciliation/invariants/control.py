@@ -18,7 +18,7 @@ CONTROL = (
         WHERE p.status IN ('success', 'reversed') AND p.status_changed_at >= :since
             AND NOT EXISTS (
                 SELECT FROM approval_rounds a
-                WHERE a.requisition_id = r.id AND a.status = 'approved'
+                WHERE a.subject_id = r.id AND a.status = 'approved'
                     AND a.facts ->> 'currency' = p.currency
                     AND a.facts ->> 'payee_name' = p.payee_name
                     AND a.facts ->> 'method' = p.method
@@ -29,7 +29,7 @@ CONTROL = (
                         SELECT sum(sent.amount) FROM (
                             SELECT max((o.facts ->> 'payment_amount')::numeric) AS amount
                             FROM approval_rounds o
-                            WHERE o.requisition_id = r.id AND o.status = 'approved'
+                            WHERE o.subject_id = r.id AND o.status = 'approved'
                                 AND o.facts ->> 'method' = p.method
                                 AND o.facts ->> 'destination' = p.destination
                             GROUP BY o.facts ->> 'payment_id') AS sent))
@@ -82,7 +82,7 @@ CONTROL = (
             -- Or people have said that it was not.
             UNION SELECT q.requisition_id
                 FROM cases c JOIN payments q ON q.id = c.object_id AND c.object_type = 'payment'
-                WHERE c.resolved_by IS NOT NULL AND c.resolved_at >= :since
+                WHERE c.decided_by IS NOT NULL AND c.decided_at >= :since
                     AND c.proposal ->> 'ending' IN ('paid', 'not_paid', 'returned')
         ), p AS (
             SELECT q.id, q.company_id, q.requisition_id, q.maker_id, q.payee_user_id,
@@ -98,8 +98,8 @@ CONTROL = (
             UNION ALL SELECT id, requisition_id FROM p
         ), held (id, duty, user_id) AS (
             SELECT r.id, 'requester', r.requester_id FROM requisitions r JOIN paid USING (id)
-            UNION SELECT t.requisition_id, 'requester', t.user_id
-                FROM approval_trail t JOIN paid ON paid.id = t.requisition_id
+            UNION SELECT t.subject_id, 'requester', t.user_id
+                FROM approval_trail t JOIN paid ON paid.id = t.subject_id
                 WHERE t.override = 'adopted'
             UNION SELECT r.id, 'requester', who.user_id
                 FROM requisitions r JOIN paid USING (id) JOIN api_keys k ON k.id = r.client_id
@@ -113,29 +113,29 @@ CONTROL = (
                     AND c.held_from <= p.paid_at
                 WHERE c.held_until IS NULL OR c.held_until >= (
                     SELECT min(o.created_at) FROM approval_rounds o
-                    WHERE o.requisition_id = p.requisition_id)
+                    WHERE o.subject_id = p.requisition_id)
             -- Whom an earlier payment to it has named.
             UNION SELECT p.requisition_id, 'recipient', n.payee_user_id
                 FROM p JOIN named n ON n.company_id = p.company_id AND n.value = p.value
                     AND n.since <= p.paid_at
-            UNION SELECT d.requisition_id, 'approver', d.user_id
-                FROM decisions d JOIN paid ON paid.id = d.requisition_id
+            UNION SELECT d.subject_id, 'approver', d.user_id
+                FROM decisions d JOIN paid ON paid.id = d.subject_id
                 WHERE d.verdict IN ('approved', 'urgency_confirmed')
             UNION SELECT requisition_id, 'maker', maker_id FROM p
-            UNION SELECT t.requisition_id, 'maker', t.on_behalf_of
-                FROM approval_trail t JOIN paid ON paid.id = t.requisition_id
+            UNION SELECT t.subject_id, 'maker', t.on_behalf_of
+                FROM approval_trail t JOIN paid ON paid.id = t.subject_id
                 WHERE t.override = 'remade'
             UNION SELECT r.id, 'maker', c.proposed_by
                 FROM about JOIN requisitions r ON r.id = about.requisition_id
                 JOIN changes c ON c.object_id = about.object_id AND c.kind = 'redirect'
                 WHERE c.status = 'effective' AND c.proposed_by <> r.requester_id
                     AND NOT EXISTS (
-                        SELECT FROM approval_trail t WHERE t.requisition_id = r.id
+                        SELECT FROM approval_trail t WHERE t.subject_id = r.id
                             AND t.override = 'adopted' AND t.user_id = c.proposed_by)
             UNION SELECT e.requisition_id, 'releaser', e.executor_id
                 FROM payment_executions e JOIN paid ON paid.id = e.requisition_id
             UNION SELECT p.requisition_id, 'releaser', c.executor_id
-                FROM p JOIN release_challenges c ON c.payment_id = p.id
+                FROM p JOIN release_challenges c ON c.subject_id = p.id
             UNION SELECT p.requisition_id, 'recorder', a.uploaded_by
                 FROM p JOIN attachments a ON a.payment_id = p.id
             UNION SELECT p.requisition_id, 'recorder', a.uploaded_by
@@ -146,8 +146,8 @@ CONTROL = (
                 FROM p JOIN payment_reconciliations m ON m.payment_id = p.id
             UNION SELECT p.requisition_id, 'judge', j.user_id
                 FROM p JOIN cases c ON c.object_id = p.id AND c.object_type = 'payment'
-                CROSS JOIN LATERAL (VALUES (c.proposed_by), (c.resolved_by)) AS j (user_id)
-                WHERE c.resolved_by IS NOT NULL
+                CROSS JOIN LATERAL (VALUES (c.proposed_by), (c.decided_by)) AS j (user_id)
+                WHERE c.decided_by IS NOT NULL
                     AND c.proposal ->> 'ending' IN ('paid', 'not_paid', 'returned'))
         SELECT a.id AS object_id, a.user_id AS person, a.duty, b.duty AS other
         FROM held a JOIN held b ON b.id = a.id AND b.user_id = a.user_id AND b.duty > a.duty
@@ -158,7 +158,7 @@ CONTROL = (
                 JOIN approval_steps s ON s.id = d.step_id AND s.status = 'approved'
                 JOIN approval_rounds o ON o.id = d.round_id
                     AND o.status IN ('open', 'approved', 'handed_over')
-            WHERE d.requisition_id = a.id AND d.user_id = a.user_id
+            WHERE d.subject_id = a.id AND d.user_id = a.user_id
                 AND d.verdict IN ('approved', 'urgency_confirmed'))
         """,
     ),

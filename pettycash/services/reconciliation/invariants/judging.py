@@ -15,23 +15,23 @@ from pettycash.services.reconciliation.invariants.held import (
 def _either(roles: str) -> str:
     """Whether one of the two judges held a role, or stood in for who is missing."""
     proposer = held_or_escalates("e", "e.proposed_by", "e.proposed_at", roles)
-    return f"({proposer} OR {held_or_escalates('e', 'e.resolved_by', 'e.resolved_at', roles)})"
+    return f"({proposer} OR {held_or_escalates('e', 'e.decided_by', 'e.decided_at', roles)})"
 
 
 RULES: Mapping[str, str] = {
-    "two who judge": f"""e.proposed_by <> e.resolved_by
+    "two who judge": f"""e.proposed_by <> e.decided_by
         AND {held_or_escalates("e", "e.proposed_by", "e.proposed_at", JUDGES)}
-        AND {held_or_escalates("e", "e.resolved_by", "e.resolved_at", JUDGES)}""",
+        AND {held_or_escalates("e", "e.decided_by", "e.decided_at", JUDGES)}""",
     "one who had not approved it": """(SELECT count(DISTINCT d.user_id) FROM decisions d
-        WHERE d.requisition_id = e.requisition_id
+        WHERE d.subject_id = e.requisition_id
             AND d.verdict IN ('approved', 'urgency_confirmed')
-            AND d.user_id IN (e.proposed_by, e.resolved_by)) <= 1""",
+            AND d.user_id IN (e.proposed_by, e.decided_by)) <= 1""",
     "a doubt about money": "e.kind IN ('in_doubt', 'contradiction')",
     "the attempt's own amount": """e.attempt_id IS NOT NULL
         AND NOT e.says_an_amount
         AND (e.ending <> 'paid' OR e.outcome_code <> 'people.paid'
             OR e.settled_amount = e.sent_amount)""",
-    "a time that has passed": "coalesce(e.occurred_at <= e.resolved_at, e.ending <> 'paid')",
+    "a time that has passed": "coalesce(e.occurred_at <= e.decided_at, e.ending <> 'paid')",
     "a reference of its own": """e.ending = 'not_paid' OR e.reference <> '' AND NOT EXISTS (
             SELECT FROM payment_attempts o
             WHERE o.provider_account_id = e.account_id AND o.provider_reference = e.reference
@@ -42,7 +42,7 @@ RULES: Mapping[str, str] = {
                 AND (o.id <> e.payment_id OR e.ending = 'paid'))""",
     "a file that the second did not record": """EXISTS (
         SELECT FROM attachments f
-        WHERE f.id::text = e.file_id AND f.uploaded_by <> e.resolved_by
+        WHERE f.id::text = e.file_id AND f.uploaded_by <> e.decided_by
             AND (f.case_id = e.id
                 OR f.requisition_id = e.requisition_id AND f.created_at >= e.released_at))""",
     "the cfo or ceo": f"""CASE
@@ -62,8 +62,8 @@ RULES: Mapping[str, str] = {
         OR e.account_id IS NULL OR NOT EXISTS (
             SELECT FROM payment_executions n
             WHERE n.payment_id = e.payment_id AND n.attempt_number > e.attempt_number
-                AND n.created_at >= e.resolved_at
-                AND n.created_at < e.resolved_at + interval '1 day' AND NOT EXISTS (
+                AND n.created_at >= e.decided_at
+                AND n.created_at < e.decided_at + interval '1 day' AND NOT EXISTS (
                     SELECT FROM payment_transactions a
                     WHERE a.payment_id = e.payment_id AND a.attempt_id = e.attempt_id
                         AND a.request_type = 'QUERY' AND a.status = 'rejected'
@@ -72,7 +72,7 @@ RULES: Mapping[str, str] = {
 """Conditions of an ending by people (control.md §4)."""
 
 ENDED = f"""
-    SELECT c.id, c.company_id, c.kind, c.proposed_by, c.proposed_at, c.resolved_by, c.resolved_at,
+    SELECT c.id, c.company_id, c.kind, c.proposed_by, c.proposed_at, c.decided_by, c.decided_at,
         c.proposal ->> 'ending' AS ending, trim(c.proposal ->> 'provider_reference') AS reference,
         c.proposal ->> 'evidence_id' AS file_id,
         c.proposal ? 'amount' AS says_an_amount,
@@ -91,12 +91,12 @@ ENDED = f"""
             ORDER BY a.id DESC LIMIT 1) AS rail_said,
         coalesce((
             SELECT s.data -> 'cfo_limit' ->> p.currency FROM company_settings s
-            WHERE s.company_id = c.company_id AND s.created_at <= c.resolved_at
+            WHERE s.company_id = c.company_id AND s.created_at <= c.decided_at
             ORDER BY s.version DESC LIMIT 1)::numeric, (
             SELECT min(h.max_amount) FROM approval_thresholds h
             WHERE h.company_id = c.company_id AND h.currency = p.currency
-                AND h.valid_from <= c.resolved_at
-                AND (h.valid_until IS NULL OR h.valid_until > c.resolved_at)), 0) AS cfo_limit,
+                AND h.valid_from <= c.decided_at
+                AND (h.valid_until IS NULL OR h.valid_until > c.decided_at)), 0) AS cfo_limit,
         EXISTS (
             SELECT FROM jsonb_array_elements(
                 c.evidence || coalesce(c.evidence -> 'earlier', '[]')) AS told (what)
@@ -109,7 +109,7 @@ ENDED = f"""
             AND x.code = 'people.' || (c.proposal ->> 'ending')
             AND x.request ->> 'case_id' = c.id::text
         LEFT JOIN payment_attempts t ON t.id = x.attempt_id
-    WHERE c.resolved_by IS NOT NULL AND c.proposal ->> 'ending' IN ({ENDINGS})
+    WHERE c.decided_by IS NOT NULL AND c.proposal ->> 'ending' IN ({ENDINGS})
 """  # noqa: S608 - words of this package
 """Cases that people ended, each with the attempt that they ended it for."""
 
@@ -117,20 +117,20 @@ ABSENT = """NOT EXISTS (
     SELECT FROM role_assignments y
         JOIN memberships m ON m.company_id = y.company_id AND m.user_id = y.user_id AND m.is_active
         JOIN users u ON u.id = y.user_id AND u.is_active
-    WHERE y.company_id = a.company_id AND y.role = '{role}' AND y.valid_from <= a.approved_at
-        AND (y.valid_until IS NULL OR y.valid_until > a.approved_at)
-        AND y.user_id IS DISTINCT FROM a.requested_by
+    WHERE y.company_id = a.company_id AND y.role = '{role}' AND y.valid_from <= a.decided_at
+        AND (y.valid_until IS NULL OR y.valid_until > a.decided_at)
+        AND y.user_id IS DISTINCT FROM a.proposed_by
         AND y.user_id NOT IN (SELECT user_id FROM judge WHERE judge.id = a.id))"""
 """Whether nobody held a role who could have approved a refill: they asked for it, or had judged."""
 
 NO_CFO, NO_CEO = ABSENT.format(role="cfo"), ABSENT.format(role="ceo")
 
 APPROVER = f"""CASE
-    WHEN {held("a", "a.approved_by", "a.approved_at", "'cfo'")} THEN true
+    WHEN {held("a", "a.decided_by", "a.decided_at", "'cfo'")} THEN true
     WHEN is_vouched AND NOT (has_judges OR is_above_approval OR varies)
-        AND {held("a", "a.approved_by", "a.approved_at", "'group_finance_manager'")} THEN true
-    WHEN {held("a", "a.approved_by", "a.approved_at", "'ceo'")} THEN {NO_CFO}
-    ELSE {escalates("a", "a.approved_by", "a.approved_at")} AND {NO_CFO} AND {NO_CEO} END"""
+        AND {held("a", "a.decided_by", "a.decided_at", "'group_finance_manager'")} THEN true
+    WHEN {held("a", "a.decided_by", "a.decided_at", "'ceo'")} THEN {NO_CFO}
+    ELSE {escalates("a", "a.decided_by", "a.decided_at")} AND {NO_CFO} AND {NO_CEO} END"""
 
 JUDGING = (
     Check(
@@ -138,12 +138,12 @@ JUDGING = (
         invariant=Invariant.I8,
         object_type="case",
         query=f"""
-        SELECT e.id AS object_id, e.kind, e.ending, e.proposed_by, e.resolved_by, v.lacks
+        SELECT e.id AS object_id, e.kind, e.ending, e.proposed_by, e.decided_by, v.lacks
         FROM ({ENDED}) AS e CROSS JOIN LATERAL (
             SELECT string_agg(rule, '; ') AS lacks FROM (VALUES
             {", ".join(f"($${name}$$, coalesce({rule}, false))" for name, rule in RULES.items())}
             ) AS each (rule, is_kept) WHERE NOT is_kept) AS v
-        WHERE e.resolved_at >= :since AND v.lacks IS NOT NULL
+        WHERE e.decided_at >= :since AND v.lacks IS NOT NULL
         """,  # noqa: S608 - conditions of this file
     ),
     Check(
@@ -191,9 +191,9 @@ JUDGING = (
         query=f"""
         WITH a AS (
             SELECT r.*, (
-                SELECT coalesce(max(b.approved_at), '-infinity') FROM replenishments b
+                SELECT coalesce(max(b.decided_at), '-infinity') FROM replenishments b
                 WHERE b.fund_id = r.fund_id AND b.id <> r.id AND b.status IN ('funded', 'received')
-                    AND b.approved_at < r.approved_at
+                    AND b.decided_at < r.decided_at
                     -- It filled the float: what a smaller one left, the next one refills.
                     AND b.approved_amount >= (SELECT
                         i.float - i.stores + i.held - i.in_transit - i.advances_outstanding
@@ -206,10 +206,10 @@ JUDGING = (
             SELECT a.id, j.user_id
             FROM cases c JOIN payments p ON p.id = c.object_id AND c.object_type = 'payment'
                 JOIN stores s ON s.id = p.store_id JOIN a ON a.fund_id = s.fund_id
-                CROSS JOIN LATERAL (VALUES (c.proposed_by), (c.resolved_by)) AS j (user_id)
-            WHERE c.resolved_by IS NOT NULL AND j.user_id IS NOT NULL
+                CROSS JOIN LATERAL (VALUES (c.proposed_by), (c.decided_by)) AS j (user_id)
+            WHERE c.decided_by IS NOT NULL AND j.user_id IS NOT NULL
                 AND c.proposal ->> 'ending' IN ({ENDINGS})
-                AND c.resolved_at > a.since AND c.resolved_at <= a.approved_at
+                AND c.decided_at > a.since AND c.decided_at <= a.decided_at
         ), moved AS (
             SELECT a.id, v.decided_at, abs(v.variance_amount) AS amount,
                 to_char(v.decided_at AT TIME ZONE coalesce(y.data ->> 'timezone', 'Africa/Nairobi'),
@@ -217,12 +217,12 @@ JUDGING = (
                 coalesce((y.data -> 'materiality' ->> a.currency)::numeric, 0) AS materiality
             FROM a JOIN stores s ON s.fund_id = a.fund_id
                 JOIN variance_adjustments v ON v.store_id = s.id AND v.status = 'approved'
-                    AND v.decided_at <= a.approved_at
+                    AND v.decided_at <= a.decided_at
                 LEFT JOIN LATERAL (
                     SELECT data FROM company_settings WHERE company_id = a.company_id
-                        AND created_at <= a.approved_at ORDER BY version DESC LIMIT 1) AS y ON true
+                        AND created_at <= a.decided_at ORDER BY version DESC LIMIT 1) AS y ON true
         )
-        SELECT a.id AS object_id, a.status, a.requested_by, a.approved_by, a.funded_by,
+        SELECT a.id AS object_id, a.status, a.proposed_by, a.decided_by, a.funded_by,
             a.received_by, is_vouched, has_judges, is_above_approval, varies
         FROM a CROSS JOIN LATERAL (
             SELECT (i.float - i.stores + i.held - i.in_transit - i.advances_outstanding
@@ -238,23 +238,23 @@ JUDGING = (
                 SELECT FROM payments p JOIN stores s ON s.id = p.store_id AND s.fund_id = a.fund_id
                     JOIN requisitions q ON q.id = p.requisition_id
                 WHERE p.status = 'success' AND p.status_changed_at > a.since
-                    AND p.status_changed_at <= a.approved_at
+                    AND p.status_changed_at <= a.decided_at
                     AND (p.paid_amount > p.amount OR q.approved_amount < (
                         SELECT sum(o.paid_amount) FROM payments o
                         WHERE o.requisition_id = q.id AND o.status = 'success'
-                            AND o.status_changed_at <= a.approved_at))) AS is_above_approval,
+                            AND o.status_changed_at <= a.decided_at))) AS is_above_approval,
             EXISTS (
                 SELECT FROM moved WHERE moved.id = a.id GROUP BY month, materiality
                 HAVING sum(amount) > materiality AND bool_or(decided_at > a.since)) AS varies
             ) AS story
         WHERE NOT coalesce(
             -- Nobody's name stands where the system asked, and where a step is still to come.
-            coalesce(a.approved_by <> a.requested_by, true)
-            AND coalesce(a.funded_by NOT IN (a.requested_by, a.approved_by), true)
-            AND coalesce(a.received_by NOT IN (a.funded_by, a.approved_by), true)
+            coalesce(a.decided_by <> a.proposed_by, true)
+            AND coalesce(a.funded_by NOT IN (a.proposed_by, a.decided_by), true)
+            AND coalesce(a.received_by NOT IN (a.funded_by, a.decided_by), true)
             AND (a.status = 'approved' OR a.funded_by IS NOT NULL)
             AND NOT EXISTS (SELECT FROM judge WHERE judge.id = a.id
-                AND judge.user_id IN (a.approved_by, a.funded_by, a.received_by))
+                AND judge.user_id IN (a.decided_by, a.funded_by, a.received_by))
             AND {APPROVER}, false)
         """,  # noqa: S608 - conditions of this file
     ),

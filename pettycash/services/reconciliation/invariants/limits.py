@@ -29,7 +29,7 @@ LIMITS = (
         WHERE a.balance - a.held < a.floor AND NOT EXISTS (
             SELECT FROM cases c WHERE c.object_id = s.id AND c.kind = 'below_floor'
                 -- One that ended by itself, above the floor, says nothing of this time.
-                AND (c.status <> 'resolved' OR c.resolved_by IS NOT NULL))
+                AND (c.status <> 'resolved' OR c.decided_by IS NOT NULL))
         """,
     ),
     Check(

@@ -41,13 +41,13 @@ ONCE = (
         query="""
         SELECT p.id AS object_id, p.method, t.number AS attempt
         FROM payment_attempts t JOIN payments p ON p.id = t.payment_id
-        WHERE EXISTS (SELECT FROM approval_rounds v WHERE v.requisition_id = p.requisition_id
+        WHERE EXISTS (SELECT FROM approval_rounds v WHERE v.subject_id = p.requisition_id
                 AND v.facts ? 'evidence')
             AND NOT EXISTS (
                 SELECT FROM approval_rounds r JOIN decisions d ON d.round_id = r.id
                     AND d.verdict IN ('approved', 'urgency_confirmed')
                     AND d.created_at <= t.created_at
-                WHERE r.requisition_id = p.requisition_id AND r.status = 'approved'
+                WHERE r.subject_id = p.requisition_id AND r.status = 'approved'
                     AND r.facts ->> 'method' = p.method
                     AND r.facts ->> 'destination' = t.destination)
         """,

@@ -120,7 +120,7 @@ RECORDS = (
         SELECT r.id AS object_id, r.status
         FROM requisitions r
         WHERE r.status IN ('in_payment', 'paid', 'reviewed', 'closed_short') AND NOT EXISTS (
-            SELECT FROM approval_trail a WHERE a.requisition_id = r.id AND a.action = 'approved')
+            SELECT FROM approval_trail a WHERE a.subject_id = r.id AND a.action = 'approved')
         """,
     ),
     Check(

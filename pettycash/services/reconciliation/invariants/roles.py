@@ -23,11 +23,11 @@ WAITS = """
             JOIN memberships m ON m.user_id::text = s.named AND m.is_active
             JOIN users u ON u.id = m.user_id AND u.is_active
     ), waits (object_id, what, user_id) AS (
-        SELECT s.requisition_id, 'step', a.user_id
+        SELECT s.subject_id, 'step', a.user_id
         FROM approval_rounds o
             JOIN approval_steps s ON s.round_id = o.id AND s.status IN ('open', 'waiting')
             JOIN step_assignees a ON a.step_id = s.id
-            JOIN requisitions r ON r.id = s.requisition_id
+            JOIN requisitions r ON r.id = s.subject_id
         WHERE o.status = 'open' AND NOT EXISTS (
             SELECT FROM acting t WHERE t.user_id = a.user_id AND t.role = s.role
                 AND t.scope_id IS NOT DISTINCT FROM coalesce(s.scope_id, CASE s.role
@@ -63,7 +63,7 @@ WAITS = """
         WHERE r.status IN ('draft', 'changes_requested') AND NOT EXISTS (
             SELECT FROM acting t WHERE t.role IN ({asking}) AND (t.user_id = r.requester_id
                 OR t.user_id IN (SELECT a.user_id FROM approval_trail a
-                    WHERE a.company_id = r.company_id AND a.requisition_id = r.id
+                    WHERE a.company_id = r.company_id AND a.subject_id = r.id
                         AND a.override = 'adopted')))
             AND NOT EXISTS (SELECT FROM acting t WHERE t.role IN ({approving})
                 AND (t.scope_id IS NULL OR t.scope_id IN (m.department_id, m.branch_id,

@@ -89,11 +89,11 @@ def test_the_last_approver_finds_it_in_their_inbox_and_agrees(
     assert item["decision_digest"] == change["decision_digest"]
     assert item["redirect"]["payload"]["old"]["destination"] == "254712345678"
     assert item["redirect"]["payload"]["new"]["destination"] == "254722000000"
-    refused(decided(api, change, "confirm", "regional_manager"), 403, "change.not_a_confirmer")
+    refused(decided(api, change, "confirm", "regional_manager"), 403, "decision.not_a_decider")
     refused(
         decided(api, change, "confirm", "branch_manager", decision_digest=None),
         422,
-        "change.digest_required",
+        "decision.digest_required",
     )
 
     answer = decided(api, change, "confirm", "branch_manager")

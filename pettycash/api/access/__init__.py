@@ -1,1 +1,0 @@
-"""People, units, keys and sign-ins over HTTP."""

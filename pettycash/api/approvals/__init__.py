@@ -1,1 +1,0 @@
-"""The approver's inbox, thresholds, and conflicts of duties over HTTP."""

@@ -1,0 +1,372 @@
+"""Signing in and out, passwords and second factors."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import g
+from flask.views import MethodView
+
+from pettycash.api.blueprints import Blueprint
+from pettycash.models.access import Company, SessionPurpose, User
+from pettycash.runtime import errors
+from pettycash.runtime.db import scope, system_transaction, transaction
+from pettycash.services.access import people
+from pettycash.services.access.identity import (
+    links,
+    passwords,
+    sessions,
+    signing_in,
+    throttles,
+    totp,
+)
+from pettycash.services.access.identity.links import LinkRefused
+from pettycash.services.access.identity.passwords import (
+    PasswordTooCommon,
+    PasswordTooLong,
+    PasswordTooShort,
+    PasswordUnchanged,
+)
+from pettycash.services.access.identity.sessions import SessionEnded, Tokens
+from pettycash.services.access.identity.signing_in import (
+    CompanyRequired,
+    MfaRequired,
+    PasswordWrong,
+    WrongCredentials,
+)
+from pettycash.services.access.identity.throttles import LoginSubjects, TooManyAttempts
+from pettycash.services.access.identity.totp import (
+    OwnReset,
+    SharedLogin,
+    TotpEnrolled,
+    TotpNotBegun,
+    TotpWrong,
+    UserNotFound,
+)
+from pettycash.services.access.people import ResetNeedsTwoPeople
+from pettycash.services.foundation import encryption, security_log
+from pettycash.services.foundation.encryption import TooManyHashes
+from pettycash.services.foundation.uow import Uow
+from pettycash.services.operations import security_alerts
+from pettycash.web.admission import client_info, current_actor, operation
+from pettycash.web.refusals import refuses
+from pettycash.web.schemas.auth import (
+    ChangePasswordSchema,
+    ConfirmSchema,
+    EnrolmentSchema,
+    LinkSchema,
+    LoginSchema,
+    MeSchema,
+    ReauthenticateSchema,
+    RefreshSchema,
+    ResetSchema,
+    TokensSchema,
+)
+
+blp = Blueprint(
+    "auth", __name__, url_prefix="/api/auth", description="Signing in, passwords, second factors."
+)
+
+UUID_EXAMPLE = "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0a01"
+
+TOKENS_EXAMPLE = {
+    "access_token": "pc_at_…",
+    "refresh_token": "pc_rt_…",
+    "token_type": "Bearer",
+    "expires_in": 1800,
+    "purpose": "full",
+}
+
+ME_EXAMPLE = {
+    "user": {
+        "id": UUID_EXAMPLE,
+        "username": "treasury",
+        "display_name": "Treasury",
+        "email": "treasury@demo.example",
+        "totp_enrolled": True,
+    },
+    "company": {"id": UUID_EXAMPLE, "code": "DEMO", "name": "Demo", "currency": "KES"},
+    "branch_id": UUID_EXAMPLE,
+    "department_id": None,
+    "region_id": UUID_EXAMPLE,
+    "phone": "+254712000100",
+    "roles": [{"role": "treasury", "scope_kind": "company", "scope_id": None}],
+    "purpose": "full",
+}
+
+
+@blp.route("/login/")
+class Login(MethodView):
+    @operation("auth.login")
+    @blp.arguments(
+        LoginSchema,
+        example={"username": "treasury", "password": "a long pass phrase", "totp_code": "123456"},
+    )
+    @blp.response(200, TokensSchema, example=TOKENS_EXAMPLE)
+    @refuses(CompanyRequired, MfaRequired, TooManyAttempts, TooManyHashes, WrongCredentials)
+    def post(self, body: dict[str, Any]) -> Tokens:
+        """Sign in. Without the code of an enrolled app: 401 `auth.mfa_required`."""
+        subjects = _count_attempt(body["username"])
+        with system_transaction() as session:
+            known = signing_in.find(session, username=body["username"])
+        is_right = signing_in.matches(known, body["password"])
+        with system_transaction() as session:
+            outcome = signing_in.complete(
+                session,
+                known=known,
+                password_is_right=is_right,
+                totp_code=body.get("totp_code"),
+                company=body.get("company"),
+                subjects=subjects,
+                client_info=client_info(),
+                now=session.info["now"],
+            )
+        if isinstance(outcome, errors.PettycashError):
+            raise outcome
+        if known.password_hash is not None and encryption.needs_rehash(
+            known.password_hash, body["password"]
+        ):
+            new_hash = encryption.hash_password(body["password"])
+            with system_transaction() as session:
+                signing_in.rehash(session, known=known, new_hash=new_hash)
+        return outcome
+
+
+def _count_attempt(username: str) -> LoginSubjects:
+    subjects = LoginSubjects.of(username, client_info().ip_address)
+    with system_transaction() as session:
+        attempt = throttles.begin_login(session, subjects=subjects, now=session.info["now"])
+        told = signing_in.companies_to_notify(session, username=username) if attempt.closes else []
+    for user_id, company_id in told:
+        with scope(company_id=company_id), transaction() as session:
+            security_alerts.account_closed(
+                session, user_id=user_id, ip_address=client_info().ip_address
+            )
+    if attempt.refusal is not None:
+        raise attempt.refusal
+    return subjects
+
+
+@blp.route("/refresh/")
+class Refresh(MethodView):
+    @operation("auth.refresh")
+    @blp.arguments(RefreshSchema, example={"refresh_token": "pc_rt_…"})
+    @blp.response(200, TokensSchema, example=TOKENS_EXAMPLE)
+    @refuses(SessionEnded)
+    def post(self, body: dict[str, Any]) -> Tokens:
+        """Exchange the refresh token for new tokens.
+
+        Within 10 seconds the same token gets the same ones again; later it ends the session.
+        """
+        with system_transaction() as session:
+            outcome = sessions.refresh(
+                session,
+                refresh_token=body["refresh_token"],
+                client_info=client_info(),
+                now=session.info["now"],
+            )
+        if isinstance(outcome, errors.PettycashError):
+            raise outcome
+        return outcome
+
+
+@blp.route("/logout/")
+class Logout(MethodView):
+    @operation("auth.logout")
+    @blp.response(204)
+    def post(self) -> None:
+        """End this session; its tokens are worthless at once."""
+        with transaction() as session:
+            sessions.end_family(
+                session, family_id=g.auth_family_id, reason="logout", now=session.info["now"]
+            )
+            security_log.record(session, event="auth.logout", outcome="ok", actor=current_actor())
+
+
+@blp.route("/me/")
+class Me(MethodView):
+    @operation("auth.me")
+    @blp.response(200, MeSchema, example=ME_EXAMPLE)
+    def get(self) -> Mapping[str, Any]:
+        """Tell who is signed in, in which company, with which roles."""
+        actor = current_actor()
+        return {
+            "user": {
+                "id": g.user.id,
+                "username": g.user.username,
+                "display_name": g.user.display_name,
+                "email": g.user.email,
+                "totp_enrolled": g.user.totp_enrolled_at is not None,
+            },
+            "company": g.company,
+            "branch_id": actor.branch_id,
+            "department_id": actor.department_id,
+            "region_id": actor.region_id,
+            "phone": g.membership.phone,
+            "roles": actor.roles,
+            "purpose": g.get("session_purpose", SessionPurpose.FULL),
+        }
+
+
+@blp.route("/reauthenticate/")
+class Reauthentication(MethodView):
+    @operation("auth.reauthenticate")
+    @blp.arguments(
+        ReauthenticateSchema, example={"password": "a long pass phrase", "totp_code": "123456"}
+    )
+    @blp.response(204)
+    @refuses(PasswordWrong, TooManyHashes, TotpWrong)
+    def post(self, body: dict[str, Any]) -> None:
+        """Give password and code again, for what wants them no older than five minutes."""
+        subjects = _confirm_password(body["password"])
+        actor = current_actor()
+        with transaction() as session:
+            now = session.info["now"]
+            right = g.user.totp_enrolled_at is None or totp.verify_totp(
+                session, user_id=actor.user_id, code=body.get("totp_code") or "", now=now
+            )
+            if right and actor.session_id is not None:
+                sessions.confirm_again(session, session_id=actor.session_id, now=now)
+            security_log.record(
+                session,
+                event="auth.reauthenticate",
+                outcome="ok" if right else "refused",
+                actor=actor,
+            )
+        if not right:
+            raise totp.TotpWrong
+        with system_transaction() as session:
+            throttles.succeeded(session, subjects=subjects)
+
+
+def _confirm_password(password: str) -> LoginSubjects:
+    """Compare the signed-in person's password, counted like a sign-in."""
+    subjects = _count_attempt(g.user.username)
+    known = signing_in.StoredLogin(user_id=g.user.id, password_hash=g.user.password_hash)
+    if not signing_in.matches(known, password):
+        with transaction() as session:
+            security_log.record(
+                session, event="auth.password_checked", outcome="refused", actor=current_actor()
+            )
+        raise signing_in.PasswordWrong
+    return subjects
+
+
+@blp.route("/change_password/")
+class PasswordChange(MethodView):
+    @operation("auth.change_password")
+    @blp.arguments(
+        ChangePasswordSchema,
+        example={"current_password": "the old pass phrase", "new_password": "four words unrelated"},
+    )
+    @blp.response(204)
+    @refuses(
+        PasswordTooCommon,
+        PasswordTooLong,
+        PasswordTooShort,
+        PasswordUnchanged,
+        PasswordWrong,
+        TooManyHashes,
+    )
+    def post(self, body: dict[str, Any]) -> None:
+        """Change one's own password; every session ends, this one too."""
+        subjects = _confirm_password(body["current_password"])
+        with system_transaction() as session:  # a weak new password is no failed attempt
+            throttles.uncount(session, subjects=subjects, now=session.info["now"])
+        _check_new_password(body["new_password"], g.user, g.company)
+        if encryption.normal(body["new_password"]) == encryption.normal(body["current_password"]):
+            raise passwords.PasswordUnchanged
+        new_hash = encryption.hash_password(body["new_password"])
+        with system_transaction() as session:
+            signing_in.change_password(
+                Uow.of(session, current_actor()), user_id=g.user.id, new_hash=new_hash
+            )
+
+
+@blp.route("/links/")
+class Links(MethodView):
+    @operation("auth.use_link")
+    @blp.arguments(
+        LinkSchema, example={"token": "pc_link_…", "new_password": "four words unrelated"}
+    )
+    @blp.response(204)
+    @refuses(LinkRefused, PasswordTooCommon, PasswordTooLong, PasswordTooShort, TooManyHashes)
+    def post(self, body: dict[str, Any]) -> None:
+        """Set a password, once, with the token of a link; then sign in with it."""
+        with system_transaction() as session:
+            user, company = links.owner(session, token=body["token"], now=session.info["now"])
+        _check_new_password(body["new_password"], user, company)
+        new_hash = encryption.hash_password(body["new_password"])
+        with system_transaction() as session:
+            links.use(session, token=body["token"], new_hash=new_hash, now=session.info["now"])
+
+
+def _check_new_password(text: str, user: User, company: Company) -> None:
+    passwords.check(
+        text,
+        has_second_factor=user.totp_enrolled_at is not None,
+        context=(
+            user.username,
+            user.display_name,
+            user.email.partition("@")[0],
+            company.name,
+            company.code,
+        ),
+    )
+
+
+@blp.route("/mfa/enrol/")
+class MfaEnrolment(MethodView):
+    @operation("auth.mfa_enrol", step_up=True)
+    @blp.response(
+        200,
+        EnrolmentSchema,
+        example={
+            "secret": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+            "provisioning_uri": "otpauth://totp/pettycash:treasury?secret=…&issuer=pettycash",
+        },
+    )
+    @refuses(TotpEnrolled)
+    def post(self) -> totp.Enrolment:
+        """Begin to enrol a TOTP app; asking again replaces a seed that was not confirmed."""
+        with transaction() as session:
+            return totp.enrol(session, user_id=current_actor().user_id)
+
+
+@blp.route("/mfa/confirm/")
+class MfaConfirmation(MethodView):
+    @operation("auth.mfa_confirm", step_up=True)
+    @blp.arguments(ConfirmSchema, example={"code": "123456"})
+    @blp.response(204)
+    @refuses(TotpEnrolled, TotpNotBegun, TotpWrong)
+    def post(self, body: dict[str, Any]) -> None:
+        """Confirm the app with its first code; every session ends, then sign in with a code."""
+        actor = current_actor()
+        with system_transaction() as session:
+            totp.confirm(session, user_id=actor.user_id, code=body["code"], now=session.info["now"])
+            security_log.record(session, event="mfa.enrolled", outcome="ok", actor=actor)
+
+
+@blp.route("/mfa/reset/")
+class MfaReset(MethodView):
+    @operation("auth.mfa_reset", step_up=True)
+    @blp.arguments(ResetSchema, example={"user_id": UUID_EXAMPLE})
+    @blp.response(204)
+    @refuses(OwnReset, ResetNeedsTwoPeople, SharedLogin, UserNotFound)
+    def post(self, body: dict[str, Any]) -> None:
+        """Take another person's TOTP app away, so that they enrol anew; their sessions end.
+
+        Of those who release money two people do that: `changes/`, kind `second_factor`.
+        """
+        actor = current_actor()
+        with transaction() as session:
+            people.check_reset_alone(session, user_id=body["user_id"], now=session.info["now"])
+            totp.reset(
+                session, user_id=body["user_id"], actor_id=actor.user_id, now=session.info["now"]
+            )
+            security_log.record(
+                session,
+                event="mfa.reset",
+                outcome="ok",
+                detail={"user_id": str(body["user_id"])},
+                actor=actor,
+            )

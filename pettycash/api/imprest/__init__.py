@@ -1,1 +1,0 @@
-"""Funds, replenishments and variances over HTTP."""

@@ -1,1 +1,0 @@
-"""The books and their periods over HTTP."""

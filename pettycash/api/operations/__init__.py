@@ -1,1 +1,0 @@
-"""Cases, pauses, changes, settings, the outbox and the security log over HTTP."""

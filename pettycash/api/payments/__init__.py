@@ -1,1 +1,0 @@
-"""Payments, what is known of them, and the rails' callbacks over HTTP."""

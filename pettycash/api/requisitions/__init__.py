@@ -1,1 +1,0 @@
-"""Requisitions, decisions on them and their attachments over HTTP."""

@@ -1,0 +1,1 @@
+"""Operations of people, their roles and units, and of API keys."""

@@ -1,0 +1,1 @@
+"""Operations of approvals: the thresholds, and what waits for somebody."""

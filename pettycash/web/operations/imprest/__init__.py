@@ -1,0 +1,1 @@
+"""Operations of funds, their replenishments and variances."""

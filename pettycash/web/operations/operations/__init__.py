@@ -1,0 +1,1 @@
+"""Operations of what runs the company: cases, changes, settings, pauses, the outbox."""

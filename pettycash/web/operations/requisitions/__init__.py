@@ -1,0 +1,1 @@
+"""Operations of requisitions: raised, decided, validated, reviewed."""
