@@ -262,7 +262,7 @@ def test_a_damaged_backup_is_found(command: Command, tmp_path: Path) -> None:
     file = made(command, tmp_path)
     whole = file.read_bytes()
     assert command("backup", "verify", str(file)).exit_code == 0
-    middle = whole.index(b"PGDMP") + 200_000
+    middle = whole.index(b"PGDMP") + 20_000  # within the smallest dump
 
     def less(section: str) -> Callable[[dict[str, Any]], None]:
         return lambda manifest: manifest["facts"].pop(section)
