@@ -14,6 +14,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from pettycash import composition
 from pettycash.cli import state_folder, tables
 from pettycash.cli.host import at_host, login_name
 from pettycash.cli.schema import owner_settings, told
@@ -107,7 +108,7 @@ def restore(
         if file or url or identity or not moment:
             raise click.UsageError("--stamp goes with --taken-at TIME and nothing else")
         settings = owner_settings()
-        installed.install(settings)
+        _use(settings)
         owner = settings.database_owner_url
         with told(owner), at_host(), schema.as_owner(owner) as session:
             done = restores.stamp(
@@ -118,7 +119,7 @@ def restore(
     if moment or not (file and url):
         raise click.UsageError("name a FILE and --into URL, or --stamp with --taken-at TIME")
     settings = _settings_with(url)
-    installed.install(settings)
+    _use(settings)
     with _progress() as tell, at_host():
         restored = restoring.restore(
             file, settings.database_owner_url, identity=identity, by=login_name(), tell=tell
@@ -143,7 +144,7 @@ def restore_drill(file: Path | None, identity: Path | None, as_json: bool) -> No
     Exit code 0: equal to the shilling, and the books hold. Nothing of the server stays.
     """
     settings = owner_settings() if file is None else _settings_with(None)
-    installed.install(settings)
+    _use(settings)
     with _progress() as tell, at_host(), tempfile.TemporaryDirectory() as folder:
         if file is None:
             owner = settings.database_owner_url
@@ -167,6 +168,12 @@ def _make(settings: Settings, folder: Path | None) -> Backup:
     owner = settings.database_owner_url
     with told(owner), _progress() as tell:
         return making.make(owner, folder.absolute(), recipient=settings.backup_recipient, tell=tell)
+
+
+def _use(settings: Settings) -> None:
+    """Let the services know all that is released: a stamp ends the codes that are out."""
+    installed.install(settings)
+    composition.attach()
 
 
 def _settings_with(owner_url: str | None) -> Settings:
