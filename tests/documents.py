@@ -1,5 +1,5 @@
 """What is made from the program: `python -m tests.documents` rewrites docs/errors.md, a table of
-docs/control.md and migrations/sql/rows."""
+docs/control.md, one of docs/ledger.md and migrations/sql/rows."""
 
 import importlib
 import pkgutil
@@ -15,13 +15,15 @@ from pettycash.models.requisitions import TRANSITIONS as REQUISITION_TRANSITIONS
 from pettycash.models.requisitions import Requisition
 from pettycash.runtime import errors
 from pettycash.services.foundation import decisions, duties, permissions
+from pettycash.services.ledger import posting_rules
 from pettycash.web.problems import CODE_BY_STATUS, MEANING_BY_STATUS, status_of
 
 ROOT = Path(__file__).parent.parent
 ERRORS = ROOT / "docs" / "errors.md"
 CONTROL = ROOT / "docs" / "control.md"
-BY_TWO = ("<!-- made by tests.documents: decisions -->\n", "<!-- end -->\n")
-"""Around the table of control.md that is made here."""
+LEDGER = ROOT / "docs" / "ledger.md"
+BEGIN, END = "<!-- made by tests.documents -->\n", "<!-- end -->\n"
+"""Around the table of a document that is made here."""
 ROWS = ROOT / "migrations" / "sql" / "rows"
 
 TRANSITIONS: Mapping[str, Mapping[StrEnum, Collection[StrEnum]]] = {
@@ -92,10 +94,18 @@ def render_control() -> str:
         refused = "" if kind.refusing is None else _with_roles(kind.refusing)
         what = kind.model.__tablename__.replace("_", " ")
         lines.append(f"| {what} | {proposed} | {_with_roles(kind.accepting)} | {refused} |")
-    written = CONTROL.read_text(encoding="utf-8")
-    before, _, rest = written.partition(BY_TWO[0])
-    _, _, after = rest.partition(BY_TWO[1])
-    return before + BY_TWO[0] + "\n".join(lines) + "\n" + BY_TWO[1] + after
+    return _with_table(CONTROL, "\n".join(lines) + "\n")
+
+
+def render_ledger() -> str:
+    """docs/ledger.md, with every posting rule."""
+    return _with_table(LEDGER, posting_rules.as_markdown())
+
+
+def _with_table(path: Path, table: str) -> str:
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + BEGIN + table + END + after
 
 
 def _with_roles(operation: str) -> str:
@@ -133,5 +143,6 @@ def _render_table(table: str, rows: set[tuple[str, ...]]) -> str:
 if __name__ == "__main__":
     ERRORS.write_text(render_errors(), encoding="utf-8")
     CONTROL.write_text(render_control(), encoding="utf-8")
+    LEDGER.write_text(render_ledger(), encoding="utf-8")
     for table, text in render_rows().items():
         (ROWS / f"{table}.sql").write_text(text, encoding="utf-8")

@@ -99,6 +99,16 @@ class Updated:
     )
 
 
+class Numbered(Tenanted):
+    """A row that people call by a number (`services/foundation/numbers`)."""
+
+    __abstract__ = True
+    prefix: ClassVar[str]
+    """Three letters that its numbers begin with, and that no other table has."""
+
+    number: Mapped[str]
+
+
 class Decidable(Updated, Tenanted):
     """A row about which one person proposes something that another one decides.
 

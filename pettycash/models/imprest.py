@@ -28,6 +28,7 @@ from pettycash.models.base import (
     CurrencyCode,
     Decidable,
     Money,
+    Numbered,
     Tenanted,
     Updated,
     choice,
@@ -220,10 +221,11 @@ class IllegalReplenishmentState(errors.Conflict):
     code = "replenishment.illegal_state"
 
 
-class Replenishment(Decidable, Releasable):
+class Replenishment(Numbered, Decidable, Releasable):
     """A request to fill a fund up to its float. One open per fund."""
 
     __tablename__ = "replenishments"
+    prefix = "REP"
     __table_args__ = (
         own_key(),
         UniqueConstraint("company_id", "number"),
@@ -263,7 +265,6 @@ class Replenishment(Decidable, Releasable):
         Index("ix_replenishments_fund", "company_id", "fund_id", "id"),
     )
 
-    number: Mapped[str]
     fund_id: Mapped[UUID]
     store_id: Mapped[UUID]
     """Where the money goes."""
@@ -355,10 +356,11 @@ class VarianceKind(StrEnum):
     OTHER = "other"
 
 
-class VarianceAdjustment(Decidable):
+class VarianceAdjustment(Numbered, Decidable):
     """A mismatch that the CFO approves, which posts. Initiator and approver are two people."""
 
     __tablename__ = "variance_adjustments"
+    prefix = "VAR"
     __table_args__ = (
         own_key(),
         UniqueConstraint("company_id", "number"),
@@ -375,7 +377,6 @@ class VarianceAdjustment(Decidable):
         Index("ix_variance_adjustments_status", "company_id", "status", "id"),
     )
 
-    number: Mapped[str]
     kind: Mapped[VarianceKind] = mapped_column(choice(VarianceKind, "kind"))
     payment_id: Mapped[UUID | None]
     store_id: Mapped[UUID]

@@ -27,6 +27,7 @@ from pettycash.models.base import (
     Base,
     CurrencyCode,
     Money,
+    Numbered,
     Tenanted,
     Updated,
     choice,
@@ -77,7 +78,7 @@ class IllegalTransition(errors.Conflict):
     code = "payment.illegal_state"
 
 
-class Payment(Updated, Releasable):
+class Payment(Numbered, Updated, Releasable):
     """One movement of money for a requisition, out of one store. Never deleted.
 
     The sum of a requisition's payments that are not cancelled, reversed or provably failed stays
@@ -85,6 +86,7 @@ class Payment(Updated, Releasable):
     """
 
     __tablename__ = "payments"
+    prefix = "PAY"
     __table_args__ = (
         own_key(),
         within_company("requisition_id", "requisitions"),
@@ -136,7 +138,6 @@ class Payment(Updated, Releasable):
         ),
     )
 
-    number: Mapped[str]
     requisition_id: Mapped[UUID]
     ordinal: Mapped[int]
     store_id: Mapped[UUID]

@@ -13,6 +13,7 @@ from pettycash.models.approvals import Origin, SubjectRow
 from pettycash.models.base import (
     CurrencyCode,
     Money,
+    Numbered,
     Tenanted,
     Updated,
     choice,
@@ -102,10 +103,11 @@ class IllegalRequisitionState(errors.Conflict):
     code = "requisition.illegal_state"
 
 
-class Requisition(Updated, SubjectRow):
+class Requisition(Numbered, Updated, SubjectRow):
     """A request to spend. Its requester never approves, validates or pays it."""
 
     __tablename__ = "requisitions"
+    prefix = "REQ"
     subject_kind: ClassVar[str] = "requisition"
     __table_args__ = (
         own_key(),

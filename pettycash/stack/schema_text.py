@@ -16,7 +16,7 @@ from pettycash.runtime import pool
 WIDTH = 100
 
 HEAD = """\
--- The schema as migrations leave it: `bin/pettycash db schema` prints it, a test compares.
+-- The schema as migrations leave it: `python -m tests.schema` writes it, a test compares.
 -- Functions are files of migrations/sql; the owner sees and may do everything.
 """
 

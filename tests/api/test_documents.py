@@ -29,6 +29,12 @@ def test_who_decides_what_is_documented_as_it_is_declared() -> None:
     )
 
 
+def test_posting_rules_are_documented_as_they_are() -> None:
+    assert documents.LEDGER.read_text(encoding="utf-8") == documents.render_ledger(), (
+        "run `python -m tests.documents`"
+    )
+
+
 def test_every_error_explains_itself_and_names_a_domain() -> None:
     for one in documents.error_classes():
         where = f"{one.__module__}.{one.__name__}"

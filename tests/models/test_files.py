@@ -4,9 +4,9 @@ import pytest
 
 from migrations import files
 from pettycash.stack import schema_text
-from pettycash.stack.state import ROOT
 from tests import documents
 from tests.models.catalogue import Connection, connected, name, refusal, rows, sql
+from tests.schema import PAGE
 from tests.servers import Database
 
 FUNCTIONS = """
@@ -76,8 +76,6 @@ def test_what_triggers_read_is_what_the_program_knows(table: str) -> None:
 
 
 def test_the_page_of_the_schema_is_up_to_date(database: Database) -> None:
-    written = (ROOT / "docs" / "schema.sql").read_text(encoding="utf-8")
-
-    assert written == schema_text.of(database.owner_url), (
-        "run `bin/pettycash db schema > docs/schema.sql` on a migrated database"
+    assert PAGE.read_text(encoding="utf-8") == schema_text.of(database.owner_url), (
+        "run `python -m tests.schema`"
     )

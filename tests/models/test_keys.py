@@ -1,5 +1,8 @@
 """Keys know the company: what refers, refers within it, and what is unique is unique in it."""
 
+import re
+
+from pettycash.models.base import Numbered
 from tests.models.catalogue import connected, rows
 from tests.servers import Database
 
@@ -50,6 +53,20 @@ LISTED = {
     "variance_adjustments",
 }
 """Tables whose pages are read in the order of (company_id, id), and that nothing refers to."""
+
+
+def test_a_number_is_of_one_row_of_a_company(database: Database) -> None:
+    numbered = {each.__tablename__: each.prefix for each in Numbered.__subclasses__()}
+    with connected(database.owner_url) as owner:
+        unique = {
+            table
+            for table, _, columns in rows(owner, UNIQUE_KEYS)
+            if columns == ["company_id", "number"]
+        }
+
+    assert numbered.keys() <= unique
+    assert len(set(numbered.values())) == len(numbered), "two series begin alike"
+    assert all(re.fullmatch("[A-Z]{3}", prefix) for prefix in numbered.values()), "as paths have it"
 
 
 def test_what_refers_to_a_row_of_a_company_says_which(database: Database) -> None:

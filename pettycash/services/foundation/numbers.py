@@ -1,9 +1,7 @@
 """Short numbers that people see: REQ-2026-000123. Unique per company, not gapless."""
 
 import math
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import func, select, text
@@ -11,23 +9,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from pettycash.models.access import Counter
-from pettycash.models.base import new_id
-from pettycash.models.imprest import Replenishment, VarianceAdjustment
-from pettycash.models.payments import Payment
-from pettycash.models.requisitions import Requisition
+from pettycash.models.base import Numbered, new_id
 from pettycash.services.foundation.company_settings import TIMEZONE_DEFAULT
-
-Prefix = Literal["REQ", "PAY", "REP", "VAR"]
-
-Numbered = Requisition | Payment | Replenishment | VarianceAdjustment
-
-NUMBERED: Mapping[Prefix, type[Numbered]] = {
-    "REQ": Requisition,
-    "PAY": Payment,
-    "REP": Replenishment,
-    "VAR": VarianceAdjustment,
-}
-"""The kinds of things that bear a number, by prefix."""
 
 NIL = UUID(int=0)
 
@@ -38,25 +21,24 @@ BUSIEST_OF = timedelta(days=28)
 DAY = timedelta(days=1)
 
 
-def next_number(session: Session, *, prefix: Prefix, now: datetime) -> str:
-    """Take the next number of a prefix and year. Locks the counter until commit: call late.
+def next_number(session: Session, kind: type[Numbered], *, now: datetime) -> str:
+    """Take the next number of a kind of rows and a year. Locks the counter until commit: call late.
 
     The year is the company's: its first of January begins before or after that of Greenwich.
     """
     taken = session.execute(
-        NEXT, {"id": new_id(), "kind": prefix, "now": now, "default": TIMEZONE_DEFAULT}
+        NEXT, {"id": new_id(), "kind": kind.prefix, "now": now, "default": TIMEZONE_DEFAULT}
     ).one()
-    return f"{prefix}-{taken.year}-{taken.last:06d}"
+    return f"{kind.prefix}-{taken.year}-{taken.last:06d}"
 
 
-def id_of(session: Session, prefix: Prefix, key: UUID | str) -> UUID:
+def id_of(session: Session, kind: type[Numbered], key: UUID | str) -> UUID:
     """The id of what bears a number; an id is given back as it is.
 
     A number that nobody has leads to an id that nobody has: who looks for it finds nothing.
     """
     if isinstance(key, UUID):
         return key
-    kind = NUMBERED[prefix]
     found = session.execute(select(kind.id).where(kind.number == key)).scalar_one_or_none()
     return found or NIL
 
@@ -89,19 +71,19 @@ def jump(
     since, now = since.astimezone(UTC), now.astimezone(UTC)
     hours = max((now - since).total_seconds() / 3600, 1.0)
     skipped: dict[str, tuple[int, int]] = {}
-    for prefix, model in NUMBERED.items():
+    for model in Numbered.__subclasses__():
         per_hour = _busiest_hour(session, model, company_id=company_id, since=since)
         needed = max(JUMP_MIN, math.ceil(per_hour * hours * JUMP_MARGIN))
         # A company's year begins up to a day before or after that of Greenwich.
         for year in range((since - DAY).year, (now + DAY).year + 1):
-            counter = {"company_id": company_id, "kind": prefix, "year": year}
+            counter = {"company_id": company_id, "kind": model.prefix, "year": year}
             session.execute(insert(Counter).values(last=0, **counter).on_conflict_do_nothing())
             found = session.execute(
                 select(Counter).filter_by(**counter).with_for_update(key_share=True)
             ).scalar_one()
             first = found.last + 1
             found.last = math.ceil((found.last + needed) / JUMP_ROUND) * JUMP_ROUND
-            skipped[f"{prefix}-{year}"] = (first, found.last)
+            skipped[f"{model.prefix}-{year}"] = (first, found.last)
     return skipped
 
 

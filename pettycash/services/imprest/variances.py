@@ -139,7 +139,7 @@ def record(
     adjustment = VarianceAdjustment(
         id=new_id(),
         company_id=uow.actor.company_id,
-        number=numbers.next_number(session, prefix="VAR", now=uow.now),
+        number=numbers.next_number(session, VarianceAdjustment, now=uow.now),
         kind=kind,
         payment_id=payment_id,
         store_id=store.id,

@@ -168,7 +168,7 @@ def make(
     payment = Payment(
         id=new_id(),
         company_id=requisition.company_id,
-        number=numbers.next_number(session, prefix="PAY", now=uow.now),
+        number=numbers.next_number(session, Payment, now=uow.now),
         requisition_id=requisition.id,
         ordinal=ordinal + 1,
         store_id=store.id,

@@ -36,7 +36,6 @@ LOOKED_AT_MAX = 20
 """Of each kind, the oldest."""
 
 R = RequisitionStatus
-Numbered = Requisition | Payment | Replenishment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +107,12 @@ def _look(uow: Uow, kind: WorkKind) -> Work:
 
 
 def _item(
-    row: Numbered, place: str, *, what: StrEnum | str, since: datetime, amount: Decimal
+    row: Requisition | Payment | Replenishment,
+    place: str,
+    *,
+    what: StrEnum | str,
+    since: datetime,
+    amount: Decimal,
 ) -> WorkItem:
     return WorkItem(
         id=row.id,

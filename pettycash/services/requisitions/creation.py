@@ -92,7 +92,7 @@ def create_with_lines(
         currency=draft.currency.value,
         status=R.DRAFT,
         status_changed_at=uow.now,
-        number=numbers.next_number(uow.session, prefix="REQ", now=uow.now),
+        number=numbers.next_number(uow.session, Requisition, now=uow.now),
     )
     _write_draft(requisition, draft)
     _write_unique(uow, requisition)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -24,11 +23,6 @@ from tests import books
 from tests.factories.people import user_id
 
 KES = Decimal
-DOCUMENT = Path(__file__).parents[3] / "docs" / "ledger.md"
-
-
-def test_the_document_shows_the_table() -> None:
-    assert posting_rules.as_markdown() in DOCUMENT.read_text(encoding="utf-8")
 
 
 def posted(session: Session, entry: posting.Entry) -> dict[AccountKind, Decimal]:

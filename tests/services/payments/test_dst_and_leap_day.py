@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from pettycash.models.imprest import VarianceAdjustment
 from pettycash.models.ledger import JournalEntry
 from pettycash.models.reconciliation import RunStatus
 from pettycash.models.releases import ChallengeState
@@ -157,11 +158,11 @@ def test_month_end_of_december_begins_the_numbers_of_a_year_in_company_time(
     berlin: Session, last: datetime, first: datetime
 ) -> None:
     year = last.year
-    old = [numbers.next_number(berlin, prefix="TST", now=last) for _ in range(2)]
-    new = [numbers.next_number(berlin, prefix="TST", now=first) for _ in range(2)]
+    old = [numbers.next_number(berlin, VarianceAdjustment, now=last) for _ in range(2)]
+    new = [numbers.next_number(berlin, VarianceAdjustment, now=first) for _ in range(2)]
 
-    assert old == [f"TST-{year}-000001", f"TST-{year}-000002"]
-    assert new == [f"TST-{year + 1}-000001", f"TST-{year + 1}-000002"]
+    assert old == [f"VAR-{year}-000001", f"VAR-{year}-000002"]
+    assert new == [f"VAR-{year + 1}-000001", f"VAR-{year + 1}-000002"]
 
 
 @pytest.mark.parametrize(

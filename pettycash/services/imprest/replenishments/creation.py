@@ -253,7 +253,7 @@ def _raise(
         .values(
             id=new_id(),
             company_id=fund.company_id,
-            number=numbers.next_number(session, prefix="REP", now=now),
+            number=numbers.next_number(session, Replenishment, now=now),
             fund_id=fund.id,
             store_id=store_id,
             currency=fund.currency,

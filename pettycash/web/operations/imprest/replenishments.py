@@ -48,7 +48,7 @@ list_all = list_of(
 @refuses(replenishments.ReplenishmentNotFound)
 def get(uow: Uow, *, replenishment_id: UUID | str) -> Replenishment:
     """Read a replenishment with the imprest identity printed on it."""
-    replenishment_id = numbers.id_of(uow.session, "REP", replenishment_id)
+    replenishment_id = numbers.id_of(uow.session, Replenishment, replenishment_id)
     return replenishments.get(uow, replenishment_id=replenishment_id)
 
 

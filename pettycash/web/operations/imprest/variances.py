@@ -66,7 +66,9 @@ def record(uow: Uow, /, *, payment_id: UUID, **facts: Any) -> VarianceAdjustment
 @refuses(VarianceNotFound)
 def get(uow: Uow, *, variance_id: UUID | str) -> VarianceAdjustment:
     """Read a variance."""
-    return variances.get(uow.session, variance_id=numbers.id_of(uow.session, "VAR", variance_id))
+    return variances.get(
+        uow.session, variance_id=numbers.id_of(uow.session, VarianceAdjustment, variance_id)
+    )
 
 
 @operation(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from pettycash.models.payments import IllegalTransition
+from pettycash.models.payments import IllegalTransition, Payment
 from pettycash.models.requisitions import Requisition
 from pettycash.services import payments
 from pettycash.services.foundation import numbers
@@ -84,7 +84,7 @@ def create(uow: Uow, /, **facts: Any) -> Tagged:
 @refuses(PaymentNotFound)
 def get(uow: Uow, *, payment_id: UUID | str) -> Tagged:
     """Read a payment and where its release stands."""
-    payment_id = numbers.id_of(uow.session, "PAY", payment_id)
+    payment_id = numbers.id_of(uow.session, Payment, payment_id)
     found, tag = shown(uow, payment_id)
     return Tagged(found | {"people": reading.people(uow, found)}, tag)
 
@@ -116,7 +116,7 @@ def update(
 
     You become its maker, and any code for it ends.
     """
-    payment_id = numbers.id_of(uow.session, "PAY", payment_id)
+    payment_id = numbers.id_of(uow.session, Payment, payment_id)
     requisition, payment = payments.locked(uow.session, payment_id=payment_id, actor=uow.actor)
     expected.check(reading.version_tag(uow.session, payment))
     before = payment.maker_id

@@ -117,7 +117,7 @@ def create(uow: Uow, /, **facts: Any) -> Tagged:
 @refuses(visibility.RequisitionNotFound)
 def get(uow: Uow, *, requisition_id: UUID | str) -> Tagged:
     """Read a requisition with its lines, its newest round and its payments."""
-    requisition_id = numbers.id_of(uow.session, "REQ", requisition_id)
+    requisition_id = numbers.id_of(uow.session, Requisition, requisition_id)
     found = visibility.requisition(uow, requisition_id=requisition_id)
     body, tag = shown(uow, found)
     return Tagged(body | {"people": reading.people(uow, body)}, tag)
@@ -154,7 +154,7 @@ def update(
     """
     if "lines" in changes:
         changes = {**changes, "lines": draft_lines(changes["lines"])}
-    requisition_id = numbers.id_of(uow.session, "REQ", requisition_id)
+    requisition_id = numbers.id_of(uow.session, Requisition, requisition_id)
     found = visibility.requisition(uow, requisition_id=requisition_id, lock=True)
     expected.check(reading.version_tag(uow, found))
     changed = requisitions.update(uow, requisition_id=requisition_id, changes=changes)
