@@ -165,6 +165,11 @@ GRANT INSERT, SELECT, UPDATE ON approval_steps TO pettycash_app;
 CREATE TRIGGER updated_at BEFORE UPDATE
     ON approval_steps FOR EACH ROW
     EXECUTE FUNCTION set_updated_at();
+CREATE TRIGGER word_stands BEFORE UPDATE OF company_id, subject_id, round_id, "position", role,
+        scope_id, original_role, confirms_urgency
+    ON approval_steps FOR EACH ROW
+    EXECUTE FUNCTION word_stands('', 'company_id', 'subject_id', 'round_id', 'position', 'role',
+        'scope_id', 'original_role', 'confirms_urgency');
 
 CREATE TABLE approval_thresholds (
     id uuid NOT NULL,
@@ -1901,9 +1906,9 @@ GRANT INSERT, SELECT, UPDATE ON release_challenges TO pettycash_app;
 CREATE TRIGGER updated_at BEFORE UPDATE
     ON release_challenges FOR EACH ROW
     EXECUTE FUNCTION set_updated_at();
-CREATE TRIGGER word_stands BEFORE UPDATE OF subject_kind, subject_id, executor_id
+CREATE TRIGGER word_stands BEFORE UPDATE OF subject_kind, subject_id, subject_digest, executor_id
     ON release_challenges FOR EACH ROW
-    EXECUTE FUNCTION word_stands('', 'subject_kind', 'subject_id', 'executor_id');
+    EXECUTE FUNCTION word_stands('', 'subject_kind', 'subject_id', 'subject_digest', 'executor_id');
 
 CREATE TABLE release_grants (
     id uuid NOT NULL,

@@ -212,6 +212,37 @@ def test_a_round_is_approved_by_its_steps(session: Session) -> None:
         assert at_commit(session, statement, id=opened.id) == NOT_APPROVED
 
 
+@pytest.mark.parametrize(
+    "away",
+    [
+        "round_id = :round, subject_id = :subject, position = position + 90",
+        "status = 'voided', original_role = :role",
+    ],
+)
+def test_a_round_keeps_the_steps_that_it_waits_for(session: Session, away: str) -> None:
+    """Else the lowest approver alone has approved what all were asked for."""
+    requisition, other = submitted(session, "20000.00"), submitted(session)
+    (role, first, _), *_ = chain(session, requisition)
+    approve(session, requisition, first)
+    opened, elsewhere = rounds.latest(session, requisition.id), rounds.latest(session, other.id)
+    assert opened is not None
+    assert elsewhere is not None
+    session.flush()
+    statement = f"""
+        WITH waiting AS (UPDATE approval_steps SET {away}
+            WHERE round_id = :id AND status IN ('open', 'waiting') RETURNING id)
+        UPDATE approval_rounds SET status = 'approved' FROM (SELECT count(*) FROM waiting) AS moved
+        WHERE id = :id
+    """
+    session.execute(
+        text("UPDATE approval_steps SET status = 'waiting' WHERE subject_id = :id"),
+        {"id": other.id},
+    )
+    about = {"round": elsewhere.id, "subject": other.id, "role": role}
+
+    assert at_commit(session, statement, id=opened.id, **about) == FACTS
+
+
 def test_an_approved_round_says_what_it_said(session: Session) -> None:
     requisition = approved(session)
     found = rounds.latest(session, requisition.id)
@@ -815,6 +846,7 @@ def test_a_case_that_people_ended_stays_as_they_ended_it(session: Session) -> No
         ("changes", "payload = payload - 'new'"),
         ("changes", "proposed_by = (SELECT custodian_id FROM funds LIMIT 1)"),
         ("release_challenges", "executor_id = (SELECT custodian_id FROM funds LIMIT 1)"),
+        ("release_challenges", "subject_digest = sha256(subject_digest)"),
         ("replenishments", "proposed_by = (SELECT alternate_custodian_id FROM funds LIMIT 1)"),
         ("variance_adjustments", "proposed_by = (SELECT custodian_id FROM funds LIMIT 1)"),
     ],

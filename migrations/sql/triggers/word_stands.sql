@@ -37,6 +37,11 @@ CREATE OR REPLACE TRIGGER word_stands_created_at BEFORE UPDATE OF branch_id, dep
     EXECUTE FUNCTION word_stands('created_at', branch_id, department_id);
 CREATE OR REPLACE TRIGGER word_stands_revoked_at BEFORE UPDATE OF revoked_at, revoked_by ON api_keys
     FOR EACH ROW EXECUTE FUNCTION word_stands('revoked_at', revoked_at, revoked_by);
+CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF company_id, subject_id, round_id, position,
+    role, scope_id, original_role, confirms_urgency
+    ON approval_steps FOR EACH ROW
+    EXECUTE FUNCTION word_stands('', company_id, subject_id, round_id, position, role, scope_id,
+        original_role, confirms_urgency);
 CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF decided_by ON cases
     FOR EACH ROW EXECUTE FUNCTION word_stands('', decided_by);
 CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF company_id, kind, object_id, payload, digest,
@@ -64,9 +69,10 @@ CREATE OR REPLACE TRIGGER word_stands_decided_by BEFORE UPDATE OF proposed_by, p
     ON pauses FOR EACH ROW
     EXECUTE FUNCTION word_stands('decided_by', proposed_by, proposed_at, decided_by, decided_at,
         decision_reason);
-CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF subject_kind, subject_id, executor_id
+CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF subject_kind, subject_id, subject_digest,
+    executor_id
     ON release_challenges FOR EACH ROW
-    EXECUTE FUNCTION word_stands('', subject_kind, subject_id, executor_id);
+    EXECUTE FUNCTION word_stands('', subject_kind, subject_id, subject_digest, executor_id);
 CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF proposed_by, proposed_at, decided_by,
     decided_at, decision_reason, approved_amount, funded_by, received_by
     ON replenishments FOR EACH ROW

@@ -25,6 +25,7 @@ APPEND_ONLY = (
 
 SPOKEN = (
     "api_keys",
+    "approval_steps",
     "cases",
     "changes",
     "companies",
