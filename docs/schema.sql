@@ -165,6 +165,11 @@ GRANT INSERT, SELECT, UPDATE ON approval_steps TO pettycash_app;
 CREATE TRIGGER updated_at BEFORE UPDATE
     ON approval_steps FOR EACH ROW
     EXECUTE FUNCTION set_updated_at();
+CREATE TRIGGER word_stands BEFORE UPDATE OF company_id, subject_id, round_id, "position", role,
+        scope_id, original_role, confirms_urgency
+    ON approval_steps FOR EACH ROW
+    EXECUTE FUNCTION word_stands('', 'company_id', 'subject_id', 'round_id', 'position', 'role',
+        'scope_id', 'original_role', 'confirms_urgency');
 
 CREATE TABLE approval_thresholds (
     id uuid NOT NULL,
@@ -606,10 +611,10 @@ CREATE POLICY own_company ON changes TO pettycash_app
 GRANT INSERT, SELECT, UPDATE ON changes TO pettycash_app;
 CREATE TRIGGER updated_at BEFORE UPDATE ON changes FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE TRIGGER word_stands BEFORE UPDATE OF company_id, kind, object_id, payload, digest, reason,
-        proposed_by, created_at
+        proposed_by, proposed_at, created_at
     ON changes FOR EACH ROW
     EXECUTE FUNCTION word_stands('', 'company_id', 'kind', 'object_id', 'payload', 'digest',
-        'reason', 'proposed_by', 'created_at');
+        'reason', 'proposed_by', 'proposed_at', 'created_at');
 CREATE TRIGGER word_stands_decided_by BEFORE UPDATE OF status, decider_id, decided_by, decided_at,
         decision_reason
     ON changes FOR EACH ROW
@@ -1111,6 +1116,11 @@ GRANT INSERT, SELECT, UPDATE ON ledger_periods TO pettycash_app;
 CREATE TRIGGER updated_at BEFORE UPDATE
     ON ledger_periods FOR EACH ROW
     EXECUTE FUNCTION set_updated_at();
+CREATE TRIGGER word_stands_decided_by BEFORE UPDATE OF state, proposed_by, proposed_at, decided_by,
+        decided_at, decision_reason
+    ON ledger_periods FOR EACH ROW
+    EXECUTE FUNCTION word_stands('decided_by', 'state', 'proposed_by', 'proposed_at', 'decided_by',
+        'decided_at', 'decision_reason');
 
 CREATE TABLE memberships (
     id uuid NOT NULL,
@@ -1251,6 +1261,11 @@ CREATE POLICY own_company ON pauses TO pettycash_app
     WITH CHECK (company_id = current_company());
 GRANT INSERT, SELECT, UPDATE ON pauses TO pettycash_app;
 CREATE TRIGGER updated_at BEFORE UPDATE ON pauses FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+CREATE TRIGGER word_stands_decided_by BEFORE UPDATE OF proposed_by, proposed_at, decided_by,
+        decided_at, decision_reason
+    ON pauses FOR EACH ROW
+    EXECUTE FUNCTION word_stands('decided_by', 'proposed_by', 'proposed_at', 'decided_by',
+        'decided_at', 'decision_reason');
 
 CREATE TABLE payment_attempts (
     id uuid NOT NULL,
@@ -1891,9 +1906,9 @@ GRANT INSERT, SELECT, UPDATE ON release_challenges TO pettycash_app;
 CREATE TRIGGER updated_at BEFORE UPDATE
     ON release_challenges FOR EACH ROW
     EXECUTE FUNCTION set_updated_at();
-CREATE TRIGGER word_stands BEFORE UPDATE OF subject_kind, subject_id, executor_id
+CREATE TRIGGER word_stands BEFORE UPDATE OF subject_kind, subject_id, subject_digest, executor_id
     ON release_challenges FOR EACH ROW
-    EXECUTE FUNCTION word_stands('', 'subject_kind', 'subject_id', 'executor_id');
+    EXECUTE FUNCTION word_stands('', 'subject_kind', 'subject_id', 'subject_digest', 'executor_id');
 
 CREATE TABLE release_grants (
     id uuid NOT NULL,
@@ -2014,11 +2029,11 @@ CREATE TRIGGER states BEFORE UPDATE ON replenishments FOR EACH ROW EXECUTE FUNCT
 CREATE TRIGGER updated_at BEFORE UPDATE
     ON replenishments FOR EACH ROW
     EXECUTE FUNCTION set_updated_at();
-CREATE TRIGGER word_stands BEFORE UPDATE OF proposed_by, decided_by, approved_amount, funded_by,
-        received_by
+CREATE TRIGGER word_stands BEFORE UPDATE OF proposed_by, proposed_at, decided_by, decided_at,
+        decision_reason, approved_amount, funded_by, received_by
     ON replenishments FOR EACH ROW
-    EXECUTE FUNCTION word_stands('', 'proposed_by', 'decided_by', 'approved_amount', 'funded_by',
-        'received_by');
+    EXECUTE FUNCTION word_stands('', 'proposed_by', 'proposed_at', 'decided_by', 'decided_at',
+        'decision_reason', 'approved_amount', 'funded_by', 'received_by');
 
 CREATE TABLE requisition_lines (
     id uuid NOT NULL,
@@ -2484,9 +2499,12 @@ GRANT INSERT, SELECT, UPDATE ON variance_adjustments TO pettycash_app;
 CREATE TRIGGER updated_at BEFORE UPDATE
     ON variance_adjustments FOR EACH ROW
     EXECUTE FUNCTION set_updated_at();
-CREATE TRIGGER word_stands BEFORE UPDATE OF adjusted_amount, proposed_by, decided_by
+CREATE TRIGGER word_stands BEFORE UPDATE OF adjusted_amount, proposed_by, proposed_at, decided_by
     ON variance_adjustments FOR EACH ROW
-    EXECUTE FUNCTION word_stands('', 'adjusted_amount', 'proposed_by', 'decided_by');
+    EXECUTE FUNCTION word_stands('', 'adjusted_amount', 'proposed_by', 'proposed_at', 'decided_by');
+CREATE TRIGGER word_stands_decided_by BEFORE UPDATE OF status, decided_at, decision_reason
+    ON variance_adjustments FOR EACH ROW
+    EXECUTE FUNCTION word_stands('decided_by', 'status', 'decided_at', 'decision_reason');
 
 -- accounting_day(p_company uuid, p_day date, p_decision boolean) RETURNS date
 -- answer_stands() RETURNS trigger

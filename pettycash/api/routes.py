@@ -55,11 +55,12 @@ def _of(answer: Any, name: str) -> Any:
 
 def _view(blp: Blueprint, method: str, operation: AnyOperation, location: str) -> Any:
     def call(_self: MethodView, *taken: dict[str, Any], **path: Any) -> Any:
-        arguments = path | (taken[0] if taken else {})
+        sent = taken[0] if taken else {}
         if method == "patch":
-            arguments = path | {"changes": taken[0], "expected": Expected(request.if_match)}
+            sent = {"changes": sent, "expected": Expected(request.if_match)}
         with transaction() as session:
-            answer = operation(Uow.of(session, admission.current_actor()), **arguments)
+            # Apart: what is sent can't stand in for what the path names.
+            answer = operation(Uow.of(session, admission.current_actor()), **path, **sent)
             if operation.etag:
                 tagged = answer if isinstance(answer, Tagged) else None
                 set_etag(tagged.tag if tagged else _of(answer, "version"))

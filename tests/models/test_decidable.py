@@ -1,8 +1,19 @@
 """What two people decide has two people in the database, whatever a program says."""
 
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.orm import Session
+
 from pettycash.models.base import Base, Decidable
+from pettycash.services.foundation.uow import Uow
+from tests.factories.people import acting, user_id
 from tests.models.catalogue import connected, rows
+from tests.models.test_duties import refused
 from tests.servers import Database
+from tests.services.foundation.test_decisions import PLAYS, kind_of
+
+KEPT = ("PC007", "PC009")
 
 APART = """
     SELECT c.relname::text, pg_get_constraintdef(k.oid)
@@ -47,3 +58,25 @@ def test_both_are_members_of_the_company(database: Database) -> None:
                 f"FOREIGN KEY (company_id, {column}) REFERENCES memberships(company_id, user_id)"
             )
             assert (table, f"{words} ON DELETE RESTRICT") in kept, (table, column)
+
+
+@pytest.mark.parametrize("name", sorted(PLAYS))
+def test_what_was_decided_stands_in_plain_sql(session: Session, name: str) -> None:
+    """Who said what, and when: the story of a fund's money is told by these instants."""
+    play = PLAYS[name]
+    row = play.proposed(Uow.of(session, acting(session, play.proposer)))
+    session.flush()
+    play.accept(Uow.of(session, acting(session, play.decider)), row)
+    other, table = user_id(session, "ceo"), row.__tablename__
+    day_before = session.info["now"] - timedelta(days=1)
+    forged = [
+        *kind_of(name).waits.items(),
+        *[(column, other) for column in ("proposed_by", "decided_by")],
+        *[(column, day_before) for column in ("proposed_at", "decided_at")],
+    ]
+    if table != "replenishments":  # one that was approved is cancelled for a reason
+        forged.append(("decision_reason", "Never."))
+
+    for column, value in forged:
+        statement = f"UPDATE {table} SET {column} = :value WHERE id = :id"
+        assert refused(session, statement, value=value, id=row.id) in KEPT, column

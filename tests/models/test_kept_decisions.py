@@ -28,6 +28,7 @@ from pettycash.services.operations import cases, changes
 from pettycash.services.payments import facts, treasury_validation
 from pettycash.services.payments.case_resolutions import Ending
 from pettycash.services.payments.results import Source
+from pettycash.services.requisitions.deciding import Urgency
 from pettycash.web.problems import BY_SQLSTATE
 from tests import books
 from tests.factories import payments as making
@@ -43,14 +44,19 @@ from tests.factories.requisitions import (
     digest,
     line,
     submitted,
+    waiting_for,
 )
 from tests.factories.requisitions import (
     change as ask_for,
+)
+from tests.factories.requisitions import (
+    decide as by_verb,
 )
 from tests.models.catalogue import connected, rows
 from tests.models.test_duties import ASSIGN, decide, execute, refused
 from tests.replenishing import by_hand
 from tests.servers import Database
+from tests.services.approvals.test_approval_paths import urgent
 from tests.services.approvals.test_leaving import leaves
 from tests.services.foundation.test_duties import gets_phone, settle
 from tests.services.imprest.test_variances import record
@@ -210,6 +216,68 @@ def test_a_round_is_approved_by_its_steps(session: Session) -> None:
             {"id": opened.id, "status": status},
         )
         assert at_commit(session, statement, id=opened.id) == NOT_APPROVED
+
+
+@pytest.mark.parametrize(
+    "away",
+    [
+        "round_id = :round, subject_id = :subject, position = position + 90",
+        "status = 'voided', original_role = :role",
+    ],
+)
+def test_a_round_keeps_the_steps_that_it_waits_for(session: Session, away: str) -> None:
+    """Else the lowest approver alone has approved what all were asked for."""
+    requisition, other = submitted(session, "20000.00"), submitted(session)
+    (role, first, _), *_ = chain(session, requisition)
+    approve(session, requisition, first)
+    opened, elsewhere = rounds.latest(session, requisition.id), rounds.latest(session, other.id)
+    assert opened is not None
+    assert elsewhere is not None
+    session.flush()
+    statement = f"""
+        WITH waiting AS (UPDATE approval_steps SET {away}
+            WHERE round_id = :id AND status IN ('open', 'waiting') RETURNING id)
+        UPDATE approval_rounds SET status = 'approved' FROM (SELECT count(*) FROM waiting) AS moved
+        WHERE id = :id
+    """
+    session.execute(
+        text("UPDATE approval_steps SET status = 'waiting' WHERE subject_id = :id"),
+        {"id": other.id},
+    )
+    about = {"round": elsewhere.id, "subject": other.id, "role": role}
+
+    assert at_commit(session, statement, id=opened.id, **about) == FACTS
+
+
+@pytest.mark.parametrize(
+    ("amount", "is_fast", "skipped"),
+    [("20000.00", True, 2), ("20000.00", False, 1), ("300000.00", True, 2)],
+    ids=["the last step", "without fast track", "in the top tier"],
+)
+def test_urgency_skips_no_more_than_the_policy_lets_it(
+    session: Session, amount: str, is_fast: bool, skipped: int
+) -> None:
+    policy = text("UPDATE approval_thresholds SET allow_urgent_fasttrack = :is_fast")
+    session.execute(policy, {"is_fast": is_fast})
+    requisition = urgent(session, amount)
+    by_verb(session, "confirm_urgency", requisition, "branch_manager", urgency=Urgency.CONFIRMED)
+    opened = rounds.latest(session, requisition.id)
+    assert opened is not None
+    session.flush()
+    step = "UPDATE approval_steps SET status = :status WHERE round_id = :id AND position"
+    with session.begin_nested() as undone:
+        values = {"id": opened.id, "position": 1 + skipped}
+        for status, where in (("skipped", "BETWEEN 2 AND :position"), ("open", "> :position")):
+            session.execute(text(f"{step} {where}"), values | {"status": status})
+        session.expire_all()
+        if len(chain(session, requisition)) > 1 + skipped:
+            approve(session, requisition, waiting_for(session, requisition))
+        session.flush()
+        ended = "UPDATE approval_rounds SET status = 'approved' WHERE id = :id"
+        state = at_commit(session, ended, id=opened.id)
+        undone.rollback()
+
+    assert state == NOT_APPROVED
 
 
 def test_an_approved_round_says_what_it_said(session: Session) -> None:
@@ -815,6 +883,7 @@ def test_a_case_that_people_ended_stays_as_they_ended_it(session: Session) -> No
         ("changes", "payload = payload - 'new'"),
         ("changes", "proposed_by = (SELECT custodian_id FROM funds LIMIT 1)"),
         ("release_challenges", "executor_id = (SELECT custodian_id FROM funds LIMIT 1)"),
+        ("release_challenges", "subject_digest = sha256(subject_digest)"),
         ("replenishments", "proposed_by = (SELECT alternate_custodian_id FROM funds LIMIT 1)"),
         ("variance_adjustments", "proposed_by = (SELECT custodian_id FROM funds LIMIT 1)"),
     ],

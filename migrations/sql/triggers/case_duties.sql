@@ -11,9 +11,11 @@ DECLARE
     excluded text;
 BEGIN
     IF TG_OP = 'UPDATE' AND OLD.status = 'resolved' AND
-       (NEW.status, NEW.proposal, NEW.proposed_by, NEW.proposed_at, NEW.decided_by, NEW.decided_at)
+       (NEW.status, NEW.proposal, NEW.proposed_by, NEW.proposed_at, NEW.decided_by, NEW.decided_at,
+        NEW.decision_reason)
        IS DISTINCT FROM
-       (OLD.status, OLD.proposal, OLD.proposed_by, OLD.proposed_at, OLD.decided_by, OLD.decided_at)
+       (OLD.status, OLD.proposal, OLD.proposed_by, OLD.proposed_at, OLD.decided_by, OLD.decided_at,
+        OLD.decision_reason)
     THEN
         RAISE EXCEPTION 'a case that has ended stays as it ended' USING ERRCODE = 'PC009';
     END IF;

@@ -37,13 +37,18 @@ CREATE OR REPLACE TRIGGER word_stands_created_at BEFORE UPDATE OF branch_id, dep
     EXECUTE FUNCTION word_stands('created_at', branch_id, department_id);
 CREATE OR REPLACE TRIGGER word_stands_revoked_at BEFORE UPDATE OF revoked_at, revoked_by ON api_keys
     FOR EACH ROW EXECUTE FUNCTION word_stands('revoked_at', revoked_at, revoked_by);
+CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF company_id, subject_id, round_id, position,
+    role, scope_id, original_role, confirms_urgency
+    ON approval_steps FOR EACH ROW
+    EXECUTE FUNCTION word_stands('', company_id, subject_id, round_id, position, role, scope_id,
+        original_role, confirms_urgency);
 CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF decided_by ON cases
     FOR EACH ROW EXECUTE FUNCTION word_stands('', decided_by);
 CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF company_id, kind, object_id, payload, digest,
-    reason, proposed_by, created_at
+    reason, proposed_by, proposed_at, created_at
     ON changes FOR EACH ROW
     EXECUTE FUNCTION word_stands('', company_id, kind, object_id, payload, digest, reason,
-        proposed_by, created_at);
+        proposed_by, proposed_at, created_at);
 CREATE OR REPLACE TRIGGER word_stands_decided_by BEFORE UPDATE OF status, decider_id, decided_by,
     decided_at, decision_reason
     ON changes FOR EACH ROW
@@ -51,19 +56,35 @@ CREATE OR REPLACE TRIGGER word_stands_decided_by BEFORE UPDATE OF status, decide
         decision_reason);
 CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF bootstrapped_at ON companies
     FOR EACH ROW EXECUTE FUNCTION word_stands('', bootstrapped_at);
+CREATE OR REPLACE TRIGGER word_stands_decided_by BEFORE UPDATE OF state, proposed_by, proposed_at,
+    decided_by, decided_at, decision_reason
+    ON ledger_periods FOR EACH ROW
+    EXECUTE FUNCTION word_stands('decided_by', state, proposed_by, proposed_at, decided_by,
+        decided_at, decision_reason);
 CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF company_id, user_id, created_at
     ON memberships FOR EACH ROW
     EXECUTE FUNCTION word_stands('', company_id, user_id, created_at);
-CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF subject_kind, subject_id, executor_id
+CREATE OR REPLACE TRIGGER word_stands_decided_by BEFORE UPDATE OF proposed_by, proposed_at,
+    decided_by, decided_at, decision_reason
+    ON pauses FOR EACH ROW
+    EXECUTE FUNCTION word_stands('decided_by', proposed_by, proposed_at, decided_by, decided_at,
+        decision_reason);
+CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF subject_kind, subject_id, subject_digest,
+    executor_id
     ON release_challenges FOR EACH ROW
-    EXECUTE FUNCTION word_stands('', subject_kind, subject_id, executor_id);
-CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF proposed_by, decided_by, approved_amount,
-    funded_by, received_by
+    EXECUTE FUNCTION word_stands('', subject_kind, subject_id, subject_digest, executor_id);
+CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF proposed_by, proposed_at, decided_by,
+    decided_at, decision_reason, approved_amount, funded_by, received_by
     ON replenishments FOR EACH ROW
-    EXECUTE FUNCTION word_stands('', proposed_by, decided_by, approved_amount, funded_by,
-        received_by);
+    EXECUTE FUNCTION word_stands('', proposed_by, proposed_at, decided_by, decided_at,
+        decision_reason, approved_amount, funded_by, received_by);
 CREATE OR REPLACE TRIGGER word_stands_requester_id BEFORE UPDATE OF client_id ON requisitions
     FOR EACH ROW EXECUTE FUNCTION word_stands('requester_id', client_id);
-CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF adjusted_amount, proposed_by, decided_by
+CREATE OR REPLACE TRIGGER word_stands BEFORE UPDATE OF adjusted_amount, proposed_by, proposed_at,
+    decided_by
     ON variance_adjustments FOR EACH ROW
-    EXECUTE FUNCTION word_stands('', adjusted_amount, proposed_by, decided_by);
+    EXECUTE FUNCTION word_stands('', adjusted_amount, proposed_by, proposed_at, decided_by);
+CREATE OR REPLACE TRIGGER word_stands_decided_by BEFORE UPDATE OF status, decided_at,
+    decision_reason
+    ON variance_adjustments FOR EACH ROW
+    EXECUTE FUNCTION word_stands('decided_by', status, decided_at, decision_reason);

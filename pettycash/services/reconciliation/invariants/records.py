@@ -25,6 +25,7 @@ APPEND_ONLY = (
 
 SPOKEN = (
     "api_keys",
+    "approval_steps",
     "cases",
     "changes",
     "companies",
@@ -71,7 +72,10 @@ GUARDS = (
     ("api_keys", "word_stands_created_at"),
     ("api_keys", "word_stands_revoked_at"),
     ("changes", "word_stands_decided_by"),
+    ("ledger_periods", "word_stands_decided_by"),
+    ("pauses", "word_stands_decided_by"),
     ("requisitions", "word_stands_requester_id"),
+    ("variance_adjustments", "word_stands_decided_by"),
     *((table, "word_stands") for table in SPOKEN),
     *((table, "append_only") for table in APPEND_ONLY),
     *((table, "append_only_rows") for table in APPEND_ONLY),
