@@ -221,7 +221,6 @@ def reject(uow: Uow, *, variance_id: UUID, reason: str) -> VarianceAdjustment:
         NotSeparate: the decider asked for the money, or gets it.
         VarianceNeedsCfo: it is too much for the group finance manager.
     """
-    uow = Uow(uow.session, uow.actor, uow.now)
     found = _locked(uow, variance_id)
     decisions.refuse(uow, VARIANCE, found, reason=reason)
     found.status = VarianceStatus.REJECTED

@@ -53,7 +53,7 @@ def soft_close(uow: Uow, *, month: date) -> LedgerPeriod:
     _check_state(period, S.OPEN)
     _check_over(uow.session, month, uow.now)
     _check_earlier(uow.session, month, closed=(S.SOFT_CLOSED, S.HARD_CLOSED))
-    decisions.propose(Uow(uow.session, uow.actor, uow.now), CLOSING, period)
+    decisions.propose(uow, CLOSING, period)
     period.state = S.SOFT_CLOSED
     return _changed(uow, period)
 
@@ -71,7 +71,7 @@ def hard_close(uow: Uow, *, month: date) -> LedgerPeriod:
     period = _locked(uow, month)
     if period.state is S.OPEN:
         raise IllegalPeriodState("The month is open: close it softly first.")
-    decisions.accept(Uow(uow.session, uow.actor, uow.now), CLOSING, period)
+    decisions.accept(uow, CLOSING, period)
     period.state = S.HARD_CLOSED
     return _changed(uow, period)
 

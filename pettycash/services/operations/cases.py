@@ -209,7 +209,6 @@ def propose(uow: Uow, *, case_id: UUID, proposal: Mapping[str, Any]) -> Case:
         CaseNotFound, AlreadyDecided, ProposalStands: there is nothing to propose.
         NotAProposer: the actor holds no role of RESOLVERS.
     """
-    uow = Uow(uow.session, uow.actor, uow.now)
     case = _locked(uow.session, case_id)
     _check_proposing(uow, case)
     decisions.propose(uow, ENDING, case)
@@ -242,7 +241,7 @@ def confirm(uow: Uow, *, case_id: UUID, version: int) -> Case:
         StaleDecision: `version` is not that of the case any more.
     """
     case = _locked(uow.session, case_id)
-    decisions.accept(Uow(uow.session, uow.actor, uow.now), ENDING, case, seen=str(version))
+    decisions.accept(uow, ENDING, case, seen=str(version))
     case.status = CaseStatus.RESOLVED
     case.version += 1
     _log_event(uow, case, "resolved", {"proposal": case.proposal})

@@ -174,7 +174,7 @@ def propose(
     )
     if known.benefits and known.about is not None and known.about(change) == actor.user_id:
         raise decisions.AboutYourself
-    decisions.propose(Uow(uow.session, actor, uow.now), CHANGE, change)
+    decisions.propose(uow, CHANGE, change)
     uow.session.add(change)
     uow.session.flush()  # its time is the database's, and the answer shows it
     _log_event(uow, change, "proposed")
@@ -262,9 +262,7 @@ def confirm(
         Whatever the kind refuses when it is applied.
     """
     change = _locked(uow.session, change_id)
-    decisions.accept(
-        Uow(uow.session, uow.actor, uow.now), CHANGE, change, seen=digest, reason=comment
-    )
+    decisions.accept(uow, CHANGE, change, seen=digest, reason=comment)
     change.status = ChangeStatus.EFFECTIVE
     kind = _known(change.kind)
     kind.apply(uow, change)
@@ -283,7 +281,6 @@ def reject(uow: Uow, *, change_id: UUID, digest: str | None = None, comment: str
         ReasonMissing: no comment.
     """
     change = _locked(uow.session, change_id)
-    uow = Uow(uow.session, uow.actor, uow.now)
     decisions.refuse(uow, CHANGE, change, seen=digest, reason=comment)
     _end(uow, change, ChangeStatus.REJECTED)
     return change
@@ -297,7 +294,6 @@ def withdraw(uow: Uow, *, change_id: UUID) -> Change:
         NotTheProposer: it is somebody else's.
     """
     change = _locked(uow.session, change_id)
-    uow = Uow(uow.session, uow.actor, uow.now)
     decisions.check_withdrawing(uow, CHANGE, change)
     decisions.write(uow, change, None)
     _end(uow, change, ChangeStatus.WITHDRAWN)
@@ -310,7 +306,7 @@ def drop_redirect(uow: Uow, of: Payment | Requisition, *, comment: str) -> None:
         return
     change = db.lock(uow.session, Change, of.open_redirect_id)
     assert change is not None, "an open proposal is never deleted"
-    decisions.write(Uow(uow.session, uow.actor, uow.now), change, comment)
+    decisions.write(uow, change, comment)
     change.status = ChangeStatus.WITHDRAWN
     _log_event(uow, change, "withdrawn")
     of.open_redirect_id = None

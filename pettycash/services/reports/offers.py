@@ -144,7 +144,7 @@ def of_replenishment(uow: Uow, *, replenishment_id: UUID) -> list[Offer]:
     return _ask(
         uow.actor,
         {
-            **_decide(Uow(uow.session, uow.actor, uow.now), replenishments.REPLENISHMENT, found),
+            **_decide(uow, replenishments.REPLENISHMENT, found),
             "replenishments.cancel": partial(replenishments.check_cancelling, found),
             "replenishments.send_otp": partial(replenishments.check_claim, *about),
             "replenishments.fund": partial(replenishments.check_funding, *about),
@@ -161,7 +161,7 @@ def of_variance(uow: Uow, *, variance_id: UUID) -> list[Offer]:
         VarianceNotFound: none such.
     """
     found = variances.get(uow.session, variance_id=variance_id)
-    return _ask(uow.actor, _decide(Uow(uow.session, uow.actor, uow.now), variances.VARIANCE, found))
+    return _ask(uow.actor, _decide(uow, variances.VARIANCE, found))
 
 
 def of_case(uow: Uow, *, case_id: UUID) -> list[Offer]:
@@ -187,7 +187,6 @@ def of_change(uow: Uow, *, change_id: UUID) -> list[Offer]:
         ChangeNotFound: none such within scope.
     """
     found = changes.get(uow, change_id=change_id)
-    uow = Uow(uow.session, uow.actor, uow.now)
     return _ask(
         uow.actor,
         {

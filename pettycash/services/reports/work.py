@@ -221,7 +221,7 @@ def _check_decision(uow: Uow, row: inbox.Row) -> None:
     if redirect is None:
         deciding.waiting_step(uow, requisition)
     else:
-        decisions.check(_uow(uow), changes.CHANGE, redirect)
+        decisions.check(uow, changes.CHANGE, redirect)
 
 
 def _decision(row: inbox.Row) -> WorkItem:
@@ -238,17 +238,13 @@ def _decision(row: inbox.Row) -> WorkItem:
     )
 
 
-def _uow(uow: Uow) -> Uow:
-    return Uow(uow.session, uow.actor, uow.now)
-
-
 def _decides(kind: DecisionKind[Any]) -> WorkKind:
     """A decision that a second person is waited for."""
     return WorkKind(
         kind=kind.name,
         operation=kind.accepting,
-        query=lambda uow: decisions.waiting(_uow(uow), kind),
-        guard=lambda uow, row: decisions.check(_uow(uow), kind, row),
+        query=lambda uow: decisions.waiting(uow, kind),
+        guard=lambda uow, row: decisions.check(uow, kind, row),
         item=partial(_decidable, kind),
     )
 
@@ -256,7 +252,7 @@ def _decides(kind: DecisionKind[Any]) -> WorkKind:
 def _cases(uow: Uow) -> Select[Case]:
     """Those whose proposed end is somebody else's, and open ones that the reader looks after."""
     mine = and_(Case.status == CaseStatus.OPEN, Case.owner_id == uow.actor.user_id)
-    proposed = decisions.waiting(_uow(uow), cases.ENDING).whereclause
+    proposed = decisions.waiting(uow, cases.ENDING).whereclause
     assert proposed is not None
     return select(Case).where(or_(mine, proposed)).order_by(Case.id)
 

@@ -47,7 +47,6 @@ def approve(
         StaleDigest: what was read is not what stands there now.
         UrgencyUnanswered: the step asks whether it is urgent.
     """
-    uow = Uow(uow.session, uow.actor, uow.now)
     turn = deciding.take_turn(uow, SUBJECT, subject_id=requisition_id, digest=digest)
     check_urgency_answered(turn.subject)
     deciding.approve_step(uow, turn, comment=comment)
@@ -63,7 +62,7 @@ def reject(uow: Uow, *, requisition_id: UUID, digest: str, comment: str) -> Requ
         and its other refusals, but UrgencyUnanswered.
     """
     return deciding.reject(
-        Uow(uow.session, uow.actor, uow.now),
+        uow,
         SUBJECT,
         subject_id=requisition_id,
         digest=digest,
@@ -80,7 +79,7 @@ def request_changes(uow: Uow, *, requisition_id: UUID, digest: str, comment: str
         and its other refusals, but UrgencyUnanswered.
     """
     return deciding.request_changes(
-        Uow(uow.session, uow.actor, uow.now),
+        uow,
         SUBJECT,
         subject_id=requisition_id,
         digest=digest,
@@ -103,7 +102,6 @@ def confirm_urgency(
         and its other refusals, but UrgencyUnanswered.
     """
     now = uow.now
-    uow = Uow(uow.session, uow.actor, now)
     turn = deciding.take_turn(uow, SUBJECT, subject_id=requisition_id, digest=digest)
     check_urgency_asked(turn.subject)
     if urgency is Urgency.REFUSED:
@@ -156,7 +154,7 @@ def waiting_step(uow: Uow, requisition: Requisition) -> WaitingStep[Requisition]
     Raises:
         the refusals of `approve`, but StaleDigest and UrgencyUnanswered.
     """
-    return deciding.waiting_step(Uow(uow.session, uow.actor, uow.now), requisition)
+    return deciding.waiting_step(uow, requisition)
 
 
 def _is_top_tier(current: ApprovalRound) -> bool:

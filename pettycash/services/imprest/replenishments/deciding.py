@@ -61,7 +61,7 @@ def approve(uow: Uow, *, replenishment_id: UUID) -> Replenishment:
         DrawerTooSmall: the drawer would hold too much.
     """
     found = locked(uow, replenishment_id=replenishment_id)
-    decisions.accept(Uow(uow.session, uow.actor, uow.now), REPLENISHMENT, found)
+    decisions.accept(uow, REPLENISHMENT, found)
     amount, state = _needed(uow.session, found)
     asked = found.identity.get(ASKED)
     found.approved_amount = amount
@@ -93,7 +93,7 @@ def _check_approval(uow: Uow, found: Replenishment) -> None:
         raise NothingToReplenish
     is_vouched = amount <= state.requested and amount <= state.vouched and state.difference == 0
     if not (is_vouched and not story.reasons and actor.has(Role.GROUP_FINANCE_MANAGER)):
-        _check_approver(Uow(session, actor, now), found, story=story)
+        _check_approver(uow, found, story=story)
     _check_drawer(session, found, amount)
 
 
@@ -105,7 +105,7 @@ def reject(uow: Uow, *, replenishment_id: UUID, reason: str) -> Replenishment:
         AlreadyDecided, OwnProposal, NotADecider, ReasonMissing: see `decisions.refuse`.
     """
     found = locked(uow, replenishment_id=replenishment_id)
-    decisions.refuse(Uow(uow.session, uow.actor, uow.now), REPLENISHMENT, found, reason=reason)
+    decisions.refuse(uow, REPLENISHMENT, found, reason=reason)
     found.move_to(ReplenishmentStatus.REJECTED, at=uow.now)
     return found
 
