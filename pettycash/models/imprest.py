@@ -297,7 +297,7 @@ class Replenishment(Numbered, Decidable, Releasable):
 
     @property
     def approved_by(self) -> UUID | None:
-        """Who decided, where that was an approval."""
+        """The person who approved it."""
         return None if self.approved_amount is None else self.decided_by
 
     @property
@@ -307,7 +307,7 @@ class Replenishment(Numbered, Decidable, Releasable):
 
     @property
     def rejected_by(self) -> UUID | None:
-        """Who decided, where that was a rejection."""
+        """The person who rejected it."""
         return self.decided_by if self.status is ReplenishmentStatus.REJECTED else None
 
     @property

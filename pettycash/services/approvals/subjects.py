@@ -53,7 +53,7 @@ class Subject(Generic[Row]):
     facts: Callable[[Session, Row, ApprovalRound | None], dict[str, Any]]
     """The facts as they stand now: in the form of a round, or for a new one."""
     holders: Callable[[Session, Row], Holders]
-    """Who has which duty about it; `decision_duties` asks the database's `duty_holders`."""
+    """The holders of each duty about it; `decision_duties` asks the database's `duty_holders`."""
     check_waiting: Callable[[Row], None]
     """Refuse, with `not_waiting`, where no step of it waits for a decision."""
     opened: Callable[[Row, ApprovalRound, datetime], None]

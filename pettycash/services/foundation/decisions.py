@@ -77,7 +77,7 @@ class AlreadyDecided(errors.Conflict):
 
 
 class StaleDecision(errors.Conflict):
-    """What you decide on was altered since you read it: read it again, then decide."""
+    """This was altered since you read it: read it again, then decide."""
 
     code = "decision.stale"
 
@@ -118,7 +118,7 @@ class DecisionKind(Generic[R]):
     check_accepting: Callable[[Uow, R], object] | None = None
     """Refuses who may not accept it, where they may refuse it."""
     seen: Callable[[R], str | None] = lambda _row: None
-    """What a decider has to send back of the row that was read; None: nothing."""
+    """The part of the row that a decider sends back as read; None: nothing."""
     asked: Callable[[Actor], Condition] = lambda _actor: true()
     """The rows that a person sees, of those that are theirs to decide."""
     link: str

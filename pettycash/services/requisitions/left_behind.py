@@ -1,4 +1,4 @@
-"""What people who left had raised: their manager cancels or adopts it (control.md §6)."""
+"""Requisitions of people who left: their manager cancels or adopts them (control.md §6)."""
 
 from datetime import datetime
 from uuid import UUID

@@ -22,7 +22,7 @@ from pettycash.web.schemas import organisation as shapes
 
 @dataclass(frozen=True, kw_only=True)
 class UnitOperations:
-    """What one may do with one kind of unit."""
+    """The operations of one kind of unit."""
 
     path: str
     list_all: Operation[..., Any]

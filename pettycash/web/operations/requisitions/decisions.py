@@ -44,19 +44,20 @@ from pettycash.web.schemas.requisition_examples import (
 )
 
 A_DECISION = (
-    RequisitionNotFound,
     IllegalRequisitionState,
     InvalidText,
-    approval.OwnRequisition,
-    MissingScope,
-    NoApprover,
     NotAnApprover,
     NotSeparate,
     NotYourTurn,
+    approval.OwnRequisition,
+    RequisitionNotFound,
     RoleLost,
     StaleDigest,
     StepAlreadyDecided,
 )
+
+A_YES = (*A_DECISION, MissingScope, NoApprover)
+"""After which the next step may need an approver who is not there."""
 
 YES = {"decision_digest": EXAMPLE_DIGEST, "comment": "Fine."}
 
@@ -78,7 +79,7 @@ def _acted(
     example=example_in("pending_treasury_validation"),
     etag=True,
 )
-@refuses(*A_DECISION, deciding.UrgencyUnanswered)
+@refuses(*A_YES, deciding.UrgencyUnanswered)
 def approve(uow: Uow, *, requisition_id: UUID, comment: str | None, decision_digest: str) -> Tagged:
     """Approve the step of a submitted requisition that waits for you."""
     return _acted(uow, deciding.approve, requisition_id, digest=decision_digest, comment=comment)
@@ -92,18 +93,7 @@ def approve(uow: Uow, *, requisition_id: UUID, comment: str | None, decision_dig
     example=example_in("rejected"),
     etag=True,
 )
-@refuses(
-    IllegalRequisitionState,
-    InvalidText,
-    NotAnApprover,
-    NotSeparate,
-    NotYourTurn,
-    approval.OwnRequisition,
-    RequisitionNotFound,
-    RoleLost,
-    StaleDigest,
-    StepAlreadyDecided,
-)
+@refuses(*A_DECISION)
 def reject(uow: Uow, *, requisition_id: UUID, comment: str, decision_digest: str) -> Tagged:
     """Reject a requisition whose step waits for you, with a reason."""
     return _acted(uow, deciding.reject, requisition_id, digest=decision_digest, comment=comment)
@@ -117,18 +107,7 @@ def reject(uow: Uow, *, requisition_id: UUID, comment: str, decision_digest: str
     example=example_in("changes_requested"),
     etag=True,
 )
-@refuses(
-    IllegalRequisitionState,
-    InvalidText,
-    NotAnApprover,
-    NotSeparate,
-    NotYourTurn,
-    approval.OwnRequisition,
-    RequisitionNotFound,
-    RoleLost,
-    StaleDigest,
-    StepAlreadyDecided,
-)
+@refuses(*A_DECISION)
 def request_changes(
     uow: Uow, *, requisition_id: UUID, comment: str, decision_digest: str
 ) -> Tagged:
@@ -146,7 +125,7 @@ def request_changes(
     example=example_in("pending_finance_review"),
     etag=True,
 )
-@refuses(*A_DECISION, deciding.NoUrgencyQuestion)
+@refuses(*A_YES, deciding.NoUrgencyQuestion)
 def confirm_urgency(
     uow: Uow, *, requisition_id: UUID, comment: str | None, urgency: Urgency, decision_digest: str
 ) -> Tagged:
