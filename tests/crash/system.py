@@ -42,6 +42,7 @@ from pettycash.stack.ports import LOOPBACK
 from tests.crash.processes import SOLO, Processes
 from tests.factories import payments as making
 from tests.factories.people import acting, company_id
+from tests.factories.policies import live_at_noon
 from tests.factories.requisitions import approved, digest
 from tests.servers import Database, wait_until
 
@@ -82,6 +83,8 @@ class System(Processes):
         self.compose()
         self.company_id = company_id("DEMO")
         self._point_at_simulator()
+        with db.scope(company_id=company_id("OTHER")), db.transaction() as session:
+            live_at_noon(session)
         self.begin(pool)
 
     def compose(self) -> None:

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from pettycash.models.ledger import AccountKind, JournalEntry, LedgerPeriod, PeriodState
 from pettycash.models.operations import Case, CaseKind
-from pettycash.runtime import db
+from pettycash.runtime import clock, db
+from pettycash.services.foundation import company_settings
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import periods, posting
 from tests import books
@@ -104,8 +105,10 @@ def test_the_last_hour_of_a_month_is_company_time(session: Session) -> None:
 
 
 def test_a_month_closes_only_when_it_is_over(session: Session) -> None:
+    today = clock.business_date(session.info["now"], company_settings.current(session).timezone)
+
     with pytest.raises(periods.PeriodNotOver):
-        soft(session, session.info["now"].date().replace(day=1))
+        soft(session, today.replace(day=1))
 
 
 def test_months_close_in_order(session: Session) -> None:
