@@ -23,6 +23,7 @@ from pettycash.stack.children import WORKERS
 from pettycash.stack.plan import USUAL_PORTS
 from pettycash.stack.ports import LOOPBACK, is_free
 from pettycash.stack.processes import is_alive
+from pettycash.stack.state import StateFolder
 from tests import production
 from tests.patience import budget
 from tests.servers import Servers, wait_until
@@ -222,12 +223,14 @@ def test_a_killed_child_comes_back(stack: Stack, name: str) -> None:
     os.kill(before[name], signal.SIGKILL)
 
     def is_back() -> bool:
-        found = stack.status()
-        again = next(each for each in found["processes"] if each["name"] == name)
-        return bool(again["restarts"]) and again["state"] == "ready" and found["ready"]
+        processes = (StateFolder(stack.state).read_run() or {})["processes"]
+        again = next(each for each in processes if each["name"] == name)
+        return bool(again["restarts"]) and {each["state"] for each in processes} == {"ready"}
 
-    assert wait_until(is_back, 60, step=0.3), stack.output[-3000:]
-    assert stack.pids()[name] != before[name]
+    assert wait_until(is_back, 60, step=0.1), stack.output[-3000:]
+    found = stack.status()
+    assert found["ready"] is True
+    assert next(each["pid"] for each in found["processes"] if each["name"] == name) != before[name]
     assert f"{name}: killed by signal 9" in stack.output
 
 
