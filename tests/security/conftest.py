@@ -24,7 +24,6 @@ def populated_database(servers: Servers, worker_number: int) -> Iterator[Databas
     """A copy of the seeded database with an object behind every route."""
     name = f"pettycash_populated_w{worker_number}"
     yield servers.clone(name, redis_database=(worker_number + 12) % 16)
-    db.dispose()
     servers.drop(name)
 
 
