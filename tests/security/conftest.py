@@ -43,7 +43,9 @@ def populated(populated_database: Database) -> ApiClient:
 @pytest.fixture
 def served(populated: ApiClient) -> list[Route]:
     """Every route that wants a session, from the OpenAPI document."""
-    return routes(populated.anonymous.get("/api/openapi.json").json)
+    if not _served:
+        _served.extend(routes(populated.anonymous.get("/api/openapi.json").json))
+    return _served
 
 
 @pytest.fixture
@@ -53,6 +55,7 @@ def samples(populated: ApiClient, populated_database: Database, served: list[Rou
 
 
 _filled: dict[str, tuple[Flask, dict[str, str]]] = {}
+_served: list[Route] = []
 
 Login = Callable[..., TestResponse]
 
