@@ -14,6 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from pettycash import api, composition
 from pettycash.api import docs, metrics, openapi
 from pettycash.api.blueprints import Blueprint, KeyConverter
+from pettycash.console import install as console
 from pettycash.runtime import config, db, process
 from pettycash.runtime.settings import Settings
 from pettycash.web import admission, door, etags, limits, problems
@@ -87,6 +88,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for blueprint in blueprints(api):
         rest.register_blueprint(blueprint)
     docs.install(application, rest)
+    console.install(application)
     _check_routes(application)
     application.after_request(etags.apply)
     application.after_request(_secure)

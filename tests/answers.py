@@ -57,6 +57,8 @@ class Recorder:
             self.document = Document(sender)  # the program is one, so all applications have it
         if described is None or described.name not in self.document.responses:
             return
+        if described.by_cookie:
+            return  # a page; the document is of the API
         for missing in self.missing(self.document, described.name, response):
             test = os.environ.get("PYTEST_CURRENT_TEST", "")
             self.findings.setdefault(f"{described.name}: {missing}", test)

@@ -7,18 +7,11 @@ from flask import g
 from flask.views import MethodView
 
 from pettycash.api.blueprints import Blueprint
-from pettycash.models.access import Company, SessionPurpose, User
+from pettycash.models.access import SessionPurpose
 from pettycash.runtime import errors
-from pettycash.runtime.db import scope, system_transaction, transaction
+from pettycash.runtime.db import system_transaction, transaction
 from pettycash.services.access import people
-from pettycash.services.access.identity import (
-    links,
-    passwords,
-    sessions,
-    signing_in,
-    throttles,
-    totp,
-)
+from pettycash.services.access.identity import sessions, totp
 from pettycash.services.access.identity.links import LinkRefused
 from pettycash.services.access.identity.passwords import (
     PasswordTooCommon,
@@ -33,7 +26,7 @@ from pettycash.services.access.identity.signing_in import (
     PasswordWrong,
     WrongCredentials,
 )
-from pettycash.services.access.identity.throttles import LoginSubjects, TooManyAttempts
+from pettycash.services.access.identity.throttles import TooManyAttempts
 from pettycash.services.access.identity.totp import (
     OwnReset,
     SharedLogin,
@@ -43,10 +36,9 @@ from pettycash.services.access.identity.totp import (
     UserNotFound,
 )
 from pettycash.services.access.people import ResetNeedsTwoPeople
-from pettycash.services.foundation import encryption, security_log
+from pettycash.services.foundation import security_log
 from pettycash.services.foundation.encryption import TooManyHashes
-from pettycash.services.foundation.uow import Uow
-from pettycash.services.operations import security_alerts
+from pettycash.web import identity
 from pettycash.web.admission import client_info, current_actor, operation
 from pettycash.web.refusals import refuses
 from pettycash.web.schemas.auth import (
@@ -105,45 +97,7 @@ class Login(MethodView):
     @refuses(CompanyRequired, MfaRequired, TooManyAttempts, TooManyHashes, WrongCredentials)
     def post(self, body: dict[str, Any]) -> Tokens:
         """Sign in. Without the code of an enrolled app: 401 `auth.mfa_required`."""
-        subjects = _count_attempt(body["username"])
-        with system_transaction() as session:
-            known = signing_in.find(session, username=body["username"])
-        is_right = signing_in.matches(known, body["password"])
-        with system_transaction() as session:
-            outcome = signing_in.complete(
-                session,
-                known=known,
-                password_is_right=is_right,
-                totp_code=body.get("totp_code"),
-                company=body.get("company"),
-                subjects=subjects,
-                client_info=client_info(),
-                now=session.info["now"],
-            )
-        if isinstance(outcome, errors.PettycashError):
-            raise outcome
-        if known.password_hash is not None and encryption.needs_rehash(
-            known.password_hash, body["password"]
-        ):
-            new_hash = encryption.hash_password(body["password"])
-            with system_transaction() as session:
-                signing_in.rehash(session, known=known, new_hash=new_hash)
-        return outcome
-
-
-def _count_attempt(username: str) -> LoginSubjects:
-    subjects = LoginSubjects.of(username, client_info().ip_address)
-    with system_transaction() as session:
-        attempt = throttles.begin_login(session, subjects=subjects, now=session.info["now"])
-        told = signing_in.companies_to_notify(session, username=username) if attempt.closes else []
-    for user_id, company_id in told:
-        with scope(company_id=company_id), transaction() as session:
-            security_alerts.account_closed(
-                session, user_id=user_id, ip_address=client_info().ip_address
-            )
-    if attempt.refusal is not None:
-        raise attempt.refusal
-    return subjects
+        return identity.sign_in(**body)
 
 
 @blp.route("/refresh/")
@@ -175,11 +129,7 @@ class Logout(MethodView):
     @blp.response(204)
     def post(self) -> None:
         """End this session; its tokens are worthless at once."""
-        with transaction() as session:
-            sessions.end_family(
-                session, family_id=g.auth_family_id, reason="logout", now=session.info["now"]
-            )
-            security_log.record(session, event="auth.logout", outcome="ok", actor=current_actor())
+        identity.sign_out()
 
 
 @blp.route("/me/")
@@ -217,38 +167,7 @@ class Reauthentication(MethodView):
     @refuses(PasswordWrong, TooManyHashes, TotpWrong)
     def post(self, body: dict[str, Any]) -> None:
         """Give password and code again, for what wants them no older than five minutes."""
-        subjects = _confirm_password(body["password"])
-        actor = current_actor()
-        with transaction() as session:
-            now = session.info["now"]
-            right = g.user.totp_enrolled_at is None or totp.verify_totp(
-                session, user_id=actor.user_id, code=body.get("totp_code") or "", now=now
-            )
-            if right and actor.session_id is not None:
-                sessions.confirm_again(session, session_id=actor.session_id, now=now)
-            security_log.record(
-                session,
-                event="auth.reauthenticate",
-                outcome="ok" if right else "refused",
-                actor=actor,
-            )
-        if not right:
-            raise totp.TotpWrong
-        with system_transaction() as session:
-            throttles.succeeded(session, subjects=subjects)
-
-
-def _confirm_password(password: str) -> LoginSubjects:
-    """Compare the signed-in person's password, counted like a sign-in."""
-    subjects = _count_attempt(g.user.username)
-    known = signing_in.StoredLogin(user_id=g.user.id, password_hash=g.user.password_hash)
-    if not signing_in.matches(known, password):
-        with transaction() as session:
-            security_log.record(
-                session, event="auth.password_checked", outcome="refused", actor=current_actor()
-            )
-        raise signing_in.PasswordWrong
-    return subjects
+        identity.reauthenticate(**body)
 
 
 @blp.route("/change_password/")
@@ -269,17 +188,7 @@ class PasswordChange(MethodView):
     )
     def post(self, body: dict[str, Any]) -> None:
         """Change one's own password; every session ends, this one too."""
-        subjects = _confirm_password(body["current_password"])
-        with system_transaction() as session:  # a weak new password is no failed attempt
-            throttles.uncount(session, subjects=subjects, now=session.info["now"])
-        _check_new_password(body["new_password"], g.user, g.company)
-        if encryption.normal(body["new_password"]) == encryption.normal(body["current_password"]):
-            raise passwords.PasswordUnchanged
-        new_hash = encryption.hash_password(body["new_password"])
-        with system_transaction() as session:
-            signing_in.change_password(
-                Uow.of(session, current_actor()), user_id=g.user.id, new_hash=new_hash
-            )
+        identity.change_password(**body)
 
 
 @blp.route("/links/")
@@ -292,26 +201,7 @@ class Links(MethodView):
     @refuses(LinkRefused, PasswordTooCommon, PasswordTooLong, PasswordTooShort, TooManyHashes)
     def post(self, body: dict[str, Any]) -> None:
         """Set a password, once, with the token of a link; then sign in with it."""
-        with system_transaction() as session:
-            user, company = links.owner(session, token=body["token"], now=session.info["now"])
-        _check_new_password(body["new_password"], user, company)
-        new_hash = encryption.hash_password(body["new_password"])
-        with system_transaction() as session:
-            links.use(session, token=body["token"], new_hash=new_hash, now=session.info["now"])
-
-
-def _check_new_password(text: str, user: User, company: Company) -> None:
-    passwords.check(
-        text,
-        has_second_factor=user.totp_enrolled_at is not None,
-        context=(
-            user.username,
-            user.display_name,
-            user.email.partition("@")[0],
-            company.name,
-            company.code,
-        ),
-    )
+        identity.use_link(**body)
 
 
 @blp.route("/mfa/enrol/")
@@ -340,10 +230,7 @@ class MfaConfirmation(MethodView):
     @refuses(TotpEnrolled, TotpNotBegun, TotpWrong)
     def post(self, body: dict[str, Any]) -> None:
         """Confirm the app with its first code; every session ends, then sign in with a code."""
-        actor = current_actor()
-        with system_transaction() as session:
-            totp.confirm(session, user_id=actor.user_id, code=body["code"], now=session.info["now"])
-            security_log.record(session, event="mfa.enrolled", outcome="ok", actor=actor)
+        identity.confirm_app(**body)
 
 
 @blp.route("/mfa/reset/")

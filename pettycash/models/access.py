@@ -353,7 +353,7 @@ class AuthSession(Tenanted):
     """0 is the sign-in; each rotation adds one."""
     purpose: Mapped[SessionPurpose] = mapped_column(choice(SessionPurpose, "purpose"))
     access_digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
-    refresh_digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    refresh_digest: Mapped[bytes | None] = mapped_column(LargeBinary, unique=True)
     access_expires_at: Mapped[datetime]
     family_started_at: Mapped[datetime]
     ends_at: Mapped[datetime]

@@ -41,6 +41,9 @@ R = TypeVar("R")
 
 STEP_UP = timedelta(minutes=5)
 
+COOKIE = "__Host-pettycash"
+"""The browser's session: Secure, HttpOnly, SameSite=Strict, gone with the browser."""
+
 NOT_TAKEN = "The request carries fields that this operation does not know."
 
 TAKEN_ONCE = ("Authorization", "Idempotency-Key", "On-Behalf-Of")
@@ -116,7 +119,7 @@ def admit() -> None:
         g.limited_for = described.name
     else:
         _refuse_headers_given_twice()
-    token = "" if described.is_public else _bearer()
+    token = "" if described.is_public else _token(described)
     _read_body(described)
     if token:
         _admit(described, token)
@@ -169,6 +172,15 @@ def _refuse_headers_given_twice() -> None:
         raise given_twice(*twice)
 
 
+def _token(described: Entry) -> str:
+    if not described.by_cookie:
+        return _bearer()
+    token = request.cookies.get(COOKIE, "")
+    if not token or token.startswith(api_keys.PREFIX):
+        raise SignInFirst
+    return token
+
+
 def _bearer() -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     token = token.strip()
@@ -217,11 +229,12 @@ def _admit(described: Entry, token: str) -> None:
 def _admit_person(token: str, described: Entry) -> tuple[Actor, errors.NotAllowed | None]:
     with db.system_autocommit() as autocommit:
         found = sessions.authenticate(autocommit, access_token=token)
-    if found.is_stale:
+    if found.is_stale and not described.is_tick:
         with db.system_transaction() as session:
             sessions.saw(session, session_id=found.auth.id, now=found.at)
     actor = found.member.actor(client_info(), session_id=found.auth.id)
     purpose = max(found.auth.purpose, sessions.purpose_of(found.member), key=_how_narrow)
+    g.auth = found.auth
     g.auth_family_id = found.auth.family_id
     g.company = found.member.company
     g.user = found.member.user

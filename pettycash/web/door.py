@@ -94,8 +94,12 @@ class Entry:
     locations: frozenset[str]
     """Where its arguments come from: json, query, form, files."""
     body_max_bytes: int
-    recognises: Callable[..., bool] | None
-    step_up: bool
+    recognises: Callable[..., bool] | None = None
+    step_up: bool = False
+    by_cookie: bool = False
+    """Whether its sender signs in by the console's cookie instead of a header."""
+    is_tick: bool = False
+    """Whether a page asks by itself, which keeps no session alive."""
 
     @property
     def is_public(self) -> bool:

@@ -106,16 +106,8 @@ def idempotent(
         @wraps(view)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> Response:
             key = _key(required)
-            claim = None if key is None else _claim(key)
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    return _once(lambda: make_response(view(*args, **kwargs)), claim, secret)
-                except DBAPIError as error:
-                    if attempt == ATTEMPTS or db.sqlstate(error) not in db.RETRIABLE_SQLSTATES:
-                        raise
-                    g.pop("etag", None)
-                    time.sleep(0.02 * 2**attempt)
-            raise AssertionError("unreachable")
+            claim = None if key is None else _claim(key, fingerprint())
+            return _run(lambda: make_response(view(*args, **kwargs)), claim, secret)
 
         wrapper._apidoc = _documented(  # type: ignore[attr-defined]
             deepcopy(getattr(view, "_apidoc", {})), required=required, secret=secret
@@ -124,6 +116,23 @@ def idempotent(
         return wrapper
 
     return decorator
+
+
+def once(key: UUID, said: bytes, view: Callable[[], Response], *, secret: bool = False) -> Response:
+    """Answer a form once for its hidden key; `said` is the digest of what it says."""
+    return _run(view, _claim(str(key), said), secret)
+
+
+def _run(view: Callable[[], Response], claim: _Claim | None, secret: bool) -> Response:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _once(view, claim, secret)
+        except DBAPIError as error:
+            if attempt == ATTEMPTS or db.sqlstate(error) not in db.RETRIABLE_SQLSTATES:
+                raise
+            g.pop("etag", None)
+            time.sleep(0.02 * 2**attempt)
+    raise AssertionError("unreachable")
 
 
 def _once(view: Callable[[], Response], claim: _Claim | None, secret: bool) -> Response:
@@ -160,14 +169,14 @@ def _key(required: bool) -> str | None:
         raise KeyMalformed from error
 
 
-def _claim(key: str) -> _Claim:
+def _claim(key: str, said: bytes) -> _Claim:
     rule = request.url_rule
     return _Claim(
         principal=str(g.get("principal", "")),
         method=request.method,
         route=rule.rule if rule is not None else request.path,
         key=key,
-        fingerprint=fingerprint(),
+        fingerprint=said,
     )
 
 

@@ -76,9 +76,10 @@ def install(application: Flask, settings: Settings) -> None:
         headers_enabled=False,
     )
     limiter.init_app(application)
-    application.register_error_handler(RateLimitExceeded, _refuse)
+    application.register_error_handler(RateLimitExceeded, refuse)
 
 
-def _refuse(_error: RateLimitExceeded) -> Response:
+def refuse(_error: RateLimitExceeded | None = None) -> Response:
+    """The answer to whoever asks too often."""
     kind = TooManyReads if request.method in READS else TooManyWrites
     return from_error(kind(retry_after_seconds=WINDOW_SECONDS))

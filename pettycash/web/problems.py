@@ -290,7 +290,7 @@ def from_http(error: HTTPException) -> Response:
     headers.update(data.get("headers") or {})
     if status in (301, 302, 303, 307, 308):
         return Response(status=status, headers=headers)
-    fields = _flat(data.get("messages") or {})
+    fields = flat(data.get("messages") or {})
     detail = "The request does not fit what this operation takes." if fields else ""
     if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
         detail = str(error.description)
@@ -306,7 +306,7 @@ def from_http(error: HTTPException) -> Response:
 LOCATIONS = ("json", "query", "querystring", "form", "files", "headers", "path")
 
 
-def _flat(messages: Mapping[str, Any]) -> dict[str, list[str]]:
+def flat(messages: Mapping[str, Any]) -> dict[str, list[str]]:
     """marshmallow's nested messages as field → list; a list's item is `lines.0.amount`."""
     flat: dict[str, list[str]] = {}
 
@@ -353,8 +353,8 @@ def _handle_anticipated(error: errors.PettycashError) -> Response:
     return from_error(error)
 
 
-def _handle_rest(error: Exception) -> Response:
-    """The last resort: say nothing of the inside, write all of it to the log."""
+def answer(error: Exception) -> Response:
+    """The problem of any error; of one that nobody foresaw it says nothing of the inside."""
     if isinstance(error, HTTPException):
         original = getattr(error, "original_exception", None)
         if not isinstance(error, InternalServerError) or original is None:
@@ -382,4 +382,4 @@ def register(application: Flask) -> None:
     """Make every error leave as a problem."""
     _Writes.refused_at = -math.inf  # of a database that this application may not be on
     application.register_error_handler(errors.PettycashError, _handle_anticipated)
-    application.register_error_handler(Exception, _handle_rest)
+    application.register_error_handler(Exception, answer)

@@ -22,6 +22,8 @@ PUBLIC: frozenset[str] = frozenset(
         "auth.refresh",
         "auth.use_link",
         "callbacks.receive",
+        "console.asset",
+        "console.sign_in",
         "health.live",
         "health.ready",
         "health.metrics",

@@ -47,7 +47,7 @@ class Tokens:
     """The tokens that a client is given, once."""
 
     access_token: str
-    refresh_token: str
+    refresh_token: str | None
     expires_in: int
     """Seconds until the access token ends."""
     purpose: SessionPurpose
@@ -69,15 +69,24 @@ class Authenticated:
 
 
 def start(
-    session: Session, *, member: ActiveMember, client_info: ClientInfo, now: datetime
+    session: Session,
+    *,
+    member: ActiveMember,
+    client_info: ClientInfo,
+    refreshable: bool = True,
+    now: datetime,
 ) -> Tokens:
-    """Begin a family (system role): 12 hours at most, 8 for treasury."""
+    """Begin a family (system role): 12 hours at most, 8 for treasury.
+
+    A browser's session is not refreshable: two tabs would take each other's refresh for a theft.
+    Its access token lasts as long as the family, unless it idles.
+    """
     limits = settings.current()
     hours = limits.session_hours_treasury if member.has(Role.TREASURY) else limits.session_hours
     return _issue(
         session,
         encryption.new_token("at"),
-        encryption.new_token("rt"),
+        encryption.new_token("rt") if refreshable else None,
         member=member,
         family_id=new_id(),
         generation=0,
@@ -92,7 +101,7 @@ def start(
 def _issue(
     session: Session,
     access: str,
-    refresh: str,
+    refresh: str | None,
     *,
     member: ActiveMember,
     family_id: UUID,
@@ -103,7 +112,9 @@ def _issue(
     client_info: ClientInfo,
     now: datetime,
 ) -> Tokens:
-    access_ends = min(now + timedelta(minutes=settings.current().access_token_minutes), ends_at)
+    access_ends = ends_at
+    if refresh is not None:
+        access_ends = min(now + timedelta(minutes=settings.current().access_token_minutes), ends_at)
     purpose = purpose_of(member)
     session.add(
         AuthSession(
@@ -113,7 +124,7 @@ def _issue(
             generation=generation,
             purpose=purpose,
             access_digest=encryption.token_digest(access),
-            refresh_digest=encryption.token_digest(refresh),
+            refresh_digest=None if refresh is None else encryption.token_digest(refresh),
             access_expires_at=access_ends,
             family_started_at=family_started_at,
             ends_at=ends_at,
@@ -327,6 +338,17 @@ def confirm_again(session: Session, *, session_id: UUID, now: datetime) -> None:
     session.execute(
         update(AuthSession).where(AuthSession.id == session_id).values(authenticated_at=now)
     )
+
+
+def replace_token(session: Session, *, session_id: UUID) -> str:
+    """Give a session another access token; the one before is worthless at once."""
+    token = encryption.new_token("at")
+    session.execute(
+        update(AuthSession)
+        .where(AuthSession.id == session_id)
+        .values(access_digest=encryption.token_digest(token))
+    )
+    return token
 
 
 def revoke(session: Session, *, user_id: UUID, family_id: UUID, now: datetime) -> None:

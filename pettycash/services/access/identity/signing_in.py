@@ -97,6 +97,7 @@ def complete(
     company: str | None,
     subjects: throttles.LoginSubjects,
     client_info: ClientInfo,
+    refreshable: bool,
     now: datetime,
 ) -> Tokens | errors.PettycashError:
     """Note how an attempt ended and begin the session (system role).
@@ -128,7 +129,9 @@ def complete(
     if member is None:
         return _refused(session, WrongCredentials(), client_info=client_info, user_id=user_id)
     throttles.succeeded(session, subjects=subjects)
-    tokens = sessions.start(session, member=member, client_info=client_info, now=now)
+    tokens = sessions.start(
+        session, member=member, client_info=client_info, refreshable=refreshable, now=now
+    )
     security_log.record(
         session,
         event="auth.login",

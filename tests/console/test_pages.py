@@ -1,0 +1,45 @@
+"""Pages in a real browser: looked at by axe, at three widths, without a foreign request."""
+
+import os
+from pathlib import Path
+
+from tests.console.browsing import DESK, NARROW, PHONE, Browsing, look
+
+
+def test_raise_and_approve_on_a_phone(browser: Browsing) -> None:
+    staff = browser("staff", size=PHONE)
+    staff.goto("/console/")
+    look(staff, "home", within=NARROW)
+    staff.set_viewport_size(PHONE)
+    staff.get_by_role("link", name="New", exact=True).click()
+    staff.get_by_label("What is it for?").fill("Water for the office")
+    staff.get_by_label("Who gets the money?").fill("Spring Water")
+    staff.get_by_label("How are they paid?").select_option("mpesa")
+    staff.get_by_label("Where to?").fill("0712345678")
+    staff.get_by_label("Description").fill("Water")
+    staff.get_by_label("Amount").fill("1,500.00")
+    staff.get_by_label("Category").select_option("utilities")
+    look(staff, "new requisition", within=NARROW)
+    staff.set_viewport_size(PHONE)
+    shot(staff, "new")
+    staff.get_by_role("button", name="Save the draft").click()
+    shot(staff, "draft")
+    staff.get_by_role("button", name="Submit").click()
+    staff.get_by_text("Submitted. Its approvers have been asked.").wait_for()
+    manager = browser("branch_manager", size=PHONE)
+    manager.goto("/console/approvals/")
+    shot(manager, "approvals")
+    manager.get_by_role("link", name="Decide").first.click()
+    shot(manager, "decide")
+    look(manager, "decide", within=NARROW)
+    manager.get_by_role("button", name="Approve").click()
+    manager.get_by_text("Approved.").wait_for()
+    desk = browser("treasury", size=DESK)
+    desk.goto("/console/requisitions/")
+    shot(desk, "list")
+    look(desk, "list", within=NARROW)
+
+
+def shot(page, name: str) -> None:
+    if "SHOTS" in os.environ:
+        page.screenshot(path=str(Path(os.environ["SHOTS"]) / f"{name}.png"), full_page=True)
