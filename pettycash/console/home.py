@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from flask import Response, make_response, render_template
 
-from pettycash.console.pages import Pages, read, unit
+from pettycash.console.pages import Pages
+from pettycash.console.reading import read, unit
 from pettycash.web.operations.reports.work import list_all
 
 blp = Pages("home", __name__, section="Home")

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from pettycash import console
 from pettycash.console import assets, pages, session, words
 from pettycash.console.guard import guard
+from pettycash.console.reading import reaches
 from pettycash.runtime import settings
 from pettycash.runtime.errors import NotFound
 
@@ -25,7 +26,7 @@ def install(application: Flask) -> None:
         "navigation": pages.navigation,
         "form_token": session.form_token,
         "icon": icon,
-        "reaches": pages.reaches,
+        "reaches": reaches,
         "signed_in": lambda: g.get("user"),
         "is_development": lambda: settings.current().environment == "development",
     }

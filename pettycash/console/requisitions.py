@@ -7,22 +7,11 @@ from uuid import UUID
 
 from flask import g
 
+from pettycash.console.acts import Act
+from pettycash.console.columns import Table, age, badge, link, money, person, text, when, word
 from pettycash.console.forms import Choices, asks
-from pettycash.console.pages import (
-    Act,
-    Pages,
-    Shown,
-    Table,
-    age,
-    badge,
-    link,
-    money,
-    person,
-    read,
-    text,
-    when,
-    word,
-)
+from pettycash.console.pages import Pages
+from pettycash.console.reading import Shown, read
 from pettycash.services.foundation.uow import Uow
 from pettycash.web.operations.approvals import inbox
 from pettycash.web.operations.ledger import books
@@ -92,7 +81,6 @@ DIGEST = {"decision_digest": "decision_digest"}
 REASON = asks("comment", "Reason", "A no needs its reason.", is_long=True)
 
 ACTS = (
-    CREATE,
     Act(
         operation=requisitions.submit,
         verb="submit",
@@ -291,6 +279,7 @@ blp.detail(
         ),
     ),
     acts=ACTS,
+    made_by=CREATE,
     offers=OFFERS["requisition"],
     more=story,
     template="requisitions/detail.html",

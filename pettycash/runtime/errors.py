@@ -46,6 +46,12 @@ class NotAllowed(PettycashError):
     code = "auth.forbidden"
 
 
+class KeptApart(NotAllowed):
+    """One person can't hold both of these duties; another person must do this."""
+
+    code = "segregation.refused"
+
+
 class NotFound(PettycashError):
     """There is no such thing within the caller's scope."""
 

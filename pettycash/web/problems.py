@@ -131,12 +131,6 @@ class ValueOutOfRange(errors.RuleViolation):
     code = "request.value_out_of_range"
 
 
-class DutiesKeptApart(errors.NotAllowed):
-    """One person can't hold both of these duties; another person must do this."""
-
-    code = "segregation.refused"
-
-
 class FactsStand(errors.Conflict):
     """This record can't be changed."""
 
@@ -177,7 +171,7 @@ BY_SQLSTATE: Mapping[str, type[errors.PettycashError]] = {
     "PC001": posting.InsufficientFunds,
     "PC002": FactsStand,
     "PC003": posting.Unbalanced,
-    "PC004": DutiesKeptApart,
+    "PC004": errors.KeptApart,
     "PC005": MoreThanApproved,
     "PC006": FactsStand,
     "PC007": TransitionRefused,

@@ -73,7 +73,7 @@ class ResetNeedsTwoPeople(errors.RuleViolation):
     code = "mfa.reset_needs_two_people"
 
 
-class NotYourself(errors.NotAllowed):
+class NotYourself(errors.KeptApart):
     """You can't deactivate yourself; ask another administrator."""
 
     code = "user.not_yourself"

@@ -28,13 +28,13 @@ from pettycash.services.foundation.uow import Uow
 REASON_LENGTH_MAX = 1000
 
 
-class OwnProposal(errors.NotAllowed):
+class OwnProposal(errors.KeptApart):
     """You proposed this: another person must decide it."""
 
     code = "decision.own"
 
 
-class AboutYourself(errors.NotAllowed):
+class AboutYourself(errors.KeptApart):
     """You can't decide what is about yourself, nor propose what gives you a duty."""
 
     code = "decision.about_yourself"

@@ -85,7 +85,7 @@ PHRASES: Final[Mapping[Duty, str]] = {
 """Acts of a person, to follow "You"."""
 
 
-class NotSeparate(errors.NotAllowed):
+class NotSeparate(errors.KeptApart):
     """Requester, recipient, approvers, maker, releaser and judges must be different people."""
 
     code = "release.not_separate"

@@ -77,7 +77,7 @@ class AlreadyPending(errors.Conflict):
     code = "variance.already_pending"
 
 
-class VarianceNeedsCfo(errors.NotAllowed):
+class VarianceNeedsCfo(errors.KeptApart):
     """The fund's variances of this month would exceed materiality; the cfo must decide."""
 
     code = "variance.cfo_required"

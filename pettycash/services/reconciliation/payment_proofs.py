@@ -33,7 +33,7 @@ class AlreadyReconciled(errors.Conflict):
     code = "reconciliation.already_reconciled"
 
 
-class ReconcilerIsExecutor(errors.NotAllowed):
+class ReconcilerIsExecutor(errors.KeptApart):
     """You released this payment; another person must match it."""
 
     code = "reconciliation.reconciler_is_executor"

@@ -17,13 +17,13 @@ from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.uow import Uow
 
 
-class TreasuryFirst(errors.NotAllowed):
+class TreasuryFirst(errors.KeptApart):
     """A treasury officer can release this; the cfo steps in only where none can."""
 
     code = "release.treasury_first"
 
 
-class NotTheExecutor(errors.NotAllowed):
+class NotTheExecutor(errors.KeptApart):
     """Another person was named to release this, with a code of their own."""
 
     code = "release.not_executor"

@@ -32,7 +32,7 @@ STATUS_OF_ROLE: dict[str, RequisitionStatus] = {
 """The status while a step of this role is open; `pending` where none fits."""
 
 
-class OwnRequisition(errors.NotAllowed):
+class OwnRequisition(errors.KeptApart):
     """You raised this requisition; another person must decide on it."""
 
     code = "approval.maker_is_checker"

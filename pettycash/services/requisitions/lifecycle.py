@@ -57,13 +57,13 @@ class HoldUnchanged(errors.Conflict):
     code = "requisition.hold_unchanged"
 
 
-class NotIndependent(errors.NotAllowed):
+class NotIndependent(errors.KeptApart):
     """The reviewer of a requisition must have no other part in it, nor in a case about it."""
 
     code = "requisition.reviewer_not_independent"
 
 
-class PartyToIt(errors.NotAllowed):
+class PartyToIt(errors.KeptApart):
     """You raised or approved this requisition or get its money; another person must do this."""
 
     code = "requisition.party_to_it"

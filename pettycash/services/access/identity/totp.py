@@ -47,7 +47,7 @@ class UserNotFound(errors.NotFound):
     code = "user.not_found"
 
 
-class OwnReset(errors.NotAllowed):
+class OwnReset(errors.KeptApart):
     """You can't reset your own second factor; ask another administrator."""
 
     code = "mfa.own_reset"

@@ -26,13 +26,13 @@ from pettycash.services.imprest.replenishments.funding import subject
 from pettycash.services.imprest.replenishments.scope import locked, visible
 
 
-class ReplenishmentNeedsCfo(errors.NotAllowed):
+class ReplenishmentNeedsCfo(errors.KeptApart):
     """The replenishment is not ordinary; the cfo, or a named stand-in, must approve it."""
 
     code = "replenishment.cfo_required"
 
 
-class JudgedIt(errors.NotAllowed):
+class JudgedIt(errors.KeptApart):
     """You decided the outcome of one of its vouchers; another person must approve it."""
 
     code = "replenishment.judged"

@@ -22,7 +22,7 @@ from pettycash.services.ledger import posting, posting_rules
 from pettycash.services.operations import cases
 
 
-class NotTheKeeper(errors.NotAllowed):
+class NotTheKeeper(errors.KeptApart):
     """Only a custodian of the fund who had no other part in the replenishment may receive it."""
 
     code = "replenishment.not_the_keeper"

@@ -30,7 +30,7 @@ class JudgeMissing(errors.RuleViolation):
     code = "case.judge_missing"
 
 
-class HeadRequired(errors.NotAllowed):
+class HeadRequired(errors.KeptApart):
     """One of the two people who decide must be the cfo or the ceo; the detail says which."""
 
     code = "case.cfo_required"
