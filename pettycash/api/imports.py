@@ -10,7 +10,6 @@ from flask.views import MethodView
 from werkzeug.datastructures import FileStorage
 
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.file_transfer import taken
 from pettycash.api.report_files import FILES
 from pettycash.models.operations import Change
 from pettycash.runtime.db import transaction
@@ -23,6 +22,7 @@ from pettycash.services.imports import Import, Outcome
 from pettycash.services.imports.runs import ColumnsDiffer, NoRows, RowsRefused, StaleImport
 from pettycash.services.imports.sheets import FileTooLarge, NotASheet, TooManyRows
 from pettycash.web.admission import current_actor, operation
+from pettycash.web.files import taken
 from pettycash.web.headers import sends
 from pettycash.web.idempotency import idempotent
 from pettycash.web.refusals import refuses

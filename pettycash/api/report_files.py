@@ -8,7 +8,6 @@ from typing import IO, Any
 
 from flask import Response
 
-from pettycash.api.file_transfer import BYTES
 from pettycash.runtime import clock
 from pettycash.runtime.db import snapshot
 from pettycash.services import reports
@@ -16,6 +15,7 @@ from pettycash.services.foundation import company_settings
 from pettycash.services.foundation.file_formats import MEDIA_TYPES, FileFormat
 from pettycash.services.reports import Report
 from pettycash.web import headers
+from pettycash.web.files import BYTES
 
 FILES: dict[str, Any] = {
     "responses": {

@@ -15,7 +15,7 @@ from flask.views import MethodView
 from pettycash.api.blueprints import Blueprint
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation.uow import Uow
-from pettycash.web import admission
+from pettycash.web import admission, files
 from pettycash.web.etags import Expected, Tagged, set_etag
 from pettycash.web.headers import sends
 from pettycash.web.idempotency import idempotent
@@ -56,6 +56,8 @@ def _of(answer: Any, name: str) -> Any:
 def _view(blp: Blueprint, method: str, operation: AnyOperation, location: str) -> Any:
     def call(_self: MethodView, *taken: dict[str, Any], **path: Any) -> Any:
         sent = taken[0] if taken else {}
+        if operation.uploads:
+            sent = files.taken(sent)
         if method == "patch":
             sent = {"changes": sent, "expected": Expected(request.if_match)}
         with transaction() as session:
@@ -65,6 +67,8 @@ def _view(blp: Blueprint, method: str, operation: AnyOperation, location: str) -
                 tagged = answer if isinstance(answer, Tagged) else None
                 set_etag(tagged.tag if tagged else _of(answer, "version"))
                 answer = tagged.answer if tagged else answer
+        if operation.downloads:
+            return files.sent(*answer)
         if location:
             made = location.format(**path, id=_of(answer, "id"))
             return answer, {"Location": made}
@@ -73,14 +77,22 @@ def _view(blp: Blueprint, method: str, operation: AnyOperation, location: str) -
     view: Any = wraps(operation.function)(call)
     view.__name__ = method
     view = sends(*["Location"] * bool(location), *["ETag"] * operation.etag)(view)
-    if operation.answers is None:
+    if operation.downloads:
+        view = blp.response(operation.status, files.BYTES, **files.FILE)(view)
+    elif operation.answers is None:
         view = blp.response(operation.status)(view)
     else:
         view = blp.response(operation.status, operation.answers, example=operation.example)(view)
     if operation.takes is not None:
-        place = {"location": "query"} if method == "get" else {"example": operation.given}
+        place: dict[str, Any] = {"example": operation.given}
+        if method == "get":
+            place = {"location": "query"}
+        elif operation.uploads:
+            place["location"] = "files"
         view = blp.arguments(operation.takes, **place)(view)
     if operation.key or method == "post":
         required, secret = operation.key == "required", operation.key == "secret"
         view = idempotent(required=required, secret=secret)(view)
-    return admission.operation(operation.name, step_up=operation.step_up)(view)
+    return admission.operation(
+        operation.name, step_up=operation.step_up, uploads=operation.uploads
+    )(view)

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
+from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from pettycash.models.access import AuthSession, Membership, User
@@ -18,6 +19,11 @@ from pettycash.services.access.identity import people, sessions
 from pettycash.services.foundation import encryption
 
 ADDRESS = "192.0.2.7"
+
+
+def rules(application: Flask) -> Iterator[Rule]:
+    """The routes of the API; the console's are pages."""
+    return (r for r in application.url_map.iter_rules() if not r.rule.startswith("/console/"))
 
 
 def in_thirty_days() -> str:

@@ -12,7 +12,7 @@ from sqlalchemy.pool import Pool
 from pettycash.services.access.identity import api_keys
 from pettycash.services.foundation import permissions
 from pettycash.web.admission import operation_of
-from tests.api.client import ApiClient
+from tests.api.client import ApiClient, rules
 
 JSON = b'{"not_a_field": 1}'
 FORM = b"\r\n".join(
@@ -86,7 +86,7 @@ def send(api: ApiClient, stream: Body, method: str, path: str, token: str) -> Bo
 def writes(api: ApiClient) -> Iterator[tuple[str, str, str, bytes]]:
     """Every operation that may have a body: method, path, its name, a body."""
     adapter = api.application.url_map.bind("localhost")
-    for rule in api.application.url_map.iter_rules():
+    for rule in rules(api.application):
         for method in set(WRITES) & (rule.methods or set()):
             described = operation_of(api.application, rule.endpoint, method)
             assert described is not None

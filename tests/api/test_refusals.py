@@ -23,7 +23,7 @@ from pettycash.web.idempotency import KeyMissing, idempotent
 from pettycash.web.problems import BY_SQLSTATE
 from pettycash.web.schemas.fields import Schema
 from tests.api import reachable
-from tests.api.client import ApiClient
+from tests.api.client import ApiClient, rules
 
 Views = dict[str, Callable[..., Any]]
 
@@ -39,7 +39,7 @@ def views(common: ApiClient) -> Views:
     """The documented views, by the names of their operations."""
     application: Flask = common.application
     found: Views = {}
-    for rule in application.url_map.iter_rules():
+    for rule in rules(application):
         if rule.endpoint.startswith(("docs.", "probe.")):
             continue
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:

@@ -185,6 +185,11 @@ class ShownFile:
     file: Attachment
     is_later: bool
 
+    @property
+    def id(self) -> UUID:
+        """Of the file."""
+        return self.file.id
+
 
 def to_response(
     session: Session, requisition: Requisition, files: Sequence[Attachment]

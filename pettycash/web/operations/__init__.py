@@ -64,6 +64,10 @@ class Operation(Generic[P, R]):
     may not be kept. Without a word a POST may have one, and nothing else."""
     step_up: bool = False
     """Whether password and code must be fresh."""
+    uploads: bool = False
+    """Whether it takes a file, as `filename` and `content`."""
+    downloads: bool = False
+    """Whether its answer is a file: what is known of it, and its bytes."""
 
     def __call__(self, uow: Uow, *args: P.args, **kwargs: P.kwargs) -> R:
         refusal = door.refusal(uow.actor, self.name)
