@@ -77,12 +77,7 @@ def _view(blp: Blueprint, method: str, operation: AnyOperation, location: str) -
     view: Any = wraps(operation.function)(call)
     view.__name__ = method
     view = sends(*["Location"] * bool(location), *["ETag"] * operation.etag)(view)
-    if operation.downloads:
-        view = blp.response(operation.status, files.BYTES, **files.FILE)(view)
-    elif operation.answers is None:
-        view = blp.response(operation.status)(view)
-    else:
-        view = blp.response(operation.status, operation.answers, example=operation.example)(view)
+    view = _answering(blp, operation)(view)
     if operation.takes is not None:
         place: dict[str, Any] = {"example": operation.given}
         if method == "get":
@@ -96,3 +91,12 @@ def _view(blp: Blueprint, method: str, operation: AnyOperation, location: str) -
     return admission.operation(
         operation.name, step_up=operation.step_up, uploads=operation.uploads
     )(view)
+
+
+def _answering(blp: Blueprint, operation: AnyOperation) -> Any:
+    """The decorator that documents and dumps a success."""
+    if operation.downloads:
+        return blp.response(operation.status, files.BYTES, **files.FILE)
+    if operation.answers is None:
+        return blp.response(operation.status)
+    return blp.response(operation.status, operation.answers, example=operation.example)

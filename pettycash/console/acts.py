@@ -23,7 +23,7 @@ from pettycash.console.reading import AnyOperation, Shown, dumped, id_of, read, 
 from pettycash.console.words import at
 from pettycash.runtime import errors
 from pettycash.services.foundation.uow import Uow
-from pettycash.web import problems
+from pettycash.web import files, problems
 from pettycash.web.door import AuthenticateAgain, SignInFirst
 from pettycash.web.etags import ChangedMeanwhile, Expected, Tagged
 from pettycash.web.idempotency import once
@@ -188,8 +188,9 @@ class Runner:
             if "_more" in request.form:
                 return self._again(form, key, uow)
         form.errors = {}
+        sent = files.taken(sent) if self.act.operation.uploads else sent
         try:
-            answer = once(self._key(), self._said(typed), lambda: self._act(key, sent))
+            answer = once(self._key(), self._said(typed, sent), lambda: self._act(key, sent))
         except (AuthenticateAgain, SignInFirst):
             raise
         except errors.PettycashError as refusal:
@@ -219,10 +220,14 @@ class Runner:
             if name.startswith("_") and name not in ("_csrf", "_more")
         ]
 
-    def _carried(self) -> dict[str, str]:
-        """What the form brought unseen; the version of a change goes its own way."""
+    def _carried(self) -> dict[str, Any]:
+        """What the form brought beside what was typed; a change's version goes its own way."""
         found = {name: request.form.get(f"_read.{name}", "") for name in self.act.sends}
-        return {name: value for name, value in found.items() if value and name != EXPECTED}
+        carried: dict[str, Any] = {
+            n: value for n, value in found.items() if value and n != EXPECTED
+        }
+        chosen = {name: file for name, file in request.files.items() if file.filename}
+        return carried | (chosen if self.act.operation.uploads else {})
 
     def _key(self) -> UUID:
         try:
@@ -230,10 +235,10 @@ class Runner:
         except ValueError as error:
             raise session.ForgedForm from error
 
-    def _said(self, typed: MultiDict[str, str]) -> bytes:
+    def _said(self, typed: MultiDict[str, str], sent: Mapping[str, Any]) -> bytes:
         about = sorted((n, v) for n, v in request.form.items() if n.startswith("_read."))
         said = json.dumps([request.path, sorted(typed.items(multi=True)), about])
-        return hashlib.sha256(said.encode()).digest()
+        return hashlib.sha256(said.encode() + sent.get("content", b"")).digest()
 
     def _act(self, key: Mapping[str, Any], sent: dict[str, Any]) -> Response:
         with unit() as uow:

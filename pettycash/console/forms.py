@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import marshmallow as ma
+from flask_smorest.fields import Upload
 from werkzeug.datastructures import MultiDict
 
 from pettycash.console.words import at, word
@@ -27,6 +28,9 @@ PLAIN_AMOUNT = re.compile(r"-?\d+(\.\d+)?")
 APART_AMOUNT = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?")
 
 ROWS_MAX = 100
+
+LEFT_OUT = object()
+"""Of a blank: the operation hears nothing of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,11 +136,11 @@ class Form:
         return found
 
     def read(
-        self, typed: MultiDict[str, str], carried: Mapping[str, str] | None = None
+        self, typed: MultiDict[str, str], carried: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """What was typed, as the operation's schema takes it; `values` keep it as it was.
 
-        `carried` is what the form brought unseen, such as a digest.
+        `carried` is what the form brought beside it: a digest, a file.
 
         Raises:
             ValidationError: what the schema refuses, and amounts that can't be read.
@@ -168,6 +172,8 @@ class Form:
             key = made.data_key or asked.name
             name = before + key
             kind = _kind(made, asked)
+            if kind == "file":
+                continue
             if kind == "rows":
                 rows = [
                     self._take(
@@ -178,24 +184,32 @@ class Form:
                 if any(rows):
                     data[key] = [row for row in rows if row]
                 continue
-            text = str(self.values.get(name, "")).strip()
-            if kind == "flag":
-                data[key] = text != ""
-            elif kind == "many":
-                if chosen := [each for each in several.get(name, [text]) if each]:
-                    data[key] = chosen
-            elif kind == "password":
-                data[key] = self.values.get(name, "")
-            elif text == "":
-                if self.clears and made.allow_none:
-                    data[key] = None
-            elif kind == "amount":
-                data[key] = _amount(text, name, wrong)
-            elif kind == "instant":
-                data[key] = self._instant(text, name, wrong)
-            else:
-                data[key] = text
+            found = self._value(kind, made, name, several.get(name, ()), wrong)
+            if found is not LEFT_OUT:
+                data[key] = found
         return data
+
+    def _value(
+        self,
+        kind: str,
+        made: ma.fields.Field[Any],
+        name: str,
+        several: Sequence[str],
+        wrong: dict[str, list[str]],
+    ) -> Any:
+        typed = self.values.get(name, "")
+        text = str(typed).strip()
+        if kind == "flag":
+            return text != ""
+        if kind == "many":
+            return [each for each in several or [text] if each] or LEFT_OUT
+        if kind == "password":
+            return typed
+        if text == "":
+            return None if self.clears and made.allow_none else LEFT_OUT
+        if kind == "amount":
+            return _amount(text, name, wrong)
+        return self._instant(text, name, wrong) if kind == "instant" else text
 
     def _instant(self, text: str, name: str, wrong: dict[str, list[str]]) -> str:
         try:
@@ -283,6 +297,7 @@ KINDS: Sequence[tuple[type[ma.fields.Field[Any]], str]] = (
     (ma.fields.Boolean, "flag"),
     (Day, "day"),
     (UtcDateTime, "instant"),
+    (Upload, "file"),
 )
 
 

@@ -33,7 +33,8 @@ from pettycash.console.guard import guard
 from pettycash.console.reading import AnyOperation, Shown, id_of, reaches, read, taking, unit
 from pettycash.runtime import clock, errors
 from pettycash.services.foundation.uow import Uow
-from pettycash.web.door import BODY_MAX_BYTES, UPLOAD_MAX_BYTES
+from pettycash.web import files
+from pettycash.web.door import BODY_MAX_BYTES, MULTIPART_OVERHEAD_BYTES, UPLOAD_MAX_BYTES
 
 LAST_DAYS = 90
 """A list begins so many days back, unless somebody takes that away."""
@@ -220,6 +221,21 @@ class Pages(flask.Blueprint):
         for each in acts:
             self._act(f"{path}{each.verb}/", each, operation, argument, title=title, facts=facts)
 
+    def file(self, path: str, operation: AnyOperation) -> None:
+        """A file to be saved; a picture is shown where no script of it can run."""
+
+        def view(**key: Any) -> Response:
+            with unit() as uow:
+                found, content = operation(uow, **key)
+            response = files.sent(found, content)
+            if found.content_type.startswith("image/"):
+                response.headers["Content-Disposition"] = "inline"
+            response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+            return response
+
+        view.__name__ = f"file_{operation.name.replace('.', '_')}"
+        self.page(path, operation)(view)
+
     def form(self, path: str, act: Act, *, title: str) -> None:
         """A form that makes something new."""
         self._act(path, act, None, "", title=lambda _shown: title, facts=())
@@ -250,8 +266,8 @@ class Pages(flask.Blueprint):
         def run(**key: Any) -> Response:
             return runner.run(key)
 
-        has_file = any(isinstance(f, ma.fields.Raw) for f in taking(act.operation).fields.values())
-        size = UPLOAD_MAX_BYTES if has_file else BODY_MAX_BYTES
+        size = UPLOAD_MAX_BYTES + MULTIPART_OVERHEAD_BYTES
+        size = size if act.operation.uploads else BODY_MAX_BYTES
         step_up = {"step_up": act.operation.step_up}
         self.page(path, act.operation, **step_up)(ask)
         self.page(path, act.operation, post=True, body_max_bytes=size, **step_up)(run)

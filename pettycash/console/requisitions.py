@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from uuid import UUID
 
 from flask import g
 
@@ -11,12 +10,12 @@ from pettycash.console.acts import Act
 from pettycash.console.columns import Table, age, badge, link, money, person, text, when, word
 from pettycash.console.forms import Choices, asks
 from pettycash.console.pages import Pages
-from pettycash.console.reading import Shown, read
+from pettycash.console.reading import Shown, id_of, read
 from pettycash.services.foundation.uow import Uow
 from pettycash.web.operations.approvals import inbox
 from pettycash.web.operations.ledger import books
 from pettycash.web.operations.reports.offers import OFFERS
-from pettycash.web.operations.requisitions import decisions, requisitions
+from pettycash.web.operations.requisitions import attachments, decisions, requisitions
 
 blp = Pages("requisitions", __name__, section="Requests")
 
@@ -164,6 +163,13 @@ ACTS = (
         prepare=total,
     ),
     Act(
+        operation=attachments.upload,
+        verb="attach",
+        label="Attach a receipt",
+        done="Attached.",
+        fields=(asks("file", "Receipt or photo", "PDF, picture, XLSX or CSV; at most 10 MiB."),),
+    ),
+    Act(
         operation=requisitions.recall,
         verb="recall",
         label="Take it back",
@@ -214,9 +220,10 @@ SUMMARY = (
 
 
 def story(uow: Uow, shown: Shown) -> Mapping[str, Any]:
-    """What happened to it, and the names in it."""
-    told = read(uow, requisitions.trail, requisition_id=UUID(shown["id"]), limit=200)
-    return {"trail": told["items"], "trail_people": told["people"]}
+    """What proves it, what happened to it, and the names in it."""
+    told = read(uow, requisitions.trail, requisition_id=id_of(shown), limit=200)
+    proofs = read(uow, attachments.list_all, requisition_id=id_of(shown), limit=200)
+    return {"trail": told["items"], "trail_people": told["people"], "proofs": proofs["items"]}
 
 
 blp.list(
@@ -284,6 +291,8 @@ blp.detail(
     more=story,
     template="requisitions/detail.html",
 )
+
+blp.file("/requisitions/<uuid:requisition_id>/attachments/<uuid:attachment_id>/", attachments.get)
 
 approvals = Pages("approvals", __name__, section="Approvals")
 approvals.list(
