@@ -200,7 +200,8 @@ class Form:
         typed = self.values.get(name, "")
         text = str(typed).strip()
         if kind == "flag":
-            return text != ""
+            is_filter = made.load_default is None
+            return LEFT_OUT if is_filter and text == "" else text != ""
         if kind == "many":
             return [each for each in several or [text] if each] or LEFT_OUT
         if kind == "password":

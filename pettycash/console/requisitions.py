@@ -28,6 +28,11 @@ def categories(uow: Uow) -> Choices:
     return [(each["category"], each["name"]) for each in found]
 
 
+def holding(_uow: Uow) -> Choices:
+    """A hold is put on or lifted."""
+    return [("true", "Put it on hold"), ("false", "Lift the hold")]
+
+
 def total(typed: dict[str, Any]) -> dict[str, Any]:
     """The amount is the sum of the lines; the service compares it with them."""
     try:
@@ -149,7 +154,7 @@ ACTS = (
         label="Hold or go on",
         done="Noted.",
         fields=(
-            asks("held", "It is on hold"),
+            asks("held", "What?", choices=holding),
             asks("comment", "Reason", is_long=True),
         ),
     ),
