@@ -69,6 +69,20 @@ class Act:
     """Values that a new form begins with."""
     prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     """Adds to what was typed what follows from it."""
+    leads: bool = False
+    """Whether its button leads to a page that is declared by itself (`Pages.steps`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """An act as it stands on a page with others."""
+
+    act: Act
+    said: str
+    """The sentence that stands in its way."""
+    form: Form
+    hidden: Sequence[tuple[str, str]]
+    action: str
 
 
 def form_for(uow: Uow, act: Act, shown: Shown) -> Form:
@@ -131,6 +145,8 @@ class Runner:
     facts: Sequence[Column]
     section: str
     path: str
+    around: Callable[[Uow, Shown, Mapping[str, Any]], Mapping[str, Any]] | None = None
+    """What else stands on its page."""
 
     def ask(self, key: Mapping[str, Any]) -> Response:
         with unit() as uow:
@@ -154,20 +170,24 @@ class Runner:
         hidden: list[tuple[str, str]] | None = None,
         **more: Any,
     ) -> Response:
-        page = render_template(
-            more.pop("template", self.act.template),
-            title=self.title(shown),
-            section=self.section,
-            act=self.act,
-            shown=shown,
-            people=shown.get("people", {}),
-            facts=self.facts,
-            form=form,
-            hidden=hidden_fields(self.act, shown) if hidden is None else hidden,
-            here=filled(self.path, key),
-            back=filled(self.path, key).rpartition(f"{self.act.verb}/")[0] or "/console/",
+        around = self.around(form.uow, shown, key) if self.around is not None else {}
+        here = filled(self.path, key)
+        told = {
+            "template": self.act.template,
+            "title": self.title(shown),
+            "section": self.section,
+            "act": self.act,
+            "shown": shown,
+            "people": shown.get("people", {}),
+            "facts": self.facts,
+            "form": form,
+            "hidden": hidden_fields(self.act, shown) if hidden is None else hidden,
+            "here": here,
+            "back": here.rpartition(f"{self.act.verb}/")[0] or "/console/",
+            **around,
             **more,
-        )
+        }
+        page = render_template(told.pop("template"), **told)
         return make_response(page, status)
 
     def run(self, key: Mapping[str, Any]) -> Response:
@@ -254,7 +274,7 @@ class Runner:
             answer = answer.answer if isinstance(answer, Tagged) else answer
             to = self.act.to
             if to and operation.answers is not None:
-                to = to.format(**dumped(operation, answer))
+                to = to.format(**place | dumped(operation, answer))
             to = to or filled(self.path, key).rpartition(f"{self.act.verb}/")[0] or "/console/"
             return session.see(f"{to}?done={self.act.verb}")
 

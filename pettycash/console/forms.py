@@ -50,6 +50,8 @@ class Field:
     autofocus: bool = False
     prefix: str = ""
     """What stands before what is typed, such as a currency."""
+    needed: bool = False
+    """Whether this page needs it, where the operation takes it in another way too."""
 
 
 def asks(name: str, label: str = "", hint: str = "", **options: Any) -> Field:
@@ -98,8 +100,13 @@ class Form:
     errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def inputs(self) -> list[Input]:
-        """All of it, in order."""
-        return [self._input(each, self.schema, "") for each in self.fields]
+        """All of it, in order; what has nothing to choose from is left out."""
+        found = [self._input(each, self.schema, "") for each in self.fields]
+        return [
+            each
+            for each in found
+            if each.choices or each.required or each.kind not in ("choice", "many")
+        ]
 
     def summary(self, inputs: Sequence[Input]) -> list[tuple[str, str]]:
         """Each error with the id of its field; those of no field have none."""
@@ -118,7 +125,7 @@ class Form:
             label=asked.label or word(asked.name.removesuffix("_id")),
             hint=asked.hint,
             kind=_kind(made, asked),
-            required=made.required,
+            required=made.required or asked.needed,
             longest=_longest(made),
             value=self.values.get(name, ""),
             errors=self.errors.get(name, ()),

@@ -1,9 +1,10 @@
 """What stands around every page: forms are not forged, content has a policy, refusals are pages."""
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, make_response, request
 
 from pettycash.console import errors, session
 from pettycash.runtime.errors import NotAuthenticated
+from pettycash.web.admission import operation_of
 from pettycash.web.door import AuthenticateAgain
 
 CONTENT_POLICY = (
@@ -23,9 +24,16 @@ def guard(blueprint: Blueprint) -> Blueprint:
 def _refuse(error: Exception) -> Response:
     if isinstance(error, AuthenticateAgain):
         return session.ask_again()
+    if isinstance(error, NotAuthenticated) and _is_tick():
+        return make_response("", 401)
     if isinstance(error, NotAuthenticated) and request.endpoint != session.SIGN_IN:
         return session.ask_to_sign_in(error)
     return errors.of(error)
+
+
+def _is_tick() -> bool:
+    found = operation_of(current_app, request.endpoint or "", request.method)
+    return found is not None and found.is_tick
 
 
 def _secure(response: Response) -> Response:

@@ -26,7 +26,7 @@ from flask import Response, g, make_response, render_template, request
 from werkzeug.datastructures import MultiDict
 
 from pettycash.console import forms, session
-from pettycash.console.acts import Act, Runner, filled, form_for, hidden_fields
+from pettycash.console.acts import Act, Runner, Step, filled, form_for, hidden_fields
 from pettycash.console.columns import Column, Table
 from pettycash.console.forms import Field, Form
 from pettycash.console.guard import guard
@@ -183,19 +183,23 @@ class Pages(flask.Blueprint):
         tables: Sequence[Table] = (),
         acts: Sequence[Act] = (),
         made_by: Act | None = None,
+        after: Sequence[Act] = (),
         offers: AnyOperation | None = None,
         more: Callable[[Uow, Shown], Mapping[str, Any]] | None = None,
         amount: str = "amount",
         template: str = "detail.html",
     ) -> None:
-        """A thing: its facts, what belongs to it, what one may do with it, its story."""
+        """A thing: its facts, what belongs to it, what one may do with it, its story.
+
+        `after` are acts of other pages that lead here.
+        """
         argument = path.rpartition("<")[2].partition(">")[0].rpartition(":")[2]
         place = f"/console{path}"
 
         def view(**key: Any) -> Response:
             with unit() as uow:
                 shown = read(uow, operation, **key)
-                offered = _offered(uow, offers, {argument: id_of(shown)}, acts)
+                offered = _offered(_refusals(uow, offers, {argument: id_of(shown)}), acts)
                 inline = [each for each, said in offered if each.inline and not said]
                 page = render_template(
                     template,
@@ -211,7 +215,7 @@ class Pages(flask.Blueprint):
                     inline=inline,
                     form=form_for(uow, inline[0], {}) if inline else None,
                     hidden=hidden_fields(inline[0], shown) if inline else [],
-                    done=_done([*acts, *([made_by] if made_by else [])]),
+                    done=_done([*acts, *after, *([made_by] if made_by else [])]),
                     **(more(uow, shown) if more else {}),
                 )
             return make_response(page)
@@ -219,7 +223,83 @@ class Pages(flask.Blueprint):
         view.__name__ = f"detail_{operation.name.replace('.', '_')}"
         self.page(path, operation)(view)
         for each in acts:
-            self._act(f"{path}{each.verb}/", each, operation, argument, title=title, facts=facts)
+            if not each.leads:
+                self._act(
+                    f"{path}{each.verb}/", each, operation, argument, title=title, facts=facts
+                )
+
+    def steps(
+        self,
+        path: str,
+        operation: AnyOperation,
+        *,
+        door: AnyOperation,
+        title: Callable[[Shown], str],
+        acts: Sequence[Act],
+        template: str,
+        offers: AnyOperation | None = None,
+        more: Callable[[Uow, Shown], Mapping[str, Any]] | None = None,
+    ) -> None:
+        """A page of acts that follow each other; what one of them refuses is said there too.
+
+        `door` is the operation that opens it; the path ends in the page's own word.
+        """
+        argument = path.rpartition("<")[2].partition(">")[0].rpartition(":")[2]
+        place = f"/console{path}"
+
+        def around(uow: Uow, shown: Shown, key: Mapping[str, Any]) -> dict[str, Any]:
+            here = filled(place, key)
+            refused = _refusals(uow, offers, {argument: id_of(shown)})
+            found = {
+                each.verb: Step(
+                    act=each,
+                    said=said,
+                    form=form_for(uow, each, shown),
+                    hidden=hidden_fields(each, shown),
+                    action=f"{here}{each.verb}/",
+                )
+                for each, said in _offered(refused, acts)
+            }
+            why = {each.verb: refused.get(each.operation.name) for each in acts}
+            back = here.rstrip("/").rpartition("/")[0] + "/"
+            return {
+                "steps": found,
+                "why": {verb: refusal.detail for verb, refusal in why.items() if refusal},
+                "here": here,
+                "back": back,
+                "people": shown.get("people", {}),
+                "done": _done(acts),
+                "template": template,
+                **(more(uow, shown) if more else {}),
+            }
+
+        def view(**key: Any) -> Response:
+            with unit() as uow:
+                shown = read(uow, operation, **key)
+                told = around(uow, shown, key)
+                page = render_template(
+                    told.pop("template"),
+                    title=title(shown),
+                    section=self.section,
+                    shown=shown,
+                    act=None,
+                    form=None,
+                    **told,
+                )
+            return make_response(page)
+
+        view.__name__ = f"steps_{door.name.replace('.', '_')}"
+        self.page(path, door)(view)
+        for each in acts:
+            self._act(
+                f"{path}{each.verb}/",
+                each,
+                operation,
+                argument,
+                title=title,
+                facts=(),
+                around=around,
+            )
 
     def file(self, path: str, operation: AnyOperation) -> None:
         """A file to be saved; a picture is shown where no script of it can run."""
@@ -249,6 +329,7 @@ class Pages(flask.Blueprint):
         *,
         title: Callable[[Shown], str],
         facts: Sequence[Column],
+        around: Callable[[Uow, Shown, Mapping[str, Any]], Mapping[str, Any]] | None = None,
     ) -> None:
         runner = Runner(
             act=act,
@@ -258,6 +339,7 @@ class Pages(flask.Blueprint):
             facts=facts,
             section=self.section,
             path=f"/console{path}",
+            around=around,
         )
 
         def ask(**key: Any) -> Response:
@@ -306,18 +388,23 @@ def _following(cursor: str | None) -> str:
     return f"{request.path}?{urlencode([*rest, ('cursor', cursor)])}"
 
 
+def _refusals(
+    uow: Uow, offers: AnyOperation | None, key: Mapping[str, Any]
+) -> Mapping[str, errors.PettycashError | None]:
+    """By operation, what stands in its way now."""
+    if offers is None:
+        return {}
+    return {each.operation: each.refusal for each in offers(uow, **key)["items"]}
+
+
 def _offered(
-    uow: Uow, offers: AnyOperation | None, key: Mapping[str, Any], acts: Sequence[Act]
+    refused: Mapping[str, errors.PettycashError | None], acts: Sequence[Act]
 ) -> list[tuple[Act, str]]:
     """The acts that are there, each with the sentence that stands in its way.
 
     What a role or a state refuses is not there; of segregation and pauses people are told.
     """
     found: list[tuple[Act, str]] = []
-    refused: Mapping[str, errors.PettycashError | None] = {}
-    if offers is not None:
-        answer = offers(uow, **key)
-        refused = {each.operation: each.refusal for each in answer["items"]}
     for act in acts:
         if act.operation.name in refused:
             refusal = refused[act.operation.name]

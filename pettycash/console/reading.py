@@ -58,6 +58,11 @@ def read(uow: Uow, operation: AnyOperation, **arguments: Any) -> Any:
     return shown if tag is None else shown | {"_version": tag}
 
 
+def listed(uow: Uow, operation: AnyOperation, **query: Any) -> Any:
+    """A page of a list for a query as an address has it; its `items` are what is shown."""
+    return read(uow, operation, **taking(operation).load(query))
+
+
 def dumped(operation: AnyOperation, answer: Any) -> dict[str, Any]:
     """An answer by the operation's schema."""
     assert operation.answers is not None

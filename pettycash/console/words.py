@@ -3,6 +3,7 @@
 What comes in is what the API would answer: amounts are decimal strings, instants RFC 3339.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -33,7 +34,19 @@ TONES: Mapping[str, str] = {
         "waits",
     ),
     **dict.fromkeys(
-        ("executing", "in_progress", "sent", "in_payment", "funded", "processing", "running"),
+        (
+            "executing",
+            "in_progress",
+            "queued",
+            "sending",
+            "accepted",
+            "sent",
+            "in_payment",
+            "funded",
+            "processing",
+            "running",
+            "live",
+        ),
         "moves",
     ),
     **dict.fromkeys(
@@ -46,6 +59,8 @@ TONES: Mapping[str, str] = {
             "approved",
             "confirmed",
             "received",
+            "settled",
+            "verified",
             "matched",
             "succeeded",
             "reviewed",
@@ -88,6 +103,9 @@ NAMES: Mapping[str, str] = {
     "cfo": "CFO",
     "ceo": "CEO",
     "fpa": "FP&A",
+    "totp": "Authenticator app",
+    "otp": "Code",
+    "ok": "OK",
     "hq": "Head office",
     "id": "Id",
 }
@@ -110,7 +128,7 @@ def tone(value: Any) -> str:
     text = str(value)
     if text in TONES:
         return TONES[text]
-    return "waits" if text.startswith("pending") else "plain"
+    return "waits" if text.startswith("pending") else "other"
 
 
 def money(value: Any, currency: str | None = None) -> str:
@@ -166,6 +184,11 @@ def person(value: Any, people: Mapping[str, str] | None = None) -> str:
     return (people or {}).get(str(value)) or "Somebody"
 
 
+def indented(value: Any) -> str:
+    """An object as JSON, a member a line."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
 def at(item: Any, path: str) -> Any:
     """A member of an answer, by its path: `approval.policy.name`, `lines.0.amount`."""
     found = item
@@ -181,6 +204,6 @@ def at(item: Any, path: str) -> Any:
 
 def install(application: Flask) -> None:
     """Give templates these words."""
-    for each in (word, tone, money, when, day, age, person, at):
+    for each in (word, tone, money, when, day, age, person, indented, at):
         application.jinja_env.filters[each.__name__] = each
     application.jinja_env.globals["ICONS"] = ICONS

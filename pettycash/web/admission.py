@@ -123,6 +123,8 @@ def admit() -> None:
     _read_body(described)
     if token:
         _admit(described, token)
+    if described.by_cookie and described.counts_codes and request.method not in limits.READS:
+        _count_codes(described)
     g.admitted = described.name
 
 
@@ -143,6 +145,11 @@ def current_actor() -> Actor:
     if actor is None:
         raise SignInFirst
     return actor
+
+
+def reads_are_logged(actor: Actor) -> bool:
+    """Whether each read of somebody is in the security log."""
+    return actor.has(Role.AUDITOR)
 
 
 def client_info() -> ClientInfo:
@@ -207,7 +214,7 @@ def _admit(described: Entry, token: str) -> None:
     # A machine client has one allowance, for however many people it acts.
     g.limited_as = f"client:{actor.client_id}" if actor.client_id else f"person:{actor.user_id}"
     db.set_scope(company_id=actor.company_id, actor_id=actor.user_id, api_key_id=actor.client_id)
-    is_audited = actor.has(Role.AUDITOR) and request.method == "GET"
+    is_audited = reads_are_logged(actor) and request.method == "GET"
     if refusal is not None or is_audited:
         # In a transaction of its own: what the view does must not undo it.
         with db.transaction() as session:
