@@ -96,3 +96,4 @@ serve(
 serve(RELEASES, "/<uuid:payment_id>/assign_executor/", post=releases.assign_executor)
 serve(RELEASES, "/<uuid:payment_id>/unlock_release/", post=releases.unlock_release)
 serve(RELEASES, "/<uuid:payment_id>/acknowledge/", post=releases.acknowledge)
+serve(RELEASES, "/<uuid:payment_id>/witnesses/", get=releases.witnesses)

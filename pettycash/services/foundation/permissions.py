@@ -164,6 +164,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "payments.assign_executor": _roles(R.TREASURY, R.CFO),
     "payments.unlock_release": _roles(R.TREASURY, R.CFO),
     "payments.acknowledge": REQUESTERS,
+    "payments.witnesses": _roles(R.CUSTODIAN),
     "payments.reconcile": _roles(R.TREASURY, R.GROUP_FINANCE_MANAGER, R.CFO),
     "payments.record_variance": _roles(R.TREASURY, R.GROUP_FINANCE_MANAGER, R.CUSTODIAN),
     "payments.requery": _roles(R.OPERATOR, R.TREASURY),

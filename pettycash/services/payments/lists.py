@@ -169,7 +169,8 @@ def _execution(
     }
 
 
-def _of_payments(actor: Actor, payment_id: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
+def of_payments(actor: Actor, payment_id: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
+    """Rows that belong to payments within scope."""
     if visibility.sees_company(actor):
         return true()
     return payment_id.in_(select(Payment.id).where(visibility.payments(actor)))
@@ -180,7 +181,7 @@ EXECUTIONS = Listing(
     query=select(PaymentExecution, PaymentAttempt).join(
         PaymentAttempt, PaymentAttempt.execution_id == PaymentExecution.id
     ),
-    scope=lambda actor: _of_payments(actor, PaymentExecution.payment_id),
+    scope=lambda actor: of_payments(actor, PaymentExecution.payment_id),
     filters={
         "payment_id": exact(PaymentExecution.payment_id),
         "executor_id": many(PaymentExecution.executor_id),
@@ -225,7 +226,7 @@ EXECUTIONS = Listing(
 TRANSACTIONS = Listing(
     name="payments.transactions",
     query=select(PaymentTransaction),
-    scope=lambda actor: _of_payments(actor, PaymentTransaction.payment_id),
+    scope=lambda actor: of_payments(actor, PaymentTransaction.payment_id),
     filters={
         "payment_id": exact(PaymentTransaction.payment_id),
         "request_type": many(PaymentTransaction.request_type),

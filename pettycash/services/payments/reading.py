@@ -5,20 +5,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash.models.payments import (
-    Payment,
-    PaymentReconciliation,
-)
-from pettycash.models.releases import (
-    CashAcknowledgement,
-    ReleaseChallenge,
-    ReleaseGrant,
-)
+from pettycash.models.imprest import Store
+from pettycash.models.payments import Payment, PaymentReconciliation
+from pettycash.models.releases import CashAcknowledgement
 from pettycash.models.requisitions import Requisition
-from pettycash.runtime import db, settings
+from pettycash.runtime import db
 from pettycash.runtime.rails import Method
 from pettycash.runtime.sanitising import mask_phone, sanitise
 from pettycash.services.foundation import listings, visibility
@@ -26,9 +20,7 @@ from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import facts
 from pettycash.services.releases import lines
-
-_Release = tuple[ReleaseChallenge, ReleaseGrant | None] | None
-"""The newest code that was asked for, and what it granted."""
+from pettycash.services.releases import reading as release_reading
 
 MOBILE = frozenset({Method.MPESA, Method.AIRTEL_MONEY, Method.MTN_MOMO})
 
@@ -89,7 +81,7 @@ def detail(uow: Uow, *, payment_id: UUID) -> tuple[dict[str, Any], str]:
     if row is None:
         raise visibility.PaymentNotFound
     payment, requisition, fact = row
-    release = _newest_release(session, payment_id)
+    release = release_reading.newest(session, payment_id)
     shown = summary(payment, requisition, fact, uow.actor)
     shown["lines"] = lines.of_payment(
         amount=payment.amount,
@@ -98,7 +90,11 @@ def detail(uow: Uow, *, payment_id: UUID) -> tuple[dict[str, Any], str]:
         method=payment.method,
         destination=shown["destination"],
     )
-    shown["release"] = _told(release, what=shown["lines"], now=uow.now)
+    shown["release"] = release_reading.to_response(
+        session, release, lines=shown["lines"], now=uow.now
+    )
+    store = session.get_one(Store, payment.store_id)
+    shown |= {"fund_id": store.fund_id, "store_name": store.name}
     signed = _newest_acknowledgement(session, payment)
     shown["acknowledgement"] = _acknowledged(signed)
     return shown, _tag(payment, release, signed, is_matched=fact is not None)
@@ -123,57 +119,27 @@ def version_tag(session: Session, payment: Payment) -> str:
     fact = session.execute(
         select(PaymentReconciliation.id).where(PaymentReconciliation.payment_id == payment.id)
     ).scalar_one_or_none()
-    release = _newest_release(session, payment.id)
+    release = release_reading.newest(session, payment.id)
     signed = _newest_acknowledgement(session, payment)
     return _tag(payment, release, signed, is_matched=fact is not None)
 
 
 def _tag(
     payment: Payment,
-    release: _Release,
+    release: release_reading.Release,
     signed: CashAcknowledgement | None,
     *,
     is_matched: bool,
 ) -> str:
-    codes = "0"
-    if release is not None:
-        challenge, grant = release
-        spent = grant is not None and grant.spent_at is not None
-        codes = (
-            f"{challenge.id.hex[-12:]}{challenge.state.value[0]}{challenge.tries}"
-            f"{challenge.sends}{int(spent)}"
-        )
     tries = "" if signed is None else f".{signed.tries}"
-    return f"{payment.version}.{codes}.{int(is_matched)}{tries}"
+    return f"{payment.version}.{release_reading.tag(release)}.{int(is_matched)}{tries}"
 
 
 def release_of(session: Session, *, payment_id: UUID, now: datetime) -> dict[str, Any] | None:
     """The lines of the newest challenge, and where it stands; None where nobody asked for one."""
     payment = session.get_one(Payment, payment_id)
-    return _told(_newest_release(session, payment_id), what=facts.lines_of(payment), now=now)
-
-
-def _told(release: _Release, *, what: tuple[str, str, str], now: datetime) -> dict[str, Any] | None:
-    if release is None:
-        return None
-    challenge, grant = release
-    return {
-        "lines": what,
-        "executor_id": challenge.executor_id,
-        "state": challenge.state,
-        "end_cause": challenge.end_cause,
-        "requested_at": challenge.created_at,
-        "otp_sent_timestamp": challenge.sent_at,
-        "expires_at": challenge.expires_at,
-        "tries_left": max(0, settings.current().code_tries_max - challenge.tries),
-        "otp_verified": grant is not None,
-        "otp_verified_timestamp": challenge.verified_at,
-        "grant_expires_at": grant.expires_at if grant else None,
-        "is_spendable": grant is not None
-        and grant.spent_at is None
-        and challenge.end_cause is None
-        and grant.expires_at > now,
-    }
+    release = release_reading.newest(session, payment_id)
+    return release_reading.to_response(session, release, lines=facts.lines_of(payment), now=now)
 
 
 def _newest_acknowledgement(session: Session, payment: Payment) -> CashAcknowledgement | None:
@@ -200,18 +166,3 @@ def _acknowledged(row: CashAcknowledgement | None) -> dict[str, Any] | None:
         "witness_id": row.witness_id,
         "witnessed_at": row.witnessed_at,
     }
-
-
-NEWEST_RELEASE = (
-    select(ReleaseChallenge, ReleaseGrant)
-    .outerjoin(ReleaseGrant, ReleaseGrant.challenge_id == ReleaseChallenge.id)
-    .where(ReleaseChallenge.subject_id == bindparam("payment_id"))
-    .order_by(ReleaseChallenge.sequence.desc())
-    .limit(1)
-    .execution_options(**db.PREPARED)
-)
-
-
-def _newest_release(session: Session, payment_id: UUID) -> _Release:
-    row = session.execute(NEWEST_RELEASE, {"payment_id": payment_id}).one_or_none()
-    return None if row is None else (row[0], row[1])

@@ -4,11 +4,12 @@ The custodian keeps a picture of what was signed and names who stood by; that pe
 their own sign-in, and the cash is paid (control.md §5).
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from pettycash.models.access import Membership, User
@@ -17,7 +18,7 @@ from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.releases import CashAcknowledgement, PaymentExecution
 from pettycash.runtime import errors, money
 from pettycash.runtime.rails import Method
-from pettycash.services.foundation import duties, images, rail_limits, security_log
+from pettycash.services.foundation import duties, images, rail_limits, security_log, visibility
 from pettycash.services.foundation.duties import Duty
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import cash, facts
@@ -25,6 +26,7 @@ from pettycash.services.payments.facts import LockedAttempt
 from pettycash.services.requisitions import attachments
 
 BYTES_MAX = 500_000
+WITNESSES_MAX = 200
 
 
 class NotASignature(errors.RuleViolation):
@@ -158,18 +160,41 @@ def by_custodian(
     return [(row[0], row[1], row[2], row[3], Decimal(row[4] or 0)) for row in rows]
 
 
+def witnesses(uow: Uow, *, payment_id: UUID) -> Sequence[User]:
+    """The members who may stand by when this cash is signed for, those of the fund's branch first.
+
+    Raises:
+        as `cash.kept`.
+    """
+    payment = visibility.payment(uow, payment_id=payment_id)
+    cash.check_kept(uow, payment)
+    branch = select(Fund.branch_id).join(Store, Store.fund_id == Fund.id)
+    is_near = Membership.branch_id == branch.where(Store.id == payment.store_id).scalar_subquery()
+    query = _members().where(User.id.not_in(_apart(uow.session, payment)))
+    query = query.order_by(is_near.desc().nulls_last(), User.display_name, User.id)
+    return uow.session.execute(query.limit(WITNESSES_MAX)).scalars().all()
+
+
 def _may_witness(session: Session, payment: Payment, *, user_id: UUID) -> bool:
+    member = session.execute(_members().where(User.id == user_id))
+    return user_id not in _apart(session, payment) and member.first() is not None
+
+
+def _members() -> Select[User]:
+    return (
+        select(User)
+        .join(Membership, Membership.user_id == User.id)
+        .where(Membership.is_active, User.is_active)
+    )
+
+
+def _apart(session: Session, payment: Payment) -> frozenset[UUID]:
+    """Custodian, requester and recipient."""
     known = duties.holders(session, requisition_id=payment.requisition_id)
     # Also who released it, though somebody else keeps the fund by now.
-    out = facts.custodians(session, payment).union(
+    return frozenset(facts.custodians(session, payment)).union(
         *(known[each] for each in (Duty.REQUESTER, Duty.RECIPIENT, Duty.RELEASER))
     )
-    member = session.execute(
-        select(Membership.id)
-        .join(User, User.id == Membership.user_id)
-        .where(Membership.user_id == user_id, Membership.is_active, User.is_active)
-    )
-    return user_id not in out and member.first() is not None
 
 
 def _check_limit(session: Session, locked: LockedAttempt) -> None:

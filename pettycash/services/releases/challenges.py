@@ -419,17 +419,27 @@ def _revoke_grants(
         end_challenge(session, challenge=challenge, cause=cause, at=now)
 
 
-def _count_sends(session: Session, *, subject: ReleaseSubject, now: datetime) -> None:
-    limits = settings.current()
-    window = timedelta(seconds=limits.code_sends_window_seconds)
-    sent = session.execute(
+def sends_within_window(
+    session: Session, *, subject_id: UUID, now: datetime
+) -> tuple[int, datetime | None]:
+    """How many codes were asked for within the window that limits them, and the first of them."""
+    window = timedelta(seconds=settings.current().code_sends_window_seconds)
+    row = session.execute(
         select(func.count(), func.min(ChallengeSend.created_at))
         .select_from(ChallengeSend)
         .join(ReleaseChallenge, ReleaseChallenge.id == ChallengeSend.challenge_id)
-        .where(about(subject), ChallengeSend.created_at > now - window)
+        .where(ReleaseChallenge.subject_id == subject_id, ChallengeSend.created_at > now - window)
     ).one()
-    if sent[0] >= limits.code_sends_max:
-        wait = (sent[1] + window - now).total_seconds()
+    return row[0], row[1]
+
+
+def _count_sends(session: Session, *, subject: ReleaseSubject, now: datetime) -> None:
+    limits = settings.current()
+    sent, first = sends_within_window(session, subject_id=subject.id, now=now)
+    if sent >= limits.code_sends_max:
+        assert first is not None, "what was sent has its time"
+        window = timedelta(seconds=limits.code_sends_window_seconds)
+        wait = (first + window - now).total_seconds()
         raise TooManyCodes(retry_after_seconds=max(1, int(wait) + 1))
 
 

@@ -62,7 +62,9 @@ EXAMPLE_RELEASE: dict[str, Any] = {
     "requested_at": "2026-11-20T08:01:00+00:00",
     "otp_sent_timestamp": "2026-11-20T08:01:01+00:00",
     "expires_at": "2026-11-20T08:06:01+00:00",
+    "awaits_code": True,
     "tries_left": 5,
+    "sends_left": 2,
     "otp_verified": False,
     "otp_verified_timestamp": None,
     "grant_expires_at": None,
@@ -72,6 +74,7 @@ EXAMPLE_RELEASE: dict[str, Any] = {
 EXAMPLE_VERIFIED: dict[str, Any] = {
     **EXAMPLE_RELEASE,
     "state": "verified",
+    "awaits_code": False,
     "tries_left": 4,
     "otp_verified": True,
     "otp_verified_timestamp": "2026-11-20T08:02:00+00:00",
@@ -81,6 +84,8 @@ EXAMPLE_VERIFIED: dict[str, Any] = {
 
 EXAMPLE_DETAIL: dict[str, Any] = {
     **EXAMPLE_PAYMENT,
+    "fund_id": ID.format(7),
+    "store_name": "M-Pesa float of Westlands",
     "lines": EXAMPLE_LINES,
     "release": None,
     "acknowledgement": None,

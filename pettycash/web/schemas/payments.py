@@ -115,7 +115,13 @@ class ReleaseSchema(Schema):
     requested_at = UtcDateTime(dump_only=True)
     otp_sent_timestamp = UtcDateTime(dump_only=True, allow_none=True)
     expires_at = UtcDateTime(dump_only=True)
+    awaits_code = ma.fields.Boolean(
+        dump_only=True, metadata={"description": "Whether its executor may send the code now."}
+    )
     tries_left = ma.fields.Integer(dump_only=True)
+    sends_left = ma.fields.Integer(
+        dump_only=True, metadata={"description": "How often a code may still be asked for now."}
+    )
     otp_verified = ma.fields.Boolean(dump_only=True)
     otp_verified_timestamp = UtcDateTime(dump_only=True, allow_none=True)
     grant_expires_at = UtcDateTime(dump_only=True, allow_none=True)
@@ -148,6 +154,8 @@ class PaymentDetailSchema(PaymentSchema):
     """A payment with the state of its release and, of cash, of its acknowledgement."""
 
     people = People(required=False)
+    fund_id = ma.fields.UUID(dump_only=True)
+    store_name = ma.fields.String(dump_only=True)
     lines = _lines()
     release = ma.fields.Nested(ReleaseSchema, dump_only=True, allow_none=True)
     acknowledgement = ma.fields.Nested(ShownAcknowledgementSchema, dump_only=True, allow_none=True)
@@ -229,6 +237,19 @@ class AcknowledgementSchema(Schema):
             )
         if ("signature" in data) is not ("witness_id" in data):
             raise ma.ValidationError("A signature needs a witness.", "witness_id")
+
+
+class WitnessSchema(Schema):
+    """A member who may stand by."""
+
+    id = ma.fields.UUID(dump_only=True)
+    display_name = ma.fields.String(dump_only=True)
+
+
+class WitnessesSchema(Schema):
+    """The members who may stand by when cash is signed for."""
+
+    items = ma.fields.List(ma.fields.Nested(WitnessSchema), dump_only=True)
 
 
 class EvidenceSchema(Schema):

@@ -2,9 +2,11 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from pettycash.models.access import User
 from pettycash.models.payments import IllegalTransition
 from pettycash.services import payments
 from pettycash.services.foundation.duties import ApprovalVoid, NotSeparate
@@ -13,7 +15,7 @@ from pettycash.services.foundation.uow import Uow
 from pettycash.services.foundation.visibility import PaymentNotFound
 from pettycash.services.ledger.posting import InsufficientFunds
 from pettycash.services.operations.pauses import Paused
-from pettycash.services.payments import reading
+from pettycash.services.payments import reading, signatures
 from pettycash.services.payments.cash import (
     AcknowledgementExpired,
     AcknowledgementTriesExhausted,
@@ -71,6 +73,7 @@ from pettycash.web.schemas.payments import (
     ExecutorSchema,
     PaymentDetailSchema,
     ReleaseSchema,
+    WitnessesSchema,
 )
 
 NOT_YOU = (NotSeparate, TreasuryFirst)
@@ -251,3 +254,18 @@ def acknowledge(uow: Uow, /, *, payment_id: UUID, **facts: Any) -> Tagged:
     else:
         payments.resend_acknowledgement(uow, **about)
     return shown(uow, payment_id)
+
+
+@operation(
+    "payments.witnesses",
+    answers=WitnessesSchema,
+    example={
+        "items": [
+            {"id": shapes.EXAMPLE_RELEASE["executor_id"], "display_name": "Cashier, Westlands"}
+        ]
+    },
+)
+@refuses(NotCash, NotSeparate, PaymentNotFound)
+def witnesses(uow: Uow, *, payment_id: UUID) -> dict[str, Sequence[User]]:
+    """List who may stand by as its recipient signs for cash, those of the fund's branch first."""
+    return {"items": signatures.witnesses(uow, payment_id=payment_id)}
