@@ -6,11 +6,13 @@ import marshmallow as ma
 
 from pettycash.models.imprest import StoreKind
 from pettycash.runtime.money import Currency
+from pettycash.services.imprest.funds.lists import Level
 from pettycash.web.schemas.fields import (
     Amount,
     Choice,
     Day,
     Name,
+    People,
     Schema,
     Text,
     UtcDateTime,
@@ -54,7 +56,18 @@ class FundSchema(FundLimitsSchema):
     current_balance = Amount(dump_only=True, metadata={"description": "The sum of its stores."})
     available = Amount(dump_only=True, metadata={"description": "Less what is held."})
     needs_replenishment = ma.fields.Boolean(dump_only=True)
+    level = Choice(
+        Level,
+        dump_only=True,
+        metadata={"description": "`low` below the reorder level, `critical` below half of it."},
+    )
     created_at = UtcDateTime(dump_only=True)
+
+
+class FundDetailSchema(FundSchema):
+    """A fund with the names of its custodians."""
+
+    people = People()
 
 
 class FundChangeSchema(Schema):
@@ -179,6 +192,7 @@ EXAMPLE_FUND: dict[str, Any] = {
     "current_balance": "38500.00",
     "available": "37000.00",
     "needs_replenishment": False,
+    "level": "ok",
     "created_at": "2026-11-02T06:00:00+00:00",
 }
 EXAMPLE_NEW_STORE: dict[str, Any] = {

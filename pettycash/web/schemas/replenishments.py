@@ -10,11 +10,13 @@ from pettycash.web.schemas.fields import (
     Amount,
     Choice,
     Code,
+    People,
     Schema,
     Text,
     UtcDateTime,
 )
 from pettycash.web.schemas.funds import EXAMPLE_IDENTITY
+from pettycash.web.schemas.payments import ReleaseSchema
 
 
 class ReplenishmentSchema(Schema):
@@ -65,6 +67,20 @@ class ReplenishmentSchema(Schema):
         dump_only=True,
         metadata={"description": "Of a short delivery, what two people gave up."},
     )
+
+
+class ReplenishmentDetailSchema(ReplenishmentSchema):
+    """A replenishment with the names in it and the state of its release."""
+
+    fund_name = ma.fields.String(dump_only=True)
+    store_name = ma.fields.String(dump_only=True)
+    in_transit = Amount(
+        dump_only=True,
+        zero=True,
+        metadata={"description": "Funded, and neither received nor given up."},
+    )
+    release = ma.fields.Nested(ReleaseSchema, dump_only=True, allow_none=True)
+    people = People()
 
 
 class ReplenishmentReasonSchema(Schema):
@@ -191,4 +207,11 @@ EXAMPLE_GRANT = {
     "executor_id": _ID.format(6),
     "verified_at": "2026-11-20T09:31:00+00:00",
     "expires_at": "2026-11-20T09:36:00+00:00",
+}
+EXAMPLE_DETAIL = EXAMPLE_REPLENISHMENT | {
+    "fund_name": "Karen petty cash",
+    "store_name": "Karen cash drawer",
+    "in_transit": "0.00",
+    "release": None,
+    "people": {_ID.format(4): "Cashier, Westlands"},
 }

@@ -9,6 +9,7 @@ from pettycash.runtime.money import Currency
 from pettycash.web.schemas.fields import (
     Amount,
     Choice,
+    People,
     Schema,
     Text,
     UtcDateTime,
@@ -83,6 +84,14 @@ class VarianceSchema(Schema):
     updated_at = UtcDateTime(dump_only=True)
 
 
+class VarianceDetailSchema(VarianceSchema):
+    """A variance with its payment's number and the names in it."""
+
+    payment_number = ma.fields.String(dump_only=True, allow_none=True)
+    store_name = ma.fields.String(dump_only=True)
+    people = People()
+
+
 _ID = "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f3{:03d}"
 
 EXAMPLE_RECORD: dict[str, Any] = {
@@ -124,4 +133,9 @@ EXAMPLE_REJECTED_VARIANCE = EXAMPLE_VARIANCE | {
     "decided_by_id": _ID.format(6),
     "decided_at": "2026-11-20T09:00:00+00:00",
     "decision_reason": "That fee is of another payment",
+}
+EXAMPLE_VARIANCE_DETAIL = EXAMPLE_VARIANCE | {
+    "payment_number": "PAY-2026-000123",
+    "store_name": "Karen cash drawer",
+    "people": {_ID.format(5): "Treasury officer"},
 }

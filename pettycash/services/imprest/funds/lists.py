@@ -1,6 +1,8 @@
 """Lists of funds and of the stores that their money lies in."""
 
 from collections.abc import Sequence
+from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import select
@@ -23,6 +25,20 @@ from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest.funds.balances import sums
 
 
+class Level(StrEnum):
+    """How a fund stands: `low` below its reorder level, `critical` below half of it."""
+
+    OK = "ok"
+    LOW = "low"
+    CRITICAL = "critical"
+
+
+def _level(available: Decimal | int, fund: Fund) -> Level:
+    if available >= fund.reorder_level:
+        return Level.OK
+    return Level.LOW if available * 2 >= fund.reorder_level else Level.CRITICAL
+
+
 def to_response(session: Session, found: Sequence[Fund]) -> list[dict[str, Any]]:
     """Funds with what they hold."""
     totals = sums(session, [each.id for each in found])
@@ -35,6 +51,7 @@ def to_response(session: Session, found: Sequence[Fund]) -> list[dict[str, Any]]
                 "current_balance": balance,
                 "available": balance - held,
                 "needs_replenishment": balance - held < fund.reorder_level,
+                "level": _level(balance - held, fund),
             }
         )
     return answers

@@ -144,6 +144,11 @@ def write_off_rest(uow: Uow, *, replenishment_id: UUID) -> Replenishment:
     return found
 
 
+def in_transit(found: Replenishment) -> Decimal:
+    """What was funded and neither received nor given up."""
+    return Decimal(0) if found.funded_at is None else _missing(found)
+
+
 def _missing(found: Replenishment) -> Decimal:
     funded = found.approved_amount
     if funded is None:

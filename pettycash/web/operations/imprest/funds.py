@@ -9,7 +9,7 @@ from pettycash.models.imprest import Replenishment, Store
 from pettycash.models.operations import Change
 from pettycash.runtime.money import InvalidAmount
 from pettycash.services.foundation import decisions, visibility
-from pettycash.services.foundation.listings import ListPage, page
+from pettycash.services.foundation.listings import ListPage, page, people
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import float_identity, funds, replenishments
 from pettycash.services.imprest.funds.keeping import FundExists
@@ -50,12 +50,18 @@ def create(uow: Uow, /, **facts: Any) -> Any:
     return to_response(uow.session, [fund])[0]
 
 
-@operation("funds.get", answers=shapes.FundSchema, example=shapes.EXAMPLE_FUND, etag=True)
+@operation(
+    "funds.get",
+    answers=shapes.FundDetailSchema,
+    example=shapes.EXAMPLE_FUND | {"people": {}},
+    etag=True,
+)
 @refuses(funds.FundNotFound)
 def get(uow: Uow, *, fund_id: UUID) -> dict[str, Any]:
     """Read a fund with what it holds."""
     fund = visibility.fund(uow, fund_id=fund_id)
-    return to_response(uow.session, [fund])[0]
+    keepers = {each for each in (fund.custodian_id, fund.alternate_custodian_id) if each}
+    return to_response(uow.session, [fund])[0] | {"people": people(uow.session, keepers)}
 
 
 @operation(

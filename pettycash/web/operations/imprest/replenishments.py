@@ -9,6 +9,7 @@ from pettycash.services.foundation import decisions, numbers
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments
+from pettycash.services.imprest.replenishments import reading
 from pettycash.services.imprest.replenishments.lists import REPLENISHMENTS
 from pettycash.services.ledger.posting import PeriodClosed
 from pettycash.services.operations.pauses import Paused
@@ -25,6 +26,7 @@ from pettycash.services.releases.checking import (
     WrongCode,
 )
 from pettycash.services.releases.subjects import NotTheExecutor, ReleaseLocked, TreasuryFirst
+from pettycash.web.etags import Tagged
 from pettycash.web.idempotency import refuse_and_store
 from pettycash.web.operations import list_of, operation
 from pettycash.web.refusals import refuses
@@ -41,15 +43,15 @@ list_all = list_of(
 
 @operation(
     "replenishments.get",
-    answers=shapes.ReplenishmentSchema,
-    example=shapes.EXAMPLE_REPLENISHMENT,
+    answers=shapes.ReplenishmentDetailSchema,
+    example=shapes.EXAMPLE_DETAIL,
     etag=True,
 )
 @refuses(replenishments.ReplenishmentNotFound)
-def get(uow: Uow, *, replenishment_id: UUID | str) -> Replenishment:
-    """Read a replenishment with the imprest identity printed on it."""
+def get(uow: Uow, *, replenishment_id: UUID | str) -> Tagged:
+    """Read a replenishment, the imprest identity printed on it, and where its release stands."""
     replenishment_id = numbers.id_of(uow.session, Replenishment, replenishment_id)
-    return replenishments.get(uow, replenishment_id=replenishment_id)
+    return Tagged(*reading.detail(uow, replenishment_id=replenishment_id))
 
 
 @operation(

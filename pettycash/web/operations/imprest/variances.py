@@ -9,10 +9,11 @@ from pettycash.services.foundation import decisions, numbers
 from pettycash.services.foundation.duties import NotSeparate
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.foundation.visibility import PaymentNotFound
-from pettycash.services.imprest import variances
+from pettycash.services.imprest import variance_lists, variances
 from pettycash.services.imprest.variance_lists import VARIANCES
 from pettycash.services.imprest.variances import VarianceNotFound
 from pettycash.services.ledger.posting import PeriodClosed
+from pettycash.web.etags import Tagged
 from pettycash.web.operations import list_of, operation
 from pettycash.web.refusals import refuses
 from pettycash.web.schemas import variances as shapes
@@ -61,14 +62,16 @@ def record(uow: Uow, /, *, payment_id: UUID, **facts: Any) -> VarianceAdjustment
 
 
 @operation(
-    "variances.get", answers=shapes.VarianceSchema, example=shapes.EXAMPLE_VARIANCE, etag=True
+    "variances.get",
+    answers=shapes.VarianceDetailSchema,
+    example=shapes.EXAMPLE_VARIANCE_DETAIL,
+    etag=True,
 )
 @refuses(VarianceNotFound)
-def get(uow: Uow, *, variance_id: UUID | str) -> VarianceAdjustment:
+def get(uow: Uow, *, variance_id: UUID | str) -> Tagged:
     """Read a variance."""
-    return variances.get(
-        uow.session, variance_id=numbers.id_of(uow.session, VarianceAdjustment, variance_id)
-    )
+    variance_id = numbers.id_of(uow.session, VarianceAdjustment, variance_id)
+    return Tagged(*variance_lists.detail(uow, variance_id=variance_id))
 
 
 @operation(
