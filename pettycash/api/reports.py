@@ -2,7 +2,7 @@
 
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.routes import serve
-from pettycash.web.operations.reports import work
+from pettycash.web.operations.reports import treasury, work
 from pettycash.web.operations.reports.offers import OFFERS
 
 OFFERED = Blueprint(
@@ -16,3 +16,8 @@ for name, offers in OFFERS.items():
 
 WORK = Blueprint("work", __name__, url_prefix="/api/work", description="What waits for me.")
 serve(WORK, "/", get=work.list_all)
+
+TREASURY = Blueprint(
+    "treasury", __name__, url_prefix="/api/treasury", description="How the day goes."
+)
+serve(TREASURY, "/today/", get=treasury.today)

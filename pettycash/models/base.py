@@ -54,6 +54,12 @@ def new_id() -> UUID:
     return uuid_utils.compat.uuid7()
 
 
+def first_id(at: datetime) -> UUID:
+    """The least key that `new_id` can have made at an instant: a range of keys is one of time."""
+    milliseconds = int(at.timestamp() * 1000)
+    return UUID(int=(milliseconds << 80) | (7 << 76) | (2 << 62))
+
+
 class Base(DeclarativeBase):
     """All tables. Time is timestamptz, text is text, enums are text with a CHECK."""
 

@@ -169,6 +169,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "payments.record_variance": _roles(R.TREASURY, R.GROUP_FINANCE_MANAGER, R.CUSTODIAN),
     "payments.requery": _roles(R.OPERATOR, R.TREASURY),
     # variances and replenishments
+    "treasury.today": FINANCE_READERS,
     "variances.list": FINANCE_READERS,
     "variances.get": FINANCE_READERS,
     "variances.offers": FINANCE_READERS,
