@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from flask import g
+
 from pettycash.console.forms import Choices
 from pettycash.console.reading import AnyOperation, reaches, read
 from pettycash.services.foundation import permissions
@@ -54,5 +56,11 @@ def people_who(operation: AnyOperation) -> Callable[[Uow], Choices]:
 def _named(uow: Uow, operation: AnyOperation, *names: str, **filters: object) -> Choices:
     if not reaches(operation):
         return []
-    rows = read(uow, operation, limit=MOST, **filters)["items"]
-    return [(str(each["id"]), " · ".join(str(each[name]) for name in names)) for each in rows]
+    known: dict[str, Choices] = g.setdefault("choices", {})  # a page asks more than once
+    about = f"{operation.name} {sorted(filters.items())}"
+    if about not in known:
+        rows = read(uow, operation, limit=MOST, **filters)["items"]
+        known[about] = [
+            (str(each["id"]), " · ".join(str(each[name]) for name in names)) for each in rows
+        ]
+    return known[about]

@@ -31,7 +31,7 @@ text, word, badge, money, when, day, age, person, flag = (
 
 
 def link(name: str, to: str, label: str = "") -> Column:
-    """What leads to a page of its own."""
+    """What leads to a page of its own; by a name that no item has, it says "Open"."""
     return Column(name=name, kind="link", label=label, to=to)
 
 

@@ -55,7 +55,7 @@ blp.list(
         text("message"),
         text("http_status", "HTTP"),
         text("processing_time_ms", "ms"),
-        link("payment_id", PAYMENT, "Payment"),
+        link("open", PAYMENT, "Payment"),
     ),
     filters=(
         asks("q", "Id of a request"),

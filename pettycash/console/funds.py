@@ -145,7 +145,7 @@ LINES = (
     money("amount"),
     word("direction"),
     money("balance", "Balance after"),
-    link("entry_id", "/console/journal/{entry_id}/", "Entry"),
+    link("open", "/console/journal/{entry_id}/", "Entry"),
 )
 REPLENISHMENTS = Table(
     name="replenishments",
@@ -269,8 +269,8 @@ blp.detail(
         text("currency"),
         flag("is_active", "Open"),
         when("created_at", "Since"),
-        link("account_id", "/console/accounts/{account_id}/", "Its account in the books"),
-        link("fund_id", PATH.replace("{id}", "{fund_id}"), "Fund"),
+        link("open", "/console/accounts/{account_id}/", "Its account in the books"),
+        link("open", PATH.replace("{id}", "{fund_id}"), "Fund"),
     ),
     acts=(
         Act(

@@ -36,6 +36,9 @@ from pettycash.services.foundation.uow import Uow
 from pettycash.web import files
 from pettycash.web.door import BODY_MAX_BYTES, MULTIPART_OVERHEAD_BYTES, UPLOAD_MAX_BYTES
 
+ROWS_TICKED_MAX = 50
+"""As many rows as a page of a list has."""
+
 LAST_DAYS = 90
 """A list begins so many days back, unless somebody takes that away."""
 
@@ -117,9 +120,13 @@ class Pages(flask.Blueprint):
         new_operation: AnyOperation | None = None,
         within: Callable[..., Mapping[str, Any]] | None = None,
         in_navigation: bool = True,
+        ticked: Sequence[Act] = (),
         template: str = "list.html",
     ) -> None:
-        """A list: filters in its address, fifty rows, built-in views, an empty state."""
+        """A list: filters in its address, fifty rows, built-in views, an empty state.
+
+        `ticked` are acts on the rows that somebody ticks (`bulk`).
+        """
         if in_navigation:
             ENTRANCES.append(
                 Entrance(
@@ -151,7 +158,8 @@ class Pages(flask.Blueprint):
                     form.errors = forms.messages(error)
                     arguments, status = schema.load({}), 422
                 arguments["cursor"] = request.args.get("cursor") or None
-                shown = read(uow, operation, **arguments, **(within(**place) if within else {}))
+                arguments |= within(**place) if within else {}
+                shown = read(uow, operation, **arguments)
                 page = render_template(
                     template,
                     title=title,
@@ -165,6 +173,7 @@ class Pages(flask.Blueprint):
                     views=views or {},
                     empty=empty,
                     new=new if new and (new_operation is None or reaches(new_operation)) else "",
+                    ticked=[each for each in ticked if reaches(each.operation)],
                     following=_following(shown.get("next_cursor")),
                     is_first="cursor" not in request.args,
                 )
@@ -199,8 +208,8 @@ class Pages(flask.Blueprint):
         def view(**key: Any) -> Response:
             with unit() as uow:
                 shown = read(uow, operation, **key)
-                offered = _offered(_refusals(uow, offers, {argument: id_of(shown)}), acts)
-                inline = [each for each, said in offered if each.inline and not said]
+                found = offered(refusals_of(uow, offers, {argument: id_of(shown)}), acts)
+                inline = [each for each, said in found if each.inline and not said]
                 page = render_template(
                     template,
                     title=title(shown),
@@ -211,7 +220,7 @@ class Pages(flask.Blueprint):
                     facts=facts,
                     tables=tables,
                     here=filled(place, key),
-                    buttons=[(each, said) for each, said in offered if said or not each.inline],
+                    buttons=[(each, said) for each, said in found if said or not each.inline],
                     inline=inline,
                     form=form_for(uow, inline[0], {}) if inline else None,
                     hidden=hidden_fields(inline[0], shown) if inline else [],
@@ -249,7 +258,7 @@ class Pages(flask.Blueprint):
 
         def around(uow: Uow, shown: Shown, key: Mapping[str, Any]) -> dict[str, Any]:
             here = filled(place, key)
-            refused = _refusals(uow, offers, {argument: id_of(shown)})
+            refused = refusals_of(uow, offers, {argument: id_of(shown)})
             found = {
                 each.verb: Step(
                     act=each,
@@ -258,7 +267,7 @@ class Pages(flask.Blueprint):
                     hidden=hidden_fields(each, shown),
                     action=f"{here}{each.verb}/",
                 )
-                for each, said in _offered(refused, acts)
+                for each, said in offered(refused, acts)
             }
             why = {each.verb: refused.get(each.operation.name) for each in acts}
             back = here.rstrip("/").rpartition("/")[0] + "/"
@@ -388,7 +397,7 @@ def _following(cursor: str | None) -> str:
     return f"{request.path}?{urlencode([*rest, ('cursor', cursor)])}"
 
 
-def _refusals(
+def refusals_of(
     uow: Uow, offers: AnyOperation | None, key: Mapping[str, Any]
 ) -> Mapping[str, errors.PettycashError | None]:
     """By operation, what stands in its way now."""
@@ -397,7 +406,7 @@ def _refusals(
     return {each.operation: each.refusal for each in offers(uow, **key)["items"]}
 
 
-def _offered(
+def offered(
     refused: Mapping[str, errors.PettycashError | None], acts: Sequence[Act]
 ) -> list[tuple[Act, str]]:
     """The acts that are there, each with the sentence that stands in its way.

@@ -163,6 +163,7 @@ blp.detail(
         money("in_transit", "On its way"),
         money("lost_amount", "Given up"),
         person("requested_by_id", "Asked by"),
+        flag("auto_triggered", "Asked by the system"),
         when("requested_at", "Asked"),
         text("reason"),
         person("approved_by_id", "Approved by"),
@@ -184,7 +185,7 @@ blp.detail(
     template="replenishments/detail.html",
 )
 blp.steps(
-    "/replenishments/<uuid:replenishment_id>/release/",
+    "/replenishments/<key:replenishment_id>/release/",
     replenishments.get,
     door=replenishments.send_otp,
     title=lambda shown: f"Send {shown['number']}",

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from flask import g
+
 from pettycash.console.columns import badge, link, money, when
 from pettycash.console.live import Part, live
 from pettycash.console.pages import Pages
@@ -24,9 +26,17 @@ def fund_cards(uow: Uow) -> Mapping[str, Any]:
     return {"funds": found["items"], "has_more": bool(found["next_cursor"])}
 
 
+def counted(uow: Uow) -> Mapping[str, Any]:
+    """The day's counts; two parts of the page show them."""
+    if "today" not in g:
+        g.today = read(uow, treasury.today)
+    found: Mapping[str, Any] = g.today
+    return found
+
+
 def day(uow: Uow) -> Mapping[str, Any]:
     """What was released today, by what became of it."""
-    found = read(uow, treasury.today)
+    found = counted(uow)
     return {"day": found["day"], "counts": found["executions"]}
 
 
@@ -34,7 +44,7 @@ def doubt(uow: Uow) -> Mapping[str, Any]:
     """What is in doubt, by its age, and the oldest of it."""
     oldest = listed(uow, payments.list_all, status=["in_doubt"], order="oldest", limit=ROWS_MAX)
     return {
-        "counts": read(uow, treasury.today)["in_doubt"],
+        "counts": counted(uow)["in_doubt"],
         "rows": oldest["items"],
         "columns": (
             link("number", "/console/payments/{id}/"),
@@ -50,6 +60,7 @@ def under_way(uow: Uow) -> Mapping[str, Any]:
     waiting = ["pending", "approved", "funded"]
     found = listed(uow, replenishments.list_all, status=waiting, order="oldest", limit=ROWS_MAX)
     return {
+        "empty": "No replenishment is under way.",
         "rows": found["items"],
         "columns": (
             link("number", "/console/replenishments/{id}/"),
@@ -64,6 +75,7 @@ def alerts(uow: Uow) -> Mapping[str, Any]:
     """Open cases, the oldest first."""
     found = listed(uow, cases.list_all, status=["open"], order="oldest", limit=ROWS_MAX)
     return {
+        "empty": "No case is open.",
         "rows": found["items"],
         "columns": (
             link("summary", "/console/cases/{id}/", "Case"),

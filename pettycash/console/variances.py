@@ -53,7 +53,7 @@ blp.detail(
         text("reason"),
         link("payment_number", "/console/payments/{payment_id}/", "Payment"),
         text("store_name", "Store"),
-        link("counter_account_id", "/console/accounts/{counter_account_id}/", "Counter account"),
+        link("open", "/console/accounts/{counter_account_id}/", "Counter account"),
         person("initiated_by_id", "Recorded by"),
         when("created_at", "Recorded"),
         person("decided_by_id", "Decided by"),

@@ -14,7 +14,9 @@ from tests.factories import payments as making
 def seen(page: Page, name: str, path: str = "") -> None:
     """Look at a page, narrow too; keep its picture where SHOTS says so."""
     if path:
-        page.goto(path)
+        answer = page.goto(path)
+        assert answer is not None, name
+        assert answer.ok, f"{name}: {answer.status}"
     if "SHOTS" in os.environ:
         for size, word in ((DESK, "desk"), (PHONE, "phone")):
             page.set_viewport_size(size)  # type: ignore[arg-type]

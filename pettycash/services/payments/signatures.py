@@ -164,10 +164,9 @@ def witnesses(uow: Uow, *, payment_id: UUID) -> Sequence[User]:
     """The members who may stand by when this cash is signed for, those of the fund's branch first.
 
     Raises:
-        as `cash.kept`.
+        PaymentNotFound: none such within scope.
     """
     payment = visibility.payment(uow, payment_id=payment_id)
-    cash.check_kept(uow, payment)
     branch = select(Fund.branch_id).join(Store, Store.fund_id == Fund.id)
     is_near = Membership.branch_id == branch.where(Store.id == payment.store_id).scalar_subquery()
     query = _members().where(User.id.not_in(_apart(uow.session, payment)))

@@ -150,7 +150,9 @@ def test_a_custodian_comes_and_goes_by_two_people(api: ApiClient) -> None:
         },
     )
     assert proposed.status_code == 202, proposed.json
-    assert treasury.get(f"/api/funds/{fund['id']}/").json == fund
+    shown = treasury.get(f"/api/funds/{fund['id']}/").json
+    assert shown == shown | fund
+    assert shown["people"] == {fund["custodian_id"]: "Custodian, Mombasa"}
 
     confirmed = second.post(f"/api/changes/{proposed.json['id']}/confirm/", json={})
 

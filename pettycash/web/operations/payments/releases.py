@@ -265,7 +265,7 @@ def acknowledge(uow: Uow, /, *, payment_id: UUID, **facts: Any) -> Tagged:
         ]
     },
 )
-@refuses(NotCash, NotSeparate, PaymentNotFound)
+@refuses(PaymentNotFound)
 def witnesses(uow: Uow, *, payment_id: UUID) -> dict[str, Sequence[User]]:
     """List who may stand by as its recipient signs for cash, those of the fund's branch first."""
     return {"items": signatures.witnesses(uow, payment_id=payment_id)}
