@@ -1,15 +1,15 @@
 """Payments: find them, release them, hand out cash, and see what became of each."""
 
-import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from flask import g, request
+from flask import g
 
 from pettycash.console import choices
 from pettycash.console.acts import Act
+from pettycash.console.bulk import bulk
 from pettycash.console.columns import (
     Table,
     age,
@@ -23,8 +23,9 @@ from pettycash.console.columns import (
     when,
     word,
 )
-from pettycash.console.forms import Choices, asks
+from pettycash.console.forms import asks
 from pettycash.console.pages import Pages
+from pettycash.console.pay_out import CODE, RECEIVED, WITNESS
 from pettycash.console.reading import AnyOperation, Shown, id_of, reaches, read
 from pettycash.services.foundation.uow import Uow
 from pettycash.web.operations.imprest import funds, variances
@@ -38,9 +39,24 @@ blp = Pages("payments", __name__, section="Payments")
 PATH = "/console/payments/{id}/"
 BACK = "/console/payments/{payment_id}/"
 RELEASE = "/console/payments/{payment_id}/release/"
-PAY_OUT = "/console/payments/{payment_id}/pay-out/"
 
 REASON = asks("reason", "Reason", is_long=True)
+
+REQUERY = Act(
+    operation=facts.requery,
+    verb="requery",
+    label="Ask the rail",
+    done="The rail is being asked what became of it.",
+    says="Nothing is sent again: the rail only says what became of the payment.",
+)
+CANCEL = Act(
+    operation=payments.cancel,
+    verb="cancel",
+    label="Cancel it",
+    done="Cancelled.",
+    tone="danger",
+    says="Nothing was sent, so nothing is lost: the rest of the requisition can be paid anew.",
+)
 
 ACTS = (
     Act(
@@ -59,13 +75,7 @@ ACTS = (
         tone="primary",
         leads=True,
     ),
-    Act(
-        operation=facts.requery,
-        verb="requery",
-        label="Ask the rail",
-        done="The rail is being asked what became of it.",
-        says="Nothing is sent again: the rail only says what became of the payment.",
-    ),
+    REQUERY,
     Act(
         operation=payments.update,
         verb="edit",
@@ -130,14 +140,7 @@ ACTS = (
             REASON,
         ),
     ),
-    Act(
-        operation=payments.cancel,
-        verb="cancel",
-        label="Cancel it",
-        done="Cancelled.",
-        tone="danger",
-        says="Nothing was sent, so nothing is lost: the rest of the requisition can be paid anew.",
-    ),
+    CANCEL,
 )
 
 SEND = Act(
@@ -162,81 +165,6 @@ EXECUTE = Act(
     verb="execute",
     label="Pay",
     done="Released: the money is held.",
-    tone="primary",
-    to=BACK,
-)
-
-
-def signed(typed: dict[str, Any]) -> dict[str, Any]:
-    """The drawn signature, or the photo of the signed voucher, as the operation takes it."""
-    drawn = str(typed.get("signature", "")).rpartition("base64,")[2]
-    photo = request.files.get("photo")
-    if not drawn and photo is not None:
-        drawn = base64.b64encode(photo.stream.read()).decode()
-    return {name: each for name, each in typed.items() if name != "signature"} | (
-        {"signature": drawn} if drawn else {}
-    )
-
-
-def saying(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """A form that says one thing by being sent."""
-    return lambda typed: typed | {name: True}
-
-
-def witnesses(uow: Uow) -> Choices:
-    """The members who may stand by at this payment."""
-    found = read(uow, releases.witnesses, payment_id=(request.view_args or {})["payment_id"])
-    return [(str(each["id"]), each["display_name"]) for each in found["items"]]
-
-
-HANDED = "Paid: the recipient has the money."
-
-CODE = Act(
-    operation=releases.acknowledge,
-    verb="code",
-    label="They have the money",
-    done=HANDED,
-    fields=(
-        asks("code", "The recipient's code", "They tell it once they hold the money.", needed=True),
-    ),
-    tone="primary",
-    to=BACK,
-)
-RESEND = Act(
-    operation=releases.acknowledge,
-    verb="resend",
-    label="Send them a new code",
-    done="A new code is on its way to the recipient.",
-    prepare=saying("resend"),
-    to=PAY_OUT,
-)
-SIGN = Act(
-    operation=releases.acknowledge,
-    verb="sign",
-    label="Keep the signature",
-    done="Kept. The witness confirms it with their own sign-in; then it is paid.",
-    fields=(
-        asks("signature"),
-        asks("witness_id", "Who stands by?", choices=witnesses, needed=True),
-    ),
-    prepare=signed,
-    to=PAY_OUT,
-)
-WITNESS = Act(
-    operation=releases.acknowledge,
-    verb="witness",
-    label="I saw them sign and take the money",
-    done=HANDED,
-    sends={"witnessed": "acknowledgement.attachment_id"},
-    tone="primary",
-    to=BACK,
-)
-RECEIVED = Act(
-    operation=releases.acknowledge,
-    verb="received",
-    label="I have the money",
-    done=HANDED,
-    prepare=saying("received"),
     tone="primary",
     to=BACK,
 )
@@ -271,18 +199,6 @@ def standing(uow: Uow, shown: Shown, *, last: Act, amount: str = "amount") -> Ma
     }
 
 
-def pay_out_facts(uow: Uow, shown: Shown) -> Mapping[str, Any]:
-    """The reader's part in handing out the cash."""
-    del uow
-    told = shown["acknowledgement"] or {}
-    me = str(g.user.id)
-    return {
-        "is_recipient": shown["payee_user_id"] == me,
-        "is_witness": told.get("witness_id") == me,
-        "signed": told.get("attachment_id"),
-    }
-
-
 def seconds_until(uow: Uow, instant: str | None) -> int:
     """How many seconds an instant is away by the server's clock."""
     if not instant:
@@ -314,7 +230,7 @@ LEDGER = Table(
         word("direction"),
         money("amount"),
         money("balance", "Fund's balance after"),
-        link("entry_id", "/console/journal/{entry_id}/", "Entry"),
+        link("open", "/console/journal/{entry_id}/", "Entry"),
     ),
 )
 CASES = Table(
@@ -383,7 +299,7 @@ blp.list(
         asks("payment_type", "Kind"),
         asks("fund_id", "Fund", choices=choices.funds),
         asks("store_id", "Store", choices=choices.stores),
-        asks("maker_id", "Made by", choices=choices.people_who(payments.create)),
+        asks("maker_id", "Made by", choices=choices.people_who(releases.execute)),
         asks("executor_id", "Released by", choices=choices.people_who(releases.execute)),
         asks("destination"),
         asks("originator_reference", "Our reference"),
@@ -406,6 +322,22 @@ blp.list(
         "Release locked": {"is_release_locked": "1"},
     },
     empty="No payment is here. Treasury makes one when it validates an approved requisition.",
+    ticked=(REQUERY, CANCEL),
+)
+bulk(
+    blp,
+    "/payments/",
+    payments.get,
+    argument="payment_id",
+    acts=(REQUERY, CANCEL),
+    offers=OFFERS["payment"],
+    columns=(
+        link("number", PATH),
+        text("payee_name", "Payee"),
+        money("amount"),
+        badge("method"),
+        badge("status"),
+    ),
 )
 blp.detail(
     "/payments/<key:payment_id>/",
@@ -435,7 +367,7 @@ blp.detail(
     template="payments/detail.html",
 )
 blp.steps(
-    "/payments/<uuid:payment_id>/release/",
+    "/payments/<key:payment_id>/release/",
     payments.get,
     door=releases.send_otp,
     title=lambda shown: f"Release {shown['number']}",
@@ -443,14 +375,4 @@ blp.steps(
     offers=OFFERS["payment"],
     more=release_facts,
     template="payments/release.html",
-)
-blp.steps(
-    "/payments/<uuid:payment_id>/pay-out/",
-    payments.get,
-    door=releases.acknowledge,
-    title=lambda shown: f"Hand out {shown['number']}",
-    acts=(CODE, RESEND, SIGN, WITNESS, RECEIVED),
-    offers=OFFERS["payment"],
-    more=pay_out_facts,
-    template="payments/pay_out.html",
 )

@@ -2,13 +2,15 @@
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pyotp
 
 from pettycash.lab.seeds.personas import fixed_credentials
 from pettycash.models.payments import Payment
-from pettycash.runtime import db
+from pettycash.runtime import db, settings
 from tests.console.visiting import Visiting, Visitor
 from tests.factories import payments as making
 from tests.factories.people import company_id
@@ -86,6 +88,12 @@ def test_cash_is_handed_out_against_a_signature_and_a_witness(visitor: Visiting)
     fields = form["fields"] | {"signature": drawn, "witness_id": witness_id}
     kept = custodian.post(f"{page}pay-out/sign/", fields)
     assert kept.status_code == 303, kept.text
+    witness = visitor("branch_manager")
+    assert "You are named as the witness" in witness.get(page).text
+    answer = witness.fill(f"{page}pay-out/", f"{page}pay-out/witness/")
+    assert answer.status_code == 303, answer.text
+    assert "Paid: the recipient has the money." in witness.get(answer.location).text
+    assert witness.get(f"{page}pay-out/").status_code == 200  # over, and says so
 
 
 def test_a_wrong_code_of_the_recipient_is_counted(visitor: Visiting) -> None:
@@ -96,3 +104,27 @@ def test_a_wrong_code_of_the_recipient_is_counted(visitor: Visiting) -> None:
     assert answer.status_code == 422
     assert "code" in answer.text
     assert "Wrong codes: 1." in custodian.get(page).text
+
+
+def test_codes_are_counted_per_person_as_over_the_api(visitor: Visiting) -> None:
+    page = made(making.pending)
+    treasurer = visitor("treasury_2")
+    form = treasurer.form(f"{page}release/", f"{page}release/send/")["fields"]
+    settings.install(replace(settings.current(), otp_per_person_per_minute=2))
+    sent = [treasurer.post(f"{page}release/send/", form | {"_key": str(uuid4())}) for _ in range(3)]
+    assert [each.status_code for each in sent] == [303, 303, 429]
+    assert "auth.throttled" in sent[-1].text
+
+
+def test_ticked_payments_are_cancelled_one_by_one(visitor: Visiting) -> None:
+    pending, sent = (made(each).split("/")[-2] for each in (making.pending, making.executing))
+    treasurer = visitor("treasury")
+    assert f'value="{pending}"' in treasurer.get("/console/payments/").text
+    place = "/console/payments/bulk/cancel/"
+    form = treasurer.form(f"{place}?id={pending}&id={sent}", place)
+    assert form["fields"]["id"] == pending  # the other one is refused beforehand
+    answer = treasurer.post(place, form["fields"] | {"id": [pending, sent]})
+    assert "1 done, 1 refused" in answer.text
+    again = treasurer.post(place, form["fields"])
+    assert "1 done." in again.text
+    assert treasurer.get(place).status_code == 422
