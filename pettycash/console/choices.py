@@ -5,13 +5,14 @@ from collections.abc import Callable
 from flask import g
 
 from pettycash.console.forms import Choices
-from pettycash.console.reading import AnyOperation, reaches, read
+from pettycash.console.reading import AnyOperation, listed, reaches, read
 from pettycash.services.foundation import permissions
 from pettycash.services.foundation.uow import Uow
 from pettycash.web.operations.access import organisation, users
 from pettycash.web.operations.imprest import funds as fund_operations
 from pettycash.web.operations.ledger import books
 from pettycash.web.operations.payments import provider_accounts
+from pettycash.web.operations.requisitions import requisitions
 
 MOST = 200
 """As many as a page of a list has at most."""
@@ -25,6 +26,14 @@ def funds(uow: Uow) -> Choices:
 def stores(uow: Uow) -> Choices:
     """The stores of those funds."""
     return _named(uow, fund_operations.list_all_stores, "code", "name", is_active=True)
+
+
+def requisitions_in_payment(uow: Uow) -> Choices:
+    """The requisitions that may have something left to pay."""
+    if not reaches(requisitions.list_all):
+        return []
+    rows = listed(uow, requisitions.list_all, status=["in_payment"], limit=str(MOST))["items"]
+    return [(str(each["id"]), f"{each['number']} · {each['purpose']}") for each in rows]
 
 
 def accounts(uow: Uow) -> Choices:

@@ -143,6 +143,21 @@ ACTS = (
     CANCEL,
 )
 
+CREATE = Act(
+    operation=payments.create,
+    verb="new",
+    label="Make the payment",
+    done="Made. You are its maker, so somebody else releases it.",
+    fields=(
+        asks("requisition_id", "Requisition", choices=choices.requisitions_in_payment),
+        asks("amount", "Amount", "Left out: all that is left."),
+        asks("store_id", "Paid from", "Left out: by place and method.", choices=choices.stores),
+        asks("method", "How are they paid?", "Left out: as it was approved."),
+        asks("destination", "Where to?", "Left out: as it was approved."),
+        asks("external_reference", "Invoice or other reference"),
+    ),
+    to=PATH,
+)
 SEND = Act(
     operation=releases.send_otp,
     verb="send",
@@ -322,8 +337,11 @@ blp.list(
         "Release locked": {"is_release_locked": "1"},
     },
     empty="No payment is here. Treasury makes one when it validates an approved requisition.",
+    new="/console/payments/new/",
+    new_operation=payments.create,
     ticked=(REQUERY, CANCEL),
 )
+blp.form("/payments/new/", CREATE, title="Pay what is left of a requisition")
 bulk(
     blp,
     "/payments/",
@@ -361,6 +379,7 @@ blp.detail(
         person("reconciled_by_id", "Matched by"),
     ),
     acts=ACTS,
+    made_by=CREATE,
     after=(EXECUTE, CODE, WITNESS, RECEIVED),
     offers=OFFERS["payment"],
     more=story,

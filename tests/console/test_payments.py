@@ -1,6 +1,7 @@
 """Payments at the console: found, released with a code, handed out in cash."""
 
 import base64
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -128,3 +129,19 @@ def test_ticked_payments_are_cancelled_one_by_one(visitor: Visiting) -> None:
     again = treasurer.post(place, form["fields"])
     assert "1 done." in again.text
     assert treasurer.get(place).status_code == 422
+
+
+def test_what_is_left_of_a_requisition_is_paid_anew(visitor: Visiting) -> None:
+    page = made(making.pending)
+    treasurer = visitor("treasury")
+    assert treasurer.fill(f"{page}cancel/").status_code == 303
+    found = re.search(r"/console/requisitions/([0-9a-f-]{36})/", treasurer.get(page).text)
+    assert found is not None
+    requisition_id = found[1]
+    place = "/console/payments/new/"
+    wrong = treasurer.fill(place, requisition_id=requisition_id, amount="1,500.001")
+    assert wrong.status_code == 422
+    assert 'value="1,500.001"' in wrong.text
+    answer = treasurer.fill(place, requisition_id=requisition_id)
+    assert answer.status_code == 303, answer.text
+    assert "Made. You are its maker" in treasurer.get(answer.location).text
