@@ -117,7 +117,7 @@ def _serve(declared: Import) -> None:
                 change = imports.propose(
                     Uow.of(session, current_actor()),
                     declared,
-                    **taken(body),
+                    **taken({"file": body["file"]}),
                     digest=body["digest"],
                     reason=body["reason"],
                 )

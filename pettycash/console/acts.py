@@ -65,6 +65,14 @@ class Act:
     to: str = ""
     """Where to go then, with members of the answer in braces; else back to the thing."""
     template: str = "act.html"
+    shows: str = ""
+    """A template that shows the answer, once, where it is no thing with a page of its own."""
+    argument: str | None = None
+    """The operation's name for the thing; empty where it takes none."""
+    when: Callable[[Shown], bool] | None = None
+    """Whether what is shown has what the act is about; beside the offers, or without any."""
+    offered: bool = True
+    """Whether the offers of its operation are about this act."""
     starts: Callable[[Uow], Mapping[str, str]] | None = None
     """Values that a new form begins with."""
     prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None
@@ -190,7 +198,12 @@ class Runner:
         form.errors = {}
         sent = files.taken(sent) if self.act.operation.uploads else sent
         try:
-            answer = once(self._key(), self._said(typed, sent), lambda: self._act(key, sent))
+            answer = once(
+                self._key(),
+                self._said(typed, sent),
+                lambda: self._act(key, sent),
+                secret=bool(self.act.shows),
+            )
         except (AuthenticateAgain, SignInFirst):
             raise
         except errors.PettycashError as refusal:
@@ -243,20 +256,35 @@ class Runner:
     def _act(self, key: Mapping[str, Any], sent: dict[str, Any]) -> Response:
         with unit() as uow:
             operation = self.act.operation
-            place = dict(key)
-            if self.subject is not None:
-                place[self.argument] = id_of(read(uow, self.subject, **key))
+            place = self._place(uow, key)
             if EXPECTED in self.act.sends:
                 expected = Expected.of(request.form.get(f"_read.{EXPECTED}", ""))
                 answer = operation(uow, **place, changes=sent, expected=expected)
             else:
                 answer = operation(uow, **place, **sent)
             answer = answer.answer if isinstance(answer, Tagged) else answer
+            if self.act.shows:
+                shown = dumped(operation, answer)
+                return make_response(
+                    render_template(
+                        self.act.shows, title=self.act.label, section=self.section, shown=shown
+                    )
+                )
             to = self.act.to
             if to and operation.answers is not None:
                 to = to.format(**dumped(operation, answer))
             to = to or filled(self.path, key).rpartition(f"{self.act.verb}/")[0] or "/console/"
             return session.see(f"{to}?done={self.act.verb}")
+
+    def _place(self, uow: Uow, key: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments that say which thing it is."""
+        if self.subject is None or self.act.argument == "":
+            return {}
+        shown = read(uow, self.subject, **key)
+        place = dict(key) | ({self.argument: id_of(shown)} if "id" in shown else {})
+        if self.act.argument is not None:
+            place[self.act.argument] = place.pop(self.argument)
+        return place
 
     def _refused(self, form: Form, key: Mapping[str, Any], answer: Response) -> Response:
         told = refusals.document(answer)

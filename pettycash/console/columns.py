@@ -13,6 +13,8 @@ class Column:
     label: str
     to: str = ""
     """Of a link: a path with members of the item in braces."""
+    says: str = ""
+    """The words of a link, where the value itself says nothing; no value, no link."""
 
 
 def column(kind: str) -> Callable[..., Column]:
@@ -24,15 +26,18 @@ def column(kind: str) -> Callable[..., Column]:
     return make
 
 
-text, word, badge, money, when, day, age, person, flag = (
+text, word, words, badge, money, when, day, month, age, person, flag, members = (
     column(kind)
-    for kind in ("text", "word", "badge", "money", "when", "day", "age", "person", "flag")
+    for kind in (
+        *("text", "word", "words", "badge", "money", "when", "day", "month", "age", "person"),
+        *("flag", "members"),
+    )
 )
 
 
-def link(name: str, to: str, label: str = "") -> Column:
+def link(name: str, to: str, label: str = "", *, says: str = "") -> Column:
     """What leads to a page of its own."""
-    return Column(name=name, kind="link", label=label, to=to)
+    return Column(name=name, kind="link", label=label, to=to, says=says)
 
 
 @dataclass(frozen=True, kw_only=True)

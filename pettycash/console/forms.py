@@ -35,7 +35,8 @@ LEFT_OUT = object()
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One field as a page asks for it; `fields` are those of each row of a list."""
+    """One field as a page asks for it; `fields` are those of each row of a list, or of an object
+    whose names the schema leaves open."""
 
     name: str
     label: str = ""
@@ -45,8 +46,12 @@ class Field:
     fields: Sequence["Field"] = ()
     rows: int = 1
     """Of a list, how many stand there at first."""
+    is_single: bool = False
+    """Of a list that takes one of the choices here."""
     is_long: bool = False
     """A text of several lines."""
+    is_secret: bool = False
+    """Of an object's member: it is not shown while it is typed, nor ever again."""
     autofocus: bool = False
     prefix: str = ""
     """What stands before what is typed, such as a currency."""
@@ -65,7 +70,7 @@ class Input:
     label: str
     hint: str
     kind: str
-    """text, long, amount, code, password, choice, flag, day, instant, file, many, rows"""
+    """text, long, amount, code, password, choice, flag, day, instant, file, many, rows, group"""
     required: bool
     longest: int | None = None
     choices: Choices = ()
@@ -127,6 +132,8 @@ class Form:
         )
         if found.kind in ("choice", "many"):
             found.choices = _choices(made, asked, self.uow)
+        if found.kind == "group":
+            found.rows = [[self._member(each, f"{name}.{each.name}") for each in asked.fields]]
         if found.kind == "rows":
             inner = _item(made).schema
             found.rows = [
@@ -134,6 +141,21 @@ class Form:
                 for number in range(max(asked.rows, _count(self.values, name)))
             ]
         return found
+
+    def _member(self, asked: Field, name: str) -> Input:
+        """A member of an object whose names the schema leaves open."""
+        choices = asked.choices(self.uow) if asked.choices is not None else ()
+        plain = "long" if asked.is_long else "choice" if choices else "text"
+        return Input(
+            name=name,
+            label=asked.label or word(asked.name),
+            hint=asked.hint,
+            kind="password" if asked.is_secret else plain,
+            required=False,
+            choices=choices,
+            value=self.values.get(name, ""),
+            errors=self.errors.get(name, ()),
+        )
 
     def read(
         self, typed: MultiDict[str, str], carried: Mapping[str, Any] | None = None
@@ -174,6 +196,13 @@ class Form:
             kind = _kind(made, asked)
             if kind == "file":
                 continue
+            if kind == "group":
+                members = {
+                    each.name: self.values.get(f"{name}.{each.name}", "") for each in asked.fields
+                }
+                if any(members.values()):
+                    data[key] = {of: value for of, value in members.items() if value}
+                continue
             if kind == "rows":
                 rows = [
                     self._take(
@@ -208,6 +237,8 @@ class Form:
             return typed
         if text == "":
             return None if self.clears and made.allow_none else LEFT_OUT
+        if kind == "choice" and isinstance(made, ma.fields.List):
+            return [text]
         if kind == "amount":
             return _amount(text, name, wrong)
         return self._instant(text, name, wrong) if kind == "instant" else text
@@ -234,7 +265,9 @@ def initial(schema: ma.Schema, fields: Sequence[Field], shown: Mapping[str, Any]
     values: dict[str, Any] = {}
 
     def put(asked: Field, made: ma.fields.Field[Any], name: str, value: Any) -> None:
-        if isinstance(value, list) and asked.fields:
+        if isinstance(value, Mapping) and asked.fields:
+            values.update({f"{name}.{of}": str(each) for of, each in value.items()})
+        elif isinstance(value, list) and asked.fields:
             for number, row in enumerate(value):
                 for each in asked.fields:
                     inner = _item(made).schema.fields[each.name]
@@ -304,10 +337,10 @@ KINDS: Sequence[tuple[type[ma.fields.Field[Any]], str]] = (
 
 def _kind(made: ma.fields.Field[Any], asked: Field) -> str:
     if asked.fields:
-        return "rows"
+        return "group" if isinstance(made, ma.fields.Dict) else "rows"
     if isinstance(made, ma.fields.List):
-        return "many"
-    if asked.choices is not None:
+        return "choice" if asked.is_single else "many"
+    if asked.choices is not None or any(isinstance(v, ma.validate.OneOf) for v in made.validators):
         return "choice"
     if made.metadata.get("format") == "password":
         return "password"

@@ -103,6 +103,14 @@ class Pages(flask.Blueprint):
 
         return decorator
 
+    def enter(self, path: str, operation: AnyOperation, *, title: str) -> None:
+        """Put a page into the navigation of whoever reaches its operation."""
+        ENTRANCES.append(
+            Entrance(
+                section=self.section, title=title, path=f"/console{path}", operation=operation.name
+            )
+        )
+
     def list(
         self,
         path: str,
@@ -121,14 +129,7 @@ class Pages(flask.Blueprint):
     ) -> None:
         """A list: filters in its address, fifty rows, built-in views, an empty state."""
         if in_navigation:
-            ENTRANCES.append(
-                Entrance(
-                    section=self.section,
-                    title=title,
-                    path=f"/console{path}",
-                    operation=operation.name,
-                )
-            )
+            self.enter(path, operation, title=title)
         schema = taking(operation)
         by_days = {"from", "to"} <= set(schema.fields)
 
@@ -162,7 +163,7 @@ class Pages(flask.Blueprint):
                     form=form,
                     asked=asked,
                     chips=_chips(form, asked),
-                    views=views or {},
+                    views=_views(views or {}),
                     empty=empty,
                     new=new if new and (new_operation is None or reaches(new_operation)) else "",
                     following=_following(shown.get("next_cursor")),
@@ -195,7 +196,7 @@ class Pages(flask.Blueprint):
         def view(**key: Any) -> Response:
             with unit() as uow:
                 shown = read(uow, operation, **key)
-                offered = _offered(uow, offers, {argument: id_of(shown)}, acts)
+                offered = _offered(uow, offers, argument, shown, acts)
                 inline = [each for each, said in offered if each.inline and not said]
                 page = render_template(
                     template,
@@ -207,7 +208,8 @@ class Pages(flask.Blueprint):
                     facts=facts,
                     tables=tables,
                     here=filled(place, key),
-                    buttons=[(each, said) for each, said in offered if said or not each.inline],
+                    buttons=[each for each, said in offered if not said and not each.inline],
+                    refused=_by_sentence(offered),
                     inline=inline,
                     form=form_for(uow, inline[0], {}) if inline else None,
                     hidden=hidden_fields(inline[0], shown) if inline else [],
@@ -273,6 +275,15 @@ class Pages(flask.Blueprint):
         self.page(path, act.operation, post=True, body_max_bytes=size, **step_up)(run)
 
 
+def _by_sentence(offered: Sequence[tuple[Act, str]]) -> Mapping[str, Sequence[str]]:
+    """What stands in the way of acts, once for all that it keeps from."""
+    found: dict[str, list[str]] = {}
+    for act, said in offered:
+        if said:
+            found.setdefault(said, []).append(act.label)
+    return found
+
+
 def _done(acts: Sequence[Act]) -> str:
     """What has just been done, as the address says."""
     return next((each.done for each in acts if each.verb == request.args.get("done")), "")
@@ -283,6 +294,17 @@ def _refuse_unknown(asked: MultiDict[str, str], filters: Sequence[Field]) -> Non
     wrong = {name: ["There is no such filter here."] for name in asked if name not in known}
     if wrong:
         raise ma.ValidationError(wrong)
+
+
+ME = object()
+"""In a view: whoever looks."""
+
+
+def _views(views: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    return {
+        name: {of: g.user.id if value is ME else value for of, value in query.items()}
+        for name, query in views.items()
+    }
 
 
 def _chips(form: Form, asked: MultiDict[str, str]) -> Sequence[tuple[str, str, str]]:
@@ -307,7 +329,7 @@ def _following(cursor: str | None) -> str:
 
 
 def _offered(
-    uow: Uow, offers: AnyOperation | None, key: Mapping[str, Any], acts: Sequence[Act]
+    uow: Uow, offers: AnyOperation | None, argument: str, shown: Shown, acts: Sequence[Act]
 ) -> list[tuple[Act, str]]:
     """The acts that are there, each with the sentence that stands in its way.
 
@@ -316,10 +338,12 @@ def _offered(
     found: list[tuple[Act, str]] = []
     refused: Mapping[str, errors.PettycashError | None] = {}
     if offers is not None:
-        answer = offers(uow, **key)
+        answer = offers(uow, **{argument: id_of(shown)})
         refused = {each.operation: each.refusal for each in answer["items"]}
     for act in acts:
-        if act.operation.name in refused:
+        if act.when is not None and not act.when(shown):
+            continue
+        if act.offered and act.operation.name in refused:
             refusal = refused[act.operation.name]
             if refusal is None:
                 found.append((act, ""))

@@ -127,7 +127,7 @@ def unsealed(text: str) -> Any:
         return None
 
 
-SECRET = ("password", "code", "token", "secret")
+SECRET = ("password", "code", "token", "secret", "credential")
 
 
 def kept_fields() -> list[tuple[str, str]]:

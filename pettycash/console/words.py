@@ -3,6 +3,7 @@
 What comes in is what the API would answer: amounts are decimal strings, instants RFC 3339.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -29,6 +30,9 @@ TONES: Mapping[str, str] = {
             "draft",
             "changes_requested",
             "soft_closed",
+            "warning",
+            "due",
+            "case",
         ),
         "waits",
     ),
@@ -53,11 +57,24 @@ TONES: Mapping[str, str] = {
             "posted",
             "active",
             "ok",
+            "effective",
+            "settled",
+            "accepted",
         ),
         "good",
     ),
     **dict.fromkeys(
-        ("failed", "discrepancy", "rejected", "mismatched", "critical", "refused", "dead"), "bad"
+        (
+            "failed",
+            "discrepancy",
+            "rejected",
+            "mismatched",
+            "critical",
+            "refused",
+            "dead_lettered",
+            "severe",
+        ),
+        "bad",
     ),
     **dict.fromkeys(("cancelled", "withdrawn", "expired", "ended", "superseded", "voided"), "over"),
     **dict.fromkeys(("in_doubt", "unknown"), "doubt"),
@@ -146,6 +163,26 @@ def day(value: Any) -> str:
     return f"{found.day} {found:%b %Y}"
 
 
+def month(value: Any) -> str:
+    """A month: `November 2026`."""
+    return f"{date.fromisoformat(f'{value}-01'):%B %Y}" if value else NOTHING
+
+
+def said(value: Any) -> Markup | str:
+    """A value of which only its own look says what it is: an instant, yes or no, a text."""
+    if isinstance(value, bool):
+        return word(value)
+    if isinstance(value, str) and INSTANT.fullmatch(value):
+        return when(value)
+    if isinstance(value, str) and CODE.fullmatch(value):
+        return word(value)
+    return NOTHING if value in (None, "") else str(value)
+
+
+CODE = re.compile(r"[a-z]+(_[a-z]+)*")
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+
+
 def age(value: Any) -> str:
     """How long ago an instant is: `5 min`, `3 h`, `12 days`."""
     at = _instant(value)
@@ -181,6 +218,6 @@ def at(item: Any, path: str) -> Any:
 
 def install(application: Flask) -> None:
     """Give templates these words."""
-    for each in (word, tone, money, when, day, age, person, at):
+    for each in (word, tone, money, when, day, month, said, age, person, at):
         application.jinja_env.filters[each.__name__] = each
     application.jinja_env.globals["ICONS"] = ICONS

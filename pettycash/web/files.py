@@ -4,7 +4,6 @@ import io
 from typing import Any
 
 from flask import Response, send_file
-from werkzeug.datastructures import FileStorage
 
 from pettycash.models.requisitions import Attachment
 from pettycash.services.foundation import images, text_validation
@@ -31,11 +30,15 @@ REFUSED = (
 """Refusals of a file, whatever it belongs to."""
 
 
-def taken(files: dict[str, FileStorage]) -> dict[str, Any]:
-    """Read the field `file` of a form: name and bytes, of one too large no more than shows it."""
+def taken(files: dict[str, Any]) -> dict[str, Any]:
+    """Read the field `file` of a form: name and bytes, of one too large no more than shows it.
+
+    What stands beside it stays.
+    """
     file = files["file"]
     content = file.stream.read(attachments.SIZE_MAX + 1)
-    return {"filename": file.filename or "", "content": content}
+    beside = {name: value for name, value in files.items() if name != "file"}
+    return {**beside, "filename": file.filename or "", "content": content}
 
 
 def sent(file: Attachment, content: bytes) -> Response:

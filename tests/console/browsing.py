@@ -3,6 +3,8 @@
 After each test: no script error, no report against the content policy, no request to another host.
 """
 
+import os
+from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
@@ -96,3 +98,9 @@ def look(page: Page, name: str, *, within: dict[str, int] | None = None) -> None
         page.set_viewport_size(within)  # type: ignore[arg-type]
     wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert wide <= 0, f"{name} is {wide} px too wide"
+
+
+def shot(page: Page, name: str) -> None:
+    """A picture of the page into the folder SHOTS, where there is one."""
+    if "SHOTS" in os.environ:
+        page.screenshot(path=str(Path(os.environ["SHOTS"]) / f"{name}.png"), full_page=True)

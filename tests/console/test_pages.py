@@ -1,9 +1,6 @@
 """Pages in a real browser: looked at by axe, at three widths, without a foreign request."""
 
-import os
-from pathlib import Path
-
-from tests.console.browsing import DESK, NARROW, PHONE, Browsing, look
+from tests.console.browsing import DESK, NARROW, PHONE, Browsing, look, shot
 
 
 def test_raise_and_approve_on_a_phone(browser: Browsing) -> None:
@@ -38,8 +35,3 @@ def test_raise_and_approve_on_a_phone(browser: Browsing) -> None:
     desk.goto("/console/requisitions/")
     shot(desk, "list")
     look(desk, "list", within=NARROW)
-
-
-def shot(page, name: str) -> None:
-    if "SHOTS" in os.environ:
-        page.screenshot(path=str(Path(os.environ["SHOTS"]) / f"{name}.png"), full_page=True)
