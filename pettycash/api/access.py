@@ -18,7 +18,7 @@ API_KEYS = Blueprint(
     " (`On-Behalf-Of`), and never approve, validate, verify a code or execute.",
 )
 serve(API_KEYS, "/", get=api_keys.list_all, post=api_keys.create)
-serve(API_KEYS, "/<uuid:api_key_id>/", delete=api_keys.revoke)
+serve(API_KEYS, "/<uuid:api_key_id>/", get=api_keys.get, delete=api_keys.revoke)
 
 COMPANIES = Blueprint(
     "companies", __name__, url_prefix="/api/companies", description="The company you act in."
@@ -50,6 +50,7 @@ serve(
     post=role_assignments.propose,
     location="/api/changes/{id}/",
 )
+serve(ROLE_ASSIGNMENTS, "/<uuid:assignment_id>/", get=role_assignments.get)
 serve(
     ROLE_ASSIGNMENTS,
     "/<uuid:assignment_id>/end/",

@@ -14,20 +14,15 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import NotFound
 
 from pettycash.api.blueprints import Blueprint
-from pettycash.models.payments import PaymentAttempt
+from pettycash.api.routes import serve
 from pettycash.runtime import db
 from pettycash.runtime.crash_points import crash_point
-from pettycash.runtime.db import transaction
-from pettycash.services.foundation.listings import ListPage, page
-from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import callback_addresses, callback_sources, callbacks
-from pettycash.services.payments.callback_lists import CALLBACKS, to_response
-from pettycash.services.payments.callbacks import CallbackNotFound, InboxBusy
-from pettycash.web.admission import current_actor, operation
-from pettycash.web.idempotency import idempotent
-from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.services.payments.callbacks import InboxBusy
+from pettycash.web.admission import operation
+from pettycash.web.operations.payments import callbacks as operations
 from pettycash.web.refusals import refuses
-from pettycash.web.schemas.inbox import EXAMPLE_CALLBACK, CallbackAnswerSchema, CallbackSchema
+from pettycash.web.schemas.inbox import CallbackAnswerSchema
 
 logger = logging.getLogger(__name__)
 
@@ -98,28 +93,6 @@ def _report_foreign(address: callbacks.Address, account_id: UUID, caller: str | 
         )
 
 
-@blp.route("/")
-class Callbacks(MethodView):
-    @operation("callbacks.list")
-    @blp.arguments(query_of(CALLBACKS), location="query")
-    @blp.response(200, page_of(CallbackSchema), example=example_page(EXAMPLE_CALLBACK))
-    def get(self, arguments: dict[str, Any]) -> ListPage:
-        """List stored callbacks, the newest first."""
-        with transaction() as session:
-            return page(Uow.of(session, current_actor()), CALLBACKS, arguments)
-
-
-@blp.route("/<uuid:callback_id>/replay/")
-class CallbackReplay(MethodView):
-    @operation("callbacks.replay")
-    @idempotent()
-    @blp.response(
-        202, CallbackSchema, example={**EXAMPLE_CALLBACK, "processed_at": None, "verdict": None}
-    )
-    @refuses(CallbackNotFound)
-    def post(self, callback_id: UUID) -> dict[str, Any]:
-        """Have a stored callback processed again; what it proved before, it proves once."""
-        with transaction() as session:
-            replayed = callbacks.replay(Uow.of(session, current_actor()), callback_id=callback_id)
-            attempt = session.get(PaymentAttempt, replayed.attempt_id)
-            return to_response(replayed, attempt.payment_id if attempt is not None else None)
+serve(blp, "/", get=operations.list_all)
+serve(blp, "/<uuid:callback_id>/", get=operations.get)
+serve(blp, "/<uuid:callback_id>/replay/", post=operations.replay)

@@ -9,6 +9,7 @@ from pettycash.web.operations.operations import (
     cases,
     changes,
     company_settings,
+    jobs,
     outbox,
     pauses,
     security_events,
@@ -44,6 +45,11 @@ SETTINGS = Blueprint(
 )
 serve(SETTINGS, "/", get=company_settings.get, patch=company_settings.update)
 
+JOBS = Blueprint(
+    "jobs", __name__, url_prefix="/api/jobs", description="What runs beside the requests."
+)
+serve(JOBS, "/", get=jobs.get)
+
 OUTBOX = Blueprint(
     "outbox",
     __name__,
@@ -51,6 +57,7 @@ OUTBOX = Blueprint(
     description="What must happen, as rows; messages are only hints to look at them.",
 )
 serve(OUTBOX, "/", get=outbox.list_all)
+serve(OUTBOX, "/<uuid:message_id>/", get=outbox.get)
 serve(OUTBOX, "/<uuid:message_id>/retry/", post=outbox.retry)
 serve(OUTBOX, "/<uuid:message_id>/dead-letter/", post=outbox.dead_letter)
 
@@ -61,6 +68,7 @@ PAUSES = Blueprint(
     description="Stop new releases and sends; queries and callbacks go on.",
 )
 serve(PAUSES, "/pause/", get=pauses.list_all, post=pauses.pause)
+serve(PAUSES, "/pause/<uuid:pause_id>/", get=pauses.get)
 serve(PAUSES, "/resume/", post=pauses.resume)
 
 SECURITY_EVENTS = Blueprint(

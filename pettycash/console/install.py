@@ -12,6 +12,7 @@ from markupsafe import Markup
 from pettycash import console
 from pettycash.console import assets, pages, session, words
 from pettycash.console.guard import guard
+from pettycash.console.places import place
 from pettycash.console.reading import reaches
 from pettycash.runtime import settings
 from pettycash.runtime.errors import NotFound
@@ -27,6 +28,7 @@ def install(application: Flask) -> None:
         "form_token": session.form_token,
         "icon": icon,
         "reaches": reaches,
+        "place": place,
         "signed_in": lambda: g.get("user"),
         "is_development": lambda: settings.current().environment == "development",
     }

@@ -109,6 +109,18 @@ def page_of(item: type[ma.Schema]) -> type[Schema]:
 _PAGES: dict[type[ma.Schema], type[Schema]] = {}
 
 
+def detail_of(item: type[ma.Schema]) -> type[ma.Schema]:
+    """The schema of one such item, with the names of the persons in it."""
+    if item not in _DETAILS:
+        facts = {"__doc__": item.__doc__, "people": People(required=False)}
+        name = f"One{item.__name__.removesuffix('Schema')}Schema"
+        _DETAILS[item] = type(name, (item,), facts)
+    return _DETAILS[item]
+
+
+_DETAILS: dict[type[ma.Schema], type[ma.Schema]] = {}
+
+
 def example_page(item: Mapping[str, Any]) -> dict[str, Any]:
     """The example of a page in the OpenAPI document."""
     return {"items": [dict(item)], "next_cursor": None, "people": {}}

@@ -28,6 +28,9 @@ def populate(api: ApiClient) -> dict[str, str]:
     _made(
         api.as_("operator").post("/api/reconciliation/runs/", json={"business_date": "2026-01-15"})
     )
+    for persona, path in (("operator", "pause"), ("operator", "resume"), ("treasury", "resume")):
+        body = {"scope": "company"} | ({"reason": "A drill"} if path == "pause" else {})
+        _made(api.as_(persona).post(f"/api/{path}/", json=body))
     with api.as_("treasury").scope(), db.transaction() as session:
         executing = payment_factory.executing(session)
         attempt = payment_factory.attempt_of(session, executing)

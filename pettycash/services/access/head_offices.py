@@ -5,6 +5,7 @@ asked (control.md §3).
 """
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -43,11 +44,16 @@ def _apply(uow: Uow, change: Change) -> None:
     organisation.update(uow.session, branch, values=dict(change.payload), actor=uow.actor)
 
 
+def _before(session: Session, change: Change) -> dict[str, Any]:
+    return {FIELD: session.get_one(Branch, change.object_id).is_head_office}
+
+
 changes.register(
     KIND,
     proposers=ADMINISTRATORS,
     confirmers=ADMINISTRATORS,
     apply=_apply,
     read=_read,
+    before=_before,
     alerts=True,
 )

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pettycash.models.operations import Change
+from pettycash.runtime.sanitising import mask_phone
 from pettycash.services.access import people
 from pettycash.services.access.identity import totp
 from pettycash.services.access.identity.usernames import InvalidPerson
@@ -69,12 +70,20 @@ def _reset(uow: Uow, change: Change) -> None:
     )
 
 
+def _contact_before(session: Session, change: Change) -> dict[str, Any]:
+    assert change.object_id is not None
+    person = people.find(session, user_id=change.object_id)
+    known = {"email": person.user.email, "phone": mask_phone(person.membership.phone or "")}
+    return {name: known[name] for name in change.payload}
+
+
 changes.register(
     CONTACT,
     proposers=ADMINISTRATORS,
     confirmers=ADMINISTRATORS,
     apply=_change_contact,
     read=_read_contact,
+    before=_contact_before,
     about=_subject,
     alerts=True,
 )

@@ -262,6 +262,25 @@ def page(
     )
 
 
+def one(uow: Uow, listing: Listing, row_id: UUID) -> dict[str, Any] | None:
+    """The item of one row, with the names of its persons; None where the list has none such."""
+    query = _query(uow, listing, {})
+    model = query.column_descriptions[0]["entity"]
+    row = uow.session.execute(query.where(model.id == row_id)).one_or_none()
+    if row is None:
+        return None
+    (item,) = listing.show(uow, [row[0] if len(row) == 1 else row])
+    return detailed(uow, listing, item)
+
+
+def detailed(uow: Uow, listing: Listing, item: Any) -> dict[str, Any]:
+    """An item by its columns, with the names of the persons in it."""
+    facts = item
+    if not isinstance(item, Mapping):
+        facts = {each.key: getattr(item, each.key) for each in type(item).__mapper__.column_attrs}
+    return {**facts, "people": names(uow, listing, [item])}
+
+
 def export(
     uow: Uow, listing: Listing, arguments: Mapping[str, Any] | None = None
 ) -> Iterator[dict[str, Any]]:

@@ -68,6 +68,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "sessions.list": ANYONE,
     "sessions.revoke": ANYONE,
     "api_keys.list": _roles(R.ADMIN, R.AUDITOR),
+    "api_keys.get": _roles(R.ADMIN, R.AUDITOR),
     "api_keys.create": _roles(R.ADMIN),
     "api_keys.revoke": _roles(R.ADMIN),
     # organisation
@@ -85,6 +86,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "users.update": _roles(R.ADMIN),
     "users.link": _roles(R.ADMIN),
     "role_assignments.list": _roles(R.ADMIN, R.AUDITOR, R.CFO),
+    "role_assignments.get": _roles(R.ADMIN, R.AUDITOR, R.CFO),
     "role_assignments.propose": _roles(R.ADMIN),
     "role_assignments.end": _roles(R.ADMIN),
     "settings.get": FINANCE_READERS | {R.ADMIN, R.OPERATOR},
@@ -212,12 +214,16 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "case_evidence.get": FINANCE_READERS,
     "case_evidence.upload": JUDGES,
     "pauses.list": _roles(R.OPERATOR, R.TREASURY, R.CFO, R.AUDITOR),
+    "pauses.get": _roles(R.OPERATOR, R.TREASURY, R.CFO, R.AUDITOR),
     "pauses.pause": _roles(R.OPERATOR, R.TREASURY, R.CFO),
     "pauses.resume": _roles(R.OPERATOR, R.TREASURY, R.CFO),
+    "jobs.get": _roles(R.OPERATOR, R.ADMIN),
     "outbox.list": _roles(R.OPERATOR, R.AUDITOR),
+    "outbox.get": _roles(R.OPERATOR, R.AUDITOR),
     "outbox.retry": _roles(R.OPERATOR),
     "outbox.dead_letter": _roles(R.OPERATOR),
     "callbacks.list": _roles(R.OPERATOR, R.AUDITOR),
+    "callbacks.get": _roles(R.OPERATOR, R.AUDITOR),
     "callbacks.replay": _roles(R.OPERATOR),
 }
 

@@ -75,11 +75,17 @@ def _apply(uow: Uow, change: Change) -> None:
     )
 
 
+def _before(session: Session, change: Change) -> dict[str, Any]:
+    fund = session.get_one(Fund, change.object_id)
+    return _wire({name: getattr(fund, name) for name in change.payload}, fund)
+
+
 changes.register(
     KIND,
     proposers=FINANCE_OFFICERS,
     confirmers=FINANCE_OFFICERS,
     apply=_apply,
     read=_read,
+    before=_before,
     alerts=True,
 )

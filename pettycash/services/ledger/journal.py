@@ -46,20 +46,6 @@ def to_response(session: Session, found: Sequence[JournalEntry]) -> list[dict[st
     ]
 
 
-def one(session: Session, *, entry_id: UUID) -> dict[str, Any]:
-    """One entry.
-
-    Raises:
-        EntryNotFound: none such.
-    """
-    found = session.execute(
-        select(JournalEntry).where(JournalEntry.id == entry_id)
-    ).scalar_one_or_none()
-    if found is None:
-        raise EntryNotFound
-    return to_response(session, [found])[0]
-
-
 def _columns(row: JournalEntry | Posting) -> dict[str, Any]:
     return {column.key: getattr(row, column.key) for column in type(row).__mapper__.column_attrs}
 

@@ -55,6 +55,8 @@ CASES = Listing(
         "object_type": exact(Case.object_type, longest=64),
         "object_id": exact(Case.object_id),
         "owner_id": many(Case.owner_id),
+        "is_unowned": flag(Case.owner_id.is_(None)),
+        "is_open": flag(Case.status != CaseStatus.RESOLVED, text="Not resolved."),
         "is_overdue": flag(is_overdue, text="Not resolved, and its time has passed."),
         **days(Case.created_at),
         **days(Case.due_at, "due"),

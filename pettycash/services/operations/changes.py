@@ -30,6 +30,7 @@ from pettycash.services.operations import security_alerts
 Apply = Callable[[Uow, Change], None]
 Subject = Callable[[Change], UUID | None]
 Lock = Callable[[Session, Change], None]
+Before = Callable[[Session, Change], Mapping[str, Any]]
 
 ROWS = "rows"
 """The part of a payload that is read with the one change alone, by those who decide it: lists and
@@ -88,6 +89,8 @@ class ChangeKind:
     """Called where it is rejected or withdrawn."""
     lock: Lock | None
     """Locks what the proposal is about, which everybody locks before the proposal."""
+    before: Before | None
+    """What stands now where the payload says what would; JSON values."""
     names_payees: bool
     """Whether a proposal shows where money goes, which those who only run the system don't see."""
     alerts: bool = False
@@ -110,6 +113,7 @@ def register(
     check_decider: Apply | None = None,
     ended: Apply | None = None,
     lock: Lock | None = None,
+    before: Before | None = None,
     names_payees: bool = False,
     alerts: bool = False,
     benefits: bool = False,
@@ -126,6 +130,7 @@ def register(
         check_decider=check_decider,
         ended=ended,
         lock=lock,
+        before=before,
         names_payees=names_payees,
         alerts=alerts,
         benefits=benefits,
@@ -204,6 +209,14 @@ def propose_any(
 def without_rows(change: Change) -> dict[str, Any]:
     """The payload as lists and logs have it."""
     return {name: value for name, value in change.payload.items() if name != ROWS}
+
+
+def before(session: Session, change: Change) -> Mapping[str, Any] | None:
+    """What stands now instead of what is proposed, as long as that waits; None: nothing does."""
+    kind = _KINDS.get(change.kind)
+    if kind is None or kind.before is None or change.status is not ChangeStatus.PROPOSED:
+        return None
+    return kind.before(session, change)
 
 
 def is_read_whole(change: Change, actor: Actor) -> bool:

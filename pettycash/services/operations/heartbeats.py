@@ -35,9 +35,14 @@ class Sign:
     """None: never heard of."""
 
     @property
+    def bound_seconds(self) -> int:
+        """The age at which it counts as dead."""
+        return BOUNDS_SECONDS[self.name]
+
+    @property
     def is_alive(self) -> bool:
         """Whether it was heard of recently enough."""
-        return self.age_seconds is not None and self.age_seconds <= BOUNDS_SECONDS[self.name]
+        return self.age_seconds is not None and self.age_seconds <= self.bound_seconds
 
 
 def beat(session: Session, *, name: str, now: datetime) -> None:

@@ -3,6 +3,8 @@
 Each of these jobs does all that is due, so one that is left out for a while loses nothing.
 """
 
+from collections.abc import Sequence
+
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
@@ -44,6 +46,11 @@ def ended(autocommit: Session, *, name: str) -> None:
         text("UPDATE periodic_jobs SET failures = 0, last_error = NULL WHERE name = :name"),
         {"name": name},
     )
+
+
+def begun(session: Session) -> Sequence[PeriodicJob]:
+    """Each job that was ever begun."""
+    return session.execute(select(PeriodicJob).order_by(PeriodicJob.name)).scalars().all()
 
 
 def failures(session: Session) -> list[tuple[str, int]]:

@@ -66,11 +66,17 @@ def _apply(uow: Uow, change: Change) -> None:
     )
 
 
+def _before(session: Session, change: Change) -> dict[str, Any]:
+    policy = company_settings.current(session)
+    return {name: company_settings.wire(policy, name) for name in change.payload}
+
+
 changes.register(
     KIND,
     proposers=ADMINISTRATORS,
     confirmers=ADMINISTRATORS,
     apply=_apply,
     read=_read,
+    before=_before,
     alerts=True,
 )

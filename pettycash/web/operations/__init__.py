@@ -25,15 +25,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar
+from uuid import UUID
 
 import marshmallow as ma
 
+from pettycash.runtime.errors import NotFound
 from pettycash.services.foundation import permissions
-from pettycash.services.foundation.listings import Listing, ListPage, page
+from pettycash.services.foundation.listings import Listing, ListPage, one, page
 from pettycash.services.foundation.uow import Uow
 from pettycash.web import door
 from pettycash.web.etags import Expected
-from pettycash.web.pages import example_page, page_of, query_of
+from pettycash.web.pages import detail_of, example_page, page_of, query_of
+from pettycash.web.refusals import refuses
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -121,6 +124,28 @@ def list_of(
 
     read.__doc__ = summary
     return operation(name, listing=listing, answers=answers, example=example)(read)
+
+
+def one_of(
+    name: str,
+    listing: Listing,
+    not_found: type[NotFound],
+    summary: str,
+    *,
+    answers: type[ma.Schema],
+    example: Mapping[str, Any],
+) -> Operation[..., dict[str, Any]]:
+    """The operation that reads one row of a list, by the last id of its path."""
+
+    def read(uow: Uow, **key: UUID) -> dict[str, Any]:
+        found = one(uow, listing, next(reversed(key.values())))
+        if found is None:
+            raise not_found
+        return found
+
+    read.__doc__ = summary
+    shown = {**example, "people": {}}
+    return operation(name, answers=detail_of(answers), example=shown)(refuses(not_found)(read))
 
 
 def by_name(name: str) -> Operation[..., Any]:

@@ -1,13 +1,12 @@
 """Reconciliation runs: read them, start one for a day by hand."""
 
 from datetime import date
-from uuid import UUID
 
 from pettycash.models.reconciliation import ReconciliationRun
 from pettycash.services import reconciliation
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.reconciliation.runs import RUNS, DayNotOver
-from pettycash.web.operations import list_of, operation
+from pettycash.web.operations import list_of, one_of, operation
 from pettycash.web.refusals import refuses
 from pettycash.web.schemas import reconciliation as shapes
 
@@ -39,8 +38,11 @@ def start(uow: Uow, *, business_date: date) -> ReconciliationRun:
     )
 
 
-@operation("reconciliation.get", answers=shapes.RunSchema, example=shapes.EXAMPLE_RUN)
-@refuses(reconciliation.RunNotFound)
-def get(uow: Uow, *, run_id: UUID) -> ReconciliationRun:
-    """Read one run with its counts, totals and mismatches."""
-    return reconciliation.find_run(uow.session, run_id)
+get = one_of(
+    "reconciliation.get",
+    RUNS,
+    reconciliation.RunNotFound,
+    "Read one run with its counts, totals and mismatches.",
+    answers=shapes.RunSchema,
+    example=shapes.EXAMPLE_RUN,
+)

@@ -6,6 +6,7 @@ import marshmallow as ma
 
 from pettycash.models.operations import CaseKind, CaseStatus, Severity
 from pettycash.models.payments import AttemptState
+from pettycash.services.payments.case_resolutions import Ending
 from pettycash.web.schemas.fields import Choice, Schema, UtcDateTime
 
 
@@ -55,6 +56,11 @@ class CaseDetailSchema(CaseSchema):
     """A case, and what the rail says of the payment that it is about."""
 
     rail = ma.fields.Nested(RailsReportSchema, dump_only=True, allow_none=True)
+    endings = ma.fields.List(
+        Choice(Ending),
+        dump_only=True,
+        metadata={"description": "How a case of this kind can end."},
+    )
 
 
 class CaseOwnerSchema(Schema):
@@ -86,6 +92,7 @@ EXAMPLE_CASE: dict[str, Any] = {
 }
 EXAMPLE_DETAIL: dict[str, Any] = {
     **EXAMPLE_CASE,
+    "endings": ["paid", "not_paid", "returned", "noted"],
     "rail": {
         "attempt_number": 1,
         "state": "unknown",

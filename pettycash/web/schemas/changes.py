@@ -62,6 +62,19 @@ class OneChangeSchema(ChangeSchema):
     """A proposal with all that it holds."""
 
     payload = ma.fields.Dict(dump_only=True, metadata={"description": "What would be so then."})
+    old = ma.fields.Dict(
+        dump_only=True,
+        allow_none=True,
+        metadata={
+            "description": "What stands now instead, while it waits; null where nothing does."
+        },
+    )
+    names = ma.fields.Dict(
+        keys=ma.fields.UUID(),
+        values=ma.fields.String(),
+        dump_only=True,
+        metadata={"description": "Of the people, units and accounts whose ids stand in it."},
+    )
 
 
 class ProposalSchema(Schema):

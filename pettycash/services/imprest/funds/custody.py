@@ -163,11 +163,19 @@ def _hand_over(
         )
 
 
+def _before(session: Session, change: Change) -> dict[str, Any]:
+    fund = session.get_one(Fund, change.object_id)
+    held = (fund.custodian_id, fund.alternate_custodian_id)
+    named = ("custodian_id", "alternate_custodian_id")
+    return {of: str(who) if who else None for of, who in zip(named, held, strict=True)}
+
+
 changes.register(
     KIND,
     proposers=FINANCE_OFFICERS,
     confirmers=FINANCE_OFFICERS,
     apply=apply,
     read=read,
+    before=_before,
     alerts=True,
 )

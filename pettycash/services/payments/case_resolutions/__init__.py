@@ -1,6 +1,6 @@
 """How cases end: two people say what happened, with evidence, and the books follow."""
 
-from pettycash.services.payments.case_resolutions.endings import A_DAY, not_paid_from
+from pettycash.services.payments.case_resolutions.endings import A_DAY, fitting, not_paid_from
 from pettycash.services.payments.case_resolutions.judging import HeadRequired, JudgeMissing
 from pettycash.services.payments.case_resolutions.proposals import (
     CaseProposal,
@@ -25,6 +25,7 @@ __all__ = [
     "TooEarly",
     "confirm",
     "decline",
+    "fitting",
     "not_paid_from",
     "propose",
     "rails_report",

@@ -55,6 +55,18 @@ def locked_attempt_of(subject: CaseSubject | None, proposal: CaseProposal) -> Lo
     )
 
 
+def fitting(case: Case) -> Sequence[Ending]:
+    """The endings that a case of this kind can have; what else each asks for is `check`'s."""
+    if case.kind is CaseKind.RELEASE_LOCKED:
+        return ()
+    if case.kind is CaseKind.SHORT_DELIVERY:
+        return (Ending.LOST,)
+    return (*_OF_MONEY, Ending.NOTED) if case.kind in ABOUT_MONEY else (Ending.NOTED,)
+
+
+_OF_MONEY = (Ending.PAID, Ending.NOT_PAID, Ending.RETURNED)
+
+
 def check(
     session: Session,
     case: Case,

@@ -9,7 +9,7 @@ from pettycash.services.access.identity.lists import API_KEYS
 from pettycash.services.access.organisation import UnknownUnit
 from pettycash.services.foundation import security_log
 from pettycash.services.foundation.uow import Uow
-from pettycash.web.operations import list_of, operation
+from pettycash.web.operations import list_of, one_of, operation
 from pettycash.web.refusals import refuses
 from pettycash.web.schemas import auth as shapes
 
@@ -36,6 +36,15 @@ list_all = list_of(
     "api_keys.list",
     API_KEYS,
     "List the company's API keys, revoked ones included, the newest first.",
+    answers=shapes.ApiKeySchema,
+    example=EXAMPLE,
+)
+
+get = one_of(
+    "api_keys.get",
+    API_KEYS,
+    api_keys.KeyNotFound,
+    "Read an API key, without its secret.",
     answers=shapes.ApiKeySchema,
     example=EXAMPLE,
 )

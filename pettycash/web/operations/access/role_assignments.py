@@ -8,7 +8,7 @@ from pettycash.services.access import role_assignments
 from pettycash.services.access.people_lists import ROLE_ASSIGNMENTS
 from pettycash.services.foundation import decisions
 from pettycash.services.foundation.uow import Uow
-from pettycash.web.operations import list_of, operation
+from pettycash.web.operations import list_of, one_of, operation
 from pettycash.web.operations.operations.changes import Shown, warned
 from pettycash.web.refusals import refuses
 from pettycash.web.schemas import people as shapes
@@ -29,6 +29,15 @@ list_all = list_of(
     "role_assignments.list",
     ROLE_ASSIGNMENTS,
     "List role assignments, the newest first, those that have ended included.",
+    answers=shapes.RoleAssignmentSchema,
+    example=shapes.EXAMPLE_ASSIGNMENT,
+)
+
+get = one_of(
+    "role_assignments.get",
+    ROLE_ASSIGNMENTS,
+    role_assignments.RoleAssignmentNotFound,
+    "Read a role assignment.",
     answers=shapes.RoleAssignmentSchema,
     example=shapes.EXAMPLE_ASSIGNMENT,
 )

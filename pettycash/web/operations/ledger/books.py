@@ -11,7 +11,7 @@ from pettycash.services.ledger import accounts, fund_statements, journal
 from pettycash.services.ledger.accounts import ACCOUNTS, CATEGORIES
 from pettycash.services.ledger.fund_statements import LEDGER
 from pettycash.services.ledger.journal import JOURNAL
-from pettycash.web.operations import list_of, operation
+from pettycash.web.operations import list_of, one_of, operation
 from pettycash.web.refusals import refuses
 from pettycash.web.schemas import ledger as shapes
 from pettycash.web.schemas.ledger_examples import (
@@ -61,11 +61,14 @@ list_entries = list_of(
 )
 
 
-@operation("journal.get", answers=shapes.JournalEntrySchema, example=EXAMPLE_ENTRY)
-@refuses(journal.EntryNotFound)
-def get_entry(uow: Uow, *, entry_id: UUID) -> dict[str, Any]:
-    """Read an entry with its postings."""
-    return journal.one(uow.session, entry_id=entry_id)
+get_entry = one_of(
+    "journal.get",
+    JOURNAL,
+    journal.EntryNotFound,
+    "Read an entry with its postings.",
+    answers=shapes.JournalEntrySchema,
+    example=EXAMPLE_ENTRY,
+)
 
 
 list_accounts = list_of(

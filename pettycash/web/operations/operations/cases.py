@@ -3,11 +3,13 @@
 from typing import Any
 from uuid import UUID
 
+from pettycash.services.foundation.listings import detailed
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases
 from pettycash.services.operations.case_lists import CASES, to_response
 from pettycash.services.payments import case_resolutions
 from pettycash.web.operations import list_of, operation
+from pettycash.web.pages import detail_of
 from pettycash.web.refusals import refuses
 from pettycash.web.schemas import cases as shapes
 
@@ -20,13 +22,22 @@ list_all = list_of(
 )
 
 
-@operation("cases.get", answers=shapes.CaseDetailSchema, example=shapes.EXAMPLE_DETAIL, etag=True)
+@operation(
+    "cases.get",
+    answers=detail_of(shapes.CaseDetailSchema),
+    example={**shapes.EXAMPLE_DETAIL, "people": {}},
+    etag=True,
+)
 @refuses(cases.CaseNotFound)
 def get(uow: Uow, *, case_id: UUID) -> dict[str, Any]:
     """Read a case, with what the rail says of the payment that it is about."""
     case = cases.get(uow.session, case_id=case_id, actor=uow.actor)
     rail = case_resolutions.rails_report(uow.session, case=case, now=uow.now)
-    return {**to_response(case, uow.actor), "rail": rail}
+    return {
+        **detailed(uow, CASES, to_response(case, uow.actor)),
+        "rail": rail,
+        "endings": case_resolutions.fitting(case),
+    }
 
 
 @operation(

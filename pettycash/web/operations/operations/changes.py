@@ -30,7 +30,7 @@ from pettycash.services.approvals.thresholds.publishing import (
     ThresholdsOverlap,
     ThresholdsOverlapNow,
 )
-from pettycash.services.foundation import decisions
+from pettycash.services.foundation import decisions, listings
 from pettycash.services.foundation.company_settings import (
     InvalidSetting,
     SettingNeedsTwoPeople,
@@ -47,7 +47,7 @@ from pettycash.services.imprest.funds.opening import InvalidOpening
 from pettycash.services.imprest.funds.stores import StoreNotFound
 from pettycash.services.ledger.posting import PeriodClosed
 from pettycash.services.operations import changes
-from pettycash.services.operations.change_lists import CHANGES
+from pettycash.services.operations.change_lists import CHANGES, called
 from pettycash.services.payments.restored import MayHaveBeenPaid
 from pettycash.services.payments.rules import (
     UNFIT,
@@ -58,6 +58,7 @@ from pettycash.services.payments.rules import (
 from pettycash.services.payments.treasury_validation import NobodyLeft
 from pettycash.services.requisitions.approved_facts import RedirectNeeded
 from pettycash.web.operations import list_of, operation
+from pettycash.web.pages import detail_of
 from pettycash.web.refusals import refuses
 from pettycash.web.schemas import changes as shapes
 
@@ -118,14 +119,26 @@ def propose(uow: Uow, /, **facts: Any) -> Change:
     return changes.propose_any(uow, **facts)
 
 
-@operation("changes.get", answers=shapes.OneChangeSchema, example=shapes.EXAMPLE_CHANGE)
+@operation(
+    "changes.get",
+    answers=detail_of(shapes.OneChangeSchema),
+    example={**shapes.EXAMPLE_CHANGE, "old": None, "names": {}, "people": {}},
+)
 @refuses(changes.ChangeNotFound)
 def get(uow: Uow, *, change_id: UUID) -> Shown:
     """Read a change; rows of an import are for those who may decide on it."""
     found = changes.get(uow, change_id=change_id)
+    old = changes.before(uow.session, found)
+    told = [found.object_id, changes.without_rows(found), old]
+    facts: dict[str, Any] = {
+        "people": listings.names(uow, CHANGES, [found]),
+        "old": old,
+        "names": called(uow.session, told),
+    }
     if not changes.is_read_whole(found, uow.actor):
-        return _with(found, payload=changes.without_rows(found))
-    return warned(uow, found)
+        facts["payload"] = changes.without_rows(found)
+    missed = indispensable.of_change(uow.session, found, now=uow.now)
+    return _with(found, **facts if missed is None else facts | {"warnings": missed})
 
 
 @operation(

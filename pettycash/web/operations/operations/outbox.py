@@ -6,7 +6,7 @@ from uuid import UUID
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import outbox_messages
 from pettycash.services.operations.outbox_lists import OUTBOX_MESSAGES, to_response
-from pettycash.web.operations import list_of, operation
+from pettycash.web.operations import list_of, one_of, operation
 from pettycash.web.refusals import refuses
 from pettycash.web.schemas.inbox import EXAMPLE_OUTBOX_MESSAGE, OutboxMessageSchema
 
@@ -14,6 +14,15 @@ list_all = list_of(
     "outbox.list",
     OUTBOX_MESSAGES,
     "List outbox messages, the newest first.",
+    answers=OutboxMessageSchema,
+    example=EXAMPLE_OUTBOX_MESSAGE,
+)
+
+get = one_of(
+    "outbox.get",
+    OUTBOX_MESSAGES,
+    outbox_messages.OutboxMessageNotFound,
+    "Read an outbox message.",
     answers=OutboxMessageSchema,
     example=EXAMPLE_OUTBOX_MESSAGE,
 )

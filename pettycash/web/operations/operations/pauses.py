@@ -7,7 +7,7 @@ from pettycash.services.foundation import decisions
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import pauses
 from pettycash.services.operations.pauses import PAUSES
-from pettycash.web.operations import list_of, operation
+from pettycash.web.operations import list_of, one_of, operation
 from pettycash.web.refusals import refuses
 from pettycash.web.schemas import pauses as shapes
 
@@ -15,6 +15,15 @@ list_all = list_of(
     "pauses.list",
     PAUSES,
     "List pauses, the newest first, those that are over included.",
+    answers=shapes.PauseSchema,
+    example=shapes.EXAMPLE_PAUSE,
+)
+
+get = one_of(
+    "pauses.get",
+    PAUSES,
+    pauses.PauseNotFound,
+    "Read a pause.",
     answers=shapes.PauseSchema,
     example=shapes.EXAMPLE_PAUSE,
 )
