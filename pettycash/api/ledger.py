@@ -46,6 +46,7 @@ PERIODS = Blueprint(
     description="Months of the books: open, softly closed for people, closed for good.",
 )
 serve(PERIODS, "/", get=periods.list_all)
+serve(PERIODS, "/<month>/", get=periods.get)
 serve(PERIODS, "/<month>/soft_close/", post=periods.soft_close)
 serve(PERIODS, "/<month>/hard_close/", post=periods.hard_close)
 serve(PERIODS, "/<month>/reopen/", post=periods.reopen)

@@ -198,6 +198,8 @@ class Pages(flask.Blueprint):
                 shown = read(uow, operation, **key)
                 offered = _offered(uow, offers, argument, shown, acts)
                 inline = [each for each, said in offered if each.inline and not said]
+                told = more(uow, shown) if more else {}
+                shown = told.get("shown", shown)
                 page = render_template(
                     template,
                     title=title(shown),
@@ -214,7 +216,7 @@ class Pages(flask.Blueprint):
                     form=form_for(uow, inline[0], {}) if inline else None,
                     hidden=hidden_fields(inline[0], shown) if inline else [],
                     done=_done([*acts, *([made_by] if made_by else [])]),
-                    **(more(uow, shown) if more else {}),
+                    **{name: value for name, value in told.items() if name != "shown"},
                 )
             return make_response(page)
 

@@ -198,6 +198,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "accounts.create": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
     "trial_balance.get": FINANCE_READERS,
     "periods.list": FINANCE_READERS,
+    "periods.get": FINANCE_READERS,
     "periods.soft_close": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
     "periods.hard_close": _roles(R.CFO),
     "periods.reopen": _roles(R.CFO),

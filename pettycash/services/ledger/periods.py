@@ -146,6 +146,11 @@ PERIODS = Listing(
 """A month counts where its first day lies between the days."""
 
 
+def get(uow: Uow, *, month: date) -> Any | None:
+    """One month of the list, with the state that it is in; None where it is none of them."""
+    return uow.session.execute(_months(uow).where(month == MONTH)).one_or_none()
+
+
 def first_month(session: Session, now: datetime) -> date:
     """The month of the earliest entry or period; this month where there is none."""
     today = clock.business_date(now, company_settings.current(session).timezone)

@@ -2,14 +2,16 @@
 
 import re
 from datetime import date
+from typing import Any
 
 from pettycash.models.ledger import LedgerPeriod
 from pettycash.runtime import errors
-from pettycash.services.foundation import decisions
+from pettycash.services.foundation import decisions, listings
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import periods
 from pettycash.services.ledger.periods import PERIODS
 from pettycash.web.operations import list_of, operation
+from pettycash.web.pages import detail_of
 from pettycash.web.refusals import refuses
 from pettycash.web.schemas import ledger_examples as shapes
 from pettycash.web.schemas.ledger import LedgerPeriodSchema
@@ -36,6 +38,20 @@ list_all = list_of(
     answers=LedgerPeriodSchema,
     example=shapes.EXAMPLE_PERIOD,
 )
+
+
+@operation(
+    "periods.get",
+    answers=detail_of(LedgerPeriodSchema),
+    example={**shapes.EXAMPLE_PERIOD, "people": {}},
+)
+@refuses(PeriodNotFound)
+def get(uow: Uow, *, month: str) -> dict[str, Any]:
+    """Read a month."""
+    found = periods.get(uow, month=_first_day(month))
+    if found is None:
+        raise PeriodNotFound
+    return {**found._mapping, "people": listings.names(uow, PERIODS, [found])}
 
 
 @operation("periods.soft_close", answers=LedgerPeriodSchema, example=shapes.EXAMPLE_SOFT)
