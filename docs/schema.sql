@@ -337,7 +337,7 @@ CREATE TABLE auth_sessions (
     generation integer NOT NULL DEFAULT 0,
     purpose varchar(40) NOT NULL,
     access_digest bytea NOT NULL,
-    refresh_digest bytea NOT NULL,
+    refresh_digest bytea,
     access_expires_at timestamptz NOT NULL,
     family_started_at timestamptz NOT NULL,
     ends_at timestamptz NOT NULL,
@@ -1703,6 +1703,8 @@ CREATE TABLE provider_accounts (
     shortcode text NOT NULL,
     credentials text NOT NULL,
     credentials_key_id text NOT NULL,
+    credentials_set_at timestamptz,
+    credentials_set_by uuid,
     options jsonb NOT NULL,
     amount_min numeric(18,2),
     amount_max numeric(18,2),
@@ -1726,6 +1728,9 @@ CREATE TABLE provider_accounts (
     CONSTRAINT fk_provider_accounts_company_id FOREIGN KEY (company_id)
         REFERENCES companies (id) ON DELETE RESTRICT,
     CONSTRAINT fk_provider_accounts_company_id_created_by FOREIGN KEY (company_id, created_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT,
+    CONSTRAINT fk_provider_accounts_company_id_credentials_set_by FOREIGN KEY (company_id,
+        credentials_set_by)
         REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
 );
 ALTER TABLE provider_accounts FORCE ROW LEVEL SECURITY;

@@ -7,10 +7,10 @@ from flask import g
 from flask.views import MethodView
 
 from pettycash.api.blueprints import Blueprint
+from pettycash.api.routes import serve
 from pettycash.models.access import SessionPurpose
 from pettycash.runtime import errors
 from pettycash.runtime.db import system_transaction, transaction
-from pettycash.services.access import people
 from pettycash.services.access.identity import sessions, totp
 from pettycash.services.access.identity.links import LinkRefused
 from pettycash.services.access.identity.passwords import (
@@ -28,18 +28,14 @@ from pettycash.services.access.identity.signing_in import (
 )
 from pettycash.services.access.identity.throttles import TooManyAttempts
 from pettycash.services.access.identity.totp import (
-    OwnReset,
-    SharedLogin,
     TotpEnrolled,
     TotpNotBegun,
     TotpWrong,
-    UserNotFound,
 )
-from pettycash.services.access.people import ResetNeedsTwoPeople
-from pettycash.services.foundation import security_log
 from pettycash.services.foundation.encryption import TooManyHashes
 from pettycash.web import identity
 from pettycash.web.admission import client_info, current_actor, operation
+from pettycash.web.operations.access import second_factors
 from pettycash.web.refusals import refuses
 from pettycash.web.schemas.auth import (
     ChangePasswordSchema,
@@ -50,7 +46,6 @@ from pettycash.web.schemas.auth import (
     MeSchema,
     ReauthenticateSchema,
     RefreshSchema,
-    ResetSchema,
     TokensSchema,
 )
 
@@ -233,27 +228,4 @@ class MfaConfirmation(MethodView):
         identity.confirm_app(**body)
 
 
-@blp.route("/mfa/reset/")
-class MfaReset(MethodView):
-    @operation("auth.mfa_reset", step_up=True)
-    @blp.arguments(ResetSchema, example={"user_id": UUID_EXAMPLE})
-    @blp.response(204)
-    @refuses(OwnReset, ResetNeedsTwoPeople, SharedLogin, UserNotFound)
-    def post(self, body: dict[str, Any]) -> None:
-        """Take another person's TOTP app away, so that they enrol anew; their sessions end.
-
-        Of those who release money two people do that: `changes/`, kind `second_factor`.
-        """
-        actor = current_actor()
-        with transaction() as session:
-            people.check_reset_alone(session, user_id=body["user_id"], now=session.info["now"])
-            totp.reset(
-                session, user_id=body["user_id"], actor_id=actor.user_id, now=session.info["now"]
-            )
-            security_log.record(
-                session,
-                event="mfa.reset",
-                outcome="ok",
-                detail={"user_id": str(body["user_id"])},
-                actor=actor,
-            )
+serve(blp, "/mfa/reset/", post=second_factors.reset)

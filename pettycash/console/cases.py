@@ -171,6 +171,7 @@ blp.list(
         asks("status"),
         asks("severity"),
         asks("owner_id", "Looked after by", choices=people, is_single=True),
+        asks("object_id", "Id of what it is about"),
         asks("is_unowned", "Looked after by nobody"),
         asks("is_open", "Not ended"),
         asks("is_overdue", "Overdue"),

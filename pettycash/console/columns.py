@@ -26,11 +26,11 @@ def column(kind: str) -> Callable[..., Column]:
     return make
 
 
-text, word, words, badge, money, when, day, month, age, person, flag, members = (
+text, word, words, badge, money, when, day, month, age, person, flag, members, folded = (
     column(kind)
     for kind in (
         *("text", "word", "words", "badge", "money", "when", "day", "month", "age", "person"),
-        *("flag", "members"),
+        *("flag", "members", "folded"),
     )
 )
 

@@ -50,6 +50,8 @@ class Field:
     """Of a list that takes one of the choices here."""
     is_long: bool = False
     """A text of several lines."""
+    is_lines: bool = False
+    """Of a list: one a line, in order, for the page to take apart."""
     is_secret: bool = False
     """Of an object's member: it is not shown while it is typed, nor ever again."""
     autofocus: bool = False
@@ -237,6 +239,8 @@ class Form:
             return typed
         if text == "":
             return None if self.clears and made.allow_none else LEFT_OUT
+        if isinstance(made, ma.fields.Integer) and text.isdecimal():
+            return int(text)
         if kind == "choice" and isinstance(made, ma.fields.List):
             return [text]
         if kind == "amount":
@@ -338,6 +342,8 @@ KINDS: Sequence[tuple[type[ma.fields.Field[Any]], str]] = (
 def _kind(made: ma.fields.Field[Any], asked: Field) -> str:
     if asked.fields:
         return "group" if isinstance(made, ma.fields.Dict) else "rows"
+    if asked.is_lines:
+        return "long"
     if isinstance(made, ma.fields.List):
         return "choice" if asked.is_single else "many"
     if asked.choices is not None or any(isinstance(v, ma.validate.OneOf) for v in made.validators):
@@ -355,7 +361,7 @@ def _choices(made: ma.fields.Field[Any], asked: Field, uow: Uow) -> Choices:
     inner = made.inner if isinstance(made, ma.fields.List) else made
     if isinstance(inner, ma.fields.Enum):
         return [(each.value, word(each.value)) for each in inner.enum]
-    one_of = next((v for v in made.validators if isinstance(v, ma.validate.OneOf)), None)
+    one_of = next((v for v in inner.validators if isinstance(v, ma.validate.OneOf)), None)
     return [(each, word(each)) for each in one_of.choices] if one_of else []
 
 

@@ -33,6 +33,7 @@ TONES: Mapping[str, str] = {
             "warning",
             "due",
             "case",
+            "paused",
         ),
         "waits",
     ),
@@ -73,10 +74,13 @@ TONES: Mapping[str, str] = {
             "refused",
             "dead_lettered",
             "severe",
+            "failing",
         ),
         "bad",
     ),
-    **dict.fromkeys(("cancelled", "withdrawn", "expired", "ended", "superseded", "voided"), "over"),
+    **dict.fromkeys(
+        ("cancelled", "withdrawn", "expired", "ended", "superseded", "voided", "off"), "over"
+    ),
     **dict.fromkeys(("in_doubt", "unknown"), "doubt"),
     "low": "waits",
     "mpesa": "mpesa",

@@ -144,6 +144,7 @@ class ProviderAccount(Updated, Tenanted):
         UniqueConstraint("company_id", "code"),
         UniqueConstraint("company_id", "method", "shortcode"),
         member("created_by"),
+        member("credentials_set_by"),
         CheckConstraint("amount_min IS NULL OR amount_min > 0", name="amount_min"),
         CheckConstraint("amount_max IS NULL OR amount_max >= amount_min", name="amount_max"),
     )
@@ -159,6 +160,9 @@ class ProviderAccount(Updated, Tenanted):
     """MultiFernet token over JSON that begins with this account's id, so it can't be moved."""
     credentials_key_id: Mapped[str]
     """Fingerprint of the key that encrypted it; `rotate` proves that no old one is left."""
+    credentials_set_at: Mapped[datetime | None]
+    """Null: by the command line."""
+    credentials_set_by: Mapped[UUID | None]
     options: Mapped[dict[str, Any]]
     """Facts of the rail that are configuration: limits of remarks, code overrides, addresses."""
     amount_min: Mapped[Money | None]

@@ -107,6 +107,12 @@ def wire(policy: CompanyPolicy, name: str) -> Any:
     return value
 
 
+def defaults(policy: CompanyPolicy) -> dict[str, Any]:
+    """What each setting is where no version names it."""
+    first = CompanyPolicy(version=0, currency=policy.currency)
+    return {name: wire(first, name) for name in (*ALONE, *OF_CONSEQUENCE)}
+
+
 def _boolean(value: object) -> bool:
     if not isinstance(value, bool):
         raise InvalidSetting("It is true or false.")

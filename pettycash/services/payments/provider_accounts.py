@@ -7,8 +7,9 @@ to another row; `rotate` encrypts them again under the newest key (security.md r
 import hashlib
 import json
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from sqlalchemy.orm import Session
 from pettycash.gateways import registry
 from pettycash.models.base import new_id
 from pettycash.models.imprest import ProviderAccount
+from pettycash.models.operations import Pause
 from pettycash.runtime import db, errors, settings
 from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
@@ -126,7 +128,7 @@ def create(
     wrong |= _wrong(account) | _wrong_options(account.options)
     if wrong:
         raise InvalidProviderAccount(errors=wrong)
-    _seal(account, credentials)
+    _set(uow, account, credentials)
     try:
         with uow.session.begin_nested():
             uow.session.add(account)
@@ -157,7 +159,7 @@ def change(uow: Uow, *, account: ProviderAccount, changes: Mapping[str, Any]) ->
     if wrong:
         raise InvalidProviderAccount(errors=wrong)
     if "credentials" in changes:
-        _seal(account, changes["credentials"])
+        _set(uow, account, changes["credentials"])
     account.version += 1
     if account.is_active and not was_active:
         outbox.wake(uow.session, topic=pauses.SENDING, lane=account.id)
@@ -189,6 +191,11 @@ def rotate(session: Session) -> tuple[int, int]:
 def key_id() -> str:
     """The fingerprint of the key that encrypts now."""
     return hashlib.sha256(settings.current().secret_keys[0].encode()).hexdigest()[:16]
+
+
+def _set(uow: Uow, account: ProviderAccount, credentials: Mapping[str, str]) -> None:
+    _seal(account, credentials)
+    account.credentials_set_at, account.credentials_set_by = uow.now, uow.actor.user_id
 
 
 def _seal(account: ProviderAccount, credentials: Mapping[str, str]) -> None:
@@ -245,6 +252,39 @@ def _log_event(
     )
 
 
+class Condition(StrEnum):
+    """How an account is doing."""
+
+    ACTIVE = "active"
+    OFF = "off"
+    PAUSED = "paused"
+    FAILING = "failing"  # its rail refuses the credentials
+
+
+def to_response(uow: Uow, accounts: Sequence[ProviderAccount]) -> list[dict[str, Any]]:
+    """Accounts with how each is doing, and without their credentials."""
+    ids = [each.id for each in accounts]
+    paused = set(
+        uow.session.execute(
+            select(Pause.object_id).where(Pause.object_id.in_(ids), Pause.decided_at.is_(None))
+        ).scalars()
+    )
+    return [
+        {each.key: getattr(account, each.key) for each in ProviderAccount.__mapper__.column_attrs}
+        | {"credentials": None, "condition": _condition(account, is_paused=account.id in paused)}
+        for account in accounts
+    ]
+
+
+def _condition(account: ProviderAccount, *, is_paused: bool) -> Condition:
+    if not account.is_active:
+        return Condition.OFF
+    if is_paused:
+        return Condition.PAUSED
+    refused = account.refused_in_row + account.reported_refused_in_row
+    return Condition.FAILING if refused else Condition.ACTIVE
+
+
 PROVIDER_ACCOUNTS = Listing(
     name="provider_accounts.list",
     query=select(ProviderAccount),
@@ -259,5 +299,7 @@ PROVIDER_ACCOUNTS = Listing(
         text="Words of code and name in any case, or the whole of a shortcode.",
     ),
     orders={"code": (ProviderAccount.code,), "newest": (ProviderAccount.id.desc(),)},
+    show=to_response,
     columns=("code", "name", "method", "shortcode", "is_active"),
+    people=("created_by", "credentials_set_by"),
 )

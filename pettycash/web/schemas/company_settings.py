@@ -63,6 +63,10 @@ class SettingsSchema(Schema):
     advances = ma.fields.Boolean(
         dump_only=True, metadata={"description": "Requisitions of kind advance are taken."}
     )
+    defaults = ma.fields.Function(
+        company_settings.defaults,
+        metadata={"type": "object", "description": "What holds where no version says otherwise."},
+    )
     upload_mib_per_day = ma.fields.Integer(
         dump_only=True,
         metadata={"description": "What one person may store as attachments in a company day."},
@@ -100,4 +104,5 @@ EXAMPLE_SETTINGS: dict[str, Any] = {
     "case_due_hours": 24,
     "advances": False,
     "upload_mib_per_day": 200,
+    "defaults": {"timezone": "Africa/Nairobi", "case_due_hours": 24, "small_team": False},
 }

@@ -6,6 +6,7 @@ import marshmallow as ma
 
 from pettycash.runtime.money import Currency
 from pettycash.runtime.rails import Method
+from pettycash.services.payments.provider_accounts import Condition
 from pettycash.web.schemas.fields import Amount, Choice, Name, Schema, Text, UtcDateTime
 
 CREDENTIAL_LONGEST = 10_000
@@ -43,6 +44,15 @@ class ProviderAccountSchema(Schema):
     is_active = ma.fields.Boolean(dump_only=True)
     credentials_key_id = ma.fields.String(
         dump_only=True, metadata={"description": "Which key encrypted the credentials."}
+    )
+    credentials_set_at = UtcDateTime(dump_only=True, allow_none=True)
+    credentials_set_by_id = ma.fields.UUID(
+        attribute="credentials_set_by", dump_only=True, allow_none=True
+    )
+    condition = Choice(
+        Condition,
+        dump_only=True,
+        metadata={"description": "`failing`: its rail refuses the credentials."},
     )
     created_by_id = ma.fields.UUID(attribute="created_by", dump_only=True, allow_none=True)
     created_at = UtcDateTime(dump_only=True)
@@ -97,6 +107,9 @@ EXAMPLE: dict[str, Any] = {
     "amount_max": None,
     "is_active": True,
     "credentials_key_id": "5f0c2d9f1a7b3e44",
+    "credentials_set_at": "2026-11-20T08:00:00+00:00",
+    "credentials_set_by_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0b02",
+    "condition": "active",
     "created_by_id": "0192f7e2-6d1c-7a44-9d5b-2f6b9f1f0b02",
     "created_at": "2026-11-20T08:00:00+00:00",
     "version": 1,

@@ -5,11 +5,13 @@ from typing import Any
 from uuid import UUID
 
 from pettycash.models.imprest import ProviderAccount
+from pettycash.services.foundation.listings import detailed
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import provider_accounts
 from pettycash.services.payments.provider_accounts import PROVIDER_ACCOUNTS
 from pettycash.web.etags import Expected
 from pettycash.web.operations import list_of, operation
+from pettycash.web.pages import detail_of
 from pettycash.web.refusals import refuses
 from pettycash.web.schemas import provider_accounts as shapes
 
@@ -33,18 +35,22 @@ list_all = list_of(
     etag=True,
 )
 @refuses(provider_accounts.InvalidProviderAccount, provider_accounts.ProviderAccountExists)
-def create(uow: Uow, /, **facts: Any) -> ProviderAccount:
+def create(uow: Uow, /, **facts: Any) -> dict[str, Any]:
     """Open an account with a rail."""
-    return provider_accounts.create(uow, **facts)
+    return _shown(uow, provider_accounts.create(uow, **facts))
 
 
 @operation(
-    "provider_accounts.get", answers=shapes.ProviderAccountSchema, example=shapes.EXAMPLE, etag=True
+    "provider_accounts.get",
+    answers=detail_of(shapes.ProviderAccountSchema),
+    example={**shapes.EXAMPLE, "people": {}},
+    etag=True,
 )
 @refuses(provider_accounts.ProviderAccountNotFound)
-def get(uow: Uow, *, account_id: UUID) -> ProviderAccount:
+def get(uow: Uow, *, account_id: UUID) -> dict[str, Any]:
     """Read an account, without its credentials."""
-    return provider_accounts.get(uow.session, account_id=account_id)
+    shown = _shown(uow, provider_accounts.get(uow.session, account_id=account_id))
+    return detailed(uow, PROVIDER_ACCOUNTS, shown)
 
 
 @operation(
@@ -60,8 +66,15 @@ def get(uow: Uow, *, account_id: UUID) -> ProviderAccount:
 @refuses(provider_accounts.InvalidProviderAccount, provider_accounts.ProviderAccountNotFound)
 def update(
     uow: Uow, *, account_id: UUID, changes: Mapping[str, Any], expected: Expected
-) -> ProviderAccount:
+) -> dict[str, Any]:
     """Change an account, replace its credentials, or switch it off and on."""
     account = provider_accounts.get(uow.session, account_id=account_id, lock=True)
     expected.check(account.version)
-    return provider_accounts.change(uow, account=account, changes=changes)
+    return _shown(uow, provider_accounts.change(uow, account=account, changes=changes))
+
+
+def _shown(uow: Uow, account: ProviderAccount) -> dict[str, Any]:
+    uow.session.flush()  # some of it is the database's
+    uow.session.refresh(account)
+    (shown,) = provider_accounts.to_response(uow, [account])
+    return shown
