@@ -232,19 +232,23 @@ blp.detail(
 
 PROVIDER = "/console/admin/providers/{id}/"
 
-SECRETS = asks(
-    "credentials",
-    "Credentials",
-    "They only go in: nobody can read them again. In a change, blank leaves all as they are;"
-    " otherwise give all of them.",
-    fields=(
-        asks("consumer_key", "Consumer key", is_secret=True),
-        asks("consumer_secret", "Consumer secret", is_secret=True),
-        asks("initiator_name", "Initiator name"),
-        asks("initiator_password", "Initiator password", is_secret=True),
-        asks("certificate_pem", "Certificate (PEM)", is_long=True),
-    ),
-)
+
+def secrets(hint: str, *, is_needed: bool) -> Field:
+    """Credentials: they only go in."""
+    return asks(
+        "credentials",
+        "Credentials",
+        hint,
+        fields=(
+            asks("consumer_key", "Consumer key", is_secret=True, is_needed=is_needed),
+            asks("consumer_secret", "Consumer secret", is_secret=True, is_needed=is_needed),
+            asks("initiator_name", "Initiator name", is_needed=is_needed),
+            asks("initiator_password", "Initiator password", is_secret=True, is_needed=is_needed),
+            asks("certificate_pem", "Certificate (PEM)", is_long=True, is_needed=is_needed),
+        ),
+    )
+
+
 OPTIONS = asks(
     "options",
     "Where callbacks come from",
@@ -285,7 +289,7 @@ CREATE = Act(
         asks("base_url", "Address of the rail"),
         asks("shortcode", "Merchant id, short code or account"),
         *LIMITS,
-        SECRETS,
+        secrets("They only go in: nobody can read them again.", is_needed=True),
         OPTIONS,
     ),
     prepare=sourced,
@@ -350,7 +354,7 @@ blp.detail(
                 asks("base_url", "Address of the rail"),
                 *LIMITS,
                 asks("is_active", "Switched on", "Off: nothing new is sent by it."),
-                SECRETS,
+                secrets("Blank leaves all as they are; else give all of them.", is_needed=False),
             ),
             sends={"expected": "_version"},
         ),

@@ -51,12 +51,19 @@ def can_end(ending: str, shown: Shown) -> bool:
     return shown["proposal"] is None and ending in shown["endings"]
 
 
-NOTE = asks("note", "What was found, and where?", "The line of a statement, say.", is_long=True)
+NOTE = asks(
+    "note",
+    "What was found, and where?",
+    "The line of a statement, say.",
+    is_long=True,
+    is_needed=True,
+)
 FILE = asks(
     "evidence_id",
     "The file that shows it",
     "Upload it to the case first. Whoever uploads it does not confirm by it.",
     choices=files,
+    is_needed=True,
 )
 
 
@@ -69,12 +76,12 @@ def ending(name: str, label: str, says_what: str, *fields: Field) -> Act:
         done="Proposed. Another person confirms it.",
         fields=(*fields, NOTE),
         prepare=says({"action": "propose", "ending": name}),
-        says=says_what,
+        says=f"{says_what} Nothing follows until a second person has confirmed it.",
         when=partial(can_end, name),
     )
 
 
-RECEIPT = asks("provider_reference", "Receipt of the rail")
+RECEIPT = asks("provider_reference", "Receipt of the rail", is_needed=True)
 ACTS = (
     Act(
         operation=case_resolutions.resolve,
@@ -92,7 +99,7 @@ ACTS = (
         verb="decline",
         label="Decline, or take back",
         done="Declined: the case is open again.",
-        fields=(asks("note", "Why not?", is_long=True),),
+        fields=(asks("note", "Why not?", is_long=True, is_needed=True),),
         sends={"version": "version"},
         prepare=says({"action": "decline"}),
         when=lambda shown: shown["proposal"] is not None,
@@ -103,7 +110,7 @@ ACTS = (
         "It was paid",
         "The money reached the payee: the payment is settled for its own amount.",
         RECEIPT,
-        asks("occurred_at", "When was it paid?"),
+        asks("occurred_at", "When was it paid?", is_needed=True),
         FILE,
     ),
     ending(
@@ -116,7 +123,7 @@ ACTS = (
         "returned",
         "It came back",
         "It was booked as paid, and the money came back: the payment is reversed.",
-        asks("provider_reference", "Reference of the return"),
+        asks("provider_reference", "Reference of the return", is_needed=True),
         FILE,
     ),
     ending(

@@ -46,6 +46,8 @@ class Field:
     fields: Sequence["Field"] = ()
     rows: int = 1
     """Of a list, how many stand there at first."""
+    is_needed: bool = False
+    """Though the schema does without it elsewhere: this act needs it."""
     is_single: bool = False
     """Of a list that takes one of the choices here."""
     is_long: bool = False
@@ -125,7 +127,7 @@ class Form:
             label=asked.label or word(asked.name.removesuffix("_id")),
             hint=asked.hint,
             kind=_kind(made, asked),
-            required=made.required,
+            required=made.required or asked.is_needed,
             longest=_longest(made),
             value=self.values.get(name, ""),
             errors=self.errors.get(name, ()),
@@ -153,7 +155,7 @@ class Form:
             label=asked.label or word(asked.name),
             hint=asked.hint,
             kind="password" if asked.is_secret else plain,
-            required=False,
+            required=asked.is_needed,
             choices=choices,
             value=self.values.get(name, ""),
             errors=self.errors.get(name, ()),

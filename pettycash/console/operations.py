@@ -232,7 +232,14 @@ def show_jobs() -> Response:
     """When each background part was last heard of, and how each periodic job ended."""
     with unit() as uow:
         shown: Mapping[str, Any] = read(uow, jobs.get)
-        parts = [each | {"heard": _heard(each["age_seconds"])} for each in shown["parts"]]
+        parts = [
+            {
+                **each,
+                "name": each["name"].replace("queue:", "workers of "),
+                "heard": _heard(each["age_seconds"]),
+            }
+            for each in shown["parts"]
+        ]
         page = render_template(
             "operations/jobs.html",
             title="Jobs",
