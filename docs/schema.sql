@@ -337,7 +337,7 @@ CREATE TABLE auth_sessions (
     generation integer NOT NULL DEFAULT 0,
     purpose varchar(40) NOT NULL,
     access_digest bytea NOT NULL,
-    refresh_digest bytea NOT NULL,
+    refresh_digest bytea,
     access_expires_at timestamptz NOT NULL,
     family_started_at timestamptz NOT NULL,
     ends_at timestamptz NOT NULL,

@@ -27,7 +27,7 @@ def install(application: Flask) -> None:
         "form_token": session.form_token,
         "icon": icon,
         "reaches": reaches,
-        "signed_in": lambda: g.get("user"),
+        "signed_in": _is_signed_in,
         "is_development": lambda: settings.current().environment == "development",
     }
     for name, entry in session.ENTRIES.items():
@@ -37,6 +37,11 @@ def install(application: Flask) -> None:
         application.register_blueprint(blueprint)
     # Nothing else in the application renders templates.
     application.jinja_env.loader = PackageLoader("pettycash.console")
+
+
+def _is_signed_in() -> bool:
+    """Whether there is more to see than what an enrolment needs."""
+    return g.get("actor") is not None and str(g.get("session_purpose")) == "full"
 
 
 def _domains() -> Iterable[Blueprint]:
@@ -63,5 +68,5 @@ def _rest() -> Blueprint:
 def icon(name: str) -> Markup:
     """An icon of the sprite; it says nothing that no word says."""
     return Markup('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>').format(
-        assets.address("icons.svg"), name
+        assets.address("vendor/icons.svg"), name
     )

@@ -67,6 +67,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "security_events.list": _roles(R.AUDITOR, R.ADMIN),
     "sessions.list": ANYONE,
     "sessions.revoke": ANYONE,
+    "sessions.revoke_all": ANYONE,
     "api_keys.list": _roles(R.ADMIN, R.AUDITOR),
     "api_keys.create": _roles(R.ADMIN),
     "api_keys.revoke": _roles(R.ADMIN),
@@ -223,7 +224,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
 
 ESCALATED: frozenset[str] = frozenset(
     {
-        *(f"sessions.{verb}" for verb in ("list", "revoke")),
+        *(f"sessions.{verb}" for verb in ("list", "revoke", "revoke_all")),
         "approvals.list",
         "work.list",
         *(
