@@ -13,7 +13,6 @@ from pettycash import console
 from pettycash.console import assets, pages, session, words
 from pettycash.console.guard import guard
 from pettycash.console.reading import reaches
-from pettycash.runtime import settings
 from pettycash.runtime.errors import NotFound
 
 
@@ -28,7 +27,7 @@ def install(application: Flask) -> None:
         "icon": icon,
         "reaches": reaches,
         "signed_in": _is_signed_in,
-        "is_development": lambda: settings.current().environment == "development",
+        "personas": list,
     }
     for name, entry in session.ENTRIES.items():
         view: Any = getattr(session, name)

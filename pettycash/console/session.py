@@ -110,7 +110,7 @@ def check_form() -> None:
         return
     if not is_from_here():
         raise ForgedForm
-    if request.endpoint == SIGN_IN:
+    if g.get("actor") is None:  # who signs in has no session yet that a token could be bound to
         return
     nonce, _, signature = request.form.get("_csrf", "").partition(".")
     if not hmac.compare_digest(signature.encode(), _signed(nonce).encode()):

@@ -184,7 +184,7 @@ def _api(plan: StackPlan) -> ChildSpec:
             "gunicorn",
             "--config=python:pettycash.stack.gunicorn_conf",
             f"--bind={LOOPBACK}:{plan.port('api')}",
-            "wsgi:app",
+            "pettycash.lab.demo.wsgi:app" if plan.is_development else "wsgi:app",
         ),
         probe=probes.answers_ok(f"{plan.local_url('api')}/healthz"),
     )

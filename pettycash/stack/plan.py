@@ -59,6 +59,11 @@ class StackPlan:
         return self.folder.secrets()
 
     @property
+    def is_development(self) -> bool:
+        """Whether this is somebody's own machine, with the demo's people at the door."""
+        return self.environ.get("PETTYCASH_ENV", "development") == "development"
+
+    @property
     def is_production(self) -> bool:
         return self.environ.get("PETTYCASH_ENV") == "production"
 

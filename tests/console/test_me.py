@@ -61,7 +61,7 @@ def test_who_has_no_app_yet_sees_nothing_before_it_is_enrolled(visitor: Visiting
     assert secret is not None, shown.text
     fields = form_of(shown, "/console/me/app/confirm/")["fields"]
     wrong = nobody.post("/console/me/app/confirm/", fields | {"code": "000000"})
-    assert wrong.status_code == 403 or wrong.status_code == 422
+    assert wrong.status_code in {403, 422}
     fields = form_of(wrong, "/console/me/app/confirm/")["fields"]
     code = pyotp.TOTP(secret.group(1)).now()
     answer = nobody.post("/console/me/app/confirm/", fields | {"code": code})
