@@ -71,7 +71,10 @@ def _door(member: ActiveMember) -> Door:
 def _member(username: str) -> ActiveMember | None:
     with db.system_transaction() as session:
         row = session.execute(
-            select(User.id, Company.id).where(User.username == username).where(Company.code == DEMO)
+            select(User.id, Company.id)
+            .join(Membership, Membership.user_id == User.id)
+            .join(Company, Company.id == Membership.company_id)
+            .where(User.username == username, Company.code == DEMO)
         ).one_or_none()
         if row is None:
             return None
