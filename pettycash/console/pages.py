@@ -87,14 +87,24 @@ class Pages(flask.Blueprint):
         self.section = section
 
     def page(
-        self, path: str, operation: AnyOperation | str, *, post: bool = False, **facts: Any
+        self,
+        path: str,
+        operation: AnyOperation | str,
+        *,
+        post: bool = False,
+        subject: AnyOperation | None = None,
+        **facts: Any,
     ) -> Callable[[View], View]:
-        """Put a view at a path, behind the door of an operation."""
+        """Put a view at a path, behind the door of an operation.
+
+        `subject` is the operation that reads the thing which the path names.
+        """
         name = operation if isinstance(operation, str) else operation.name
         place = "form" if post else "query"
 
         def decorator(view: View) -> View:
             view.operation = session.entry(name, place=place, **facts)  # type: ignore[attr-defined]
+            view.subject = subject.name if subject else None  # type: ignore[attr-defined]
             method = "POST" if post else "GET"
             endpoint = f"{method.lower()}_{path.strip('/').replace('/', '_') or 'home'}"
             endpoint = "".join(c if c.isalnum() or c == "_" else "_" for c in endpoint)
@@ -217,7 +227,7 @@ class Pages(flask.Blueprint):
             return make_response(page)
 
         view.__name__ = f"detail_{operation.name.replace('.', '_')}"
-        self.page(path, operation)(view)
+        self.page(path, operation, subject=operation)(view)
         for each in acts:
             self._act(f"{path}{each.verb}/", each, operation, argument, title=title, facts=facts)
 
@@ -234,7 +244,7 @@ class Pages(flask.Blueprint):
             return response
 
         view.__name__ = f"file_{operation.name.replace('.', '_')}"
-        self.page(path, operation)(view)
+        self.page(path, operation, subject=operation)(view)
 
     def form(self, path: str, act: Act, *, title: str) -> None:
         """A form that makes something new."""
@@ -269,8 +279,9 @@ class Pages(flask.Blueprint):
         size = UPLOAD_MAX_BYTES + MULTIPART_OVERHEAD_BYTES
         size = size if act.operation.uploads else BODY_MAX_BYTES
         step_up = {"step_up": act.operation.step_up}
-        self.page(path, act.operation, **step_up)(ask)
-        self.page(path, act.operation, post=True, body_max_bytes=size, **step_up)(run)
+        about = {"subject": subject, **step_up}
+        self.page(path, act.operation, **about)(ask)
+        self.page(path, act.operation, post=True, body_max_bytes=size, **about)(run)
 
 
 def _done(acts: Sequence[Act]) -> str:
