@@ -184,7 +184,7 @@ def _api(plan: StackPlan) -> ChildSpec:
             "gunicorn",
             "--config=python:pettycash.stack.gunicorn_conf",
             f"--bind={LOOPBACK}:{plan.port('api')}",
-            "pettycash.lab.demo.wsgi:app" if plan.is_development else "wsgi:app",
+            "pettycash.lab.demo.sign_in:app()" if plan.is_development else "wsgi:app",
         ),
         probe=probes.answers_ok(f"{plan.local_url('api')}/healthz"),
     )

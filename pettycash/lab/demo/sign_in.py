@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from flask import Blueprint, Flask, Response, request
 from sqlalchemy import select
 
+from pettycash.app import create_app
 from pettycash.console import session as console
 from pettycash.console.guard import guard
 from pettycash.lab.seeds.personas import DEMO, PERSONAS
 from pettycash.models.access import Company, Membership, User
-from pettycash.runtime import db, settings
+from pettycash.runtime import db, process, settings
 from pettycash.runtime.errors import NotFound
 from pettycash.services.access.identity import people, sessions
 from pettycash.services.access.identity.people import ActiveMember, ClientInfo
@@ -34,6 +35,15 @@ class Door:
     display_name: str
     waits: int
     """Things that wait for them, of those that were looked at."""
+
+
+def app() -> Flask:
+    """The API in development, for a WSGI server: with the demo's personas at the console's door."""
+    process.log_as_json()
+    application = create_app()
+    install(application)
+    process.refuse_poolers()
+    return application
 
 
 def install(application: Flask) -> None:
