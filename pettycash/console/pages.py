@@ -278,10 +278,11 @@ class Pages(flask.Blueprint):
 
         size = UPLOAD_MAX_BYTES + MULTIPART_OVERHEAD_BYTES
         size = size if act.operation.uploads else BODY_MAX_BYTES
-        step_up = {"step_up": act.operation.step_up}
-        about = {"subject": subject, **step_up}
-        self.page(path, act.operation, **about)(ask)
-        self.page(path, act.operation, post=True, body_max_bytes=size, **about)(run)
+        proven = act.operation.step_up
+        self.page(path, act.operation, subject=subject, step_up=proven)(ask)
+        self.page(
+            path, act.operation, post=True, subject=subject, body_max_bytes=size, step_up=proven
+        )(run)
 
 
 def _done(acts: Sequence[Act]) -> str:
