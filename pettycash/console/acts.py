@@ -65,6 +65,8 @@ class Act:
     to: str = ""
     """Where to go then, with members of the answer in braces; else back to the thing."""
     template: str = "act.html"
+    autosave: int = 0
+    """Seconds after which what was typed saves itself, as a draft."""
     starts: Callable[[Uow], Mapping[str, str]] | None = None
     """Values that a new form begins with."""
     prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None

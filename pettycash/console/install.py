@@ -13,6 +13,7 @@ from pettycash import console
 from pettycash.console import assets, pages, session, words
 from pettycash.console.guard import guard
 from pettycash.console.reading import reaches
+from pettycash.runtime import settings
 from pettycash.runtime.errors import NotFound
 
 
@@ -28,6 +29,7 @@ def install(application: Flask) -> None:
         "reaches": reaches,
         "signed_in": _is_signed_in,
         "personas": list,
+        "idle_seconds": lambda: settings.current().session_idle_minutes * 60,
     }
     for name, entry in session.ENTRIES.items():
         view: Any = getattr(session, name)
