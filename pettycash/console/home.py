@@ -28,12 +28,12 @@ TITLES: Mapping[str, str] = {
 """Of kinds of work; the others have a name that says enough."""
 
 STEPS = (
-    ("Raise", "Somebody needs money and says what for.", "/console/requisitions/new/"),
-    ("Approve", "Other people decide, by amount and place.", "/console/approvals/"),
-    ("Release", "Treasury validates, and a second officer releases by code.", "/console/payments/"),
-    ("See it in the books", "Every payment is an entry that balances.", "/console/journal/"),
+    ("Raise", "Somebody needs money and says what for.", "requisitions/new", "requisitions.create"),
+    ("Approve", "Other people decide, by amount and place.", "approvals", "requisitions.approve"),
+    ("Release", "A treasury officer releases it by code.", "payments", "payments.execute"),
+    ("See it in the books", "Each payment is an entry that balances.", "journal", "journal.list"),
 )
-"""The first day in four steps."""
+"""The first day in four steps: what it is, where, and for whom there is a page."""
 
 SEEN = "pc-steps-seen"
 A_YEAR = 365 * 86400
