@@ -105,6 +105,14 @@ class Stack:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(budget(seconds))
 
+    def end_by_ctrl_c(self) -> None:
+        """Ctrl-C: it ends well and in time, and nobody is left."""
+        left = self.everyone()
+        began = time.monotonic()
+        assert self.interrupt() == 0
+        assert time.monotonic() - began < budget(15)
+        assert not [each for each in left if is_alive(*each)]
+
     def kill(self) -> None:
         """kill -9 of the supervisor."""
         assert self.process is not None
