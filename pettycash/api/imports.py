@@ -11,7 +11,7 @@ from werkzeug.datastructures import FileStorage
 
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.file_transfer import taken
-from pettycash.api.report_files import FILES
+from pettycash.api.report_files import described
 from pettycash.models.operations import Change
 from pettycash.runtime.db import transaction
 from pettycash.services import imports
@@ -63,7 +63,7 @@ def _serve(declared: Import) -> None:
     class Template(MethodView):
         @operation(f"{declared.kind}.template")
         @blp.arguments(TemplateQuery, location="query")
-        @blp.doc(**FILES, summary=f"Download the template: {declared.title.lower()}.")
+        @blp.doc(**described(), summary=f"Download the template: {declared.title.lower()}.")
         def get(self, arguments: dict[str, Any]) -> Response:
             file_format = arguments["format"]
             name = f"{declared.name}.{file_format}"

@@ -4,6 +4,7 @@ from pettycash.api.blueprints import Blueprint
 from pettycash.api.routes import serve
 from pettycash.web.operations.reports import work
 from pettycash.web.operations.reports.offers import OFFERS
+from pettycash.web.operations.reports.reports import REPORTS as DECLARED
 
 OFFERED = Blueprint(
     "offers",
@@ -16,3 +17,12 @@ for name, offers in OFFERS.items():
 
 WORK = Blueprint("work", __name__, url_prefix="/api/work", description="What waits for me.")
 serve(WORK, "/", get=work.list_all)
+
+REPORTS = Blueprint(
+    "reports",
+    __name__,
+    url_prefix="/api/reports",
+    description="Figures, each with the list whose rows add up to it; as page and as file.",
+)
+for name, read in DECLARED.items():
+    serve(REPORTS, f"/{name}/", get=read)

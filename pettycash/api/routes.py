@@ -12,10 +12,13 @@ from typing import Any
 from flask import request
 from flask.views import MethodView
 
+from pettycash.api import report_files
 from pettycash.api.blueprints import Blueprint
-from pettycash.runtime.db import transaction
+from pettycash.runtime.db import snapshot, transaction
+from pettycash.services.foundation.file_formats import FileFormat, PrintFormat
 from pettycash.services.foundation.uow import Uow
-from pettycash.web import admission
+from pettycash.services.reports import ReportNeedsRun
+from pettycash.web import admission, refusals
 from pettycash.web.etags import Expected, Tagged, set_etag
 from pettycash.web.headers import sends
 from pettycash.web.idempotency import idempotent
@@ -56,9 +59,12 @@ def _of(answer: Any, name: str) -> Any:
 def _view(blp: Blueprint, method: str, operation: AnyOperation, location: str) -> Any:
     def call(_self: MethodView, *taken: dict[str, Any], **path: Any) -> Any:
         sent = taken[0] if taken else {}
+        wanted = sent.pop("format", None) if operation.comes_as_file else None
+        if wanted is not None:
+            return report_files.answer(operation, wanted, sent, path)
         if method == "patch":
             sent = {"changes": sent, "expected": Expected(request.if_match)}
-        with transaction() as session:
+        with snapshot() if operation.report else transaction() as session:
             # Apart: what is sent can't stand in for what the path names.
             answer = operation(Uow.of(session, admission.current_actor()), **path, **sent)
             if operation.etag:
@@ -72,6 +78,10 @@ def _view(blp: Blueprint, method: str, operation: AnyOperation, location: str) -
 
     view: Any = wraps(operation.function)(call)
     view.__name__ = method
+    if operation.comes_as_file:
+        prints = operation.report is not None and operation.report.as_pdf
+        view = blp.doc(**report_files.described(PrintFormat if prints else FileFormat))(view)
+        refusals.at_door(view._apidoc, (ReportNeedsRun,))
     view = sends(*["Location"] * bool(location), *["ETag"] * operation.etag)(view)
     if operation.answers is None:
         view = blp.response(operation.status)(view)
