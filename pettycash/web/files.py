@@ -7,8 +7,8 @@ from typing import IO, Any
 from pettycash.services.foundation import listings
 from pettycash.services.foundation.listings import Listing
 from pettycash.services.foundation.uow import Uow
-from pettycash.services.reports import ROWS_AT_ONCE, ReportNeedsRun, files
-from pettycash.services.reports.files import Sheet
+from pettycash.services.reports import ROWS_AT_ONCE, ReportNeedsRun, files, sheets
+from pettycash.services.reports.sheets import Sheet
 from pettycash.web.operations import Operation
 
 
@@ -44,10 +44,10 @@ def title(operation: Operation[..., Any]) -> str:
 def _sheet(
     operation: Operation[..., Any], uow: Uow, sent: Mapping[str, Any], path: Mapping[str, Any]
 ) -> Sheet:
-    counted = files.up_to(ROWS_AT_ONCE, ReportNeedsRun)
+    counted = sheets.up_to(ROWS_AT_ONCE, ReportNeedsRun)
     if operation.report is not None:
         operation.admit(uow)
-        return files.sheet_of(uow, operation.report, sent, counted)
+        return sheets.sheet_of(uow, operation.report, sent, counted)
     listing = operation.listing
     if listing is None:
         raise AssertionError(f"{operation.name} is neither a report nor a list")
@@ -55,7 +55,7 @@ def _sheet(
     asked = {name: value for name, value in asked.items() if name not in ("limit", "cursor")}
     rows = _rows(operation, listing, uow, {**asked, **path})
     name = title(operation).replace("-", " ").capitalize()
-    return files.list_sheet(
+    return sheets.list_sheet(
         uow, listing, title=name, asked=_words(asked), items=rows, counted=counted
     )
 

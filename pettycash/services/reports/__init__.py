@@ -27,8 +27,8 @@ from pettycash.services.reports.declared import (
     drill,
     parts,
 )
-from pettycash.services.reports.files import ReportTooLong
 from pettycash.services.reports.reading import ROWS_AT_ONCE, ReportNeedsRun, page
+from pettycash.services.reports.sheets import ReportTooLong
 from pettycash.services.reports.trial_balance import TRIAL_BALANCE
 
 ALL = (

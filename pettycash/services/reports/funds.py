@@ -59,6 +59,7 @@ PARAMS = (*PERIOD, FUND, BRANCH, CURRENCY)
 
 
 def _lines(uow: Uow, values: Values, *more: Any) -> Select[*tuple[Any, ...]]:
+    words = JournalEntry.description if visibility.sees_payees(uow.actor) else JournalEntry.rule
     lines = (
         select(
             *line_columns(uow),
@@ -66,7 +67,7 @@ def _lines(uow: Uow, values: Values, *more: Any) -> Select[*tuple[Any, ...]]:
             Fund.id.label("fund_id"),
             Store.code.label("store"),
             Store.id.label("store_id"),
-            JournalEntry.description,
+            words.label("description"),
             *more,
         )
         .select_from(Posting)
@@ -88,12 +89,14 @@ def _fund_statement(uow: Uow, values: Values) -> Select[*tuple[Any, ...]]:
 def _cash_book(uow: Uow, values: Values) -> Select[*tuple[Any, ...]]:
     hidden = not visibility.sees_payees(uow.actor)
     payee = MASKED if hidden else Payment.payee_name
-    purpose = cast(None, Text) if hidden else Requisition.purpose
+    purpose = func.coalesce(Requisition.purpose, JournalEntry.description)
     lines = (
         _lines(
             uow, values,
-            func.coalesce(Payment.number, JournalEntry.source).label("voucher"),
-            payee.label("payee"), purpose.label("purpose"), _categories().label("categories"),
+            Payment.number.label("voucher"),
+            payee.label("payee"),
+            (cast(None, Text) if hidden else purpose).label("purpose"),
+            _categories().label("categories"),
         )
         .outerjoin(Payment, Payment.id == JournalEntry.payment_id)
         .outerjoin(Requisition, Requisition.id == Payment.requisition_id)
@@ -231,7 +234,7 @@ FUND_STATEMENT = Report(
     columns=(
         *LINE,
         Col("description", "Description"),
-        Col("source", "Source"),
+        Col("source"),
         Col("currency", "Currency", kind=Currency),
         *BALANCES,
     ),

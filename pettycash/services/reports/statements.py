@@ -16,7 +16,7 @@ from pettycash.services.reports.declared import Totals, Values
 
 SIGNED = case((Posting.side == Side.DEBIT, Posting.amount), else_=-Posting.amount)
 """What a posting adds to its account: debits are positive."""
-OPENING, LINE, CLOSING = "opening", "line", "closing"
+OPENING, LINE, CLOSING = "opening", "", "closing"
 
 
 def line_columns(uow: Uow) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -17,9 +18,19 @@ from sqlalchemy.orm import Session
 
 from pettycash.runtime import money
 from pettycash.services import reports
-from pettycash.services.foundation.file_formats import FileFormat
+from pettycash.services.foundation.file_formats import FileFormat, PrintFormat
 from pettycash.services.foundation.uow import Uow
-from pettycash.services.reports import TRIAL_BALANCE, Col, Money, Number, Report, Split, files
+from pettycash.services.reports import (
+    TRIAL_BALANCE,
+    Col,
+    Money,
+    Number,
+    Report,
+    Split,
+    files,
+    pdf,
+    sheets,
+)
 from tests import books
 from tests.factories.people import acting
 
@@ -32,8 +43,8 @@ def cfo(session: Session) -> Uow:
 
 def written(session: Session, report: Report, values: dict[str, Any], kind: str) -> bytes:
     out = io.BytesIO()
-    most = files.up_to(files.ROWS_MAX, files.ReportTooLong)
-    files.write(files.sheet_of(cfo(session), report, values, most), kind, out)
+    most = sheets.up_to(sheets.ROWS_MAX, sheets.ReportTooLong)
+    files.write(sheets.sheet_of(cfo(session), report, values, most), kind, out)
     return out.getvalue()
 
 
@@ -181,7 +192,7 @@ def test_totals_that_disagree_are_told_in_the_file(session: Session) -> None:
 def test_more_rows_than_a_file_has_are_refused(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "ROWS_MAX", 10)
+    monkeypatch.setattr(sheets, "ROWS_MAX", 10)
     written(session, made_of("Many", rows=10), {}, FileFormat.CSV)
 
     with pytest.raises(reports.ReportTooLong):
@@ -195,11 +206,44 @@ def test_more_rows_need_no_more_memory(session: Session, kind: FileFormat) -> No
     def peak(rows: int) -> int:
         with tempfile.TemporaryFile() as out:
             tracemalloc.start()
-            most = files.up_to(files.ROWS_MAX, files.ReportTooLong)
-            files.write(files.sheet_of(uow, made_of("Row", rows=rows), {}, most), kind, out)
+            most = sheets.up_to(sheets.ROWS_MAX, sheets.ReportTooLong)
+            files.write(sheets.sheet_of(uow, made_of("Row", rows=rows), {}, most), kind, out)
             _, found = tracemalloc.get_traced_memory()
             tracemalloc.stop()
         return found
 
     bytes_a_row = (peak(6000) - peak(2000)) / 4000
     assert bytes_a_row < 150
+
+
+def test_a_print_has_its_rows_on_pages_and_says_so_where_it_is_too_long(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long_words = made_of("Wämbui " * 12 + "x" * 200 + " \u4e2d", rows=120)
+
+    content = written(session, long_words, {}, PrintFormat.PDF)
+
+    assert content.startswith(b"%PDF-")
+    assert content.count(b"/Type /Page\n") > 3
+    assert len(content) < 200_000  # of the fonts, what is used
+    monkeypatch.setattr(pdf, "ROWS_MAX", 119)
+    with pytest.raises(pdf.PrintTooLong):
+        written(session, long_words, {}, PrintFormat.PDF)
+
+
+def test_every_report_that_is_printed_is_a_pdf(session: Session) -> None:
+    books.pay(session, "1500.00")
+    printed = [each for each in reports.ALL if each.as_pdf]
+    assert {each.name for each in printed} == {"cash-book", "fund-statement", "trial-balance"}
+    for report in printed:
+        values = dict.fromkeys(each.name for each in report.params)
+        content = written(session, report, values, PrintFormat.PDF)
+        assert content.startswith(b"%PDF-"), report.name
+
+
+def test_the_fonts_are_those_whose_digests_are_listed() -> None:
+    listed = dict(
+        reversed(line.split()) for line in (pdf.FONTS / "SHA256SUMS").read_text().splitlines()
+    )
+    found = {each.name: sha256(each.read_bytes()).hexdigest() for each in pdf.FONTS.iterdir()}
+    assert {name: found[name] for name in found.keys() - {"SHA256SUMS", "VERSIONS"}} == listed
