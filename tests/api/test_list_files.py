@@ -3,9 +3,11 @@
 import csv
 import io
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from sqlalchemy import text
+from werkzeug.test import TestResponse
 
 from pettycash.runtime import db
 from pettycash.web import files
@@ -80,3 +82,31 @@ def test_a_report_comes_as_its_page_says(api: ApiClient) -> None:
     assert api.as_("custodian").get("/api/reports/spending/").status_code == 403
     late = api.as_("cfo").get("/api/reports/spending/?from=2026-02-01&to=2026-01-01")
     assert (late.status_code, list(late.json["errors"])) == (422, ["to"])
+
+
+def test_a_run_is_asked_for_like_a_page_and_seen_by_whoever_asked(common: ApiClient) -> None:
+    def ask(name: str, **body: Any) -> TestResponse:
+        return common.as_(name).post("/api/report-runs/", json={"format": "csv"} | body)
+
+    for name, body, expected in (
+        ("custodian", {"operation": "spending.get"}, (403, "report.right_lost")),
+        ("cfo", {"operation": "payments.execute"}, (422, "report.not_taken_out")),
+        ("cfo", {"operation": "funds.list"}, (422, "report.not_taken_out")),
+        ("cfo", {"operation": "nothing"}, (422, "report.not_taken_out")),
+        ("cfo", {"operation": "spending.get", "format": "pdf"}, (422, "report.parameters_invalid")),
+    ):
+        answer = ask(name, **body)
+        assert (answer.status_code, answer.json["code"]) == expected, body
+    wrong = ask("cfo", operation="payments.list", parameters={"status": ["odd"], "from": "x"})
+    assert sorted(wrong.json["errors"]) == ["parameters.from", "parameters.status"]
+
+    made = ask("cfo", operation="payments.list", parameters={"status": "success", "limit": 9})
+    assert (made.status_code, made.json["status"]) == (202, "queued")
+    path = made.headers["Location"]
+    assert common.as_("cfo").get(path).json["parameters"] == {"status": ["success"]}
+    assert path.split("/")[-2] in common.as_("cfo").get("/api/report-runs/").text
+    early = common.as_("cfo").get(f"{path}file/")
+    assert (early.status_code, early.json["code"]) == (409, "report.no_file")
+    for name in ("treasury", "admin", "other_treasury"):
+        for each in (path, f"{path}file/"):
+            assert common.as_(name).get(each).status_code == 404

@@ -222,6 +222,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     **{f"{report}.get": FINANCE_READERS for report in FINANCE_REPORTS},
     **{f"{report}.get": FINANCE_READERS | APPROVERS for report in APPROVAL_REPORTS},
     **{f"{report}.get": FINANCE_READERS | {R.OPERATOR} for report in RAIL_REPORTS},
+    **{f"report_runs.{verb}": ANYONE for verb in ("list", "get", "create", "file")},
     # operations
     "reconciliation.list": FINANCE_READERS | {R.OPERATOR},
     "reconciliation.get": FINANCE_READERS | {R.OPERATOR},
@@ -278,6 +279,8 @@ NOT_REPORTED = frozenset(
         "approval_steps.get",
         "approvals.list",
         "executions_report.get",
+        "report_runs.get",
+        "report_runs.list",
         "turnaround.get",
         "executions.list",
         "gateway_exchanges.list",

@@ -4,16 +4,7 @@
 them: one test puts every report on random books and adds up every link.
 """
 
-from pettycash.services.reports import (
-    funds,
-    general_ledger,
-    imprest,
-    payments,
-    rails,
-    requisitions,
-    spending,
-    variances,
-)
+from pettycash.services.reports.catalogue import ALL, BY_NAME
 from pettycash.services.reports.declared import (
     Col,
     Link,
@@ -30,29 +21,6 @@ from pettycash.services.reports.declared import (
 from pettycash.services.reports.reading import ROWS_AT_ONCE, ReportNeedsRun, page
 from pettycash.services.reports.sheets import ReportTooLong
 from pettycash.services.reports.trial_balance import TRIAL_BALANCE
-
-ALL = (
-    funds.CASH_BOOK,
-    funds.FUND_STATEMENT,
-    funds.FUND_STATUS,
-    TRIAL_BALANCE,
-    general_ledger.GENERAL_LEDGER,
-    general_ledger.ACCOUNT_STATEMENT,
-    imprest.IMPREST,
-    imprest.REPLENISHMENTS,
-    requisitions.REQUISITIONS,
-    requisitions.APPROVAL_STEPS,
-    requisitions.TURNAROUND,
-    rails.EXECUTIONS,
-    spending.SPENDING,
-    payments.PAYMENTS,
-    payments.PAYMENT_SUMMARY,
-    rails.GATEWAY_PERFORMANCE,
-    rails.GATEWAY_FAILURES,
-    rails.DISCREPANCIES,
-    variances.VARIANCES,
-)
-BY_NAME = {each.name: each for each in ALL}
 
 __all__ = [
     "ALL",

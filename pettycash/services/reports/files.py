@@ -41,9 +41,11 @@ def safe(text: str) -> str:
 def _csv(sheet: Sheet, out: IO[bytes]) -> None:
     text = io.TextIOWrapper(out, encoding="utf-8-sig", newline="")
     writer = csv.writer(text)
-    for cells, _ in sheet.lines():
-        writer.writerow(each.text if isinstance(each, Figure) else safe(each) for each in cells)
-    text.detach()  # it stays open for whoever sends it
+    try:
+        for cells, _ in sheet.lines():
+            writer.writerow(each.text if isinstance(each, Figure) else safe(each) for each in cells)
+    finally:
+        text.detach()  # it stays open for whoever sends it
 
 
 def _xlsx(sheet: Sheet, out: IO[bytes]) -> None:
