@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -113,6 +114,9 @@ def test_rights_are_those_of_the_time_at_which_it_is_made_and_taken(
         uow = Uow.of(session, acting(session, "custodian_mombasa"))
         with pytest.raises(runs.ReportRunNotFound):
             runs.get(uow, run_id=done.id)
+        former = replace(acting(session, "custodian"), roles=())
+        with pytest.raises(runs.RightLost):
+            runs.content(Uow.of(session, former), done)
 
     monkeypatch.setattr(sheets, "ROWS_MAX", 1)
     long = make(asked("trial_balance.get"))

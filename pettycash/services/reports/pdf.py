@@ -75,11 +75,13 @@ def write(sheet: Sheet, out: IO[bytes]) -> None:
 def _collected(rows: Iterator[Line]) -> tuple[list[Line], list[Sequence[Cell]]]:
     """The rows of the table, and what stands below it."""
     found: list[Line] = []
+    written = 0
     for cells, is_bold in rows:
         if not cells:
             break
         found.append((cells, is_bold))
-        if len(found) > ROWS_MAX:
+        written += not is_bold
+        if written > ROWS_MAX:
             raise PrintTooLong
     return found, [cells for cells, _ in rows]
 

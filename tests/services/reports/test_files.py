@@ -221,6 +221,7 @@ def test_a_print_has_its_rows_on_pages_and_says_so_where_it_is_too_long(
 ) -> None:
     long_words = made_of("Wämbui " * 12 + "x" * 200 + " \u4e2d", rows=120)
 
+    monkeypatch.setattr(pdf, "ROWS_MAX", 120)
     content = written(session, long_words, {}, PrintFormat.PDF)
 
     assert content.startswith(b"%PDF-")

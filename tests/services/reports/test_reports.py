@@ -9,11 +9,13 @@ from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from pettycash.models.access import CostCenter, Department
 from pettycash.models.base import new_id
 from pettycash.models.imprest import VarianceKind
+from pettycash.models.ledger import AccountKind, JournalEntry
 from pettycash.models.reconciliation import ItemState, ReconciliationItem, ReconciliationRun
 from pettycash.models.requisitions import RequisitionKind
 from pettycash.services import reports
@@ -101,6 +103,7 @@ def keep_books(session: Session, chance: random.Random) -> None:
             entries.append(
                 posting_rules.returned(session, amount=Decimal("50.01"), source=source, **told)
             )
+        entries.append(of_cost_center(session, amount, some_day()))
         posting.post(session, entries)
     treasury = Uow.of(session, acting(session, "treasury"))
     for kind in (VarianceKind.OVERPAID, VarianceKind.FEE):
@@ -131,8 +134,29 @@ def keep_books(session: Session, chance: random.Random) -> None:
     session.flush()
 
 
+def of_cost_center(session: Session, amount: str, at: datetime) -> posting.Entry:
+    """An expense that differs from those of payments in its cost centre alone."""
+    place = {
+        "branch_id": books.fund(session).branch_id,
+        "department_id": session.scalars(
+            select(Department.id).where(Department.code == "OPS")
+        ).one(),
+    }
+    center = session.scalars(select(CostCenter.id)).first()
+    travel = books.account(session, AccountKind.EXPENSE, category="travel")
+    suspense = books.account(session, AccountKind.SUSPENSE)
+    return transfer(
+        session, f"center:{new_id()}", amount, occurred_at=at,
+        postings=[
+            posting.debit(travel.id, Decimal(amount), cost_center_id=center, **place),
+            posting.credit(suspense.id, Decimal(amount)),
+        ],
+    )  # fmt: skip
+
+
 def choices(session: Session) -> dict[str, list[Any]]:
-    """By parameter what a reader may choose, of ids."""
+    """By parameter what a reader may choose: ids, and days on which something was posted."""
+    days = list(session.scalars(select(JournalEntry.accounting_date)))
     fund = books.fund(session)
     return {
         "fund_id": [fund.id, books.fund(session, "HQ").id],
@@ -144,6 +168,7 @@ def choices(session: Session) -> dict[str, list[Any]]:
         "user_id": [acting(session, "branch_manager").user_id],
         "role": ["branch_manager"],
         "gateway": ["test"],
+        **dict.fromkeys(("from", "to", "as_of"), days),
     }
 
 
@@ -155,8 +180,7 @@ def values_of(report: Report, chance: random.Random, ids: dict[str, list[Any]]) 
             return chance.choice(ids[name])
         if issubclass(kind, StrEnum):
             return chance.choice(list(kind))
-        assert kind is date, f"say how to choose a {kind}"
-        return FIRST.date() + timedelta(days=chance.randint(-5, 260))
+        raise AssertionError(f"say how to choose a {kind}")
 
     values = {
         each.name: None if chance.random() < 0.6 else chosen(each.name, each.kind)
