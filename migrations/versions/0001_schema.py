@@ -113,6 +113,9 @@ def _secure_tables() -> None:
     secure("payment_attempts", system="SELECT")
     secure("provider_accounts", system="SELECT")
     secure("rail_slots", system="SELECT")
+    # Of files: how far they are, and that they go when their day is over.
+    secure("report_chunks", app="SELECT, INSERT", system="SELECT (run_id), DELETE")
+    secure("report_runs", system="SELECT (id, status, expires_at), UPDATE (status, rows)")
     secure("role_assignments", system="SELECT")
     secure("sign_in_links", system="SELECT, UPDATE")
     secure(

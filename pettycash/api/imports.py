@@ -10,7 +10,7 @@ from flask.views import MethodView
 from werkzeug.datastructures import FileStorage
 
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.report_files import FILES
+from pettycash.api.report_files import described
 from pettycash.models.operations import Change
 from pettycash.runtime.db import transaction
 from pettycash.services import imports
@@ -22,7 +22,6 @@ from pettycash.services.imports import Import, Outcome
 from pettycash.services.imports.runs import ColumnsDiffer, NoRows, RowsRefused, StaleImport
 from pettycash.services.imports.sheets import FileTooLarge, NotASheet, TooManyRows
 from pettycash.web.admission import current_actor, operation
-from pettycash.web.files import taken
 from pettycash.web.headers import sends
 from pettycash.web.idempotency import idempotent
 from pettycash.web.refusals import refuses
@@ -37,6 +36,7 @@ from pettycash.web.schemas.imports import (
     SheetSchema,
     TemplateQuery,
 )
+from pettycash.web.transfers import taken
 
 blp = Blueprint(
     "imports",
@@ -63,7 +63,7 @@ def _serve(declared: Import) -> None:
     class Template(MethodView):
         @operation(f"{declared.kind}.template")
         @blp.arguments(TemplateQuery, location="query")
-        @blp.doc(**FILES, summary=f"Download the template: {declared.title.lower()}.")
+        @blp.doc(**described(), summary=f"Download the template: {declared.title.lower()}.")
         def get(self, arguments: dict[str, Any]) -> Response:
             file_format = arguments["format"]
             name = f"{declared.name}.{file_format}"

@@ -23,7 +23,7 @@ from pettycash.console.reading import AnyOperation, Shown, dumped, id_of, read, 
 from pettycash.console.words import at
 from pettycash.runtime import errors
 from pettycash.services.foundation.uow import Uow
-from pettycash.web import files, problems
+from pettycash.web import problems, transfers
 from pettycash.web.door import AuthenticateAgain, SignInFirst
 from pettycash.web.etags import ChangedMeanwhile, Expected, Tagged
 from pettycash.web.idempotency import once
@@ -190,7 +190,7 @@ class Runner:
             if "_more" in request.form:
                 return self._again(form, key, uow)
         form.errors = {}
-        sent = files.taken(sent) if self.act.operation.uploads else sent
+        sent = transfers.taken(sent) if self.act.operation.uploads else sent
         try:
             answer = once(self._key(), self._said(typed, sent), lambda: self._act(key, sent))
         except (AuthenticateAgain, SignInFirst):

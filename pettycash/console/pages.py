@@ -33,7 +33,7 @@ from pettycash.console.guard import guard
 from pettycash.console.reading import AnyOperation, Shown, id_of, reaches, read, taking, unit
 from pettycash.runtime import clock, errors
 from pettycash.services.foundation.uow import Uow
-from pettycash.web import files
+from pettycash.web import transfers
 from pettycash.web.door import BODY_MAX_BYTES, MULTIPART_OVERHEAD_BYTES, UPLOAD_MAX_BYTES
 
 LAST_DAYS = 90
@@ -160,6 +160,7 @@ class Pages(flask.Blueprint):
                 except ma.ValidationError as error:
                     form.errors = forms.messages(error)
                     arguments, status = schema.load({}), 422
+                arguments.pop("format", None)
                 arguments["cursor"] = request.args.get("cursor") or None
                 shown = read(uow, operation, **arguments, **(within(**place) if within else {}))
                 page = render_template(
@@ -237,7 +238,7 @@ class Pages(flask.Blueprint):
         def view(**key: Any) -> Response:
             with unit() as uow:
                 found, content = operation(uow, **key)
-            response = files.sent(found, content)
+            response = transfers.sent(found, content)
             if found.content_type.startswith("image/"):
                 response.headers["Content-Disposition"] = "inline"
             response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"

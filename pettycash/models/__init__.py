@@ -9,6 +9,7 @@ from pettycash.models import (
     payments,
     reconciliation,
     releases,
+    reports,
     requisitions,
 )
 from pettycash.models.base import Base
@@ -23,5 +24,6 @@ __all__ = [
     "payments",
     "reconciliation",
     "releases",
+    "reports",
     "requisitions",
 ]

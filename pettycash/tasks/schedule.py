@@ -45,4 +45,8 @@ SCHEDULE: Mapping[str, Mapping[str, Any]] = {
         "task": "identity.sweep_out",
         "schedule": crontab(hour="*", minute="50"),
     },
+    "reports-sweep-out": {
+        "task": "reports.sweep_out",
+        "schedule": crontab(hour="*", minute="55"),
+    },
 }

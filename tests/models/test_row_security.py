@@ -63,6 +63,8 @@ SEEN_BY_THE_SYSTEM = {
     "platform_pauses",
     "provider_accounts",
     "rail_slots",
+    "report_chunks",
+    "report_runs",
     "restores",
     "role_assignments",
     "security_events",

@@ -63,6 +63,8 @@ CREATE OR REPLACE TRIGGER updated_at BEFORE UPDATE ON release_grants
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE OR REPLACE TRIGGER updated_at BEFORE UPDATE ON replenishments
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+CREATE OR REPLACE TRIGGER updated_at BEFORE UPDATE ON report_runs
+    FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE OR REPLACE TRIGGER updated_at BEFORE UPDATE ON requisitions
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE OR REPLACE TRIGGER updated_at BEFORE UPDATE ON role_assignments

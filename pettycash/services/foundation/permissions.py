@@ -55,6 +55,27 @@ def _roles(*roles: R) -> frozenset[R]:
     return frozenset(roles)
 
 
+FUND_REPORTS = (
+    "cash_book",
+    "fund_statement",
+    "fund_status",
+    "imprest_reconciliation",
+    "replenishment_schedule",
+)
+FINANCE_REPORTS = (
+    "account_statement",
+    "discrepancies",
+    "executions_report",
+    "general_ledger",
+    "payment_register",
+    "payment_summary",
+    "spending",
+    "trial_balance",
+    "variance_trend",
+)
+APPROVAL_REPORTS = ("approval_steps", "requisition_register", "turnaround")
+RAIL_REPORTS = ("gateway_failures", "gateway_performance")
+
 PERMISSIONS: Mapping[str, frozenset[R]] = {
     # signing in and out
     "auth.logout": ANYONE,
@@ -195,11 +216,16 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "accounts.list": FINANCE_READERS,
     "accounts.get": FINANCE_READERS,
     "accounts.create": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
-    "trial_balance.get": FINANCE_READERS,
     "periods.list": FINANCE_READERS,
     "periods.soft_close": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
     "periods.hard_close": _roles(R.CFO),
     "periods.reopen": _roles(R.CFO),
+    # reports
+    **{f"{report}.get": FUND_READERS for report in FUND_REPORTS},
+    **{f"{report}.get": FINANCE_READERS for report in FINANCE_REPORTS},
+    **{f"{report}.get": FINANCE_READERS | APPROVERS for report in APPROVAL_REPORTS},
+    **{f"{report}.get": FINANCE_READERS | {R.OPERATOR} for report in RAIL_REPORTS},
+    **{f"report_runs.{verb}": ANYONE for verb in ("list", "get", "create", "file")},
     # operations
     "reconciliation.list": FINANCE_READERS | {R.OPERATOR},
     "reconciliation.get": FINANCE_READERS | {R.OPERATOR},
@@ -253,7 +279,12 @@ def reaches(actor: Actor, name: str) -> bool:
 
 NOT_REPORTED = frozenset(
     {
+        "approval_steps.get",
         "approvals.list",
+        "executions_report.get",
+        "report_runs.get",
+        "report_runs.list",
+        "turnaround.get",
         "executions.list",
         "gateway_exchanges.list",
         "security_events.list",
@@ -261,7 +292,7 @@ NOT_REPORTED = frozenset(
         "work.list",
     }
 )
-"""Lists for people alone: how others signed in, released and decided, and what rails were told."""
+"""For people alone: how others signed in, released and decided, and what rails were told."""
 
 CLIENT_SCOPES: Mapping[str, frozenset[str]] = {
     "raise": frozenset(

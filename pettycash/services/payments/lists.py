@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, literal, select, true
+from sqlalchemy import ColumnElement, and_, func, literal, select, true
 from sqlalchemy.orm import InstrumentedAttribute
 
 from pettycash.models.access import Role
@@ -230,7 +230,9 @@ TRANSACTIONS = Listing(
         "payment_id": exact(PaymentTransaction.payment_id),
         "request_type": many(PaymentTransaction.request_type),
         "success": flag(PaymentTransaction.success),
-        "code": exact(PaymentTransaction.code, longest=64),
+        "code": exact(
+            func.coalesce(PaymentTransaction.code, ""), str, longest=64, text="Empty: none."
+        ),
         "gateway": exact(PaymentTransaction.gateway, longest=40),
         "slower_than_ms": Filter(
             kind=int, where=lambda value, _uow: PaymentTransaction.processing_time_ms > value
