@@ -103,6 +103,10 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "thresholds.retire": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
     "approvals.list": ANYONE,
     "work.list": ANYONE,
+    "notices.list": ANYONE,
+    "notices.read": ANYONE,
+    "notice_wishes.get": ANYONE,
+    "notice_wishes.update": ANYONE,
     # requisitions
     "requisitions.list": ANYONE,
     "requisitions.get": ANYONE,
@@ -224,6 +228,7 @@ ESCALATED: frozenset[str] = frozenset(
         *(f"sessions.{verb}" for verb in ("list", "revoke")),
         "approvals.list",
         "work.list",
+        *("notices.list", "notices.read", "notice_wishes.get", "notice_wishes.update"),
         *(
             f"{each}.offers"
             for each in ("requisitions", "payments", "cases", "changes", "replenishments")
@@ -253,6 +258,8 @@ NOT_REPORTED = frozenset(
         "approvals.list",
         "executions.list",
         "gateway_exchanges.list",
+        "notice_wishes.get",
+        "notices.list",
         "security_events.list",
         "sessions.list",
         "work.list",
