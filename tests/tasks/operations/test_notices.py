@@ -116,7 +116,7 @@ def test_what_comes_together_is_one_e_mail(mailbox: Mailbox) -> None:
     told = tell(3)
     working.wait(GATHERED)
 
-    send()
+    send_one(told[1])
 
     (message,) = mailbox.messages()
     assert message.subject == "[pettycash DEMO] 3 notices"
