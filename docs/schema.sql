@@ -1175,6 +1175,67 @@ CREATE TRIGGER word_stands BEFORE UPDATE OF company_id, user_id, created_at
     ON memberships FOR EACH ROW
     EXECUTE FUNCTION word_stands('', 'company_id', 'user_id', 'created_at');
 
+CREATE TABLE notice_wishes (
+    id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    kind text NOT NULL,
+    timing varchar(40) NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_notice_wishes PRIMARY KEY (id),
+    CONSTRAINT uq_notice_wishes_company_id_user_id_kind UNIQUE (company_id, user_id, kind),
+    CONSTRAINT ck_notice_wishes_timing CHECK (timing IN ('at_once', 'daily', 'off')),
+    CONSTRAINT fk_notice_wishes_company_id FOREIGN KEY (company_id)
+        REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_notice_wishes_company_id_user_id FOREIGN KEY (company_id, user_id)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
+);
+ALTER TABLE notice_wishes FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_company ON notice_wishes TO pettycash_app
+    USING (company_id = current_company())
+    WITH CHECK (company_id = current_company());
+GRANT INSERT, SELECT, UPDATE ON notice_wishes TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON notice_wishes FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
+
+CREATE TABLE notices (
+    id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    kind text NOT NULL,
+    about_id uuid NOT NULL,
+    subject text NOT NULL,
+    sentence text NOT NULL,
+    path text NOT NULL,
+    timing varchar(40) NOT NULL,
+    claimed_at timestamptz,
+    sent_at timestamptz,
+    read_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_notices PRIMARY KEY (id),
+    CONSTRAINT uq_notices_company_id_user_id_kind_about_id UNIQUE (company_id, user_id, kind,
+        about_id),
+    CONSTRAINT ck_notices_timing CHECK (timing IN ('at_once', 'daily', 'off')),
+    CONSTRAINT fk_notices_company_id FOREIGN KEY (company_id)
+        REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_notices_company_id_user_id FOREIGN KEY (company_id, user_id)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
+);
+CREATE INDEX ix_notices_created ON notices (created_at);
+CREATE INDEX ix_notices_unsent
+    ON notices (company_id, user_id) WHERE sent_at IS NULL AND timing <> 'off';
+CREATE INDEX ix_notices_user ON notices (company_id, user_id, id);
+ALTER TABLE notices FORCE ROW LEVEL SECURITY;
+CREATE POLICY across_companies ON notices TO pettycash_system USING (true) WITH CHECK (true);
+CREATE POLICY own_company ON notices TO pettycash_app
+    USING (company_id = current_company())
+    WITH CHECK (company_id = current_company());
+GRANT INSERT, SELECT ON notices TO pettycash_app;
+GRANT DELETE, SELECT ON notices TO pettycash_system;
+GRANT UPDATE (timing, claimed_at, sent_at, read_at) ON notices TO pettycash_app;
+
 CREATE TABLE outbox_messages (
     id uuid NOT NULL,
     company_id uuid NOT NULL,

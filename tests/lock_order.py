@@ -49,6 +49,7 @@ OWNED = {
     "outbox_messages": {
         *("requisitions", "payments", "cases", "callbacks", "replenishments", "funds"),
         *("users", "memberships", "role_assignments"),  # what waits for somebody who leaves
+        "notices",
     },
 }
 """Rows that belong to one of another table, and the tables of their owners. Who holds the owner

@@ -29,6 +29,7 @@ WRITTEN = (
     "departments",
     "funds",
     "ledger_periods",
+    "notice_wishes",
     "pauses",
     "payments",
     "positions",
@@ -109,6 +110,8 @@ def _secure_tables() -> None:
     secure("idempotency_keys", app="SELECT, INSERT", system="SELECT, DELETE")
     op.execute(f"GRANT UPDATE (status, headers, body) ON idempotency_keys TO {APP}")
     secure("memberships", system="SELECT")
+    secure("notices", app="SELECT, INSERT", system="SELECT, DELETE")
+    op.execute(f"GRANT UPDATE (timing, claimed_at, sent_at, read_at) ON notices TO {APP}")
     secure("outbox_messages", system="SELECT, INSERT, UPDATE, DELETE")
     secure("payment_attempts", system="SELECT")
     secure("provider_accounts", system="SELECT")

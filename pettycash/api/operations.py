@@ -9,6 +9,7 @@ from pettycash.web.operations.operations import (
     cases,
     changes,
     company_settings,
+    notices,
     outbox,
     pauses,
     security_events,
@@ -70,3 +71,13 @@ SECURITY_EVENTS = Blueprint(
     description="Sign-ins, refusals, money steps and changes of consequence; append-only.",
 )
 serve(SECURITY_EVENTS, "/", get=security_events.list_all)
+
+NOTICES = Blueprint(
+    "notices",
+    __name__,
+    url_prefix="/api/me/notices",
+    description="What you were to hear of, and how you wish to hear of it.",
+)
+serve(NOTICES, "/", get=notices.list_own)
+serve(NOTICES, "/read/", post=notices.mark_read)
+serve(NOTICES, "/wishes/", get=notices.get_wishes, patch=notices.update_wishes)

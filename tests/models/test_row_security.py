@@ -56,6 +56,7 @@ SEEN_BY_THE_SYSTEM = {
     "idempotency_keys",
     "incompatible_roles",
     "memberships",
+    "notices",
     "outbox_messages",
     "partitioned_tables",
     "payment_attempts",

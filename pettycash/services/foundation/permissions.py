@@ -127,6 +127,10 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "thresholds.retire": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
     "approvals.list": ANYONE,
     "work.list": ANYONE,
+    "notices.list": ANYONE,
+    "notices.read": ANYONE,
+    "notice_wishes.get": ANYONE,
+    "notice_wishes.update": ANYONE,
     # requisitions
     "requisitions.list": ANYONE,
     "requisitions.get": ANYONE,
@@ -253,6 +257,7 @@ ESCALATED: frozenset[str] = frozenset(
         *(f"sessions.{verb}" for verb in ("list", "revoke", "revoke_all")),
         "approvals.list",
         "work.list",
+        *("notices.list", "notices.read", "notice_wishes.get", "notice_wishes.update"),
         *(
             f"{each}.offers"
             for each in ("requisitions", "payments", "cases", "changes", "replenishments")
@@ -287,6 +292,8 @@ NOT_REPORTED = frozenset(
         "turnaround.get",
         "executions.list",
         "gateway_exchanges.list",
+        "notice_wishes.get",
+        "notices.list",
         "security_events.list",
         "sessions.list",
         "work.list",

@@ -43,7 +43,7 @@ from pettycash.services.foundation.duties import Duty
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases, changes
 from pettycash.services.payments import changing, creation, facts, restored, rules
-from pettycash.services.payments.treasury_validation import check_somebody_is_left
+from pettycash.services.payments.treasury_validation import leave_to_releasers
 from pettycash.services.requisitions import approved_facts
 from pettycash.services.requisitions.creation import NotRequester
 
@@ -453,7 +453,7 @@ def _apply(uow: Uow, change: Change) -> None:
             requisition_id=requisition.id,
         )
         goes = _send_elsewhere(uow, requisition=requisition, payment=payment, change=change)
-        check_somebody_is_left(session, requisition=requisition, payment=goes, now=uow.now)
+        leave_to_releasers(session, requisition=requisition, payment=goes, now=uow.now)
     _write_trail(session, requisition, change, "approved", change.decision_reason, actor=uow.actor)
 
 

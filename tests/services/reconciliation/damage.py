@@ -400,6 +400,14 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         ),
     ),
     (
+        "notices_are_enqueued",
+        "key",
+        (
+            "INSERT INTO notices (id, company_id, user_id, kind, about_id, subject, sentence, path,"
+            f" timing) VALUES (:key, :company, {CFO}, 'x', :key, 'x', 'x', '/', 'at_once')"
+        ),
+    ),
+    (
         "alerts_reach_people",
         "key",
         (
