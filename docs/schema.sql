@@ -1430,6 +1430,7 @@ CREATE TABLE payment_executions (
     verified_at timestamptz,
     ip_address text,
     user_agent text,
+    cash_limit numeric(18,2),
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_payment_executions PRIMARY KEY (id),
     CONSTRAINT uq_payment_executions_company_id_id UNIQUE (company_id, id),
@@ -1462,6 +1463,9 @@ CREATE TRIGGER append_only_rows BEFORE DELETE OR UPDATE
 CREATE TRIGGER duties BEFORE INSERT
     ON payment_executions FOR EACH ROW
     EXECUTE FUNCTION execution_duties();
+CREATE TRIGGER limits BEFORE INSERT
+    ON payment_executions FOR EACH ROW
+    EXECUTE FUNCTION cash_limits();
 CREATE TRIGGER where_approved BEFORE INSERT
     ON payment_executions FOR EACH ROW
     EXECUTE FUNCTION release_where_approved();
@@ -1565,6 +1569,7 @@ CREATE TABLE payments (
     status varchar(40) NOT NULL,
     status_changed_at timestamptz NOT NULL DEFAULT now(),
     maker_id uuid,
+    standing_validation_id uuid,
     executor_id uuid,
     otp_required boolean NOT NULL,
     scheduled_for timestamptz,
@@ -1595,6 +1600,7 @@ CREATE TABLE payments (
     CONSTRAINT ck_payments_paid_at CHECK ((status IN ('success', 'reversed')) = (paid_at IS NOT
         NULL)),
     CONSTRAINT ck_payments_retries CHECK (retry_count >= 0 AND max_retries >= 0),
+    CONSTRAINT ck_payments_standing CHECK (standing_validation_id IS NULL OR maker_id IS NULL),
     CONSTRAINT ck_payments_status CHECK (status IN ('pending', 'scheduled', 'executing', 'in_doubt',
         'success', 'failed', 'cancelled', 'reversed')),
     CONSTRAINT fk_payments_company_id FOREIGN KEY (company_id)
@@ -1614,6 +1620,9 @@ CREATE TABLE payments (
         REFERENCES provider_accounts (company_id, id) ON DELETE RESTRICT,
     CONSTRAINT fk_payments_company_id_requisition_id FOREIGN KEY (company_id, requisition_id)
         REFERENCES requisitions (company_id, id) ON DELETE RESTRICT,
+    CONSTRAINT fk_payments_company_id_standing_validation_id FOREIGN KEY (company_id,
+        standing_validation_id)
+        REFERENCES standing_validations (company_id, id) ON DELETE RESTRICT,
     CONSTRAINT fk_payments_company_id_store_id FOREIGN KEY (company_id, store_id)
         REFERENCES stores (company_id, id) ON DELETE RESTRICT
 );
@@ -1622,6 +1631,8 @@ CREATE INDEX ix_payments_named
 CREATE INDEX ix_payments_open_redirect
     ON payments (open_redirect_id) WHERE open_redirect_id IS NOT NULL;
 CREATE INDEX ix_payments_paid ON payments (company_id, paid_at);
+CREATE INDEX ix_payments_standing
+    ON payments (company_id, id) WHERE standing_validation_id IS NOT NULL;
 CREATE INDEX ix_payments_status ON payments (company_id, status, id);
 CREATE INDEX ix_payments_store ON payments (company_id, store_id, id);
 CREATE INDEX ix_payments_updated ON payments USING brin (updated_at);
@@ -2448,6 +2459,43 @@ CREATE POLICY own_company ON sign_in_links TO pettycash_app
 GRANT INSERT, SELECT, UPDATE ON sign_in_links TO pettycash_app;
 GRANT SELECT, UPDATE ON sign_in_links TO pettycash_system;
 
+CREATE TABLE standing_validations (
+    id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    fund_id uuid NOT NULL,
+    version integer NOT NULL,
+    categories jsonb NOT NULL,
+    valid_until timestamptz,
+    change_id uuid NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_standing_validations PRIMARY KEY (id),
+    CONSTRAINT uq_standing_validations_change_id UNIQUE (change_id),
+    CONSTRAINT uq_standing_validations_company_id_id UNIQUE (company_id, id),
+    CONSTRAINT uq_standing_validations_fund_id_version UNIQUE (fund_id, version),
+    CONSTRAINT ck_standing_validations_categories CHECK (jsonb_typeof(categories) = 'array'),
+    CONSTRAINT ck_standing_validations_version CHECK (version >= 1),
+    CONSTRAINT fk_standing_validations_company_id FOREIGN KEY (company_id)
+        REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_standing_validations_company_id_change_id FOREIGN KEY (company_id, change_id)
+        REFERENCES changes (company_id, id) ON DELETE RESTRICT,
+    CONSTRAINT fk_standing_validations_company_id_fund_id FOREIGN KEY (company_id, fund_id)
+        REFERENCES funds (company_id, id) ON DELETE RESTRICT
+);
+ALTER TABLE standing_validations FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_company ON standing_validations TO pettycash_app
+    USING (company_id = current_company())
+    WITH CHECK (company_id = current_company());
+GRANT INSERT, SELECT ON standing_validations TO pettycash_app;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE
+    ON standing_validations FOR EACH STATEMENT
+    EXECUTE FUNCTION refuse_rewriting();
+CREATE TRIGGER append_only_rows BEFORE DELETE OR UPDATE
+    ON standing_validations FOR EACH ROW
+    EXECUTE FUNCTION refuse_rewriting();
+CREATE TRIGGER duties BEFORE INSERT
+    ON standing_validations FOR EACH ROW
+    EXECUTE FUNCTION standing_duties();
+
 CREATE TABLE step_assignees (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
@@ -2637,6 +2685,8 @@ CREATE TRIGGER word_stands_decided_by BEFORE UPDATE OF status, decided_at, decis
 -- begin_contacts() RETURNS trigger
 -- canonical_json(p_value jsonb) RETURNS text
 -- case_duties() RETURNS trigger
+-- cash_limits() RETURNS trigger
+-- cash_of_day(p_payment payments, p_fund uuid, p_at timestamptz, p_pending boolean) RETURNS numeric
 -- check_entry() RETURNS trigger
 -- check_state() RETURNS trigger
 -- contact_value(sort text, raw text) RETURNS text
@@ -2677,6 +2727,8 @@ CREATE TRIGGER word_stands_decided_by BEFORE UPDATE OF status, decided_at, decis
 -- rows_in_rest() RETURNS TABLE(relation text, counted bigint)
 -- secret_is_logged() RETURNS trigger
 -- set_updated_at() RETURNS trigger
+-- standing_duties() RETURNS trigger
+-- standing_validation(p_requisition uuid, p_store uuid, p_at timestamptz) RETURNS uuid
 -- success_is_posted() RETURNS trigger
 -- uuid_of_instant(instant timestamptz) RETURNS uuid
 -- word_stands() RETURNS trigger

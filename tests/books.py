@@ -122,6 +122,7 @@ def requisition(
     rounds.open_round(Uow.of(session, acting(session, requester)), subject=made)
     approve_open(session, made)
     made.move_to(RequisitionStatus.IN_PAYMENT, at=session.info["now"])
+    made.validated_by = user_id(session, "treasury")
     session.flush()
     return made
 

@@ -53,6 +53,7 @@ RECORDED = (
     "payment_executions",
     "payment_reconciliations",
     "payment_transactions",
+    "standing_validations",
     "step_assignees",
 )
 """Rows of the company that the application adds and never changes."""

@@ -3,7 +3,7 @@
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.routes import serve
 from pettycash.services.access import head_offices, people_changes
-from pettycash.services.imprest import fund_limits
+from pettycash.services.imprest import fund_limits, standing_validations
 from pettycash.services.operations import setting_changes
 from pettycash.web.operations.operations import (
     cases,
@@ -30,7 +30,8 @@ CHANGES = Blueprint(
     __name__,
     url_prefix="/api/changes",
     description="What no one may change alone: proposed by one person, confirmed by a second."
-    f" Proposed here: `{setting_changes.KIND}`, `{fund_limits.KIND}`, `{people_changes.CONTACT}`,"
+    f" Proposed here: `{setting_changes.KIND}`, `{fund_limits.KIND}`,"
+    f" `{standing_validations.KIND}`, `{people_changes.CONTACT}`,"
     f" `{people_changes.SECOND_FACTOR}`, `{head_offices.KIND}`, `custodian` and"
     " `escalation_approver`; the others at endpoints of their own.",
 )

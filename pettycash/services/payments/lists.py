@@ -80,6 +80,11 @@ PAYMENTS = Listing(
             description="As an answer shows it, to readers who see payees.",
         ),
         "reconciled": flag(PaymentReconciliation.id.is_not(None)),
+        "standing_validation_id": exact(Payment.standing_validation_id),
+        "is_standing": flag(
+            Payment.standing_validation_id.is_not(None),
+            text="Under a standing validation: no person validated it.",
+        ),
         "is_blocked": flag(Payment.blocked_by_case_id.is_not(None)),
         "is_release_locked": flag(Payment.release_locked_at.is_not(None)),
         **{
@@ -117,6 +122,7 @@ PAYMENTS = Listing(
         "amount",
         "currency",
         "maker_id",
+        "standing_validation_id",
         "executor_id",
         "created_at",
         "paid_at",

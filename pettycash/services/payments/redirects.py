@@ -96,7 +96,13 @@ def propose_for_payment(
         session, store_id=store_id, requisition=requisition, method=new[0], actor=uow.actor
     )
     rules.check_amount(
-        session, method=new[0], store=store, amount=payment.amount, destination=new[1]
+        session,
+        requisition_id=requisition.id,
+        method=new[0],
+        store=store,
+        amount=payment.amount,
+        destination=new[1],
+        payment_id=payment.id,
     )
     restored.check_moved(session, payment=payment, account_id=store.provider_account_id)
     change = _propose(
@@ -487,7 +493,7 @@ def _send_elsewhere(
     payment.move_to(PaymentStatus.CANCELLED, at=uow.now)
     session.flush()  # what is left of the approved amount is counted in the table
     return creation.make(
-        uow,
+        session,
         requisition=requisition,
         part=creation.PaymentPart(
             amount=payment.amount,
@@ -497,6 +503,8 @@ def _send_elsewhere(
             metadata=payment.client_metadata,
         ),
         maker_id=change.proposed_by,
+        now=uow.now,
+        actor=uow.actor,
     )
 
 

@@ -24,7 +24,7 @@ from pettycash.services.reconciliation.invariants.movements import COMPARISONS
 from pettycash.services.reconciliation.invariants.records import GUARDS
 from tests import books
 from tests.factories import payments as making
-from tests.factories import rails
+from tests.factories import rails, standing
 from tests.factories.evidence import accepted, proven
 from tests.factories.judging import called_unpaid, settled, tried_for_a_day
 from tests.factories.people import acting, company_id, user_id
@@ -119,6 +119,13 @@ def judged(session: Session) -> dict[str, object]:
     ).scalar_one()
     assert seen is not None
     payments.witness(Uow(session, witness, begun), payment_id=cash.id, attachment_id=seen)
+    validation = standing.granted(session)
+    small = standing.paying(session, destination=cash.destination)
+    making.released(session, small, by="custodian")
+    keeper = Uow(session, acting(session, "custodian"), begun)
+    locked, row = payments.cash.offered(keeper, payment_id=small.id)
+    payments.cash.pay_out(keeper, locked=locked, row=row, proof="code")
+    assert small.standing_validation_id == validation.id
     unpaid, _ = in_doubt(session)
     late, _ = in_doubt(session)
     unpaid_case, late_case = called_unpaid(session, unpaid), called_unpaid(session, late)
@@ -133,6 +140,9 @@ def judged(session: Session) -> dict[str, object]:
         "said_back": back_case.id,
         "said_back_payment": back.id,
         "signed": cash.id,
+        "signed_requisition": cash.requisition_id,
+        "small": small.id,
+        "validation": small.standing_validation_id,
         "said_unpaid": unpaid_case.id,
         "unpaid": unpaid.id,
         "unpaid_requisition": unpaid.requisition_id,
