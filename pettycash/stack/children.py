@@ -159,6 +159,17 @@ def one_shots(plan: StackPlan) -> list[ChildSpec]:
     return found
 
 
+def story(plan: StackPlan) -> ChildSpec:
+    """What tells the demo's past, once all is up."""
+    return ChildSpec(
+        name="story",
+        title="demo story",
+        tier=OURS,
+        command=pettycash("demo", "story"),
+        environment=plan.app_environment,
+    )
+
+
 def ours(plan: StackPlan) -> list[ChildSpec]:
     """Our own processes, in the order in which they start."""
     return [

@@ -52,6 +52,7 @@ class StackPlan:
     folder: StateFolder
     environ: Mapping[str, str] = field(repr=False)
     ports: Ports
+    tells_story: bool = True
     moved: dict[str, int] = field(default_factory=dict)
 
     @cached_property

@@ -36,6 +36,8 @@ class ChildState(StrEnum):
     UNRESPONSIVE = "unresponsive"  # runs, but stopped answering its probe
     BACKING_OFF = "backing off"  # ended, will be started again
     STOPPED = "stopped"
+    DONE = "done"  # ended well, and need not run any more
+    FAILED = "failed"  # ended otherwise, and is not started again
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ class Stack:
 
     state: Path
     environ: dict[str, str] = field(default_factory=dict)
-    arguments: tuple[str, ...] = ("--any-port",)
+    arguments: tuple[str, ...] = ("--any-port", "--no-story")
     process: subprocess.Popen[bytes] | None = None
     first_words: str = ""
     """What was printed up to a moment after the banner."""

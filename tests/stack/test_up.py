@@ -71,6 +71,11 @@ def test_nothing_follows_the_banner(stack: Stack) -> None:
     assert stack.first_words.rstrip().splitlines()[-1].startswith("Try: ")
 
 
+def test_the_banner_begins_with_the_console(stack: Stack) -> None:
+    (first, *_) = stack.first_words.partition("pettycash is up after")[2].splitlines()[1:]
+    assert first.split() == ["console", f"{stack.secrets()['api_url']}/console/"]
+
+
 def test_limits_that_are_not_productions_own_are_named(stack: Stack) -> None:
     (line,) = (each for each in stack.first_words.splitlines() if "limits other than" in each)
     assert "PETTYCASH_WRITES_PER_PERSON_PER_MINUTE=600 (60)" in line
@@ -83,6 +88,7 @@ def test_status_says_ready_at_once(stack: Stack) -> None:
     assert done.returncode == 0
     found = stack.status()
     assert found["ready"] is True
+    assert found["story"] is None, "nobody asked for one"
     assert {each["state"] for each in found["processes"]} == {"ready"}
     assert {"name", "pid", "url", "state", "restarts"} == set(found["processes"][0])
 
