@@ -142,7 +142,11 @@ class Pages(flask.Blueprint):
         schema = taking(operation)
         by_days = {"from", "to"} <= set(schema.fields)
 
+        named = {_slug(name): query for name, query in (views or {}).items()}
+
         def view(**place: Any) -> Response:
+            if request.args.get("view") in named:  # as links in mails say it
+                return session.see(f"{request.path}?{urlencode(named[request.args['view']])}")
             with unit() as uow:
                 asked = MultiDict(
                     (name, value)
@@ -284,6 +288,11 @@ class Pages(flask.Blueprint):
         self.page(
             path, act.operation, post=True, subject=subject, body_max_bytes=size, step_up=proven
         )(run)
+
+
+def _slug(name: str) -> str:
+    """The name of a view in an address: To release, `to_release`."""
+    return name.lower().replace(" ", "_")
 
 
 def _done(acts: Sequence[Act]) -> str:

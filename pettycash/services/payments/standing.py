@@ -23,7 +23,7 @@ from pettycash.services.approvals import trail
 from pettycash.services.foundation import rail_limits
 from pettycash.services.payments import creation, rules
 from pettycash.services.payments.creation import PaymentPart
-from pettycash.services.payments.treasury_validation import NobodyLeft, check_somebody_is_left
+from pettycash.services.payments.treasury_validation import NobodyLeft, leave_to_releasers
 
 
 class NotCovered(errors.Conflict):
@@ -65,7 +65,7 @@ def validate(session: Session, requisition: Requisition, now: datetime) -> None:
                 now=now,
             )
             _check_payee(session, payment, now=now, with_pending=True)
-            check_somebody_is_left(session, requisition=requisition, payment=payment, now=now)
+            leave_to_releasers(session, requisition=requisition, payment=payment, now=now)
     except (*rules.UNFIT, NobodyLeft):
         return  # undone: it waits for treasury, who sees why
     validation = session.get_one(StandingValidation, validation_id)
