@@ -1175,6 +1175,67 @@ CREATE TRIGGER word_stands BEFORE UPDATE OF company_id, user_id, created_at
     ON memberships FOR EACH ROW
     EXECUTE FUNCTION word_stands('', 'company_id', 'user_id', 'created_at');
 
+CREATE TABLE notice_wishes (
+    id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    kind text NOT NULL,
+    timing varchar(40) NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_notice_wishes PRIMARY KEY (id),
+    CONSTRAINT uq_notice_wishes_company_id_user_id_kind UNIQUE (company_id, user_id, kind),
+    CONSTRAINT ck_notice_wishes_timing CHECK (timing IN ('at_once', 'daily', 'off')),
+    CONSTRAINT fk_notice_wishes_company_id FOREIGN KEY (company_id)
+        REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_notice_wishes_company_id_user_id FOREIGN KEY (company_id, user_id)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
+);
+ALTER TABLE notice_wishes FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_company ON notice_wishes TO pettycash_app
+    USING (company_id = current_company())
+    WITH CHECK (company_id = current_company());
+GRANT INSERT, SELECT, UPDATE ON notice_wishes TO pettycash_app;
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON notice_wishes FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
+
+CREATE TABLE notices (
+    id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    kind text NOT NULL,
+    about_id uuid NOT NULL,
+    subject text NOT NULL,
+    sentence text NOT NULL,
+    path text NOT NULL,
+    timing varchar(40) NOT NULL,
+    claimed_at timestamptz,
+    sent_at timestamptz,
+    read_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_notices PRIMARY KEY (id),
+    CONSTRAINT uq_notices_company_id_user_id_kind_about_id UNIQUE (company_id, user_id, kind,
+        about_id),
+    CONSTRAINT ck_notices_timing CHECK (timing IN ('at_once', 'daily', 'off')),
+    CONSTRAINT fk_notices_company_id FOREIGN KEY (company_id)
+        REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_notices_company_id_user_id FOREIGN KEY (company_id, user_id)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
+);
+CREATE INDEX ix_notices_created ON notices (created_at);
+CREATE INDEX ix_notices_unsent
+    ON notices (company_id, user_id) WHERE sent_at IS NULL AND timing <> 'off';
+CREATE INDEX ix_notices_user ON notices (company_id, user_id, id);
+ALTER TABLE notices FORCE ROW LEVEL SECURITY;
+CREATE POLICY across_companies ON notices TO pettycash_system USING (true) WITH CHECK (true);
+CREATE POLICY own_company ON notices TO pettycash_app
+    USING (company_id = current_company())
+    WITH CHECK (company_id = current_company());
+GRANT INSERT, SELECT ON notices TO pettycash_app;
+GRANT DELETE, SELECT ON notices TO pettycash_system;
+GRANT UPDATE (timing, claimed_at, sent_at, read_at) ON notices TO pettycash_app;
+
 CREATE TABLE outbox_messages (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
@@ -1369,6 +1430,7 @@ CREATE TABLE payment_executions (
     verified_at timestamptz,
     ip_address text,
     user_agent text,
+    cash_limit numeric(18,2),
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_payment_executions PRIMARY KEY (id),
     CONSTRAINT uq_payment_executions_company_id_id UNIQUE (company_id, id),
@@ -1401,6 +1463,9 @@ CREATE TRIGGER append_only_rows BEFORE DELETE OR UPDATE
 CREATE TRIGGER duties BEFORE INSERT
     ON payment_executions FOR EACH ROW
     EXECUTE FUNCTION execution_duties();
+CREATE TRIGGER limits BEFORE INSERT
+    ON payment_executions FOR EACH ROW
+    EXECUTE FUNCTION cash_limits();
 CREATE TRIGGER where_approved BEFORE INSERT
     ON payment_executions FOR EACH ROW
     EXECUTE FUNCTION release_where_approved();
@@ -1504,6 +1569,7 @@ CREATE TABLE payments (
     status varchar(40) NOT NULL,
     status_changed_at timestamptz NOT NULL DEFAULT now(),
     maker_id uuid,
+    standing_validation_id uuid,
     executor_id uuid,
     otp_required boolean NOT NULL,
     scheduled_for timestamptz,
@@ -1534,6 +1600,7 @@ CREATE TABLE payments (
     CONSTRAINT ck_payments_paid_at CHECK ((status IN ('success', 'reversed')) = (paid_at IS NOT
         NULL)),
     CONSTRAINT ck_payments_retries CHECK (retry_count >= 0 AND max_retries >= 0),
+    CONSTRAINT ck_payments_standing CHECK (standing_validation_id IS NULL OR maker_id IS NULL),
     CONSTRAINT ck_payments_status CHECK (status IN ('pending', 'scheduled', 'executing', 'in_doubt',
         'success', 'failed', 'cancelled', 'reversed')),
     CONSTRAINT fk_payments_company_id FOREIGN KEY (company_id)
@@ -1553,6 +1620,9 @@ CREATE TABLE payments (
         REFERENCES provider_accounts (company_id, id) ON DELETE RESTRICT,
     CONSTRAINT fk_payments_company_id_requisition_id FOREIGN KEY (company_id, requisition_id)
         REFERENCES requisitions (company_id, id) ON DELETE RESTRICT,
+    CONSTRAINT fk_payments_company_id_standing_validation_id FOREIGN KEY (company_id,
+        standing_validation_id)
+        REFERENCES standing_validations (company_id, id) ON DELETE RESTRICT,
     CONSTRAINT fk_payments_company_id_store_id FOREIGN KEY (company_id, store_id)
         REFERENCES stores (company_id, id) ON DELETE RESTRICT
 );
@@ -1561,6 +1631,8 @@ CREATE INDEX ix_payments_named
 CREATE INDEX ix_payments_open_redirect
     ON payments (open_redirect_id) WHERE open_redirect_id IS NOT NULL;
 CREATE INDEX ix_payments_paid ON payments (company_id, paid_at);
+CREATE INDEX ix_payments_standing
+    ON payments (company_id, id) WHERE standing_validation_id IS NOT NULL;
 CREATE INDEX ix_payments_status ON payments (company_id, status, id);
 CREATE INDEX ix_payments_store ON payments (company_id, store_id, id);
 CREATE INDEX ix_payments_updated ON payments USING brin (updated_at);
@@ -2040,6 +2112,68 @@ CREATE TRIGGER word_stands BEFORE UPDATE OF proposed_by, proposed_at, decided_by
     EXECUTE FUNCTION word_stands('', 'proposed_by', 'proposed_at', 'decided_by', 'decided_at',
         'decision_reason', 'approved_amount', 'funded_by', 'received_by');
 
+CREATE TABLE report_chunks (
+    id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    run_id uuid NOT NULL,
+    number integer NOT NULL,
+    content bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_report_chunks PRIMARY KEY (id),
+    CONSTRAINT uq_report_chunks_run_id_number UNIQUE (run_id, number),
+    CONSTRAINT ck_report_chunks_number CHECK (number >= 0),
+    CONSTRAINT fk_report_chunks_company_id FOREIGN KEY (company_id)
+        REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_report_chunks_company_id_run_id FOREIGN KEY (company_id, run_id)
+        REFERENCES report_runs (company_id, id) ON DELETE RESTRICT
+);
+ALTER TABLE report_chunks FORCE ROW LEVEL SECURITY;
+CREATE POLICY across_companies ON report_chunks TO pettycash_system USING (true) WITH CHECK (true);
+CREATE POLICY own_company ON report_chunks TO pettycash_app
+    USING (company_id = current_company())
+    WITH CHECK (company_id = current_company());
+GRANT INSERT, SELECT ON report_chunks TO pettycash_app;
+GRANT DELETE ON report_chunks TO pettycash_system;
+GRANT SELECT (run_id) ON report_chunks TO pettycash_system;
+
+CREATE TABLE report_runs (
+    id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    asked_by uuid NOT NULL,
+    operation text NOT NULL,
+    parameters jsonb NOT NULL,
+    file_format text NOT NULL,
+    status varchar(40) NOT NULL,
+    rows integer NOT NULL,
+    size integer,
+    failure text,
+    finished_at timestamptz,
+    expires_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_report_runs PRIMARY KEY (id),
+    CONSTRAINT uq_report_runs_company_id_id UNIQUE (company_id, id),
+    CONSTRAINT ck_report_runs_done CHECK ((status = 'done') = (expires_at IS NOT NULL)),
+    CONSTRAINT ck_report_runs_failure CHECK ((status = 'failed') = (failure IS NOT NULL)),
+    CONSTRAINT ck_report_runs_status CHECK (status IN ('queued', 'running', 'done', 'failed')),
+    CONSTRAINT fk_report_runs_company_id FOREIGN KEY (company_id)
+        REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_report_runs_company_id_asked_by FOREIGN KEY (company_id, asked_by)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
+);
+CREATE INDEX ix_report_runs_asked_by ON report_runs (company_id, asked_by, id);
+ALTER TABLE report_runs FORCE ROW LEVEL SECURITY;
+CREATE POLICY across_companies ON report_runs TO pettycash_system USING (true) WITH CHECK (true);
+CREATE POLICY own_company ON report_runs TO pettycash_app
+    USING (company_id = current_company())
+    WITH CHECK (company_id = current_company());
+GRANT INSERT, SELECT, UPDATE ON report_runs TO pettycash_app;
+GRANT SELECT (id, status, expires_at) ON report_runs TO pettycash_system;
+GRANT UPDATE (status, rows) ON report_runs TO pettycash_system;
+CREATE TRIGGER updated_at BEFORE UPDATE
+    ON report_runs FOR EACH ROW
+    EXECUTE FUNCTION set_updated_at();
+
 CREATE TABLE requisition_lines (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
@@ -2330,6 +2464,43 @@ CREATE POLICY own_company ON sign_in_links TO pettycash_app
 GRANT INSERT, SELECT, UPDATE ON sign_in_links TO pettycash_app;
 GRANT SELECT, UPDATE ON sign_in_links TO pettycash_system;
 
+CREATE TABLE standing_validations (
+    id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    fund_id uuid NOT NULL,
+    version integer NOT NULL,
+    categories jsonb NOT NULL,
+    valid_until timestamptz,
+    change_id uuid NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_standing_validations PRIMARY KEY (id),
+    CONSTRAINT uq_standing_validations_change_id UNIQUE (change_id),
+    CONSTRAINT uq_standing_validations_company_id_id UNIQUE (company_id, id),
+    CONSTRAINT uq_standing_validations_fund_id_version UNIQUE (fund_id, version),
+    CONSTRAINT ck_standing_validations_categories CHECK (jsonb_typeof(categories) = 'array'),
+    CONSTRAINT ck_standing_validations_version CHECK (version >= 1),
+    CONSTRAINT fk_standing_validations_company_id FOREIGN KEY (company_id)
+        REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_standing_validations_company_id_change_id FOREIGN KEY (company_id, change_id)
+        REFERENCES changes (company_id, id) ON DELETE RESTRICT,
+    CONSTRAINT fk_standing_validations_company_id_fund_id FOREIGN KEY (company_id, fund_id)
+        REFERENCES funds (company_id, id) ON DELETE RESTRICT
+);
+ALTER TABLE standing_validations FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_company ON standing_validations TO pettycash_app
+    USING (company_id = current_company())
+    WITH CHECK (company_id = current_company());
+GRANT INSERT, SELECT ON standing_validations TO pettycash_app;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE
+    ON standing_validations FOR EACH STATEMENT
+    EXECUTE FUNCTION refuse_rewriting();
+CREATE TRIGGER append_only_rows BEFORE DELETE OR UPDATE
+    ON standing_validations FOR EACH ROW
+    EXECUTE FUNCTION refuse_rewriting();
+CREATE TRIGGER duties BEFORE INSERT
+    ON standing_validations FOR EACH ROW
+    EXECUTE FUNCTION standing_duties();
+
 CREATE TABLE step_assignees (
     id uuid NOT NULL,
     company_id uuid NOT NULL,
@@ -2519,6 +2690,8 @@ CREATE TRIGGER word_stands_decided_by BEFORE UPDATE OF status, decided_at, decis
 -- begin_contacts() RETURNS trigger
 -- canonical_json(p_value jsonb) RETURNS text
 -- case_duties() RETURNS trigger
+-- cash_limits() RETURNS trigger
+-- cash_of_day(p_payment payments, p_fund uuid, p_at timestamptz, p_pending boolean) RETURNS numeric
 -- check_entry() RETURNS trigger
 -- check_state() RETURNS trigger
 -- contact_value(sort text, raw text) RETURNS text
@@ -2559,6 +2732,8 @@ CREATE TRIGGER word_stands_decided_by BEFORE UPDATE OF status, decided_at, decis
 -- rows_in_rest() RETURNS TABLE(relation text, counted bigint)
 -- secret_is_logged() RETURNS trigger
 -- set_updated_at() RETURNS trigger
+-- standing_duties() RETURNS trigger
+-- standing_validation(p_requisition uuid, p_store uuid, p_at timestamptz) RETURNS uuid
 -- success_is_posted() RETURNS trigger
 -- uuid_of_instant(instant timestamptz) RETURNS uuid
 -- word_stands() RETURNS trigger

@@ -26,6 +26,7 @@ ROUTES = {
         f"{domain}.*": {"queue": "batch"}
         for domain in (
             *("approvals", "reconciliation", "ledger", "replenishments", "outbox", "identity"),
+            "reports",
         )
     },
 }

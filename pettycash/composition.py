@@ -18,7 +18,7 @@ from pettycash.services.approvals import subjects
 from pettycash.services.foundation import hooks
 from pettycash.services.imprest import replenishments
 from pettycash.services.imprest.replenishments import funding
-from pettycash.services.payments import facts
+from pettycash.services.payments import facts, standing
 from pettycash.services.requisitions import approval
 
 
@@ -37,7 +37,7 @@ def attach() -> None:
     """Say what people approve and release, what follows from it, and in which order (`hooks`)."""
     subjects.register(approval.SUBJECT)
     releases.register(facts.RELEASES, funding.RELEASES)
-    hooks.on_final_approval.attach()
+    hooks.on_final_approval.attach(standing.validate)
     hooks.on_released.attach(replenishments.consider_store)
     hooks.on_settled.attach(replenishments.consider_store)
     hooks.on_duplicate.attach(replenishments.consider_store)

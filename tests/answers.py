@@ -24,7 +24,7 @@ from pettycash.web.headers import COMPONENTS
 from pettycash.web.problems import PROBLEM
 
 BODIES = 5
-"""So many bodies of one operation and status are looked at; the others look alike."""
+"""So many bodies of one operation, status and code are looked at; the others look alike."""
 NO_BODY = (204, 304)
 NOTHING = (b"", b"null")
 ALWAYS_SENT = {"ETag", "Location"}
@@ -40,7 +40,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.findings: Findings = {}
-        self.bodies: Counter[tuple[str, int]] = Counter()
+        self.bodies: Counter[tuple[str, int, str | None]] = Counter()
         self.document: Document | None = None
 
     def listen(self) -> None:
@@ -83,9 +83,9 @@ class Recorder:
             if response.get_data().strip() not in NOTHING:
                 yield f"{status} as {response.mimetype}"
             return
-        self.bodies[name, status] += 1
-        is_problem = response.mimetype == PROBLEM
-        if response.is_json and (is_problem or self.bodies[name, status] <= BODIES):
+        kind = name, status, _code(response) if response.mimetype == PROBLEM else None
+        self.bodies[kind] += 1
+        if response.is_json and self.bodies[kind] <= BODIES:
             place += f"/content/{response.mimetype.replace('/', '~1')}/schema"
             worst = best_match(document.validator(place).iter_errors(response.get_json()))
             if worst is not None:

@@ -41,6 +41,7 @@ from pettycash.services.ledger import accounts, posting, posting_rules
 from pettycash.services.payments import facts
 from tests.factories.people import acting, user_id
 from tests.factories.requisitions import approve_open
+from tests.factories.scenes import remembered
 
 
 def fund(session: Session, code: str = "WESTLANDS") -> Fund:
@@ -65,6 +66,7 @@ def balance(session: Session, account_id: UUID) -> tuple[Decimal, Decimal, int]:
     return row.balance, row.held, row.sequence
 
 
+@remembered
 def requisition(
     session: Session,
     *,
@@ -120,6 +122,7 @@ def requisition(
     rounds.open_round(Uow.of(session, acting(session, requester)), subject=made)
     approve_open(session, made)
     made.move_to(RequisitionStatus.IN_PAYMENT, at=session.info["now"])
+    made.validated_by = user_id(session, "treasury")
     session.flush()
     return made
 
@@ -264,6 +267,7 @@ def exchange(session: Session, of: PaymentAttempt) -> None:
     )
 
 
+@remembered
 def pay(
     session: Session,
     amount: str = "1500.00",

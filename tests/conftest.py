@@ -23,7 +23,6 @@ from redis import Redis
 from sqlalchemy.orm import Session
 
 from pettycash.app import create_app
-from pettycash.runtime import db
 from tests import answers, lock_order, patience
 from tests import servers as test_servers
 from tests.factories.scenes import Scenes
@@ -168,7 +167,6 @@ def database(servers: Servers, worker_number: int) -> Iterator[Database]:
     """This worker's database: for tests that roll back."""
     name = f"pettycash_w{worker_number}"
     yield servers.clone(name, redis_database=worker_number % REDIS_DATABASES)
-    db.dispose()
     servers.drop(name)
 
 

@@ -49,6 +49,7 @@ OWNED = {
     "outbox_messages": {
         *("requisitions", "payments", "cases", "callbacks", "replenishments", "funds"),
         *("users", "memberships", "role_assignments"),  # what waits for somebody who leaves
+        "notices",
     },
 }
 """Rows that belong to one of another table, and the tables of their owners. Who holds the owner
@@ -58,9 +59,10 @@ meets nobody at them, so in what order they come is all the same. Without it the
 CATALOGUE = """
     SELECT proname, prosrc, NULL, 0 FROM pg_proc WHERE pronamespace = 'public'::regnamespace
     UNION ALL
-    SELECT f.proname, '', c.relname, t.tgtype FROM pg_trigger t
+    SELECT * FROM (SELECT f.proname, '', c.relname, t.tgtype FROM pg_trigger t
         JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc f ON f.oid = t.tgfoid
         WHERE NOT t.tgisinternal AND NOT c.relispartition
+        ORDER BY t.tgname) AS in_their_order
 """
 ON_INSERT, ON_DELETE, ON_UPDATE = 4, 8, 16
 

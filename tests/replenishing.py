@@ -11,6 +11,7 @@ from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments
 from tests import books
 from tests.factories.people import acting
+from tests.factories.scenes import remembered
 
 KES = Decimal
 
@@ -19,6 +20,7 @@ def consider(session: Session, fund: Fund) -> Replenishment | None:
     return replenishments.consider(session, fund_id=fund.id, now=session.info["now"])
 
 
+@remembered
 def low(session: Session, fund: Fund, spent: str = "12000.00") -> Replenishment:
     """A fund that spent enough to ask for money."""
     books.pay(session, spent)
@@ -27,6 +29,7 @@ def low(session: Session, fund: Fund, spent: str = "12000.00") -> Replenishment:
     return found
 
 
+@remembered
 def approved(session: Session, fund: Fund, spent: str = "12000.00") -> Replenishment:
     return replenishments.approve(
         Uow.of(session, acting(session, "group_finance_manager")),
@@ -48,6 +51,7 @@ def verified(session: Session, found: Replenishment, name: str = "treasury") -> 
     assert result.refusal is None
 
 
+@remembered
 def funded(session: Session, fund: Fund, name: str = "treasury") -> Replenishment:
     found = approved(session, fund)
     verified(session, found, name)

@@ -12,8 +12,7 @@ from typing import Any
 
 import psycopg2
 
-from pettycash.runtime import db
-from tests.servers import Database, Servers
+from tests.servers import Database, Servers, let_go
 
 USES_MAX = 100
 """Of one copy; nothing else cleans up behind deleted rows, as autovacuum is off."""
@@ -76,7 +75,6 @@ class Restored:
         """Leave nothing behind."""
         if self._connection is not None:
             self._connection.close()
-        db.dispose()
         self._servers.drop(self._database.name)
 
     def _copy(self) -> None:
@@ -112,7 +110,7 @@ class Restored:
     def _put_back(self) -> bool:
         with self._connection.cursor() as cursor:
             if _all(cursor, STRANGERS):
-                db.dispose()  # one of them may be of our own pool
+                let_go(self._database.name)  # one of them may be of our own pool
             if self._rule_book(cursor) != self._rules:
                 return False
             found = _all(cursor, _state(self._tables))

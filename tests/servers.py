@@ -44,6 +44,7 @@ THROW_AWAY = {
     "max_wal_senders": "0",
     "max_connections": "400",
     "shared_buffers": "128MB",
+    "scram_iterations": "1",
 }
 
 KEYS = {
@@ -61,6 +62,16 @@ KEYS = {
     "PETTYCASH_WRITES_PER_PERSON_PER_MINUTE": "100000",
     "PETTYCASH_READS_PER_PERSON_PER_MINUTE": "100000",
 }
+
+
+_ENGINES: dict[str, tuple[db._Database, ...]] = {}
+"""Of each database that this process has worked on."""
+
+
+def let_go(name: str) -> None:
+    """Close what this process has open to a database."""
+    for each in _ENGINES.get(name, ()):
+        each.dispose()
 
 
 @dataclass(frozen=True)
@@ -93,7 +104,13 @@ class Database:
         return config.read(self.environ)
 
     def compose(self) -> None:
-        """Make this process work on it."""
+        """Make this process work on it, with the engines that it had for it before.
+
+        A new engine has compiled nothing, and its connections have planned nothing.
+        """
+        db._app, db._system, db._autocommits = _ENGINES.setdefault(
+            self.name, (db._Database(), db._Database(), db._Database())
+        )
         composition.compose(self.settings)
 
 
@@ -144,6 +161,7 @@ class Servers:
 
     def drop(self, name: str) -> None:
         """Drop a database, whoever is still connected to it."""
+        let_go(name)
         with self.superuser() as cursor:
             cursor.execute(
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))

@@ -55,6 +55,7 @@ MATRIX: Mapping[str, tuple[str, ...]] = {
         "two_executors",
         "two_workers",
         "last_shilling",
+        "of_two_at_once_to_one_payee",
     ),
     "clock jump of 2 hours, DST, leap day": ("clock_jump", "dst_and_leap_day"),
     "beat twice, dead for a day, killed each minute": (

@@ -29,6 +29,7 @@ WRITTEN = (
     "departments",
     "funds",
     "ledger_periods",
+    "notice_wishes",
     "pauses",
     "payments",
     "positions",
@@ -52,6 +53,7 @@ RECORDED = (
     "payment_executions",
     "payment_reconciliations",
     "payment_transactions",
+    "standing_validations",
     "step_assignees",
 )
 """Rows of the company that the application adds and never changes."""
@@ -109,10 +111,15 @@ def _secure_tables() -> None:
     secure("idempotency_keys", app="SELECT, INSERT", system="SELECT, DELETE")
     op.execute(f"GRANT UPDATE (status, headers, body) ON idempotency_keys TO {APP}")
     secure("memberships", system="SELECT")
+    secure("notices", app="SELECT, INSERT", system="SELECT, DELETE")
+    op.execute(f"GRANT UPDATE (timing, claimed_at, sent_at, read_at) ON notices TO {APP}")
     secure("outbox_messages", system="SELECT, INSERT, UPDATE, DELETE")
     secure("payment_attempts", system="SELECT")
     secure("provider_accounts", system="SELECT")
     secure("rail_slots", system="SELECT")
+    # Of files: how far they are, and that they go when their day is over.
+    secure("report_chunks", app="SELECT, INSERT", system="SELECT (run_id), DELETE")
+    secure("report_runs", system="SELECT (id, status, expires_at), UPDATE (status, rows)")
     secure("role_assignments", system="SELECT")
     secure("sign_in_links", system="SELECT, UPDATE")
     secure(

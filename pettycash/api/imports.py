@@ -6,11 +6,11 @@ from flask import Response
 from flask.views import MethodView
 
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.report_files import FILES
+from pettycash.api.report_files import described
 from pettycash.api.routes import serve
 from pettycash.runtime.db import transaction
 from pettycash.services.foundation.uow import Uow
-from pettycash.web import files
+from pettycash.web import transfers
 from pettycash.web.admission import current_actor, operation
 from pettycash.web.operations.imports import OPERATIONS, ImportOperations
 from pettycash.web.schemas.imports import TemplateQuery
@@ -32,10 +32,10 @@ def _serve(of: ImportOperations) -> None:
     class Template(MethodView):
         @operation(of.template.name)
         @blp.arguments(TemplateQuery, location="query")
-        @blp.doc(**FILES, summary=of.template.function.__doc__)
+        @blp.doc(**described(), summary=of.template.function.__doc__)
         def get(self, arguments: dict[str, Any]) -> Response:
             with transaction() as session:
-                return files.sent(*of.template(Uow.of(session, current_actor()), **arguments))
+                return transfers.sent(*of.template(Uow.of(session, current_actor()), **arguments))
 
     blp.route(f"/{name}/template/", endpoint=f"{name}_template")(Template)
     serve(blp, f"/{name}/check/", post=of.check)

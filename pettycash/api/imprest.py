@@ -23,6 +23,7 @@ serve(
     location="/api/changes/{id}/",
 )
 serve(FUNDS, "/stores/", get=funds.list_all_stores)
+serve(FUNDS, "/standing-validations/", get=funds.list_standing_validations)
 serve(
     FUNDS,
     "/<uuid:fund_id>/stores/",

@@ -1,22 +1,8 @@
 """Routes of the books."""
 
-from typing import Any
-
-from flask import Response
-from flask.views import MethodView
-from sqlalchemy.orm import Session
-
 from pettycash.api.blueprints import Blueprint
-from pettycash.api.report_files import FILES, report_file
 from pettycash.api.routes import serve
-from pettycash.runtime.db import snapshot
-from pettycash.services import reports
-from pettycash.services.reports import TRIAL_BALANCE, ReportTooLong
-from pettycash.web.admission import operation
 from pettycash.web.operations.ledger import books, periods
-from pettycash.web.refusals import refuses
-from pettycash.web.schemas.ledger import TrialBalanceQuery, TrialBalanceSchema
-from pettycash.web.schemas.ledger_examples import EXAMPLE_TRIAL_BALANCE
 
 LEDGER = Blueprint(
     "ledger",
@@ -50,31 +36,3 @@ serve(PERIODS, "/<month>/", get=periods.get)
 serve(PERIODS, "/<month>/soft_close/", post=periods.soft_close)
 serve(PERIODS, "/<month>/hard_close/", post=periods.hard_close)
 serve(PERIODS, "/<month>/reopen/", post=periods.reopen)
-
-
-@LEDGER.route("/trial-balance/")
-class TrialBalances(MethodView):
-    @operation(TRIAL_BALANCE.permission)
-    @LEDGER.arguments(TrialBalanceQuery, location="query")
-    @LEDGER.response(200, TrialBalanceSchema, example=EXAMPLE_TRIAL_BALANCE)
-    @refuses(ReportTooLong)
-    @LEDGER.doc(**FILES)
-    def get(self, arguments: dict[str, Any]) -> dict[str, Any] | Response:
-        """Add up all postings, account by account; the two sides of each currency are equal.
-
-        With `format` it comes as a file, with its head and totals.
-        """
-        file_format = arguments.pop("format")
-        if file_format is not None:
-            return report_file(TRIAL_BALANCE, arguments, file_format)
-        with snapshot() as session:
-            return {"as_of": arguments["as_of"], "currencies": _balances(session, arguments)}
-
-
-def _balances(session: Session, values: dict[str, Any]) -> list[dict[str, Any]]:
-    found = []
-    for part in reports.parts(session, TRIAL_BALANCE, values):
-        rows = [{**row, "links": reports.drill(TRIAL_BALANCE, row, values)} for row in part]
-        balance = {"currency": part.currency, "accounts": rows, "is_balanced": part.foots}
-        found.append(balance | part.totals)
-    return found

@@ -3,13 +3,14 @@
 from pettycash.api.blueprints import Blueprint
 from pettycash.api.routes import serve
 from pettycash.services.access import head_offices, people_changes
-from pettycash.services.imprest import fund_limits
+from pettycash.services.imprest import fund_limits, standing_validations
 from pettycash.services.operations import setting_changes
 from pettycash.web.operations.operations import (
     cases,
     changes,
     company_settings,
     jobs,
+    notices,
     outbox,
     pauses,
     security_events,
@@ -30,7 +31,8 @@ CHANGES = Blueprint(
     __name__,
     url_prefix="/api/changes",
     description="What no one may change alone: proposed by one person, confirmed by a second."
-    f" Proposed here: `{setting_changes.KIND}`, `{fund_limits.KIND}`, `{people_changes.CONTACT}`,"
+    f" Proposed here: `{setting_changes.KIND}`, `{fund_limits.KIND}`,"
+    f" `{standing_validations.KIND}`, `{people_changes.CONTACT}`,"
     f" `{people_changes.SECOND_FACTOR}`, `{head_offices.KIND}`, `custodian` and"
     " `escalation_approver`; the others at endpoints of their own.",
 )
@@ -78,3 +80,13 @@ SECURITY_EVENTS = Blueprint(
     description="Sign-ins, refusals, money steps and changes of consequence; append-only.",
 )
 serve(SECURITY_EVENTS, "/", get=security_events.list_all)
+
+NOTICES = Blueprint(
+    "notices",
+    __name__,
+    url_prefix="/api/me/notices",
+    description="What you were to hear of, and how you wish to hear of it.",
+)
+serve(NOTICES, "/", get=notices.list_own)
+serve(NOTICES, "/read/", post=notices.mark_read)
+serve(NOTICES, "/wishes/", get=notices.get_wishes, patch=notices.update_wishes)

@@ -12,10 +12,13 @@ from typing import Any
 from flask import request
 from flask.views import MethodView
 
+from pettycash.api import report_files
 from pettycash.api.blueprints import Blueprint
-from pettycash.runtime.db import transaction
+from pettycash.runtime.db import snapshot, transaction
+from pettycash.services.foundation.file_formats import FileFormat, PrintFormat
 from pettycash.services.foundation.uow import Uow
-from pettycash.web import admission, files
+from pettycash.services.reports import ReportNeedsRun
+from pettycash.web import admission, refusals, transfers
 from pettycash.web.etags import Expected, Tagged, set_etag
 from pettycash.web.headers import sends
 from pettycash.web.idempotency import idempotent
@@ -57,10 +60,13 @@ def _view(blp: Blueprint, method: str, operation: AnyOperation, location: str) -
     def call(_self: MethodView, *taken: dict[str, Any], **path: Any) -> Any:
         sent = taken[0] if taken else {}
         if operation.uploads:
-            sent = files.taken(sent)
+            sent = transfers.taken(sent)
+        wanted = sent.pop("format", None) if operation.comes_as_file else None
+        if wanted is not None:
+            return report_files.answer(operation, wanted, sent, path)
         if method == "patch":
             sent = {"changes": sent, "expected": Expected(request.if_match)}
-        with transaction() as session:
+        with snapshot() if operation.report else transaction() as session:
             # Apart: what is sent can't stand in for what the path names.
             answer = operation(Uow.of(session, admission.current_actor()), **path, **sent)
             if operation.etag:
@@ -68,7 +74,7 @@ def _view(blp: Blueprint, method: str, operation: AnyOperation, location: str) -
                 set_etag(tagged.tag if tagged else _of(answer, "version"))
                 answer = tagged.answer if tagged else answer
         if operation.downloads:
-            return files.sent(*answer)
+            return transfers.sent(*answer)
         if location:
             made = location.format(**path, id=_of(answer, "id"))
             return answer, {"Location": made}
@@ -76,6 +82,10 @@ def _view(blp: Blueprint, method: str, operation: AnyOperation, location: str) -
 
     view: Any = wraps(operation.function)(call)
     view.__name__ = method
+    if operation.comes_as_file:
+        prints = operation.report is not None and operation.report.as_pdf
+        view = blp.doc(**report_files.described(PrintFormat if prints else FileFormat))(view)
+        refusals.at_door(view._apidoc, (ReportNeedsRun,))
     view = sends(*["Location"] * bool(location), *["ETag"] * operation.etag)(view)
     view = _answering(blp, operation)(view)
     if operation.takes is not None:
@@ -96,7 +106,7 @@ def _view(blp: Blueprint, method: str, operation: AnyOperation, location: str) -
 def _answering(blp: Blueprint, operation: AnyOperation) -> Any:
     """The decorator that documents and dumps a success."""
     if operation.downloads:
-        return blp.response(operation.status, files.BYTES, **files.FILE)
+        return blp.response(operation.status, transfers.BYTES, **transfers.FILE)
     if operation.answers is None:
         return blp.response(operation.status)
     return blp.response(operation.status, operation.answers, example=operation.example)

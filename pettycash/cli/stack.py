@@ -26,13 +26,15 @@ ALREADY_RUNNING = 3
 
 @click.command()
 @click.option("--any-port", is_flag=True, help="Take free ports instead of the usual ones.")
-def up(any_port: bool) -> None:
+@click.option("--no-story", is_flag=True, help="Leave the demo organisation without a past.")
+def up(any_port: bool, no_story: bool) -> None:
     """Start the whole system and keep it running until Ctrl-C."""
     folder = state_folder()
     folder.prepare()
     try:
         with folder.held():
-            plan = StackPlan(folder, caller_environment(), Ports(usual=not any_port))
+            ports = Ports(usual=not any_port)
+            plan = StackPlan(folder, caller_environment(), ports, tells_story=not no_story)
             sys.exit(Supervisor(plan).run())
     except AlreadyRunning:
         click.echo(_where_it_runs(folder), err=True)
@@ -69,6 +71,8 @@ def status(as_json: bool) -> None:
         click.echo("not running")
     else:
         _print_processes(found["processes"])
+        if found["story"]:
+            click.echo(f"demo story: {STORY.get(found['story'], found['story'])}")
     sys.exit(0 if found["ready"] else 1)
 
 
@@ -90,7 +94,21 @@ def _status(folder: StateFolder) -> dict[str, Any]:
         processes.append(shown if alive else shown | {"state": _ended(each["state"])})
     all_ready = all(each["state"] == ChildState.READY for each in processes)
     ready = bool(run["ready"] and processes and all_ready)
-    return {"running": True, "ready": ready, "pid": run["pid"], "processes": processes}
+    return {
+        "running": True,
+        "ready": ready,
+        "pid": run["pid"],
+        "processes": processes,
+        "story": run.get("story"),
+    }
+
+
+STORY = {
+    ChildState.STARTING: "being written",
+    ChildState.DONE: "written",
+    ChildState.FAILED: "ended early, goes on with the next `up`; see: bin/pettycash logs story",
+}
+"""How far the demo's past is; the system is ready without it."""
 
 
 def _ended(state: str) -> str:

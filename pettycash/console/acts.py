@@ -23,7 +23,7 @@ from pettycash.console.reading import AnyOperation, Shown, dumped, id_of, read, 
 from pettycash.console.words import at
 from pettycash.runtime import errors
 from pettycash.services.foundation.uow import Uow
-from pettycash.web import files, problems
+from pettycash.web import problems, transfers
 from pettycash.web.door import AuthenticateAgain, SignInFirst
 from pettycash.web.etags import ChangedMeanwhile, Expected, Tagged
 from pettycash.web.idempotency import once
@@ -73,6 +73,8 @@ class Act:
     """Whether what is shown has what the act is about; beside the offers, or without any."""
     offered: bool = True
     """Whether the offers of its operation are about this act."""
+    autosave: int = 0
+    """Seconds after which what was typed saves itself, as a draft."""
     starts: Callable[[Uow], Mapping[str, str]] | None = None
     """Values that a new form begins with."""
     prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None
@@ -196,7 +198,7 @@ class Runner:
             if "_more" in request.form:
                 return self._again(form, key, uow)
         form.errors = {}
-        sent = files.taken(sent) if self.act.operation.uploads else sent
+        sent = transfers.taken(sent) if self.act.operation.uploads else sent
         try:
             answer = once(
                 self._key(),

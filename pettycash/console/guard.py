@@ -1,10 +1,11 @@
 """What stands around every page: forms are not forged, content has a policy, refusals are pages."""
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 
 from pettycash.console import errors, session
 from pettycash.runtime.errors import NotAuthenticated
-from pettycash.web.door import AuthenticateAgain
+from pettycash.services.access.identity import sessions
+from pettycash.web.door import AuthenticateAgain, EnrolmentRequired
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
@@ -23,6 +24,9 @@ def guard(blueprint: Blueprint) -> Blueprint:
 def _refuse(error: Exception) -> Response:
     if isinstance(error, AuthenticateAgain):
         return session.ask_again()
+    if isinstance(error, EnrolmentRequired):
+        is_given = sessions.has_temporary_password(g.user.password_changed_at)
+        return session.see(f"/console/me/{'password' if is_given else 'app'}/")
     if isinstance(error, NotAuthenticated) and request.endpoint != session.SIGN_IN:
         return session.ask_to_sign_in(error)
     return errors.of(error)

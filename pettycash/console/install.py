@@ -29,8 +29,9 @@ def install(application: Flask) -> None:
         "icon": icon,
         "reaches": reaches,
         "place": place,
-        "signed_in": lambda: g.get("user"),
-        "is_development": lambda: settings.current().environment == "development",
+        "signed_in": _is_signed_in,
+        "personas": list,
+        "idle_seconds": lambda: settings.current().session_idle_minutes * 60,
     }
     for name, entry in session.ENTRIES.items():
         view: Any = getattr(session, name)
@@ -39,6 +40,11 @@ def install(application: Flask) -> None:
         application.register_blueprint(blueprint)
     # Nothing else in the application renders templates.
     application.jinja_env.loader = PackageLoader("pettycash.console")
+
+
+def _is_signed_in() -> bool:
+    """Whether there is more to see than what an enrolment needs."""
+    return g.get("actor") is not None and str(g.get("session_purpose")) == "full"
 
 
 def _domains() -> Iterable[Blueprint]:
@@ -65,5 +71,5 @@ def _rest() -> Blueprint:
 def icon(name: str) -> Markup:
     """An icon of the sprite; it says nothing that no word says."""
     return Markup('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>').format(
-        assets.address("icons.svg"), name
+        assets.address("vendor/icons.svg"), name
     )

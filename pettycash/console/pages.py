@@ -33,7 +33,7 @@ from pettycash.console.guard import guard
 from pettycash.console.reading import AnyOperation, Shown, id_of, reaches, read, taking, unit
 from pettycash.runtime import clock, errors
 from pettycash.services.foundation.uow import Uow
-from pettycash.web import files
+from pettycash.web import transfers
 from pettycash.web.door import BODY_MAX_BYTES, MULTIPART_OVERHEAD_BYTES, UPLOAD_MAX_BYTES
 
 LAST_DAYS = 90
@@ -87,14 +87,24 @@ class Pages(flask.Blueprint):
         self.section = section
 
     def page(
-        self, path: str, operation: AnyOperation | str, *, post: bool = False, **facts: Any
+        self,
+        path: str,
+        operation: AnyOperation | str,
+        *,
+        post: bool = False,
+        subject: AnyOperation | None = None,
+        **facts: Any,
     ) -> Callable[[View], View]:
-        """Put a view at a path, behind the door of an operation."""
+        """Put a view at a path, behind the door of an operation.
+
+        `subject` is the operation that reads the thing which the path names.
+        """
         name = operation if isinstance(operation, str) else operation.name
         place = "form" if post else "query"
 
         def decorator(view: View) -> View:
             view.operation = session.entry(name, place=place, **facts)  # type: ignore[attr-defined]
+            view.subject = subject.name if subject else None  # type: ignore[attr-defined]
             method = "POST" if post else "GET"
             endpoint = f"{method.lower()}_{path.strip('/').replace('/', '_') or 'home'}"
             endpoint = "".join(c if c.isalnum() or c == "_" else "_" for c in endpoint)
@@ -133,7 +143,11 @@ class Pages(flask.Blueprint):
         schema = taking(operation)
         by_days = {"from", "to"} <= set(schema.fields)
 
+        named = {_slug(name): query for name, query in (views or {}).items()}
+
         def view(**place: Any) -> Response:
+            if request.args.get("view") in named:  # as links in mails say it
+                return session.see(f"{request.path}?{urlencode(named[request.args['view']])}")
             with unit() as uow:
                 asked = MultiDict(
                     (name, value)
@@ -151,6 +165,7 @@ class Pages(flask.Blueprint):
                 except ma.ValidationError as error:
                     form.errors = forms.messages(error)
                     arguments, status = schema.load({}), 422
+                arguments.pop("format", None)
                 arguments["cursor"] = request.args.get("cursor") or None
                 shown = read(uow, operation, **arguments, **(within(**place) if within else {}))
                 page = render_template(
@@ -221,7 +236,7 @@ class Pages(flask.Blueprint):
             return make_response(page)
 
         view.__name__ = f"detail_{operation.name.replace('.', '_')}"
-        self.page(path, operation)(view)
+        self.page(path, operation, subject=operation)(view)
         for each in acts:
             self._act(f"{path}{each.verb}/", each, operation, argument, title=title, facts=facts)
 
@@ -231,14 +246,14 @@ class Pages(flask.Blueprint):
         def view(**key: Any) -> Response:
             with unit() as uow:
                 found, content = operation(uow, **key)
-            response = files.sent(found, content)
+            response = transfers.sent(found, content)
             if found.content_type.startswith("image/"):
                 response.headers["Content-Disposition"] = "inline"
             response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
             return response
 
         view.__name__ = f"file_{operation.name.replace('.', '_')}"
-        self.page(path, operation)(view)
+        self.page(path, operation, subject=operation)(view)
 
     def form(self, path: str, act: Act, *, title: str) -> None:
         """A form that makes something new."""
@@ -272,9 +287,16 @@ class Pages(flask.Blueprint):
 
         size = UPLOAD_MAX_BYTES + MULTIPART_OVERHEAD_BYTES
         size = size if act.operation.uploads else BODY_MAX_BYTES
-        step_up = {"step_up": act.operation.step_up}
-        self.page(path, act.operation, **step_up)(ask)
-        self.page(path, act.operation, post=True, body_max_bytes=size, **step_up)(run)
+        proven = act.operation.step_up
+        self.page(path, act.operation, subject=subject, step_up=proven)(ask)
+        self.page(
+            path, act.operation, post=True, subject=subject, body_max_bytes=size, step_up=proven
+        )(run)
+
+
+def _slug(name: str) -> str:
+    """The name of a view in an address: To release, `to_release`."""
+    return name.lower().replace(" ", "_")
 
 
 def _by_sentence(offered: Sequence[tuple[Act, str]]) -> Mapping[str, Sequence[str]]:

@@ -15,7 +15,7 @@ from pettycash.console.reading import Shown, id_of, reaches, read, unit
 from pettycash.console.words import word as in_words
 from pettycash.services.foundation.file_formats import FileFormat
 from pettycash.services.foundation.uow import Uow
-from pettycash.web import files
+from pettycash.web import transfers
 from pettycash.web.operations.access import role_assignments, second_factors, users
 from pettycash.web.operations.imports import OPERATIONS
 from pettycash.web.operations.operations import changes
@@ -334,7 +334,7 @@ def template() -> Response:
     """The sheet to fill in."""
     wanted = FileFormat.CSV if request.args.get("format") == "csv" else FileFormat.XLSX
     with unit() as uow:
-        return files.sent(*PEOPLE.template(uow, format=wanted))
+        return transfers.sent(*PEOPLE.template(uow, format=wanted))
 
 
 blp.form(f"{SHEET}/check/", CHECK, title="Check a sheet of people")

@@ -22,6 +22,9 @@ blp = Pages("requisitions", __name__, section="Requests")
 PATH = "/console/requisitions/{id}/"
 
 
+AUTOSAVE_SECONDS = 30
+
+
 def categories(uow: Uow) -> Choices:
     """The company's categories of expense."""
     found = read(uow, books.list_categories, limit=200)["items"]
@@ -78,6 +81,7 @@ CREATE = Act(
     fields=(*FIELDS[:5], asks("currency", "Currency"), *FIELDS[5:]),
     starts=begins,
     prepare=total,
+    autosave=AUTOSAVE_SECONDS,
     to=PATH,
 )
 
@@ -166,6 +170,7 @@ ACTS = (
         fields=FIELDS,
         sends={"expected": "_version"},
         prepare=total,
+        autosave=AUTOSAVE_SECONDS,
     ),
     Act(
         operation=attachments.upload,

@@ -8,9 +8,11 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import marshmallow as ma
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request
 from itsdangerous import BadData, URLSafeSerializer
 
@@ -18,10 +20,16 @@ from pettycash.console import errors as refusals
 from pettycash.runtime import errors, settings
 from pettycash.runtime.db import system_autocommit, system_transaction
 from pettycash.services.access.identity import sessions
-from pettycash.services.access.identity.signing_in import CompanyRequired, MfaRequired
+from pettycash.services.access.identity.signing_in import (
+    CompanyRequired,
+    MfaRequired,
+    PasswordWrong,
+    WrongCredentials,
+)
 from pettycash.web import identity
 from pettycash.web.admission import COOKIE
 from pettycash.web.door import BODY_MAX_BYTES, Entry
+from pettycash.web.schemas.auth import LoginSchema, ReauthenticateSchema
 
 blp = Blueprint("console_session", __name__, url_prefix="/console")
 
@@ -29,6 +37,12 @@ SIGN_IN = f"{blp.name}.sign_in"
 
 HOME = "/console/"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+AFTERWARDS = {
+    "password": "Your password is changed. Sign in with the new one.",
+    "app": "The app is enrolled. Sign in with a code of it.",
+    "end-all": "You are signed out everywhere.",
+}
 
 ENDED = "Your session has ended. Sign in again; what you typed is kept."
 
@@ -96,7 +110,7 @@ def check_form() -> None:
         return
     if not is_from_here():
         raise ForgedForm
-    if request.endpoint == SIGN_IN:
+    if g.get("actor") is None:  # who signs in has no session yet that a token could be bound to
         return
     nonce, _, signature = request.form.get("_csrf", "").partition(".")
     if not hmac.compare_digest(signature.encode(), _signed(nonce).encode()):
@@ -207,7 +221,13 @@ def _sign_in_page(
 @blp.get("/sign-in/", endpoint="sign_in_page")
 def sign_in_page() -> Response:
     """Ask for name, password and code."""
-    return _sign_in_page(to=request.args.get("to", HOME))
+    done = AFTERWARDS.get(request.args.get("done", ""), "")
+    return _sign_in_page(to=request.args.get("to", HOME), notice=done)
+
+
+@cache
+def _login() -> ma.Schema:
+    return LoginSchema()
 
 
 @blp.post("/sign-in/", endpoint="sign_in")
@@ -215,15 +235,16 @@ def sign_in() -> Response:
     """Begin a session; a form that waited is shown once more, to be sent or left."""
     to = _local(request.form.get("_to", HOME))
     kept = _waiting_fields()
-    code = "".join(each for each in request.form.get("totp_code", "") if each.isdigit())
+    typed = {
+        name: value
+        for name in ("username", "password", "totp_code", "company")
+        if (value := request.form.get(name, ""))
+    }
     try:
-        tokens = identity.sign_in(
-            username=request.form.get("username", "").strip(),
-            password=request.form.get("password", ""),
-            totp_code=code or None,
-            company=request.form.get("company", "").strip() or None,
-            refreshable=False,
-        )
+        tokens = identity.sign_in(**_login().load(typed), refreshable=False)
+    except ma.ValidationError:
+        refusal = WrongCredentials()
+        return _sign_in_page(to=to, kept=kept, error=refusal, status=refusals.status(refusal))
     except errors.PettycashError as refusal:
         if isinstance(refusal, errors.Unavailable):
             raise
@@ -267,6 +288,14 @@ def sign_out() -> Response:
     return response
 
 
+@blp.post("/stay/", endpoint="stay")
+def stay() -> Response:
+    """Go on working: asking at all has kept the session alive."""
+    with system_transaction() as session:
+        sessions.saw(session, session_id=g.auth.id, now=session.info["now"])
+    return make_response("", 204)
+
+
 # -- proving once more who acts
 
 
@@ -286,13 +315,24 @@ def ask_again(error: errors.PettycashError | None = None, *, to: str = "") -> Re
     )
 
 
+@cache
+def _proof() -> ma.Schema:
+    return ReauthenticateSchema()
+
+
 @blp.post("/confirm/", endpoint="confirm")
 def confirm() -> Response:
     """Take password and code, then let the held-up form go on."""
     to = _local(request.form.get("_to", HOME))
-    code = "".join(each for each in request.form.get("_code", "") if each.isdigit())
+    typed = {
+        name: value
+        for name in ("password", "totp_code")
+        if (value := request.form.get(f"_{name}", ""))
+    }
     try:
-        identity.reauthenticate(password=request.form.get("_password", ""), totp_code=code or None)
+        identity.reauthenticate(**_proof().load(typed))
+    except ma.ValidationError:
+        return ask_again(PasswordWrong(), to=to)
     except errors.PettycashError as refusal:
         if isinstance(refusal, errors.Unavailable):
             raise
@@ -315,5 +355,6 @@ ENTRIES: Mapping[str, Entry] = {
         body_max_bytes=BODY_MAX_BYTES,
     ),
     "sign_out": entry("auth.logout", place="form"),
+    "stay": entry("auth.me", place="form"),
     "confirm": entry("auth.reauthenticate", place="form"),
 }

@@ -5,10 +5,12 @@ from pettycash.models import (
     approvals,
     imprest,
     ledger,
+    notices,
     operations,
     payments,
     reconciliation,
     releases,
+    reports,
     requisitions,
 )
 from pettycash.models.base import Base
@@ -19,9 +21,11 @@ __all__ = [
     "approvals",
     "imprest",
     "ledger",
+    "notices",
     "operations",
     "payments",
     "reconciliation",
     "releases",
+    "reports",
     "requisitions",
 ]

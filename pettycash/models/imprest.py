@@ -95,9 +95,34 @@ class Fund(Updated, Tenanted):
     maximum_balance: Mapped[Money | None]
     """Of its drawers."""
     cash_limit: Mapped[Money | None]
-    """Per voucher."""
+    """Of all cash of a requisition; of what is not validated, also to one payee in a day."""
     is_active: Mapped[bool] = mapped_column(default=True)
     version: Mapped[int] = mapped_column(default=1)
+
+
+class StandingValidation(Tenanted):
+    """Append-only: what goes out of a fund's drawers unvalidated, from a version on until the next.
+
+    Two people agree to a version, one of them the cfo (trigger); without categories it is the end.
+    """
+
+    __tablename__ = "standing_validations"
+    __table_args__ = (
+        own_key(),
+        within_company("fund_id", "funds"),
+        within_company("change_id", "changes"),
+        UniqueConstraint("fund_id", "version"),
+        UniqueConstraint("change_id"),
+        CheckConstraint("jsonb_typeof(categories) = 'array'", name="categories"),
+        CheckConstraint("version >= 1", name="version"),
+    )
+
+    fund_id: Mapped[UUID]
+    version: Mapped[int]
+    categories: Mapped[list[str]]
+    """Every line of a requisition is of one of them."""
+    valid_until: Mapped[datetime | None]
+    change_id: Mapped[UUID]
 
 
 class StoreKind(StrEnum):

@@ -94,6 +94,7 @@ class Payment(Numbered, Updated, Releasable):
         within_company("provider_account_id", "provider_accounts"),
         within_company("client_id", "api_keys"),
         within_company("open_redirect_id", "changes"),
+        within_company("standing_validation_id", "standing_validations"),
         member("maker_id"),
         member("executor_id"),
         member("payee_user_id"),
@@ -121,7 +122,14 @@ class Payment(Numbered, Updated, Releasable):
         CheckConstraint(
             "(status IN ('success', 'reversed')) = (paid_at IS NOT NULL)", name="paid_at"
         ),
+        CheckConstraint("standing_validation_id IS NULL OR maker_id IS NULL", name="standing"),
         Index("ix_payments_status", "company_id", "status", "id"),
+        Index(
+            "ix_payments_standing",
+            "company_id",
+            "id",
+            postgresql_where="standing_validation_id IS NOT NULL",
+        ),
         Index("ix_payments_store", "company_id", "store_id", "id"),
         Index("ix_payments_paid", "company_id", "paid_at"),
         Index("ix_payments_updated", "updated_at", postgresql_using="brin"),
@@ -158,6 +166,8 @@ class Payment(Numbered, Updated, Releasable):
     status_changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
     maker_id: Mapped[UUID | None]
     """The person who changed, split or redirected it; null where validation left it unchanged."""
+    standing_validation_id: Mapped[UUID | None]
+    """Under which it goes out, where no person validated it; whoever changes it takes it over."""
     otp_required: Mapped[bool] = mapped_column(default=True)
     scheduled_for: Mapped[datetime | None]
     failure_confirmed: Mapped[bool] = mapped_column(default=True)

@@ -167,6 +167,8 @@ class PaymentExecution(Tenanted):
     verified_at: Mapped[datetime | None]
     ip_address: Mapped[str | None]
     user_agent: Mapped[str | None]
+    cash_limit: Mapped[Money | None]
+    """Of the fund that paid it in cash, as it was then (trigger); null: none, or no cash."""
 
 
 class CashAcknowledgement(Updated, Tenanted):

@@ -159,6 +159,17 @@ def one_shots(plan: StackPlan) -> list[ChildSpec]:
     return found
 
 
+def story(plan: StackPlan) -> ChildSpec:
+    """What tells the demo's past, once all is up."""
+    return ChildSpec(
+        name="story",
+        title="demo story",
+        tier=OURS,
+        command=pettycash("demo", "story"),
+        environment=plan.app_environment,
+    )
+
+
 def ours(plan: StackPlan) -> list[ChildSpec]:
     """Our own processes, in the order in which they start."""
     return [
@@ -184,7 +195,7 @@ def _api(plan: StackPlan) -> ChildSpec:
             "gunicorn",
             "--config=python:pettycash.stack.gunicorn_conf",
             f"--bind={LOOPBACK}:{plan.port('api')}",
-            "wsgi:app",
+            "pettycash.lab.demo.sign_in:app()" if plan.is_development else "wsgi:app",
         ),
         probe=probes.answers_ok(f"{plan.local_url('api')}/healthz"),
     )

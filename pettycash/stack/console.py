@@ -54,6 +54,7 @@ def banner(connections: Mapping[str, Any], personas: Mapping[str, Any], began: f
     simulators: Mapping[str, str] = connections["simulators"]
     api = str(connections["api_url"])
     rows = [
+        ("console", f"{api}/console/"),
         ("API", f"{api}/api"),
         ("documentation", f"{api}/docs/"),
         ("mailbox", str(connections["mailbox"])),

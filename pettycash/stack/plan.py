@@ -52,11 +52,17 @@ class StackPlan:
     folder: StateFolder
     environ: Mapping[str, str] = field(repr=False)
     ports: Ports
+    tells_story: bool = True
     moved: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def secrets(self) -> dict[str, str]:
         return self.folder.secrets()
+
+    @property
+    def is_development(self) -> bool:
+        """Whether this is somebody's own machine, with the demo's people at the door."""
+        return self.environ.get("PETTYCASH_ENV", "development") == "development"
 
     @property
     def is_production(self) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pettycash.stack.state import ROOT
 
@@ -36,6 +36,8 @@ class ChildState(StrEnum):
     UNRESPONSIVE = "unresponsive"  # runs, but stopped answering its probe
     BACKING_OFF = "backing off"  # ended, will be started again
     STOPPED = "stopped"
+    DONE = "done"  # ended well, and need not run any more
+    FAILED = "failed"  # ended otherwise, and is not started again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,21 +121,24 @@ class Child:
             self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as log:
             os.chmod(self.log, 0o600)  # noqa: PTH101 - the file is open already
-            options: dict[str, Any] = {"cwd": ROOT} | dict(self.spec.popen)
-            self.process = subprocess.Popen(
-                list(self.spec.command),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                start_new_session=True,
-                preexec_fn=die_with_parent(self.spec.stop_signal),  # noqa: PLW1509 - one thread
-                **options,
-            )
+            self.process = self._spawn(environment, log)
         self.started_at = time.monotonic()
         self.ticks = start_time(self.process.pid)
         self.failed_probes = 0
         self.state = ChildState.STARTING
+
+    def _spawn(self, environment: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        options: dict[str, Any] = {"cwd": ROOT} | dict(self.spec.popen)
+        return subprocess.Popen(
+            list(self.spec.command),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=die_with_parent(self.spec.stop_signal),  # noqa: PLW1509 - one thread
+            **options,
+        )
 
     def _listen(self) -> str:
         """An abstract socket, made anew for each start so that a dead one's word does not count."""

@@ -45,6 +45,7 @@ class Supervisor:
     def __init__(self, plan: StackPlan) -> None:
         self.plan = plan
         self.children: list[Child] = []
+        self.story: Child | None = None
         self.began = time.monotonic()
         self.is_up = False
         self._stop_signals = 0
@@ -122,6 +123,10 @@ class Supervisor:
         for name, usual in plan.moved.items():
             console.moved_port(name, usual, plan.port(name))
         console.banner(plan.connections(), plan.folder.personas(), self.began)
+        if plan.tells_story and not plan.is_production:
+            self.story = Child(children.story(plan), plan.folder.logs)
+            self.story.start()
+            self.publish()
 
     def _await_predecessors(self) -> None:
         """After kill -9 of an earlier supervisor its children are still on their way out."""
@@ -206,6 +211,7 @@ class Supervisor:
         while not self._stop_signals:
             changed = [self._attend(child) for child in self.children]
             changed.append(self._probe_next())
+            changed.append(self._attend_story())
             if any(changed):
                 self.publish()
             time.sleep(WATCH_SECONDS)
@@ -229,6 +235,19 @@ class Supervisor:
                 console.incident(child.name, "is not getting ready, is killed and started again")
                 child.sweep()
         return child.state is not before
+
+    def _attend_story(self) -> bool:
+        """Notice the end of the demo's story, which is not started again before the next `up`."""
+        if self.story is None or self.story.state is not ChildState.STARTING:
+            return False
+        code = self.story.exit_code()
+        if code is None:
+            return False
+        self.story.finish()
+        self.story.state = ChildState.DONE if code == 0 else ChildState.FAILED
+        if code != 0:
+            console.incident("story", "ended early; see: bin/pettycash logs story")
+        return True
 
     def _probe_next(self) -> bool:
         """Ask one ready child at a time whether it still answers."""
@@ -265,6 +284,9 @@ class Supervisor:
         self._stop_signals = 0
         if was_up:
             console.stopping()
+        if self.story is not None:
+            self.story.finish()
+            self.story = None
         for tier in sorted({child.spec.tier for child in self.children}, reverse=True):
             self._stop_tier(tier)
         self.children.clear()
@@ -301,5 +323,6 @@ class Supervisor:
             "connections": self.plan.connections(),
             "environment": self.plan.shared_environment,
             "processes": [child.as_dict() for child in self.children],
+            "story": str(self.story.state) if self.story else None,
         }
         write_private(self.plan.folder.run_file, json.dumps(run, indent=2) + "\n")

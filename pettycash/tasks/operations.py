@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from pettycash.gateways import mail
 from pettycash.runtime import db, errors, settings
-from pettycash.services.foundation import outbox
+from pettycash.services.foundation import notices, outbox
 from pettycash.services.operations import (
     case_alerts,
     cases,
@@ -109,7 +109,7 @@ WANTED = text(
 
 @periodic_task("outbox.sweep_out")
 def sweep_out() -> None:
-    """Remove completed messages and kept answers that are past their time, in batches.
+    """Remove completed messages, kept answers and notices that are past their time, in batches.
 
     Before that, open the cases of dead letters that a killed process left without one.
     """
@@ -117,7 +117,10 @@ def sweep_out() -> None:
     _open_missing_cases()
     while True:
         with db.system_transaction() as session:
-            removed = outbox.remove_old(session, days=days, limit=BATCH_SIZE)
+            removed = max(
+                outbox.remove_old(session, days=days, limit=BATCH_SIZE),
+                notices.remove_old(session, limit=BATCH_SIZE),
+            )
         if removed < BATCH_SIZE:
             return
 

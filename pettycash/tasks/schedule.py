@@ -33,6 +33,11 @@ SCHEDULE: Mapping[str, Mapping[str, Any]] = {
         # Company time decides when a company's nightly hour has come, so it is asked all day long.
         "schedule": timedelta(minutes=15),
     },
+    "notices-daily": {
+        "task": "notifications.daily",
+        # As above: each company has its own morning.
+        "schedule": timedelta(minutes=15),
+    },
     "ledger-partitions": {
         "task": "ledger.ensure_partitions",
         "schedule": crontab(hour="*/6", minute="20"),
@@ -44,5 +49,9 @@ SCHEDULE: Mapping[str, Mapping[str, Any]] = {
     "identity-sweep-out": {
         "task": "identity.sweep_out",
         "schedule": crontab(hour="*", minute="50"),
+    },
+    "reports-sweep-out": {
+        "task": "reports.sweep_out",
+        "schedule": crontab(hour="*", minute="55"),
     },
 }

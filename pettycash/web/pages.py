@@ -16,6 +16,7 @@ from uuid import UUID
 
 import marshmallow as ma
 
+from pettycash.services.foundation.file_formats import FileFormat
 from pettycash.services.foundation.listings import Filter, Listing
 from pettycash.web.schemas.fields import (
     Amount,
@@ -26,6 +27,7 @@ from pettycash.web.schemas.fields import (
     Schema,
     Text,
     UtcDateTime,
+    in_order,
 )
 
 
@@ -47,20 +49,15 @@ def query_of(
             validate=ma.validate.OneOf(list(listing.orders)),
             metadata={"description": f"`{next(iter(listing.orders))}` unless it is given."},
         )
+    if listing.columns:
+        fields["format"] = Choice(
+            FileFormat, load_default=None, metadata={"description": "All rows as a file."}
+        )
     ends = {name: each.not_before for name, each in taken.items() if each.not_before}
     if ends:
-        fields["check_days"] = ma.validates_schema(_in_order(ends))
+        fields["check_days"] = in_order(ends)
     words = listing.name.replace(".", "_").split("_")
     return type(f"{''.join(word.title() for word in words)}Query", (ListQuery,), fields)
-
-
-def _in_order(ends: Mapping[str, str]) -> Any:
-    def check_days(_schema: Schema, data: Mapping[str, Any], **_kwargs: Any) -> None:
-        for last, first in ends.items():
-            if data.get(first) and data.get(last) and data[first] > data[last]:
-                raise ma.ValidationError(f"It can't be before `{first}`.", last)
-
-    return check_days
 
 
 _FIELDS: Mapping[type, type[ma.fields.Field[Any]]] = {

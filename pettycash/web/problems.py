@@ -18,7 +18,9 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from pettycash.runtime import db, errors
 from pettycash.services.access import role_assignments
+from pettycash.services.foundation import rail_limits
 from pettycash.services.ledger import posting
+from pettycash.services.payments import standing
 from pettycash.services.requisitions import approved_facts
 
 logger = logging.getLogger(__name__)
@@ -185,6 +187,8 @@ BY_SQLSTATE: Mapping[str, type[errors.PettycashError]] = {
     "PC026": role_assignments.RolesIncompatible,
     "PC028": approved_facts.RedirectNeeded,
     "PC029": approved_facts.RedirectOpen,
+    "PC030": rail_limits.AboveCashLimit,
+    "PC031": standing.NotCovered,
     "25006": ReadOnly,
     "53100": ReadOnly,
     "57014": TooSlow,

@@ -64,7 +64,6 @@ def common_database(servers: Servers, worker_number: int) -> Iterator[Database]:
     """A copy of the seeded database for all tests of this worker that leave no trace in it."""
     name = f"pettycash_common_w{worker_number}"
     yield servers.clone(name, redis_database=(worker_number + 8) % 16)
-    db.dispose()
     servers.drop(name)
 
 

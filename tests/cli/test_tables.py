@@ -21,6 +21,7 @@ SAYS_NO_DATA = {
     "db downgrade",
     "db schema",
     "db upgrade",
+    "demo story",
     "import template",
     "outbox dead-letter",
     "outbox retry",

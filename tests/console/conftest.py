@@ -13,17 +13,12 @@ import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 from werkzeug.serving import make_server
 
-from pettycash.app import create_app
 from tests.api.client import ApiClient
+from tests.api.conftest import api, common, common_database
 from tests.console.browsing import OPTIONS, Browsing
 from tests.console.visiting import Visiting
-from tests.servers import Database
 
-
-@pytest.fixture
-def api(live: Database) -> ApiClient:
-    """The application, in process."""
-    return ApiClient(create_app(live.settings))
+__all__ = ["api", "common", "common_database"]
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from pettycash.models.ledger import JournalEntry
 from pettycash.models.operations import Case, CaseStatus
 from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.reconciliation import ReconciliationRun, RunStatus
+from pettycash.models.reports import ReportChunk, ReportRun, ReportRunStatus
 from tests.crash.stage import ANSWER_SECONDS, Play, Stage
 from tests.factories.judging import evidence
 from tests.servers import wait_until
@@ -120,6 +121,25 @@ def reconcile(stage: Stage) -> None:
     closed = wait_until(lambda: run().status is RunStatus.CLOSED, ANSWER_SECONDS, 0.1)
     assert closed, (run().status, stage.system.logs())
     assert run().counts["book_findings"] == 0, run().mismatches
+
+
+def take_out(stage: Stage) -> None:
+    """A file that a worker makes: it is there whole, or not at all."""
+    asked = stage.post(
+        "cfo", "/api/report-runs/", {"operation": "trial_balance.get", "format": "csv"}, expect=202
+    )
+
+    def run() -> ReportRun:
+        with stage.system.session() as session:
+            return session.get_one(ReportRun, UUID(asked["id"]))
+
+    done = wait_until(lambda: run().status is ReportRunStatus.DONE, ANSWER_SECONDS, 0.1)
+    assert done, (run().status, stage.system.logs())
+    with stage.system.session() as session:
+        sizes = session.scalars(
+            select(func.length(ReportChunk.content)).where(ReportChunk.run_id == UUID(asked["id"]))
+        )
+        assert sum(sizes) == run().size
 
 
 def vary(stage: Stage) -> None:
@@ -279,6 +299,7 @@ PLAYS: Mapping[str, Play] = {
             "reconciliation.stepped",
         ),
     ),
+    "take_out": Play(act=take_out, points=("reports.keeping",)),
     "vary": Play(
         act=vary, points=("variances.recorded", "variances.posting", "variances.approved")
     ),

@@ -16,6 +16,7 @@ from pettycash.stack.processes import Child, ChildSpec
 from pettycash.stack.redis import RedisServer
 from pettycash.tasks.schedule import QUEUES
 from tests.servers import Database, wait_until
+from tests.zygote import QuickChild
 
 TIMINGS = {
     "PETTYCASH_CLAIM_LEASE_SECONDS": "2",
@@ -201,7 +202,7 @@ class Processes:
         spec = ChildSpec(
             name=name, title=name, command=command, environment=environment, probe=probe
         )
-        self.children[name] = Child(spec, self.folder)
+        self.children[name] = QuickChild(spec, self.folder)
         self.children[name].start()
 
     def restart(self, name: str, crash_at: str = "", **how: Any) -> None:

@@ -12,6 +12,7 @@ from pettycash.services import payments
 from tests import books
 from tests.factories import payments as making
 from tests.factories import rails
+from tests.factories.scenes import remembered
 
 
 def proven(session: Session, payment: Payment, **facts_: object) -> Outcome:
@@ -32,18 +33,21 @@ def log_of(session: Session, payment: Payment) -> list[tuple[str, str]]:
     return [(row.request_type.value, row.status) for row in rows]
 
 
+@remembered
 def accepted(session: Session) -> Payment:
     payment = making.executing(session)
     making.answered(session, payment, rails.ACCEPTED)
     return payment
 
 
+@remembered
 def unknown(session: Session) -> Payment:
     payment = making.executing(session)
     making.answered(session, payment, rails.LOST)
     return payment
 
 
+@remembered
 def failed(session: Session) -> Payment:
     payment = making.executing(session)
     making.answered(session, payment, rails.REJECTED)

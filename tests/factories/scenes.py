@@ -26,7 +26,7 @@ from tests.servers import Database, Servers
 P = ParamSpec("P")
 Row = TypeVar("Row", bound=DeclarativeBase)
 
-UNTOUCHED = text("SELECT pg_current_xact_id_if_assigned() IS NULL")
+UNTOUCHED = text("SELECT now() WHERE pg_current_xact_id_if_assigned() IS NULL")
 BEGINNING = text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint, now()::text")
 WRITTEN = text("SELECT name, total, rows FROM scenes.written(:since)")
 PLAY = text("SELECT scenes.play(:script)")
@@ -84,8 +84,10 @@ class Scenes:
     def made(self, session: Session, what: str, make: Callable[[], Row]) -> Row:
         """What `make` makes: by it, or by the rows that it wrote before."""
         session.flush()
-        if " at 0x" in what or not session.execute(UNTOUCHED).scalar_one():
+        begun = session.execute(UNTOUCHED).scalar_one_or_none()
+        if " at 0x" in what or begun is None:
             return make()
+        what += f" after {session.info['now'] - begun}"
         self._asked[what] += 1
         if what in self._known:
             script, kind, key = self._known[what]
@@ -131,6 +133,13 @@ class Scenes:
         return ";\n".join(statements)
 
 
+def _told(argument: object) -> object:
+    """A row is its key, as nothing has been written yet."""
+    if isinstance(argument, DeclarativeBase):
+        return type(argument).__name__, inspect(argument).identity
+    return argument
+
+
 def remembered(
     make: Callable[Concatenate[Session, P], Row],
 ) -> Callable[Concatenate[Session, P], Row]:
@@ -144,7 +153,8 @@ def remembered(
         rail = registry.for_rail(Rail.MPESA)
         speaks = (type(rail), rail.decide_by, rail.same_id_is_safe, rail.confirms_failure_by_query)
         depends = (*speaks, settings.current(), db.current_scope())
-        what = repr((make.__qualname__, args, facts, depends))
+        given = [_told(each) for each in args]
+        what = repr((make.__module__, make.__qualname__, given, facts, depends))
         return scenes.made(session, what, lambda: make(session, *args, **facts))
 
     return made

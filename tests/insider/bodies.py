@@ -252,6 +252,7 @@ class Bodies:
                 ("settings", None, {"cfo_limit": amounts}),
                 ("settings", None, {"small_team": True}),
                 ("fund_limits", fund, {"cash_limit": self.an_amount()}),
+                ("standing_validation", fund, {"categories": ["office"]}),
                 ("custodian", fund, {"custodian_id": self.somebody()}),
                 ("contact", self.somebody(), {"phone": self.person.phone}),
                 ("contact", self.somebody(), {"email": f"x{uuid4().hex[:6]}@elsewhere.example"}),

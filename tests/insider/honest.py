@@ -57,6 +57,7 @@ JUDGING = (Role.TREASURY, Role.GROUP_FINANCE_MANAGER, Role.CFO, Role.FPA, Role.C
 HEADS = (Role.CFO, Role.CEO)
 ROLE_OF_KIND: Mapping[str, tuple[Role, ...]] = {
     "fund_limits": (Role.TREASURY, Role.GROUP_FINANCE_MANAGER, Role.CFO),
+    "standing_validation": (Role.CFO,),
     "custodian": (Role.TREASURY, Role.GROUP_FINANCE_MANAGER, Role.CFO),
     "opening_balance": (Role.GROUP_FINANCE_MANAGER, Role.CFO),
     "threshold": (Role.GROUP_FINANCE_MANAGER, Role.CFO),

@@ -25,7 +25,13 @@ from tests.insider.company import Person
 from tests.insider.game import Answer, Game
 
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-SEES_NOTHING = frozenset({"health.live", "health.ready", "health.metrics", "docs.ui"})
+SEES_NOTHING = frozenset(
+    {
+        *("health.live", "health.ready", "health.metrics", "docs.ui"),
+        *("notices.list", "notices.read", "notice_wishes.get", "notice_wishes.update"),
+    }
+)
+"""Operations by which nobody comes nearer to money: probes, pages, and how one is told."""
 YES = {"requisitions.approve", "requisitions.confirm_urgency"}
 LIES = 0.15
 FOLLOWS = 0.5

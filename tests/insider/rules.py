@@ -108,6 +108,8 @@ SELECT 'settings' AS kind, s.key, s.value::text AS value FROM (
 UNION ALL SELECT 'fund_limits', id::text, concat_ws(',', target_balance, reorder_level,
     minimum_balance, coalesce(maximum_balance::text, '-'), coalesce(cash_limit::text, '-'))
     FROM funds
+UNION ALL SELECT 'standing_validation', fund_id::text, max(version)::text
+    FROM standing_validations GROUP BY fund_id
 UNION ALL SELECT 'custodian', id::text, concat_ws(',', custodian_id, alternate_custodian_id)
     FROM funds
 UNION ALL SELECT 'threshold', id::text, concat_ws(',', min_amount, max_amount, roles_sequence::text,
@@ -130,6 +132,7 @@ CONSEQUENCE = (
 KINDS: Mapping[str, frozenset[str]] = {
     "settings": frozenset({"settings", "escalation_approver"}),
     "fund_limits": frozenset({"fund_limits"}),
+    "standing_validation": frozenset({"standing_validation"}),
     "custodian": frozenset({"custodian"}),
     "threshold": frozenset({"threshold", "threshold_retirement"}),
     "role": frozenset({"role_assignment", "role_end", "people_import"}),

@@ -8,9 +8,9 @@ from tests.model.memory import Tally
 from tests.model.playing import play
 from tests.patience import budget
 
-EXAMPLES, STEPS, SEED = 10, 40, 1
+EXAMPLES, STEPS, SEED = 7, 40, 1
 SECONDS = 60.0
-"""They take some 15. The shares below tell of all of them: of few examples they are chance."""
+"""They take some ten. The shares below tell of all of them: of few examples they are chance."""
 
 
 @pytest.mark.slow

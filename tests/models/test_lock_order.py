@@ -51,7 +51,7 @@ def locks(database: Database) -> Locks:
         ("DELETE FROM throttles WHERE true", ["throttles"]),
         ("INSERT INTO cases (id) VALUES (1) ON CONFLICT DO NOTHING", []),
         ("INSERT INTO counters (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET n = 2", ["counters"]),
-        ("INSERT INTO payment_executions (id) VALUES (1)", ["requisitions", "payments"]),
+        ("INSERT INTO payment_executions (id) VALUES (1)", ["requisitions", "payments", "(turn)"]),
         ("UPDATE payments SET version = 2", ["payments", "requisitions"]),
         ("SELECT hold_place(1)", ["ledger_accounts"]),
         ("SELECT * FROM ledger_post('[]', '{}')",

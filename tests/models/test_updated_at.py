@@ -26,6 +26,7 @@ SAY_IT_THEMSELVES = {
     "heartbeats": "a time is all that they are",
     "idempotency_keys": "answered once, at the end of the request that `created_at` is of",
     "ledger_accounts": "the newest posting says when; the account is locked while it is written",
+    "notices": "`claimed_at`, `sent_at` and `read_at`",
     "outbox_messages": "`due_at`, `handed_at`, `dead_lettered_at` and `completed_at`",
     "periodic_jobs": "`begun_at`",
     "rail_slots": "`held_until`, at each call of a rail",

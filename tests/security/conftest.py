@@ -24,7 +24,6 @@ def populated_database(servers: Servers, worker_number: int) -> Iterator[Databas
     """A copy of the seeded database with an object behind every route."""
     name = f"pettycash_populated_w{worker_number}"
     yield servers.clone(name, redis_database=(worker_number + 12) % 16)
-    db.dispose()
     servers.drop(name)
 
 
@@ -44,7 +43,9 @@ def populated(populated_database: Database) -> ApiClient:
 @pytest.fixture
 def served(populated: ApiClient) -> list[Route]:
     """Every route that wants a session, from the OpenAPI document."""
-    return routes(populated.anonymous.get("/api/openapi.json").json)
+    if not _served:
+        _served.extend(routes(populated.anonymous.get("/api/openapi.json").json))
+    return _served
 
 
 @pytest.fixture
@@ -54,6 +55,7 @@ def samples(populated: ApiClient, populated_database: Database, served: list[Rou
 
 
 _filled: dict[str, tuple[Flask, dict[str, str]]] = {}
+_served: list[Route] = []
 
 Login = Callable[..., TestResponse]
 

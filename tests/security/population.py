@@ -2,6 +2,7 @@
 
 import io
 from typing import Any
+from uuid import UUID
 
 from werkzeug.test import TestResponse
 
@@ -10,6 +11,7 @@ from pettycash.models.payments import Callback, CallbackPurpose
 from pettycash.runtime import db
 from pettycash.services.imprest import replenishments
 from pettycash.services.operations import cases
+from pettycash.services.reports import runs
 from tests import books
 from tests.api.client import ApiClient, Caller, in_thirty_days
 from tests.factories import payments as payment_factory
@@ -62,6 +64,12 @@ def populate(api: ApiClient) -> dict[str, str]:
             json={"kind": "overpaid", "adjusted_amount": "12050.00", "reason": "Statement"},
         )
     )
+    body = {"operation": "cash_book.get", "format": "csv"}
+    for name in ("auditor", "custodian"):
+        made = api.as_(name).post("/api/report-runs/", json=body)
+        _made(made)
+        with api.as_(name).scope(), db.transaction() as session:
+            runs.keep(session, run_id=UUID(made.json["id"]), out=io.BytesIO(b"a file"), rows=1)
     requisition = requisitions_http.submitted(api.as_("staff"))
     _made(_upload(api.as_("staff"), requisition["id"]))
     return {"/api/requisitions/": requisition["id"], "/api/cases/": str(case.id)}

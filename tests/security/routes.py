@@ -126,12 +126,15 @@ def _routes(document: dict[str, Any]) -> Iterator[Route]:
 
 
 class Samples:
-    """Live ids of the demo company, taken from its lists as somebody who may read them."""
+    """Live ids of the demo company, taken from its lists as somebody who may read them.
+
+    What is taken is put to what was chosen, for all that look at the same database.
+    """
 
     def __init__(self, api: ApiClient, found: list[Route], chosen: dict[str, str]) -> None:
         self.api = api
         self.lists = {route.path: route for route in found if route.method == "get"}
-        self._known = dict(chosen)
+        self._known = chosen
 
     def of(self, route: Route) -> dict[str, str]:
         """The ids that a route's path needs; fails where there is none."""

@@ -22,6 +22,7 @@ def stack() -> Iterator[Stack]:
     try:
         found.up()
         yield found
+        found.end_by_ctrl_c()
     finally:
         found.end()
         shutil.rmtree(home, ignore_errors=True)

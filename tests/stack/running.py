@@ -26,7 +26,7 @@ class Stack:
 
     state: Path
     environ: dict[str, str] = field(default_factory=dict)
-    arguments: tuple[str, ...] = ("--any-port",)
+    arguments: tuple[str, ...] = ("--any-port", "--no-story")
     process: subprocess.Popen[bytes] | None = None
     first_words: str = ""
     """What was printed up to a moment after the banner."""
@@ -104,6 +104,14 @@ class Stack:
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(budget(seconds))
+
+    def end_by_ctrl_c(self) -> None:
+        """Ctrl-C: it ends well and in time, and nobody is left."""
+        left = self.everyone()
+        began = time.monotonic()
+        assert self.interrupt() == 0
+        assert time.monotonic() - began < budget(15)
+        assert not [each for each in left if is_alive(*each)]
 
     def kill(self) -> None:
         """kill -9 of the supervisor."""

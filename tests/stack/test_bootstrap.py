@@ -94,20 +94,6 @@ def test_a_missing_venv_module_is_one_sentence_with_the_command(tmp_path: Path) 
     assert f"sudo apt install python3.{sys.version_info.minor}-venv" in last
 
 
-def test_an_index_out_of_reach_is_a_sentence_and_mends_itself(tmp_path: Path) -> None:
-    venv = tmp_path / "venv"
-    unreachable = {
-        "PETTYCASH_VENV": str(venv), "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
-        "PIP_EXTRA_INDEX_URL": "", "PIP_RETRIES": "0", "PIP_NO_CACHE_DIR": "1",
-        "PIP_CONFIG_FILE": os.devnull,
-    }  # fmt: skip
-    done = run("up", **unreachable)
-    assert done.returncode == 1
-    assert "run the same command" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
-    assert not (venv / "pettycash-lock.json").exists()
-
-
 def test_status_never_installs(tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     done = run("status", "--json", PETTYCASH_VENV=str(venv))
@@ -146,17 +132,26 @@ def test_only_the_standard_library_is_needed() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_half_made_environment_is_made_anew(tmp_path: Path) -> None:
+def test_a_half_made_environment_is_made_anew_and_an_index_out_of_reach_is_a_sentence(
+    tmp_path: Path,
+) -> None:
     """A venv whose Python is gone (upgraded, moved) is no reason to fail."""
     venv = tmp_path / "venv"
     (venv / "bin").mkdir(parents=True)
     (venv / "bin" / "python").symlink_to(tmp_path / "gone")
     (venv / "pettycash-lock.json").write_text('{"base": "old"}')
     a_script(tmp_path / "uv", f'echo "$@" >> {tmp_path}/calls; exit 1')
-    done = run(
-        "up", PETTYCASH_VENV=str(venv), PATH=f"{tmp_path}:/usr/bin:/bin",
-        PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_RETRIES="0", PIP_CONFIG_FILE=os.devnull,
-    )  # fmt: skip
+    unreachable = {
+        "PETTYCASH_VENV": str(venv), "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+        "PIP_EXTRA_INDEX_URL": "", "PIP_RETRIES": "0", "PIP_NO_CACHE_DIR": "1",
+        "PIP_CONFIG_FILE": os.devnull,
+    }  # fmt: skip
+
+    done = run("up", PATH=f"{tmp_path}:/usr/bin:/bin", **unreachable)
+
     assert done.returncode == 1
     assert "venv" in (tmp_path / "calls").read_text(), "uv was asked first"
     assert os.access(venv / "bin" / "python", os.X_OK), "pip's way was tried after it"
+    assert "run the same command" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not (venv / "pettycash-lock.json").exists()

@@ -23,6 +23,7 @@ from pettycash.stack.processes import Child, ChildSpec
 from pettycash.stack.redis import RedisServer
 from tests.patience import budget
 from tests.servers import Database, wait_until
+from tests.zygote import QuickChild
 
 BEATS_A_SECOND = 2
 UNRESPONSIVE_AFTER_SECONDS = 4.0
@@ -51,7 +52,7 @@ def celery(
             "PROBE_BEATS": str(BEATS_A_SECOND),
         },
     )
-    child = Child(spec, tmp_path)
+    child = QuickChild(spec, tmp_path)
     child.start()
     try:
         assert wait_until(child.probe, 30), child.log_tail(30)

@@ -80,7 +80,7 @@ def _acting() -> tuple[str, str]:
 
 def test_logins_of_any_name_act_as_our_roles(tmp_path: Path, own: Database) -> None:
     stack = _stack(tmp_path, own)
-    for command in (("db", "upgrade"), ("seed",), ("seed",)):
+    for command in (("db", "upgrade"), ("seed",)):
         done = stack.call(*command)
         assert done.returncode == 0, done.stderr
     composition.compose(own.settings)

@@ -135,6 +135,53 @@ CREATE INDEX ix_cases_status ON cases (company_id, status, id);
 CREATE UNIQUE INDEX uq_cases_open
     ON cases (company_id, kind, object_type, object_id) WHERE status <> 'resolved';
 
+-- One person hears of one event. Nothing changes but how far it came on its way to them.
+CREATE TABLE notices (
+    id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    kind text NOT NULL,
+    about_id uuid NOT NULL,
+    subject text NOT NULL,
+    sentence text NOT NULL,
+    path text NOT NULL,
+    timing varchar(40) NOT NULL,
+    claimed_at timestamptz,
+    sent_at timestamptz,
+    read_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_notices PRIMARY KEY (id),
+    CONSTRAINT uq_notices_company_id_user_id_kind_about_id
+        UNIQUE (company_id, user_id, kind, about_id),
+    CONSTRAINT ck_notices_timing CHECK (timing IN ('at_once', 'daily', 'off')),
+    CONSTRAINT fk_notices_company_id FOREIGN KEY (company_id)
+        REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_notices_company_id_user_id FOREIGN KEY (company_id, user_id)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
+);
+CREATE INDEX ix_notices_created ON notices (created_at);
+CREATE INDEX ix_notices_unsent
+    ON notices (company_id, user_id) WHERE sent_at IS NULL AND timing <> 'off';
+CREATE INDEX ix_notices_user ON notices (company_id, user_id, id);
+
+-- How a person wishes to hear of one kind; without a row, as the kind says.
+CREATE TABLE notice_wishes (
+    id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    kind text NOT NULL,
+    timing varchar(40) NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_notice_wishes PRIMARY KEY (id),
+    CONSTRAINT uq_notice_wishes_company_id_user_id_kind UNIQUE (company_id, user_id, kind),
+    CONSTRAINT ck_notice_wishes_timing CHECK (timing IN ('at_once', 'daily', 'off')),
+    CONSTRAINT fk_notice_wishes_company_id FOREIGN KEY (company_id)
+        REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_notice_wishes_company_id_user_id FOREIGN KEY (company_id, user_id)
+        REFERENCES memberships (company_id, user_id) ON DELETE RESTRICT
+);
+
 -- Nothing new is released or sent within it; queries and callbacks go on. Two people end it.
 CREATE TABLE pauses (
     id uuid NOT NULL,

@@ -49,6 +49,31 @@ CREATE TABLE funds (
 CREATE UNIQUE INDEX uq_funds_place ON funds (company_id, region_id, branch_id, department_id,
     currency) NULLS NOT DISTINCT WHERE is_active;
 
+-- What goes out of a fund's drawers without treasury's validation, from a version on until the next
+-- one: of which categories, and until when. A version without categories has ended it.
+CREATE TABLE standing_validations (
+    id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    fund_id uuid NOT NULL,
+    version integer NOT NULL,
+    categories jsonb NOT NULL,
+    valid_until timestamptz,
+    change_id uuid NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_standing_validations PRIMARY KEY (id),
+    CONSTRAINT uq_standing_validations_company_id_id UNIQUE (company_id, id),
+    CONSTRAINT uq_standing_validations_fund_id_version UNIQUE (fund_id, version),
+    CONSTRAINT uq_standing_validations_change_id UNIQUE (change_id),
+    CONSTRAINT ck_standing_validations_categories CHECK (jsonb_typeof(categories) = 'array'),
+    CONSTRAINT ck_standing_validations_version CHECK (version >= 1),
+    CONSTRAINT fk_standing_validations_company_id FOREIGN KEY (company_id)
+        REFERENCES companies (id) ON DELETE RESTRICT,
+    CONSTRAINT fk_standing_validations_company_id_change_id FOREIGN KEY (company_id, change_id)
+        REFERENCES changes (company_id, id) ON DELETE RESTRICT,
+    CONSTRAINT fk_standing_validations_company_id_fund_id FOREIGN KEY (company_id, fund_id)
+        REFERENCES funds (company_id, id) ON DELETE RESTRICT
+);
+
 -- A company's account with a rail. Credentials are encrypted and never read back by the API.
 CREATE TABLE provider_accounts (
     id uuid NOT NULL,

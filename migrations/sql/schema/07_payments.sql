@@ -24,6 +24,7 @@ CREATE TABLE payments (
     status varchar(40) NOT NULL,
     status_changed_at timestamptz NOT NULL DEFAULT now(),
     maker_id uuid,
+    standing_validation_id uuid,
     executor_id uuid,
     otp_required boolean NOT NULL,
     scheduled_for timestamptz,
@@ -55,6 +56,7 @@ CREATE TABLE payments (
     CONSTRAINT ck_payments_paid_at
         CHECK ((status IN ('success', 'reversed')) = (paid_at IS NOT NULL)),
     CONSTRAINT ck_payments_retries CHECK (retry_count >= 0 AND max_retries >= 0),
+    CONSTRAINT ck_payments_standing CHECK (standing_validation_id IS NULL OR maker_id IS NULL),
     CONSTRAINT ck_payments_status
         CHECK (status IN ('pending', 'scheduled', 'executing', 'in_doubt', 'success', 'failed',
             'cancelled', 'reversed')),
@@ -75,6 +77,9 @@ CREATE TABLE payments (
         REFERENCES provider_accounts (company_id, id) ON DELETE RESTRICT,
     CONSTRAINT fk_payments_company_id_requisition_id FOREIGN KEY (company_id, requisition_id)
         REFERENCES requisitions (company_id, id) ON DELETE RESTRICT,
+    CONSTRAINT fk_payments_company_id_standing_validation_id
+        FOREIGN KEY (company_id, standing_validation_id)
+        REFERENCES standing_validations (company_id, id) ON DELETE RESTRICT,
     CONSTRAINT fk_payments_company_id_store_id FOREIGN KEY (company_id, store_id)
         REFERENCES stores (company_id, id) ON DELETE RESTRICT
 );
@@ -83,6 +88,8 @@ CREATE INDEX ix_payments_named
 CREATE INDEX ix_payments_open_redirect
     ON payments (open_redirect_id) WHERE open_redirect_id IS NOT NULL;
 CREATE INDEX ix_payments_paid ON payments (company_id, paid_at);
+CREATE INDEX ix_payments_standing
+    ON payments (company_id, id) WHERE standing_validation_id IS NOT NULL;
 CREATE INDEX ix_payments_status ON payments (company_id, status, id);
 CREATE INDEX ix_payments_store ON payments (company_id, store_id, id);
 CREATE INDEX ix_payments_updated ON payments USING brin (updated_at);

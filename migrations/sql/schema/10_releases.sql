@@ -110,6 +110,7 @@ CREATE TABLE payment_executions (
     verified_at timestamptz,
     ip_address text,
     user_agent text,
+    cash_limit numeric(18, 2),
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_payment_executions PRIMARY KEY (id),
     CONSTRAINT uq_payment_executions_company_id_id UNIQUE (company_id, id),

@@ -41,6 +41,18 @@ BEGIN
                AND t.override = 'remade' AND t.on_behalf_of = OLD.maker_id)) THEN
         RAISE EXCEPTION 'who made a payment stays its maker' USING ERRCODE = 'PC009';
     END IF;
+    -- Somebody has validated it, or a fund's standing validation has: then nobody made it, and it is
+    -- cash out of that fund. Whether that holds when the cash goes out, `cash_limits` asks.
+    IF NEW.standing_validation_id IS NULL THEN
+        IF TG_OP = 'INSERT' AND NEW.maker_id IS NULL AND requisition.validated_by IS NULL THEN
+            RAISE EXCEPTION 'nobody has validated this payment' USING ERRCODE = 'PC031';
+        END IF;
+    ELSIF (TG_OP = 'INSERT' OR NEW.standing_validation_id IS DISTINCT FROM OLD.standing_validation_id)
+       AND (NEW.method <> 'cash' OR requisition.validated_by IS NOT NULL OR NOT EXISTS (
+           SELECT FROM standing_validations v JOIN stores s ON s.fund_id = v.fund_id
+           WHERE v.id = NEW.standing_validation_id AND s.id = NEW.store_id)) THEN
+        RAISE EXCEPTION 'this standing validation is not about it' USING ERRCODE = 'PC031';
+    END IF;
     -- Only what people decide is measured: whatever happens is recorded, even above the approval
     -- or after it was withdrawn.
     IF TG_OP = 'UPDATE' AND NEW.amount = OLD.amount

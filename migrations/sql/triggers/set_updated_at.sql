@@ -39,6 +39,8 @@ CREATE OR REPLACE TRIGGER updated_at BEFORE UPDATE ON ledger_periods
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE OR REPLACE TRIGGER updated_at BEFORE UPDATE ON memberships
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+CREATE OR REPLACE TRIGGER updated_at BEFORE UPDATE ON notice_wishes
+    FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE OR REPLACE TRIGGER updated_at BEFORE UPDATE ON pauses
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE OR REPLACE TRIGGER updated_at BEFORE UPDATE ON payment_attempts
@@ -62,6 +64,8 @@ CREATE OR REPLACE TRIGGER updated_at BEFORE UPDATE ON release_challenges
 CREATE OR REPLACE TRIGGER updated_at BEFORE UPDATE ON release_grants
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE OR REPLACE TRIGGER updated_at BEFORE UPDATE ON replenishments
+    FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+CREATE OR REPLACE TRIGGER updated_at BEFORE UPDATE ON report_runs
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 CREATE OR REPLACE TRIGGER updated_at BEFORE UPDATE ON requisitions
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();

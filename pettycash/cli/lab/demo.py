@@ -1,6 +1,7 @@
 """`demo pay`: the whole life of a requisition over HTTP, on the stack that runs here."""
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -10,10 +11,17 @@ from rich.console import Console
 from rich.markup import escape
 
 from pettycash.cli import state_folder
+from pettycash.cli.composed import composed
 from pettycash.lab.demo.client import Demo, Unexpected
 from pettycash.lab.demo.life_cycle import LifeCycle
+from pettycash.lab.demo.story import telling
+from pettycash.runtime import settings
+from pettycash.stack.state import StackError
 
 EXCERPT_CHARACTERS = 110
+
+POLITENESS = 5
+"""By so much the story gives way to the system, which people may use by then."""
 
 
 @click.group()
@@ -51,6 +59,20 @@ def pay(as_json: bool, redirects: bool) -> None:
     else:
         console.print("\n[bold green]All as it should be.[/]")
     sys.exit(0)
+
+
+@demo.command()
+@composed
+def story() -> None:
+    """Write the demo's past: eight weeks of three branches. Goes on where it was; safe to repeat.
+
+    `up` does it by itself, after all is up.
+    """
+    if settings.current().environment == "production":
+        raise StackError("demo data is refused in production")
+    os.nice(POLITENESS)
+    refused = telling.tell(click.echo)
+    click.echo("the story is told" + (f", but for {refused} acts" if refused else ""))
 
 
 def _excerpt(answer: requests.Response) -> str:

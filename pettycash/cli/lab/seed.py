@@ -6,7 +6,7 @@ sign-ins that nobody knows any more, and the address of the M-Pesa simulator.
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pettycash.cli.composed import composed
+from pettycash.lab.demo.story.plan import PAST
 from pettycash.lab.seeds import money, organisation, personas
 from pettycash.lab.seeds.personas import PERSONAS, Persona, PersonaCredentials, fixed_credentials
 from pettycash.lab.simulators.mpesa.configuration import Configuration
@@ -35,8 +36,10 @@ PHONE_FIRST = 254712000100
 """Personas are numbered from here; none is a number that the simulator answers with a fault."""
 
 
-def seed_demo() -> None:
+def seed_demo(*, past: timedelta = timedelta()) -> None:
     """Write the demo organisation where it is missing, in a process that is composed.
+
+    `past` is how long ago it began, by its own account.
 
     Raises:
         StackError: in production, where demo people would be a way in.
@@ -61,6 +64,7 @@ def seed_demo() -> None:
                     credentials=credentials,
                     hashes=hashes,
                     certificate=certificate,
+                    now=session.info["now"] - past,
                 )
             else:
                 _renew(session, fresh, hashes, certificate, now=session.info["now"])
@@ -94,8 +98,8 @@ def _write_company(
     credentials: Mapping[str, PersonaCredentials],
     hashes: Mapping[str, str],
     certificate: str,
+    now: datetime,
 ) -> None:
-    now = session.info["now"]
     spec = organisation.COMPANIES[company.code]
     units = organisation.write_units(session, company.id, spec)
     names = [name for name, each in PERSONAS.items() if each.company == company.code]
@@ -183,5 +187,5 @@ def _certificate_of(account: ProviderAccount) -> str | None:
 @composed
 def seed() -> None:
     """Write the demo organisation where it is missing."""
-    seed_demo()
+    seed_demo(past=PAST)
     click.echo("the demo organisation is there")

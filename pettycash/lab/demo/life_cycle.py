@@ -37,6 +37,7 @@ IDENTITY_TERMS = (
 )
 """The terms that add up to the float."""
 
+CODE_SUBJECT = "Your release code"
 SIX_DIGITS = re.compile(r"(?<!\d)\d{6}(?!\d)")
 
 Say = Callable[[str], None]
@@ -234,9 +235,11 @@ class LifeCycle:
         self.demo.call(persona, "POST", f"{path}verify_otp/", {"code": found.group()})
 
     def _mail(self, address: str) -> list[dict[str, Any]]:
+        """The letters with a release code; notices come to the same address."""
         url = f"{self.demo.connections['mailbox'].rstrip('/')}/messages.json"
         found = self.demo.outside(url, to=address)
-        return list(found["messages"] if isinstance(found, dict) else found)
+        letters = found["messages"] if isinstance(found, dict) else found
+        return [each for each in letters if each["subject"] == CODE_SUBJECT]
 
     def _look_at_fund(self, fund: dict[str, Any], payment: dict[str, Any]) -> None:
         after = self._balance(fund)

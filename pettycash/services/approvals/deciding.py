@@ -246,7 +246,7 @@ def advance(uow: Uow, turn: WaitingStep[Any]) -> None:
         return
     waiting = rounds.waiting_steps(turn.steps)
     if waiting:
-        rounds.open_step(subject, waiting[0], now=uow.now)
+        rounds.open_step(session, subject, waiting[0], now=uow.now)
         return
     _close(uow, turn, RoundStatus.APPROVED)
 

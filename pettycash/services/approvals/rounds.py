@@ -147,7 +147,7 @@ def open_round(uow: Uow, *, subject: SubjectRow) -> ApprovalRound:
         skipped_roles=list(chain.skipped_roles),
     )
     _write_escalations(session, subject, steps)
-    open_step(subject, steps[0], now=now)
+    open_step(session, subject, steps[0], now=now)
     return opened
 
 
@@ -241,11 +241,11 @@ def _new_step(
     return step
 
 
-def open_step(subject: SubjectRow, step: ApprovalStep, *, now: datetime) -> None:
+def open_step(session: Session, subject: SubjectRow, step: ApprovalStep, *, now: datetime) -> None:
     """Let a step wait for its assignee; the subject's status follows it."""
     step.status = StepStatus.OPEN
     step.opened_at = now
-    subjects.of(subject).waits(subject, step, now)
+    subjects.of(subject).waits(session, subject, step, now)
 
 
 def close_step(step: ApprovalStep, status: StepStatus, *, now: datetime) -> None:
@@ -405,7 +405,7 @@ def resolve_anew(
         for position, link in enumerate(chain, start=1)
     ]
     _write_escalations(session, subject, steps)
-    open_step(subject, steps[0], now=now)
+    open_step(session, subject, steps[0], now=now)
     return opened
 
 

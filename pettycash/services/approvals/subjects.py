@@ -57,7 +57,7 @@ class Subject(Generic[Row]):
     check_waiting: Callable[[Row], None]
     """Refuse, with `not_waiting`, where no step of it waits for a decision."""
     opened: Callable[[Row, ApprovalRound, datetime], None]
-    waits: Callable[[Row, ApprovalStep, datetime], None]
+    waits: Callable[[Session, Row, ApprovalStep, datetime], None]
     """A step waits for its approver: the row's status follows."""
     decided: Callable[[Session, Row, ApprovalRound, datetime], None]
     """Its round was approved, rejected or sent back, which the round's status says."""

@@ -1,4 +1,4 @@
-"""The two kinds of sheet that leave the house, and their media types."""
+"""The kinds of file in which figures leave the house, and their media types."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,7 +11,16 @@ class FileFormat(StrEnum):
     XLSX = "xlsx"
 
 
-MEDIA_TYPES: Mapping[FileFormat, str] = {
-    FileFormat.CSV: "text/csv",
-    FileFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+class PrintFormat(StrEnum):
+    """The same for what people print."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+    PDF = "pdf"
+
+
+MEDIA_TYPES: Mapping[str, str] = {
+    PrintFormat.CSV: "text/csv",
+    PrintFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    PrintFormat.PDF: "application/pdf",
 }

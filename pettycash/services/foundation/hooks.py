@@ -50,7 +50,7 @@ class Hook(Generic[Subject]):
 
 
 on_final_approval: Hook[Requisition] = Hook("on_final_approval")
-"""The last approver has approved; treasury validates next."""
+"""The last approver has approved; treasury validates next, or the fund's standing validation."""
 
 on_released: Hook[Payment] = Hook("on_released")
 """A release was recorded and its money is held. The accounts' locks are taken."""

@@ -290,16 +290,33 @@ def export(
     while True:
         rows, bookmark = _rows(uow, listing, given, size=EXPORT_PAGE_SIZE, marker=bookmark)
         items = listing.show(uow, rows)
-        known = names(uow, listing, items)
-        for item in items:
-            row: dict[str, Any] = {}
-            for column in listing.columns:
-                row[column] = value_of(item, column)
-                if column in listing.people:
-                    row[f"{column.removesuffix('_id')}_name"] = known.get(row[column])
-            yield row
+        yield from exported_rows(listing, items, names(uow, listing, items))
         if bookmark is None:
             return
+
+
+def exported(listing: Listing) -> list[str]:
+    """The columns of an export: behind the id of a person stands the name."""
+    found = []
+    for column in listing.columns:
+        found.append(column)
+        if column in listing.people:
+            found.append(_named(column))
+    return found
+
+
+def exported_rows(
+    listing: Listing, items: Sequence[Any], known: Mapping[UUID, str]
+) -> Iterator[dict[str, Any]]:
+    """Items by exported column; `known` are names of persons by id."""
+    for item in items:
+        row = {column: value_of(item, column) for column in listing.columns}
+        named = {_named(each): known.get(row[each]) for each in listing.people if each in row}
+        yield row | named
+
+
+def _named(column: str) -> str:
+    return f"{column.removesuffix('_id')}_name"
 
 
 def names(uow: Uow, listing: Listing, items: Sequence[Any]) -> Mapping[UUID, str]:

@@ -1,10 +1,12 @@
 """The roles that people hold now: what scope, resolution and segregation all ask."""
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy.orm import Session
 
-from pettycash.models.access import Membership, RoleAssignment, User
+from pettycash.models.access import Membership, Role, RoleAssignment, User
 
 
 def live_role(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
@@ -32,3 +34,9 @@ def live_assignments(now: datetime | ColumnElement[datetime]) -> Select[RoleAssi
         .where(live_role(now))
         .order_by(RoleAssignment.id)
     )
+
+
+def holders_of(session: Session, *roles: Role, now: datetime) -> frozenset[UUID]:
+    """Everybody who holds one of these roles."""
+    found = session.execute(live_assignments(now).where(RoleAssignment.role.in_(roles)))
+    return frozenset(each.user_id for each in found.scalars())

@@ -55,6 +55,27 @@ def _roles(*roles: R) -> frozenset[R]:
     return frozenset(roles)
 
 
+FUND_REPORTS = (
+    "cash_book",
+    "fund_statement",
+    "fund_status",
+    "imprest_reconciliation",
+    "replenishment_schedule",
+)
+FINANCE_REPORTS = (
+    "account_statement",
+    "discrepancies",
+    "executions_report",
+    "general_ledger",
+    "payment_register",
+    "payment_summary",
+    "spending",
+    "trial_balance",
+    "variance_trend",
+)
+APPROVAL_REPORTS = ("approval_steps", "requisition_register", "turnaround")
+RAIL_REPORTS = ("gateway_failures", "gateway_performance")
+
 PERMISSIONS: Mapping[str, frozenset[R]] = {
     # signing in and out
     "auth.logout": ANYONE,
@@ -67,6 +88,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "security_events.list": _roles(R.AUDITOR, R.ADMIN),
     "sessions.list": ANYONE,
     "sessions.revoke": ANYONE,
+    "sessions.revoke_all": ANYONE,
     "api_keys.list": _roles(R.ADMIN, R.AUDITOR),
     "api_keys.get": _roles(R.ADMIN, R.AUDITOR),
     "api_keys.create": _roles(R.ADMIN),
@@ -107,6 +129,10 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "thresholds.retire": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
     "approvals.list": ANYONE,
     "work.list": ANYONE,
+    "notices.list": ANYONE,
+    "notices.read": ANYONE,
+    "notice_wishes.get": ANYONE,
+    "notice_wishes.update": ANYONE,
     # requisitions
     "requisitions.list": ANYONE,
     "requisitions.get": ANYONE,
@@ -144,6 +170,7 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "stores.get": FUND_READERS,
     "stores.create": _roles(R.TREASURY),
     "stores.update": _roles(R.TREASURY),
+    "standing_validations.list": FUND_READERS,
     "provider_accounts.list": _roles(R.TREASURY, R.CFO, R.OPERATOR, R.AUDITOR, R.ADMIN),
     "provider_accounts.get": _roles(R.TREASURY, R.CFO, R.OPERATOR, R.AUDITOR, R.ADMIN),
     "provider_accounts.create": _roles(R.ADMIN),
@@ -187,21 +214,26 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
     "replenishments.fund": _roles(R.TREASURY, R.CFO),
     "replenishments.receive": _roles(R.CUSTODIAN),
     # books
-    "ledger.list": FINANCE_READERS | {R.CUSTODIAN},
-    "ledger.get": FINANCE_READERS | {R.CUSTODIAN},
-    "ledger.by_fund": FINANCE_READERS | {R.CUSTODIAN},
+    "ledger.list": FINANCE_READERS | {R.CUSTODIAN, R.BRANCH_MANAGER},
+    "ledger.get": FINANCE_READERS | {R.CUSTODIAN, R.BRANCH_MANAGER},
+    "ledger.by_fund": FINANCE_READERS | {R.CUSTODIAN, R.BRANCH_MANAGER},
     "journal.list": FINANCE_READERS,
     "journal.get": FINANCE_READERS,
     "categories.list": ANYONE,
     "accounts.list": FINANCE_READERS,
     "accounts.get": FINANCE_READERS,
     "accounts.create": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
-    "trial_balance.get": FINANCE_READERS,
     "periods.list": FINANCE_READERS,
     "periods.get": FINANCE_READERS,
     "periods.soft_close": _roles(R.GROUP_FINANCE_MANAGER, R.CFO),
     "periods.hard_close": _roles(R.CFO),
     "periods.reopen": _roles(R.CFO),
+    # reports
+    **{f"{report}.get": FUND_READERS for report in FUND_REPORTS},
+    **{f"{report}.get": FINANCE_READERS for report in FINANCE_REPORTS},
+    **{f"{report}.get": FINANCE_READERS | APPROVERS for report in APPROVAL_REPORTS},
+    **{f"{report}.get": FINANCE_READERS | {R.OPERATOR} for report in RAIL_REPORTS},
+    **{f"report_runs.{verb}": ANYONE for verb in ("list", "get", "create", "file")},
     # operations
     "reconciliation.list": FINANCE_READERS | {R.OPERATOR},
     "reconciliation.get": FINANCE_READERS | {R.OPERATOR},
@@ -230,9 +262,10 @@ PERMISSIONS: Mapping[str, frozenset[R]] = {
 
 ESCALATED: frozenset[str] = frozenset(
     {
-        *(f"sessions.{verb}" for verb in ("list", "revoke")),
+        *(f"sessions.{verb}" for verb in ("list", "revoke", "revoke_all")),
         "approvals.list",
         "work.list",
+        *("notices.list", "notices.read", "notice_wishes.get", "notice_wishes.update"),
         *(
             f"{each}.offers"
             for each in ("requisitions", "payments", "cases", "changes", "replenishments")
@@ -259,15 +292,22 @@ def reaches(actor: Actor, name: str) -> bool:
 
 NOT_REPORTED = frozenset(
     {
+        "approval_steps.get",
         "approvals.list",
+        "executions_report.get",
+        "report_runs.get",
+        "report_runs.list",
+        "turnaround.get",
         "executions.list",
         "gateway_exchanges.list",
+        "notice_wishes.get",
+        "notices.list",
         "security_events.list",
         "sessions.list",
         "work.list",
     }
 )
-"""Lists for people alone: how others signed in, released and decided, and what rails were told."""
+"""For people alone: how others signed in, released and decided, and what rails were told."""
 
 CLIENT_SCOPES: Mapping[str, frozenset[str]] = {
     "raise": frozenset(

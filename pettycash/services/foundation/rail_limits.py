@@ -26,7 +26,7 @@ class RailRefuses(errors.RuleViolation):
 
 
 class AboveCashLimit(errors.RuleViolation):
-    """The voucher exceeds the fund's limit for cash."""
+    """More cash than the fund gives out: for one requisition, or unvalidated to a payee a day."""
 
     code = "payment.above_cash_limit"
 

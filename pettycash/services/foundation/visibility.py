@@ -8,10 +8,11 @@ from pettycash.models.access import Branch, Membership, Role, ScopeKind, Securit
 from pettycash.models.approvals import ApprovalStep, StepAssignee
 from pettycash.models.imprest import Fund, Store
 from pettycash.models.operations import Case
-from pettycash.models.payments import Payment
+from pettycash.models.payments import Payment, PaymentStatus
 from pettycash.models.releases import CashAcknowledgement
 from pettycash.models.requisitions import Requisition
 from pettycash.runtime import errors
+from pettycash.runtime.rails import Method
 from pettycash.services.foundation import requesters
 from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.uow import Uow
@@ -65,10 +66,29 @@ def security_events(actor: Actor) -> ColumnElement[bool]:
 
 def requisitions(actor: Actor) -> ColumnElement[bool]:
     """Own ones, those of the actor's units, those that the actor decides or decided, those whose
-    recipient signed before the actor, and what people who left those units had raised.
+    recipient signed before the actor, what people who left those units had raised, and those whose
+    cash goes out of a fund that the actor keeps.
 
     A machine client has those that its key raised, for whomever.
     """
+    found = _concerned(actor)
+    kept = actor.scope_ids(Role.CUSTODIAN)
+    if not kept or actor.raises_for_others or sees_company(actor):
+        return found
+    vouchers = (
+        select(Payment.requisition_id)
+        .join(Store, Store.id == Payment.store_id)
+        .where(
+            Store.fund_id.in_(kept),
+            Payment.method == Method.CASH,
+            Payment.status != PaymentStatus.CANCELLED,
+        )
+    )
+    return or_(found, Requisition.id.in_(vouchers))
+
+
+def _concerned(actor: Actor) -> ColumnElement[bool]:
+    """All of them but those that the actor merely pays: with these come all of their payments."""
     if actor.raises_for_others:
         return Requisition.client_id == actor.client_id
     if sees_company(actor):
@@ -129,12 +149,12 @@ def payments(actor: Actor) -> ColumnElement[bool]:
     if sees_company(actor):
         return true()
     if actor.raises_for_others:
-        return Payment.requisition_id.in_(select(Requisition.id).where(requisitions(actor)))
+        return Payment.requisition_id.in_(select(Requisition.id).where(_concerned(actor)))
     kept = select(Store.id).where(Store.fund_id.in_(actor.scope_ids(Role.CUSTODIAN)))
     found = [
         Payment.store_id.in_(kept),
         Payment.payee_user_id == actor.user_id,
-        Payment.requisition_id.in_(select(Requisition.id).where(requisitions(actor))),
+        Payment.requisition_id.in_(select(Requisition.id).where(_concerned(actor))),
     ]
     if actor.is_escalation_approver:
         judged = select(Case.object_id).where(

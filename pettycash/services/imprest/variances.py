@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from pettycash.models.access import Role, RoleAssignment
+from pettycash.models.access import Role
 from pettycash.models.base import new_id
 from pettycash.models.imprest import (
     Store,
@@ -38,9 +38,9 @@ from pettycash.services.foundation import (
 )
 from pettycash.services.foundation.decisions import DecisionKind
 from pettycash.services.foundation.duties import Duty
-from pettycash.services.foundation.live_roles import live_assignments
+from pettycash.services.foundation.live_roles import holders_of
 from pettycash.services.foundation.uow import Uow
-from pettycash.services.imprest import replenishments
+from pettycash.services.imprest import notices, replenishments
 from pettycash.services.ledger import accounts, posting, posting_rules
 
 RISES = frozenset({VarianceKind.FEE, VarianceKind.OVERPAID})
@@ -155,6 +155,7 @@ def record(
     decisions.propose(Uow(session, uow.actor, uow.now), VARIANCE, adjustment)
     session.add(adjustment)
     session.flush()  # the difference is the database's to compute
+    notices.recorded(session, adjustment)
     crash_point("variances.recorded")
     return adjustment
 
@@ -244,7 +245,8 @@ def _check_decider(uow: Uow, found: VarianceAdjustment) -> None:
     if found.payment_id is not None:
         requisition_id = session.get_one(Payment, found.payment_id).requisition_id
         benefits = _check_benefit(Uow.of(session, actor), requisition_id=requisition_id)
-    if not actor.has(Role.CFO) and _cfos(session, now=now) - benefits - {found.proposed_by}:
+    cfos = holders_of(session, Role.CFO, now=now)
+    if not actor.has(Role.CFO) and cfos - benefits - {found.proposed_by}:
         _check_materiality(session, found, now=now)
 
 
@@ -257,11 +259,6 @@ def _check_benefit(uow: Uow, *, requisition_id: UUID) -> frozenset[UUID]:
                 f"You {duties.PHRASES[own]}: you can't record or decide a variance of it."
             )
     return known[Duty.REQUESTER] | known[Duty.RECIPIENT]
-
-
-def _cfos(session: Session, *, now: datetime) -> frozenset[UUID]:
-    found = session.execute(live_assignments(now).where(RoleAssignment.role == Role.CFO))
-    return frozenset(each.user_id for each in found.scalars())
 
 
 def _take_turns(session: Session, found: VarianceAdjustment) -> None:

@@ -182,6 +182,7 @@ LEDGER = Listing(
         "type": Filter(kind=LineType, where=lambda value, _uow: value.value == LINE_TYPE),
         "direction": Filter(kind=Direction, where=lambda value, _uow: value.value == DIRECTION),
         "currency": many(Posting.currency, Currency),
+        "entry_id": exact(Posting.entry_id),
         "payment_id": exact(JournalEntry.payment_id),
         "reconciled": flag(PaymentReconciliation.id.is_not(None)),
         **between("amount", Posting.amount),

@@ -30,6 +30,7 @@ from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.decisions import DecisionKind
 from pettycash.services.foundation.log_events import log_event
 from pettycash.services.foundation.uow import Uow
+from pettycash.services.operations import case_notices
 
 ALERT_TOPIC = "notifications.alert"
 RESOLVERS = tuple(sorted(permissions.JUDGES))
@@ -114,6 +115,8 @@ def open_case(
         )
         if severity is Severity.SEVERE:
             outbox.enqueue(session, topic=ALERT_TOPIC, key=made.id)
+        else:
+            case_notices.opened(session, made)
         return made
     found = _locked_open(session, kind=kind, object_type=object_type, object_id=object_id)
     if found is None:  # resolved between the two statements: this is a new one
@@ -198,6 +201,8 @@ def assign(uow: Uow, *, case_id: UUID, owner_id: UUID | None) -> Case:
         raise NotAnOwner(errors={"owner_id": ["No active person who looks after cases."]})
     case.owner_id = owner_id
     case.version += 1
+    if owner_id not in (None, uow.actor.user_id):
+        case_notices.assigned(uow.session, case, owner_id=owner_id)
     _log_event(uow, case, "assigned", {"owner_id": str(owner_id) if owner_id else None})
     return case
 

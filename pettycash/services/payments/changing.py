@@ -33,7 +33,8 @@ def change(
 ) -> Payment:
     """Change a pending payment, both rows locked. Who changes it is its maker; live codes die.
 
-    `changes` holds some of CHANGEABLE; payee, destination and method stay what was approved.
+    `changes` holds some of CHANGEABLE; payee, destination and method stay what was approved. What
+    nobody has validated yet, the actor takes over, also where amount and store stay as they are.
 
     Raises:
         IllegalTransition: it is not pending any more.
@@ -79,7 +80,8 @@ def change(
         destination=payment.destination,
         store=store,
     )
-    if payment.digest != before:
+    takes_over = payment.standing_validation_id is not None and set(changes) != {"metadata"}
+    if payment.digest != before or takes_over:
         name_maker(uow, requisition=requisition, payment=payment, maker_id=uow.actor.user_id)
         void_release(
             session, payment=payment, requisition=requisition, cause=EndCause.CHANGED, now=uow.now
@@ -122,6 +124,7 @@ def name_maker(uow: Uow, *, requisition: Requisition, payment: Payment, maker_id
         row.on_behalf_of = payment.maker_id
         uow.session.flush()  # the database looks for it
     payment.maker_id = maker_id
+    payment.standing_validation_id = None
 
 
 def reshape(
@@ -140,7 +143,15 @@ def reshape(
     """
     if payment.provider_account_id is not None:
         restored.check_moved(session, payment=payment, account_id=store.provider_account_id)
-    rules.check_amount(session, method=method, store=store, amount=amount, destination=destination)
+    rules.check_amount(
+        session,
+        requisition_id=payment.requisition_id,
+        method=method,
+        store=store,
+        amount=amount,
+        destination=destination,
+        payment_id=payment.id,
+    )
     payment.amount = amount
     payment.method = method
     payment.destination = destination

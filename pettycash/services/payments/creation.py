@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from pettycash.models.base import new_id
 from pettycash.models.payments import Payment, PaymentStatus
@@ -22,6 +24,7 @@ from pettycash.services.foundation import (
     numbers,
     visibility,
 )
+from pettycash.services.foundation.actors import Actor
 from pettycash.services.foundation.duties import Duty
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.payments import facts, rules
@@ -64,7 +67,17 @@ def create_for_validation(
         RedirectNeeded: nobody has approved that one goes there.
         and what `rules` refuses of a part.
     """
-    return [make(uow, requisition=requisition, part=part, maker_id=maker_id) for part in parts]
+    return [
+        make(
+            uow.session,
+            requisition=requisition,
+            part=part,
+            maker_id=maker_id,
+            now=uow.now,
+            actor=uow.actor,
+        )
+        for part in parts
+    ]
 
 
 def create(
@@ -107,7 +120,14 @@ def create(
         external_reference=external_reference,
         metadata=metadata or {},
     )
-    return make(uow, requisition=requisition, part=part, maker_id=uow.actor.user_id)
+    return make(
+        uow.session,
+        requisition=requisition,
+        part=part,
+        maker_id=uow.actor.user_id,
+        now=uow.now,
+        actor=uow.actor,
+    )
 
 
 def check_maker(uow: Uow, *, requisition: Requisition) -> None:
@@ -122,18 +142,25 @@ def check_maker(uow: Uow, *, requisition: Requisition) -> None:
 
 
 def make(
-    uow: Uow, *, requisition: Requisition, part: PaymentPart, maker_id: UUID | None
+    session: Session,
+    *,
+    requisition: Requisition,
+    part: PaymentPart,
+    maker_id: UUID | None,
+    now: datetime,
+    actor: Actor | None = None,
+    standing_validation_id: UUID | None = None,
 ) -> Payment:
-    """One payment, its requisition locked and in payment.
+    """One payment, its requisition locked and in payment. Without an actor the system makes it,
+    under a standing validation.
 
     Raises:
         ExceedsApproved, RedirectNeeded: not what was approved.
         and what `rules` refuses.
     """
-    session = uow.session
     method = part.method or requisition.method
     store = rules.fitting_store(
-        session, store_id=part.store_id, requisition=requisition, method=method, actor=uow.actor
+        session, store_id=part.store_id, requisition=requisition, method=method, actor=actor
     )
     destination = requisition.destination
     if part.destination is not None or method is not requisition.method:
@@ -143,7 +170,12 @@ def make(
             currency=Currency(requisition.currency),
         )
     rules.check_amount(
-        session, method=method, store=store, amount=part.amount, destination=destination
+        session,
+        requisition_id=requisition.id,
+        method=method,
+        store=store,
+        amount=part.amount,
+        destination=destination,
     )
     left = rules.remainder(session, requisition=requisition)
     if part.amount > left:
@@ -168,12 +200,12 @@ def make(
     payment = Payment(
         id=new_id(),
         company_id=requisition.company_id,
-        number=numbers.next_number(session, Payment, now=uow.now),
+        number=numbers.next_number(session, Payment, now=now),
         requisition_id=requisition.id,
         ordinal=ordinal + 1,
         store_id=store.id,
         provider_account_id=store.provider_account_id,
-        client_id=uow.actor.client_id,
+        client_id=None if actor is None else actor.client_id,
         external_reference=part.external_reference,
         client_metadata=dict(part.metadata),
         amount=part.amount,
@@ -184,8 +216,9 @@ def make(
         destination=destination,
         digest=b"",
         status=PaymentStatus.PENDING,
-        status_changed_at=uow.now,
+        status_changed_at=now,
         maker_id=maker_id,
+        standing_validation_id=standing_validation_id,
         otp_required=part.amount >= floor,
     )
     payment.digest = facts.digest_of(payment)

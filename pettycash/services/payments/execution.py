@@ -29,11 +29,17 @@ from pettycash.runtime import db, settings
 from pettycash.runtime.crash_points import crash_point
 from pettycash.runtime.rails import Method
 from pettycash.services import releases
-from pettycash.services.foundation import company_settings, hooks, outbox, security_log
+from pettycash.services.foundation import (
+    company_settings,
+    hooks,
+    outbox,
+    rail_limits,
+    security_log,
+)
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.ledger import posting
 from pettycash.services.operations import pauses
-from pettycash.services.payments import cash, facts, restored, rules
+from pettycash.services.payments import cash, facts, restored, rules, standing
 from pettycash.services.payments.settlement import RESOLVE, SUBMIT
 from pettycash.services.requisitions import approved_facts
 
@@ -64,6 +70,7 @@ def execute(uow: Uow, *, payment_id: UUID) -> tuple[Payment, PaymentExecution]:
         ReleaseLocked: a second person unlocks first.
         RedirectOpen, RedirectNeeded: where it goes is not decided, or was never approved.
         CodeRequired, SubjectChanged, GrantExpired, GrantUsed: no code releases it as it stands.
+        NotCovered: nobody validated it, and no standing validation of its fund covers it now.
         Paused: company, store or provider account is paused.
         BlockedByLostCallback, MayHaveBeenPaid: it may be paid already, in a time that a restore
             has lost.
@@ -74,6 +81,7 @@ def execute(uow: Uow, *, payment_id: UUID) -> tuple[Payment, PaymentExecution]:
     requisition, payment = facts.locked(session, payment_id=payment_id, actor=actor)
     checked = _check(uow, requisition, payment)
     subject, account, store = checked.subject, checked.account, checked.store
+    payment.standing_validation_id = checked.standing_validation_id
     number, restored_until = _next_number(session, payment)
     reference = _reference(requisition, payment, number)
     asks_first = (
@@ -180,6 +188,8 @@ class Releasable:
     subject: releases.ReleaseSubject
     account: ProviderAccount | None
     store: Store
+    standing_validation_id: UUID | None
+    """The one that covers it now: its newest version may be another than when it was approved."""
 
 
 def check_execution(uow: Uow, requisition: Requisition, payment: Payment) -> Releasable:
@@ -223,12 +233,19 @@ def _check(uow: Uow, requisition: Requisition, payment: Payment) -> Releasable:
     )
     rules.check_amount(
         session,
+        requisition_id=requisition.id,
         method=payment.method,
         store=store,
         amount=payment.amount,
         destination=payment.destination,
+        payment_id=payment.id,
     )
-    return Releasable(subject=subject, account=account, store=store)
+    return Releasable(
+        subject=subject,
+        account=account,
+        store=store,
+        standing_validation_id=standing.check(session, payment, now=uow.now),
+    )
 
 
 def _insert(session: Session) -> None:
@@ -237,6 +254,7 @@ def _insert(session: Session) -> None:
     Raises:
         RedirectNeeded: nobody has approved that so much goes there.
         RedirectOpen: where it goes is not decided.
+        AboveCashLimit, NotCovered: it was, a moment ago, still within the limit, and covered.
     """
     try:
         session.flush()
@@ -246,6 +264,10 @@ def _insert(session: Session) -> None:
                 raise rules.redirect_needed() from error
             case "PC029":
                 raise approved_facts.RedirectOpen from error
+            case "PC030":
+                raise rail_limits.AboveCashLimit from error
+            case "PC031":
+                raise standing.NotCovered from error
         raise
 
 

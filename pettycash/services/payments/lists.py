@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, literal, select, true
+from sqlalchemy import ColumnElement, and_, func, literal, select, true
 from sqlalchemy.orm import InstrumentedAttribute
 
 from pettycash.models.access import Role
@@ -80,6 +80,11 @@ PAYMENTS = Listing(
             description="As an answer shows it, to readers who see payees.",
         ),
         "reconciled": flag(PaymentReconciliation.id.is_not(None)),
+        "standing_validation_id": exact(Payment.standing_validation_id),
+        "is_standing": flag(
+            Payment.standing_validation_id.is_not(None),
+            text="Under a standing validation: no person validated it.",
+        ),
         "is_blocked": flag(Payment.blocked_by_case_id.is_not(None)),
         "is_release_locked": flag(Payment.release_locked_at.is_not(None)),
         **{
@@ -117,6 +122,7 @@ PAYMENTS = Listing(
         "amount",
         "currency",
         "maker_id",
+        "standing_validation_id",
         "executor_id",
         "created_at",
         "paid_at",
@@ -230,7 +236,9 @@ TRANSACTIONS = Listing(
         "payment_id": exact(PaymentTransaction.payment_id),
         "request_type": many(PaymentTransaction.request_type),
         "success": flag(PaymentTransaction.success),
-        "code": exact(PaymentTransaction.code, longest=64),
+        "code": exact(
+            func.coalesce(PaymentTransaction.code, ""), str, longest=64, text="Empty: none."
+        ),
         "gateway": exact(PaymentTransaction.gateway, longest=40),
         "slower_than_ms": Filter(
             kind=int, where=lambda value, _uow: PaymentTransaction.processing_time_ms > value

@@ -43,7 +43,7 @@ from pettycash.services.foundation.duties import Duty
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import cases, changes
 from pettycash.services.payments import changing, creation, facts, restored, rules
-from pettycash.services.payments.treasury_validation import check_somebody_is_left
+from pettycash.services.payments.treasury_validation import leave_to_releasers
 from pettycash.services.requisitions import approved_facts
 from pettycash.services.requisitions.creation import NotRequester
 
@@ -96,7 +96,13 @@ def propose_for_payment(
         session, store_id=store_id, requisition=requisition, method=new[0], actor=uow.actor
     )
     rules.check_amount(
-        session, method=new[0], store=store, amount=payment.amount, destination=new[1]
+        session,
+        requisition_id=requisition.id,
+        method=new[0],
+        store=store,
+        amount=payment.amount,
+        destination=new[1],
+        payment_id=payment.id,
     )
     restored.check_moved(session, payment=payment, account_id=store.provider_account_id)
     change = _propose(
@@ -453,7 +459,7 @@ def _apply(uow: Uow, change: Change) -> None:
             requisition_id=requisition.id,
         )
         goes = _send_elsewhere(uow, requisition=requisition, payment=payment, change=change)
-        check_somebody_is_left(session, requisition=requisition, payment=goes, now=uow.now)
+        leave_to_releasers(session, requisition=requisition, payment=goes, now=uow.now)
     _write_trail(session, requisition, change, "approved", change.decision_reason, actor=uow.actor)
 
 
@@ -487,7 +493,7 @@ def _send_elsewhere(
     payment.move_to(PaymentStatus.CANCELLED, at=uow.now)
     session.flush()  # what is left of the approved amount is counted in the table
     return creation.make(
-        uow,
+        session,
         requisition=requisition,
         part=creation.PaymentPart(
             amount=payment.amount,
@@ -497,6 +503,8 @@ def _send_elsewhere(
             metadata=payment.client_metadata,
         ),
         maker_id=change.proposed_by,
+        now=uow.now,
+        actor=uow.actor,
     )
 
 

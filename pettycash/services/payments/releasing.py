@@ -10,7 +10,7 @@ from pettycash.models.requisitions import Requisition
 from pettycash.services import releases
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import pauses
-from pettycash.services.payments import facts
+from pettycash.services.payments import facts, standing
 from pettycash.services.payments.execution import check_state
 
 
@@ -22,10 +22,13 @@ def send_code(uow: Uow, *, payment_id: UUID) -> ReleaseChallenge:
         IllegalTransition, RequisitionNotPayable, FailureUnconfirmed, BlockedByCase,
         RetriesExhausted, RedirectOpen: it can't be released now.
         Paused: company, store or provider account is paused.
+        NotCovered, AboveCashLimit: nobody validated it, and its fund's standing validation does
+            not let it go now.
         and what `releases.request_code` refuses.
     """
     payment, subject = _releasable(uow, payment_id=payment_id)
     _check_pause(uow.session, payment)
+    standing.check(uow.session, payment, now=uow.now)
     return releases.request_code(uow, subject=subject)
 
 
@@ -37,6 +40,7 @@ def check_sending(uow: Uow, requisition: Requisition, payment: Payment) -> None:
     """
     check_state(requisition, payment)
     _check_pause(uow.session, payment)
+    standing.check(uow.session, payment, now=uow.now)
     subject = facts.subject_of(uow.session, payment=payment, requisition=requisition)
     releases.check_claim(uow, subject=subject, row=payment)
 

@@ -168,9 +168,17 @@ APPROVED_DESTINATION = text(
 
 
 def check_amount(
-    session: Session, *, method: Method, store: Store, amount: Decimal, destination: str
+    session: Session,
+    *,
+    requisition_id: UUID,
+    method: Method,
+    store: Store,
+    amount: Decimal,
+    destination: str,
+    payment_id: UUID | None = None,
 ) -> None:
-    """The limits of currency, rail, provider account and drawer.
+    """The limits of currency, rail, provider account and drawer; all cash of a requisition counts
+    together, however it is split. `payment_id` is the payment that gets the amount, if it is there.
 
     Raises:
         InvalidAmount: more decimals than the currency has.
@@ -185,7 +193,9 @@ def check_amount(
     rail_limits.check(
         session,
         method=method,
-        amount=amount,
+        amount=amount
+        if method is not Method.CASH
+        else amount + cash_of(session, requisition_id=requisition_id, but=payment_id),
         currency=store.currency,
         destination=destination,
         store=store,
@@ -223,6 +233,24 @@ def remainder(session: Session, *, requisition: Requisition) -> Decimal:
     committed = session.execute(COMMITTED, {"requisition_id": requisition.id}).scalar_one()
     return (requisition.approved_amount or Decimal(0)) - Decimal(committed)
 
+
+def cash_of(session: Session, *, requisition_id: UUID, but: UUID | None = None) -> Decimal:
+    """All cash of a requisition that is paid or may yet be, whatever drawer it leaves."""
+    asked = {"requisition_id": requisition_id, "but": but}
+    return Decimal(session.execute(CASH, asked).scalar_one())
+
+
+CASH = (
+    select(func.coalesce(func.sum(Payment.amount), 0))
+    .where(
+        Payment.requisition_id == bindparam("requisition_id"),
+        Payment.id.is_distinct_from(bindparam("but", type_=Payment.id.type)),
+        Payment.method == Method.CASH,
+        Payment.status != PaymentStatus.REVERSED,
+        or_(Payment.status.not_in(UNPAID), ~Payment.failure_confirmed),
+    )
+    .execution_options(**db.PREPARED)
+)
 
 COMMITTED = (
     # greatest() passes over NULL.

@@ -13,14 +13,13 @@ from sqlalchemy.orm import Session
 
 from pettycash.models.access import Membership, User
 from pettycash.models.imprest import Fund, Store
-from pettycash.models.payments import Payment, PaymentStatus
+from pettycash.models.payments import Payment
 from pettycash.models.releases import CashAcknowledgement, PaymentExecution
 from pettycash.runtime import errors, money
-from pettycash.runtime.rails import Method
 from pettycash.services.foundation import duties, images, rail_limits, security_log
 from pettycash.services.foundation.duties import Duty
 from pettycash.services.foundation.uow import Uow
-from pettycash.services.payments import cash, facts
+from pettycash.services.payments import cash, facts, rules
 from pettycash.services.payments.facts import LockedAttempt
 from pettycash.services.requisitions import attachments
 
@@ -176,18 +175,7 @@ def _check_limit(session: Session, locked: LockedAttempt) -> None:
     """The fund's cash limit holds for all cash of a requisition together, however it is split."""
     store = session.get_one(Store, locked.payment.store_id)
     limit = session.get_one(Fund, store.fund_id).cash_limit
-    together = session.execute(
-        select(func.sum(Payment.amount))
-        .join(Store, Store.id == Payment.store_id)
-        .where(
-            Payment.requisition_id == locked.requisition.id,
-            Payment.method == Method.CASH,
-            Store.fund_id == store.fund_id,
-            Payment.status.not_in(
-                (PaymentStatus.CANCELLED, PaymentStatus.FAILED, PaymentStatus.REVERSED)
-            ),
-        )
-    ).scalar_one()
+    together = rules.cash_of(session, requisition_id=locked.requisition.id)
     if limit is not None and together > limit:
         shown = money.text(limit, locked.payment.currency)
         raise rail_limits.AboveCashLimit(

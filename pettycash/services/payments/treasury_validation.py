@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pettycash.models.access import Membership, Role, RoleAssignment, User
+from pettycash.models.access import Membership, Role, User
 from pettycash.models.approvals import TrailAction
 from pettycash.models.payments import Payment
 from pettycash.models.requisitions import (
@@ -31,9 +31,9 @@ from pettycash.services.foundation import (
     visibility,
 )
 from pettycash.services.foundation.duties import Duty
-from pettycash.services.foundation.live_roles import live_assignments
+from pettycash.services.foundation.live_roles import holders_of
 from pettycash.services.foundation.uow import Uow
-from pettycash.services.payments import facts
+from pettycash.services.payments import facts, notices
 from pettycash.services.payments.creation import PaymentPart, create_for_validation
 from pettycash.services.requisitions import approved_facts
 from pettycash.services.requisitions.lifecycle import PartyToIt
@@ -105,7 +105,7 @@ def validate(
     requisition.validated_by = uow.actor.user_id
     made = create_for_validation(uow, requisition=requisition, parts=wanted, maker_id=maker_id)
     for payment in made:
-        check_somebody_is_left(session, requisition=requisition, payment=payment, now=uow.now)
+        leave_to_releasers(session, requisition=requisition, payment=payment, now=uow.now)
     trail.write(
         session,
         requisition,
@@ -167,10 +167,10 @@ def _reshapes(requisition: Requisition, parts: Sequence[PaymentPart]) -> bool:
     )
 
 
-def check_somebody_is_left(
+def leave_to_releasers(
     session: Session, *, requisition: Requisition, payment: Payment, now: datetime
 ) -> None:
-    """Refuse to leave a payment that nobody could release.
+    """Tell those who can release a payment; refuse to leave one that nobody could.
 
     Raises:
         NobodyLeft: its detail names who is missing.
@@ -178,6 +178,7 @@ def check_somebody_is_left(
     subject = facts.subject_of(session, payment=payment, requisition=requisition)
     left = _candidates(session, subject, now=now) - set(subject.excluded)
     if left:
+        notices.made(session, payment, requisition=requisition, releasers=left)
         return
     if subject.only is not None:
         raise NobodyLeft(
@@ -190,7 +191,9 @@ def check_somebody_is_left(
     )
 
 
-def _candidates(session: Session, subject: releases.ReleaseSubject, *, now: datetime) -> set[UUID]:
+def _candidates(
+    session: Session, subject: releases.ReleaseSubject, *, now: datetime
+) -> frozenset[UUID]:
     """Active people who release such things: custodians of the fund, or treasury and the cfo."""
     if subject.only is not None:
         found = session.execute(
@@ -198,8 +201,5 @@ def _candidates(session: Session, subject: releases.ReleaseSubject, *, now: date
             .join(User, User.id == Membership.user_id)
             .where(Membership.user_id.in_(subject.only), Membership.is_active, User.is_active)
         ).scalars()
-        return set(found)
-    officers = session.execute(
-        live_assignments(now).where(RoleAssignment.role.in_((Role.TREASURY, Role.CFO)))
-    ).scalars()
-    return {officer.user_id for officer in officers}
+        return frozenset(found)
+    return holders_of(session, Role.TREASURY, Role.CFO, now=now)

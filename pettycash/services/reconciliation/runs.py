@@ -186,6 +186,7 @@ def _ask_next(session: Session, run: ReconciliationRun, *, now: datetime) -> boo
         .where(
             Payment.status.in_(ON_THE_WAY),
             PaymentAttempt.state.in_(LIVE),
+            PaymentAttempt.provider_account_id.is_not(None),  # cash waits for its recipient
             PaymentAttempt.created_at < until,
             (Payment.status == PaymentStatus.IN_DOUBT) | (Payment.status_changed_at < overdue),
             ~noted.exists(),
@@ -275,10 +276,22 @@ def apply_answers(session: Session, run: ReconciliationRun, *, now: datetime) ->
 
 
 def _waits(session: Session, run: ReconciliationRun, *, now: datetime) -> bool:
-    """Whether an answer may still come: it is not the deadline, or a question has not left yet."""
+    """Whether an answer may still come: it is not the deadline, or a question has not left yet.
+
+    What was in doubt for hours before it was asked about keeps no run waiting: it is a case.
+    """
+    is_old = (
+        select(Payment.id)
+        .where(
+            Payment.id == ReconciliationItem.payment_id,
+            Payment.status == PaymentStatus.IN_DOUBT,
+            Payment.status_changed_at < ReconciliationItem.created_at - LONGEST,
+        )
+        .exists()
+    )
     unanswered = session.execute(
         select(
-            func.count(),
+            func.count().filter(~is_old),
             func.min(ReconciliationItem.created_at).filter(
                 PaymentAttempt.first_sent_at.is_not(None),
                 func.coalesce(PaymentAttempt.last_query_at < ReconciliationItem.created_at, true()),

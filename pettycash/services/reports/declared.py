@@ -4,7 +4,7 @@ Currencies are never added up: a report whose rows have several is cut into part
 totals. Rows come from a server-side cursor, so that a million need no more memory than ten.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import groupby
@@ -12,12 +12,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sqlalchemy import RowMapping, Select
-from sqlalchemy.orm import Session
 
-Row = RowMapping
+from pettycash.services.foundation.uow import Uow
+
+Row = RowMapping | Mapping[str, Any]
 Values = Mapping[str, Any]
 """Parameters by name; None where one is left out."""
 Totals = dict[str, Decimal]
+Source = Select[*tuple[Any, ...]] | Iterable[Row]
+"""Where rows come from: a query, or rows that are worked out; by currency in either case."""
 
 FETCHED_AT_ONCE = 1000
 
@@ -32,6 +35,13 @@ class Param:
     description: str
     default: str
     """Its words in the head of a file where the reader gives none."""
+    words: Callable[[Uow, Any], str] | None = None
+    """Its words where the reader gives one; it refuses what is not in the reader's scope."""
+    not_before: str | None = None
+    """The parameter with which a range of days begins that this one ends."""
+
+
+Given = str | Callable[[Row, Values], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +49,24 @@ class Link:
     """A list or finer report under the same filter, whose rows add up to the figure."""
 
     path: str
-    query: Mapping[str, str]
-    """Parameter there → column or parameter here; one without a value is left out."""
+    """With the key of the row in it where it leads to the one thing that the figure is of."""
+    query: Mapping[str, Given] = field(default_factory=dict)
+    """Parameter there → column or parameter here, or what it follows from; one without a value is
+    left out."""
+    adds: Sequence[str] = ()
+    """Columns there that add up to the figure, `-` before one that is taken off; none: its rows are
+    counted."""
 
     def to(self, row: Row, values: Values) -> str:
         """Path and query for the figure in this row."""
         known = {**values, **row}
-        given = {name: known[source] for name, source in self.query.items()}
-        return f"{self.path}?{urlencode({k: v for k, v in given.items() if v is not None})}"
+        given = {
+            name: known[source] if isinstance(source, str) else source(row, values)
+            for name, source in self.query.items()
+        }
+        query = {name: value for name, value in given.items() if value is not None}
+        path = self.path.format(**known)
+        return f"{path}?{urlencode(query, doseq=True)}" if query else path
 
 
 @dataclass(frozen=True)
@@ -60,6 +80,14 @@ class Col:
 
 
 @dataclass(frozen=True)
+class Number(Col):
+    """A column of numbers that are no money."""
+
+    kind: type[Any] = int
+    total: bool = False
+
+
+@dataclass(frozen=True)
 class Money(Col):
     """A column of amounts in the row's `currency`."""
 
@@ -68,23 +96,50 @@ class Money(Col):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Split(Col):
+    """One column of amounts for each name: the row holds them by name, and no other names."""
+
+    kind: type[Any] = Mapping
+    names: Callable[[Uow], Sequence[str]]
+
+    def total(self, name: str) -> str:
+        """What the total of a name is called."""
+        return f"{self.name}.{name}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """A declared report. Its SQL has a column `currency` and is ordered by it first."""
+    """A declared report. Its rows have a `currency` and are ordered by it first."""
 
     name: str
     title: str
+    summary: str
+    """What it says, in a sentence."""
     permission: str
-    """The operation whose roles may read it; row security keeps it within the company."""
+    """The operation whose roles may read it; its query keeps it within their scope."""
     params: tuple[Param, ...]
-    sql: Callable[[Values], Select[Any]]
+    sql: Callable[[Uow, Values], Source]
     columns: tuple[Col, ...]
-    foots: Callable[[Totals], bool]
+    foots: Callable[[Totals], bool] = lambda _: True
     """Whether the totals of a part agree, as they do at any range of sound books."""
+    as_pdf: bool = False
+
+    @property
+    def path(self) -> str:
+        """Where the API has it."""
+        return path_of(self.name)
 
     @property
     def totalled(self) -> tuple[str, ...]:
         """The columns that are added up."""
-        return tuple(each.name for each in self.columns if isinstance(each, Money) and each.total)
+        return tuple(
+            each.name for each in self.columns if isinstance(each, Money | Number) and each.total
+        )
+
+
+def path_of(name: str) -> str:
+    """Where the API has a report of this name."""
+    return f"/api/reports/{name}/"
 
 
 @dataclass(kw_only=True)
@@ -98,9 +153,14 @@ class Part:
 
     def __iter__(self) -> Iterator[Row]:
         self.totals.update(dict.fromkeys(self.report.totalled, Decimal(0)))
+        splits = [each for each in self.report.columns if isinstance(each, Split)]
         for row in self.found:
             for name in self.report.totalled:
-                self.totals[name] += row[name]
+                self.totals[name] += row[name] or 0
+            for split in splits:
+                for name, amount in (row[split.name] or {}).items():
+                    key = split.total(name)
+                    self.totals[key] = self.totals.get(key, Decimal(0)) + Decimal(amount)
             yield row
 
     @property
@@ -109,16 +169,38 @@ class Part:
         return self.report.foots(self.totals)
 
 
-def parts(session: Session, report: Report, values: Values) -> Iterator[Part]:
+def parts(uow: Uow, report: Report, values: Values) -> Iterator[Part]:
     """The report, part by part; each is read to its end before the next one."""
-    streamed = {"yield_per": FETCHED_AT_ONCE}
-    with session.execute(report.sql(values), execution_options=streamed) as result:
-        for currency, found in groupby(result.mappings(), key=lambda row: str(row["currency"])):
-            yield Part(report=report, currency=currency, found=found)
+    for currency, found in groupby(_rows(uow, report, values), key=lambda row: row["currency"]):
+        yield Part(report=report, currency=currency or "", found=found)
+
+
+def _rows(uow: Uow, report: Report, values: Values) -> Iterator[Row]:
+    source = report.sql(uow, values)
+    if isinstance(source, Select):
+        streamed = {"yield_per": FETCHED_AT_ONCE}
+        with uow.session.execute(source, execution_options=streamed) as result:
+            yield from result.mappings()
+    else:
+        yield from source
+
+
+def check(uow: Uow, report: Report, values: Values) -> dict[str, str]:
+    """By parameter the words for what was given, of what is in the reader's scope."""
+    words = {}
+    for param in report.params:
+        value = values[param.name]
+        if value is None:
+            words[param.title] = param.default
+        else:
+            words[param.title] = str(value) if param.words is None else param.words(uow, value)
+    return words
 
 
 def drill(report: Report, row: Row, values: Values) -> dict[str, str]:
-    """By column, where the rows are that add up to this row's figures."""
+    """By column, where the rows are that add up to this row's figures; nought leads nowhere."""
     return {
-        each.name: each.link.to(row, values) for each in report.columns if each.link is not None
+        each.name: each.link.to(row, values)
+        for each in report.columns
+        if each.link is not None and row[each.name]
     }

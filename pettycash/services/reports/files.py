@@ -1,4 +1,4 @@
-"""A report as a file: CSV (RFC 4180, UTF-8 with BOM) or XLSX, with its head and its totals.
+"""Sheets as files: CSV (RFC 4180, UTF-8 with BOM), XLSX or PDF.
 
 Text stays text: no cell of ours becomes a formula or a link in somebody's spreadsheet, and amounts
 are plain numbers (security.md row 20).
@@ -6,21 +6,17 @@ are plain numbers (security.md row 20).
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from decimal import Decimal
-from typing import IO, Any, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import IO, Any
 
-from sqlalchemy.orm import Session
 from xlsxwriter import Workbook
 
-from pettycash.models.access import Company
-from pettycash.runtime import errors, money
-from pettycash.services.foundation import company_settings
-from pettycash.services.foundation.file_formats import FileFormat
-from pettycash.services.reports.declared import Money, Part, Report, Row, Values, parts
+from pettycash.runtime import money
+from pettycash.services.foundation.file_formats import PrintFormat
+from pettycash.services.reports import pdf
+from pettycash.services.reports.sheets import Figure, Sheet
 
-ROWS_MAX = 1_000_000
 EXACT_DIGITS = 15
 """A spreadsheet keeps so many digits of a number; a longer amount is written as text."""
 COLUMN_WIDTH = 24
@@ -30,38 +26,9 @@ FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 """Spreadsheets read the full-width forms too."""
 
 
-class ReportTooLong(errors.RuleViolation):
-    """A report has at most 1,000,000 rows; narrow its period or its filters."""
-
-    code = "report.too_many_rows"
-
-
-class Figure(NamedTuple):
-    """An amount with the decimals of its currency."""
-
-    value: Decimal
-    currency: str
-
-    @property
-    def text(self) -> str:
-        """Its plain digits."""
-        return money.text(self.value, self.currency)
-
-
-Cell = str | Figure
-Line = tuple[Sequence[Cell], bool]
-"""Its cells, and whether it stands out."""
-
-
-def write(
-    session: Session, report: Report, values: Values, file_format: FileFormat, out: IO[bytes]
-) -> None:
-    """Write a report to a file that is open for writing, row after row.
-
-    Raises:
-        ReportTooLong: it has more than ROWS_MAX.
-    """
-    WRITERS[file_format](report, _lines(session, report, values), out)
+def write(sheet: Sheet, file_format: str, out: IO[bytes]) -> None:
+    """Write a sheet to a file that is open for writing, line after line."""
+    WRITERS[file_format](sheet, out)
 
 
 def safe(text: str) -> str:
@@ -71,65 +38,17 @@ def safe(text: str) -> str:
     return text
 
 
-def _lines(session: Session, report: Report, values: Values) -> Iterator[Line]:
-    for each in _head(session, report, values):
-        yield each, False
-    titled = [each for each in report.columns if each.title is not None]
-    yield [], False
-    yield [each.title or "" for each in titled], True
-    written = 0
-    for part in parts(session, report, values):
-        for row in part:
-            written += 1
-            if written > ROWS_MAX:
-                raise ReportTooLong
-            yield [_cell(row, each.name, isinstance(each, Money)) for each in titled], False
-        yield _totals(part), True
-        if not part.foots:
-            yield [f"The totals of {part.currency} do not agree: the books are wrong."], True
-    yield [], False
-    yield ["Rows", str(written)], False
-
-
-def _head(session: Session, report: Report, values: Values) -> Iterator[Sequence[Cell]]:
-    company = session.get_one(Company, session.info["scope"].company_id)
-    zone = company_settings.current(session).timezone
-    made_at = session.info["now"].astimezone(ZoneInfo(zone))
-    yield [report.title]
-    yield ["Company", f"{company.code} {company.name}"]
-    for param in report.params:
-        value = values[param.name]
-        yield [param.title, param.default if value is None else str(value)]
-    yield ["Made at", f"{made_at:%Y-%m-%d %H:%M:%S} {zone}"]
-
-
-def _cell(row: Row, name: str, is_money: bool) -> Cell:
-    value = row[name]
-    if value is None:
-        return ""
-    return Figure(value, row["currency"]) if is_money else str(value)
-
-
-def _totals(part: Part) -> list[Cell]:
-    titled = [each for each in part.report.columns if each.title is not None]
-    cells: list[Cell] = [
-        Figure(part.totals[each.name], part.currency) if each.name in part.totals else ""
-        for each in titled
-    ]
-    cells[0] = f"Total {part.currency}"
-    return cells
-
-
-def _csv(report: Report, lines: Iterator[Line], out: IO[bytes]) -> None:
-    del report
+def _csv(sheet: Sheet, out: IO[bytes]) -> None:
     text = io.TextIOWrapper(out, encoding="utf-8-sig", newline="")
     writer = csv.writer(text)
-    for cells, _ in lines:
-        writer.writerow(each.text if isinstance(each, Figure) else safe(each) for each in cells)
-    text.detach()  # it stays open for whoever sends it
+    try:
+        for cells, _ in sheet.lines():
+            writer.writerow(each.text if isinstance(each, Figure) else safe(each) for each in cells)
+    finally:
+        text.detach()  # it stays open for whoever sends it
 
 
-def _xlsx(report: Report, lines: Iterator[Line], out: IO[bytes]) -> None:
+def _xlsx(sheet: Sheet, out: IO[bytes]) -> None:
     options = {
         "constant_memory": True,
         "strings_to_formulas": False,
@@ -137,18 +56,22 @@ def _xlsx(report: Report, lines: Iterator[Line], out: IO[bytes]) -> None:
         "strings_to_numbers": False,
     }
     with Workbook(out, options) as book:
-        sheet = book.add_worksheet(report.title[:SHEET_NAME_MAX])
-        sheet.set_column(0, len(report.columns), COLUMN_WIDTH)
+        page = book.add_worksheet(sheet.title[:SHEET_NAME_MAX])
+        page.set_column(0, len(sheet.titles), COLUMN_WIDTH)
         style = _styles(book)
-        for number, (cells, is_bold) in enumerate(lines):
+        for number, (cells, is_bold) in enumerate(sheet.lines()):
             for place, each in enumerate(cells):
-                if isinstance(each, Figure) and len(each.value.as_tuple().digits) <= EXACT_DIGITS:
-                    sheet.write_number(
+                if isinstance(each, Figure) and _is_exact(each):
+                    page.write_number(
                         number, place, float(each.value), style(is_bold, each.currency)
                     )
                 else:
                     text = each.text if isinstance(each, Figure) else each
-                    sheet.write_string(number, place, text, style(is_bold, None))
+                    page.write_string(number, place, text, style(is_bold, None))
+
+
+def _is_exact(figure: Figure) -> bool:
+    return len(Decimal(figure.value).as_tuple().digits) <= EXACT_DIGITS
 
 
 def _styles(book: Workbook) -> Callable[[bool, str | None], Any]:
@@ -166,7 +89,8 @@ def _styles(book: Workbook) -> Callable[[bool, str | None], Any]:
     return style
 
 
-WRITERS: dict[FileFormat, Callable[[Report, Iterator[Line], IO[bytes]], None]] = {
-    FileFormat.CSV: _csv,
-    FileFormat.XLSX: _xlsx,
+WRITERS: dict[str, Callable[[Sheet, IO[bytes]], None]] = {
+    PrintFormat.CSV: _csv,
+    PrintFormat.XLSX: _xlsx,
+    PrintFormat.PDF: pdf.write,
 }

@@ -3,34 +3,21 @@
 Added up from postings, not read from the accounts, so that it proves them.
 """
 
-from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import Select, func, select
 
-from pettycash.models.ledger import AccountKind, JournalEntry, LedgerAccount, Posting, Side
+from pettycash.models.ledger import AccountKind, JournalEntry, LedgerAccount, Posting
 from pettycash.runtime.money import Currency
-from pettycash.services.reports.declared import Col, Link, Money, Param, Report, Values
-
-AS_OF = Param(
-    name="as_of",
-    title="As of",
-    kind=date,
-    description="Accounting dates up to this day, inclusive; default: all.",
-    default="all postings",
-)
-CURRENCY = Param(
-    name="currency",
-    title="Currency",
-    kind=Currency,
-    description="One currency; default: each in a part of its own.",
-    default="all",
-)
+from pettycash.services.foundation.uow import Uow
+from pettycash.services.reports.declared import Col, Link, Money, Report, Values, path_of
+from pettycash.services.reports.params import AS_OF, CURRENCY, narrowed
+from pettycash.services.reports.statements import SIGNED
 
 
-def _sql(values: Values) -> Select[Any]:
-    signed = func.sum(case((Posting.side == Side.DEBIT, Posting.amount), else_=-Posting.amount))
+def _sql(_uow: Uow, values: Values) -> Select[*tuple[Any, ...]]:
+    signed = func.sum(SIGNED)
     account = LedgerAccount
     query = (
         select(
@@ -50,19 +37,18 @@ def _sql(values: Values) -> Select[Any]:
         query = query.join(JournalEntry, JournalEntry.id == Posting.entry_id).where(
             JournalEntry.accounting_date <= values["as_of"]
         )
-    if values["currency"] is not None:
-        query = query.where(account.currency == values["currency"])
-    return query
+    return narrowed(query, {"currency": account.currency}, values)
 
 
-POSTINGS = Link(
-    path="/api/journal/",
-    query={"account_id": "account_id", "to": "as_of", "currency": "currency"},
-)
+def _lines(*adds: str) -> Link:
+    query = {"account_id": "account_id", "to": "as_of"}
+    return Link(path=path_of("account-statement"), query=query, adds=adds)
+
 
 TRIAL_BALANCE = Report(
     name="trial-balance",
     title="Trial balance",
+    summary="Add up all postings, account by account; the two sides of each currency are equal.",
     permission="trial_balance.get",
     params=(AS_OF, CURRENCY),
     sql=_sql,
@@ -72,8 +58,9 @@ TRIAL_BALANCE = Report(
         Col("name", "Name"),
         Col("kind", "Kind", kind=AccountKind),
         Col("currency", "Currency", kind=Currency),
-        Money("debit", "Debit", link=POSTINGS),
-        Money("credit", "Credit", link=POSTINGS),
+        Money("debit", "Debit", link=_lines("debit", "-credit")),
+        Money("credit", "Credit", link=_lines("credit", "-debit")),
     ),
     foots=lambda totals: totals["debit"] == totals["credit"],
+    as_pdf=True,
 )

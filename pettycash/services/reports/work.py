@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 
 from pettycash.models.imprest import Replenishment, ReplenishmentStatus
 from pettycash.models.operations import Case, CaseStatus
@@ -27,7 +27,14 @@ from pettycash.services.foundation.uow import Uow
 from pettycash.services.imprest import replenishments, variances
 from pettycash.services.ledger import periods
 from pettycash.services.operations import cases, changes, pauses
-from pettycash.services.payments import adoption, cash, releasing, signatures, treasury_validation
+from pettycash.services.payments import (
+    adoption,
+    cash,
+    changing,
+    releasing,
+    signatures,
+    treasury_validation,
+)
 from pettycash.services.payments.case_resolutions import resolving
 from pettycash.services.reports.offers import refusal_of
 from pettycash.services.requisitions import deciding, inbox, lifecycle
@@ -190,6 +197,18 @@ def _to_release(uow: Uow) -> Select[Payment]:
     )
 
 
+def _to_take_over(uow: Uow) -> Select[Payment]:
+    """Vouchers that nobody validated, and that their fund's standing validation covers no more."""
+    covering = func.standing_validation(Payment.requisition_id, Payment.store_id, uow.now)
+    return _payments(uow, PaymentStatus.PENDING).where(
+        Payment.standing_validation_id.is_not(None), covering.is_(None)
+    )
+
+
+def _check_taking_over(uow: Uow, row: Payment) -> None:
+    changing.check_changing(uow, uow.session.get_one(Requisition, row.requisition_id), row)
+
+
 def _check_sending(uow: Uow, row: Payment) -> None:
     releasing.check_sending(uow, uow.session.get_one(Requisition, row.requisition_id), row)
 
@@ -284,8 +303,22 @@ KINDS: Sequence[WorkKind] = (
     WorkKind(
         kind="releases",
         operation="payments.send_otp",
-        query=_to_release,
+        query=lambda uow: _to_release(uow).where(Payment.method != Method.CASH),
         guard=_check_sending,
+        item=_payment,
+    ),
+    WorkKind(
+        kind="cash_to_pay",
+        operation="payments.send_otp",
+        query=lambda uow: _to_release(uow).where(Payment.method == Method.CASH),
+        guard=_check_sending,
+        item=_payment,
+    ),
+    WorkKind(
+        kind="vouchers_to_take_over",
+        operation="payments.update",
+        query=_to_take_over,
+        guard=_check_taking_over,
         item=_payment,
     ),
     WorkKind(

@@ -17,7 +17,7 @@ from pettycash.runtime import db, errors
 from pettycash.services.approvals.subjects import Asked, Subject
 from pettycash.services.foundation import duties, hooks, visibility
 from pettycash.services.foundation.uow import Uow
-from pettycash.services.requisitions import approved_facts
+from pettycash.services.requisitions import approved_facts, notices
 
 R = RequisitionStatus
 
@@ -67,11 +67,12 @@ def _opened(requisition: Requisition, opened: ApprovalRound, now: datetime) -> N
     requisition.submitted_at = now
 
 
-def _waits(requisition: Requisition, step: ApprovalStep, now: datetime) -> None:
+def _waits(session: Session, requisition: Requisition, step: ApprovalStep, now: datetime) -> None:
     waiting = STATUS_OF_ROLE.get(step.role, R.PENDING)
     if step.confirms_urgency:
         waiting = R.PENDING_URGENCY_CONFIRMATION
     requisition.move_to(waiting, at=now)
+    notices.waits(session, requisition, step)
 
 
 def _decided(
@@ -87,6 +88,7 @@ def _decided(
         requisition.approved_at = now
         requisition.move_to(R.PENDING_TREASURY_VALIDATION, at=now)
         hooks.on_final_approval(session, requisition, now)
+    notices.decided(session, requisition, event=decided.id, now=now)
 
 
 SUBJECT = Subject(

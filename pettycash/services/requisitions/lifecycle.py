@@ -21,7 +21,7 @@ from pettycash.services.foundation import duties, requesters, text_validation, v
 from pettycash.services.foundation.duties import Duty
 from pettycash.services.foundation.uow import Uow
 from pettycash.services.operations import changes
-from pettycash.services.requisitions import approved_facts, left_behind, validation
+from pettycash.services.requisitions import approved_facts, left_behind, notices, validation
 from pettycash.services.requisitions.creation import (
     BEFORE_SUBMIT,
     NotRequester,
@@ -129,6 +129,8 @@ def cancel(uow: Uow, *, requisition_id: UUID, comment: str | None = None) -> Req
         _drop_redirect(uow, requisition)
     _close_open_round(uow.session, requisition, RoundStatus.VOIDED, now=uow.now)
     requisition.move_to(R.CANCELLED, at=uow.now)
+    if role != Role.STAFF.value:
+        notices.decided(uow.session, requisition, event=requisition.id, now=uow.now)
     trail.write(
         uow.session,
         requisition,
@@ -204,6 +206,8 @@ def return_to_requester(uow: Uow, *, requisition_id: UUID, comment: str) -> Requ
     requisition.held_at = None
     requisition.hold_reason = None
     requisition.move_to(R.CHANGES_REQUESTED, at=uow.now)
+    if approved is not None:
+        notices.decided(uow.session, requisition, event=approved.id, now=uow.now)
     trail.write(
         uow.session,
         requisition,

@@ -33,6 +33,7 @@ from pettycash.runtime.errors import NotFound
 from pettycash.services.foundation import permissions
 from pettycash.services.foundation.listings import Listing, ListPage, one, page
 from pettycash.services.foundation.uow import Uow
+from pettycash.services.reports import Report
 from pettycash.web import door
 from pettycash.web.etags import Expected
 from pettycash.web.pages import detail_of, example_page, page_of, query_of
@@ -71,11 +72,24 @@ class Operation(Generic[P, R]):
     """Whether it takes a file, as `filename` and `content`."""
     downloads: bool = False
     """Whether its answer is a file: what is known of it, and its bytes."""
+    report: Report | None = None
+    """What it reads, which comes as a file too."""
+    listing: Listing | None = None
+    """The same of a list."""
 
-    def __call__(self, uow: Uow, *args: P.args, **kwargs: P.kwargs) -> R:
+    def admit(self, uow: Uow) -> None:
+        """Refuse an actor without a role for it."""
         refusal = door.refusal(uow.actor, self.name)
         if refusal is not None:
             raise refusal
+
+    @property
+    def comes_as_file(self) -> bool:
+        """Whether it takes a `format`."""
+        return self.report is not None or (self.listing is not None and bool(self.listing.columns))
+
+    def __call__(self, uow: Uow, *args: P.args, **kwargs: P.kwargs) -> R:
+        self.admit(uow)
         answer = self.function(uow, *args, **kwargs)
         expected = kwargs.get("expected")
         if isinstance(expected, Expected) and not expected.is_checked:
@@ -101,6 +115,7 @@ def operation(
     if listing is not None:
         options = {each: declared.pop(each) for each in ("without", "required") if each in declared}
         declared |= {
+            "listing": listing,
             "takes": query_of(listing, **options),
             "answers": page_of(declared["answers"]),
             "example": example_page(declared["example"]),

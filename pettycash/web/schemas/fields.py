@@ -45,6 +45,17 @@ def taken(schema: type[ma.Schema], word: str = "Input") -> type[ma.Schema]:
     return type(name, (schema,), {"__doc__": schema.__doc__, "Meta": options})
 
 
+def in_order(ends: Mapping[str, str]) -> Any:
+    """A check that no range of days ends before it begins; by last day the first."""
+
+    def check_days(_schema: Schema, data: Mapping[str, Any], **_kwargs: Any) -> None:
+        for last, first in ends.items():
+            if data.get(first) and data.get(last) and data[first] > data[last]:
+                raise ma.ValidationError(f"It can't be before `{first}`.", last)
+
+    return ma.validates_schema(check_days)
+
+
 class Amount(ma.fields.String):
     """An amount of money: a string in, a string out, never a JSON number.
 

@@ -34,7 +34,13 @@ class FundLimitsSchema(Schema):
     maximum_balance = Amount(
         allow_none=True, metadata={"description": "What a drawer may hold; null: any amount."}
     )
-    cash_limit = Amount(allow_none=True, metadata={"description": "For each cash voucher."})
+    cash_limit = Amount(
+        allow_none=True,
+        metadata={
+            "description": "For all cash of a requisition; under a standing validation, also for"
+            " all that one payee gets of the fund in a day."
+        },
+    )
 
 
 class FundSchema(FundLimitsSchema):
@@ -54,6 +60,26 @@ class FundSchema(FundLimitsSchema):
     current_balance = Amount(dump_only=True, metadata={"description": "The sum of its stores."})
     available = Amount(dump_only=True, metadata={"description": "Less what is held."})
     needs_replenishment = ma.fields.Boolean(dump_only=True)
+    created_at = UtcDateTime(dump_only=True)
+
+
+class StandingValidationSchema(Schema):
+    """Cash that goes out of a fund without treasury's validation, from this version to the next."""
+
+    id = ma.fields.UUID(dump_only=True)
+    fund_id = ma.fields.UUID(dump_only=True)
+    fund_code = ma.fields.String(dump_only=True)
+    version = ma.fields.Integer(dump_only=True)
+    categories = ma.fields.List(
+        ma.fields.String(),
+        dump_only=True,
+        metadata={"description": "Every line is of one of them; none: from here on it was over."},
+    )
+    valid_until = UtcDateTime(dump_only=True, allow_none=True)
+    is_in_force = ma.fields.Boolean(dump_only=True)
+    change_id = ma.fields.UUID(dump_only=True)
+    proposed_by_id = ma.fields.UUID(attribute="proposed_by", dump_only=True)
+    decided_by_id = ma.fields.UUID(attribute="decided_by", dump_only=True)
     created_at = UtcDateTime(dump_only=True)
 
 
@@ -195,6 +221,19 @@ EXAMPLE_STORE: dict[str, Any] = {
     "currency": "KES",
     "is_active": True,
     "created_at": "2026-11-02T06:00:00+00:00",
+}
+EXAMPLE_STANDING_VALIDATION: dict[str, Any] = {
+    "id": _ID.format(9),
+    "fund_id": _ID.format(1),
+    "fund_code": "KAREN",
+    "version": 1,
+    "categories": ["supplies", "travel"],
+    "valid_until": "2027-06-30T21:00:00+00:00",
+    "is_in_force": True,
+    "change_id": _ID.format(7),
+    "proposed_by_id": _ID.format(8),
+    "decided_by_id": _ID.format(10),
+    "created_at": "2026-11-02T07:00:00+00:00",
 }
 EXAMPLE_IDENTITY = {
     "currency": "KES",

@@ -7,7 +7,6 @@ from pettycash.models.payments import EvidenceSource
 from pettycash.runtime.money import Currency
 from pettycash.services.ledger.accounts import FREE_KINDS
 from pettycash.services.ledger.fund_statements import Direction, LineType
-from pettycash.services.reports import TRIAL_BALANCE
 from pettycash.web.schemas.fields import (
     Amount,
     Choice,
@@ -17,7 +16,6 @@ from pettycash.web.schemas.fields import (
     Text,
     UtcDateTime,
 )
-from pettycash.web.schemas.reports import query_of, row_of
 
 ACCOUNT_CODE = ma.validate.Regexp(
     r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
@@ -167,27 +165,6 @@ class CategorySchema(Schema):
 
     category = ma.fields.String(metadata={"description": "The name that lines use."})
     name = ma.fields.String()
-
-
-TrialBalanceQuery = query_of(TRIAL_BALANCE, "TrialBalanceQuery")
-AccountBalanceSchema = row_of(TRIAL_BALANCE, "AccountBalance")
-
-
-class CurrencyBalanceSchema(Schema):
-    """The accounts of one currency; the sums are equal."""
-
-    currency = Choice(Currency, dump_only=True)
-    debit = Amount(dump_only=True)
-    credit = Amount(dump_only=True)
-    is_balanced = ma.fields.Boolean(dump_only=True)
-    accounts = ma.fields.List(ma.fields.Nested(AccountBalanceSchema), dump_only=True)
-
-
-class TrialBalanceSchema(Schema):
-    """Added up from postings, one part for each currency."""
-
-    as_of = Day(dump_only=True, allow_none=True)
-    currencies = ma.fields.List(ma.fields.Nested(CurrencyBalanceSchema), dump_only=True)
 
 
 class LedgerPeriodSchema(Schema):

@@ -95,40 +95,6 @@ EXAMPLE_ACCOUNT: dict[str, Any] = {
     "is_active": True,
     "created_at": "2026-11-02T06:00:00+00:00",
 }
-_POSTINGS = f"/api/journal/?account_id={_ID}&to=2026-11-20&currency=KES"
-EXAMPLE_TRIAL_BALANCE: dict[str, Any] = {
-    "as_of": "2026-11-20",
-    "currencies": [
-        {
-            "currency": "KES",
-            "debit": "50000.00",
-            "credit": "50000.00",
-            "is_balanced": True,
-            "accounts": [
-                {
-                    "account_id": _ID.format(20 + number),
-                    "code": code,
-                    "name": name,
-                    "kind": kind,
-                    "currency": "KES",
-                    "debit": debit,
-                    "credit": credit,
-                    "links": {
-                        "debit": _POSTINGS.format(20 + number),
-                        "credit": _POSTINGS.format(20 + number),
-                    },
-                }
-                for number, (code, name, kind, debit, credit) in enumerate(
-                    (
-                        ("1000.WESTLANDS-MPESA", "Westlands", "store", "48500.00", "0.00"),
-                        ("3000", "Equity", "equity", "0.00", "50000.00"),
-                        ("5000.travel", "Expense: travel", "expense", "1500.00", "0.00"),
-                    )
-                )
-            ],
-        }
-    ],
-}
 EXAMPLE_PERIOD: dict[str, Any] = {
     "month": "2026-10",
     "state": "open",

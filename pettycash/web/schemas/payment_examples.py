@@ -24,6 +24,7 @@ EXAMPLE_PAYMENT: dict[str, Any] = {
     "status": "pending",
     "status_changed_at": "2026-11-20T08:00:00+00:00",
     "maker_id": ID.format(5),
+    "standing_validation_id": None,
     "executor_id": None,
     "otp_required": True,
     "failure_confirmed": True,

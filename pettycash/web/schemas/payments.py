@@ -50,6 +50,11 @@ class PaymentSchema(Schema):
     status = Choice(PaymentStatus, dump_only=True)
     status_changed_at = UtcDateTime(dump_only=True)
     maker_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    standing_validation_id = ma.fields.UUID(
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "Under which it goes out, where no person validated it."},
+    )
     executor_id = ma.fields.UUID(dump_only=True, allow_none=True)
     otp_required = ma.fields.Boolean(dump_only=True)
     failure_confirmed = ma.fields.Boolean(dump_only=True)

@@ -103,7 +103,7 @@ def test_a_reporting_key_stands_for_itself_and_stands_alone(api: ApiClient) -> N
     client = api.with_key("report")
 
     assert len(client.get(PATH).json["items"]) == 1
-    assert client.get("/api/trial-balance/").status_code == 200
+    assert client.get("/api/reports/trial-balance/").status_code == 200
     assert code(client.post(PATH, json=NEW, key=True)) == (403, "api_key.scope_missing")
     mixed = make(api.as_("admin"), "report", "raise")
     assert code(mixed) == (422, "api_key.scope_unknown")

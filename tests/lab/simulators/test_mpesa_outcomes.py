@@ -6,7 +6,13 @@ import pytest
 
 from pettycash.lab.simulators.mpesa import catalogue, codes
 from pettycash.lab.simulators.mpesa.catalogue import Dimension
-from tests.lab.simulators.daraja import Daraja, settled_quietly
+from tests.lab.simulators.daraja import (
+    SHORTCODE,
+    Daraja,
+    new_phone,
+    new_reference,
+    settled_quietly,
+)
 
 FAILURES = [code for code in codes.RESULT_TEXTS if code != codes.SUCCESS]
 
@@ -160,3 +166,58 @@ def test_each_shortcode_has_its_own_account(start: Callable[..., Daraja]) -> Non
     assert _code(client, PartyA="600992", Amount=1000) == 0
     accounts = client.simulator.page("ledger")["accounts"]
     assert {one["utility_balance"] for one in accounts.values()} == {"0.00"}
+
+
+def test_a_payment_of_the_past_is_remembered_once_and_told_to_nobody(client: Daraja) -> None:
+    past = {
+        "originator_reference": new_reference(),
+        "shortcode": SHORTCODE,
+        "phone": new_phone(),
+        "amount": 700,
+        "at": "2026-03-31T23:30:00+00:00",
+    }
+    before = client.simulator.page("health")
+
+    first = client.simulator.order("payments", **past)
+    again = client.simulator.order("payments", **past | {"amount": 900})
+
+    assert again == first
+    assert first["result_code"] == "0"
+    (movement,) = client.simulator.movements(past["originator_reference"])
+    assert movement["provider_reference"] == first["provider_reference"]
+    assert first["provider_reference"].startswith("UD1"), "the first of April, in East Africa"
+    assert (movement["amount"], movement["fee"]) == ("700.00", first["fee"])
+    assert movement["moved_at"] == "2026-03-31T23:30:00.000000+00:00"
+    after = client.simulator.page("health")
+    assert (after["callbacks_owed"], after["work_owed"]) == (
+        before["callbacks_owed"],
+        before["work_owed"],
+    )
+    asked = client.ask(OriginalConversationID=past["originator_reference"])
+    assert asked.results()[0].values["TransactionStatus"] == "Completed"
+
+
+@pytest.mark.parametrize("at", ["2999-01-01T00:00:00+00:00", "2026-03-31T23:30:00", "yesterday"])
+def test_a_past_that_is_none_is_refused(client: Daraja, at: str) -> None:
+    order = {"originator_reference": new_reference(), "shortcode": SHORTCODE, "phone": new_phone()}
+
+    with pytest.raises(AssertionError, match=r"error.*at "):
+        client.simulator.order("payments", **order, amount=10, at=at)
+
+
+def test_a_failure_of_the_past_moves_nothing(client: Daraja) -> None:
+    reference = new_reference()
+
+    client.simulator.order(
+        "payments",
+        originator_reference=reference,
+        shortcode=SHORTCODE,
+        phone=new_phone(),
+        amount=700,
+        at="2026-03-31T23:30:00+00:00",
+        result_code="2040",
+    )
+
+    assert client.simulator.movements(reference) == []
+    (payment,) = client.simulator.page("payments", originator_reference=reference)["payments"]
+    assert payment["status"] == "Declined"

@@ -117,7 +117,6 @@ def session(live: Database) -> Iterator[Session]:
         columns = "".join(COLUMN.format(table=name, others=OTHERS[name]) for name in OTHERS)
         cursor.execute(MIGRATION.format(columns=columns))
     with db.scope(company_id=company_id("DEMO")), db.transaction() as session:
-        # An open step tells its subject which one; the session is at hand in every test.
         subjects.register(
             subjects.Subject(
                 kind="wish",
@@ -133,7 +132,9 @@ def session(live: Database) -> Iterator[Session]:
                 holders=lambda session, wish: duties.holders(session, requisition_id=wish.id),
                 check_waiting=check_waiting,
                 opened=lambda *_: None,
-                waits=lambda wish, step, _: wish.becomes(session, f"waits for {step.role}"),
+                waits=lambda session, wish, step, _: wish.becomes(
+                    session, f"waits for {step.role}"
+                ),
                 decided=lambda session, wish, of, _: wish.becomes(session, of.status.value),
                 not_waiting=NotWaiting,
                 own=OwnWish,

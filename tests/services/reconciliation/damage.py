@@ -400,6 +400,14 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         ),
     ),
     (
+        "notices_are_enqueued",
+        "key",
+        (
+            "INSERT INTO notices (id, company_id, user_id, kind, about_id, subject, sentence, path,"
+            f" timing) VALUES (:key, :company, {CFO}, 'x', :key, 'x', 'x', '/', 'at_once')"
+        ),
+    ),
+    (
         "alerts_reach_people",
         "key",
         (
@@ -588,6 +596,34 @@ DAMAGE: tuple[tuple[str, str, str], ...] = (
         "duties_were_apart",
         "unpaid_requisition",
         "UPDATE attachments SET uploaded_by = :requester WHERE case_id = :said_unpaid",
+    ),
+    (
+        "what_was_paid_was_validated",
+        "small",
+        "UPDATE payments SET standing_validation_id = NULL WHERE id = :small",
+    ),
+    (
+        "standing_validations_covered_what_was_paid",
+        "small",
+        "UPDATE standing_validations SET valid_until = '2000-01-01' WHERE id = :validation",
+    ),
+    (
+        "standing_validations_were_agreed_to",
+        "validation",
+        (
+            f"UPDATE changes SET decided_by = {TREASURY_3} WHERE id = (SELECT change_id FROM"
+            " standing_validations WHERE id = :validation)"
+        ),
+    ),
+    (
+        "cash_of_a_requisition_was_within_its_limit",
+        "signed_requisition",
+        "UPDATE payment_executions SET cash_limit = 1499.99 WHERE payment_id = :signed",
+    ),
+    (
+        "payees_got_no_more_in_a_day_than_the_limit",
+        "small",
+        "UPDATE payment_executions SET cash_limit = 1699.99 WHERE payment_id = :small",
     ),
     (
         "endings_were_judged",

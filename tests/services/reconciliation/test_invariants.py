@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import Connection, create_engine, select, text
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
@@ -24,7 +24,7 @@ from pettycash.services.reconciliation.invariants.movements import COMPARISONS
 from pettycash.services.reconciliation.invariants.records import GUARDS
 from tests import books
 from tests.factories import payments as making
-from tests.factories import rails
+from tests.factories import rails, standing
 from tests.factories.evidence import accepted, proven
 from tests.factories.judging import called_unpaid, settled, tried_for_a_day
 from tests.factories.people import acting, company_id, user_id
@@ -119,6 +119,13 @@ def judged(session: Session) -> dict[str, object]:
     ).scalar_one()
     assert seen is not None
     payments.witness(Uow(session, witness, begun), payment_id=cash.id, attachment_id=seen)
+    validation = standing.granted(session)
+    small = standing.paying(session, destination=cash.destination)
+    making.released(session, small, by="custodian")
+    keeper = Uow(session, acting(session, "custodian"), begun)
+    locked, row = payments.cash.offered(keeper, payment_id=small.id)
+    payments.cash.pay_out(keeper, locked=locked, row=row, proof="code")
+    assert small.standing_validation_id == validation.id
     unpaid, _ = in_doubt(session)
     late, _ = in_doubt(session)
     unpaid_case, late_case = called_unpaid(session, unpaid), called_unpaid(session, late)
@@ -133,6 +140,9 @@ def judged(session: Session) -> dict[str, object]:
         "said_back": back_case.id,
         "said_back_payment": back.id,
         "signed": cash.id,
+        "signed_requisition": cash.requisition_id,
+        "small": small.id,
+        "validation": small.standing_validation_id,
         "said_unpaid": unpaid_case.id,
         "unpaid": unpaid.id,
         "unpaid_requisition": unpaid.requisition_id,
@@ -142,12 +152,20 @@ def judged(session: Session) -> dict[str, object]:
     }
 
 
+@pytest.fixture(scope="module")
+def superuser(lived: tuple[Database, Known]) -> Iterator[Connection]:
+    """Somebody who may do anything; a new connection would read the catalogue for each test."""
+    engine = create_engine(lived[0].superuser_url, poolclass=NullPool)
+    with engine.connect() as connection:
+        yield connection
+
+
 @pytest.fixture
-def damaged(lived: tuple[Database, Known]) -> Iterator[Session]:
-    """Somebody who may do anything, whose work is undone."""
-    own, known = lived
-    engine = create_engine(own.superuser_url, poolclass=NullPool)
-    with engine.connect() as connection, connection.begin() as outer:
+def damaged(lived: tuple[Database, Known], superuser: Connection) -> Iterator[Session]:
+    """The books in that somebody's hands, whose work is undone."""
+    known = lived[1]
+    connection = superuser
+    with connection.begin() as outer:
         connection.execute(
             text("SELECT set_config('app.company', :company, true)"),
             {"company": str(known["company"])},
@@ -183,18 +201,21 @@ def test_damage_is_seen(
     lived: tuple[Database, Known], damaged: Session, check: str, thing: str, statement: str
 ) -> None:
     known = lived[1]
-    under_way = ("nothing_is_undecided", str(known["going"]))
-    assert found_by(damaged) == {under_way}
-
     inflict(damaged, statement, known)
 
     named = str(known.get(thing, thing))
+    only = frozenset({check})
     assert (check, named) in found_by(damaged)
-    alone = found_by(damaged, only=frozenset({check}))
-    assert {name for name, _ in alone} == {check}
+    assert {name for name, _ in found_by(damaged, only=only)} == {check}
     is_of_any_instant = CHECKS[check].holds is Holds.ALWAYS
-    of_any_instant = {(each.check, each.object_id) for each in check_books(damaged)}
+    of_any_instant = {(each.check, each.object_id) for each in check_books(damaged, only=only)}
     assert ((check, named) in of_any_instant) is is_of_any_instant
+
+
+def test_where_nothing_is_damaged_only_what_is_under_way_is_seen(
+    lived: tuple[Database, Known], damaged: Session
+) -> None:
+    assert found_by(damaged) == {("nothing_is_undecided", str(lived[1]["going"]))}
 
 
 def test_no_check_is_without_its_damage() -> None:

@@ -208,6 +208,33 @@ class TestAsking:
         assert enqueued.due_at <= now
         assert payments.next_question(session, attempt_id=attempt.id, now=now) is not None
 
+    def test_an_old_doubt_is_asked_about_and_keeps_no_run_waiting(self, session: Session) -> None:
+        payment, now = in_doubt(session), session.info["now"]
+        attempt = making.attempt_of(session, payment)
+        a_minute_ago = now - timedelta(minutes=1)
+        making.set_attempt(session, attempt, next_query_at=now, last_query_at=a_minute_ago)
+        payment.status_changed_at = now - timedelta(hours=3)
+        session.flush()
+        run = advance(session, start(session))
+        assert run.status is RunStatus.WAITING, "the question has not left yet"
+
+        assert payments.next_question(session, attempt_id=attempt.id, now=now) is not None
+        session.flush()
+        run = advance(session, run)
+
+        assert run.status is RunStatus.CLOSED
+        assert items(session, run) == {payment.id: (ItemState.BROKEN, "no_answer_from_rail")}
+
+    def test_cash_that_waits_for_its_recipient_keeps_no_run_waiting(self, session: Session) -> None:
+        payment = making.cash(session)
+        making.released(session, payment, by="custodian")
+        payment.status_changed_at = session.info["now"] - ONE_DAY
+        session.flush()
+
+        run = advance(session, start(session))
+
+        assert (run.status, items(session, run)) == (RunStatus.CLOSED, {})
+
     def test_it_is_asked_once_per_run(self, session: Session) -> None:
         payment = in_doubt(session)
         run = advance(session, start(session))

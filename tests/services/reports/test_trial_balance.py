@@ -9,8 +9,10 @@ from sqlalchemy.orm import Session
 
 from pettycash.models.ledger import AccountKind, LedgerAccount
 from pettycash.services import reports
+from pettycash.services.foundation.uow import Uow
 from pettycash.services.reports import TRIAL_BALANCE
 from tests import books
+from tests.factories.people import acting
 
 KES = Decimal
 
@@ -21,7 +23,8 @@ def read(
     """Currency → rows; in each the sides are equal."""
     found = {}
     values = {"as_of": as_of, "currency": currency}
-    for part in reports.parts(session, TRIAL_BALANCE, values):
+    uow = Uow.of(session, acting(session, "cfo"))
+    for part in reports.parts(uow, TRIAL_BALANCE, values):
         found[part.currency] = [dict(row) for row in part]
         assert part.foots
         assert part.totals["debit"] == part.totals["credit"] > 0

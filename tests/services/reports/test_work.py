@@ -95,7 +95,7 @@ def test_a_pause_waits_for_the_second_person_once_the_first_has_asked(session: S
 def test_cash_waits_for_the_custodian_who_gives_it_out(session: Session) -> None:
     payment = making.cash(session)
     session.flush()
-    assert payment.id in waits(session, "custodian")["releases"]
+    assert payment.id in waits(session, "custodian")["cash_to_pay"]
     making.released(session, payment, by="custodian")
 
     assert payment.id in waits(session, "custodian")["acknowledgements"]

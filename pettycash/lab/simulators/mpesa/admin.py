@@ -3,7 +3,14 @@
 import sqlite3
 from collections.abc import Callable, Mapping
 
-from pettycash.lab.simulators.mpesa import catalogue, credentials, identifiers, selection, store
+from pettycash.lab.simulators.mpesa import (
+    catalogue,
+    codes,
+    credentials,
+    identifiers,
+    selection,
+    store,
+)
 from pettycash.lab.simulators.mpesa.answers import Answer, of_json
 from pettycash.lab.simulators.mpesa.checks import read_object
 from pettycash.lab.simulators.mpesa.configuration import Configuration
@@ -11,7 +18,7 @@ from pettycash.lab.simulators.mpesa.credentials import OperatorCredentials
 from pettycash.lab.simulators.mpesa.dispatcher import Dispatcher
 from pettycash.lab.simulators.mpesa.envelopes import decimal_text
 from pettycash.lab.simulators.mpesa.gateway import Call
-from pettycash.lab.simulators.mpesa.payments import balances
+from pettycash.lab.simulators.mpesa.payments import SimulatedPayments, balances
 from pettycash.lab.simulators.mpesa.scenarios import RandomPlan, UnknownScenario, parse
 from pettycash.lab.simulators.mpesa.store import SimulatorStore
 
@@ -32,17 +39,20 @@ class Admin:
         configuration: Configuration,
         store_: SimulatorStore,
         credentials_: OperatorCredentials,
+        payments: SimulatedPayments,
         dispatcher: Dispatcher,
     ) -> None:
         self._configuration = configuration
         self._store = store_
         self._credentials = credentials_
+        self._paying = payments
         self._dispatcher = dispatcher
         self._pages: Mapping[tuple[str, str], Callable[[Call], Answer]] = {
             ("GET", "health"): self._health,
             ("GET", "certificate"): self._certificate,
             ("GET", "ledger"): self._ledger,
             ("GET", "payments"): self._payments,
+            ("POST", "payments"): self._remember,
             ("GET", "requests"): self._requests,
             ("GET", "callbacks"): self._callbacks,
             ("POST", "callbacks"): self._order_callback,
@@ -121,6 +131,40 @@ class Admin:
         )
         hidden = {"body", "credential_is_right"}
         return of_json({"payments": [_public(row, hidden) for row in rows], "total": total})
+
+    def _remember(self, call: Call) -> Answer:
+        """Pay at a past instant, for a story that begins before this simulator; nobody is told.
+
+        Asked again under a reference that it knows, it answers what became of that.
+        """
+        order = _order(
+            call, {"originator_reference", "shortcode", "phone", "amount", "at", "result_code"}
+        )
+        try:
+            at = identifiers.from_iso(_text(order, "at"))
+        except ValueError as error:
+            raise BadOrder("at is an instant of ISO 8601") from error
+        if at.tzinfo is None or at > identifiers.now():
+            raise BadOrder("at names its zone, and is over")
+        facts = self._paying.remember(
+            reference=_text(order, "originator_reference"),
+            shortcode=_text(order, "shortcode"),
+            phone=_text(order, "phone"),
+            amount=int(_number(order, "amount", 0)),
+            code=_text(order, "result_code", default=codes.SUCCESS),
+            at=at,
+        )
+        return of_json(
+            {
+                "originator_reference": facts.originator_id,
+                "conversation_id": facts.conversation_id,
+                "provider_reference": facts.receipt,
+                "result_code": facts.result_code,
+                "fee": decimal_text(facts.fee_cents),
+                "finalised_at": identifiers.iso(facts.finalised_at),
+            },
+            status=201,
+        )
 
     def _requests(self, call: Call) -> Answer:
         rows, total = self._rows(

@@ -176,6 +176,43 @@ class SimulatedPayments:
         early = callback is not None and callback.name == "callback_early"
         return posted[0] if early and posted else None
 
+    def remember(
+        self, *, reference: str, shortcode: str, phone: str, amount: int, code: str, at: datetime
+    ) -> Facts:
+        """Put a payment of the past there, finished as `code` says; one that is known stays.
+
+        No callback is owed: whoever tells the past knows of it.
+        """
+        with self._store.unit() as db:
+            known = _by_reference(db, reference)
+            if known is not None:
+                return facts_of(db, known)
+            moves = code == codes.SUCCESS
+            db.execute(
+                "INSERT INTO payments (originator_reference, conversation_id, receipt, status,"
+                " result_code, amount, phone, shortcode, initiator, credential_is_right, command,"
+                " body, scenario, initiated_at, finalised_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, '', 1, 'BusinessPayment', '{}', ?, ?, ?)",
+                (
+                    reference,
+                    identifiers.conversation_id(at),
+                    _new_receipt(db, at),
+                    COMPLETED if moves else codes.failure_status(code),
+                    code,
+                    amount,
+                    phone,
+                    shortcode,
+                    scenarios.NO_FAULT.text,
+                    identifiers.iso(at),
+                    identifiers.iso(at),
+                ),
+            )
+            payment = _by_reference(db, reference)
+            assert payment is not None
+            if moves:
+                self._move(db, payment, at)
+            return facts_of(db, payment)
+
     def settle(self, db: sqlite3.Connection, payment_id: int, *, at: datetime) -> list[int]:
         """Finish a payment that is Initiated: move the money or refuse, and owe the results.
 

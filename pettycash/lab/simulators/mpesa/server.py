@@ -37,7 +37,7 @@ class Simulator:
         tokens = TokenIssuer(configuration, self._store)
         self._dispatcher = Dispatcher(configuration, self._store, payments, queries)
         self._gateway = DarajaWire(configuration, self._store, tokens, payments, queries)
-        self._admin = Admin(configuration, self._store, credentials, self._dispatcher)
+        self._admin = Admin(configuration, self._store, credentials, payments, self._dispatcher)
         self._stopped = False
 
     def start(self) -> None:

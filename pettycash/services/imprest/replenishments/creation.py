@@ -17,7 +17,7 @@ from pettycash.runtime.crash_points import crash_point
 from pettycash.runtime.money import Currency
 from pettycash.services.foundation import numbers, visibility
 from pettycash.services.foundation.uow import Uow
-from pettycash.services.imprest import float_identity, funds
+from pettycash.services.imprest import float_identity, funds, notices
 from pettycash.services.imprest.funds import FundBalance, StoreBalance
 
 OPEN = (ReplenishmentStatus.PENDING, ReplenishmentStatus.APPROVED, ReplenishmentStatus.FUNDED)
@@ -245,13 +245,13 @@ def _raise(
     asked: Decimal | None = None,
 ) -> Replenishment:
     """Insert it, or find the one that another caller inserted."""
-    shown = state.as_json()
+    shown, key = state.as_json(), new_id()
     if asked is not None:
         shown[ASKED] = money.text(asked, fund.currency)
     session.execute(
         insert(Replenishment)
         .values(
-            id=new_id(),
+            id=key,
             company_id=fund.company_id,
             number=numbers.next_number(session, Replenishment, now=now),
             fund_id=fund.id,
@@ -278,5 +278,7 @@ def _raise(
     raised = _open(session, fund.id)
     if raised is None:
         raise AssertionError("an open replenishment was inserted or found")
+    if raised.id == key:
+        notices.raised(session, raised)
     crash_point("replenishments.raised")
     return raised

@@ -19,7 +19,7 @@ from pettycash.services import releases
 from pettycash.services.foundation import decisions
 from pettycash.services.foundation.decisions import DecisionKind
 from pettycash.services.foundation.uow import Uow
-from pettycash.services.imprest import float_identity, funds
+from pettycash.services.imprest import float_identity, funds, notices
 from pettycash.services.imprest.replenishments import ordinary
 from pettycash.services.imprest.replenishments.creation import ASKED, NothingToReplenish
 from pettycash.services.imprest.replenishments.funding import subject
@@ -67,6 +67,7 @@ def approve(uow: Uow, *, replenishment_id: UUID) -> Replenishment:
     found.approved_amount = amount
     found.identity = state.as_json() | ({ASKED: asked} if asked is not None else {})
     found.move_to(ReplenishmentStatus.APPROVED, at=uow.now)
+    notices.approved(uow.session, found)
     crash_point("replenishments.approved")
     return found
 

@@ -19,13 +19,14 @@ from pettycash.runtime import db, errors, money
 from pettycash.runtime.crash_points import crash_point
 from pettycash.services import releases
 from pettycash.services.foundation import digests
+from pettycash.services.foundation.quoting import quoted
 from pettycash.services.foundation.references import spelt_like
 from pettycash.services.foundation.uow import Uow
+from pettycash.services.imprest import notices
 from pettycash.services.imprest.replenishments import ordinary
 from pettycash.services.imprest.replenishments.scope import locked
 from pettycash.services.ledger import posting, posting_rules
 from pettycash.services.operations import pauses
-from pettycash.services.releases import lines
 
 
 class BankReferenceUsed(errors.Conflict):
@@ -89,8 +90,8 @@ def _message(session: Session, replenishment_id: UUID) -> tuple[str, ...]:
     amount = money.text(found.approved_amount or found.requested_amount, found.currency)
     return (
         f"{found.currency} {amount}",
-        f"to the fund {lines.quoted(fund.name)}",
-        f"at {lines.quoted(store.name)}",
+        f"to the fund {quoted(fund.name)}",
+        f"at {quoted(store.name)}",
         f"({found.number}).",
     )
 
@@ -207,6 +208,7 @@ def fund(
             )
         ],
     )
+    notices.funded(session, found)
     crash_point("replenishments.funded")
     return found
 

@@ -268,6 +268,19 @@ LOOKED_AFTER = (
         """,
     ),
     Check(
+        name="notices_are_enqueued",
+        invariant=Invariant.I6,
+        object_type="notice",
+        fast=True,
+        query="""
+        SELECT n.id AS object_id, n.kind, n.created_at
+        FROM notices n
+        WHERE n.sent_at IS NULL AND n.timing = 'at_once' AND NOT EXISTS (
+            SELECT FROM outbox_messages o WHERE o.company_id = n.company_id
+                AND o.topic = 'notifications.notice' AND o.key = n.id AND o.completed_at IS NULL)
+        """,
+    ),
+    Check(
         name="alerts_reach_people",
         invariant=Invariant.I6,
         object_type="outbox_message",

@@ -19,6 +19,7 @@ APPEND_ONLY = (
     "postings",
     "restores",
     "security_events",
+    "standing_validations",
     "step_assignees",
 )
 """Tables that nobody rewrites."""
@@ -50,6 +51,7 @@ GUARDS = (
     ("payment_attempts", "facts"),
     ("payment_attempts", "where_approved"),
     ("payment_executions", "duties"),
+    ("payment_executions", "limits"),
     ("payment_executions", "where_approved"),
     ("payment_reconciliations", "duties"),
     ("payments", "duties"),
@@ -62,6 +64,7 @@ GUARDS = (
     ("role_assignments", "duties"),
     ("role_assignments", "ends"),
     ("requisitions", "facts"),
+    ("standing_validations", "duties"),
     ("requisitions", "free_attachments"),
     ("requisitions", "lines_add_up"),
     ("requisitions", "states"),

@@ -17,6 +17,7 @@ from pettycash.services.reconciliation.invariants.limits import LIMITS
 from pettycash.services.reconciliation.invariants.payments import LOOKED_AFTER, ON_RECORD, ONCE
 from pettycash.services.reconciliation.invariants.records import RECORDS
 from pettycash.services.reconciliation.invariants.roles import ROLES
+from pettycash.services.reconciliation.invariants.standing import STANDING
 
 CHECKS: Mapping[str, Check] = {
     each.name: each
@@ -31,6 +32,7 @@ CHECKS: Mapping[str, Check] = {
         *ROLES,
         *CONTROL,
         *JUDGING,
+        *STANDING,
     )
 }
 """Every check by its name."""

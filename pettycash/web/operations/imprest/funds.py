@@ -16,6 +16,7 @@ from pettycash.services.imprest.funds.keeping import FundExists
 from pettycash.services.imprest.funds.lists import FUNDS, STORES, to_response
 from pettycash.services.imprest.funds.opening import InvalidOpening
 from pettycash.services.imprest.funds.stores import InvalidStore, StoreExists, StoreNotEmpty
+from pettycash.services.imprest.standing_validations import STANDING_VALIDATIONS
 from pettycash.services.ledger.posting import AlreadyPosted
 from pettycash.web.etags import Expected
 from pettycash.web.operations import list_of, operation
@@ -30,6 +31,15 @@ list_all = list_of(
     "List the funds in your scope by code.",
     answers=shapes.FundSchema,
     example=shapes.EXAMPLE_FUND,
+)
+
+
+list_standing_validations = list_of(
+    "standing_validations.list",
+    STANDING_VALIDATIONS,
+    "List standing validations of the funds in your scope, version by version, the newest first.",
+    answers=shapes.StandingValidationSchema,
+    example=shapes.EXAMPLE_STANDING_VALIDATION,
 )
 
 

@@ -45,6 +45,7 @@ from pettycash.services.imprest.funds.custody import InvalidCustodian
 from pettycash.services.imprest.funds.keeping import InvalidFund
 from pettycash.services.imprest.funds.opening import InvalidOpening
 from pettycash.services.imprest.funds.stores import StoreNotFound
+from pettycash.services.imprest.standing_validations import CfoMissing, InvalidStandingValidation
 from pettycash.services.ledger.posting import PeriodClosed
 from pettycash.services.operations import changes
 from pettycash.services.operations.change_lists import CHANGES, called
@@ -103,6 +104,7 @@ list_all = list_of(
     InvalidOpening,
     InvalidPerson,
     InvalidSetting,
+    InvalidStandingValidation,
     decisions.NotAProposer,
     decisions.AboutYourself,
     decisions.ReasonMissing,
@@ -153,6 +155,7 @@ def get(uow: Uow, *, change_id: UUID) -> Shown:
     *UNFIT,
     decisions.AlreadyDecided,
     BlockedByCase,
+    CfoMissing,
     changes.ChangeNotFound,
     decisions.DigestMissing,
     FailureUnconfirmed,
@@ -165,6 +168,7 @@ def get(uow: Uow, *, change_id: UUID) -> Shown:
     InvalidPerson,
     InvalidRole,
     InvalidSetting,
+    InvalidStandingValidation,
     InvalidThreshold,
     KeyEnded,
     KeyNotFound,
@@ -216,6 +220,7 @@ def confirm(
 )
 @refuses(
     decisions.AlreadyDecided,
+    CfoMissing,
     changes.ChangeNotFound,
     decisions.DigestMissing,
     decisions.NotADecider,

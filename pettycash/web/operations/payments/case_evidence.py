@@ -13,11 +13,11 @@ from pettycash.services.payments.case_resolutions import files
 from pettycash.services.payments.case_resolutions.files import CASE_EVIDENCE
 from pettycash.services.requisitions import attachments
 from pettycash.services.requisitions.attachments import AttachmentNotFound
-from pettycash.web.files import REFUSED
 from pettycash.web.operations import operation
 from pettycash.web.refusals import refuses
 from pettycash.web.schemas.requisition_examples import EXAMPLE_ATTACHMENT
 from pettycash.web.schemas.requisitions import AttachmentSchema, AttachmentUploadSchema
+from pettycash.web.transfers import REFUSED
 
 EXAMPLE_EVIDENCE: dict[str, Any] = {
     **EXAMPLE_ATTACHMENT,

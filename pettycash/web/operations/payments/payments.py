@@ -71,7 +71,7 @@ list_all = list_of(
 def create(uow: Uow, /, **facts: Any) -> Tagged:
     """Make a payment for what is left of a validated requisition; you are its maker."""
     made = payments.create(uow, **{"amount": None, **facts})
-    treasury_validation.check_somebody_is_left(
+    treasury_validation.leave_to_releasers(
         uow.session,
         requisition=uow.session.get_one(Requisition, made.requisition_id),
         payment=made,
@@ -122,7 +122,7 @@ def update(
     before = payment.maker_id
     payments.change(uow, requisition=requisition, payment=payment, changes=changes)
     if payment.maker_id != before:
-        treasury_validation.check_somebody_is_left(
+        treasury_validation.leave_to_releasers(
             uow.session, requisition=requisition, payment=payment, now=uow.now
         )
     return shown(uow, payment_id)

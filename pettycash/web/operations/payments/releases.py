@@ -38,6 +38,7 @@ from pettycash.services.payments.signatures import (
     SignatureUsed,
     WitnessDoesNotFit,
 )
+from pettycash.services.payments.standing import NotCovered
 from pettycash.services.releases.challenges import (
     CannotRelease,
     NotLocked,
@@ -100,7 +101,16 @@ def _decoded(text: str) -> bytes:
     answers=ReleaseSchema,
     example={**shapes.EXAMPLE_RELEASE, "otp_sent_timestamp": None},
 )
-@refuses(*NOT_YOU, *NOT_NOW, ApprovalVoid, Paused, ReleaseClaimed, TooManyCodes)
+@refuses(
+    *NOT_YOU,
+    *NOT_NOW,
+    AboveCashLimit,
+    ApprovalVoid,
+    NotCovered,
+    Paused,
+    ReleaseClaimed,
+    TooManyCodes,
+)
 def send_otp(uow: Uow, *, payment_id: UUID) -> dict[str, Any] | None:
     """Become the executor and be sent a code with amount and payee; again replaces it."""
     with settled(uow, payment_id=payment_id):
@@ -158,6 +168,7 @@ def verify_otp(uow: Uow, *, payment_id: UUID, code: str) -> dict[str, Any] | Non
     GrantUsed,
     InsufficientFunds,
     MayHaveBeenPaid,
+    NotCovered,
     NotTheExecutor,
     Paused,
     RedirectNeeded,

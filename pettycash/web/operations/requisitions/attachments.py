@@ -10,11 +10,11 @@ from pettycash.services.foundation.uow import Uow
 from pettycash.services.foundation.visibility import RequisitionNotFound
 from pettycash.services.requisitions import attachments
 from pettycash.services.requisitions.attachments import ATTACHMENTS, AttachmentNotFound
-from pettycash.web.files import REFUSED
 from pettycash.web.operations import operation
 from pettycash.web.refusals import refuses
 from pettycash.web.schemas.requisition_examples import EXAMPLE_ATTACHMENT
 from pettycash.web.schemas.requisitions import AttachmentSchema, AttachmentUploadSchema
+from pettycash.web.transfers import REFUSED
 
 
 @operation(
