@@ -18,7 +18,7 @@ from pettycash.console.columns import (
     word,
     words,
 )
-from pettycash.console.forms import Choices, Field, asks
+from pettycash.console.forms import Field, asks
 from pettycash.console.pages import ME, Pages
 from pettycash.console.reading import Shown, id_of, reaches, read
 from pettycash.services.foundation.uow import Uow
@@ -46,11 +46,6 @@ WORDS = {
     "code_by_sms": "Codes go by SMS",
     "small_team": "Small team: an unchanged validation leaves the requester the maker",
 }
-
-
-def yes_or_no(_uow: Uow) -> Choices:
-    """Of what is true or not."""
-    return [("1", "Yes"), ("0", "No")]
 
 
 def valued(typed: dict[str, Any]) -> dict[str, Any]:
@@ -95,7 +90,7 @@ def _two_people() -> tuple[Field, ...]:
             name,
             WORDS[name],
             hints.get(name, ""),
-            choices=None if name in hints else yes_or_no,
+            choices=None if name in hints else choices.yes_or_no,
             is_long=name in hints and name != "working_days",
         )
         for name in (
@@ -129,7 +124,7 @@ blp.detail(
             fields=(
                 asks("timezone", WORDS["timezone"], "Such as Africa/Nairobi."),
                 asks("case_due_hours", WORDS["case_due_hours"]),
-                asks("advances", WORDS["advances"], choices=yes_or_no),
+                asks("advances", WORDS["advances"], choices=choices.yes_or_no),
                 asks("upload_mib_per_day", WORDS["upload_mib_per_day"]),
             ),
             sends={"expected": "_version"},

@@ -1,8 +1,12 @@
-"""The books: journal, accounts with their running balance, periods."""
+"""The books: journal, accounts with their running balance, trial balance, periods."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import marshmallow as ma
+from flask import Response, g, make_response, render_template, request
+
+from pettycash.console import forms
 from pettycash.console.acts import Act
 from pettycash.console.columns import (
     Table,
@@ -17,12 +21,13 @@ from pettycash.console.columns import (
     when,
     word,
 )
-from pettycash.console.forms import asks
+from pettycash.console.forms import Form, asks
 from pettycash.console.pages import Pages
-from pettycash.console.reading import Shown, id_of, read
+from pettycash.console.reading import Shown, id_of, read, taking, unit
 from pettycash.console.words import month as in_words
 from pettycash.services.foundation.uow import Uow
 from pettycash.web.operations.ledger import books, periods
+from pettycash.web.operations.reports.reports import REPORTS
 
 blp = Pages("books", __name__, section="Books")
 
@@ -184,6 +189,44 @@ blp.detail(
     amount="",
     template="books/account.html",
 )
+
+# -- trial balance
+
+TRIAL_BALANCE = REPORTS["trial-balance"]
+BALANCE = (
+    link("code", "/console/accounts/{account_id}/", "Account"),
+    text("name"),
+    word("kind"),
+    money("debit"),
+    money("credit"),
+)
+
+blp.enter("/trial-balance/", TRIAL_BALANCE, title="Trial balance")
+
+
+@blp.page("/trial-balance/", TRIAL_BALANCE)
+def trial_balance() -> Response:
+    """Every account on the side of its balance, by any day; the sides are equal."""
+    fields = (asks("as_of", "As of", "Blank: all postings."), asks("currency", "Currency"))
+    with unit() as uow:
+        form = Form(schema=taking(TRIAL_BALANCE), fields=fields, uow=uow, zone=g.zone)
+        shown, status = None, 200
+        try:
+            asked = form.read(request.args)
+            asked.pop("format", None)
+            shown = read(uow, TRIAL_BALANCE, **asked)
+        except ma.ValidationError as error:
+            form.errors, status = forms.messages(error), 422
+        page = render_template(
+            "books/trial_balance.html",
+            title="Trial balance",
+            section=blp.section,
+            form=form,
+            shown=shown,
+            columns=BALANCE,
+        )
+    return make_response(page, status)
+
 
 # -- periods
 

@@ -50,7 +50,7 @@ ACTS = (
 
 
 def compared(_uow: Uow, shown: Shown) -> Mapping[str, Any]:
-    """What stands beside what would be: of a redirect both stand in the proposal."""
+    """The values now beside the proposed ones; a redirect holds both itself."""
     payload = shown["payload"]
     both = {"old", "new"} <= set(payload)
     old = payload["old"] if both else shown["old"]

@@ -1,4 +1,4 @@
-"""What may be chosen in forms: people, units, stores and accounts of the company, by name."""
+"""Choices of forms: people, units, stores and accounts of the company, by name."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +30,11 @@ def people(uow: Uow) -> Choices:
     """Those who work here, oneself first."""
     me = (str(g.user.id), f"{g.user.display_name} (you)")
     return [me, *(each for each in of_people(uow) if each[0] != me[0])]
+
+
+def yes_or_no(_uow: Uow) -> Choices:
+    """Of a fact that is true or not, or left as it is."""
+    return [("1", "Yes"), ("0", "No")]
 
 
 of_people = of(users.list_all, name="display_name", is_active=True)

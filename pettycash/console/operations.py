@@ -1,4 +1,4 @@
-"""What runs the payments: pauses, outbox, callbacks, jobs."""
+"""Pauses, outbox, callbacks and jobs: the machinery that runs the payments."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -31,7 +31,7 @@ PAUSE_PATH = "/console/pause/{id}/"
 
 
 def objects(uow: Uow) -> Choices:
-    """What may be paused besides the company."""
+    """Accounts and stores: they may be paused besides the company."""
     return [*accounts(uow), *stores(uow)]
 
 
@@ -261,5 +261,5 @@ def show_jobs() -> Response:
     return make_response(page)
 
 
-def _heard(seconds: float | None) -> str:
+def _heard(seconds: Any) -> str:
     return "never" if seconds is None else f"{max(0, round(seconds))} s ago"

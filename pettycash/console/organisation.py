@@ -8,11 +8,10 @@ from flask import Response, make_response, render_template
 from pettycash.console import choices
 from pettycash.console.acts import Act
 from pettycash.console.columns import Column, flag, link, text, when
-from pettycash.console.forms import Choices, Field, asks
+from pettycash.console.forms import Field, asks
 from pettycash.console.pages import Pages
 from pettycash.console.reading import Shown, reaches, read, unit
 from pettycash.services.foundation.listings import PAGE_SIZE_MAX
-from pettycash.services.foundation.uow import Uow
 from pettycash.web.operations.access import companies, organisation
 from pettycash.web.operations.access.organisation import UnitOperations
 from pettycash.web.operations.operations import changes
@@ -50,11 +49,6 @@ TITLES = {
 }
 
 
-def yes_or_no(_uow: Uow) -> Choices:
-    """Of what is true or not."""
-    return [("1", "Yes"), ("0", "No")]
-
-
 def head_office(typed: dict[str, Any]) -> dict[str, Any]:
     """The proposal that a branch is a head office, or is none."""
     payload = typed.get("payload", {})
@@ -71,7 +65,7 @@ HEAD_OFFICE = Act(
         asks(
             "payload",
             "Head office",
-            fields=(asks("is_head_office", "Is it one?", choices=yes_or_no),),
+            fields=(asks("is_head_office", "Is it one?", choices=choices.yes_or_no),),
         ),
         asks("reason", "Reason", is_long=True),
     ),

@@ -300,7 +300,7 @@ def _slug(name: str) -> str:
 
 
 def _by_sentence(offered: Sequence[tuple[Act, str]]) -> Mapping[str, Sequence[str]]:
-    """What stands in the way of acts, once for all that it keeps from."""
+    """The sentences that stand in the way of acts, each once for all that it keeps from."""
     found: dict[str, list[str]] = {}
     for act, said in offered:
         if said:

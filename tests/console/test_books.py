@@ -31,6 +31,20 @@ def test_every_figure_leads_to_its_entries(api: ApiClient, visitor: Visiting) ->
     assert visitor("staff").get(f"/console/journal/{entry}/").status_code == 403
 
 
+def test_the_trial_balance_is_told_by_any_day(api: ApiClient, visitor: Visiting) -> None:
+    paid(api)
+    cfo = visitor("cfo")
+    page = cfo.get("/console/trial-balance/").text
+    assert "The sides are equal." in page
+    assert 'href="/console/accounts/' in page
+    assert (
+        "Nothing was posted until then." in cfo.get("/console/trial-balance/?as_of=2001-01-01").text
+    )
+    wrong = cfo.get("/console/trial-balance/?as_of=yesterday")
+    assert wrong.status_code == 422
+    assert "f-as_of" in wrong.text
+
+
 def test_an_account_is_opened_with_what_was_wrong_named(visitor: Visiting) -> None:
     cfo = visitor("cfo")
     typed = {"kind": "expense", "code": "EXP AIR", "name": "Airtime", "category": "airtime_x",
@@ -59,6 +73,9 @@ def test_a_month_that_is_not_over_stays_open(api: ApiClient, visitor: Visiting) 
 def test_the_pages_of_the_books_are_for_all(api: ApiClient, browser: Browsing) -> None:
     paid(api)
     cfo = browser("cfo")
+    cfo.goto("/console/trial-balance/")
+    look(cfo, "trial balance", within=NARROW)
+    cfo.set_viewport_size({"width": 1280, "height": 900})
     for path in ("journal", "accounts", "periods"):
         cfo.goto(f"/console/{path}/")
         shot(cfo, path)

@@ -108,7 +108,7 @@ def wire(policy: CompanyPolicy, name: str) -> Any:
 
 
 def defaults(policy: CompanyPolicy) -> dict[str, Any]:
-    """What each setting is where no version names it."""
+    """The value of each setting where no version names it."""
     first = CompanyPolicy(version=0, currency=policy.currency)
     return {name: wire(first, name) for name in (*ALONE, *OF_CONSEQUENCE)}
 

@@ -90,7 +90,7 @@ class ChangeKind:
     lock: Lock | None
     """Locks what the proposal is about, which everybody locks before the proposal."""
     before: Before | None
-    """What stands now where the payload says what would; JSON values."""
+    """The values that hold now where the payload has others; JSON."""
     names_payees: bool
     """Whether a proposal shows where money goes, which those who only run the system don't see."""
     alerts: bool = False
@@ -212,7 +212,7 @@ def without_rows(change: Change) -> dict[str, Any]:
 
 
 def before(session: Session, change: Change) -> Mapping[str, Any] | None:
-    """What stands now instead of what is proposed, as long as that waits; None: nothing does."""
+    """The values that hold now instead of those of a proposal that waits; None: there are none."""
     kind = _KINDS.get(change.kind)
     if kind is None or kind.before is None or change.status is not ChangeStatus.PROPOSED:
         return None

@@ -1,4 +1,4 @@
-"""What runs beside the requests: relay, beat, workers of each queue, periodic jobs."""
+"""Background parts and jobs: relay, beat, workers of each queue, the clock's jobs."""
 
 from collections.abc import Sequence
 from typing import Any
